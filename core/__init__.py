@@ -1,0 +1,7 @@
+"""Nodescope's core: data, training, evaluation, prediction and attribution, without any user interface.
+
+The dependencies point one way, ``pages -> core -> models -> torch``. Every page and every command of ``python -m core``
+calls the same functions, so that both give the same answers.
+"""
+
+__version__ = "0.1.0"

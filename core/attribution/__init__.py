@@ -1,0 +1,31 @@
+"""Why a network says what it says: attribution, then saliency map, then overlay.
+
+Three steps, each usable alone: :func:`attribute` gives a signed attribution shaped like the patch,
+:func:`saliency_map` turns it into a 2-D map for the eye, :func:`overlay` draws that over the patch. Which methods mean
+something on a network is answered by :func:`holds_for`; how far a map deserves belief by :mod:`core.attribution.trust`.
+"""
+
+from core.attribution.compute import attribute
+from core.attribution.holds import available, holds_for
+from core.attribution.methods import METHODS, Method
+from core.attribution.options import AttributionOptions
+from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, draw_centre_box, overlay
+from core.attribution.result import Attribution, centre_share
+from core.attribution.saliency import saliency_map
+
+__all__ = [
+    "DIVERGING",
+    "METHODS",
+    "SEQUENTIAL",
+    "Attribution",
+    "AttributionOptions",
+    "Method",
+    "attribute",
+    "available",
+    "centre_share",
+    "colour_table",
+    "draw_centre_box",
+    "holds_for",
+    "overlay",
+    "saliency_map",
+]

@@ -1,0 +1,218 @@
+"""One function from a network and a patch to a signed attribution."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from captum.attr import Occlusion
+from torch import Tensor, nn
+
+from core.attribution import cam, gradients, rules, symmetry
+from core.attribution.holds import guided_holds_for, holds_for
+from core.attribution.inspection import inspect
+from core.attribution.layers import Layer, given_layer
+from core.attribution.methods import METHODS, Method
+from core.attribution.options import AttributionOptions
+from core.attribution.patch import PATCH, as_tensor, baseline_of
+from core.attribution.replica import borrowed, device_of
+from core.attribution.result import Attribution
+from core.errors import AttributionError
+
+_DEFAULT_OPTIONS = AttributionOptions()
+
+
+def attribute(
+    model: nn.Module,
+    patch: npt.NDArray[np.uint8] | Tensor,
+    *,
+    method: str = "grad-cam",
+    options: AttributionOptions = _DEFAULT_OPTIONS,
+    layer: nn.Module | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Attribution:
+    """Return the attribution of a network's tumour logit to the pixels of one patch.
+
+    Safe to call from many threads on one shared network, and bit-repeatable on the CPU for the same options: the work
+    is done on a private replica in evaluation mode, with private noise. The network keeps no trace of it.
+
+    Args:
+        model: Takes float N×3×96×96 in [0, 1] and returns the tumour logits, shape (N,).
+        patch: uint8 array 96×96×3 or float tensor 3×96×96 in [0, 1].
+        method: A name in ``METHODS``.
+        options: Settings; a method reads only those that concern it.
+        layer: For class activation maps, one of the network's own modules instead of the layer chosen by itself.
+        progress: Called with the finished share in (0, 1]; what it raises ends the work, which is the way to cancel.
+
+    Raises:
+        AttributionError: The method is unknown or means nothing on this network.
+        PatchError: The patch has another shape, type or range.
+    """
+    pixels = as_tensor(patch)
+    chosen = _method(method)
+    place = _place(model, chosen, layer)
+    views = range(symmetry.COUNT) if options.symmetries else range(1)
+    parts = []
+    for index in views:
+        job = _Job(
+            model=model,
+            pixels=symmetry.view(pixels, index).to(device_of(model)),
+            options=replace(options, seed=(options.seed + index) % 2**63),
+            layer=place,
+            report=_share(progress, index, len(views)),
+        )
+        parts.append(_explain(job, chosen, index))
+    if progress is not None:
+        progress(1.0)
+    return _mean(parts, chosen)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One view of a patch, on the network's device, with all that a method needs."""
+
+    model: nn.Module
+    pixels: Tensor
+    options: AttributionOptions
+    layer: Layer | None
+    report: Callable[[float], None]
+
+    @property
+    def baseline(self) -> Tensor:
+        return baseline_of(self.pixels, self.options.baseline)
+
+
+def _explain(job: _Job, method: Method, index: int) -> tuple[Tensor, float, float | None]:
+    """Return the view's attribution turned back, its logit and its baseline's logit."""
+    with borrowed(job.model) as twin:
+        logits: list[float] = []
+        handle = twin.register_forward_hook(lambda _module, _inputs, output: logits.append(float(output.detach()[0])))
+        values = _METHODS[method.name](job, twin)
+        handle.remove()
+        with torch.no_grad():
+            # Most first passes see the patch as it is; a pass of its own would make the default map half as slow again.
+            logit = logits[0] if method.name in _PATCH_FIRST else float(twin(job.pixels)[0])
+            baseline_logit = float(twin(job.baseline)[0]) if method.uses_baseline else None
+    if isinstance(values, np.ndarray):
+        values = torch.from_numpy(values)[None]
+    return symmetry.undo(values.detach().to("cpu", torch.float32)[0], index), logit, baseline_logit
+
+
+def _mean(parts: list[tuple[Tensor, float, float | None]], method: Method) -> Attribution:
+    values = torch.stack([part[0] for part in parts]).mean(dim=0).contiguous().numpy()
+    logit = sum(part[1] for part in parts) / len(parts)
+    if not method.uses_baseline:
+        return Attribution(values, method.name, logit)
+    baseline_logit = sum(part[2] or 0.0 for part in parts) / len(parts)
+    gap = float(values.sum(dtype=np.float64)) - (logit - baseline_logit) if method.complete else None
+    return Attribution(values, method.name, logit, baseline_logit, gap)
+
+
+def _counted(job: _Job, twin: nn.Module, total: int) -> gradients.Forward:
+    """Return the forward pass that reports its progress out of ``total`` patches."""
+    seen = 0
+
+    def forward(batch: Tensor) -> Tensor:
+        nonlocal seen
+        logits: Tensor = twin(batch)
+        seen += len(batch)
+        job.report(min(1.0, seen / total))
+        return logits
+
+    return forward
+
+
+def _grad_cam(job: _Job, twin: nn.Module) -> npt.NDArray[np.float32]:
+    return cam.spread(cam.grad_cam(twin, _needed(job.layer), job.pixels))
+
+
+def _hires_cam(job: _Job, twin: nn.Module) -> npt.NDArray[np.float32]:
+    return cam.spread(cam.hires_cam(twin, _needed(job.layer), job.pixels))
+
+
+def _guided_grad_cam(job: _Job, twin: nn.Module) -> Tensor:
+    """Guided backpropagation × Grad-CAM clipped at zero, as published; Captum's would stretch the map."""
+    where = np.maximum(cam.grad_cam(twin, _needed(job.layer), job.pixels), 0)
+    guided = rules.guided_backprop(job.model, job.pixels)
+    return guided * torch.from_numpy(where).to(guided)
+
+
+def _integrated_gradients(job: _Job, twin: nn.Module) -> Tensor:
+    forward = _counted(job, twin, job.options.steps)
+    return gradients.integrated_gradients(forward, job.pixels, job.baseline, job.options)
+
+
+def _smoothgrad(job: _Job, twin: nn.Module) -> Tensor:
+    return gradients.smoothgrad(_counted(job, twin, job.options.noise_samples), job.pixels, job.options)
+
+
+def _gradient_shap(job: _Job, twin: nn.Module) -> Tensor:
+    forward = _counted(job, twin, job.options.noise_samples)
+    return gradients.gradient_shap(forward, job.pixels, job.baseline, job.options)
+
+
+def _occlusion(job: _Job, twin: nn.Module) -> Tensor:
+    """Fall of the logit under the covering square, averaged over the squares that cover a pixel, over 3 channels."""
+    window, stride = job.options.occlusion_window, job.options.occlusion_stride
+    squares = (-(-(PATCH - window) // stride) + 1) ** 2
+    result: Tensor = Occlusion(_counted(job, twin, squares + 1)).attribute(
+        job.pixels,
+        sliding_window_shapes=(3, window, window),
+        strides=(3, stride, stride),
+        baselines=job.baseline,
+        perturbations_per_eval=job.options.internal_batch,
+    )
+    return result / 3
+
+
+_METHODS: dict[str, Callable[[_Job, nn.Module], Tensor | npt.NDArray[np.float32]]] = {
+    "grad-cam": _grad_cam,
+    "hires-cam": _hires_cam,
+    "saliency": lambda job, twin: gradients.saliency(twin, job.pixels),
+    "input-x-gradient": lambda job, twin: gradients.input_x_gradient(twin, job.pixels),
+    "smoothgrad": _smoothgrad,
+    "integrated-gradients": _integrated_gradients,
+    "gradient-shap": _gradient_shap,
+    "guided-backprop": lambda job, _: rules.guided_backprop(job.model, job.pixels),
+    "guided-grad-cam": _guided_grad_cam,
+    "deeplift": lambda job, _: rules.deeplift(job.model, job.pixels, job.baseline),
+    "occlusion": _occlusion,
+    "lrp": lambda job, _: rules.lrp(job.model, job.pixels)[0],
+}
+
+
+_PATCH_FIRST = frozenset(("grad-cam", "hires-cam", "guided-grad-cam", "saliency", "input-x-gradient"))
+
+
+def _method(name: str) -> Method:
+    if name not in METHODS:
+        raise AttributionError(f"There is no attribution method {name!r}; choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def _place(model: nn.Module, method: Method, layer: nn.Module | None) -> Layer | None:
+    """Return the layer to explain, after checking that the method holds."""
+    if layer is not None and not method.needs_layer:
+        raise AttributionError(f"{method.label} explains pixels, not a layer. Leave the layer out.")
+    if layer is None:
+        reason = holds_for(method.name, model)
+    else:  # whether a layer can be found by itself no longer matters
+        reason = guided_holds_for(model) if method.name == "guided-grad-cam" else None
+    if reason is not None:
+        raise AttributionError(f"{method.label} cannot explain this network. {reason}")
+    if not method.needs_layer:
+        return None
+    return inspect(model).layer if layer is None else given_layer(model, layer)
+
+
+def _needed(layer: Layer | None) -> Layer:
+    if layer is None:
+        raise AttributionError("A class activation map needs a layer. Name one with layer=.")
+    return layer
+
+
+def _share(progress: Callable[[float], None] | None, index: int, count: int) -> Callable[[float], None]:
+    if progress is None:
+        return lambda _share: None
+    return lambda share: progress((index + share) / count)

@@ -1,0 +1,161 @@
+"""The attribution methods by name, in plain words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["cam", "gradient", "path", "rules", "perturbation"]
+Sign = Literal["absolute", "positive", "signed"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a page needs to know about one attribution method.
+
+    Attributes:
+        name: Key in :data:`METHODS` and on the command line, such as ``grad-cam``.
+        label: Name on screen.
+        help: One plain sentence on what the map shows.
+        family: ``cam`` (a layer's feature maps), ``gradient`` (slope at the patch), ``path`` (slopes on the way from
+            a baseline), ``rules`` (own rules on the way back), ``perturbation`` (covers parts of the patch).
+        cost: Rough number of forward passes at the default options; a backward pass counts as two.
+        needs_layer: Whether the method explains a layer and so accepts ``layer=``.
+        uses_baseline: Whether the result depends on :attr:`AttributionOptions.baseline`.
+        uses_noise: Whether the result depends on the noise options and the seed.
+        complete: Whether the attributions promise to add up to logit minus baseline logit.
+        sign: How :func:`saliency_map` draws it unless told.
+        source: The paper.
+    """
+
+    name: str
+    label: str
+    help: str
+    family: Family
+    cost: int
+    source: str
+    needs_layer: bool = False
+    uses_baseline: bool = False
+    uses_noise: bool = False
+    complete: bool = False
+    sign: Sign = "absolute"
+
+
+_ALL = (
+    Method(
+        name="grad-cam",
+        label="Grad-CAM",
+        help="Coarse map of where the network's last detailed feature maps speak for tumour.",
+        family="cam",
+        cost=2,
+        source="Selvaraju 2017, arXiv:1610.02391",
+        needs_layer=True,
+        sign="positive",
+    ),
+    Method(
+        name="hires-cam",
+        label="HiResCAM",
+        help="Like Grad-CAM, but weighs every place by its own slope instead of the average slope.",
+        family="cam",
+        cost=2,
+        source="Draelos 2020, arXiv:2011.08891",
+        needs_layer=True,
+        sign="positive",
+    ),
+    Method(
+        name="saliency",
+        label="Saliency",
+        help="How strongly the logit would change if a pixel changed a little.",
+        family="gradient",
+        cost=3,
+        source="Simonyan 2013, arXiv:1312.6034",
+    ),
+    Method(
+        name="input-x-gradient",
+        label="Input × Gradient",
+        help="The slope at each pixel times the pixel's brightness; black pixels never count.",
+        family="gradient",
+        cost=3,
+        source="Shrikumar 2016, arXiv:1605.01713",
+    ),
+    Method(
+        name="smoothgrad",
+        label="SmoothGrad",
+        help="Saliency averaged over noisy copies of the patch, which calms the speckle.",
+        family="gradient",
+        cost=48,
+        source="Smilkov 2017, arXiv:1706.03825",
+        uses_noise=True,
+    ),
+    Method(
+        name="integrated-gradients",
+        label="Integrated Gradients",
+        help="Adds up the slopes while the patch fades in from a baseline; the parts add up to the change in logit.",
+        family="path",
+        cost=96,
+        source="Sundararajan 2017, arXiv:1703.01365",
+        uses_baseline=True,
+        complete=True,
+        sign="signed",
+    ),
+    Method(
+        name="gradient-shap",
+        label="GradientSHAP",
+        help="Integrated Gradients by random sampling, with noise on the patch.",
+        family="path",
+        cost=48,
+        source="Lundberg 2017, arXiv:1705.07874",
+        uses_baseline=True,
+        uses_noise=True,
+        complete=True,
+        sign="signed",
+    ),
+    Method(
+        name="guided-backprop",
+        label="Guided Backpropagation",
+        help="Sharp picture of the structures that excite the network; it shows edges more than reasons.",
+        family="rules",
+        cost=3,
+        source="Springenberg 2014, arXiv:1412.6806",
+    ),
+    Method(
+        name="guided-grad-cam",
+        label="Guided Grad-CAM",
+        help="Guided Backpropagation kept only where Grad-CAM speaks for tumour.",
+        family="rules",
+        cost=5,
+        source="Selvaraju 2017, arXiv:1610.02391",
+        needs_layer=True,
+    ),
+    Method(
+        name="deeplift",
+        label="DeepLIFT",
+        help="Compares every unit with its value on the baseline; the parts add up to the change in logit.",
+        family="rules",
+        cost=6,
+        source="Shrikumar 2017, arXiv:1704.02685",
+        uses_baseline=True,
+        complete=True,
+        sign="signed",
+    ),
+    Method(
+        name="occlusion",
+        label="Occlusion",
+        help="How much the logit falls when a square of the patch is covered.",
+        family="perturbation",
+        cost=122,
+        source="Zeiler 2013, arXiv:1311.2901",
+        uses_baseline=True,
+        sign="signed",
+    ),
+    Method(
+        name="lrp",
+        label="Layer-wise Relevance Propagation",
+        help="Hands the logit back layer by layer, to each unit in proportion to what it gave.",
+        family="rules",
+        cost=4,
+        source="Bach 2015, doi:10.1371/journal.pone.0130140",
+        sign="signed",
+    ),
+)
+
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+"""All methods, the cheapest and most telling first."""

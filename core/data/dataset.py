@@ -1,0 +1,130 @@
+"""A data set: a table of patches and the store that holds their pixels."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from core.data.store import JoinedStore, PatchStore
+from core.errors import DataError
+
+CLASS_NAMES = ("normal", "tumour")
+"""Names of label 0 and label 1."""
+
+COLUMNS = ("id", "label", "split", "slide")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that was left out of a data set or a batch, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Patches with what is known about them.
+
+    Attributes:
+        name: what the user calls it, shown on screen.
+        source: ``"demo"`` or the path it was opened from; opens the same data set again.
+        kind: where the patches come from.
+        table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
+            missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide`` (text or missing).
+        store: pixels by row number.
+        problems: what was left out when the source was opened.
+        masks: bool N×96×96, True where there is tumour; only the demo knows.
+    """
+
+    name: str
+    source: str
+    kind: Literal["kaggle", "pcam", "demo", "joined"]
+    table: pd.DataFrame
+    store: PatchStore
+    problems: tuple[Problem, ...] = ()
+    masks: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if tuple(self.table.columns) != COLUMNS:
+            raise DataError(f"A patch table has the columns {COLUMNS}; found {tuple(self.table.columns)}.")
+        if len(self.table) != len(self.store):
+            raise DataError(f"{self.name}: {len(self.table)} rows in the table, {len(self.store)} patches in the store.")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the patches were generated; such data is marked "synthetic demo" wherever it is shown."""
+        return self.kind == "demo"
+
+    @property
+    def knows_slides(self) -> bool:
+        """Whether every labelled patch has a slide."""
+        labelled = self.table[self.table["label"].notna()]
+        return len(labelled) > 0 and bool(labelled["slide"].notna().all())
+
+    def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the labels of `rows` as int64.
+
+        Raises:
+            DataError: a row has no label.
+        """
+        labels = self.table["label"].iloc[np.asarray(rows)]
+        if labels.isna().any():
+            raise DataError(f"{int(labels.isna().sum())} of {len(labels)} patches of {self.name} have no label.")
+        return labels.to_numpy(dtype=np.int64)
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that stand for the ids, labels and slides, whatever their order or place on disk."""
+        rows = self.table[["id", "label", "slide"]].astype("string").fillna("")
+        lines = sorted(rows["id"] + "," + rows["label"] + "," + rows["slide"])
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def make_table(
+    ids: Sequence[str],
+    *,
+    labels: Sequence[int | None] | np.ndarray | None = None,
+    split: str | Sequence[str],
+    slides: Sequence[str | None] | None = None,
+) -> pd.DataFrame:
+    """Return a patch table with the four columns and their types; `labels` or `slides` of None are all missing."""
+    count = len(ids)
+    return pd.DataFrame(
+        {
+            "id": pd.array(list(ids), dtype="string"),
+            "label": pd.array([None] * count if labels is None else list(labels), dtype="Int8"),
+            "split": pd.Categorical([split] * count if isinstance(split, str) else list(split)),
+            "slide": pd.array([None] * count if slides is None else list(slides), dtype="string"),
+        }
+    )
+
+
+def join(datasets: Sequence[Dataset]) -> Dataset:
+    """Return one data set of several, in order.
+
+    Raises:
+        DataError: no data set, or two hold the same id.
+    """
+    if not datasets:
+        raise DataError("No data set was given; name at least one folder, or 'demo'.")
+    if len(datasets) == 1:
+        return datasets[0]
+    table = pd.concat([dataset.table.astype({"split": "string"}) for dataset in datasets], ignore_index=True)
+    table["split"] = table["split"].astype("category")
+    repeated = table["id"][table["id"].duplicated()]
+    if len(repeated):
+        raise DataError(f"{len(repeated)} ids stand in more than one of the data sets, such as {repeated.iloc[0]}.")
+    return Dataset(
+        name=" + ".join(dataset.name for dataset in datasets),
+        source=" + ".join(dataset.source for dataset in datasets),
+        kind="joined",
+        table=table,
+        store=JoinedStore([dataset.store for dataset in datasets]),
+        problems=tuple(problem for dataset in datasets for problem in dataset.problems),
+    )

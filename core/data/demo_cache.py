@@ -1,0 +1,80 @@
+"""The demo set on disk: generated once, then opened as a memory map."""
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from core import atomic
+from core.data.dataset import Dataset, make_table
+from core.data.demo import generate_demo
+from core.data.store import ArrayStore, Progress
+from core.errors import StorageError
+from core.home import home
+
+DEMO_VERSION = 1
+"""Raise it when the generator changes, so that nobody goes on with patches of an older one."""
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """What the demo set is generated from; the same values always give the same patches."""
+
+    seed: int = 0
+    slides: int = 40
+    patches_per_slide: int = 60
+
+
+def open_demo(*, size: DemoSize = DemoSize(), progress: Progress | None = None) -> Dataset:  # noqa: B008 - frozen
+    """Return the synthetic demo set, generating it first if it is not in the cache.
+
+    Two processes that ask at the same time wait for each other; a process killed half-way leaves nothing behind that
+    could be mistaken for the whole.
+
+    Raises:
+        StorageError: the cache folder cannot be written.
+    """
+    folder = home() / "demo" / f"v{DEMO_VERSION}-seed{size.seed}-{size.slides}x{size.patches_per_slide}"
+    if not folder.is_dir():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_suffix(".lock")):
+                if not folder.is_dir():
+                    _generate(folder, size, progress)
+        except OSError as error:
+            raise StorageError(
+                f"The demo set could not be written to {folder.parent}: {error.strerror or error}. "
+                "Free some space there or set NODESCOPE_HOME to another folder."
+            ) from error
+    return _open(folder)
+
+
+def _generate(folder: Path, size: DemoSize, progress: Progress | None) -> None:
+    demo = generate_demo(
+        seed=size.seed, slides=size.slides, patches_per_slide=size.patches_per_slide, progress=progress
+    )
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        for name, array in (("patches", demo.patches), ("masks", demo.masks)):
+            with atomic.replacing(temporary / f"{name}.npy") as path, path.open("wb") as file:
+                np.save(file, array)
+        atomic.write_text(temporary / "table.csv", demo.table.to_csv(index=False, lineterminator="\n"))
+        atomic.write_text(temporary / "size.json", json.dumps(asdict(size)))
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _open(folder: Path) -> Dataset:
+    rows = pd.read_csv(folder / "table.csv", dtype={"id": str, "slide": str, "split": str})
+    table = make_table(rows["id"], labels=rows["label"], split=rows["split"], slides=rows["slide"])
+    store = ArrayStore(np.load(folder / "patches.npy", mmap_mode="r"))
+    masks = np.load(folder / "masks.npy", mmap_mode="r")
+    return Dataset("Synthetic demo", "demo", "demo", table, store, masks=masks)

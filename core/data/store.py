@@ -1,0 +1,171 @@
+"""Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from core.errors import DataError, PatchError
+
+PATCH_SIZE = 96
+"""Width and height of a patch in pixels."""
+
+CENTRE = slice(32, 64)
+"""Rows and columns of the 32×32 centre that carries the label."""
+
+Progress = Callable[[float], None]
+"""Is told the finished share, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Patches read from a store.
+
+    Attributes:
+        pixels: uint8, N×96×96×3. A patch that could not be read is white.
+        unreadable: position in the batch -> one sentence that says why.
+    """
+
+    pixels: np.ndarray
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+class PatchStore(Protocol):
+    """Anything that gives patches by row number."""
+
+    def __len__(self) -> int:
+        """Number of patches."""
+        ...
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read the patches of `rows`, in that order; unreadable ones are reported, not raised."""
+        ...
+
+
+def read(store: PatchStore, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return the patches of `rows` as uint8 N×96×96×3.
+
+    Raises:
+        PatchError: at least one of them could not be read.
+    """
+    loaded = store.load(rows)
+    if loaded.unreadable:
+        first = next(iter(loaded.unreadable.values()))
+        more = f" ({len(loaded.unreadable)} of {len(rows)} patches)" if len(loaded.unreadable) > 1 else ""
+        raise PatchError(f"{first}{more}")
+    return loaded.pixels
+
+
+class ArrayStore:
+    """Patches in one array or memory map of uint8 N×96×96×3."""
+
+    def __init__(self, patches: np.ndarray):
+        if patches.dtype != np.uint8 or patches.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
+            raise DataError(
+                f"Packed patches must be uint8 N×96×96×3; found {patches.dtype} {'×'.join(map(str, patches.shape))}."
+            )
+        self.patches = patches
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read the patches of `rows`; an array has no unreadable ones."""
+        return Loaded(self.patches[np.asarray(rows, dtype=np.int64)])
+
+
+class FileStore:
+    """One image file a patch, as in Kaggle's folder."""
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read the files of `rows`; a missing, broken or wrongly sized one is reported."""
+        pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
+        unreadable: dict[int, str] = {}
+        for position, row in enumerate(rows):
+            try:
+                pixels[position] = _decode(self.paths[int(row)])
+            except PatchError as error:
+                unreadable[position] = str(error)
+        return Loaded(pixels, unreadable)
+
+
+def _decode(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path, formats=("TIFF", "PNG")) as image:
+            if image.size != (PATCH_SIZE, PATCH_SIZE) or image.mode != "RGB":
+                width, height = image.size
+                raise PatchError(
+                    f"{path.name} is {width}×{height} pixels in mode {image.mode}; a patch is 96×96 in 8-bit RGB."
+                )
+            return np.asarray(image)
+    except FileNotFoundError as error:
+        raise PatchError(f"{path.name} is not there any more.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise PatchError(f"{path.name} is damaged or no image.") from error
+
+
+class Hdf5Store:
+    """Patches in the ``x`` data set of one PCam HDF5 file, read as they are needed."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._file: Any = None
+        with h5py.File(path, "r") as file:
+            x = file["x"]
+            if x.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3) or x.dtype != np.uint8:
+                raise DataError(f"{path.name}: expected uint8 N×96×96×3 under 'x', found {x.dtype} {x.shape}.")
+            self._length = int(x.shape[0])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read `rows`; HDF5 wants them sorted and without repeats, the caller need not care."""
+        if self._file is None:
+            self._file = h5py.File(self.path, "r")
+        unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        if not len(unique):
+            return Loaded(np.empty((0, PATCH_SIZE, PATCH_SIZE, 3), np.uint8))
+        try:
+            pixels = self._file["x"][unique]
+        except OSError as error:
+            reason = f"{self.path.name} is damaged at rows {unique[0]} to {unique[-1]}."
+            blank = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, np.uint8)
+            return Loaded(blank, dict.fromkeys(range(len(rows)), f"{reason} ({error})"))
+        return Loaded(np.ascontiguousarray(pixels[inverse]))
+
+
+class JoinedStore:
+    """Several stores, one after the other."""
+
+    def __init__(self, stores: Sequence[PatchStore]):
+        self.stores = stores
+        self._starts = np.concatenate([[0], np.cumsum([len(store) for store in stores])]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read `rows` from the stores that hold them."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        pixels = np.empty((len(wanted), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+        unreadable: dict[int, str] = {}
+        owner = np.searchsorted(self._starts, wanted, side="right") - 1
+        for number, store in enumerate(self.stores):
+            positions = np.flatnonzero(owner == number)
+            if not len(positions):
+                continue
+            loaded = store.load(wanted[positions] - self._starts[number])
+            pixels[positions] = loaded.pixels
+            unreadable |= {int(positions[at]): reason for at, reason in loaded.unreadable.items()}
+        return Loaded(pixels, unreadable)

@@ -1,0 +1,68 @@
+"""The errors that Nodescope raises on purpose.
+
+Every message says what failed, what was found, what was expected and what to do. Pages and the command line catch
+:class:`NodescopeError` only; anything else is a defect and is allowed to surface.
+
+::
+
+    NodescopeError
+    ├── ConfigError          a setting that is out of range or contradicts another
+    ├── DataError            a data set that cannot be opened or used
+    │   └── PatchError       one image that cannot be used as a patch; the rest of a batch goes on
+    ├── BundleError          a bundle file that is damaged, foreign or of a newer format
+    ├── WeightsError         pretrained weights that are not to be had or do not fit the network
+    ├── RunError             a run directory that is missing, busy or damaged
+    │   └── TrainingError    a training that cannot go on, such as a loss that is not a number
+    ├── EvaluationError      figures that the given labels and probabilities do not define
+    ├── AttributionError     a method that does not hold for this network
+    ├── DeviceError          a device that was asked for and is not there
+    └── StorageError         a file that cannot be written, such as on a full disk
+"""
+
+
+class NodescopeError(Exception):
+    """Base of all errors that are shown to the user as one sentence."""
+
+
+class ConfigError(NodescopeError, ValueError):
+    """A setting is out of range or contradicts another."""
+
+
+class DataError(NodescopeError):
+    """A data set cannot be opened or used."""
+
+
+class PatchError(DataError):
+    """One image cannot be used as a patch."""
+
+
+class BundleError(NodescopeError):
+    """A bundle file is damaged, foreign or of a newer format."""
+
+
+class WeightsError(NodescopeError):
+    """Pretrained weights are not to be had or do not fit the network."""
+
+
+class RunError(NodescopeError):
+    """A run directory is missing, busy or damaged."""
+
+
+class TrainingError(RunError):
+    """A training cannot go on."""
+
+
+class EvaluationError(NodescopeError, ValueError):
+    """The given labels and probabilities do not define the figure that was asked for."""
+
+
+class AttributionError(NodescopeError):
+    """An attribution method does not hold for this network."""
+
+
+class DeviceError(NodescopeError):
+    """A device that was asked for is not there."""
+
+
+class StorageError(NodescopeError):
+    """A file cannot be written."""

@@ -1,0 +1,58 @@
+"""Pure functions on labels and probabilities: figures, curves, calibration, thresholds, comparison.
+
+Class 1 is tumour. A patch is called tumour if its probability is at least the threshold. All intervals are 95
+%.
+"""
+
+from core.evaluation.bootstrap import resamples_for
+from core.evaluation.calibration import Calibration, fit_calibration, logit_of
+from core.evaluation.calibration_error import bin_of
+from core.evaluation.comparison import compare, disagreements
+from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from core.evaluation.curves import Curve, Reliability, pr_points, reliability, roc_points
+from core.evaluation.estimate import Estimate
+from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
+from core.evaluation.figures import ECE_BINS, FIGURES, OPERATING_FIGURES, Figure
+from core.evaluation.intervals import wilson
+from core.evaluation.slices import Slice, quantile_bins, slices
+from core.evaluation.thresholds import (
+    Triage,
+    best_threshold,
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+    triage,
+)
+
+__all__ = [
+    "ECE_BINS",
+    "FIGURES",
+    "OPERATING_FIGURES",
+    "Calibration",
+    "ConfusionMatrix",
+    "Curve",
+    "Estimate",
+    "Evaluation",
+    "Figure",
+    "Reliability",
+    "Slice",
+    "Triage",
+    "at_threshold",
+    "best_threshold",
+    "bin_of",
+    "compare",
+    "confusion_matrix",
+    "disagreements",
+    "evaluate",
+    "fit_calibration",
+    "logit_of",
+    "pr_points",
+    "quantile_bins",
+    "reliability",
+    "resamples_for",
+    "roc_points",
+    "slices",
+    "threshold_for_sensitivity",
+    "threshold_for_specificity",
+    "triage",
+    "wilson",
+]

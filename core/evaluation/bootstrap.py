@@ -1,0 +1,167 @@
+"""The bootstrap: every figure on many resamples of slides (or patches) at once.
+
+A resample is a vector of weights, how often each slide or patch was drawn. Patches are sorted once; all
+figures follow from cumulated and summed weights, computed for a chunk of resamples at a time so that memory
+stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import t
+
+from core.evaluation.calibration_error import bin_of
+from core.evaluation.estimate import Estimate, without_interval
+from core.evaluation.figures import ECE_BINS, log_losses, operating_figures
+from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
+
+FEWEST_RESAMPLES = 200
+_MOST_WEIGHTS = 100_000_000  # patches x resamples in all: about ten seconds
+_CHUNK_WEIGHTS = 1_000_000  # patches x resamples at once: about 50 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """The figures of one model on R resamples.
+
+    Attributes:
+        figures: name to (R,) float64; NaN where a resample does not define the figure.
+        gaps: (R, B) float64, the calibration gaps of each resample.
+    """
+
+    figures: dict[str, FloatArray]
+    gaps: FloatArray
+
+
+def resamples_for(patches: int, wanted: int) -> int:
+    """Return how many resamples are drawn: those wanted, or fewer (at least 200) above 1e8 patches in all."""
+    return min(wanted, max(FEWEST_RESAMPLES, _MOST_WEIGHTS // patches))
+
+
+def replicate(
+    samples: Sequence[Sample], *, thresholds: Sequence[float], resamples: int, seed: int
+) -> list[Replicates]:
+    """Compute all figures of one or more models on the same resamples.
+
+    Slides are drawn with replacement where they are known, patches otherwise.
+
+    Args:
+        samples: one for each model, with the same labels and slides.
+        thresholds: one for each model; a patch with at least this probability is called tumour.
+        resamples: how many, R.
+        seed: makes the draws repeatable.
+    """
+    slides = samples[0].slides
+    parts = [
+        (_Ranking.of(sample), _unit_sums(sample, threshold))
+        for sample, threshold in zip(samples, thresholds, strict=True)
+    ]
+    ranked: list[list[FloatArray]] = [[] for _ in samples]
+    summed: list[list[FloatArray]] = [[] for _ in samples]
+    for weights in _weights(samples[0].units, samples[0].n, resamples, seed):
+        by_patch = weights if slides is None else weights[:, slides]
+        for (ranking, sums), areas, totals in zip(parts, ranked, summed, strict=True):
+            areas.append(ranking.areas(by_patch))
+            totals.append(weights @ sums)
+    return [_replicates(np.concatenate(a), np.concatenate(s)) for a, s in zip(ranked, summed, strict=True)]
+
+
+def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> Estimate:
+    """Return the percentile interval, widened for few units.
+
+    With few slides a percentile interval is too narrow; Hesterberg (2015, section 5.3) takes quantiles
+    further out, by the ratio of Student's t to the normal. Resamples that do not define the figure are left
+    out. With fewer than two units there is no interval.
+
+    Args:
+        value: the figure on the sample itself.
+        replicates: (R,) float64.
+        units: how many slides (or patches) carry the figure.
+    """
+    defined = replicates[~np.isnan(replicates)]
+    if np.isnan(value) or units < 2 or len(defined) < 2:
+        return without_interval(value)
+    tail = float(ndtr(np.sqrt(units / (units - 1)) * t.ppf(0.025, units - 1)))
+    low, high = np.quantile(defined, (tail, 1 - tail))
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """Patches from the most to the least suspicious, and where each run of equal probabilities ends."""
+
+    order: IntArray
+    labels: BoolArray
+    ends: IntArray
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Ranking:
+        order = np.argsort(-sample.probabilities, kind="stable")
+        falling = sample.probabilities[order]
+        ends = np.flatnonzero(np.append(falling[:-1] != falling[1:], True))
+        return cls(order, sample.labels[order], ends)
+
+    def areas(self, weights: FloatArray) -> FloatArray:
+        """Return AUC and average precision, (R, 2), of weights (R, N) in the order of the patches."""
+        ranked = weights[:, self.order]
+        called = np.cumsum(ranked, axis=1)
+        true = np.cumsum(ranked * self.labels, axis=1)
+        if len(self.ends) < len(self.order):
+            called, true = called[:, self.ends], true[:, self.ends]
+        positives = true[:, -1]
+        negatives = called[:, -1] - positives
+        found = np.diff(true, axis=1, prepend=0.0)
+        false = called - true
+        # A tumour patch wins against each normal patch after its run of equal probabilities, and half within.
+        half_run = np.diff(false, axis=1, prepend=0.0) / 2
+        wins = np.einsum("rk,rk->r", found, negatives[:, None] - false + half_run)
+        precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
+        steps = np.einsum("rk,rk->r", found, precision)
+        defined = (positives > 0) & (negatives > 0)
+        out = np.full((len(weights), 2), np.nan)
+        np.divide(wins, positives * negatives, out=out[:, 0], where=defined)
+        np.divide(steps, positives, out=out[:, 1], where=defined)
+        return out
+
+
+def _weights(units: int, patches: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """Yield chunks (R, units) of how often each unit was drawn, multinomial with equal chances."""
+    generator = np.random.default_rng(seed)
+    step = max(1, _CHUNK_WEIGHTS // patches)
+    for first in range(0, resamples, step):
+        rows = min(step, resamples - first)
+        drawn = generator.integers(units, size=(rows, units))
+        drawn += np.arange(rows)[:, None] * units
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
+
+
+def _unit_sums(sample: Sample, threshold: float) -> FloatArray:
+    """Sum, within each unit, all that adds up: tn, fp, fn, tp, NLL, Brier and the excess of each ECE bin."""
+    called = sample.probabilities >= threshold
+    excess = sample.probabilities - sample.labels
+    terms = np.zeros((sample.n, 6 + ECE_BINS))
+    rows = np.arange(sample.n)
+    terms[rows, 2 * sample.labels + called] = 1.0
+    terms[:, 4] = log_losses(sample.labels, sample.probabilities)
+    terms[:, 5] = excess**2
+    terms[rows, 6 + bin_of(sample.probabilities)] = excess
+    if sample.slides is None:
+        return terms
+    sums = np.zeros((sample.units, terms.shape[1]))
+    np.add.at(sums, sample.slides, terms)
+    return sums
+
+
+def _replicates(areas: FloatArray, sums: FloatArray) -> Replicates:
+    counts = sums[:, :4]
+    patches = counts.sum(axis=1, keepdims=True)
+    gaps = sums[:, 6:] / patches
+    figures = {"auc": areas[:, 0], "average_precision": areas[:, 1], **operating_figures(counts)}
+    figures["nll"] = sums[:, 4] / patches[:, 0]
+    figures["brier"] = sums[:, 5] / patches[:, 0]
+    figures["ece"] = np.abs(gaps).sum(axis=1)
+    return Replicates(figures, gaps)

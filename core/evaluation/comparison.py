@@ -1,0 +1,153 @@
+"""Two models on the same patches: the difference of each figure, with an interval."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import EvaluationError
+from core.evaluation.bootstrap import percentile_interval, replicate, resamples_for
+from core.evaluation.estimate import UNDEFINED, Estimate
+from core.evaluation.evaluation import evaluate, slides_behind
+from core.evaluation.figures import FIGURES
+from core.evaluation.intervals import Z
+from core.evaluation.sample import (
+    BoolArray,
+    Sample,
+    checked_probabilities,
+    checked_share,
+    require_equal_length,
+    sample_of,
+)
+
+
+def compare(
+    labels: npt.ArrayLike,
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    threshold: float = 0.5,
+    second_threshold: float | None = None,
+) -> dict[str, Estimate]:
+    """Return first minus second for every figure, with the 95 % interval of the paired difference.
+
+    Both models see the same resamples, so what makes a patch hard for both cancels. Without slides, accuracy,
+    sensitivity and specificity take the interval of Bonett & Price (2012) for paired shares, and balanced
+    accuracy is put together from the last two; these have a width even where the models never disagree. All
+    others, and all of them with slides, are percentile intervals of the bootstrap, with as many resamples as
+    `resamples_for(n, resamples)` says; with slides they have no width where the models never disagree.
+
+    Args:
+        labels: (N,) 0 or 1.
+        first: (N,) probabilities of the first model.
+        second: (N,) probabilities of the second model.
+        groups: (N,) slide ids, or None where they are not known.
+        resamples: how many.
+        seed: the result is the same for the same seed.
+        threshold: of both models, or of the first where the second has its own.
+        second_threshold: of the second model, if it differs.
+
+    Returns:
+        Name to estimate, in the order of `FIGURES`. Above 0 means that the figure of the first is larger,
+        which is worse for NLL, Brier score and ECE.
+
+    Raises:
+        EvaluationError: see `sample_of`; or a threshold lies outside [0, 1].
+    """
+    lines = [threshold, threshold if second_threshold is None else second_threshold]
+    lines = [checked_share(line, name="A threshold") for line in lines]
+    if resamples < 1:
+        raise EvaluationError(f"{resamples} resamples were asked for; at least 1 is needed, 2000 is usual.")
+    one = sample_of(labels, first, groups)
+    other_values = checked_probabilities(second, name="probabilities of the second model")
+    require_equal_length(labels=one.labels, second=other_values)
+    two = Sample(one.labels, other_values, one.slides)
+    differences = _point_differences(one, two, lines)
+    drawn = _paired_replicates(one, two, lines, resamples=resamples_for(one.n, resamples), seed=seed)
+    units = slides_behind(one)
+    found = {name: percentile_interval(differences[name], drawn[name], units=units[name]) for name in FIGURES}
+    if one.slides is None:
+        found |= _paired_shares(one, two, lines)
+    return found
+
+
+def disagreements(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    threshold: float = 0.5,
+    second_threshold: float | None = None,
+) -> npt.NDArray[np.intp]:
+    """Return the row numbers of the patches that two models decide differently, the furthest apart first.
+
+    Args:
+        first: (N,) probabilities of the first model.
+        second: (N,) probabilities of the second model.
+        threshold: of both models, or of the first where the second has its own.
+        second_threshold: of the second model, if it differs.
+
+    Raises:
+        EvaluationError: see `checked_probabilities`; or lengths differ or a threshold lies outside [0, 1].
+    """
+    one, two = (checked_probabilities(values) for values in (first, second))
+    require_equal_length(first=one, second=two)
+    line = checked_share(threshold, name="The threshold")
+    other = line if second_threshold is None else checked_share(second_threshold, name="The second threshold")
+    rows = np.flatnonzero((one >= line) != (two >= other))
+    return rows[np.argsort(-np.abs(one - two)[rows], kind="stable")].astype(np.intp)
+
+
+def _point_differences(one: Sample, two: Sample, lines: list[float]) -> dict[str, float]:
+    pair = [
+        evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).figures
+        for sample, line in zip((one, two), lines, strict=True)
+    ]
+    return {name: pair[0][name].value - pair[1][name].value for name in FIGURES}
+
+
+def _paired_replicates(
+    one: Sample, two: Sample, lines: list[float], *, resamples: int, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    first, second = replicate([one, two], thresholds=lines, resamples=resamples, seed=seed)
+    return {name: first.figures[name] - second.figures[name] for name in FIGURES}
+
+
+def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:
+    right = [
+        (sample.probabilities >= line) == sample.labels
+        for sample, line in zip((one, two), lines, strict=True)
+    ]
+    tumour = one.labels
+    sensitivity = _paired_share(right[0][tumour], right[1][tumour])
+    specificity = _paired_share(right[0][~tumour], right[1][~tumour])
+    value = (sensitivity.value + specificity.value) / 2
+    below = math.hypot(sensitivity.value - sensitivity.low, specificity.value - specificity.low) / 2
+    above = math.hypot(sensitivity.high - sensitivity.value, specificity.high - specificity.value) / 2
+    return {
+        "accuracy": _paired_share(*right),
+        "balanced_accuracy": Estimate(value, value - below, value + above),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+    }
+
+
+def _paired_share(first: BoolArray, second: BoolArray) -> Estimate:
+    """Return the difference of two shares of the same patches (Bonett & Price 2012).
+
+    One disagreement is added each way, so that no disagreement at all does not look like certainty.
+    """
+    n = len(first)
+    if n == 0:
+        return UNDEFINED
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    more, less = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = Z * math.sqrt((more + less - (more - less) ** 2) / (n + 2))
+    value = (only_first - only_second) / n
+    return Estimate(
+        value, max(-1.0, min(value, more - less - half)), min(1.0, max(value, more - less + half))
+    )

@@ -1,0 +1,87 @@
+"""The confusion matrix: right and wrong decisions, by label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import EvaluationError
+from core.evaluation.sample import checked_share, sample_of
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix:
+    """How many patches were decided right and wrong.
+
+    Attributes:
+        tn: normal patches called normal.
+        fp: normal patches called tumour (false alarms).
+        fn: tumour patches called normal (missed).
+        tp: tumour patches called tumour (found).
+    """
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+    @property
+    def n(self) -> int:
+        """All patches."""
+        return self.tn + self.fp + self.fn + self.tp
+
+    @property
+    def positives(self) -> int:
+        """Patches labelled tumour."""
+        return self.fn + self.tp
+
+    @property
+    def negatives(self) -> int:
+        """Patches labelled normal."""
+        return self.tn + self.fp
+
+    @property
+    def called_tumour(self) -> int:
+        """Patches called tumour, rightly or wrongly."""
+        return self.tp + self.fp
+
+    def to_json(self) -> dict[str, int]:
+        """Return the four counts as a dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ConfusionMatrix:
+        """Read what `to_json` wrote.
+
+        Raises:
+            EvaluationError: a count is missing or is not a number.
+        """
+        try:
+            return cls(*(int(data[name]) for name in ("tn", "fp", "fn", "tp")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EvaluationError(
+                f"A stored confusion matrix cannot be read: found {data!r}, expected tn, fp, fn and tp."
+            ) from error
+
+
+def confusion_matrix(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, threshold: float = 0.5
+) -> ConfusionMatrix:
+    """Count right and wrong decisions; a patch is called tumour if its probability is >= threshold.
+
+    Args:
+        labels: (N,) 0 or 1.
+        probabilities: (N,) in [0, 1].
+        threshold: in [0, 1].
+
+    Raises:
+        EvaluationError: see `sample_of`; or the threshold lies outside [0, 1].
+    """
+    sample = sample_of(labels, probabilities)
+    called = sample.probabilities >= checked_share(threshold, name="The threshold")
+    cells = np.bincount(2 * sample.labels + called, minlength=4)
+    return ConfusionMatrix(*(int(count) for count in cells))

@@ -1,0 +1,79 @@
+"""A number with its 95 % interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the 95 % interval around it.
+
+    Where labels and probabilities do not define the figure, all three are NaN; where the figure is defined
+    but its uncertainty cannot be told (one slide only), `low` and `high` are NaN.
+
+    Attributes:
+        value: the figure itself.
+        low: lower end of the 95 % interval.
+        high: upper end of the 95 % interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether there is a value at all."""
+        return not math.isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    def __str__(self) -> str:
+        if not self.is_defined:
+            return "undefined"
+        if not self.has_interval:
+            return f"{self.value:.3f} (interval unknown)"
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return a dictionary that strict JSON can hold: NaN becomes null."""
+        return {name: _or_none(getattr(self, name)) for name in ("value", "low", "high")}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Estimate:
+        """Read what `to_json` wrote.
+
+        Raises:
+            EvaluationError: a key is missing or is not a number.
+        """
+        try:
+            return cls(*(_or_nan(data[name]) for name in ("value", "low", "high")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EvaluationError(
+                f"A stored estimate cannot be read: found {data!r}, expected value, low and high."
+            ) from error
+
+
+UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+def without_interval(value: float) -> Estimate:
+    """Return an estimate whose interval is not known."""
+    return Estimate(value, math.nan, math.nan)
+
+
+def _or_none(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _or_nan(number: float | None) -> float:
+    return math.nan if number is None else float(number)

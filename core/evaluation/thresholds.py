@@ -1,0 +1,212 @@
+"""Where to draw the line: thresholds chosen from labels and probabilities, and two thresholds for triage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import EvaluationError
+from core.evaluation.estimate import Estimate
+from core.evaluation.intervals import wilson
+from core.evaluation.sample import FloatArray, IntArray, Sample, checked_share, sample_of
+
+
+@dataclass(frozen=True, eq=False)
+class _Cuts:
+    """Every way to split the patches by a threshold, from "all called tumour" to "none"."""
+
+    thresholds: FloatArray
+    true_positives: IntArray
+    false_positives: IntArray
+
+
+def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Return the threshold with the highest balanced accuracy (Youden's J, 1950).
+
+    All thresholds between two neighbouring probabilities decide alike; the middle of the best such gap is
+    returned, which is safest against small shifts. Among equally good gaps, the one whose middle is nearest
+    0.5 wins.
+
+    Raises:
+        EvaluationError: see `sample_of`; or there is one class only.
+    """
+    sample = sample_of(labels, probabilities, both_classes=True)
+    cuts = _cuts(sample)
+    # In whole numbers, so that ties are ties.
+    youden = cuts.true_positives * sample.negatives - cuts.false_positives * sample.positives
+    best = cuts.thresholds[youden == youden.max()]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def threshold_for_sensitivity(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float
+) -> float:
+    """Return the highest threshold that still finds this share of the tumour patches.
+
+    Of all thresholds that reach the target this one has the best specificity; the middle of its gap is
+    returned.
+
+    Args:
+        labels: (N,) 0 or 1.
+        probabilities: (N,) in [0, 1].
+        at_least: the sensitivity wanted, in [0, 1].
+
+    Raises:
+        EvaluationError: see `sample_of`; or there is one class only, or the target lies outside [0, 1].
+    """
+    sample = sample_of(labels, probabilities, both_classes=True)
+    cuts = _cuts(sample)
+    needed = _needed(checked_share(at_least, name="The sensitivity wanted"), sample.positives)
+    return float(cuts.thresholds[cuts.true_positives >= needed].max())
+
+
+def threshold_for_specificity(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float
+) -> float:
+    """Return the lowest threshold that calls this share of the normal patches normal.
+
+    Of all thresholds that reach the target this one has the best sensitivity; the middle of its gap is
+    returned.
+
+    Args:
+        labels: (N,) 0 or 1.
+        probabilities: (N,) in [0, 1].
+        at_least: the specificity wanted, in [0, 1].
+
+    Raises:
+        EvaluationError: see `sample_of`; or there is one class only, the target lies outside [0, 1], or no
+            threshold reaches it because too many normal patches have a probability of exactly 1.
+    """
+    sample = sample_of(labels, probabilities, both_classes=True)
+    cuts = _cuts(sample)
+    needed = _needed(checked_share(at_least, name="The specificity wanted"), sample.negatives)
+    reached = cuts.thresholds[sample.negatives - cuts.false_positives >= needed]
+    if not len(reached):
+        certain = int(((sample.probabilities == 1) & ~sample.labels).sum())
+        raise EvaluationError(
+            f"No threshold reaches a specificity of {at_least:g}: {certain:,} of {sample.negatives:,} normal "
+            "patches have a probability of exactly 1. Ask for less, or calibrate the model first."
+        )
+    return float(reached.min())
+
+
+@dataclass(frozen=True)
+class Triage:
+    """Three groups by two thresholds: clear, review and suspicious.
+
+    Attributes:
+        clear_below: patches with a lower probability are cleared.
+        suspicious_from: patches with at least this probability are suspicious; those between are for review.
+        n: all patches.
+        clear: number of cleared patches.
+        review: number of patches for review.
+        suspicious: number of suspicious patches.
+        missed: number of tumour patches that were cleared.
+        share_clear: share of all patches that is cleared.
+        share_review: share of all patches that is left for review.
+        share_suspicious: share of all patches that is suspicious.
+        cancers_missed: share of the tumour patches that is cleared.
+        tumour_among_clear: share of the cleared patches that is tumour.
+        tumour_among_review: share of the patches for review that is tumour.
+        tumour_among_suspicious: share of the suspicious patches that is tumour.
+        normals_cleared: share of the normal patches that is cleared.
+
+    All shares carry Wilson intervals over patches; a share of nothing is undefined (NaN).
+    """
+
+    clear_below: float
+    suspicious_from: float
+    n: int
+    clear: int
+    review: int
+    suspicious: int
+    missed: int
+    share_clear: Estimate
+    share_review: Estimate
+    share_suspicious: Estimate
+    cancers_missed: Estimate
+    tumour_among_clear: Estimate
+    tumour_among_review: Estimate
+    tumour_among_suspicious: Estimate
+    normals_cleared: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields as a dictionary for JSON."""
+        fields: Mapping[str, Any] = self.__dict__
+        return {
+            name: value.to_json() if isinstance(value, Estimate) else value for name, value in fields.items()
+        }
+
+
+def triage(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, clear_below: float, suspicious_from: float
+) -> Triage:
+    """Sort patches into clear (p < clear_below), suspicious (p >= suspicious_from) and review (between).
+
+    Args:
+        labels: (N,) 0 or 1.
+        probabilities: (N,) in [0, 1].
+        clear_below: in [0, 1], not above `suspicious_from`.
+        suspicious_from: in [0, 1].
+
+    Raises:
+        EvaluationError: see `sample_of`; or the thresholds are out of range or in the wrong order.
+    """
+    sample = sample_of(labels, probabilities)
+    lower = checked_share(clear_below, name="The threshold to clear")
+    upper = checked_share(suspicious_from, name="The threshold for suspicious")
+    if lower > upper:
+        raise EvaluationError(
+            f"The threshold to clear ({lower:g}) lies above the one for suspicious ({upper:g}); swap them."
+        )
+    group = (sample.probabilities >= lower).astype(np.intp) + (sample.probabilities >= upper)
+    clear, review, suspicious = (int(count) for count in np.bincount(group, minlength=3))
+    tumour = [int(count) for count in np.bincount(group[sample.labels], minlength=3)]
+    return Triage(
+        clear_below=lower,
+        suspicious_from=upper,
+        n=sample.n,
+        clear=clear,
+        review=review,
+        suspicious=suspicious,
+        missed=tumour[0],
+        share_clear=wilson(clear, sample.n),
+        share_review=wilson(review, sample.n),
+        share_suspicious=wilson(suspicious, sample.n),
+        cancers_missed=wilson(tumour[0], sample.positives),
+        tumour_among_clear=wilson(tumour[0], clear),
+        tumour_among_review=wilson(tumour[1], review),
+        tumour_among_suspicious=wilson(tumour[2], suspicious),
+        normals_cleared=wilson(clear - tumour[0], sample.negatives),
+    )
+
+
+def _cuts(sample: Sample) -> _Cuts:
+    """Put one threshold into the middle of every gap between neighbouring probabilities.
+
+    Below the lowest and above the highest probability the gap ends at 0 and 1. Nothing lies above a
+    probability of exactly 1, so there that last cut is left out.
+    """
+    scores, index = np.unique(sample.probabilities, return_inverse=True)
+    tumour = np.bincount(index[sample.labels], minlength=len(scores))
+    normal = np.bincount(index[~sample.labels], minlength=len(scores))
+    edges = np.concatenate(([0.0], scores, [1.0]))
+    middles = (edges[:-1] + edges[1:]) / 2
+    # Between neighbouring floats there is no middle: rounding down would move a patch to the other side.
+    middles = np.where(middles > edges[:-1], middles, edges[1:])
+    true_positives = np.append(np.cumsum(tumour[::-1])[::-1], 0)
+    false_positives = np.append(np.cumsum(normal[::-1])[::-1], 0)
+    keep = len(scores) if scores[-1] == 1.0 else len(scores) + 1
+    return _Cuts(
+        middles[:keep], true_positives[:keep].astype(np.intp), false_positives[:keep].astype(np.intp)
+    )
+
+
+def _needed(share: float, total: int) -> int:
+    # The small allowance keeps 0.98 x 50 at 49 whatever the last bit of the product says.
+    return math.ceil(share * total - 1e-9)

@@ -1,0 +1,77 @@
+"""Predictions for found files: decode, predict, and go on past what cannot be read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import PatchError
+from core.prediction.images import decode_patch
+from core.prediction.inputs import PatchFile, Problem
+from core.prediction.predictor import Predictor
+
+CHUNK = 512
+"""Decoded patches that are held in memory at a time."""
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """One file and what the bundle says of it.
+
+    Attributes:
+        id: the file's id, unique in its batch.
+        name: the file's name for people.
+        logit: before calibration.
+        probability: calibrated probability of tumour in the centre.
+        notes: what was done to the image before, a sentence each.
+    """
+
+    id: str
+    name: str
+    logit: float
+    probability: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """The files that could be scored, in their order, and the others with the reason."""
+
+    files: list[ScoredFile]
+    problems: list[Problem]
+
+
+def score_files(
+    predictor: Predictor, files: Sequence[PatchFile], *, progress: Callable[[float], None] | None = None
+) -> ScoredBatch:
+    """Decode and score `files`.
+
+    Args:
+        predictor: the bundle on its device.
+        files: what :func:`core.prediction.inputs.find_patches` found.
+        progress: told the finished share.
+    """
+    scored: list[ScoredFile] = []
+    problems: list[Problem] = []
+    for start in range(0, len(files), CHUNK):
+        readable, pixels, notes = [], [], []
+        for file in files[start : start + CHUNK]:
+            try:
+                decoded = decode_patch(file.read(), name=file.name)
+            except PatchError as error:
+                problems.append(Problem.from_error(file.name, error))
+                continue
+            readable.append(file)
+            pixels.append(decoded.pixels)
+            notes.append(decoded.notes)
+        if readable:
+            predictions = predictor.predict(np.stack(pixels))
+            scored += [
+                ScoredFile(file.id, file.name, float(logit), float(probability), note)
+                for file, logit, probability, note in zip(
+                    readable, predictions.logits, predictions.probabilities, notes, strict=True
+                )
+            ]
+        if progress is not None:
+            progress(min(1.0, (start + CHUNK) / len(files)))
+    return ScoredBatch(scored, problems)

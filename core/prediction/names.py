@@ -1,0 +1,88 @@
+"""Names of files from elsewhere: made fit to show and to use as ids, and those that are plainly no image."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+# fmt: off
+_NO_IMAGE_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini",
+    ".cfg", ".log", ".html", ".htm", ".css", ".js", ".py", ".pyc", ".ipynb", ".sh", ".bat", ".r",
+    ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".h5", ".hdf5", ".npy", ".npz",
+    ".pt", ".pth", ".pkl", ".safetensors", ".parquet", ".db", ".sqlite", ".lock", ".part", ".tmp",
+    ".bak", ".lnk", ".url",
+})
+# fmt: on
+_NO_IMAGE_NAMES = frozenset({"readme", "license", "licence", "makefile", "thumbs.db", "desktop.ini"})
+_RESERVED = frozenset('/\\:*?"<>|')
+_MAX_LENGTH = 150
+
+
+def display_name(name: str) -> str:
+    """Make a name safe to show, at most 500 characters long.
+
+    Control, direction-changing and undecodable characters become U+FFFD.
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in name[:500])
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder name is hidden or is macOS's resource folder."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_no_image(name: str) -> bool:
+    """Tell whether a file is plainly no image, by its name alone."""
+    lower = name.lower()
+    return lower in _NO_IMAGE_NAMES or PurePosixPath(lower).suffix in _NO_IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class IdParts:
+    """The ids a file may get, shortest first; a longer one is used where the shorter is not unique."""
+
+    choices: tuple[str, str, str]
+
+    @classmethod
+    def of(cls, argument: str, inner: PurePosixPath) -> "IdParts":
+        """Make the choices: the stem, the path inside the argument, and that with the argument and the suffix.
+
+        Args:
+            argument: The name of the folder or zip that was named; of a file named outright, the folder it
+                lies in.
+            inner: The path from there to the file.
+        """
+        folders = [part for part in inner.parent.parts if part not in ("..", "/")]
+        within = _component("__".join([*folders, inner.stem]))
+        full = [argument, *folders, inner.name] if argument not in ("", "..") else [*folders, inner.name]
+        return cls((_component(inner.stem), within, _component("__".join(full))))
+
+
+def unique_ids(parts: Sequence[IdParts]) -> list[str]:
+    """Choose an id for each file so that no two are the same; only the names and their order matter."""
+    ids = [part.choices[0] for part in parts]
+    for step in (1, 2):
+        shared = {id_ for id_, count in Counter(ids).items() if count > 1}
+        ids = [part.choices[step] if id_ in shared else id_ for id_, part in zip(ids, parts, strict=True)]
+    return _numbered(ids)
+
+
+def _numbered(ids: list[str]) -> list[str]:
+    """Add " (2)", " (3)", ... to the second and later files of one id, never an id that another file has."""
+    taken, given, result = set(ids), set[str](), []
+    for id_ in ids:
+        chosen, number = id_, 2
+        while chosen in given or (chosen != id_ and chosen in taken):
+            chosen, number = f"{id_} ({number})", number + 1
+        given.add(chosen)
+        result.append(chosen)
+    return result
+
+
+def _component(text: str) -> str:
+    """Make one harmless file-name component: no separators, reserved or unprintable characters."""
+    safe = "".join("_" if c in _RESERVED or not c.isprintable() else c for c in text[:_MAX_LENGTH]).strip(
+        " ."
+    )
+    return safe or "patch"

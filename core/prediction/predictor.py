@@ -1,0 +1,93 @@
+"""From a bundle and patches to probabilities."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core.data.store import PATCH_SIZE
+from core.device import resolve_device
+from core.errors import PatchError
+from core.prediction.bundle import Bundle
+
+BATCH = {"cpu": 16, "cuda": 256}
+"""Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another
+algorithm, with other rounding, for another batch size, and then one patch alone would get another last digit than the
+same patch among many."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a bundle says of N patches.
+
+    Attributes:
+        logits: float32 (N,), before calibration.
+        probabilities: float64 (N,), calibrated probability of tumour in the centre.
+        threshold: from this probability on the verdict is tumour.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    threshold: float
+
+    @property
+    def verdicts(self) -> np.ndarray:
+        """Bool (N,): True where the verdict is tumour."""
+        return self.probabilities >= self.threshold
+
+
+class Predictor:
+    """A bundle on a device, ready to be asked; may be shared by threads.
+
+    Attributes:
+        bundle: where the network comes from.
+        device: where it runs.
+        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,). Shared: who wants to hook it copies it.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "auto"):
+        self.bundle = bundle
+        self.device = resolve_device(device)
+        self.module = bundle.network().to(self.device, memory_format=torch.channels_last).requires_grad_(False)
+        self._lock = threading.Lock()
+
+    def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:
+        """Return logit and probability of each patch.
+
+        The same patch gets the same bits whatever stands beside it.
+
+        Args:
+            pixels: uint8 N×96×96×3.
+            progress: told the finished share after each batch.
+
+        Raises:
+            PatchError: the array is of another shape or type.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
+            raise PatchError(
+                f"Patches must be uint8 N×96×96×3; found {pixels.dtype} {'×'.join(map(str, pixels.shape))}."
+            )
+        size = BATCH[self.device.type]
+        parts = []
+        for start in range(0, len(pixels), size):
+            parts.append(self._logits(pixels[start : start + size], size))
+            if progress is not None:
+                progress(min(start + size, len(pixels)) / len(pixels))
+        logits = np.concatenate(parts) if parts else np.empty(0, np.float32)
+        card = self.bundle.card
+        return Predictions(logits, card.calibration.apply(logits), card.threshold)
+
+    def _logits(self, pixels: np.ndarray, size: int) -> np.ndarray:
+        batch = np.zeros((size, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+        batch[: len(pixels)] = pixels
+        with self._lock, torch.inference_mode():
+            logits = self.module(as_input(batch, self.device))
+        result: np.ndarray = logits.float().cpu().numpy()[: len(pixels)]
+        return result
+
+
+def as_input(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return uint8 N×96×96×3 as float32 N×3×96×96 in [0, 1] on `device`, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float().div_(255)

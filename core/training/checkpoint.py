@@ -1,0 +1,39 @@
+"""The state of a run between two steps, in one file."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from core import atomic
+from core.errors import RunError, StorageError
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Replace `path` by `state` (tensors and plain values) atomically.
+
+    Raises:
+        StorageError: it could not be written; the earlier checkpoint is unchanged.
+    """
+    try:
+        with atomic.replacing(path) as temporary:
+            torch.save(state, temporary)
+    except RuntimeError as error:  # what torch.save raises on a full disk
+        raise StorageError(
+            f"The checkpoint could not be written to {path.parent}: {error}. Free some space and resume the run; the "
+            "earlier checkpoint is unchanged."
+        ) from error
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise RunError(f"{path} is damaged ({type(error).__name__}); start a new run.") from error
+    return state

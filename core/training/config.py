@@ -1,0 +1,170 @@
+"""The settings of a run."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import models
+from core.data.open import DEMO
+from core.device import DEVICES
+from core.errors import ConfigError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training patches that leave the label as it is.
+
+    Attributes:
+        symmetries: one of the eight flips and quarter turns.
+        stain: standard deviation of the log of the factor on haematoxylin and on eosin.
+        brightness: standard deviation of a shift of the optical density, the same for all colours.
+        rotation: largest turn about the centre in degrees; what comes in from outside is mirrored.
+    """
+
+    symmetries: bool = True
+    stain: float = 0.0
+    brightness: float = 0.0
+    rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, largest in (("stain", 1.0), ("brightness", 1.0), ("rotation", 180.0)):
+            if not 0 <= getattr(self, name) <= largest:
+                raise ConfigError(f"Augmentation {name} lies between 0 and {largest}; found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a run does; it goes to and from JSON.
+
+    Attributes:
+        data: "demo" or folders. The first one chooses epoch, temperature and threshold; the others only add patches.
+        preset: what the other values started from.
+        model: name in the registry of networks.
+        model_arguments: what its builder takes.
+        pretrained: "none", "imagenet", or the path of a file with weights.
+        mean: subtracted from pixels in [0, 1].
+        std: divides them afterwards.
+        epochs: passes over the training patches.
+        batch_size: patches a step.
+        optimiser: "adam" or "adamw".
+        learning_rate: the largest one.
+        head_learning_rate: the same for the last layer; None is as for the rest.
+        weight_decay: of AdamW for matrices and filters; biases and norms have none. With Adam it is the classic L2 term.
+        schedule: "constant", "one-cycle" (warm-up over a tenth, then cosine to zero) or "plateau" (halved when the
+            validation loss has not fallen for `plateau_patience` epochs).
+        plateau_patience: see `schedule`.
+        label_smoothing: targets become this much / 2 and 1 - this much / 2.
+        ema: decay of the moving average of the weights that is validated and shipped; 0 is none.
+        augmentation: random changes of training patches.
+        precision: "auto" is bf16 on a GPU and fp32 on a CPU.
+        keep: "best" keeps the epoch with the highest validation AUC, "last" the last one.
+        patience: end after so many epochs without a better validation AUC; 0 never does.
+        seed: of order, augmentation, dropout and initial weights.
+        split_seed: of a hashed split.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    data: tuple[str, ...] = (DEMO,)
+    preset: str = "quick"
+    model: str = "notebook-cnn"
+    model_arguments: dict[str, Any] = field(default_factory=dict)
+    pretrained: str = "none"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    epochs: int = 10
+    batch_size: int = 64
+    optimiser: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    head_learning_rate: float | None = None
+    weight_decay: float = 0.01
+    schedule: Literal["constant", "one-cycle", "plateau"] = "one-cycle"
+    plateau_patience: int = 20
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    augmentation: Augmentation = Augmentation()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    keep: Literal["best", "last"] = "best"
+    patience: int = 0
+    seed: int = 0
+    split_seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_ranges()
+
+    def _check_choices(self) -> None:
+        choices = {
+            "model": tuple(models.names()),
+            "optimiser": ("adam", "adamw"),
+            "schedule": ("constant", "one-cycle", "plateau"),
+            "precision": ("auto", "fp32", "bf16"),
+            "keep": ("best", "last"),
+            "device": DEVICES,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is one of {', '.join(allowed)}; found {getattr(self, name)!r}.")
+        if not self.data:
+            raise ConfigError("A run needs data: a folder, or 'demo'.")
+
+    def _check_ranges(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "epochs": (1, 10_000),
+            "batch_size": (2, 65_536),
+            "learning_rate": (1e-8, 10),
+            "weight_decay": (0, 1),
+            "plateau_patience": (1, 10_000),
+            "label_smoothing": (0, 0.5),
+            "ema": (0, 0.99999),
+            "patience": (0, 10_000),
+            "seed": (0, 2**31 - 1),
+            "split_seed": (0, 2**31 - 1),
+        }
+        if self.head_learning_rate is not None:
+            ranges["head_learning_rate"] = (1e-8, 10)
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} lies between {low:g} and {high:g}; found {getattr(self, name)}.")
+
+    def with_changes(self, **changes: Any) -> "TrainingConfig":
+        """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit."""
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "TrainingConfig":
+        """Return the settings that :meth:`to_json` gave.
+
+        Raises:
+            ConfigError: a setting is unknown or does not fit.
+        """
+        unknown = sorted(set(value) - {each.name for each in fields(cls)})
+        if unknown:
+            raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
+        changed = dict(value)
+        for name in ("data", "mean", "std"):
+            if name in changed:
+                changed[name] = tuple(changed[name])
+        try:
+            if "augmentation" in changed:
+                changed["augmentation"] = Augmentation(**changed["augmentation"])
+            return cls(**changed)
+        except TypeError as error:
+            raise ConfigError(f"The settings of the run are damaged: {error}.") from error
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the settings for a bundle's card: without the paths of the machine they were used on."""
+        value = self.to_json()
+        for name in ("data", "device"):
+            del value[name]
+        if self.pretrained not in ("none", "imagenet"):
+            value["pretrained"] = Path(self.pretrained).name
+        return value

@@ -1,0 +1,121 @@
+"""Work on a run in this process, from its directory to its bundle."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from core import atomic
+from core.data import open_dataset
+from core.errors import NodescopeError, StorageError
+from core.training.finish import finish
+from core.training.loop import Loop, Stopped, logger
+from core.training.material import Material, gather
+from core.training.run import Run
+from core.training.status import Status
+
+
+def execute(run: Run) -> Status:
+    """Train the run to its end, or go on with it if it has a checkpoint; return its last status.
+
+    The state on disk is "finished", "stopped" or "failed" afterwards; a failure is raised as well.
+
+    Raises:
+        RunError: another process works on it.
+        NodescopeError: the run failed; the sentence stands in its status too.
+    """
+    lock = run.lock()
+    try:
+        run.record_process(os.getpid())
+        run.withdraw_stop()
+        with _logging_to(run):
+            return _recorded(run)
+    finally:
+        lock.release()
+
+
+def _recorded(run: Run) -> Status:
+    try:
+        return _train(run)
+    except Stopped:
+        logger.info("Stopped as asked; resume it to go on.")
+        return _last_word(run, "stopped", "Stopped as asked; it can be resumed.")
+    except NodescopeError as error:
+        logger.error("%s", error)
+        _try_last_word(run, str(error))
+        raise
+    except BaseException as error:
+        logger.exception("The run failed.")
+        _try_last_word(run, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _train(run: Run) -> Status:
+    started = time.monotonic()
+    config = run.config()
+    status = Status(state="running", epochs=config.epochs)
+    material = _material(run, status)
+    loop = Loop(run, config, material)
+    logger.info(
+        "Training %s on %d patches (%s), validating on %d.",
+        config.model, len(material.train), loop.status.device, len(material.valid),
+    )  # fmt: skip
+    loop.fit()
+    if loop.accelerator.is_main_process:
+        finish(
+            run,
+            loop,
+            seconds=time.monotonic() - started,
+            say=lambda stage: run.write_status(loop.status.now(stage=stage)),
+        )
+    logger.info("Finished; the bundle is %s.", run.bundle_path)
+    return _last_word(run, "finished", "")
+
+
+def _material(run: Run, status: Status) -> Material:
+    def say(stage: str, share: float) -> None:
+        run.write_status(status.now(stage=f"{stage} ({share:.0%})"))
+
+    config = run.config()
+    run.write_status(status.now(stage="Opening the data"))
+    datasets = [
+        open_dataset(source, progress=lambda share: say("Generating the demo set", share)) for source in config.data
+    ]
+    material = gather(
+        datasets, split_seed=config.split_seed, progress=lambda share: say("Reading patches", share)
+    )
+    for problem in material.problems:
+        logger.warning("Left out %s: %s", problem.name, problem.reason)
+    split = material.split_table().to_csv(index=False, lineterminator="\n")
+    atomic.write_text(run.path / "split.csv", split)
+    atomic.write_json(run.path / "data.json", [source.provenance() for source in material.sources])
+    return material
+
+
+def _last_word(run: Run, state: str, message: str) -> Status:
+    status = Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
+    done = {"step": status.steps, "epoch": status.epochs} if state == "finished" else {}
+    status = status.now(state=state, stage="", message=message, seconds_left=None, **done)
+    run.write_status(status)
+    return status
+
+
+def _try_last_word(run: Run, message: str) -> None:
+    # On a full disk the last word cannot be written; the run is then seen as lost, and its log says why.
+    with suppress(StorageError):
+        _last_word(run, "failed", message)
+
+
+@contextmanager
+def _logging_to(run: Run) -> Iterator[None]:
+    handler = logging.FileHandler(run.log_path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,115 @@
+"""From trained weights to a bundle: round, calibrate, choose the threshold, measure."""
+
+import logging
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import core
+from core import atomic
+from core.errors import EvaluationError
+from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
+from core.prediction import Bundle, Card, Measurement, Predictor, halve
+from core.training.loop import Loop
+from core.training.material import Material, Part
+from core.training.run import Run
+
+logger = logging.getLogger("nodescope.training")
+
+RANDOM_SPLIT_NOTE = (
+    "The slides of the training patches are unknown, so that patches of one slide may stand on both sides of the split: "
+    "the figures are optimistic for slides that are new to the model."
+)
+SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
+
+
+def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) -> Bundle:
+    """Write ``predictions.csv`` and ``bundle.safetensors`` of a run that has trained to its end.
+
+    Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
+    stored. Then the test parts are measured, each once.
+    """
+    config, material = loop.config, loop.material
+    weights = {
+        name.removeprefix("network."): value for name, value in loop.weights.items() if name.startswith("network.")
+    }
+    card = Card(
+        name=run.name,
+        model=config.model,
+        arguments=config.model_arguments,
+        mean=config.mean,
+        std=config.std,
+        calibration=Calibration(temperature=1.0, bias=0.0),
+        threshold=0.5,
+        training=_provenance(loop, seconds),
+        notes=_notes(material),
+    )
+    bundle = Bundle(card, halve({name: value.detach().cpu() for name, value in weights.items()}))
+    predictor = Predictor(bundle, device=config.device)
+    say("Calibrating on validation patches")
+    logits = predictor.predict(material.valid.pixels).logits
+    calibration = fit_calibration(logits, material.valid.labels)
+    probabilities = calibration.apply(logits)
+    threshold = best_threshold(material.valid.labels, probabilities)
+    card = card.with_changes(calibration=calibration, threshold=threshold)
+    _write_predictions(run, material.valid, logits, probabilities)
+    say("Measuring on test patches")
+    card = card.with_changes(measured=_measure(predictor, card, material, probabilities))
+    bundle = Bundle(card, bundle.weights)
+    bundle.save(run.bundle_path)
+    return bundle
+
+
+def _measure(
+    predictor: Predictor, card: Card, material: Material, valid_probabilities: np.ndarray
+) -> tuple[Measurement, ...]:
+    measured = []
+    for number, source in enumerate(material.sources):
+        part = material.test(number)
+        name, fingerprint = source.dataset.name, source.dataset.fingerprint()
+        probabilities = card.calibration.apply(predictor.predict(part.pixels).logits)
+        try:
+            evaluation = evaluate(part.labels, probabilities, threshold=card.threshold)
+        except EvaluationError as error:
+            logger.warning("%s: the test part could not be measured. %s", name, error)
+            continue
+        measured.append(Measurement(name, fingerprint, "test", evaluation))
+        logger.info(
+            "%s, test part (n = %d): AUC %s, accuracy %s",
+            name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
+        )  # fmt: skip
+    first = material.sources[0].dataset
+    validation = evaluate(material.valid.labels, valid_probabilities, threshold=card.threshold)
+    return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
+
+
+def _write_predictions(run: Run, part: Part, logits: np.ndarray, probabilities: np.ndarray) -> None:
+    table = pd.DataFrame(
+        {"id": part.ids, "label": part.labels, "logit": logits, "probability": probabilities},
+    )
+    atomic.write_text(run.path / "predictions.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def _provenance(loop: Loop, seconds: float) -> dict[str, Any]:
+    return {
+        "data": [source.provenance() for source in loop.material.sources],
+        "left_out": len(loop.material.problems),
+        "config": loop.config.provenance(),
+        "epoch_kept": loop.best_epoch,
+        "minutes": round(seconds / 60, 1),
+        "device": loop.status.device,
+        "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _notes(material: Material) -> tuple[str, ...]:
+    notes = []
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in material.sources):
+        notes.append(RANDOM_SPLIT_NOTE)
+    if any(source.dataset.is_synthetic for source in material.sources):
+        notes.append(SYNTHETIC_NOTE)
+    return tuple(notes)

@@ -1,0 +1,77 @@
+"""Runs in a process of their own, which outlives the page that started it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from core.errors import RunError
+from core.training.config import TrainingConfig
+from core.training.run import Run, create_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(config: TrainingConfig, path: Path | None = None) -> Run:
+    """Make a run and start a detached process that works on it; return at once.
+
+    Raises:
+        RunError: the folder is taken.
+        StorageError: it cannot be made.
+    """
+    run = create_run(config, path)
+    launch(run)
+    return run
+
+
+def launch(run: Run) -> None:
+    """Start a detached process that works on an existing run, from its checkpoint if there is one.
+
+    Raises:
+        RunError: a process works on it already, or it is finished.
+    """
+    if run.is_alive():
+        raise RunError(f"The run {run.name} is being worked on already.")
+    if run.status().state == "finished":
+        raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
+    run.withdraw_stop()
+    with run.log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core", "train", "--run-dir", str(run.path), "--resume", "--quiet"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    run.record_process(process.pid)
+    run.write_status(run.status().now(state="starting", stage="Starting its process", message=""))
+
+
+def stop(run: Run) -> None:
+    """Ask the run to finish its step, save its state and end.
+
+    Raises:
+        RunError: nothing works on it.
+    """
+    if not run.is_alive():
+        raise RunError(f"Nothing works on the run {run.name}; its state is {run.status().state}.")
+    run.request_stop()
+
+
+def kill(run: Run) -> None:
+    """End the run's process and its children at once; it can be resumed from its last checkpoint."""
+    process = run.process()
+    if process is None:
+        return
+    try:
+        if process.pid == os.getpgid(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return

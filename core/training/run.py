@@ -1,0 +1,233 @@
+"""The run directory: disk is the truth about a run.
+
+::
+
+    config.json         settings (TrainingConfig)
+    process.json        pid and start time of the process that works on it
+    status.json         state, progress, time left (Status)
+    metrics.csv         a row for each finished epoch
+    split.csv           id and part of every patch
+    checkpoint.pt       everything that is needed to go on
+    log.txt             what the process said
+    stop                is there when somebody asked the run to stop
+    predictions.csv     validation patches with label, logit and calibrated probability
+    bundle.safetensors  the result
+
+Every file but the log is replaced atomically, so any number of readers may look at any time.
+"""
+
+import io
+import json
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+from filelock import FileLock, Timeout
+
+from core import atomic
+from core.errors import RunError, StorageError
+from core.home import runs_home
+from core.training.config import TrainingConfig
+from core.training.status import Status
+
+METRICS = (
+    "epoch",
+    "train_loss",
+    "valid_loss",
+    "valid_auc",
+    "valid_accuracy",
+    "learning_rate",
+)
+"""Columns of ``metrics.csv``; losses are mean binary cross-entropy in nats."""
+
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def bundle_path(self) -> Path:
+        """Where a finished run leaves its bundle."""
+        return self.path / "bundle.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the run can be taken up again."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def log_path(self) -> Path:
+        """What the process said."""
+        return self.path / "log.txt"
+
+    def config(self) -> TrainingConfig:
+        """Return the settings. Raises :class:`RunError` if they are missing or damaged."""
+        return TrainingConfig.from_json(self._json("config.json"))
+
+    def status(self) -> Status:
+        """Return the last word of the run, or "lost" if its process is gone without one.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        status = Status.from_json(self._json("status.json"))
+        if status.is_active and not self.is_alive():
+            status = Status.from_json(self._json("status.json"))  # it may have ended between the two looks
+            if status.is_active:
+                return Status.from_json({**status.to_json(), "state": "lost"})
+        if status.state == "running" and self.stop_requested():
+            return Status.from_json({**status.to_json(), "state": "stopping"})
+        return status
+
+    def metrics(self) -> pd.DataFrame:
+        """Return a row for each finished epoch, with the columns :data:`METRICS`."""
+        try:
+            return pd.read_csv(io.StringIO((self.path / "metrics.csv").read_text("utf-8")))
+        except FileNotFoundError:
+            return pd.DataFrame(columns=list(METRICS))
+
+    def log_tail(self, lines: int = 40) -> str:
+        """Return the last `lines` of the log."""
+        try:
+            with self.log_path.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - 65_536))
+                text = file.read().decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def is_alive(self) -> bool:
+        """Whether the process that works on the run is there; a later one with the same pid does not count."""
+        return self.process() is not None
+
+    def process(self) -> psutil.Process | None:
+        """Return the process that works on the run, or None."""
+        try:
+            record = self._json("process.json")
+            process = psutil.Process(int(record["pid"]))
+            same = abs(process.create_time() - float(record["created"])) < 1.0
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (RunError, KeyError, psutil.NoSuchProcess):
+            return None
+
+    def record_process(self, pid: int) -> None:
+        """Write down which process works on the run."""
+        record = {"pid": pid, "created": psutil.Process(pid).create_time()}
+        atomic.write_json(self.path / "process.json", record)
+
+    def request_stop(self) -> None:
+        """Ask the process to finish its step, save and end."""
+        atomic.write_text(self.path / "stop", "")
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked for it."""
+        return (self.path / "stop").exists()
+
+    def withdraw_stop(self) -> None:
+        """Forget an earlier request, before the run goes on."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def write_status(self, status: Status) -> None:
+        """Replace ``status.json``."""
+        atomic.write_json(self.path / "status.json", status.to_json())
+
+    def write_metrics(self, rows: list[dict[str, float]]) -> None:
+        """Replace ``metrics.csv``."""
+        table = pd.DataFrame(rows, columns=list(METRICS))
+        atomic.write_text(self.path / "metrics.csv", table.to_csv(index=False, lineterminator="\n"))
+
+    def lock(self) -> FileLock:
+        """Return a held lock that any death of this process frees.
+
+        Raises:
+            RunError: another process works on this run.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=5)
+        except Timeout as error:
+            raise RunError(f"Another process works on the run {self.name}. Stop it first, or start a new run.") from error
+        return lock
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} is no run: {name} is missing.") from error
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(f"{name} of the run {self.name} is damaged: {error}.") from error
+        return value
+
+
+def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
+    """Make a run directory that is ready to be started.
+
+    Args:
+        config: the settings.
+        path: a folder that is empty or not there yet; None makes one with date and preset in its name.
+
+    Raises:
+        RunError: the folder holds something already.
+        StorageError: it cannot be made.
+    """
+    try:
+        if path is None:
+            path = _fresh_folder(config.preset)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            hint = " To go on with it, use --resume." if (path / "config.json").exists() else ""
+            raise RunError(f"{path} is not empty, and a run never overwrites another one.{hint} Choose a new folder.")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The run folder {path} cannot be made: {error.strerror}.") from error
+    run = Run(path.resolve())
+    run.write_status(Status().now(stage="Waiting for its process", epochs=config.epochs))
+    atomic.write_json(run.path / "config.json", config.to_json())
+    return run
+
+
+def open_run(path: Path) -> Run:
+    """Return the run at `path`. Raises :class:`RunError` if there is none."""
+    run = Run(path.expanduser().resolve())
+    run.config()
+    return run
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs of `folder` (default: where the app makes them), newest first."""
+    folder = folder or runs_home()
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if (path / "config.json").is_file()]
+    return [Run(path) for path in sorted(found, key=lambda path: path.name, reverse=True)]
+
+
+def _fresh_folder(label: str) -> Path:
+    """Make a folder that nobody else has, also when two ask in the same second."""
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{_NAME.sub('-', label)}"
+    for number in range(1, 1000):
+        path = runs_home() / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise RunError(f"There are a thousand runs called {stem}.")

@@ -1,0 +1,21 @@
+"""Networks that take normalised patches, float N×3×96×96, and return the tumour logit, shape (N,).
+
+They know nothing of files, settings or screens: arguments are plain values, weights are loaded by others.
+"""
+
+from models import efficientnet_lite, keras_cnn, notebook_cnn, resnet
+from models.normalised import Normalised
+from models.registry import UnknownModelError, build, names, parameter_count, register
+
+__all__ = [
+    "Normalised",
+    "UnknownModelError",
+    "build",
+    "efficientnet_lite",
+    "keras_cnn",
+    "names",
+    "notebook_cnn",
+    "parameter_count",
+    "register",
+    "resnet",
+]

@@ -1,0 +1,131 @@
+"""EfficientNet-Lite0 with one logit.
+
+Architecture: Tan & Le, "EfficientNet", 2019; the Lite variant (Google, 2020) leaves out squeeze-and-excitation, uses
+ReLU6, and keeps stem and head at their width. Its modules stand in the order of the published weights.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.registry import register
+
+# kernel, stride of the first block, expansion, width, blocks
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding: output side = ceil(input side / stride), the odd pixel after."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return N×C'×ceil(H/stride)×ceil(W/stride)."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        padding = []
+        for side in (x.shape[3], x.shape[2]):
+            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            padding += [total // 2, total - total // 2]
+        if padding[0] == padding[1] == padding[2] == padding[3]:
+            return F.conv2d(x, self.weight, self.bias, self.stride, padding[0], self.dilation, self.groups)
+        return F.conv2d(F.pad(x, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _norm(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)
+
+
+class InvertedResidual(nn.Module):
+    """Expand (1×1), filter each channel (k×k), project (1×1); with a shortcut where the shapes allow it."""
+
+    def __init__(self, *, width_in: int, width: int, kernel: int, stride: int, expansion: int):
+        super().__init__()
+        inner = width_in * expansion
+        layers: list[nn.Module] = []
+        if expansion != 1:
+            layers += [nn.Conv2d(width_in, inner, 1, bias=False), _norm(inner), nn.ReLU6()]
+        layers += [
+            SameConv2d(inner, inner, kernel, stride=stride, groups=inner, bias=False),
+            _norm(inner),
+            nn.ReLU6(),
+            nn.Conv2d(inner, width, 1, bias=False),
+            _norm(width),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.shortcut = stride == 1 and width_in == width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return N×width×H/stride×W/stride of N×width_in×H×W."""
+        y: Tensor = self.layers(x)
+        return x + y if self.shortcut else y
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 for 96×96 patches: features of 320 channels, 3×3, pooled over 1280 channels to one logit."""
+
+    def __init__(self, *, dropout: float = 0.2):
+        super().__init__()
+        self.stem = nn.Sequential(SameConv2d(3, 32, 3, stride=2, bias=False), _norm(32), nn.ReLU6())
+        blocks: OrderedDict[str, nn.Module] = OrderedDict()
+        width_in = 32
+        for stage, (kernel, stride, expansion, width, count) in enumerate(STAGES):
+            for number in range(count):
+                blocks[f"stage{stage}_{number}"] = InvertedResidual(
+                    width_in=width_in,
+                    width=width,
+                    kernel=kernel,
+                    stride=stride if number == 0 else 1,
+                    expansion=expansion,
+                )
+                width_in = width
+        self.blocks = nn.Sequential(blocks)
+        self.top = nn.Sequential(nn.Conv2d(width_in, 1280, 1, bias=False), _norm(1280), nn.ReLU6())
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(1280, 1)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tumour logit (N,) of float N×3×96×96."""
+        pooled = self.top(self.blocks(self.stem(x))).mean(dim=(2, 3))
+        logit: Tensor = self.classifier(self.dropout(pooled)).squeeze(1)
+        return logit
+
+    def attribution_layer(self) -> nn.Module:
+        """Return the layer for class activation maps: stage 4, 6×6 at 96 px, where the last one has only 3×3."""
+        return self.blocks.get_submodule("stage4_2")
+
+    def head(self) -> nn.Module:
+        """Return the part that is trained while the backbone is frozen."""
+        return self.classifier
+
+    def load_imagenet(self, weights: dict[str, Tensor]) -> None:
+        """Load the published ImageNet weights, whatever their names; the classifier stays as it is.
+
+        Args:
+            weights: state of the published network, in its order: stem, blocks, top, then the classifier.
+
+        Raises:
+            ValueError: number or shapes of the tensors differ.
+        """
+        mine = {name: value for name, value in self.state_dict().items() if not name.startswith("classifier.")}
+        theirs = list(weights.values())[: len(mine)]
+        if [value.shape for value in mine.values()] != [value.shape for value in theirs]:
+            raise ValueError(f"expected {len(mine)} tensors of EfficientNet-Lite0, found {len(weights)} others")
+        with torch.no_grad():
+            for target, source in zip(mine.values(), theirs, strict=True):
+                target.copy_(source)
+
+
+@register("efficientnet-lite0")
+def efficientnet_lite0(*, dropout: float = 0.2) -> EfficientNetLite0:
+    """Return an EfficientNet-Lite0 with one logit."""
+    return EfficientNetLite0(dropout=dropout)

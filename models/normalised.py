@@ -1,0 +1,33 @@
+"""A network with its normalisation in front."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalised(nn.Module):
+    """Take pixels in [0, 1], subtract `mean`, divide by `std` (a value for each colour), and call `network`.
+
+    What explains the prediction then speaks of pixels, not of normalised numbers.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, *, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tumour logit (N,) of float N×3×96×96 in [0, 1]."""
+        logit: Tensor = self.network((x - self.mean) / self.std)
+        return logit
+
+    def attribution_layer(self) -> nn.Module | None:
+        """Return the layer that the network names for class activation maps, if it names one."""
+        named = getattr(self.network, "attribution_layer", None)
+        layer: nn.Module | None = named() if named is not None else None
+        return layer

@@ -1,0 +1,40 @@
+"""The small network of the Kaggle notebook "PyTorch CNN Binary Image Classification" (127,230 parameters)."""
+
+from torch import Tensor, nn
+
+from models.registry import register
+
+
+class NotebookCNN(nn.Module):
+    """Four 3×3 convolutions without padding, each with ReLU and 2×2 max pooling, then two dense layers.
+
+    The last layer has an output for each class, as in the notebook, whose log-softmax and NLL loss equal binary
+    cross-entropy on their difference; the difference is what this module returns.
+    """
+
+    def __init__(self, *, channels: tuple[int, ...] = (8, 16, 32, 64), hidden: int = 100, dropout: float = 0.25):
+        super().__init__()
+        layers: list[nn.Module] = []
+        width_in, side = 3, 96
+        for width in channels:
+            layers += [nn.Conv2d(width_in, width, 3), nn.ReLU(), nn.MaxPool2d(2)]
+            width_in, side = width, (side - 2) // 2
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(width_in * side * side, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, 2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tumour logit (N,) of float N×3×96×96."""
+        normal, tumour = self.classifier(self.features(x)).unbind(dim=1)
+        return tumour - normal
+
+
+@register("notebook-cnn")
+def notebook_cnn(*, dropout: float = 0.25) -> NotebookCNN:
+    """Return the notebook's network."""
+    return NotebookCNN(dropout=dropout)

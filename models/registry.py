@@ -1,0 +1,50 @@
+"""The networks by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+
+
+class UnknownModelError(LookupError):
+    """No network has this name, or it does not take these arguments."""
+
+
+def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Return a decorator that enters a builder, a function of plain values, under `name`."""
+
+    def enter(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        if name in _BUILDERS:
+            raise UnknownModelError(f"Two networks are called {name!r}.")
+        _BUILDERS[name] = builder
+        return builder
+
+    return enter
+
+
+def names() -> list[str]:
+    """Return the names that :func:`build` knows, sorted."""
+    return sorted(_BUILDERS)
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """Return a freshly initialised network.
+
+    Every network takes float N×3×96×96 (normalised) and returns the tumour logit, shape (N,).
+
+    Raises:
+        UnknownModelError: there is no such network or it does not take these arguments.
+    """
+    if name not in _BUILDERS:
+        raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
+    try:
+        return _BUILDERS[name](**arguments)
+    except TypeError as error:
+        raise UnknownModelError(f"The network {name!r} does not take {arguments}: {error}.") from error
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,44 @@
+"""Torchvision's residual networks with one logit, as in the ResNet50 transfer report (23,510,081 parameters)."""
+
+import torchvision
+from torch import Tensor, nn
+
+from models.registry import register
+
+
+class ResNet(nn.Module):
+    """A torchvision ResNet whose last layer gives the tumour logit.
+
+    The weights are random; pretrained ones are loaded into :attr:`network` by whoever trains.
+    """
+
+    def __init__(self, network: torchvision.models.ResNet):
+        super().__init__()
+        network.fc = nn.Linear(network.fc.in_features, 1)
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tumour logit (N,) of float N×3×96×96."""
+        logit: Tensor = self.network(x).squeeze(1)
+        return logit
+
+    def attribution_layer(self) -> nn.Module:
+        """Return the layer for class activation maps: 6×6 at 96 px, where the last one has only 3×3."""
+        layer: nn.Module = self.network.layer3
+        return layer
+
+    def head(self) -> nn.Module:
+        """Return the part that is trained while the backbone is frozen."""
+        return self.network.fc
+
+
+@register("resnet18")
+def resnet18() -> ResNet:
+    """Return a ResNet18 with one logit."""
+    return ResNet(torchvision.models.resnet18(weights=None))
+
+
+@register("resnet50")
+def resnet50() -> ResNet:
+    """Return the transfer report's ResNet50 with one logit."""
+    return ResNet(torchvision.models.resnet50(weights=None))
