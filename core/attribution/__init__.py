@@ -1,8 +1,9 @@
 """Why a network says what it says: attribution, then saliency map, then overlay.
 
 Three steps, each usable alone: :func:`attribute` gives a signed attribution shaped like the patch,
-:func:`saliency_map` turns it into a 2-D map for the eye, :func:`overlay` draws that over the patch. Which methods mean
-something on a network is answered by :func:`holds_for`; how far a map deserves belief by :mod:`core.attribution.trust`.
+:func:`saliency_map` turns it into a 2-D map for the eye, :func:`overlay` draws that over the patch. Which
+methods mean something on a network is answered by :func:`holds_for`; how far a map deserves belief by
+:mod:`core.attribution.trust`.
 """
 
 from core.attribution.compute import attribute

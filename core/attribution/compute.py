@@ -34,16 +34,19 @@ def attribute(
 ) -> Attribution:
     """Return the attribution of a network's tumour logit to the pixels of one patch.
 
-    Safe to call from many threads on one shared network, and bit-repeatable on the CPU for the same options: the work
-    is done on a private replica in evaluation mode, with private noise. The network keeps no trace of it.
+    Safe to call from many threads on one shared network, and bit-repeatable on the CPU for the same options:
+    the work is done on a private replica in evaluation mode, with private noise. The network keeps no trace
+    of it.
 
     Args:
         model: Takes float N×3×96×96 in [0, 1] and returns the tumour logits, shape (N,).
         patch: uint8 array 96×96×3 or float tensor 3×96×96 in [0, 1].
         method: A name in ``METHODS``.
         options: Settings; a method reads only those that concern it.
-        layer: For class activation maps, one of the network's own modules instead of the layer chosen by itself.
-        progress: Called with the finished share in (0, 1]; what it raises ends the work, which is the way to cancel.
+        layer: For class activation maps, one of the network's own modules instead of the layer chosen by
+            itself.
+        progress: Called with the finished share in (0, 1]; what it raises ends the work, which is the way to
+            cancel.
 
     Raises:
         AttributionError: The method is unknown or means nothing on this network.
@@ -91,7 +94,8 @@ def _explain(job: _Job, method: Method, index: int) -> tuple[Tensor, float, floa
         values = _METHODS[method.name](job, twin)
         handle.remove()
         with torch.no_grad():
-            # Most first passes see the patch as it is; a pass of its own would make the default map half as slow again.
+            # Most first passes see the patch as it is; a pass of its own would make the default map half as
+            # slow again.
             logit = logits[0] if method.name in _PATCH_FIRST else float(twin(job.pixels)[0])
             baseline_logit = float(twin(job.baseline)[0]) if method.uses_baseline else None
     if isinstance(values, np.ndarray):
@@ -153,7 +157,7 @@ def _gradient_shap(job: _Job, twin: nn.Module) -> Tensor:
 
 
 def _occlusion(job: _Job, twin: nn.Module) -> Tensor:
-    """Fall of the logit under the covering square, averaged over the squares that cover a pixel, over 3 channels."""
+    """Mean fall of the logit under the squares that cover a pixel, in equal parts for its three channels."""
     window, stride = job.options.occlusion_window, job.options.occlusion_stride
     squares = (-(-(PATCH - window) // stride) + 1) ** 2
     result: Tensor = Occlusion(_counted(job, twin, squares + 1)).attribute(
@@ -195,15 +199,14 @@ def _place(model: nn.Module, method: Method, layer: nn.Module | None) -> Layer |
     """Return the layer to explain, after checking that the method holds."""
     if layer is not None and not method.needs_layer:
         raise AttributionError(f"{method.label} explains pixels, not a layer. Leave the layer out.")
+    found = inspect(model).layer if method.needs_layer and layer is None else None
     if layer is None:
-        reason = holds_for(method.name, model)
+        reason = None if found and method.family == "cam" else holds_for(method.name, model)
     else:  # whether a layer can be found by itself no longer matters
         reason = guided_holds_for(model) if method.name == "guided-grad-cam" else None
     if reason is not None:
         raise AttributionError(f"{method.label} cannot explain this network. {reason}")
-    if not method.needs_layer:
-        return None
-    return inspect(model).layer if layer is None else given_layer(model, layer)
+    return found if layer is None else given_layer(model, layer)
 
 
 def _needed(layer: Layer | None) -> Layer:

@@ -1,9 +1,10 @@
 """Where the cells of a feature map lie on the patch.
 
-Stretching a feature map over the patch puts its cells in the wrong places whenever convolutions have no padding: the
-8×8 map of four valid 3×3 convolutions with pooling looks at columns 19, 27, ..., 75, while stretching would draw them
-at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo 2019,
-doi:10.23915/distill.00021), which the autograd graph records.
+Stretching a feature map over the patch puts its cells in the wrong places whenever convolutions have no
+padding: the 8×8 map of four valid 3×3 convolutions with pooling looks at columns 19, 27, ..., 75, while
+    stretching would draw them
+at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo
+2019, doi:10.23915/distill.00021), which the autograd graph records.
 """
 
 from dataclasses import dataclass
@@ -17,15 +18,40 @@ from core.attribution.graph import CONVOLUTIONS, kind_of
 from core.attribution.patch import PATCH
 
 _POINTWISE = frozenset(
-    "Relu Hardtanh Silu Gelu Elu LeakyRelu Sigmoid Tanh Softplus NativeBatchNorm CudnnBatchNorm MiopenBatchNorm Add "
-    "Sub Mul Div Neg Rsub Clone Alias ToCopy Cat Clamp Hardswish Hardsigmoid".split()
+    [
+        "Relu",
+        "Hardtanh",
+        "Silu",
+        "Gelu",
+        "Elu",
+        "LeakyRelu",
+        "Sigmoid",
+        "Tanh",
+        "Softplus",
+        "NativeBatchNorm",
+        "CudnnBatchNorm",
+        "MiopenBatchNorm",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Neg",
+        "Rsub",
+        "Clone",
+        "Alias",
+        "ToCopy",
+        "Cat",
+        "Clamp",
+        "Hardswish",
+        "Hardsigmoid",
+    ]
 )
 _POOLS = frozenset(("MaxPool2DWithIndices", "AvgPool2D"))
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a feature map: cell i looks at the pixel coordinate ``first + i * step`` (pixel k spans k to k+1)."""
+    """One axis of a feature map: cell i looks at coordinate ``first + i * step`` (pixel k spans k to k+1)."""
 
     first: float
     step: float
@@ -39,7 +65,7 @@ class Grid:
     columns: Axis
 
     def project(self, cells: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return an h×w map drawn bilinearly at its places on 96×96; beyond the outermost cells it stays constant."""
+        """Return an h×w map drawn bilinearly at its places on 96×96, constant beyond the last cells."""
         rows = _weights(self.rows, cells.shape[0])
         columns = _weights(self.columns, cells.shape[1])
         drawn: npt.NDArray[np.float32] = (rows @ cells.astype(np.float64) @ columns.T).astype(np.float32)
@@ -57,8 +83,9 @@ def stretched(height: int, width: int) -> Grid:
 def grid_of(feature_map: Tensor) -> Grid:
     """Return where the cells of a feature map N×C×h×w lie on the patch.
 
-    The way back from the map to the patch is read from the graph that the tensor carries. Where it holds an operation
-    of unknown geometry (resizing, slicing, attention), the map is taken as stretched evenly.
+    The way back from the map to the patch is read from the graph that the tensor carries. Where it holds an
+    operation of unknown geometry (resizing, slicing, attention), the map is taken as stretched evenly.
+    Parameters must not require gradients, as in a replica, so that every way in the graph leads to the patch.
     """
     steps = _steps_to_input(feature_map)
     if steps is None:
@@ -66,7 +93,8 @@ def grid_of(feature_map: Tensor) -> Grid:
     return Grid(_follow(steps, 0), _follow(steps, 1))
 
 
-_Step = tuple[tuple[float, float], tuple[float, float]]  # shift of the centre and stride, each for rows and columns
+# Shift of the centre and stride, each for rows and columns.
+_Step = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _steps_to_input(feature_map: Tensor) -> list[_Step] | None:

@@ -12,7 +12,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 class _SeededNoiseTunnel(NoiseTunnel):  # type: ignore[misc]
-    """Captum's noise tunnel with noise of its own: the original draws from the random state that all threads share."""
+    """Captum's noise tunnel with private noise: the original draws from the state that all threads share."""
 
     def __init__(self, method: Saliency, seed: int) -> None:
         super().__init__(method)
@@ -49,9 +49,7 @@ def smoothgrad(forward: Forward, pixels: Tensor, options: AttributionOptions) ->
     return result.detach()
 
 
-def integrated_gradients(
-    forward: Forward, pixels: Tensor, baseline: Tensor, options: AttributionOptions
-) -> Tensor:
+def integrated_gradients(forward: Forward, pixels: Tensor, baseline: Tensor, options: AttributionOptions) -> Tensor:
     """Return Integrated Gradients by Gauss-Legendre quadrature, 1×3×96×96, in logits."""
     result: Tensor = IntegratedGradients(forward).attribute(
         pixels,
@@ -66,8 +64,9 @@ def integrated_gradients(
 def gradient_shap(forward: Forward, pixels: Tensor, baseline: Tensor, options: AttributionOptions) -> Tensor:
     """Return GradientSHAP, 1×3×96×96, in logits: expected gradients between the baseline and the noisy patch.
 
-    Captum's own draws from the global random states of torch and numpy, which threads share. Here the noise is
-    private, and the points on the way are stratified (one in each n-th part), which lowers the variance at no cost.
+    Captum's own draws from the global random states of torch and numpy, which threads share. Here the noise
+    is private, and the points on the way are stratified (one in each n-th part), which lowers the variance at
+    no cost.
     """
     noise = torch.Generator().manual_seed(options.seed)
     total = torch.zeros_like(pixels)

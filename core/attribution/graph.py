@@ -1,7 +1,7 @@
 """Facts about what a network really computes, read from the graph that autograd records in one forward pass.
 
-Module names tell what a network declares; the graph tells what it does, functional calls included. Methods that
-change the rules of one kind of layer mean something only where the two agree.
+Module names tell what a network declares; the graph tells what it does, functional calls included. Methods
+that change the rules of one kind of layer mean something only where the two agree.
 """
 
 from collections import Counter
@@ -12,16 +12,78 @@ from typing import Any
 from torch import Tensor
 
 _LINEAR = frozenset(
-    "Add AdaptiveAvgPool2D Addmm Alias AsStrided AvgPool2D Baddbmm Cat Clone ConstantPadNd Convolution Copy Copies "
-    "CudnnBatchNorm CudnnConvolution Diagonal Einsum Expand Flip Index IndexSelect Linear Mean MiopenBatchNorm "
-    "MkldnnAdaptiveAvgPool2D MkldnnConvolution Mm Mv Narrow NativeBatchNorm Neg Permute ReflectionPad2D Repeat "
-    "ReplicationPad2D Reshape ReshapeAlias Roll Rot90 Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum T "
-    "ToCopy Transpose Unbind UnsafeView Unsqueeze UpsampleBilinear2D UpsampleNearest2D View AccumulateGrad".split()
+    [
+        "Add",
+        "AdaptiveAvgPool2D",
+        "Addmm",
+        "Alias",
+        "AsStrided",
+        "AvgPool2D",
+        "Baddbmm",
+        "Cat",
+        "Clone",
+        "ConstantPadNd",
+        "Convolution",
+        "Copy",
+        "Copies",
+        "CudnnBatchNorm",
+        "CudnnConvolution",
+        "Diagonal",
+        "Einsum",
+        "Expand",
+        "Flip",
+        "Index",
+        "IndexSelect",
+        "Linear",
+        "Mean",
+        "MiopenBatchNorm",
+        "MkldnnAdaptiveAvgPool2D",
+        "MkldnnConvolution",
+        "Mm",
+        "Mv",
+        "Narrow",
+        "NativeBatchNorm",
+        "Neg",
+        "Permute",
+        "ReflectionPad2D",
+        "Repeat",
+        "ReplicationPad2D",
+        "Reshape",
+        "ReshapeAlias",
+        "Roll",
+        "Rot90",
+        "Rsub",
+        "Select",
+        "Slice",
+        "Split",
+        "SplitWithSizes",
+        "Squeeze",
+        "Stack",
+        "Sub",
+        "Sum",
+        "T",
+        "ToCopy",
+        "Transpose",
+        "Unbind",
+        "UnsafeView",
+        "Unsqueeze",
+        "UpsampleBilinear2D",
+        "UpsampleNearest2D",
+        "View",
+        "AccumulateGrad",
+    ]
 )
 _BILINEAR = frozenset(("Mul", "Div", "Bmm", "Matmul"))  # linear unless both factors depend on the patch
 CONVOLUTIONS = frozenset(("Convolution", "CudnnConvolution", "MkldnnConvolution"))
 _MAX_POOLS = frozenset(("MaxPool2DWithIndices", "AdaptiveMaxPool2D", "MaxPool2D", "MkldnnMaxPool2D"))
-_PLAIN = {"Relu": "ReLU", "Silu": "SiLU", "Gelu": "GELU", "Elu": "ELU", "LeakyRelu": "LeakyReLU", "Hardtanh": "Hardtanh"}
+_PLAIN = {
+    "Relu": "ReLU",
+    "Silu": "SiLU",
+    "Gelu": "GELU",
+    "Elu": "ELU",
+    "LeakyRelu": "LeakyReLU",
+    "Hardtanh": "Hardtanh",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +104,11 @@ class Nonlinearities:
 
 
 def nonlinearities(output: Tensor) -> Nonlinearities:
-    """Return the non-linear steps on the way from the input to output, which must carry its graph."""
+    """Return the non-linear steps on the way from the input to output.
+
+    The output must carry its graph, in which parameters do not require gradients, as in a replica: a factor counts
+    as depending on the patch when a way in the graph leads on from it.
+    """
     activations: Counter[str] = Counter()
     products = pools = overlapping = 0
     for node in _nodes(output):

@@ -1,5 +1,6 @@
 """What is known about a network before any method runs on it, found once for each structure."""
 
+import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import nn
 
 from core.attribution.graph import Nonlinearities, nonlinearities
 from core.attribution.layers import Layer, default_layer, probe
-from core.attribution.replica import borrowed
+from core.attribution.replica import Fingerprint, borrowed, fingerprint_of
 from core.errors import AttributionError
 
 _T = TypeVar("_T")
@@ -24,7 +25,8 @@ class Inspection:
     Attributes:
         layer: The layer for class activation maps, ``None`` when there is none.
         steps: The non-linear steps that a forward pass really takes.
-        calls: Type name of a leaf module (``ReLU``, ``Conv2d``, ...) and how often a pass goes through such modules.
+        calls: Type name of a leaf module (``ReLU``, ``Conv2d``, ...) and how often a pass goes through such
+            modules.
         reused: Names of the leaf modules that one pass uses more than once.
     """
 
@@ -48,7 +50,7 @@ _memory_lock = Lock()
 
 
 def remembered(model: nn.Module, question: str, answer: Callable[[], _T]) -> _T:
-    """Return the answer to a question about a network's structure, computed once for networks of one structure.
+    """Return the answer to a question about a network's structure, computed once for each structure.
 
     Structure is the tree of module types with their plain settings, not the weights.
     """
@@ -76,8 +78,8 @@ def _inspect(model: nn.Module) -> Inspection:
                 handle.remove()
         if tuple(output.shape) != (1,):
             raise AttributionError(
-                f"The network returned a tensor of shape {tuple(output.shape)} for one patch; expected (1,), the "
-                f"tumour logit."
+                f"The network returned a tensor of shape {tuple(output.shape)} for one patch; expected (1,), "
+                f"the tumour logit."
             )
         steps = nonlinearities(output)
         calls: Counter[str] = Counter()
@@ -87,11 +89,22 @@ def _inspect(model: nn.Module) -> Inspection:
     return Inspection(default_layer(model), steps, calls, reused)
 
 
+_structures: "weakref.WeakKeyDictionary[nn.Module, tuple[Fingerprint, Hashable]]" = weakref.WeakKeyDictionary()
+
+
 def _structure(model: nn.Module) -> Hashable:
-    return tuple(
+    fingerprint = fingerprint_of(model)  # a third of the cost of reading the structure anew
+    with _memory_lock:
+        known = _structures.get(model)
+    if known is not None and known[0] == fingerprint:
+        return known[1]
+    structure = tuple(
         (name, type(module), module.extra_repr(), _plain_settings(module))
         for name, module in model.named_modules(remove_duplicate=False)
     )
+    with _memory_lock:
+        _structures[model] = (fingerprint, structure)
+    return structure
 
 
 def _plain_settings(module: nn.Module) -> Hashable:

@@ -13,7 +13,7 @@ from core.attribution.replica import borrowed, device_of
 from core.errors import AttributionError
 
 MIN_CELLS = 6
-"""Fewest cells a side: with 3×3, as ResNets end at 96 px, a cell would be as large as the whole labelled centre."""
+"""Fewest cells a side: ResNets end with 3×3 at 96 px, where a cell is as large as the labelled centre."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class _Call:
 def default_layer(model: nn.Module) -> Layer | None:
     """Return the layer that class activation maps of this network should look at, None when there is none.
 
-    A network may name it by a method ``attribution_layer()``. Otherwise it is the last place behind a convolution
-    where the feature map still has 6×6 cells and through which the whole logit passes, found by probing: a layer on
-    one branch of a residual block sees only part of the reason.
+    A network may name it by a method ``attribution_layer()``. Otherwise it is the last place behind a
+    convolution where the feature map still has 6×6 cells and through which the whole logit passes, found by
+    probing: a layer on one branch of a residual block sees only part of the reason.
     """
     with borrowed(model) as twin:
         pixels = probe(twin)
@@ -76,6 +76,8 @@ def _named_layer(twin: nn.Module) -> nn.Module | None:
         name_layer = getattr(module, "attribution_layer", None)
         if callable(name_layer):
             layer = name_layer()
+            if layer is None:  # leaves the choice to us
+                continue
             if not isinstance(layer, nn.Module):
                 raise AttributionError(
                     f"attribution_layer() of {type(module).__name__} returned {type(layer).__name__}; "
@@ -97,7 +99,8 @@ def _described(twin: nn.Module, layer: nn.Module, pixels: Tensor) -> Layer:
         handle.remove()
     if len(outputs) != 1:
         raise AttributionError(
-            f"The layer {name} is used {len(outputs)} times in one pass; a class activation map needs a layer used once."
+            f"The layer {name} is used {len(outputs)} times in one pass; "
+            f"a class activation map needs a layer used once."
         )
     if not isinstance(outputs[0], Tensor) or outputs[0].dim() != 4:
         shape = tuple(getattr(outputs[0], "shape", ()))
@@ -109,7 +112,7 @@ def _described(twin: nn.Module, layer: nn.Module, pixels: Tensor) -> Layer:
 
 
 def _spatial_calls(twin: nn.Module, pixels: Tensor) -> list[_Call]:
-    """Return, in order of ending, the modules used once that end behind a convolution with at least 6×6 cells."""
+    """Return, in order of ending, the modules used once whose maps, behind a convolution, are large."""
     calls: list[_Call] = []
     uses: dict[str, int] = {}
 

@@ -15,8 +15,9 @@ class Method:
         name: Key in :data:`METHODS` and on the command line, such as ``grad-cam``.
         label: Name on screen.
         help: One plain sentence on what the map shows.
-        family: ``cam`` (a layer's feature maps), ``gradient`` (slope at the patch), ``path`` (slopes on the way from
-            a baseline), ``rules`` (own rules on the way back), ``perturbation`` (covers parts of the patch).
+        family: ``cam`` (a layer's feature maps), ``gradient`` (slope at the patch), ``path`` (slopes on the
+            way from a baseline), ``rules`` (own rules on the way back), ``perturbation`` (covers parts of the
+            patch).
         cost: Rough number of forward passes at the default options; a backward pass counts as two.
         needs_layer: Whether the method explains a layer and so accepts ``layer=``.
         uses_baseline: Whether the result depends on :attr:`AttributionOptions.baseline`.
@@ -88,7 +89,7 @@ _ALL = (
     Method(
         name="integrated-gradients",
         label="Integrated Gradients",
-        help="Adds up the slopes while the patch fades in from a baseline; the parts add up to the change in logit.",
+        help="Sums the slopes as the patch fades in from a baseline; the parts add up to the logit's change.",
         family="path",
         cost=96,
         source="Sundararajan 2017, arXiv:1703.01365",

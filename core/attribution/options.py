@@ -18,7 +18,8 @@ class AttributionOptions:
         noise_samples: Noisy copies (SmoothGrad, GradientSHAP).
         noise_std: Standard deviation of the noise, in pixel units of [0, 1].
         occlusion_window: Side of the covering square, in pixels.
-        occlusion_stride: Step of the covering square, in pixels; at most the window, so that no pixel is left out.
+        occlusion_stride: Step of the covering square, in pixels; at most the window, so that no pixel is left
+            out.
         baseline: What "nothing there" looks like: ``white`` is blank glass, ``blur`` the patch without detail
             (Gaussian, sigma 8 px), ``black`` zeros, which no slide ever shows.
         symmetries: Average over the eight flips and rotations, each mapped back; eight times the cost.
@@ -54,9 +55,7 @@ class AttributionOptions:
                     f"The attribution option {name} is {value!r}; give a whole number from {low} to {high}."
                 )
         if not (isfinite(self.noise_std) and 0 <= self.noise_std <= 1):
-            raise ConfigError(
-                f"The attribution option noise_std is {self.noise_std!r}; give a number from 0 to 1."
-            )
+            raise ConfigError(f"The attribution option noise_std is {self.noise_std!r}; give a number from 0 to 1.")
         if self.baseline not in get_args(Baseline):
             raise ConfigError(
                 f"The attribution option baseline is {self.baseline!r}; choose one of white, blur, black."

@@ -7,14 +7,15 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from core.attribution.patch import CENTRE, PATCH
+from core.attribution.patch import PATCH
+from core.data.store import CENTRE
 from core.errors import AttributionError, ConfigError, PatchError
 
 SEQUENTIAL = ("inferno", "viridis", "cividis", "magma")
 """Colour tables for maps in [0, 1]: even steps of lightness, readable with every kind of colour blindness."""
 
 DIVERGING = ("RdBu_r", "PuOr_r")
-"""Colour tables for signed maps in [-1, 1]: blue or purple against tumour, red or orange for it, white for neither."""
+"""Colour tables for maps in [-1, 1]: blue or purple against tumour, red or orange for it, white between."""
 
 MAX_ZOOM = 16
 
@@ -35,8 +36,8 @@ def overlay(
         patch: uint8 array 96×96×3.
         saliency: float array 96×96 in [0, 1], or in [-1, 1] for a diverging colour table.
         opacity: 0 shows the patch alone, 1 the map alone.
-        colours: A name in ``SEQUENTIAL`` or ``DIVERGING``; without it inferno, or RdBu_r where the map has negative
-            values.
+        colours: A name in ``SEQUENTIAL`` or ``DIVERGING``; without it inferno, or RdBu_r where the map has
+            negative values.
         centre_box: Draw a frame just outside the labelled centre 32×32, so that no labelled pixel is hidden.
         zoom: Whole factor of enlargement; the patch keeps crisp pixels, the map is enlarged smoothly.
         fade: Scale the opacity by the size of the map, so that tissue without evidence keeps its own colours.
@@ -63,9 +64,9 @@ def overlay(
 
 
 def draw_centre_box(image: npt.NDArray[np.uint8], *, zoom: int = 1) -> None:
-    """Draw a frame around the centre into an image of (96·zoom)² pixels: dashes of black and white, to be seen on both.
+    """Draw a frame around the centre into an image of (96·zoom)² pixels.
 
-    The frame lies outside the labelled pixels.
+    Dashes of black and white are seen on any ground. The frame lies outside the labelled pixels.
     """
     width = max(1, zoom // 3)
     low, high = CENTRE.start * zoom - width, CENTRE.stop * zoom + width
@@ -85,7 +86,7 @@ def colour_table(name: str) -> npt.NDArray[np.uint8]:
     """
     if name not in SEQUENTIAL + DIVERGING:
         raise ConfigError(f"There is no colour table {name!r}; choose one of {', '.join(SEQUENTIAL + DIVERGING)}.")
-    table = np.rint(colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    table: npt.NDArray[np.uint8] = np.rint(colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
     table.flags.writeable = False
     return table
 

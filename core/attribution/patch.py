@@ -7,11 +7,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from core.attribution.options import Baseline
+from core.data.store import CENTRE, PATCH_SIZE
 from core.errors import PatchError
 
-PATCH = 96
-CENTRE = slice(32, 64)
-"""Rows and columns of the labelled centre."""
+PATCH = PATCH_SIZE
 
 _BLUR_SIGMA = 8.0  # px; nuclei (about 6 to 15 px across) melt away, the stain's large shades stay
 
@@ -40,8 +39,8 @@ def as_tensor(patch: npt.NDArray[np.uint8] | Tensor) -> Tensor:
     pixels = patch.detach().to("cpu", torch.float32)[None].clone()
     if not bool(((pixels >= 0) & (pixels <= 1)).all()):  # also False for NaN
         raise PatchError(
-            f"Cannot explain a tensor with values from {float(pixels.min()):.3g} to {float(pixels.max()):.3g}; "
-            f"expected [0, 1] before normalisation."
+            f"Cannot explain a tensor with values from {float(pixels.min()):.3g} to "
+            f"{float(pixels.max()):.3g}; expected [0, 1] before normalisation."
         )
     return pixels
 
@@ -52,9 +51,7 @@ def baseline_of(pixels: Tensor, kind: Baseline) -> Tensor:
         return torch.ones_like(pixels)
     if kind == "black":
         return torch.zeros_like(pixels)
-    blurred = gaussian_filter(
-        pixels.cpu().numpy(), sigma=(0, 0, _BLUR_SIGMA, _BLUR_SIGMA), mode="reflect"
-    )
+    blurred = gaussian_filter(pixels.cpu().numpy(), sigma=(0, 0, _BLUR_SIGMA, _BLUR_SIGMA), mode="reflect")
     return torch.from_numpy(blurred).to(pixels)
 
 

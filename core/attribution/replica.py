@@ -1,9 +1,10 @@
 """Private copies of a shared network.
 
-Captum puts hooks on modules and flips ``requires_grad``; on a network that several threads share, one thread's hooks
-change another's gradients. Every attribution therefore works on a replica: its own module objects, with parameters
-and buffers that share the original's memory. A replica of a ResNet50 costs 8 ms instead of the 21 ms of a full copy
-(and no memory), and the pool hands out used ones again, so a default map pays it once.
+Captum puts hooks on modules and flips ``requires_grad``; on a network that several threads share, one
+thread's hooks change another's gradients. Every attribution therefore works on a replica: its own module
+objects, with parameters and buffers that share the original's memory. A replica of a ResNet50 costs 8 ms
+instead of the 21 ms of a full copy (and no memory), and the pool hands out used ones again, so a default map
+pays it once.
 """
 
 import copy
@@ -15,17 +16,17 @@ from threading import Lock
 import torch
 from torch import Tensor, nn
 
-_Fingerprint = tuple[tuple[int, ...], ...]
+Fingerprint = tuple[int, ...]
 
-_pool: "weakref.WeakKeyDictionary[nn.Module, list[tuple[_Fingerprint, nn.Module]]]" = weakref.WeakKeyDictionary()
+_pool: "weakref.WeakKeyDictionary[nn.Module, list[tuple[Fingerprint, nn.Module]]]" = weakref.WeakKeyDictionary()
 _pool_lock = Lock()
 
 
 def replica_of(model: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode that shares the model's memory but none of its module objects.
 
-    Parameters do not require gradients, since attributions differentiate with respect to pixels or feature maps.
-    In-place activations are turned into ordinary ones: hooks need the values that they would overwrite.
+    Parameters do not require gradients, since attributions differentiate with respect to pixels or feature
+    maps. In-place activations are turned into ordinary ones: hooks need the values that they would overwrite.
     The weights must not be changed in place through the replica.
     """
     memo: dict[int, object] = {}
@@ -35,8 +36,8 @@ def replica_of(model: nn.Module) -> nn.Module:
         memo[id(buffer)] = _shared(buffer)
     twin = copy.deepcopy(model, memo)
     for module in twin.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False
+        if isinstance(getattr(module, "inplace", None), bool):
+            setattr(module, "inplace", False)  # noqa: B010  (nn.Module types its attributes as tensors or modules)
     return twin.eval()
 
 
@@ -52,7 +53,7 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     Inside, gradients are recorded whatever the caller's mode is.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        fingerprint = _fingerprint(model)
+        fingerprint = fingerprint_of(model)
         twin = _take(model, fingerprint) or replica_of(model)
         yield twin
     with _pool_lock:
@@ -62,7 +63,7 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
 def replace_modules(
     root: nn.Module, wanted: Callable[[nn.Module], bool], make: Callable[[nn.Module], nn.Module]
 ) -> nn.Module:
-    """Replace every wanted module below root, in place, keeping one replacement for one module; return root."""
+    """Replace every wanted module below root, in place, one replacement for one module; return root."""
     made: dict[nn.Module, nn.Module] = {}
     for parent in list(root.modules()):
         for name, child in list(parent._modules.items()):  # named_children() would skip a second use
@@ -78,14 +79,19 @@ def _shared(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
-def _fingerprint(model: nn.Module) -> _Fingerprint:
-    """Return what changes when a module or a weight's memory is exchanged (not when it is updated in place)."""
-    modules = tuple(id(module) for module in model.modules())
-    tensors = (*model.parameters(), *model.buffers())
-    return modules, tuple(0 if tensor.is_inference() else tensor.data_ptr() for tensor in tensors)
+def fingerprint_of(model: nn.Module) -> Fingerprint:
+    """Return what changes when a module or a weight's memory is exchanged, but not by updates in place."""
+    marks = []
+    for module in model.modules():
+        marks.append(id(module))
+        marks.extend(
+            0 if tensor is None or tensor.is_inference() else tensor.data_ptr()
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+        )
+    return tuple(marks)
 
 
-def _take(model: nn.Module, fingerprint: _Fingerprint) -> nn.Module | None:
+def _take(model: nn.Module, fingerprint: Fingerprint) -> nn.Module | None:
     with _pool_lock:
         waiting = _pool.get(model, [])
         while waiting:

@@ -1,7 +1,7 @@
 """Methods that change the rules of the backward pass: guided backpropagation, DeepLIFT, LRP.
 
-They work on replicas whose activations are rewritten, without changing what the network computes, so that Captum's
-hooks, which know a few module types only, really cover them.
+They work on replicas whose activations are rewritten, without changing what the network computes, so that
+Captum's hooks, which know a few module types only, really cover them.
 """
 
 import warnings
@@ -18,14 +18,14 @@ warnings.filterwarnings("ignore", r"\s*Setting (forward, )?backward hooks", User
 
 
 class _HookableReLU6(nn.ReLU):
-    """ReLU6 that Captum takes for a ReLU: the guided rule asks only where the slope is 1 and what comes back."""
+    """ReLU6 that Captum takes for a ReLU: the guided rule only needs the slope and what comes back."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu6(input)
 
 
 class _SplitReLU6(nn.Module):
-    """ReLU6 as ReLU(x) - ReLU(x - 6): the Rescale rule is additive, so each half gets its own share exactly."""
+    """ReLU6 as ReLU(x) - ReLU(x - 6): the Rescale rule is additive, so nothing changes but that it holds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def _is_relu6(module: nn.Module) -> bool:
 
 
 def guided_backprop(model: nn.Module, pixels: Tensor) -> Tensor:
-    """Return the guided gradient, 1×3×96×96: the gradient with negative parts dropped at every ReLU on the way back."""
+    """Return the gradient, 1×3×96×96, with its negative parts dropped at every ReLU on the way back."""
     twin = replace_modules(replica_of(model), _is_relu6, lambda _: _HookableReLU6())
     result: Tensor = GuidedBackprop(twin).attribute(pixels.clone().requires_grad_())
     return result
@@ -60,8 +60,8 @@ def deeplift(model: nn.Module, pixels: Tensor, baseline: Tensor) -> Tensor:
 def lrp(model: nn.Module, pixels: Tensor, *, without_biases: bool = False) -> tuple[Tensor, float]:
     """Return the relevance of every pixel by the epsilon rule, 1×3×96×96, and the logit that it hands out.
 
-    Relevance is handed out by the network behind the normalisation, on the values that it sees: a shift and scale of
-    the pixels has no share of its own in the logit.
+    Relevance is handed out by the network behind the normalisation, on the values that it sees: a shift and
+    scale of the pixels has no share of its own in the logit.
 
     Args:
         model: The network.
@@ -89,7 +89,7 @@ def lrp_layers(model: nn.Module, pixels: Tensor) -> set[str]:
 
 
 def _behind_normalisation(twin: nn.Module, pixels: Tensor) -> tuple[nn.Module, Tensor]:
-    """Return the innermost container that turns something patch-shaped into the logit, and what it was given."""
+    """Return the innermost container that turns something patch-shaped into the logit, and its input."""
     inputs: dict[nn.Module, Tensor] = {}
     outputs: dict[nn.Module, object] = {}
 

@@ -19,15 +19,15 @@ def saliency_map(
 ) -> npt.NDArray[np.float32]:
     """Return the saliency map of an attribution.
 
-    The channels are added up, smoothed, and divided by a high percentile, so that a few outliers do not leave the rest
-    dark; what lies above is cut.
+    The channels are added up, smoothed, and divided by a high percentile, so that a few outliers do not leave
+    the rest dark; what lies above is cut.
 
     Args:
         attribution: The attribution, or its values 3×96×96.
         sign: ``absolute`` adds up the sizes, whatever the sign; ``positive`` keeps what speaks for tumour;
             ``signed`` keeps both. Without it, the method's own (``absolute`` for bare values).
-        percentile: Percentile of the map's absolute values, in (0, 100], that becomes 1. Where it is zero, as in a map
-            with few non-zero pixels, the largest value takes its place.
+        percentile: Percentile of the map's absolute values, in (0, 100], that becomes 1. Where it is zero, as
+            in a map with few non-zero pixels, the largest value takes its place.
         smoothing: Standard deviation of a Gaussian, in pixels; 0 leaves the map as it is.
 
     Returns:
@@ -66,7 +66,7 @@ def _flat(values: npt.NDArray[np.float64], sign: Sign) -> npt.NDArray[np.float64
     if sign == "absolute":
         return np.asarray(np.abs(values).sum(axis=0))
     if sign == "positive":
-        return np.maximum(values.sum(axis=0), 0)
+        return np.asarray(np.maximum(values.sum(axis=0), 0))
     if sign == "signed":
         return np.asarray(values.sum(axis=0))
     raise ConfigError(f"There is no sign {sign!r} of a saliency map; choose absolute, positive or signed.")

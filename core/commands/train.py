@@ -79,5 +79,7 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
     changes = {name: getattr(arguments, name) for name in (*SETTINGS, "device")}
     changes = {name: value for name, value in changes.items() if value is not None}
     if arguments.data:
-        changes["data"] = tuple(source if source == "demo" else str(Path(source).resolve()) for source in arguments.data)
+        changes["data"] = tuple(
+            source if source == "demo" else str(Path(source).resolve()) for source in arguments.data
+        )
     return config.with_changes(**changes)

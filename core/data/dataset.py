@@ -52,7 +52,9 @@ class Dataset:
         if tuple(self.table.columns) != COLUMNS:
             raise DataError(f"A patch table has the columns {COLUMNS}; found {tuple(self.table.columns)}.")
         if len(self.table) != len(self.store):
-            raise DataError(f"{self.name}: {len(self.table)} rows in the table, {len(self.store)} patches in the store.")
+            raise DataError(
+                f"{self.name}: {len(self.table)} rows in the table, {len(self.store)} patches in the store."
+            )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -78,6 +80,10 @@ class Dataset:
         if labels.isna().any():
             raise DataError(f"{int(labels.isna().sum())} of {len(labels)} patches of {self.name} have no label.")
         return labels.to_numpy(dtype=np.int64)
+
+    def slides(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
+        """Return the slides of `rows` as text, or None unless the slide of every labelled patch is known."""
+        return self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)] if self.knows_slides else None
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that stand for the ids, labels and slides, whatever their order or place on disk."""

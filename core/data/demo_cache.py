@@ -31,7 +31,7 @@ class DemoSize:
     patches_per_slide: int = 60
 
 
-def open_demo(*, size: DemoSize = DemoSize(), progress: Progress | None = None) -> Dataset:  # noqa: B008 - frozen
+def open_demo(*, size: DemoSize = DemoSize(), progress: Progress | None = None) -> Dataset:
     """Return the synthetic demo set, generating it first if it is not in the cache.
 
     Two processes that ask at the same time wait for each other; a process killed half-way leaves nothing behind that

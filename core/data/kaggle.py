@@ -97,7 +97,9 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _unmatched(labelled: set[str], files: set[str]) -> list[Problem]:
-    without_file = [Problem(name, f"in {LABELS_FILE}, but there is no such file in train/") for name in labelled - files]
+    without_file = [
+        Problem(name, f"in {LABELS_FILE}, but there is no such file in train/") for name in labelled - files
+    ]
     without_label = [Problem(name, f"in train/, but not in {LABELS_FILE}") for name in files - labelled]
     return sorted(without_file + without_label, key=lambda problem: problem.name)
 

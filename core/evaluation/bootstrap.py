@@ -42,9 +42,7 @@ def resamples_for(patches: int, wanted: int) -> int:
     return min(wanted, max(FEWEST_RESAMPLES, _MOST_WEIGHTS // patches))
 
 
-def replicate(
-    samples: Sequence[Sample], *, thresholds: Sequence[float], resamples: int, seed: int
-) -> list[Replicates]:
+def replicate(samples: Sequence[Sample], *, thresholds: Sequence[float], resamples: int, seed: int) -> list[Replicates]:
     """Compute all figures of one or more models on the same resamples.
 
     Slides are drawn with replacement where they are known, patches otherwise.

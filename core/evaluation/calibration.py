@@ -127,9 +127,7 @@ def fit_calibration(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration
     return Calibration(temperature=1 / slope, bias=bias)
 
 
-def _loss_and_gradient(
-    parameters: FloatArray, logits: FloatArray, labels: BoolArray
-) -> tuple[float, FloatArray]:
+def _loss_and_gradient(parameters: FloatArray, logits: FloatArray, labels: BoolArray) -> tuple[float, FloatArray]:
     slope, bias = parameters
     scaled = slope * logits + bias
     loss = float(np.mean(np.logaddexp(0.0, np.where(labels, -scaled, scaled))))

@@ -38,21 +38,30 @@ def calibration_gaps(sample: Sample, *, bins: int = ECE_BINS) -> FloatArray:
     return np.bincount(index, weights=excess, minlength=bins) / sample.n
 
 
-def gap_noise(sample: Sample, *, draws: int, seed: int, bins: int = ECE_BINS) -> FloatArray:
-    """Draw sampling errors of `calibration_gaps`, patches taken as independent.
+def gap_covariance(sample: Sample, *, bins: int = ECE_BINS) -> FloatArray:
+    """Return the covariance of the sampling errors of `calibration_gaps`, patches taken as independent.
 
-    Each gap is the mean over all patches of (probability - label) within the bin, so the errors are, by the
-    central limit theorem, normal with the covariance of those terms.
+    Each gap is a mean over all patches, of (probability - label) in the bin and 0 elsewhere.
 
     Returns:
-        (draws, bins) float64, mean 0.
+        (bins, bins) float64; 0 for a single patch.
     """
     excess = sample.probabilities - sample.labels
     index = bin_of(sample.probabilities, bins=bins)
     squares = np.bincount(index, weights=excess**2, minlength=bins) / sample.n
     gaps = calibration_gaps(sample, bins=bins)
-    covariance = (np.diag(squares) - np.outer(gaps, gaps)) / max(sample.n - 1, 1)
-    strengths, axes = np.linalg.eigh(covariance)
+    return np.asarray((np.diag(squares) - np.outer(gaps, gaps)) / max(sample.n - 1, 1), dtype=np.float64)
+
+
+def gap_noise(sample: Sample, *, draws: int, seed: int, bins: int = ECE_BINS) -> FloatArray:
+    """Draw sampling errors of `calibration_gaps`, patches taken as independent.
+
+    By the central limit theorem they are normal with the covariance of `gap_covariance`.
+
+    Returns:
+        (draws, bins) float64, mean 0.
+    """
+    strengths, axes = np.linalg.eigh(gap_covariance(sample, bins=bins))
     normal = np.random.default_rng(seed).standard_normal((draws, bins))
     return np.asarray(normal * np.sqrt(np.clip(strengths, 0, None)) @ axes.T, dtype=np.float64)
 

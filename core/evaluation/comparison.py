@@ -118,10 +118,7 @@ def _paired_replicates(
 
 
 def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:
-    right = [
-        (sample.probabilities >= line) == sample.labels
-        for sample, line in zip((one, two), lines, strict=True)
-    ]
+    right = [(sample.probabilities >= line) == sample.labels for sample, line in zip((one, two), lines, strict=True)]
     tumour = one.labels
     sensitivity = _paired_share(right[0][tumour], right[1][tumour])
     specificity = _paired_share(right[0][~tumour], right[1][~tumour])
@@ -148,6 +145,4 @@ def _paired_share(first: BoolArray, second: BoolArray) -> Estimate:
     more, less = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     half = Z * math.sqrt((more + less - (more - less) ** 2) / (n + 2))
     value = (only_first - only_second) / n
-    return Estimate(
-        value, max(-1.0, min(value, more - less - half)), min(1.0, max(value, more - less + half))
-    )
+    return Estimate(value, max(-1.0, min(value, more - less - half)), min(1.0, max(value, more - less + half)))

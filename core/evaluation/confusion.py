@@ -68,9 +68,7 @@ class ConfusionMatrix:
             ) from error
 
 
-def confusion_matrix(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, threshold: float = 0.5
-) -> ConfusionMatrix:
+def confusion_matrix(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, threshold: float = 0.5) -> ConfusionMatrix:
     """Count right and wrong decisions; a patch is called tumour if its probability is >= threshold.
 
     Args:

@@ -117,9 +117,7 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: in
         EvaluationError: see `sample_of`; or there are fewer than 1 bins.
     """
     if bins < 1:
-        raise EvaluationError(
-            f"{bins} bins were asked for; a reliability diagram needs at least 1, 15 is usual."
-        )
+        raise EvaluationError(f"{bins} bins were asked for; a reliability diagram needs at least 1, 15 is usual.")
     sample = sample_of(labels, probabilities)
     number = bin_of(sample.probabilities, bins=bins)
     counts = np.bincount(number, minlength=bins)

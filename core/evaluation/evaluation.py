@@ -245,7 +245,7 @@ def _where_none_differs(
     tumour, normal = float(sample.units_with(True)), float(sample.units_with(False))
     scale = np.array([normal / max(sample.negatives, 1)] * 2 + [tumour / max(sample.positives, 1)] * 2)
     found = operating_intervals(_counts(matrix) * scale, draws=len(drawn.gaps), seed=seed)
-    alike = [name for name in OPERATING_FIGURES if len(np.unique(drawn.figures[name])) == 1]
+    alike = [name for name in OPERATING_FIGURES if _is_constant(drawn.figures[name])]
     auc, precision = by_patch["auc"].value, by_patch["average_precision"].value
     if auc in (0.0, 1.0):
         found["auc"] = newcombe_auc(auc, tumour, normal)
@@ -253,7 +253,15 @@ def _where_none_differs(
     if precision == 1.0:
         found["average_precision"] = wilson(tumour, tumour)
         alike.append("average_precision")
-    return {name: dataclasses.replace(found[name], value=by_patch[name].value) for name in alike}
+    return {name: _around(by_patch[name].value, found[name]) for name in alike}
+
+
+def _is_constant(replicates: FloatArray) -> bool:
+    return len(np.unique(replicates[~np.isnan(replicates)])) == 1
+
+
+def _around(value: float, interval: Estimate) -> Estimate:
+    return Estimate(value, min(value, interval.low), max(value, interval.high))
 
 
 def _counts(matrix: ConfusionMatrix) -> FloatArray:

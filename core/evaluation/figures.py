@@ -52,9 +52,7 @@ FIGURES: dict[str, Figure] = _registry(
         "The mean of sensitivity and specificity, so that the commoner class does not count for more.",
         True,
     ),
-    Figure(
-        "sensitivity", "Sensitivity", "The share of tumour patches that are found at the threshold.", True
-    ),
+    Figure("sensitivity", "Sensitivity", "The share of tumour patches that are found at the threshold.", True),
     Figure(
         "specificity",
         "Specificity",
@@ -156,7 +154,7 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def _matthews(tn: FloatArray, fp: FloatArray, fn: FloatArray, tp: FloatArray) -> FloatArray:
     positives, negatives = tp + fn, tn + fp
     called, passed = tp + fp, tn + fn
-    # Square roots first: the product of four large counts would lose digits.
-    spread = np.sqrt(positives) * np.sqrt(negatives) * np.sqrt(called) * np.sqrt(passed)
-    value = np.where(spread > 0, ratio(tp * tn - fp * fn, spread), 0.0)
+    # In these pairs, not all four at once: perfect decisions then give exactly 1.
+    spread = np.sqrt(positives * called) * np.sqrt(negatives * passed)
+    value = np.where(spread > 0, np.clip(ratio(tp * tn - fp * fn, spread), -1.0, 1.0), 0.0)
     return np.where((positives > 0) & (negatives > 0), value, np.nan)

@@ -78,8 +78,9 @@ def newcombe_auc(value: float, positives: float, negatives: float) -> Estimate:
         return (value - theta) ** 2 - Z**2 * theta * (1 - theta) * spread / (positives * negatives)
 
     tiny = 1e-12
-    low = 0.0 if value <= tiny else _root(distance, tiny, value)
-    high = 1.0 if value >= 1 - tiny else _root(distance, value, 1 - tiny)
+    # Not from the value itself: at 0 and 1 that is a root too, but not the one looked for.
+    low = 0.0 if value <= tiny else _root(distance, tiny, value - tiny)
+    high = 1.0 if value >= 1 - tiny else _root(distance, value + tiny, 1 - tiny)
     return Estimate(value, low, high)
 
 

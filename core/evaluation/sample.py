@@ -95,9 +95,7 @@ def checked_labels(labels: npt.ArrayLike) -> BoolArray:
         EvaluationError: there are none, some are missing, or some are neither 0 nor 1.
     """
     if labels is None:
-        raise EvaluationError(
-            "There are no labels. Figures need a label (0 normal, 1 tumour) for every patch."
-        )
+        raise EvaluationError("There are no labels. Figures need a label (0 normal, 1 tumour) for every patch.")
     array = _vector(labels, name="labels")
     if array.dtype == np.bool_:
         return array.astype(np.bool_)
@@ -147,9 +145,7 @@ def checked_logits(logits: npt.ArrayLike) -> FloatArray:
     values = _numbers(_vector(logits, name="logits"), name="logits")
     wrong = int((~np.isfinite(values)).sum())
     if wrong:
-        raise EvaluationError(
-            f"{wrong:,} of {len(values):,} logits are not finite; every logit must be a number."
-        )
+        raise EvaluationError(f"{wrong:,} of {len(values):,} logits are not finite; every logit must be a number.")
     return values
 
 
@@ -221,9 +217,7 @@ def _slide_numbers(groups: npt.ArrayLike) -> IntArray:
 def _vector(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1:
-        raise EvaluationError(
-            f"The {name} have shape {array.shape}; expected one number per patch, shape (N,)."
-        )
+        raise EvaluationError(f"The {name} have shape {array.shape}; expected one number per patch, shape (N,).")
     if len(array) == 0:
         raise EvaluationError(f"There are no {name}: the list is empty. Choose a split that holds patches.")
     return array

@@ -113,8 +113,8 @@ def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.obj
         raise EvaluationError(
             f"{int(known.sum())} known values cannot go into {bins} bins; at least one of each is needed."
         )
-    cuts = np.unique(np.quantile(numbers[known], np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
-    index = np.searchsorted(cuts, numbers, side="right")
+    cuts = np.unique(np.quantile(numbers[known], np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    index = np.searchsorted(cuts, numbers, side="left")
     out = np.full(len(numbers), None, dtype=object)
     for number in np.unique(index[known]):
         rows = np.flatnonzero(known & (index == number))
@@ -140,9 +140,7 @@ def _slice(
 def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray[np.intp]]]:
     """Return each value with its row numbers, in order, None last."""
     if values.ndim != 1:
-        raise EvaluationError(
-            f"The values to slice by have shape {values.shape}; expected one per patch, (N,)."
-        )
+        raise EvaluationError(f"The values to slice by have shape {values.shape}; expected one per patch, (N,).")
     missing = missing_values(values)
     known = np.flatnonzero(~missing)
     items = values[known].tolist()

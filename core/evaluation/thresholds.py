@@ -43,9 +43,7 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
-def threshold_for_sensitivity(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float
-) -> float:
+def threshold_for_sensitivity(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float) -> float:
     """Return the highest threshold that still finds this share of the tumour patches.
 
     Of all thresholds that reach the target this one has the best specificity; the middle of its gap is
@@ -65,9 +63,7 @@ def threshold_for_sensitivity(
     return float(cuts.thresholds[cuts.true_positives >= needed].max())
 
 
-def threshold_for_specificity(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float
-) -> float:
+def threshold_for_specificity(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float) -> float:
     """Return the lowest threshold that calls this share of the normal patches normal.
 
     Of all thresholds that reach the target this one has the best sensitivity; the middle of its gap is
@@ -138,9 +134,7 @@ class Triage:
     def to_json(self) -> dict[str, Any]:
         """Return all fields as a dictionary for JSON."""
         fields: Mapping[str, Any] = self.__dict__
-        return {
-            name: value.to_json() if isinstance(value, Estimate) else value for name, value in fields.items()
-        }
+        return {name: value.to_json() if isinstance(value, Estimate) else value for name, value in fields.items()}
 
 
 def triage(
@@ -202,9 +196,7 @@ def _cuts(sample: Sample) -> _Cuts:
     true_positives = np.append(np.cumsum(tumour[::-1])[::-1], 0)
     false_positives = np.append(np.cumsum(normal[::-1])[::-1], 0)
     keep = len(scores) if scores[-1] == 1.0 else len(scores) + 1
-    return _Cuts(
-        middles[:keep], true_positives[:keep].astype(np.intp), false_positives[:keep].astype(np.intp)
-    )
+    return _Cuts(middles[:keep], true_positives[:keep].astype(np.intp), false_positives[:keep].astype(np.intp))
 
 
 def _needed(share: float, total: int) -> int:

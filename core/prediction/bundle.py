@@ -85,7 +85,9 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
             card = Card.from_json(json.loads(metadata["card"]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as error:
-        raise BundleError(f"{path.name} is damaged or no bundle ({error}). Copy it again from where it came.") from error
+        raise BundleError(
+            f"{path.name} is damaged or no bundle ({error}). Copy it again from where it came."
+        ) from error
     return Bundle(card, weights)
 
 

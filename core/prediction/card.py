@@ -118,4 +118,6 @@ class Card:
                 notes=tuple(value["notes"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"The bundle's card is incomplete or damaged ({type(error).__name__}: {error}).") from error
+            raise BundleError(
+                f"The bundle's card is incomplete or damaged ({type(error).__name__}: {error})."
+            ) from error

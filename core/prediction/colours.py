@@ -40,13 +40,9 @@ def check_colours(image: Image.Image) -> None:
         raise RefusedError("The picture holds signed numbers instead of colours; save it as 8-bit RGB.")
     if image.mode == "YCbCr":
         # Pillow reads an uncompressed YCbCr TIFF as never subsampled, though the standard's default is 2×2.
-        raise RefusedError(
-            "The colours are stored as uncompressed YCbCr, which is ambiguous; save it as 8-bit RGB."
-        )
+        raise RefusedError("The colours are stored as uncompressed YCbCr, which is ambiguous; save it as 8-bit RGB.")
     if image.mode not in _COLOUR_MODES + _GREY_MODES:
-        raise RefusedError(
-            f"The colours are stored as {image.mode}, which is not supported; save it as 8-bit RGB."
-        )
+        raise RefusedError(f"The colours are stored as {image.mode}, which is not supported; save it as 8-bit RGB.")
 
 
 def _bits_per_channel(image: Image.Image) -> int:

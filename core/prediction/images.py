@@ -29,12 +29,13 @@ PATCH_SIZE = 96
 """Width and height of a patch in pixels (PatchCamelyon, about 0.97 µm per pixel)."""
 
 MAX_PIXELS = 100_000_000
-"""Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB of memory."""
+"""Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
 
 PILLOW_MAX_PIXELS = 178_956_970
 """Above this Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS), so no limit can be higher."""
 
-# What Pillow raises on damaged files, found by 200,000 random changes to files of every supported kind.
+# What Pillow raises on damaged files, by 200,000 random changes to files of every supported kind; KeyError and
+# IndexError come from later pages of a TIFF, EOFError from going to a page.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -153,12 +154,9 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         if kind == "TIFF":
             raise RefusedError(
-                "This TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; "
-                "save it as 8-bit RGB."
+                "This TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; save it as 8-bit RGB."
             ) from error
-        raise RefusedError(
-            f"The {kind} file is damaged at its beginning; save or download it again."
-        ) from error
+        raise RefusedError(f"The {kind} file is damaged at its beginning; save or download it again.") from error
     except _DAMAGE as error:
         raise RefusedError(_DAMAGED.format(kind)) from error
 
@@ -173,8 +171,8 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
             image.seek(page)
         except _DAMAGE as error:
             raise RefusedError(
-                f"Page {page} of this TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; "
-                "choose another page."
+                f"Page {page} of this TIFF cannot be read: it is damaged or does not hold plain 8-bit "
+                "colours; choose another page."
             ) from error
     if pages > 1 and page is None:
         return [f"The file holds {pages:,} pages; the first was used."]
@@ -189,7 +187,8 @@ def _check_size(size: tuple[int, int], fit: str, max_pixels: int) -> None:
     if width < PATCH_SIZE or height < PATCH_SIZE:
         raise RefusedError(
             f"Found {width}×{height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut "
-            "it from the slide again at about 0.97 µm per pixel, because enlarging it would make the magnification wrong."
+            "it from the slide again at about 0.97 µm per pixel, because enlarging it would make the "
+            "magnification wrong."
         )
     if fit == "reject" and size != (PATCH_SIZE, PATCH_SIZE):
         raise RefusedError(
@@ -200,16 +199,12 @@ def _check_size(size: tuple[int, int], fit: str, max_pixels: int) -> None:
 
 def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Decode all pixels and apply the orientation tag (EXIF 2.32, tag 0x0112)."""
-    turned_by_pillow = isinstance(
-        image, TiffImagePlugin.TiffImageFile
-    )  # and then the tag is gone: read it before
+    turned_by_pillow = isinstance(image, TiffImagePlugin.TiffImageFile)  # and then the tag is gone: read it before
     try:
         turn, notes = _turn(image) if turned_by_pillow else (None, [])
         image.load()
     except MemoryError as error:
-        raise RefusedError(
-            "There is not enough memory for this picture; cut the region of interest out."
-        ) from error
+        raise RefusedError("There is not enough memory for this picture; cut the region of interest out.") from error
     except Image.DecompressionBombError as error:
         raise RefusedError(_too_many(None, PILLOW_MAX_PIXELS)) from error
     except _DAMAGE as error:
@@ -217,7 +212,7 @@ def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if turned_by_pillow:
         return image, notes
     turn, notes = _turn(image)
-    return (image.transpose(turn) if turn else image), notes
+    return (image if turn is None else image.transpose(turn)), notes
 
 
 def _turn(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
@@ -225,14 +220,12 @@ def _turn(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _DAMAGE:
         return None, [_TAG_UNREADABLE]  # the pixels are good, and the note tells what could not be done
-    return turn, [_TURNED] if turn else []
+    return turn, [] if turn is None else [_TURNED]  # FLIP_LEFT_RIGHT is 0
 
 
 def _too_many(size: tuple[int, int] | None, max_pixels: int) -> str:
     found = f"Found {size[0]:,}×{size[1]:,} pixels" if size else "The picture is far too large"
-    return (
-        f"{found}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
-    )
+    return f"{found}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
 
 
 @contextmanager

@@ -189,9 +189,7 @@ class _Search:
         except ArchiveError as error:
             self._problem(name, str(error))
             return
-        self._problems += [
-            Problem(f"{name}/{member}" if member else name, why) for member, why in archive.refused
-        ]
+        self._problems += [Problem(f"{name}/{member}" if member else name, why) for member, why in archive.refused]
         for member in archive.members:
             shown = f"{name}/{display_name(str(member.path))}"
             self._add(PurePosixPath(name).stem, member.path, shown, _Member(member, shown))
@@ -206,9 +204,7 @@ class _Search:
             self.archive(path, name)
         else:
             inner = PurePosixPath(path.name)
-            self._add(
-                path.absolute().parent.name, inner, name, _DiskFile(path, name, self._limits.max_file_bytes)
-            )
+            self._add(path.absolute().parent.name, inner, name, _DiskFile(path, name, self._limits.max_file_bytes))
 
     def _folder(self, folder: Path, shown: str) -> None:
         before = len(self._found), len(self._problems)
@@ -221,9 +217,7 @@ class _Search:
                 read = _DiskFile(path, name, self._limits.max_file_bytes)
                 self._add(folder.absolute().name, inner, name, read)
         if before == (len(self._found), len(self._problems)):
-            self._problem(
-                shown, "There is no image in this folder; name one with TIFF, PNG, JPEG or WebP files."
-            )
+            self._problem(shown, "There is no image in this folder; name one with TIFF, PNG, JPEG or WebP files.")
 
     def _locked(self, error: OSError) -> None:
         self._problem(display_name(str(error.filename)), os_reason(error))
@@ -258,6 +252,4 @@ def _is_zip(name: str, start: bytes) -> bool:
 
 
 def _too_large(max_bytes: int) -> str:
-    return (
-        f"The file is larger than {max_bytes / MIB:,.0f} MiB, the most that is read; cut the patch out first."
-    )
+    return f"The file is larger than {max_bytes / MIB:,.0f} MiB, the most that is read; cut the patch out first."

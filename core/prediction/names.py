@@ -46,7 +46,7 @@ class IdParts:
 
     @classmethod
     def of(cls, argument: str, inner: PurePosixPath) -> "IdParts":
-        """Make the choices: the stem, the path inside the argument, and that with the argument and the suffix.
+        """Make the choices: the stem, the path in the argument, and that with the argument and the suffix.
 
         Args:
             argument: The name of the folder or zip that was named; of a file named outright, the folder it
@@ -82,7 +82,5 @@ def _numbered(ids: list[str]) -> list[str]:
 
 def _component(text: str) -> str:
     """Make one harmless file-name component: no separators, reserved or unprintable characters."""
-    safe = "".join("_" if c in _RESERVED or not c.isprintable() else c for c in text[:_MAX_LENGTH]).strip(
-        " ."
-    )
+    safe = "".join("_" if c in _RESERVED or not c.isprintable() else c for c in text[:_MAX_LENGTH]).strip(" .")
     return safe or "patch"

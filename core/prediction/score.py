@@ -39,13 +39,11 @@ class Scored:
     slides: np.ndarray | None
 
     def evaluation(self, threshold: float) -> Evaluation:
-        """Return the figures at `threshold`; intervals by patch, as on the bundle's card."""
-        return evaluate(self.labels, self.probabilities, threshold=threshold)
+        """Return the figures at `threshold`; intervals are over slides where they are known, else over patches."""
+        return evaluate(self.labels, self.probabilities, threshold=threshold, groups=self.slides)
 
 
-def score(
-    predictor: Predictor, dataset: Dataset, *, part: str = "auto", progress: Progress | None = None
-) -> Scored:
+def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progress: Progress | None = None) -> Scored:
     """Predict the labelled patches of one part of a data set.
 
     Args:
@@ -68,9 +66,9 @@ def score(
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     rows, logits = rows[usable], logits[usable]
-    slides = dataset.table["slide"].to_numpy(dtype=object)[rows] if dataset.knows_slides else None
     probabilities = predictor.bundle.card.calibration.apply(logits)
-    return Scored(rows, dataset.labels(rows), logits, probabilities, words, int((~usable).sum()), slides)
+    unreadable = int((~usable).sum())
+    return Scored(rows, dataset.labels(rows), logits, probabilities, words, unreadable, dataset.slides(rows))
 
 
 def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str]:

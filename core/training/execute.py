@@ -83,9 +83,7 @@ def _material(run: Run, status: Status) -> Material:
     datasets = [
         open_dataset(source, progress=lambda share: say("Generating the demo set", share)) for source in config.data
     ]
-    material = gather(
-        datasets, split_seed=config.split_seed, progress=lambda share: say("Reading patches", share)
-    )
+    material = gather(datasets, split_seed=config.split_seed, progress=lambda share: say("Reading patches", share))
     for problem in material.problems:
         logger.warning("Left out %s: %s", problem.name, problem.reason)
     split = material.split_table().to_csv(index=False, lineterminator="\n")

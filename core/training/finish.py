@@ -73,7 +73,7 @@ def _measure(
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
         probabilities = card.calibration.apply(predictor.predict(part.pixels).logits)
         try:
-            evaluation = evaluate(part.labels, probabilities, threshold=card.threshold)
+            evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
         except EvaluationError as error:
             logger.warning("%s: the test part could not be measured. %s", name, error)
             continue
@@ -83,7 +83,8 @@ def _measure(
             name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
         )  # fmt: skip
     first = material.sources[0].dataset
-    validation = evaluate(material.valid.labels, valid_probabilities, threshold=card.threshold)
+    valid = material.valid
+    validation = evaluate(valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides)
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
 

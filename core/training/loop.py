@@ -20,7 +20,6 @@ from torch.nn import functional as F
 import models
 from core.device import describe_device, resolve_device
 from core.errors import TrainingError
-
 from core.prediction import as_input
 from core.training.augment import augment
 from core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -66,9 +65,7 @@ class Loop:
         self.steps_per_epoch = len(material.train) // self.batch_size
         self.schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
         self.average = MovingAverage(network, config.ema)
-        self.model, self.optimiser = self.accelerator.prepare(
-            network, make_optimiser(network.network, config)
-        )
+        self.model, self.optimiser = self.accelerator.prepare(network, make_optimiser(network.network, config))
         self.shadow = models.Normalised(
             models.build(config.model, **config.model_arguments), mean=config.mean, std=config.std
         ).to(self.device, memory_format=torch.channels_last)

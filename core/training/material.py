@@ -41,11 +41,13 @@ class Part:
         ids: text (N,).
         pixels: uint8 N×96×96×3.
         labels: int64 (N,).
+        slides: text (N,), or None where they are not known for all.
     """
 
     ids: np.ndarray
     pixels: np.ndarray
     labels: np.ndarray
+    slides: np.ndarray | None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,9 +102,7 @@ def gather(datasets: list[Dataset], *, split_seed: int = 0, progress: Progress |
     return Material(tuple(sources), train, valid, (*train_problems, *valid_problems))
 
 
-def _read(
-    dataset: Dataset, rows: np.ndarray, progress: Progress | None = None
-) -> tuple[Part, list[Problem]]:
+def _read(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) -> tuple[Part, list[Problem]]:
     pixels = np.empty((len(rows), 96, 96, 3), np.uint8)
     usable = np.ones(len(rows), bool)
     problems = []
@@ -115,10 +115,10 @@ def _read(
             problems.append(Problem(str(ids[start + position]), reason))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
-    labels = dataset.labels(rows)
+    labels, slides = dataset.labels(rows), dataset.slides(rows)
     if usable.all():
-        return Part(ids, pixels, labels), problems
-    return Part(ids[usable], pixels[usable], labels[usable]), problems
+        return Part(ids, pixels, labels, slides), problems
+    return Part(ids[usable], pixels[usable], labels[usable], None if slides is None else slides[usable]), problems
 
 
 def _check(name: str, **parts: Part) -> None:

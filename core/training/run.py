@@ -165,7 +165,9 @@ class Run:
         try:
             lock.acquire(timeout=5)
         except Timeout as error:
-            raise RunError(f"Another process works on the run {self.name}. Stop it first, or start a new run.") from error
+            raise RunError(
+                f"Another process works on the run {self.name}. Stop it first, or start a new run."
+            ) from error
         return lock
 
     def _json(self, name: str) -> dict[str, Any]:

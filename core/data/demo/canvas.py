@@ -1,7 +1,8 @@
 """Painting a canvas: from the layout to concentrations of haematoxylin and eosin.
 
-A canvas is built from below: fibres and ground substance, then cell bodies, then nuclei. Everything is a concentration, so
-what lies on top of each other in the section adds up; colour comes only with :func:`core.data.demo.stains.mix`.
+A canvas is built from below: fibres and ground substance, then cell bodies, then nuclei. Everything is a
+concentration, so what lies on top of each other in the section adds up; colour comes only with
+:func:`core.data.demo.stains.mix`.
 """
 
 from dataclasses import dataclass
@@ -10,23 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from core.data.demo.blobs import Blobs, cover, grow, scatter
 from core.data.demo.fields import Field, Mask, enlarge, fibres, fractal, noise, ramp
 from core.data.demo.nuclei import (
     CENTROBLAST,
     FIBROBLAST,
     HISTIOCYTE,
     LYMPHOCYTE,
-    Blobs,
     NucleusKind,
-    cover,
-    grow,
     paint_nuclei,
-    scatter,
     shape_blobs,
 )
 from core.data.demo.stains import Stain, mix, scan
 from core.data.demo.tissue import Layout, Recipe, lay_out
-
 
 _NUCLEAR_EOSIN = 0.3
 """Eosin that nuclei take up, relative to their haematoxylin: nuclei are purple rather than blue."""
@@ -47,7 +44,10 @@ class Canvas:
 
 @dataclass
 class _Paint:
-    """Concentrations under construction, and the noise that all layers share."""
+    """Concentrations under construction, and the noise that all layers share.
+
+    Mirrored and transposed, one slow field serves several purposes: a field for each costs more time.
+    """
 
     size: int
     rng: np.random.Generator
@@ -55,10 +55,10 @@ class _Paint:
     eosin: Field
     fine: Field
     medium: Field
-    warp: Field
+    slow: Field
 
     def scatter(self, chance: Field, *, spacing: float, jitter: float = 0.22) -> NDArray[np.float32]:
-        return scatter(self.rng, chance=chance, spacing=spacing, jitter=jitter, warp=self.warp)
+        return scatter(self.rng, chance=chance, spacing=spacing, jitter=jitter, warp=5 * self.slow)
 
     def nuclei(self, kind: NucleusKind, blobs: Blobs, *, translucent: float = 0.35) -> None:
         """Lay nuclei over what is there; `translucent` is the share of what lies below that still counts."""
@@ -79,7 +79,7 @@ def paint_canvas(rng: np.random.Generator, *, size: int, recipe: Recipe, stain: 
         eosin=np.zeros((size, size), np.float32),
         fine=fractal(rng, size=size, scales=(0.7, 1.3)),
         medium=noise(rng, size=size, scale=2.6),
-        warp=5 * noise(rng, size=size, scale=24.0),
+        slow=noise(rng, size=size, scale=26.0),
     )
     _stroma(paint, layout)
     _fat(paint, layout)
@@ -93,13 +93,13 @@ def paint_canvas(rng: np.random.Generator, *, size: int, recipe: Recipe, stain: 
 
 def _stroma(paint: _Paint, layout: Layout) -> None:
     """Pink wavy fibres with cracks, and spindle nuclei."""
-    bend = 13 * noise(paint.rng, size=paint.size, scale=30.0) + 2.5 * noise(paint.rng, size=paint.size, scale=8.0)
+    wide, narrow = (noise(paint.rng, size=paint.size, scale=scale) for scale in (30.0, 8.0))
+    bend = np.asarray(13 * wide + 2.5 * narrow, np.float32)
     strands = fibres(paint.rng, size=paint.size, direction=bend, width=1.1, length=12.0)
-    half = bend[::2, ::2] / 2
+    half = np.asarray(bend[::2, ::2] / 2, np.float32)
     coarse = fibres(paint.rng, size=len(half), direction=half, width=2.0, length=22.0)
     bundles = enlarge(np.pad(coarse, (0, 1), mode="edge"), step=2, size=paint.size)
-    density = noise(paint.rng, size=paint.size, scale=40.0)
-    shade = np.clip(0.65 + 0.2 * strands + 0.25 * bundles + 0.22 * density, 0.03, 1.8)
+    shade = np.clip(0.55 + 0.2 * strands + 0.25 * bundles + 0.22 * paint.slow[::-1], 0.03, 1.8)
     where = layout.stroma + 0.15 * layout.sinus
     paint.eosin += where * shade
     paint.haematoxylin += 0.12 * where * shade
@@ -112,7 +112,7 @@ def _slope(bend: Field, centre: NDArray[np.float32]) -> NDArray[np.float32]:
     at = np.clip(np.rint(centre), 1, bend.shape[0] - 2).astype(int)
     down = bend[at[:, 0] + 1, at[:, 1]] - bend[at[:, 0] - 1, at[:, 1]]
     right = bend[at[:, 0], at[:, 1] + 1] - bend[at[:, 0], at[:, 1] - 1]
-    return np.arctan2(-right, 2 + down).astype(np.float32)
+    return np.asarray(np.arctan2(-right, 2 + down), np.float32)
 
 
 def _fat(paint: _Paint, layout: Layout) -> None:
@@ -126,7 +126,14 @@ def _sinus(paint: _Paint, layout: Layout, recipe: Recipe) -> None:
     """Histiocytes with pale foamy cytoplasm between holes."""
     centre = paint.scatter(0.9 * layout.sinus, spacing=14.5, jitter=0.25)
     blobs = shape_blobs(paint.rng, HISTIOCYTE, centre)
-    _cytoplasm(paint, layout.sinus, grow(blobs, factor=1.6), eosin=0.42, haematoxylin=0.12, gaps=0.2 + 0.8 * recipe.looseness)
+    _cytoplasm(
+        paint,
+        layout.sinus,
+        grow(blobs, factor=1.6),
+        eosin=0.42,
+        haematoxylin=0.12,
+        gaps=0.2 + 0.8 * recipe.looseness,
+    )
     paint.nuclei(HISTIOCYTE, blobs)
     few = paint.scatter(0.33 * layout.sinus, spacing=8.6)
     paint.nuclei(LYMPHOCYTE, shape_blobs(paint.rng, LYMPHOCYTE, few))
@@ -155,9 +162,9 @@ def _tumour(paint: _Paint, layout: Layout, recipe: Recipe) -> None:
 
 def _lymphoid(paint: _Paint, layout: Layout, recipe: Recipe) -> None:
     """Dense lymphocytes, here and there a germinal centre, in a thin torn ground."""
-    rng, size = paint.rng, paint.size
-    follicle = ramp(noise(rng, size=size, scale=28.0), low=0.9, high=1.3) * layout.lymphoid
-    loose = ramp(noise(rng, size=size, scale=16.0), low=-0.2, high=2.4) * (0.1 + 0.6 * recipe.looseness)
+    rng = paint.rng
+    follicle = ramp(paint.slow.T, low=0.9, high=1.3) * layout.lymphoid
+    loose = ramp(paint.slow[:, ::-1], low=-0.2, high=2.4) * (0.1 + 0.6 * recipe.looseness)
     small = paint.scatter((layout.lymphoid - 0.85 * follicle) * (1 - loose) + 0.1 * layout.stroma, spacing=7.2)
     large = paint.scatter(0.9 * follicle, spacing=10.5)
     torn = np.clip(0.95 + 0.35 * paint.medium - 0.75 * recipe.looseness, 0.05, 1.4)
@@ -167,16 +174,14 @@ def _lymphoid(paint: _Paint, layout: Layout, recipe: Recipe) -> None:
     paint.nuclei(LYMPHOCYTE, shape_blobs(rng, LYMPHOCYTE, small))
 
 
-def _cytoplasm(
-    paint: _Paint, where: Field, cells: Blobs, *, eosin: float, haematoxylin: float, gaps: float
-) -> None:
-    """Fill cells with cytoplasm of a shade of their own; leave light gaps between them where they are torn apart."""
+def _cytoplasm(paint: _Paint, where: Field, cells: Blobs, *, eosin: float, haematoxylin: float, gaps: float) -> None:
+    """Fill cells with cytoplasm of a shade of their own, with membranes or light gaps between them."""
     found = cover(cells, size=paint.size)
     shade = np.append(paint.rng.normal(1.0, 0.16, len(cells)), 0.7).astype(np.float32)[found.owner]
     edge = np.zeros(found.owner.shape, np.float32)
     edge[1:, 1:] = (found.owner[1:, 1:] != found.owner[:-1, 1:]) | (found.owner[1:, 1:] != found.owner[1:, :-1])
     border = np.clip(1.6 * ndimage.uniform_filter(edge, 3), 0, 1)
-    # Where cells are torn apart their borders are light gaps; elsewhere they are membranes, darker than the cells.
+    # Torn apart, cells have light gaps between them; elsewhere membranes, darker than the cells.
     torn = np.clip(gaps, 0, 1) * ramp(paint.medium, low=-0.9, high=0.9)
     body = shade * (1 + 0.10 * paint.fine + 0.13 * paint.medium) * (1 + border * (0.35 - 1.3 * torn))
     body = np.clip(body, 0.02, 2.0)
@@ -196,6 +201,6 @@ def _select(blobs: Blobs, chosen: Mask) -> Blobs:
 
 def _thickness(paint: _Paint) -> None:
     """Let the section's thickness vary a little; no concentration is negative."""
-    thickness = np.clip(1 + 0.08 * noise(paint.rng, size=paint.size, scale=60.0), 0.7, 1.3)
+    thickness = np.clip(1 + 0.08 * paint.slow.T[::-1], 0.7, 1.3)
     paint.haematoxylin = np.clip(paint.haematoxylin, 0, None) * thickness
     paint.eosin = np.clip(paint.eosin, 0, None) * thickness

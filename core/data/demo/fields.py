@@ -32,7 +32,7 @@ def noise(rng: np.random.Generator, *, size: int, scale: float) -> Field:
     low = -(-size // step) + 2
     field = rng.standard_normal((low, low), dtype=np.float32)
     if scale > 0:
-        field = ndimage.gaussian_filter(field, scale / step, mode="wrap", truncate=3.0)
+        field = ndimage.gaussian_filter(field, scale / step, mode="wrap", truncate=2.5)
     field = (field - field.mean()) / field.std()
     if step > 1:
         field = enlarge(field, step=step, size=size)
@@ -43,7 +43,7 @@ def noise(rng: np.random.Generator, *, size: int, scale: float) -> Field:
 
 def enlarge(field: Field, *, step: int, size: int) -> Field:
     """Interpolate a coarse field linearly to size×size; its pixels come to lie `step` apart."""
-    return _enlarge_rows(_enlarge_rows(field, step, size).T, step, size).T
+    return np.asarray(_enlarge_rows(_enlarge_rows(field, step, size).T, step, size).T, np.float32)
 
 
 def _enlarge_rows(field: Field, step: int, size: int) -> Field:
@@ -58,7 +58,7 @@ def _enlarge_rows(field: Field, step: int, size: int) -> Field:
 def fractal(rng: np.random.Generator, *, size: int, scales: tuple[float, ...]) -> Field:
     """Sum noise of several scales with equal weight, scaled to standard deviation 1."""
     total = sum((noise(rng, size=size, scale=scale) for scale in scales), np.zeros((size, size), np.float32))
-    return (total / total.std()).astype(np.float32)
+    return np.asarray(total / total.std(), np.float32)
 
 
 def fibres(rng: np.random.Generator, *, size: int, direction: Field, width: float, length: float) -> Field:
@@ -76,18 +76,17 @@ def fibres(rng: np.random.Generator, *, size: int, direction: Field, width: floa
     """
     angle = rng.uniform(0, np.pi)
     row, column = np.mgrid[0:size, 0:size].astype(np.float32)
-    across = (np.cos(angle) * row + np.sin(angle) * column + direction) / np.float32(width)
-    along = (-np.sin(angle) * row + np.cos(angle) * column) / np.float32(length)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    across = (cos * row + sin * column + direction) / np.float32(width)
+    along = (cos * column - sin * row) / np.float32(length)
     texture = noise(rng, size=512, scale=0.8)
-    return np.asarray(
-        ndimage.map_coordinates(texture, np.stack([across, along]), order=1, mode="wrap"), np.float32
-    )
+    return np.asarray(ndimage.map_coordinates(texture, np.stack([across, along]), order=1, mode="wrap"), np.float32)
 
 
 def ramp(field: Field, *, low: float, high: float) -> Field:
     """Map a field to [0, 1] with a smooth step between `low` and `high` (3t² - 2t³)."""
     t = np.clip((field - np.float32(low)) / np.float32(high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def above_share(field: Field, *, share: float) -> float:

@@ -20,7 +20,7 @@ CENTRE = slice(32, 64)
 """Rows, and columns, of the centre that decides the label."""
 
 MIN_TUMOUR_SHARE = 0.35
-"""Least share of tumour in the centre of a tumour patch; patches between 0 and this are left out as borderline."""
+"""Least share of tumour in the centre of a tumour patch; patches between 0 and this are left out."""
 
 TUMOUR_SHARE = 0.4
 """Share of tumour patches, as in the real data (40.5 %)."""
@@ -28,7 +28,7 @@ TUMOUR_SHARE = 0.4
 RIM_SHARE = 0.13
 """Share of the normal patches that have tumour in the rim but none in the centre."""
 
-_CANVAS = 896
+_CANVAS = 864
 _PER_CANVAS = 60
 _STRIDE = 16
 _MAX_SLIDES = 1000
@@ -43,8 +43,8 @@ class DemoPatches:
     Attributes:
         patches: RGB, N×96×96×3 uint8.
         masks: Ground truth, N×96×96 bool, True where tumour.
-        table: One row per patch in the same order: `id` (such as "demo-s07-p012"), `label` (Int8, 1 tumour, 0 normal), `split`
-            ("train", "valid" or "test", whole slides only) and `slide` (such as "demo-s07").
+        table: One row per patch in the same order: `id` (such as "demo-s07-p012"), `label` (Int8, 1 tumour, 0
+            normal), `split` ("train", "valid" or "test", whole slides only) and `slide` (such as "demo-s07").
     """
 
     patches: NDArray[np.uint8]
@@ -61,9 +61,9 @@ def generate_demo(
 ) -> DemoPatches:
     """Generate synthetic H&E-like patches with their tumour masks.
 
-    The same arguments give the same data set, and a slide looks the same whatever the number of slides. A patch is labelled 1
-    if any mask pixel in its centre (rows and columns 32 to 63) is tumour. Borderline patches are left out: the centre's tumour share
-    is either 0 or at least :data:`MIN_TUMOUR_SHARE`.
+    The same arguments give the same data set, and a slide looks the same whatever the number of slides. A
+    patch is labelled 1 if any mask pixel in its centre (rows and columns 32 to 63) is tumour. Borderline
+    patches are left out: the centre's tumour share is either 0 or at least :data:`MIN_TUMOUR_SHARE`.
 
     Args:
         seed: Seed of all randomness, ≥ 0.
@@ -97,14 +97,14 @@ def generate_demo(
 
 def label_of(masks: Mask) -> NDArray[np.int8]:
     """Return 1 for each mask (N×96×96) with any tumour pixel in the centre, else 0."""
-    return masks[:, CENTRE, CENTRE].any(axis=(1, 2)).astype(np.int8)
+    return np.asarray(masks[:, CENTRE, CENTRE].any(axis=(1, 2)), np.int8)
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ConfigError(
-            f"The demo data cannot be generated: {name} is {value!r}; expected a whole number from {low} to {high}. "
-            f"Choose {name} in that range."
+            f"The demo data cannot be generated: {name} is {value!r}; expected a whole number "
+            f"from {low} to {high}. Choose {name} in that range."
         )
 
 
@@ -156,7 +156,7 @@ def _tumour_share(tumour: Mask, corners: NDArray[np.intp], window: int) -> NDArr
 def _spread(
     rng: np.random.Generator, corners: NDArray[np.intp], wanted: int, taken: list[NDArray[np.intp]]
 ) -> list[NDArray[np.intp]]:
-    """Choose corners in random order that keep apart from those taken; move closer only as far as is needed."""
+    """Choose corners in random order that keep apart from those taken, closer only if needed."""
     chosen: list[NDArray[np.intp]] = []
     pool = rng.permutation(corners)
     distance = np.full(len(pool), PATCH, np.intp)
@@ -169,8 +169,8 @@ def _spread(
             chosen.append(corner)
     if len(chosen) < wanted:
         raise DataError(
-            f"A demo slide holds only {len(chosen)} patches of one kind; expected {wanted}. Ask for fewer patches "
-            "per slide or for another seed."
+            f"A demo slide holds only {len(chosen)} patches of one kind; expected {wanted}. Ask for fewer "
+            "patches per slide or for another seed."
         )
     return chosen
 

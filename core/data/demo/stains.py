@@ -1,15 +1,17 @@
 """Haematoxylin and eosin: stain vectors and Beer-Lambert mixing.
 
-Light that passes stained tissue is weakened exponentially, so stains add up in optical density and not in colour::
+Light that passes stained tissue is weakened exponentially, so stains add up in optical density and not in
+colour::
 
     RGB = background · exp(-(H · h + E · e))
 
-`h` and `e` are the concentrations, `H` and `E` the stains' optical density in red, green and blue as unit vectors
-(Ruifrok & Johnston, "Quantification of histochemical staining by color deconvolution", Anal Quant Cytol Histol 2001).
-Four families are drawn, as public lymph-node sets mix scanners and laboratories: their nuclei look violet, blue or brownish
-purple. Their centres are the cluster means of the vectors that Macenko's method (Macenko et al., ISBI 2009) estimates from
-real lymph-node patches of the PatchCamelyon family, with eosin moved somewhat towards the purer stain: the method takes the 1st
-percentile of mixed pixels for a stain of its own.
+`h` and `e` are the concentrations, `H` and `E` the stains' optical density in red, green and blue as unit
+vectors (Ruifrok & Johnston, "Quantification of histochemical staining by color deconvolution", Anal Quant
+Cytol Histol 2001). Four families are drawn, as public lymph-node sets mix scanners and laboratories: their
+nuclei look violet, blue or brownish purple. Their centres began as cluster means of the vectors that
+Macenko's method (Macenko et al., ISBI 2009) estimates from real lymph-node patches; then eosin was moved
+towards the purer stain, and the blue family's haematoxylin towards violet, by eye. They are settings of
+the simulation and not measurements.
 """
 
 from dataclasses import dataclass
@@ -75,7 +77,7 @@ class Stain:
             raise ConfigError(
                 f"The stain strengths are {self.haematoxylin_strength} and {self.eosin_strength}; expected both > 0."
             )
-        if not (0 < min(self.background) and max(self.background) <= 255):
+        if not (min(self.background) > 0 and max(self.background) <= 255):
             raise ConfigError(f"The background is {self.background}; expected three levels in (0, 255].")
         if min(self.blur, self.sharpen, self.grain) < 0:
             raise ConfigError("Blur, sharpening or grain is negative; expected each ≥ 0.")
@@ -90,11 +92,11 @@ def draw_stain(rng: np.random.Generator) -> Stain:
     return Stain(
         haematoxylin=_deviate(rng, haematoxylin),
         eosin=_deviate(rng, eosin),
-        haematoxylin_strength=float(np.exp(rng.normal(0.0, 0.17))),
-        eosin_strength=float(np.exp(rng.normal(0.0, 0.25))),
+        haematoxylin_strength=float(np.exp(rng.normal(-0.08, 0.18))),
+        eosin_strength=float(np.exp(rng.normal(-0.12, 0.28))),
         background=_vector(np.clip(white + tint, 1, 255)),
-        blur=float(rng.uniform(0.25, 0.6)),
-        sharpen=float(rng.uniform(0.3, 1.0)),
+        blur=float(rng.uniform(0.2, 0.48)),
+        sharpen=float(rng.uniform(0.4, 1.2)),
         grain=float(rng.uniform(0.8, 2.5)),
     )
 
@@ -120,7 +122,7 @@ def mix(haematoxylin: Field, eosin: Field, stain: Stain) -> NDArray[np.float32]:
 
 
 def scan(light: NDArray[np.float32], stain: Stain, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Scan transmitted light: blur, coarser colour than brightness (as JPEG stores it), sharpening, grain, rounding.
+    """Scan transmitted light: blur, sharpening, grain, colour coarser than brightness as in JPEG, rounding.
 
     Args:
         light: RGB of shape H×W×3, float32 in [0, 255].
@@ -140,9 +142,9 @@ def scan(light: NDArray[np.float32], stain: Stain, rng: np.random.Generator) -> 
         seen_luma = seen_luma + np.float32(2 * stain.grain) * grain
     seen = np.empty_like(light)
     for channel in range(3):
-        # The hue is kept as a ratio: a dark nucleus that sharpening darkens further stays violet and does not turn grey.
+        # Hue is kept as a ratio: a nucleus that sharpening darkens stays violet and does not turn grey.
         hue = light[..., channel] / luma
-        hue = ndimage.gaussian_filter(hue, 2 * stain.blur, truncate=2.5) if stain.blur else hue
+        hue = ndimage.uniform_filter(hue, 3) if stain.blur else hue
         seen[..., channel] = seen_luma * hue
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
 

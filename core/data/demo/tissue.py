@@ -1,12 +1,12 @@
-"""The lie of the land: which part of a canvas is tumour, lymphoid tissue, sinus, fibrous stroma, fat or empty glass."""
+"""The lie of the land: where a canvas is tumour, lymphoid tissue, sinus, stroma, fat or empty glass."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.data.demo.blobs import cover, scatter
 from core.data.demo.fields import Field, Mask, above_share, fractal, noise, ramp
-from core.data.demo.nuclei import TUMOUR, NucleusKind, cover, scatter, shape_blobs
-
+from core.data.demo.nuclei import TUMOUR, NucleusKind, shape_blobs
 
 FAT_CELL = NucleusKind(diameter=50.0, diameter_spread=0.08, elongation=1.12, irregularity=0.06)
 """The outline of a fat cell; it is drawn empty."""
@@ -52,7 +52,7 @@ def draw_recipe(rng: np.random.Generator) -> Recipe:
         nest_scale=rng.uniform(20, 42),
         sinus_share=rng.uniform(0.08, 0.25),
         stroma_share=rng.uniform(0.12, 0.30),
-        fat_share=rng.uniform(0.02, 0.16),
+        fat_share=rng.uniform(0.04, 0.22),
         desmoplasia=rng.uniform(0, 1),
         looseness=rng.beta(1.3, 1.7),
         cytoplasm_eosin=rng.uniform(0.4, 0.85),
@@ -100,7 +100,8 @@ class Layout:
 def lay_out(rng: np.random.Generator, *, size: int, recipe: Recipe) -> Layout:
     """Lay out one canvas of size×size pixels by cutting smooth random fields at the shares of the recipe."""
     ragged = 0.10 * noise(rng, size=size, scale=3.0)
-    glass = _region(fractal(rng, size=size, scales=(130.0, 30.0)) + ragged / 3, share=0.025)
+    outside = fractal(rng, size=size, scales=(110.0, 30.0)) + ragged / 3
+    glass = _region(np.asarray(outside, np.float32), share=0.025)
     nests = fractal(rng, size=size, scales=(recipe.nest_scale, recipe.nest_scale)) + ragged
     nests += 1.2 * noise(rng, size=size, scale=110.0) - 3 * glass
     level = above_share(nests, share=recipe.tumour_share)
@@ -108,7 +109,7 @@ def lay_out(rng: np.random.Generator, *, size: int, recipe: Recipe) -> Layout:
     rest = 1 - recipe.tumour_share
     fat = _fat_cells(rng, noise(rng, size=size, scale=45.0) - 3 * glass - 1.5 * tumour, recipe.fat_share * rest)
     tumour = tumour * (1 - fat)
-    near = np.exp(-(((nests - level + 0.25) / 0.3) ** 2))
+    near = np.asarray(np.exp(-(((nests - level + 0.25) / 0.3) ** 2)), np.float32)
     fibrous = noise(rng, size=size, scale=32.0) + 1.5 * recipe.desmoplasia * near
     stroma = _region(fibrous + ragged - 3 * (glass + fat + tumour), share=recipe.stroma_share * rest)
     hollow = noise(rng, size=size, scale=26.0) + 1.5 * ragged - 3 * (glass + fat + tumour + stroma)
@@ -122,7 +123,7 @@ def _region(field: Field, *, share: float) -> Field:
 
 
 def _fat_cells(rng: np.random.Generator, field: Field, share: float) -> Field:
-    """Fill the region where the field is highest with fat cells: round holes that leave thin walls between them."""
+    """Fill the region where the field is highest with fat cells: round holes with thin walls between."""
     size = field.shape[0]
     where = (field > above_share(field, share=share)).astype(np.float32)
     centre = scatter(rng, chance=where, spacing=0.98 * FAT_CELL.diameter, jitter=0.06)
@@ -137,6 +138,4 @@ def _stack(glass: Field, tumour: Field, fat: Field, stroma: Field, sinus: Field)
     for part in (glass, tumour, fat, stroma, sinus):
         parts.append(part * left)
         left = left - parts[-1]
-    return Layout(
-        glass=parts[0], tumour=parts[1], fat=parts[2], stroma=parts[3], sinus=parts[4], lymphoid=left
-    )
+    return Layout(glass=parts[0], tumour=parts[1], fat=parts[2], stroma=parts[3], sinus=parts[4], lymphoid=left)

@@ -1,0 +1,31 @@
+"""How patches look on screen: colours, outlines, mosaics. Pixels in, pictures out; no user interface."""
+
+from core.display.palette import CLASS_COLOURS, CLASS_LETTERS, MUTED, NORMAL, SERIES, TUMOUR, rgb
+from core.display.pictures import (
+    OUTLINE,
+    Mosaic,
+    enlarge,
+    mosaic,
+    outlined,
+    to_jpeg,
+    to_png,
+    with_centre_box,
+)
+
+__all__ = [
+    "CLASS_COLOURS",
+    "CLASS_LETTERS",
+    "MUTED",
+    "NORMAL",
+    "OUTLINE",
+    "SERIES",
+    "TUMOUR",
+    "Mosaic",
+    "enlarge",
+    "mosaic",
+    "outlined",
+    "rgb",
+    "to_jpeg",
+    "to_png",
+    "with_centre_box",
+]

@@ -1,0 +1,142 @@
+"""Patches as pictures: enlarged, outlined, in a mosaic, encoded for the browser.
+
+Pixels stay crisp: enlarging repeats them.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from core.data.store import CENTRE
+from core.display.palette import CLASS_COLOURS, rgb
+from core.errors import ConfigError
+
+OUTLINE = 4
+GAP = 6
+DASH = 12
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Patches side by side in one picture.
+
+    Attributes:
+        pixels: uint8 H×W×3; the background between the patches is `background`.
+        columns: patches in a row.
+        rows: rows.
+        pitch: pixels from one patch to the next, in both directions.
+        margin: pixels before the first patch.
+    """
+
+    pixels: np.ndarray
+    columns: int
+    rows: int
+    pitch: int
+    margin: int
+
+    def centre_of(self, position: int) -> tuple[float, float]:
+        """Return the centre (x, y) in pixels of the patch at `position`, counted along the rows."""
+        row, column = divmod(position, self.columns)
+        half = (self.pitch - GAP) / 2
+        return self.margin + column * self.pitch + half, self.margin + row * self.pitch + half
+
+
+def mosaic(
+    patches: np.ndarray,
+    labels: Sequence[int | None],
+    *,
+    columns: int,
+    background: tuple[int, int, int] = (255, 255, 255),
+    centre_boxes: bool = False,
+) -> Mosaic:
+    """Return patches in a grid, each outlined: tumour red and solid, normal green and dashed, unlabelled not at all.
+
+    Args:
+        patches: uint8 N×96×96×3.
+        labels: 1, 0 or None for each.
+        columns: patches in a row.
+        background: colour between them.
+        centre_boxes: whether the labelled 32×32 is marked.
+
+    Raises:
+        ConfigError: `columns` is below 1, or there are not as many labels as patches.
+    """
+    if columns < 1 or len(labels) != len(patches):
+        raise ConfigError(
+            f"A mosaic needs a column and a label for each patch; found {columns} and {len(labels)} labels."
+        )
+    side = patches.shape[1] + 2 * OUTLINE
+    rows = -(-len(patches) // columns)
+    pitch = side + GAP
+    height, width = max(rows, 1) * pitch - GAP, columns * pitch - GAP
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = background
+    for position, (patch, label) in enumerate(zip(patches, labels, strict=True)):
+        top, left = (position // columns) * pitch, (position % columns) * pitch
+        canvas[top : top + side, left : left + side] = outlined(patch, label, background, centre_box=centre_boxes)
+    return Mosaic(canvas, columns, max(rows, 1), pitch, 0)
+
+
+def outlined(
+    patch: np.ndarray, label: int | None, background: tuple[int, int, int], *, centre_box: bool = False
+) -> np.ndarray:
+    """Return the patch with an outline of :data:`OUTLINE` pixels around it, in the colour and style of its label."""
+    framed = np.empty((patch.shape[0] + 2 * OUTLINE, patch.shape[1] + 2 * OUTLINE, 3), np.uint8)
+    framed[:] = background
+    if label is not None:
+        colour = rgb(CLASS_COLOURS[label])
+        framed[:] = colour
+        if label == 0:
+            _dash(framed, background)
+    inner = patch if not centre_box else with_centre_box(patch)
+    framed[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE] = inner
+    return framed
+
+
+def _dash(framed: np.ndarray, background: tuple[int, int, int]) -> None:
+    for axis in (0, 1):
+        along = np.arange(framed.shape[axis])
+        gaps = (along // (DASH // 2)) % 3 == 2
+        for edge in (slice(0, OUTLINE), slice(-OUTLINE, None)):
+            if axis == 0:
+                framed[gaps, edge] = background
+            else:
+                framed[edge, gaps] = background
+
+
+def enlarge(patch: np.ndarray, zoom: int) -> np.ndarray:
+    """Return H·zoom×W·zoom×3: every pixel repeated, nothing smoothed."""
+    return patch.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def with_centre_box(patch: np.ndarray, *, zoom: int = 1, colour: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
+    """Return a copy with a thin box around the labelled centre; it is drawn just outside, so that no pixel of it hides.
+
+    Args:
+        patch: uint8 96×96×3, or the same enlarged `zoom` times.
+        zoom: how much it is enlarged already.
+        colour: of the box; a dark line beside it keeps it visible on a light ground.
+    """
+    picture = Image.fromarray(patch)
+    draw = ImageDraw.Draw(picture)
+    start, stop = CENTRE.start * zoom, CENTRE.stop * zoom
+    draw.rectangle((start - 2, start - 2, stop + 1, stop + 1), outline=(20, 20, 20))
+    draw.rectangle((start - 1, start - 1, stop, stop), outline=colour)
+    return np.asarray(picture)
+
+
+def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
+    """Return the picture as JPEG: for mosaics, where a PNG would be many times larger and slower."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def to_png(pixels: np.ndarray) -> bytes:
+    """Return the picture as PNG: for single patches, where every pixel counts."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

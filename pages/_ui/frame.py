@@ -1,0 +1,132 @@
+"""What stands around every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import torch
+
+from core.data import DEMO, Dataset
+from core.errors import NodescopeError
+from core.prediction import SHIPPED, Predictor
+from core.training import list_runs
+from pages._ui import cache, state
+
+SHIPPED_NAME = "shipped"
+RESEARCH_ONLY = "Research use only. Not for diagnosis."
+
+STYLE = """
+<style>
+  [data-testid="stImage"] img { image-rendering: pixelated; }
+  .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; }
+  .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
+                   margin-top: 2rem; }
+</style>
+"""
+
+
+@contextmanager
+def around(page: Any) -> Iterator[None]:
+    """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
+    st.html(STYLE)
+    _sidebar()
+    try:
+        notice = st.session_state.pop(state.NOTICE, None)
+        if notice:
+            st.toast(notice)
+        yield
+    except NodescopeError as error:
+        show_error(error)
+    st.html(f'<div class="research-only">{RESEARCH_ONLY} {page.title}.</div>')
+
+
+def show_error(error: NodescopeError) -> None:
+    """Show the sentence of an expected error."""
+    st.error(str(error), icon=":material/error:")
+
+
+def dataset() -> Dataset:
+    """Return the data set that the sidebar names. Raises :class:`DataError`."""
+    return cache.dataset(data_source())
+
+
+def data_source() -> str:
+    """Return what the sidebar names as data: "demo" or a path."""
+    return str(st.session_state.get(state.DATA) or DEMO)
+
+
+def predictor() -> Predictor:
+    """Return the model that the sidebar names, loaded. Raises :class:`BundleError`."""
+    return cache.predictor(bundle_path(), device())
+
+
+def device() -> str:
+    """Return the device that the sidebar names."""
+    return str(st.session_state.get(state.DEVICE) or "auto")
+
+
+def bundle_path() -> Path:
+    """Return the bundle's file: the shipped one, or that of the run that the sidebar names."""
+    chosen = st.session_state.get(state.MODEL) or SHIPPED_NAME
+    paths = _bundles()
+    return paths.get(chosen, SHIPPED)
+
+
+def _bundles() -> dict[str, Path]:
+    runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
+    return {SHIPPED_NAME: SHIPPED, **runs}
+
+
+def _sidebar() -> None:
+    with st.sidebar:
+        st.markdown("### 🔬 Nodescope")
+        _choose_data()
+        _choose_model()
+        _choose_device()
+        st.caption(f":material/science: {RESEARCH_ONLY}")
+
+
+def _choose_data() -> None:
+    current = data_source()
+    options = list(dict.fromkeys([DEMO, *_recent(), current]))
+    st.selectbox(
+        "Data set",
+        options,
+        key=state.DATA,
+        bind="query-params",
+        accept_new_options=True,
+        format_func=lambda source: "Synthetic demo" if source == DEMO else source,
+        help="The synthetic demo set, or type the path of a folder on this computer: Kaggle's (train_labels.csv beside "
+        "train/ID.tif) or PatchCamelyon's (the .h5 files).",
+    )
+    source = data_source()
+    if source != DEMO and source not in _recent():
+        _recent().append(source)
+
+
+def _recent() -> list[str]:
+    recent: list[str] = st.session_state.setdefault("recent_data", [])
+    return recent
+
+
+def _choose_model() -> None:
+    names = list(_bundles())
+    st.selectbox(
+        "Model",
+        names,
+        key=state.MODEL,
+        bind="query-params",
+        format_func=lambda name: "Shipped with Nodescope" if name == SHIPPED_NAME else f"Run {name}",
+        help="The model that comes with Nodescope, or the bundle of one of your finished runs. Evaluate and Predict use it.",
+    )
+
+
+def _choose_device() -> None:
+    if torch.cuda.is_available():
+        st.segmented_control(
+            "Device", ["auto", "cuda", "cpu"], default="auto", key=state.DEVICE, bind="query-params", required=True
+        )
+    else:
+        st.caption(f":material/memory: CPU, {torch.get_num_threads()} threads (no GPU found)")

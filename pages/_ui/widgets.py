@@ -1,0 +1,69 @@
+"""Pieces that several pages draw."""
+
+import base64
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data import CLASS_NAMES, Dataset
+from core.display import Mosaic, to_jpeg
+
+PATCH_MICROMETRES = 93
+"""Width of a patch: 96 px at about 0.97 µm each."""
+
+CHART = {"displayModeBar": False, "displaylogo": False}
+
+
+def title(text: str, *, dataset: Dataset | None = None) -> None:
+    """Draw the page's title, with a badge where the data is synthetic."""
+    st.title(text, anchor=False)
+    if dataset is not None and dataset.is_synthetic:
+        st.badge("synthetic demo", icon=":material/experiment:", color="violet")
+
+
+def label_name(label: int | None) -> str:
+    """Return "tumour", "normal" or "no label"."""
+    return "no label" if label is None else CLASS_NAMES[label]
+
+
+def gallery(picture: Mosaic, hover: list[str], *, key: str) -> int | None:
+    """Draw a mosaic whose patches tell their text under the pointer and can be clicked; return the clicked position."""
+    height, width = picture.pixels.shape[:2]
+    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(picture.pixels)).decode()
+    xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
+    figure = go.Figure(
+        go.Scatter(
+            x=xs,
+            y=ys,
+            mode="markers",
+            marker={"size": 40, "opacity": 0, "symbol": "square"},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            text=hover,
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    figure.add_layout_image(
+        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
+    )
+    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain")
+    figure.update_yaxes(visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain")
+    figure.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=max(90, round(height * min(1.0, 1080 / width))),
+        hoverdistance=60,
+        clickmode="event+select",
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    event = st.plotly_chart(
+        figure, key=key, on_select="rerun", selection_mode="points", config=CHART, theme=None, alt="Grid of patches"
+    )
+    points = event["selection"]["point_indices"] if event else []
+    return int(points[0]) if points else None
+
+
+def background() -> tuple[int, int, int]:
+    """Return the page's background colour in the visitor's theme, for the gaps of a mosaic."""
+    return (22, 22, 23) if st.context.theme.type == "dark" else (251, 251, 250)

@@ -1,0 +1,197 @@
+"""Browse: look at labelled patches, see how the classes are balanced and what was left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data import CENTRE, Dataset
+from core.display import CLASS_COLOURS, MUTED, enlarge, mosaic, to_png, with_centre_box
+from pages._ui import cache, frame, state, widgets
+
+SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One grid of patches: its heading and the rows of the table that it pages through."""
+
+    heading: str
+    rows: np.ndarray
+
+
+def main() -> None:
+    dataset = frame.dataset()
+    widgets.title("Browse", dataset=dataset)
+    st.caption(f"{dataset.name} · patches of 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide")
+    if not len(dataset):
+        st.info("This data set holds no patches. Choose another one in the sidebar, or go back to the synthetic demo.")
+        return
+    _balance(dataset)
+    _problems(dataset)
+    show, columns, per_grid, boxes = _controls()
+    grids = _grids(dataset, show)
+    pages = max(1, *(-(-len(grid.rows) // per_grid) for grid in grids))
+    page = _paging(pages)
+    for grid in grids:
+        _draw(dataset, grid, page=page, per_grid=per_grid, columns=columns, boxes=boxes)
+
+
+def _balance(dataset: Dataset) -> None:
+    table = dataset.table
+    counts = {name: int((table["label"] == label).sum()) for label, name in enumerate(("normal", "tumour"))}
+    counts["no label"] = int(table["label"].isna().sum())
+    labelled = counts["normal"] + counts["tumour"]
+    figures, chart = st.columns([3, 4], vertical_alignment="center")
+    with figures:
+        first, second, third = st.columns(3)
+        first.metric("Patches", f"{len(table):,}")
+        second.metric("Tumour", f"{counts['tumour']:,}", help=_share(counts["tumour"], labelled))
+        third.metric("Normal", f"{counts['normal']:,}", help=_share(counts["normal"], labelled))
+    with chart:
+        st.plotly_chart(_balance_chart(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance")
+    slides = table["slide"].nunique()
+    st.caption(
+        f"{slides} slides" if slides else "The slides of these patches are not known: a random split is optimistic."
+    )
+
+
+def _share(count: int, labelled: int) -> str:
+    return f"{count / labelled:.1%} of {labelled:,} labelled patches" if labelled else "No patch has a label"
+
+
+def _balance_chart(counts: dict[str, int], labelled: int) -> go.Figure:
+    colours = {"tumour": CLASS_COLOURS[1], "normal": CLASS_COLOURS[0], "no label": MUTED}
+    figure = go.Figure()
+    for name in ("tumour", "normal", "no label"):
+        if counts[name]:
+            share = "" if name == "no label" or not labelled else f" {counts[name] / labelled:.1%}"
+            figure.add_bar(
+                x=[counts[name]], y=[""], orientation="h", name=name, marker_color=colours[name],
+                text=f"{name}{share}", textposition="inside", insidetextanchor="middle",
+                hovertemplate=f"{name}: %{{x:,}} patches<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(
+        barmode="stack", height=64, showlegend=False, margin={"l": 0, "r": 0, "t": 6, "b": 6}, bargap=0.1
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _problems(dataset: Dataset) -> None:
+    if dataset.problems:
+        with st.expander(f"{len(dataset.problems)} left out", icon=":material/warning:"):
+            listed = [(problem.name, problem.reason) for problem in dataset.problems[:500]]
+            st.dataframe(pd.DataFrame(listed, columns=["what", "why"]), hide_index=True)
+
+
+def _controls() -> tuple[str, int, int, bool]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show = st.segmented_control(
+            "Show", list(SHOW), format_func=SHOW.__getitem__, default="both", key=state.SHOW, bind="query-params",
+            required=True,
+        )  # fmt: skip
+        rows = st.number_input("Rows", 1, 30, 6, key=state.ROWS, bind="query-params", width=110)
+        columns = st.number_input("Columns", 3, 30, 15, key=state.COLUMNS, bind="query-params", width=110)
+        boxes = st.toggle(
+            "Centre box", key=state.BOXES, bind="query-params",
+            help="The label says whether there is tumour in the centre 32×32 pixels; the rim is context only.",
+        )  # fmt: skip
+        st.button(
+            "Shuffle", icon=":material/shuffle:", on_click=_shuffle, help="Show the patches in another random order"
+        )
+        if st.session_state.get(state.SHUFFLE_SEED):
+            st.button("In order", icon=":material/sort:", on_click=_in_order)
+        st.button("Reload", icon=":material/refresh:", on_click=cache.forget_dataset, args=(frame.data_source(),),
+                  help="Open the folder again, if its files have changed")  # fmt: skip
+    return str(show or "both"), int(columns), int(rows * columns), bool(boxes)
+
+
+def _shuffle() -> None:
+    st.session_state[state.SHUFFLE_SEED] = int(st.session_state.get(state.SHUFFLE_SEED, 0)) + 1
+    st.session_state[state.PAGE] = 1
+
+
+def _in_order() -> None:
+    st.session_state[state.SHUFFLE_SEED] = 0
+    st.session_state[state.PAGE] = 1
+
+
+def _grids(dataset: Dataset, show: str) -> list[Grid]:
+    label = dataset.table["label"]
+    tumour = Grid("Tumour in the centre: solid red outline", np.flatnonzero((label == 1).fillna(False)))
+    normal = Grid("No tumour in the centre: dashed green outline", np.flatnonzero((label == 0).fillna(False)))
+    everything = Grid("All patches: tumour solid red, normal dashed green, unlabelled plain", np.arange(len(label)))
+    chosen = {"both": [tumour, normal], "tumour": [tumour], "normal": [normal], "all": [everything]}[show]
+    if show == "both" and not len(tumour.rows) and not len(normal.rows):
+        chosen = [everything]
+    seed = st.session_state.get(state.SHUFFLE_SEED, 0)
+    if not seed:
+        return chosen
+    return [Grid(grid.heading, np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]
+
+
+def _paging(pages: int) -> int:
+    if state.PAGE in st.session_state:
+        st.session_state[state.PAGE] = min(max(1, int(st.session_state[state.PAGE])), pages)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        page = int(st.number_input("Page", 1, pages, key=state.PAGE, bind="query-params", width=140))
+        st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_turn, args=(-1, pages))
+        st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_turn, args=(1, pages))
+        st.caption(f"of {pages:,} pages")
+    return page
+
+
+def _turn(by: int, pages: int) -> None:
+    st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
+
+
+def _draw(dataset: Dataset, grid: Grid, *, page: int, per_grid: int, columns: int, boxes: bool) -> None:
+    rows = grid.rows[(page - 1) * per_grid : page * per_grid]
+    st.markdown(f"**{grid.heading}** · {len(grid.rows):,} patches")
+    if not len(rows):
+        st.caption("No more patches on this page." if len(grid.rows) else "This data set has none.")
+        return
+    loaded = dataset.store.load(rows)
+    table = dataset.table.iloc[rows]
+    labels = [None if pd.isna(label) else int(label) for label in table["label"]]
+    picture = mosaic(loaded.pixels, labels, columns=columns, background=widgets.background(), centre_boxes=boxes)
+    hover = [
+        f"{row.id}<br>{widgets.label_name(label)}" + ("" if pd.isna(row.slide) else f"<br>slide {row.slide}")
+        for row, label in zip(table.itertuples(), labels, strict=True)
+    ]
+    clicked = widgets.gallery(picture, hover, key=f"grid-{grid.heading}-{page}-{len(rows)}-{columns}")
+    if loaded.unreadable:
+        st.warning(
+            f"{len(loaded.unreadable)} patches of this page could not be read: {next(iter(loaded.unreadable.values()))}"
+        )
+    if clicked is not None:
+        _detail(dataset, int(rows[clicked]), loaded.pixels[clicked])
+
+
+@st.dialog("Patch", width="medium")
+def _detail(dataset: Dataset, row: int, patch: np.ndarray) -> None:
+    entry = dataset.table.iloc[row]
+    label = None if pd.isna(entry["label"]) else int(entry["label"])
+    picture, facts = st.columns([3, 2])
+    zoom = 4
+    picture.image(to_png(with_centre_box(enlarge(patch, zoom), zoom=zoom)), alt="The patch, enlarged four times")
+    picture.caption("96×96 pixels, enlarged four times; the box is the labelled centre 32×32")
+    with facts:
+        st.markdown(f"**{widgets.label_name(label).capitalize()}**")
+        st.code(entry["id"], language=None, wrap_lines=True)
+        if not pd.isna(entry["slide"]):
+            st.markdown(f"Slide {entry['slide']}")
+        st.markdown(f"Part: {entry['split']}")
+        if dataset.masks is not None:
+            share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
+            st.markdown(f"Tumour in the centre: {share:.0%} of its pixels (known for the demo)")
+        st.download_button(
+            "PNG", to_png(patch), file_name=f"{entry['id']}.png", mime="image/png", icon=":material/download:"
+        )
+
+
+main()
