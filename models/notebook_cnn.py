@@ -30,8 +30,8 @@ class NotebookCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tumour logit (N,) of float N×3×96×96."""
-        normal, tumour = self.classifier(self.features(x)).unbind(dim=1)
-        return tumour - normal
+        scores: Tensor = self.classifier(self.features(x))
+        return scores[:, 1] - scores[:, 0]
 
 
 @register("notebook-cnn")

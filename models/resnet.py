@@ -29,7 +29,8 @@ class ResNet(nn.Module):
 
     def head(self) -> nn.Module:
         """Return the part that is trained while the backbone is frozen."""
-        return self.network.fc
+        layer: nn.Module = self.network.fc
+        return layer
 
 
 @register("resnet18")

@@ -72,8 +72,9 @@ def _invitation(predictor: Predictor, dataset: Dataset) -> None:
     if "evaluate-now" in st.session_state:
         return
     st.info(
-        f"Press the button to let **{predictor.bundle.card.name}** predict the patches of **{dataset.name}** and compare "
-        "with their labels. A thousand patches take some seconds on a CPU; the button at the top right stops it.",
+        f"Press the button to let **{predictor.bundle.card.name}** predict the patches of **{dataset.name}** and "
+        "compare with their labels. A thousand patches take some seconds on a CPU; the button at the top "
+        "right stops it.",
         icon=":material/query_stats:",
     )
     st.button("Evaluate", type="primary", icon=":material/play_arrow:", on_click=_wish)
@@ -90,24 +91,19 @@ def _evaluation(_scored: Scored, threshold: float, *, key: str) -> Evaluation:  
 
 def _threshold(predictor: Predictor, scored: Scored) -> float:
     own = predictor.bundle.card.threshold
-    st.session_state.setdefault(state.THRESHOLD, round(own, 3))
+    st.session_state.setdefault(state.THRESHOLD, own)
+    targets = {
+        "98 % sensitivity": threshold_for_sensitivity(scored.labels, scored.probabilities, at_least=0.98),
+        "98 % specificity": threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98),
+    }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         threshold = st.slider(
-            "Threshold: from this probability on the verdict is tumour", 0.0, 1.0, step=0.001, format="%.3f",
+            "Threshold: from this probability on the verdict is tumour", 0.0, 1.0, step=0.0001, format="%.3f",
             key=state.THRESHOLD, persist_state="session",
         )  # fmt: skip
-        st.button(
-            "The model's own", on_click=_set, args=(round(own, 3),), help=f"{own:.3f}, chosen on validation patches"
-        )
-        targets = {
-            "98 % sensitivity": threshold_for_sensitivity(scored.labels, scored.probabilities, at_least=0.98),
-            "98 % specificity": threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98),
-        }
+        st.button("The model's own", on_click=_set, args=(own,), help=f"{own:.3f}, chosen on validation patches")
         for name, value in targets.items():
-            st.button(
-                name, on_click=_set, args=(float(np.floor(value * 1000) / 1000 if "sens" in name else np.ceil(value * 1000) / 1000),),
-                help="Reached on these patches; on others it may differ.",
-            )  # fmt: skip
+            st.button(name, on_click=_set, args=(value,), help="Reached on these patches; on others it may differ.")
     return float(threshold)
 
 
@@ -179,7 +175,7 @@ def _patches(predictor: Predictor, dataset: Dataset, scored: Scored, threshold: 
     labels = [int(label) for label in scored.labels[chosen]]
     picture = mosaic(pixels, labels, columns=15, background=widgets.background())
     hover = [
-        f"{dataset.table['id'].iloc[row]}<br>label {widgets.label_name(label)}<br>probability of tumour {probability:.1%}"
+        f"{dataset.table['id'].iloc[row]}<br>label {widgets.label_name(label)}<br>probability {probability:.1%}"
         for row, label, probability in zip(rows, labels, scored.probabilities[chosen], strict=True)
     ]
     clicked = widgets.gallery(picture, hover, key=f"losses-{cell}-{len(chosen)}-{rows[0]}")

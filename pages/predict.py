@@ -38,8 +38,8 @@ def main() -> None:
     with upload:
         file = st.file_uploader(
             "Your patch", type=TYPES, key="upload",
-            help="A 96×96 H&E patch at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP. Of a larger image the centre "
-            "96×96 is taken.",
+            help="A 96×96 H&E patch at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP. Of a larger image the "
+            "centre 96×96 is taken.",
         )  # fmt: skip
     with examples:
         example = _examples(has_upload=file is not None)
@@ -76,7 +76,8 @@ def _examples(*, has_upload: bool) -> Chosen | None:
         pressed = not has_upload and number == chosen
         column.button(
             f"{number + 1}", key=f"example-{number}", on_click=_choose, args=(number,), width="stretch",
-            type="primary" if pressed else "secondary", help=f"Predict {dataset.table['id'].iloc[row]}", disabled=has_upload,
+            type="primary" if pressed else "secondary", help=f"Predict {dataset.table['id'].iloc[row]}",
+            disabled=has_upload,
         )  # fmt: skip
     if has_upload:
         st.caption("Remove the upload to go back to the examples.")
@@ -130,8 +131,8 @@ def _answer(predictor: Predictor, chosen: Chosen) -> None:
         shown = enlarge(pixels, ZOOM)
         st.image(to_png(with_centre_box(shown, zoom=ZOOM) if boxes else shown), alt="The patch, enlarged four times")
         st.caption(
-            f"{chosen.name} · 96×96 pixels enlarged {ZOOM} times, about {widgets.PATCH_MICROMETRES} µm wide. The box is the "
-            "centre that the answer is about."
+            f"{chosen.name} · 96×96 pixels enlarged {ZOOM} times, about {widgets.PATCH_MICROMETRES} µm wide. The box "
+            "is the centre that the answer is about."
         )
         for note in chosen.decoded.notes:
             st.caption(f":material/info: {note}")
@@ -182,8 +183,8 @@ def _map_controls(predictor: Predictor) -> tuple[str, float, bool]:
 def _map_words(attribution: Attribution, method: str) -> str:
     share = centre_share(attribution)
     return (
-        f"{METHODS[method].help} {share:.0%} of it lies in the centre box; chance would put 11% there. A map shows what "
-        "moved the model, not where tumour is."
+        f"{METHODS[method].help} {share:.0%} of it lies in the centre box; chance would put 11% there. A map shows "
+        "what moved the model, not where tumour is."
     )
 
 

@@ -135,7 +135,8 @@ def _panel(run: Run, was_active: bool) -> None:
         (st.error if status.state == "failed" else st.info)(status.message)
     if status.state == "lost":
         st.warning(
-            "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last checkpoint."
+            "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last "
+            "checkpoint."
         )
     if status.is_active or status.progress:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
@@ -150,7 +151,7 @@ def _progress_text(status: Status) -> str:
         parts.append(f"about {_duration(status.seconds_left)} left")
     if status.patches_per_second is not None:
         parts.append(f"{status.patches_per_second:,.0f} patches/s")
-    return " · ".join(parts + [status.device]) if status.steps else "Getting ready"
+    return " · ".join([*parts, status.device]) if status.steps else "Getting ready"
 
 
 def _duration(seconds: float) -> str:
@@ -207,8 +208,8 @@ def _curves(run: Run) -> None:
     )  # fmt: skip
     st.caption(
         f"Best validation AUC {best['valid_auc']:.4f} in epoch {int(best['epoch'])}, accuracy there "
-        f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these are slightly optimistic; the figures "
-        "on test patches come when the run is finished."
+        f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these are slightly optimistic; the "
+        "figures on test patches come when the run is finished."
     )
 
 

@@ -20,7 +20,7 @@ class _SeededNoiseTunnel(NoiseTunnel):  # type: ignore[misc]
 
     def _add_noise_to_input(self, input: Tensor, stdev: float, nt_samples_partition: int) -> Tensor:
         copies = input.repeat_interleave(nt_samples_partition, dim=0)
-        return copies + stdev * torch.randn(copies.shape, generator=self._noise).to(copies)
+        return copies + stdev * _noise_like(copies, self._noise)
 
 
 def saliency(forward: Forward, pixels: Tensor) -> Tensor:
@@ -69,14 +69,17 @@ def gradient_shap(forward: Forward, pixels: Tensor, baseline: Tensor, options: A
     no cost.
     """
     noise = torch.Generator().manual_seed(options.seed)
+    count = options.noise_samples
+    fractions = (torch.arange(count) + torch.rand(count, generator=noise)).to(pixels) / count
     total = torch.zeros_like(pixels)
-    done = 0
-    while done < options.noise_samples:
-        size = min(options.internal_batch, options.noise_samples - done)
-        ranks = torch.arange(done, done + size, dtype=torch.float32)
-        fractions = (ranks + torch.rand(size, generator=noise)) / options.noise_samples
-        patches = pixels + options.noise_std * torch.randn(size, *pixels.shape[1:], generator=noise).to(pixels)
-        points = baseline + fractions.to(pixels)[:, None, None, None] * (patches - baseline)
-        total += (saliency(forward, points) * (patches - baseline)).sum(dim=0, keepdim=True)
-        done += size
-    return total / options.noise_samples
+    for low in range(0, count, options.internal_batch):
+        part = fractions[low : low + options.internal_batch, None, None, None]
+        copies = pixels.repeat(len(part), 1, 1, 1)
+        away = copies + options.noise_std * _noise_like(copies, noise) - baseline
+        total += (saliency(forward, baseline + part * away) * away).sum(dim=0, keepdim=True)
+    return total / count
+
+
+def _noise_like(copies: Tensor, noise: torch.Generator) -> Tensor:
+    """Return standard normal noise drawn one patch at a time, so that it does not depend on the batch size."""
+    return torch.stack([torch.randn(copy.shape, generator=noise) for copy in copies]).to(copies)

@@ -151,10 +151,10 @@ def noise_sensitivity(
         change = (torch.rand(pixels.shape, generator=noise) * 2 - 1) * reach
         return (pixels + change).clamp(0, 1)
 
-    def explained(given: Tensor | tuple[Tensor, ...]) -> Tensor:
+    def explained(given: Tensor | tuple[Tensor, ...]) -> tuple[Tensor]:
         batch = given[0] if isinstance(given, tuple) else given
         values = [attribute(model, pixels, method=method, options=options).values for pixels in batch]
-        return torch.from_numpy(np.stack(values))
+        return (torch.from_numpy(np.stack(values)),)
 
     found = sensitivity_max(
         explained,

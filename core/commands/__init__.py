@@ -1,7 +1,7 @@
 """The commands of ``python -m core``.
 
-Each module has ``add(subparsers)``, which describes its command, and a function that runs it and returns the exit status:
-0 all went well, 1 a part of the input failed or a run did, 2 the command could not start.
+Each module has ``add(subparsers)``, which describes its command, and a function that runs it and returns the exit
+status: 0 all went well, 1 a part of the input failed or a run did, 2 the command could not start.
 """
 
 import argparse

@@ -16,8 +16,8 @@ def add(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "evaluate",
         help="figures with 95 % intervals for a bundle on labelled patches",
-        description="Measure a bundle on labelled patches. By default on those that it was not trained on, as far as its "
-        "card tells.",
+        description="Measure a bundle on labelled patches. By default on those that it was not trained on, as far as "
+        "its card tells.",
     )
     parser.add_argument("--data", required=True, metavar="DIR|demo", help="a Kaggle or PCam folder, or 'demo'")
     parser.add_argument("--split", choices=CHOICES, default="auto", help="which part (default: auto)")

@@ -19,8 +19,8 @@ def add(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "predict",
         help="probability of tumour for files, folders and zips",
-        description="Write id,probability for every image. Unreadable ones are named with the reason on the error output, "
-        "the others are written, and the exit status is 1. For research only, not for diagnosis.",
+        description="Write id,probability for every image. Unreadable ones are named with the reason on the error "
+        "output, the others are written, and the exit status is 1. For research only, not for diagnosis.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders or zips")
     parser.add_argument("--out", type=Path, metavar="CSV", help="where to write; default: the standard output")

@@ -31,8 +31,8 @@ def add(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "train",
         help="train a network",
-        description="Train a network. The run's folder holds its settings, progress, checkpoints, log and, in the end, its "
-        "bundle. Ctrl+C ends it; --resume goes on from the last checkpoint.",
+        description="Train a network. The run's folder holds its settings, progress, checkpoints, log and, in the end, "
+        "its bundle. Ctrl+C ends it; --resume goes on from the last checkpoint.",
     )
     parser.add_argument(
         "--data",

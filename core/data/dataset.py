@@ -79,11 +79,15 @@ class Dataset:
         labels = self.table["label"].iloc[np.asarray(rows)]
         if labels.isna().any():
             raise DataError(f"{int(labels.isna().sum())} of {len(labels)} patches of {self.name} have no label.")
-        return labels.to_numpy(dtype=np.int64)
+        numbers: np.ndarray = labels.to_numpy(dtype=np.int64)
+        return numbers
 
     def slides(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Return the slides of `rows` as text, or None unless the slide of every labelled patch is known."""
-        return self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)] if self.knows_slides else None
+        if not self.knows_slides:
+            return None
+        slides: np.ndarray = self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)]
+        return slides
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that stand for the ids, labels and slides, whatever their order or place on disk."""

@@ -58,8 +58,8 @@ def _read_labels(path: Path) -> pd.DataFrame:
     if len(wrong):
         first = wrong.iloc[0]
         raise DataError(
-            f"{path.name}: {len(wrong)} labels are neither 0 nor 1, such as '{first['label']}' for {first['id']} in line "
-            f"{wrong.index[0] + 2}. Correct or remove these lines."
+            f"{path.name}: {len(wrong)} labels are neither 0 nor 1, such as '{first['label']}' for {first['id']} in "
+            f"line {wrong.index[0] + 2}. Correct or remove these lines."
         )
     repeated = table[table["id"].duplicated()]
     if len(repeated):

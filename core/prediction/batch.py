@@ -7,7 +7,7 @@ import numpy as np
 
 from core.errors import PatchError
 from core.prediction.images import decode_patch
-from core.prediction.inputs import PatchFile, Problem
+from core.prediction.inputs import Limits, PatchFile, Problem
 from core.prediction.predictor import Predictor
 
 CHUNK = 512
@@ -42,13 +42,18 @@ class ScoredBatch:
 
 
 def score_files(
-    predictor: Predictor, files: Sequence[PatchFile], *, progress: Callable[[float], None] | None = None
+    predictor: Predictor,
+    files: Sequence[PatchFile],
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    progress: Callable[[float], None] | None = None,
 ) -> ScoredBatch:
     """Decode and score `files`.
 
     Args:
         predictor: the bundle on its device.
         files: what :func:`core.prediction.inputs.find_patches` found.
+        limits: how many pixels an image may have.
         progress: told the finished share.
     """
     scored: list[ScoredFile] = []
@@ -57,7 +62,7 @@ def score_files(
         readable, pixels, notes = [], [], []
         for file in files[start : start + CHUNK]:
             try:
-                decoded = decode_patch(file.read(), name=file.name)
+                decoded = decode_patch(file.read(), name=file.name, max_pixels=limits.max_pixels)
             except PatchError as error:
                 problems.append(Problem.from_error(file.name, error))
                 continue

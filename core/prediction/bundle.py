@@ -1,7 +1,7 @@
 """The bundle: one .safetensors file with weights and, in its header, everything else that a prediction needs.
 
-The header's metadata has three entries: ``format`` ("nodescope.bundle"), ``version`` and ``card`` (JSON). Weights may be
-stored as float16, half the size; they are computed with as float32. No pickle is ever read.
+The header's metadata has three entries: ``format`` ("nodescope.bundle"), ``version`` and ``card`` (JSON). Weights may
+be stored as float16, half the size; they are computed with as float32. No pickle is ever read.
 """
 
 import hashlib
@@ -113,5 +113,6 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
         raise BundleError(f"{path.name} is a safetensors file, but no Nodescope bundle: its header has no card.")
     if not metadata.get("version", "").isdigit() or int(metadata["version"]) > VERSION:
         raise BundleError(
-            f"{path.name} has format version {metadata.get('version')}; this Nodescope reads up to {VERSION}. Update it."
+            f"{path.name} has format version {metadata.get('version')}; "
+            f"this Nodescope reads up to {VERSION}; update it."
         )

@@ -8,8 +8,8 @@ from core.errors import BundleError
 from core.evaluation import Calibration, Evaluation
 
 INTENDED_USE = (
-    "Research and teaching on 96×96 H&E patches of lymph nodes at about 0.97 µm per pixel. Not a medical device; not for "
-    "diagnosis."
+    "Research and teaching on 96×96 H&E patches of lymph nodes at about 0.97 µm per pixel. Not a medical device; not "
+    "for diagnosis."
 )
 
 

@@ -50,7 +50,8 @@ class Predictor:
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
         self.bundle = bundle
         self.device = resolve_device(device)
-        self.module = bundle.network().to(self.device, memory_format=torch.channels_last).requires_grad_(False)
+        module = bundle.network().to(self.device).to(memory_format=torch.channels_last)
+        self.module = module.requires_grad_(False)
         self._lock = threading.Lock()
 
     def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:

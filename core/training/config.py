@@ -53,7 +53,7 @@ class TrainingConfig:
         optimiser: "adam" or "adamw".
         learning_rate: the largest one.
         head_learning_rate: the same for the last layer; None is as for the rest.
-        weight_decay: of AdamW for matrices and filters; biases and norms have none. With Adam it is the classic L2 term.
+        weight_decay: of AdamW for matrices and filters; biases and norms have none. With Adam it is the L2 term.
         schedule: "constant", "one-cycle" (warm-up over a tenth, then cosine to zero) or "plateau" (halved when the
             validation loss has not fallen for `plateau_patience` epochs).
         plateau_patience: see `schedule`.

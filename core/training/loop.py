@@ -4,6 +4,7 @@ Whatever happens in step s of epoch e depends on the seed, e and s alone: the or
 dropout. So a run that is taken up from a checkpoint goes on exactly as if it had never stopped.
 """
 
+import copy
 import logging
 import math
 import time
@@ -60,15 +61,13 @@ class Loop:
         if not run.checkpoint_path.exists():
             load_pretrained(network, config.pretrained)
         network = models.Normalised(network, mean=config.mean, std=config.std)
-        network = network.to(self.device, memory_format=torch.channels_last)
+        network = network.to(self.device).to(memory_format=torch.channels_last)
         self.batch_size = min(config.batch_size, len(material.train))
         self.steps_per_epoch = len(material.train) // self.batch_size
         self.schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
         self.average = MovingAverage(network, config.ema)
+        self.shadow = copy.deepcopy(network).eval()
         self.model, self.optimiser = self.accelerator.prepare(network, make_optimiser(network.network, config))
-        self.shadow = models.Normalised(
-            models.build(config.model, **config.model_arguments), mean=config.mean, std=config.std
-        ).to(self.device, memory_format=torch.channels_last)
         self.epoch, self.step_in_epoch = 0, 0
         self.losses: list[float] = []
         self.rows: list[dict[str, float]] = []
@@ -181,7 +180,6 @@ class Loop:
     def valid_logits(self) -> np.ndarray:
         """Return the logits (N,) of the validation patches under the moving average."""
         self.shadow.load_state_dict(self.average.average)
-        self.shadow.eval()
         return forward(self.shadow, self.material.valid, self.device)
 
     def _is_patient_enough(self) -> bool:

@@ -14,8 +14,8 @@ WARM_UP = 0.1
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return the optimiser; each group knows its largest learning rate as ``peak``."""
-    head_module = model.head() if hasattr(model, "head") else None
-    head = {id(parameter) for parameter in head_module.parameters()} if isinstance(head_module, nn.Module) else set()
+    named = getattr(model, "head", None)
+    head = {id(parameter) for parameter in named().parameters()} if callable(named) else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -37,8 +37,8 @@ PRESETS = {
     ),
     "transfer": Preset(
         "Transfer (EfficientNet-Lite0)",
-        "Fine-tunes a compact network from ImageNet weights; the recipe of the bundle that comes with Nodescope. About two "
-        "minutes an epoch for 9,000 patches on two CPU cores.",
+        "Fine-tunes a compact network from ImageNet weights; the recipe of the bundle that comes with Nodescope. About "
+        "two minutes an epoch for 9,000 patches on two CPU cores.",
         TrainingConfig(
             preset="transfer",
             model="efficientnet-lite0",
@@ -76,8 +76,8 @@ PRESETS = {
     ),
     "keras": Preset(
         "Keras course report CNN",
-        "The report's network of 3,411,521 parameters, validated on patches that it was not trained on. 20 epochs of large "
-        "batches: meant for the full data set.",
+        "The report's network of 3,411,521 parameters, validated on patches that it was not trained on. 20 epochs of "
+        "large batches: meant for the full data set.",
         TrainingConfig(
             preset="keras",
             model="keras-cnn",
@@ -94,8 +94,8 @@ PRESETS = {
     ),
     "resnet50": Preset(
         "ResNet50 transfer",
-        "Fine-tunes torchvision's ResNet50 of 23,510,081 parameters from ImageNet weights (97 MB, downloaded once). Meant "
-        "for a GPU.",
+        "Fine-tunes torchvision's ResNet50 of 23,510,081 parameters from ImageNet weights (97 MB, downloaded once). "
+        "Meant for a GPU.",
         TrainingConfig(
             preset="resnet50",
             model="resnet50",

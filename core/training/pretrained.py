@@ -1,6 +1,7 @@
 """Weights to start from.
 
-Nothing here falls back in silence: what was asked for is loaded, or a :class:`WeightsError` says why not and what to do.
+Nothing here falls back in silence: what was asked for is loaded, or a :class:`WeightsError` says why not and what to
+do.
 """
 
 from importlib import import_module
@@ -67,9 +68,8 @@ def _lite_weights() -> dict[str, torch.Tensor]:
 def _torchvision_weights(model: ResNet) -> dict[str, torch.Tensor]:
     from torchvision.models import get_model_weights
 
-    depth = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet50"}
-    blocks = tuple(len(getattr(model.network, f"layer{number}")) for number in range(1, 5))
-    weights: Any = get_model_weights(depth[blocks]).DEFAULT
+    has_bottlenecks = hasattr(model.network.layer1[0], "conv3")
+    weights: Any = get_model_weights("resnet50" if has_bottlenecks else "resnet18").DEFAULT
     try:
         state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:

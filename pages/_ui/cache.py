@@ -11,7 +11,7 @@ from core.prediction.score import Scored, score
 
 
 def dataset(source: str) -> Dataset:
-    """Return the data set at `source`; the first time for the demo, with a bar of progress. Raises :class:`DataError`."""
+    """Return the data set at `source`; a bar shows how far the demo set is, the first time. Raises `DataError`."""
     opened = _datasets()
     if source not in opened:
         bar = st.empty()

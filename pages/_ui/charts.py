@@ -70,7 +70,7 @@ def confusion(matrix: ConfusionMatrix) -> go.Figure:
             hoverinfo="skip",
             xgap=3,
             ygap=3,
-        )  # fmt: skip
+        )
     )
     figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 8, "b": 0})
     figure.update_yaxes(autorange="reversed", fixedrange=True)

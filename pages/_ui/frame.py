@@ -119,7 +119,8 @@ def _choose_model() -> None:
         key=state.MODEL,
         bind="query-params",
         format_func=lambda name: "Shipped with Nodescope" if name == SHIPPED_NAME else f"Run {name}",
-        help="The model that comes with Nodescope, or the bundle of one of your finished runs. Evaluate and Predict use it.",
+        help="The model that comes with Nodescope, or the bundle of one of your finished runs. "
+        "Evaluate and Predict use it.",
     )
 
 

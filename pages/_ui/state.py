@@ -1,7 +1,8 @@
 """Every session key in one place.
 
-A key that is bound to the address (``bind="query-params"``) keeps its value over page changes, reloads and shared links;
-one with ``persist_state="session"`` keeps it over page changes only. So no other copy of a widget's value is needed.
+A key that is bound to the address (``bind="query-params"``) keeps its value over page changes, reloads and shared
+links; one with ``persist_state="session"`` keeps it over page changes only. So no other copy of a widget's
+value is needed.
 """
 
 # The sidebar; bound to the address.

@@ -534,7 +534,9 @@ def bombs() -> Iterator[Case]:
         cropped(100, 100),
         options=lower,
     )
-    yield Case("limit passed", pil(picture(101, 100), "PNG"), words=("101×100", "10,000 pixels"), options=lower)
+    by_one = {"max_pixels": 9_999}
+    words = ("100×100", "9,999 pixels")
+    yield Case("limit passed by one", pil(picture(100, 100), "PNG"), words=words, options=by_one)
 
 
 def cases() -> list[Case]:

@@ -1,0 +1,1 @@
+"""The pages of the viewer; thin: collect input, call core, draw."""

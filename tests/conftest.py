@@ -1,0 +1,60 @@
+"""Fixtures that several rooms share. Nothing here needs a network, a GPU or real patches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import models
+from core.data import Dataset, DemoSize, open_demo
+from core.evaluation import Calibration
+from core.home import HOME_VARIABLE
+from core.prediction import Bundle, Card, halve
+
+SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Nodescope home for the whole session, so that the demo set is generated once."""
+    return tmp_path_factory.mktemp("nodescope-home")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test ever touches the home of the person who runs it."""
+    monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
+
+
+@pytest.fixture(scope="session")
+def small_demo(shared_home: Path) -> Iterator[Dataset]:
+    """A small demo set: 144 patches of 12 slides."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(shared_home))
+        yield open_demo(size=SMALL_DEMO)
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Nodescope home for one test."""
+    home = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Bundle:
+    """An untrained bundle with known calibration: fast, and right about nothing."""
+    torch.manual_seed(0)
+    weights = models.build("notebook-cnn").state_dict()
+    card = Card(
+        name="tiny",
+        model="notebook-cnn",
+        arguments={},
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        calibration=Calibration(temperature=2.0, bias=0.25),
+        threshold=0.4,
+    )
+    return Bundle(card, halve(weights))
