@@ -25,4 +25,5 @@ def describe_device(device: torch.device) -> str:
     """Return the device in words, such as "CPU, 2 threads" or "NVIDIA H100"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"

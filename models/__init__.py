@@ -3,7 +3,7 @@
 They know nothing of files, settings or screens: arguments are plain values, weights are loaded by others.
 """
 
-from models import efficientnet_lite, keras_cnn, notebook_cnn, resnet
+from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, resnet
 from models.normalised import Normalised
 from models.registry import UnknownModelError, build, names, parameter_count, register
 
@@ -14,6 +14,7 @@ __all__ = [
     "efficientnet_lite",
     "keras_cnn",
     "names",
+    "nodescope_net",
     "notebook_cnn",
     "parameter_count",
     "register",

@@ -41,7 +41,7 @@ def build(name: str, **arguments: Any) -> nn.Module:
         raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
     try:
         return _BUILDERS[name](**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UnknownModelError(f"The network {name!r} does not take {arguments}: {error}.") from error
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data import CENTRE, Dataset
-from core.display import CLASS_COLOURS, MUTED, enlarge, mosaic, to_png, with_centre_box
+from core.display import CLASS_COLOURS, MUTED, enlarge, mosaic, to_png, with_centre_box, with_scale_bar
 from pages._ui import cache, frame, state, widgets
 
 SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
@@ -25,7 +25,6 @@ class Grid:
 def main() -> None:
     dataset = frame.dataset()
     widgets.title("Browse", dataset=dataset)
-    st.caption(f"{dataset.name} · patches of 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide")
     if not len(dataset):
         st.info("This data set holds no patches. Choose another one in the sidebar, or go back to the synthetic demo.")
         return
@@ -33,8 +32,7 @@ def main() -> None:
     _problems(dataset)
     show, columns, per_grid, boxes = _controls()
     grids = _grids(dataset, show)
-    pages = max(1, *(-(-len(grid.rows) // per_grid) for grid in grids))
-    page = _paging(pages)
+    page = _paging(max(1, *(-(-len(grid.rows) // per_grid) for grid in grids)))
     for grid in grids:
         _draw(dataset, grid, page=page, per_grid=per_grid, columns=columns, boxes=boxes)
 
@@ -53,8 +51,10 @@ def _balance(dataset: Dataset) -> None:
     with chart:
         st.plotly_chart(_balance_chart(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance")
     slides = table["slide"].nunique()
+    known = f"{slides} slides" if slides else "slides unknown, so that a random split is optimistic"
+    unlabelled = f" · {counts['no label']:,} without label" if counts["no label"] else ""
     st.caption(
-        f"{slides} slides" if slides else "The slides of these patches are not known: a random split is optimistic."
+        f"{dataset.name} · {known}{unlabelled} · patches of 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide"
     )
 
 
@@ -172,13 +172,14 @@ def _draw(dataset: Dataset, grid: Grid, *, page: int, per_grid: int, columns: in
         _detail(dataset, int(rows[clicked]), loaded.pixels[clicked])
 
 
-@st.dialog("Patch", width="medium")
+@st.dialog("Patch", width="medium", on_dismiss=widgets.forget_click)
 def _detail(dataset: Dataset, row: int, patch: np.ndarray) -> None:
     entry = dataset.table.iloc[row]
     label = None if pd.isna(entry["label"]) else int(entry["label"])
     picture, facts = st.columns([3, 2])
     zoom = 4
-    picture.image(to_png(with_centre_box(enlarge(patch, zoom), zoom=zoom)), alt="The patch, enlarged four times")
+    enlarged = with_scale_bar(with_centre_box(enlarge(patch, zoom), zoom=zoom), zoom=zoom)
+    picture.image(to_png(enlarged), alt="The patch, enlarged four times")
     picture.caption("96×96 pixels, enlarged four times; the box is the labelled centre 32×32")
     with facts:
         st.markdown(f"**{widgets.label_name(label).capitalize()}**")
@@ -194,4 +195,4 @@ def _detail(dataset: Dataset, row: int, patch: np.ndarray) -> None:
         )
 
 
-main()
+frame.show(main)

@@ -184,7 +184,7 @@ def _patches(predictor: Predictor, dataset: Dataset, scored: Scored, threshold: 
              float(scored.probabilities[chosen][clicked]))  # fmt: skip
 
 
-@st.dialog("Why", width="large")
+@st.dialog("Why", width="large", on_dismiss=widgets.forget_click)
 def _why(predictor: Predictor, name: str, patch: np.ndarray, label: int, probability: float) -> None:
     method = explain.methods(predictor)[0]
     st.markdown(f"Label **{widgets.label_name(label)}**, probability of tumour **{probability:.1%}** · `{name}`")
@@ -195,4 +195,4 @@ def _why(predictor: Predictor, name: str, patch: np.ndarray, label: int, probabi
     right.caption(f"{METHODS[method].label}: {METHODS[method].help}")
 
 
-main()
+frame.show(main)

@@ -188,4 +188,4 @@ def _map_words(attribution: Attribution, method: str) -> str:
     )
 
 
-main()
+frame.show(main)

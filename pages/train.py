@@ -1,6 +1,7 @@
 """Train: start a run in a process of its own, watch it, stop it, go on with it."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import streamlit as st
 from core.data import DEMO
 from core.display import SERIES
 from core.errors import NodescopeError
-from core.training import PRESETS, STATES, Run, Status, kill, launch, list_runs, start, stop
+from core.evaluation import FIGURES
+from core.prediction import load_bundle
+from core.training import PRESETS, STATES, Run, Status, TrainingConfig, kill, launch, list_runs, start, stop
 from pages._ui import frame, state, widgets
 
 ICONS = {
@@ -88,7 +91,7 @@ def _form() -> None:
         )
 
 
-def _start(config) -> None:  # type: ignore[no-untyped-def]
+def _start(config: TrainingConfig) -> None:
     frame.dataset()  # says what is wrong with the folder before a run is made for it
     run = start(config)
     st.session_state[state.RUN] = run.name
@@ -116,7 +119,7 @@ def _watch() -> None:
     run = runs[names.index(name)]
     status = _status(run)
     # The page asks the disk every second only while something works on the run.
-    st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.is_active)
+    st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.state)
 
 
 def _status(run: Run) -> Status:
@@ -126,9 +129,9 @@ def _status(run: Run) -> Status:
         return Status(state="failed", message=str(error))
 
 
-def _panel(run: Run, was_active: bool) -> None:
+def _panel(run: Run, state_on_page: str) -> None:
     status = _status(run)
-    if was_active and not status.is_active:
+    if status.state != state_on_page:
         st.rerun()
     st.markdown(f"{ICONS[status.state]} **{STATES[status.state]}**" + (f" · {status.stage}" if status.stage else ""))
     if status.message and status.state in ("failed", "stopped"):
@@ -141,6 +144,8 @@ def _panel(run: Run, was_active: bool) -> None:
     if status.is_active or status.progress:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
     _buttons(run, status)
+    if status.state == "finished":
+        _result(run)
     _curves(run)
     _facts(run, status)
 
@@ -179,7 +184,7 @@ def _buttons(run: Run, status: Status) -> None:
                       help="Evaluate and Predict take this run's model from now on")  # fmt: skip
 
 
-def _attempt(action, run: Run) -> None:  # type: ignore[no-untyped-def]
+def _attempt(action: Callable[[Run], None], run: Run) -> None:
     try:
         action(run)
     except NodescopeError as error:
@@ -189,6 +194,26 @@ def _attempt(action, run: Run) -> None:  # type: ignore[no-untyped-def]
 def _use(run: Run) -> None:
     st.session_state[state.MODEL] = run.name
     st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}"
+
+
+def _result(run: Run) -> None:
+    try:
+        card = load_bundle(run.bundle_path).card
+    except NodescopeError as error:
+        frame.show_error(error)
+        return
+    for measurement in card.measured:
+        if measurement.part != "test":
+            continue
+        figures = measurement.evaluation.figures
+        with st.container(border=True):
+            st.markdown(
+                f"**{measurement.data}**, test patches that the run never saw · n = {measurement.evaluation.n:,}"
+            )
+            for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
+                each = figures[name]
+                column.metric(FIGURES[name].label, f"{each.value:.3f}", help=FIGURES[name].help)
+                column.caption(f"{each.low:.3f} – {each.high:.3f}")
 
 
 def _curves(run: Run) -> None:
@@ -210,6 +235,8 @@ def _curves(run: Run) -> None:
         f"Best validation AUC {best['valid_auc']:.4f} in epoch {int(best['epoch'])}, accuracy there "
         f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these are slightly optimistic; the "
         "figures on test patches come when the run is finished."
+        if not run.bundle_path.exists()
+        else f"Best validation AUC {best['valid_auc']:.4f} in epoch {int(best['epoch'])}."
     )
 
 
@@ -249,4 +276,4 @@ def _facts(run: Run, status: Status) -> None:
             st.caption(f"Last word: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
 
 
-main()
+frame.show(main)

@@ -1,10 +1,12 @@
 """Fixtures that several rooms share. Nothing here needs a network, a GPU or real patches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import models
 from core.data import Dataset, DemoSize, open_demo
@@ -41,6 +43,25 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     return home
+
+
+@pytest.fixture
+def kaggle_folder(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a folder in Kaggle's layout: labels by id, and the ids of unlabelled test patches."""
+
+    def write(labels: Mapping[str, int], *, test: tuple[str, ...] = (), name: str = "kaggle", seed: int = 0) -> Path:
+        folder = tmp_path / name
+        random = np.random.default_rng(seed)
+        for part, ids in (("train", tuple(labels)), ("test", test)):
+            (folder / part).mkdir(parents=True)
+            for patch_id in ids:
+                pixels = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / part / f"{patch_id}.tif")
+        lines = ["id,label", *(f"{patch_id},{label}" for patch_id, label in labels.items())]
+        (folder / "train_labels.csv").write_text("\n".join(lines) + "\n")
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,11 @@ class Grid:
     columns: Axis
 
     def project(self, cells: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return an h×w map drawn bilinearly at its places on 96×96, constant beyond the last cells."""
+        """Return an h×w map drawn bilinearly at its places on 96×96.
+
+        An outermost cell reaches outwards as far as half a step, like any other, and fades out over one step more:
+        were it stretched to the border of the patch, a few cells would fill the rim, which they hardly see.
+        """
         rows = _weights(self.rows, cells.shape[0])
         columns = _weights(self.columns, cells.shape[1])
         drawn: npt.NDArray[np.float32] = (rows @ cells.astype(np.float64) @ columns.T).astype(np.float32)
@@ -142,6 +146,7 @@ def _follow(steps: list[_Step], axis: int) -> Axis:
 
 def _weights(axis: Axis, cells: int) -> npt.NDArray[np.float64]:
     """Return the 96×cells matrix of linear interpolation at the pixels' centres."""
-    places = axis.first + axis.step * np.arange(cells)
+    knots = np.concatenate([[-1.5, -0.5], np.arange(cells), [cells - 0.5, cells + 0.5]])
+    places = axis.first + axis.step * knots
     pixels = np.arange(PATCH) + 0.5
-    return np.stack([np.interp(pixels, places, unit) for unit in np.eye(cells)], axis=1)
+    return np.stack([np.interp(pixels, places, [0, unit[0], *unit, unit[-1], 0]) for unit in np.eye(cells)], axis=1)

@@ -272,10 +272,18 @@ def blanking(
     variants = torch.cat([pixels, without_centre, without_rim])
     logits = logits_of(model, lambda low, high: variants[low:high], 3, 3)
     whole, rim_only, centre_only = (float(value) for value in probabilities_of(logits, calibrate))
-    leans = abs(whole - rim_only) >= abs(whole - centre_only)
-    side = "the centre, as it should" if leans else "the rim, which the label ignores"
+    verdict = _leaning(abs(whole - rim_only), abs(whole - centre_only))
     sentence = (
         f"The probability of {whole:.0%} becomes {rim_only:.0%} without the centre and {centre_only:.0%} "
-        f"without the rim: the network leans more on {side}."
+        f"without the rim: {verdict}."
     )
     return Blanking(whole, rim_only, centre_only, sentence)
+
+
+def _leaning(by_centre: float, by_rim: float) -> str:
+    """Return in words which change of the probability is larger, that without the centre or that without the rim."""
+    if max(by_centre, by_rim) < 0.05:
+        return "neither alone matters much"
+    if by_centre >= by_rim:
+        return "the network leans more on the centre, as it should"
+    return "the network leans more on the rim, which the label ignores"

@@ -53,14 +53,21 @@ def add(commands: Any) -> None:
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Train and return the exit status: 0 finished or stopped as asked, 1 failed, 2 could not start."""
-    if not arguments.quiet:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
+    if arguments.quiet:
+        return _train(arguments)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    try:
+        return _train(arguments)
+    finally:
+        logger.removeHandler(handler)
+
+
+def _train(arguments: argparse.Namespace) -> int:
     logger.propagate = False
     if arguments.resume:
-        if arguments.run_dir is None:
-            raise ConfigError("--resume needs --run-dir, the folder of the run to go on with.")
+        _check_resume(arguments)
         run = open_run(arguments.run_dir)
         if run.status().state == "finished":
             raise RunError(f"The run {run.name} is finished; its bundle is {run.bundle_path}.")
@@ -70,8 +77,19 @@ def run_train(arguments: argparse.Namespace) -> int:
     try:
         execute(run)
     except NodescopeError:
+        if run.status().state != "failed":
+            raise  # it did not start, such as when another process works on it
         return 1  # the sentence is in the log and, unless quiet, on screen
     return 0
+
+
+def _check_resume(arguments: argparse.Namespace) -> None:
+    if arguments.run_dir is None:
+        raise ConfigError("--resume needs --run-dir, the folder of the run to go on with.")
+    given = [name for name in (*SETTINGS, "data", "preset", "device") if getattr(arguments, name) is not None]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(f"A run goes on with the settings it was made with; leave out {options}, or start a new run.")
 
 
 def _config(arguments: argparse.Namespace) -> TrainingConfig:

@@ -1,5 +1,6 @@
 """Kaggle's folder: train/ID.tif with train_labels.csv, and test/ID.tif without labels."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -59,29 +60,47 @@ def _read_labels(path: Path) -> pd.DataFrame:
         first = wrong.iloc[0]
         raise DataError(
             f"{path.name}: {len(wrong)} labels are neither 0 nor 1, such as '{first['label']}' for {first['id']} in "
-            f"line {wrong.index[0] + 2}. Correct or remove these lines."
+            f"line {wrong.index[0]}. Correct or remove these lines."
         )
     repeated = table[table["id"].duplicated()]
     if len(repeated):
         raise DataError(
             f"{path.name}: {len(repeated)} ids stand more than once, such as {repeated.iloc[0]['id']} in line "
-            f"{repeated.index[0] + 2}. Keep one line for each id."
+            f"{repeated.index[0]}. Keep one line for each id."
         )
     return table.astype({"label": "int8"})
 
 
 def _read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
+    """Return the lines as text without blanks around it, indexed by line number; empty lines are passed over."""
+    rows, lines = [], []
     try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            columns = [name.strip() for name in next(reader, [])]
+            missing = [name for name in required if name not in columns]
+            if missing:
+                found = ", ".join(columns) or "an empty file"
+                raise DataError(f"{path.name} needs the columns {', '.join(required)}; found {found}.")
+            for row in reader:
+                if any(row):
+                    rows.append(_fitted(path, row, columns, line=reader.line_num))
+                    lines.append(reader.line_num)
+    except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} is no readable CSV file: {error}.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    table.columns = table.columns.str.strip()
-    missing = [name for name in required if name not in table.columns]
-    if missing:
-        raise DataError(f"{path.name} needs the columns {', '.join(required)}; found {', '.join(table.columns)}.")
-    return table.apply(lambda column: column.str.strip())
+    table = pd.DataFrame(rows, columns=columns, index=pd.Index(lines, dtype="int64"), dtype="str")
+    return table.loc[:, ~table.columns.duplicated()]
+
+
+def _fitted(path: Path, row: list[str], columns: list[str], *, line: int) -> list[str]:
+    values = [value.strip() for value in row]
+    if any(values[len(columns) :]):
+        raise DataError(
+            f"{path.name}: line {line} has {len(values)} values for {len(columns)} columns. Correct or remove it."
+        )
+    return (values + [""] * len(columns))[: len(columns)]
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -23,7 +23,10 @@ def open_dataset(source: str | Path, *, progress: Progress | None = None) -> Dat
     """
     if str(source).strip() == DEMO:
         return open_demo(progress=progress)
-    folder = Path(source).expanduser()
+    try:
+        folder = Path(source).expanduser()
+    except RuntimeError as error:  # ~name of a user who is not there
+        raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
     try:
         if not folder.exists():
             raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")

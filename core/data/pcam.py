@@ -37,7 +37,7 @@ def open_pcam(folder: Path) -> Dataset:
     for split in found:
         try:
             stores.append(Hdf5Store(x_file(folder, split)))
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, AttributeError) as error:
             raise DataError(f"{x_file(folder, split).name} is no readable HDF5 file with patches under 'x'.") from error
         labels = _labels(folder, split, expected=len(stores[-1]))
         ids = [f"{split}-{row:06d}" for row in range(len(labels))]
@@ -52,13 +52,13 @@ def _labels(folder: Path, split: str, *, expected: int) -> np.ndarray:
     path = folder / f"camelyonpatch_level_2_split_{split}_y.h5"
     try:
         with h5py.File(path, "r") as file:
-            labels = np.asarray(file["y"]).reshape(-1)
+            labels: np.ndarray = file["y"][()].reshape(-1)
     except FileNotFoundError as error:
         raise DataError(f"{path.name} is missing; it holds the labels of {x_file(folder, split).name}.") from error
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path.name} is no readable HDF5 file with labels under 'y'.") from error
     if len(labels) != expected:
         raise DataError(f"{path.name} has {len(labels)} labels for {expected} patches; download both files again.")
-    if not np.isin(labels, (0, 1)).all():
+    if labels.dtype.kind not in "buif" or not np.isin(labels, (0, 1)).all():
         raise DataError(f"{path.name} has labels other than 0 and 1.")
     return labels.astype(np.int8)

@@ -1,5 +1,6 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,9 +8,25 @@ from typing import Any, Protocol
 
 import h5py
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from core.errors import DataError, PatchError
+
+BITS_PER_SAMPLE = 258
+"""Tag of a TIFF (TIFF 6.0, section 8)."""
+
+# What Pillow raises on damaged files, by random changes to TIFFs and PNGs.
+_DAMAGE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    struct.error,
+)
 
 PATCH_SIZE = 96
 """Width and height of a patch in pixels."""
@@ -102,16 +119,26 @@ class FileStore:
 def _decode(path: Path) -> np.ndarray:
     try:
         with Image.open(path, formats=("TIFF", "PNG")) as image:
-            if image.size != (PATCH_SIZE, PATCH_SIZE) or image.mode != "RGB":
+            mode = "16-bit RGB" if image.mode == "RGB" and _is_deep(image) else image.mode
+            if image.size != (PATCH_SIZE, PATCH_SIZE) or mode != "RGB":
                 width, height = image.size
                 raise PatchError(
-                    f"{path.name} is {width}×{height} pixels in mode {image.mode}; a patch is 96×96 in 8-bit RGB."
+                    f"{path.name} is {width}×{height} pixels in mode {mode}; a patch is 96×96 in 8-bit RGB."
                 )
             return np.asarray(image)
     except FileNotFoundError as error:
         raise PatchError(f"{path.name} is not there any more.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise PatchError(f"{path.name} has far too many pixels; a patch is 96×96 in 8-bit RGB.") from error
+    except _DAMAGE as error:
         raise PatchError(f"{path.name} is damaged or no image.") from error
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether more than 8 bits a colour were stored; Pillow keeps the high ones and calls the mode RGB all the same."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return bool(max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))) > 8)
+    return any(";16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
 
 
 class Hdf5Store:
@@ -131,12 +158,12 @@ class Hdf5Store:
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read `rows`; HDF5 wants them sorted and without repeats, the caller need not care."""
-        if self._file is None:
-            self._file = h5py.File(self.path, "r")
         unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
         if not len(unique):
             return Loaded(np.empty((0, PATCH_SIZE, PATCH_SIZE, 3), np.uint8))
         try:
+            if self._file is None:
+                self._file = h5py.File(self.path, "r")
             pixels = self._file["x"][unique]
         except OSError as error:
             reason = f"{self.path.name} is damaged at rows {unique[0]} to {unique[-1]}."
@@ -158,6 +185,8 @@ class JoinedStore:
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read `rows` from the stores that hold them."""
         wanted = np.asarray(rows, dtype=np.int64)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
+            raise IndexError(f"rows lie between 0 and {len(self) - 1}; found {wanted.min()} to {wanted.max()}")
         pixels = np.empty((len(wanted), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
         unreadable: dict[int, str] = {}
         owner = np.searchsorted(self._starts, wanted, side="right") - 1

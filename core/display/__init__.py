@@ -2,6 +2,7 @@
 
 from core.display.palette import CLASS_COLOURS, CLASS_LETTERS, MUTED, NORMAL, SERIES, TUMOUR, rgb
 from core.display.pictures import (
+    MICROMETRES_PER_PIXEL,
     OUTLINE,
     Mosaic,
     enlarge,
@@ -10,11 +11,13 @@ from core.display.pictures import (
     to_jpeg,
     to_png,
     with_centre_box,
+    with_scale_bar,
 )
 
 __all__ = [
     "CLASS_COLOURS",
     "CLASS_LETTERS",
+    "MICROMETRES_PER_PIXEL",
     "MUTED",
     "NORMAL",
     "OUTLINE",
@@ -28,4 +31,5 @@ __all__ = [
     "to_jpeg",
     "to_png",
     "with_centre_box",
+    "with_scale_bar",
 ]

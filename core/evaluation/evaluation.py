@@ -143,35 +143,50 @@ def at_threshold(
     probabilities: npt.ArrayLike,
     *,
     threshold: float,
+    groups: npt.ArrayLike | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Move an evaluation by patch to another threshold; only what depends on it is computed again.
+    """Move an evaluation to another threshold; only what depends on it is computed again.
 
-    This follows a slider over 220,025 patches. An evaluation by slide is not moved: call `evaluate` for that.
+    This follows a slider over 220,025 patches and gives the same as `evaluate` at the new threshold.
 
     Args:
-        evaluation: of the same labels and probabilities.
+        evaluation: of the same labels, probabilities and slides.
         labels: (N,) 0 or 1.
         probabilities: (N,) in [0, 1].
         threshold: the new one, in [0, 1].
+        groups: (N,) slide ids, as given to `evaluate`.
         seed: as given to `evaluate`.
 
     Raises:
-        EvaluationError: the evaluation is by slide or of other patches; or the input is bad, see `sample_of`.
+        EvaluationError: the evaluation is of other patches or takes slides otherwise; or the input is bad, see
+            `sample_of`.
     """
     matrix = confusion_matrix(labels, probabilities, threshold=threshold)
-    if evaluation.resampled != "patch" or (matrix.n, matrix.positives) != (
-        evaluation.n,
-        evaluation.positives,
-    ):
+    by = "patch" if groups is None else "slide"
+    if evaluation.resampled != by or (matrix.n, matrix.positives) != (evaluation.n, evaluation.positives):
         raise EvaluationError(
             f"The evaluation (by {evaluation.resampled}, {evaluation.n:,} patches) cannot be moved with "
-            f"these {matrix.n:,} labels; it must be by patch and of the same patches. Evaluate again instead."
+            f"these {matrix.n:,} labels (by {by}); it must be of the same patches. Evaluate again instead."
         )
-    moved = operating_intervals(_counts(matrix), draws=evaluation.resamples, seed=seed)
-    return dataclasses.replace(
-        evaluation, threshold=float(threshold), figures={**evaluation.figures, **moved}, confusion=matrix
-    )
+    figures = {**evaluation.figures, **operating_intervals(_counts(matrix), draws=evaluation.resamples, seed=seed)}
+    if groups is not None:
+        sample = sample_of(labels, probabilities, groups)
+        figures = _moved_by_slide(sample, figures, matrix, float(threshold), evaluation.resamples, seed)
+    return dataclasses.replace(evaluation, threshold=float(threshold), figures=figures, confusion=matrix)
+
+
+def _moved_by_slide(
+    sample: Sample, figures: dict[str, Estimate], matrix: ConfusionMatrix, threshold: float, resamples: int, seed: int
+) -> dict[str, Estimate]:
+    (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked=False)
+    ends = _where_none_differs(sample, matrix, figures, drawn, seed=seed)
+    units = slides_behind(sample)
+    moved = {
+        name: _slide_estimate(name, figures[name].value, drawn, ends, sample=sample, units=units[name])
+        for name in OPERATING_FIGURES
+    }
+    return {**figures, **moved}
 
 
 def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int) -> dict[str, Estimate]:

@@ -66,7 +66,7 @@ class Bundle:
     def _bytes(self) -> bytes:
         card = json.dumps(self.card.to_json(), allow_nan=False, ensure_ascii=False, sort_keys=True)
         weights = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
-        return to_bytes(weights, metadata={"format": FORMAT, "version": str(VERSION), "card": card})
+        return _in_order(to_bytes(weights, metadata={"format": FORMAT, "version": str(VERSION), "card": card}))
 
 
 def load_bundle(path: str | Path | None = None) -> Bundle:
@@ -102,6 +102,19 @@ def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     if broken:
         raise BundleError(f"The weights {', '.join(broken[:3])} are not finite in float16; the training diverged.")
     return halved
+
+
+def _in_order(data: bytes) -> bytes:
+    """Return a safetensors file with the keys of its header sorted.
+
+    The library writes the metadata in an order that changes from call to call, and the same bundle would then have
+    another digest each time. Source of the layout: the format's own description (8 bytes of length, JSON, tensors; the
+    header padded with spaces to a multiple of 8).
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 def _computed(value: torch.Tensor) -> torch.Tensor:

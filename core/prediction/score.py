@@ -6,9 +6,10 @@ import numpy as np
 
 from core.data import Dataset, SplitRule, assign, default_rule
 from core.data.store import Progress
-from core.errors import DataError
+from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.bundle import Bundle
+from core.prediction.looks import COLUMNS, Looks, measure_looks
 from core.prediction.predictor import Predictor
 
 CHUNK = 1024
@@ -28,6 +29,8 @@ class Scored:
         part: what was scored, in words.
         unreadable: how many more there would have been, had they been readable.
         slides: the slide of each patch, or None where they are not known.
+        looks: brightness, sharpness and staining of each patch, or None where they were not measured.
+        device: the kind of device that predicted, "cpu" or "cuda".
     """
 
     rows: np.ndarray
@@ -37,6 +40,11 @@ class Scored:
     part: str
     unreadable: int
     slides: np.ndarray | None
+    looks: Looks | None = None
+    device: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def evaluation(self, threshold: float) -> Evaluation:
         """Return the figures at `threshold`; intervals are over slides where they are known, else over patches."""
@@ -50,25 +58,63 @@ def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progres
         predictor: the bundle on its device.
         dataset: where the patches are.
         part: one of :data:`CHOICES`.
-        progress: told the finished share.
+        progress: told the finished share; what it raises ends the work, which is the way to cancel.
 
     Raises:
-        DataError: the part holds no labelled patch.
+        DataError: the part holds no labelled patch, or none that can be read.
     """
     rows, words = select(predictor.bundle, dataset, part)
     if not len(rows):
         raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --split.")
     logits, usable = np.empty(len(rows), np.float32), np.ones(len(rows), bool)
+    looks = np.empty((len(rows), len(COLUMNS)), np.float32)
     for start in range(0, len(rows), CHUNK):
         loaded = dataset.store.load(rows[start : start + CHUNK])
         logits[start : start + CHUNK] = predictor.predict(loaded.pixels).logits
+        looks[start : start + CHUNK] = measure_looks(loaded.pixels).values
         usable[[start + position for position in loaded.unreadable]] = False
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
-    rows, logits = rows[usable], logits[usable]
-    probabilities = predictor.bundle.card.calibration.apply(logits)
-    unreadable = int((~usable).sum())
-    return Scored(rows, dataset.labels(rows), logits, probabilities, words, unreadable, dataset.slides(rows))
+    if not usable.any():
+        raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
+    return assemble(
+        predictor.bundle,
+        dataset,
+        rows[usable],
+        logits[usable],
+        part=words,
+        unreadable=int((~usable).sum()),
+        looks=Looks(looks[usable]),
+        device=predictor.device.type,
+    )
+
+
+def assemble(
+    bundle: Bundle,
+    dataset: Dataset,
+    rows: np.ndarray,
+    logits: np.ndarray,
+    *,
+    part: str,
+    unreadable: int,
+    looks: Looks | None,
+    device: str,
+) -> Scored:
+    """Put logits and what is known of their patches together.
+
+    Raises:
+        EvaluationError: a logit is not finite.
+    """
+    broken = int((~np.isfinite(logits)).sum())
+    if broken:
+        raise EvaluationError(
+            f"{bundle.card.name} gave no number for {broken:,} of {len(logits):,} patches (NaN or infinity). Its "
+            "training diverged; choose another model."
+        )
+    probabilities = bundle.card.calibration.apply(logits)
+    return Scored(
+        rows, dataset.labels(rows), logits, probabilities, part, unreadable, dataset.slides(rows), looks, device
+    )
 
 
 def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str]:
@@ -89,16 +135,29 @@ def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str
         part = "test"
     rule = rule or default_rule(dataset)
     names = {"train": "training part", "valid": "validation part", "test": "test part, kept away from training"}
-    return np.flatnonzero(assign(dataset, rule) == part), f"{names[part]} ({rule.describe()})"
+    if rule.kind == "official":  # also of a folder that holds one of the parts only
+        parts = np.where(labelled, dataset.table["split"].astype(str), "")
+    else:
+        parts = assign(dataset, rule)
+    return np.flatnonzero(parts == part), f"{names[part]} ({rule.describe()})"
 
 
 def _rule(bundle: Bundle, dataset: Dataset) -> SplitRule | None:
-    """Return the division that keeps training patches of the bundle apart, or None if it saw no such data."""
+    """Return the division that keeps training patches of the bundle apart, or None if it saw no such data.
+
+    Raises:
+        DataError: it was trained on such data divided by slide, and the slides are not known here.
+    """
     default = default_rule(dataset)
-    if default.kind == "official":
-        return default
     for source in bundle.card.training.get("data", []):
         rule = SplitRule.from_json(source["split"])
-        if source["kind"] == dataset.kind and rule.kind == "hashed" and (rule.by == "patch" or dataset.knows_slides):
-            return rule
-    return None
+        if source["kind"] != dataset.kind:
+            continue
+        if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:
+            raise DataError(
+                f"{bundle.card.name} was trained on whole slides of such data, and {dataset.name} does not say which "
+                "slide its patches come from, so that what it was trained on cannot be kept apart. Add the slides, or "
+                "measure all patches (--split all)."
+            )
+        return rule
+    return default if default.kind == "official" else None

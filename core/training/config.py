@@ -1,5 +1,6 @@
 """The settings of a run."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from core.errors import ConfigError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
+
+COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "seed", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class TrainingConfig:
         patience: end after so many epochs without a better validation AUC; 0 never does.
         seed: of order, augmentation, dropout and initial weights.
         split_seed: of a hashed split.
+        split: "default" is the data set's own split, else slides together where they are known, else single patches.
+            "slide" and "patch" ask for a hashed split by that; "patch" is optimistic for new slides, see
+            :mod:`core.training.leak`.
         device: "auto", "cpu" or "cuda".
     """
 
@@ -91,6 +97,7 @@ class TrainingConfig:
     patience: int = 0
     seed: int = 0
     split_seed: int = 0
+    split: Literal["default", "patch", "slide"] = "default"
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -104,6 +111,7 @@ class TrainingConfig:
             "schedule": ("constant", "one-cycle", "plateau"),
             "precision": ("auto", "fp32", "bf16"),
             "keep": ("best", "last"),
+            "split": ("default", "patch", "slide"),
             "device": DEVICES,
         }
         for name, allowed in choices.items():
@@ -130,6 +138,12 @@ class TrainingConfig:
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} lies between {low:g} and {high:g}; found {getattr(self, name)}.")
+            if name in COUNTS and not isinstance(getattr(self, name), int):
+                raise ConfigError(f"{name} is a whole number; found {getattr(self, name)}.")
+        if len(self.mean) != 3 or not all(map(math.isfinite, self.mean)):
+            raise ConfigError(f"mean has a number for each of three colours; found {self.mean}.")
+        if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
+            raise ConfigError(f"std has a number above 0 for each of three colours; found {self.std}.")
 
     def with_changes(self, **changes: Any) -> "TrainingConfig":
         """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit."""

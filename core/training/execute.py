@@ -28,8 +28,9 @@ def execute(run: Run) -> Status:
     """
     lock = run.lock()
     try:
+        if not _is_launched(run):
+            run.withdraw_stop()
         run.record_process(os.getpid())
-        run.withdraw_stop()
         with _logging_to(run):
             return _recorded(run)
     finally:
@@ -41,15 +42,27 @@ def _recorded(run: Run) -> Status:
         return _train(run)
     except Stopped:
         logger.info("Stopped as asked; resume it to go on.")
-        return _last_word(run, "stopped", "Stopped as asked; it can be resumed.")
+        status = _last_word(run, "stopped", "Stopped as asked; it can be resumed.")
+        run.withdraw_stop()
+        return status
     except NodescopeError as error:
         logger.error("%s", error)
         _try_last_word(run, str(error))
+        raise
+    except KeyboardInterrupt:
+        logger.info("Interrupted; resume it to go on from its last checkpoint.")
+        _try_last_word(run, "Interrupted; it can be resumed from its last checkpoint.", state="stopped")
         raise
     except BaseException as error:
         logger.exception("The run failed.")
         _try_last_word(run, f"{type(error).__name__}: {error}")
         raise
+
+
+def _is_launched(run: Run) -> bool:
+    """Whether this process was launched for the run: its launcher has withdrawn old requests, a newer one counts."""
+    process = run.process()
+    return process is not None and process.pid == os.getpid()
 
 
 def _train(run: Run) -> Status:
@@ -83,7 +96,12 @@ def _material(run: Run, status: Status) -> Material:
     datasets = [
         open_dataset(source, progress=lambda share: say("Generating the demo set", share)) for source in config.data
     ]
-    material = gather(datasets, split_seed=config.split_seed, progress=lambda share: say("Reading patches", share))
+    material = gather(
+        datasets,
+        split=config.split,
+        split_seed=config.split_seed,
+        progress=lambda share: say("Reading patches", share),
+    )
     for problem in material.problems:
         logger.warning("Left out %s: %s", problem.name, problem.reason)
     split = material.split_table().to_csv(index=False, lineterminator="\n")
@@ -100,10 +118,10 @@ def _last_word(run: Run, state: str, message: str) -> Status:
     return status
 
 
-def _try_last_word(run: Run, message: str) -> None:
+def _try_last_word(run: Run, message: str, *, state: str = "failed") -> None:
     # On a full disk the last word cannot be written; the run is then seen as lost, and its log says why.
     with suppress(StorageError):
-        _last_word(run, "failed", message)
+        _last_word(run, state, message)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From trained weights to a bundle: round, calibrate, choose the threshold, measure."""
+"""From trained weights to a bundle: round, calibrate, choose the threshold, measure, know the training patches."""
 
 import logging
 import platform
@@ -11,11 +11,23 @@ import torch
 
 import core
 from core import atomic
-from core.errors import EvaluationError
+from core.data import SplitRule, assign, open_dataset
+from core.errors import BundleError, DataError, EvaluationError, RunError
 from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
-from core.prediction import Bundle, Card, Measurement, Predictor, halve
+from core.prediction import (
+    Bundle,
+    Card,
+    Familiarity,
+    Measurement,
+    OperatingCurve,
+    Predictor,
+    fit_familiarity,
+    halve,
+    load_bundle,
+)
+from core.prediction.doubts import MOST
 from core.training.loop import Loop
-from core.training.material import Material, Part
+from core.training.material import Material, Part, Source
 from core.training.run import Run
 
 logger = logging.getLogger("nodescope.training")
@@ -55,13 +67,60 @@ def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) 
     calibration = fit_calibration(logits, material.valid.labels)
     probabilities = calibration.apply(logits)
     threshold = best_threshold(material.valid.labels, probabilities)
-    card = card.with_changes(calibration=calibration, threshold=threshold)
+    operating = OperatingCurve.measured(material.valid.labels, probabilities)
+    card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
     _write_predictions(run, material.valid, logits, probabilities)
     say("Measuring on test patches")
     card = card.with_changes(measured=_measure(predictor, card, material, probabilities))
-    bundle = Bundle(card, bundle.weights)
+    say("Getting to know the training patches")
+    bundle = Bundle(card, bundle.weights, _familiarity(bundle, material.sources, device=config.device))
     bundle.save(run.bundle_path)
     return bundle
+
+
+def complete(run: Run, *, device: str = "auto") -> Bundle:
+    """Add validation curve and familiarity to the bundle of a run that finished before bundles had them.
+
+    Weights, calibration, threshold and measured figures stay as they are; the bundle in the run's folder is replaced.
+
+    Raises:
+        RunError: the run's predictions are missing or damaged.
+        BundleError: the run has no bundle.
+        DataError: its training data cannot be opened any more, or has changed.
+    """
+    bundle, config = load_bundle(run.bundle_path), run.config()
+    try:
+        table = pd.read_csv(run.path / "predictions.csv")
+        operating = OperatingCurve.measured(table["label"].to_numpy(), table["probability"].to_numpy())
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(f"{run.name}: predictions.csv cannot be read ({error}); train again.") from error
+    sources = []
+    for place, known in zip(config.data, bundle.card.training["data"], strict=True):
+        dataset = open_dataset(place)
+        if dataset.fingerprint() != known["fingerprint"]:
+            raise DataError(f"{dataset.name} is not what {run.name} was trained on: its patches have changed.")
+        rule = SplitRule.from_json(known["split"])
+        sources.append(Source(dataset, rule, assign(dataset, rule)))
+    familiarity = _familiarity(bundle, tuple(sources), device=device)
+    bundle = Bundle(bundle.card.with_changes(operating=operating), bundle.weights, familiarity)
+    bundle.save(run.bundle_path)
+    return bundle
+
+
+def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:
+    """Fit familiarity to a draw of each source's training patches; None, with the reason logged, where that cannot be."""
+    pixels = {}
+    for source in sources:
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(source.parts == "train"))[:MOST]
+        loaded = source.dataset.store.load(rows)
+        readable = np.ones(len(rows), bool)
+        readable[list(loaded.unreadable)] = False
+        pixels[source.dataset.name] = loaded.pixels[readable]
+    try:
+        return fit_familiarity(bundle, pixels, device=device)
+    except (DataError, BundleError) as error:
+        logger.warning("The bundle will not know unfamiliar patches from others by its network. %s", error)
+        return None
 
 
 def _measure(

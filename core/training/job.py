@@ -14,6 +14,9 @@ from core.training.run import Run, create_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_started: list[subprocess.Popen[bytes]] = []
+# Children of this process: each is looked at again later, so that none stays behind as a zombie.
+
 
 def start(config: TrainingConfig, path: Path | None = None) -> Run:
     """Make a run and start a detached process that works on it; return at once.
@@ -38,6 +41,7 @@ def launch(run: Run) -> None:
     if run.status().state == "finished":
         raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
     run.withdraw_stop()
+    _started[:] = [each for each in _started if each.poll() is None]
     with run.log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "core", "train", "--run-dir", str(run.path), "--resume", "--quiet"],
@@ -48,6 +52,7 @@ def launch(run: Run) -> None:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
+    _started.append(process)
     run.record_process(process.pid)
     run.write_status(run.status().now(state="starting", stage="Starting its process", message=""))
 

@@ -153,6 +153,11 @@ class Loop:
         self._say(stage="Validating")
         logits = self.valid_logits()
         labels = self.material.valid.labels
+        if not np.isfinite(logits).all():
+            raise TrainingError(
+                f"The network gives no numbers any more after step {self.steps_per_epoch} of epoch {self.epoch + 1}. "
+                "Try a lower learning rate; the last checkpoint is kept."
+            )
         score = float(roc_auc_score(labels, logits))
         row = {
             "epoch": self.epoch + 1,
@@ -235,6 +240,8 @@ class Loop:
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch, self.best_epoch = state["position"]
         self.best_auc, self.losses, self.rows = state["best_auc"], state["losses"], state["rows"]
+        if self.rows and self.accelerator.is_main_process:  # it may have been killed between checkpoint and metrics
+            self.run.write_metrics(self.rows)
         logger.info("Going on at step %d of epoch %d.", self.step_in_epoch + 1, self.epoch + 1)
 
 

@@ -1,7 +1,7 @@
 """The patches of a run in memory, divided into parts."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -83,15 +83,31 @@ class Material:
         return pd.concat(tables, ignore_index=True)
 
 
-def gather(datasets: list[Dataset], *, split_seed: int = 0, progress: Progress | None = None) -> Material:
+def gather(
+    datasets: list[Dataset],
+    *,
+    split: Literal["default", "patch", "slide"] = "default",
+    split_seed: int = 0,
+    progress: Progress | None = None,
+) -> Material:
     """Divide the data sets and read their training and validation patches.
 
+    Args:
+        datasets: the first one validates.
+        split: "default" as :func:`core.data.default_rule` says; "patch" or "slide" a hashed split by that.
+        split_seed: of a hashed split.
+        progress: told the finished share.
+
     Raises:
-        DataError: a part is empty or has one class only.
+        DataError: a part is empty or has one class only, or a split by slide is wanted and slides are not known.
     """
     sources = []
     for dataset in datasets:
-        rule = default_rule(dataset, seed=split_seed)
+        rule = (
+            default_rule(dataset, seed=split_seed)
+            if split == "default"
+            else SplitRule(kind="hashed", by=split, seed=split_seed)
+        )
         sources.append(Source(dataset, rule, assign(dataset, rule)))
     everything = join(datasets)
     parts = np.concatenate([source.parts for source in sources])

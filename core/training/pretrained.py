@@ -45,7 +45,10 @@ def load_pretrained(model: nn.Module, source: str) -> None:
 
 def _load_imagenet(model: nn.Module) -> None:
     if isinstance(model, EfficientNetLite0):
-        model.load_imagenet(_lite_weights())
+        try:
+            model.load_imagenet(_lite_weights())
+        except ValueError as error:
+            raise WeightsError(f"The ImageNet weights of EfficientNet-Lite0 do not fit: {error}.") from error
     elif isinstance(model, ResNet):
         _load_state(model, _torchvision_weights(model), name="torchvision's ImageNet weights")
     else:

@@ -31,7 +31,7 @@ from filelock import FileLock, Timeout
 
 from core import atomic
 from core.errors import RunError, StorageError
-from core.home import runs_home
+from core.home import HOME_VARIABLE, runs_home
 from core.training.config import TrainingConfig
 from core.training.status import Status
 
@@ -199,7 +199,10 @@ def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
             raise RunError(f"{path} is not empty, and a run never overwrites another one.{hint} Choose a new folder.")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"The run folder {path} cannot be made: {error.strerror}.") from error
+        place = path or runs_home()
+        raise StorageError(
+            f"The run folder {place} cannot be made: {error.strerror}. Choose another folder, or set {HOME_VARIABLE}."
+        ) from error
     run = Run(path.resolve())
     run.write_status(Status().now(stage="Waiting for its process", epochs=config.epochs))
     atomic.write_json(run.path / "config.json", config.to_json())

@@ -1,16 +1,26 @@
-"""Plotly figures for the Evaluate page."""
+"""Plotly figures for the Evaluate page and its report: data in, figure out; nothing of Streamlit."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import plotly.graph_objects as go
 
-from core.display import MUTED, SERIES
-from core.evaluation import ConfusionMatrix, Curve, Evaluation, Reliability
+from core.display import CLASS_COLOURS, MUTED, SERIES
+from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
+
+CELLS = (("tn", "fp"), ("fn", "tp"))
+"""Cells of the confusion matrix, row by row: the label down, the verdict across."""
+
+CELL_NAMES = {"tn": "normal, rightly", "fp": "false alarm", "fn": "missed tumour", "tp": "tumour found"}
 
 _LINE = {"color": SERIES[0], "width": 2}
-_POINT = {"size": 11, "color": SERIES[1], "line": {"color": "white", "width": 1}}
+_POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color": "white", "width": 1}}
+_INVISIBLE = {"marker": {"opacity": 0}}
 
 
 def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return the ROC curve with the operating point on it."""
+    """Return the ROC curve with the operating point on it; points of the curve can be selected."""
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
@@ -22,9 +32,9 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
 
 
 def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return precision over recall with the operating point on it."""
+    """Return precision over recall with the operating point on it; points of the curve can be selected."""
     figure = go.Figure()
-    _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}")
+    _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}", shape="vh")
     matrix = evaluation.confusion
     if matrix.tp + matrix.fp:
         figure.add_scatter(
@@ -34,64 +44,184 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     return _finish(figure, "Precision and recall", "sensitivity (recall)", "precision")
 
 
-def reliability(diagram: Reliability) -> go.Figure:
+def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) -> go.Figure:
     """Return the observed share of tumour over the predicted probability, with intervals."""
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
     figure.add_scatter(
-        x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 7, "color": SERIES[0]},
-        line={"color": SERIES[0], "width": 1}, customdata=diagram.count,
+        x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
+        line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
         error_y={
             "type": "data", "symmetric": False, "array": diagram.high - diagram.observed,
             "arrayminus": diagram.observed - diagram.low, "thickness": 1,
         },
-        hovertemplate="predicted %{x:.1%}<br>observed %{y:.1%}<br>%{customdata} patches<extra></extra>",
+        hovertemplate="predicted %{x:.1%}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
-    return _finish(figure, f"Reliability (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
+    return _finish(figure, f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
 
 
 def confusion(matrix: ConfusionMatrix) -> go.Figure:
-    """Return the confusion matrix with counts and the share of each row."""
-    cells = [[matrix.tn, matrix.fp], [matrix.fn, matrix.tp]]
-    names = [["rightly normal", "false alarm"], ["missed tumour", "tumour found"]]
-    shares = [[count / max(1, sum(row)) for count in row] for row in cells]
-    text = [[f"<b>{cells[i][j]:,}</b><br>{names[i][j]}<br>{shares[i][j]:.1%}" for j in range(2)] for i in range(2)]
+    """Return the confusion matrix with counts and the share of each row; each cell can be selected."""
+    counts = [[getattr(matrix, name) for name in row] for row in CELLS]
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
     figure = go.Figure(
         go.Heatmap(
-            z=shares,
-            x=["called normal", "called tumour"],
-            y=["is normal", "is tumour"],
-            text=text,
-            texttemplate="%{text}",
-            colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.65)"]],
-            zmin=0,
-            zmax=1,
-            showscale=False,
-            hoverinfo="skip",
-            xgap=3,
-            ygap=3,
+            z=shares, x=[0, 1], y=[0, 1], colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.55)"]],
+            zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=3, ygap=3,
         )
-    )
-    figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 8, "b": 0})
-    figure.update_yaxes(autorange="reversed", fixedrange=True)
-    figure.update_xaxes(fixedrange=True)
+    )  # fmt: skip
+    places = [(row, column) for row in range(2) for column in range(2)]
+    for row, column in places:
+        name = CELLS[row][column]
+        text = f"<b>{counts[row][column]:,}</b><br>{CELL_NAMES[name]}<br>{shares[row][column]:.1%}"
+        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 14})
+    figure.add_scatter(
+        x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
+        marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=_INVISIBLE, unselected=_INVISIBLE,
+        customdata=[CELLS[row][column] for row, column in places], hovertemplate="press to see them<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        title={"text": "Confusion matrix", "font": {"size": 14}}, height=330, showlegend=False,
+        margin={"l": 0, "r": 0, "t": 36, "b": 0}, clickmode="event+select", dragmode=False, hoverdistance=80,
+    )  # fmt: skip
+    axis = {"tickvals": [0, 1], "range": [-0.5, 1.5], "fixedrange": True, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(ticktext=["called normal", "called tumour"], **axis)
+    figure.update_yaxes(ticktext=["is normal", "is tumour"], **{**axis, "range": [1.5, -0.5]})
     return figure
 
 
-def _curve(figure: go.Figure, curve: Curve, words: str) -> None:
+def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[float, str]]) -> go.Figure:
+    """Return the histogram of probabilities for each class, with lines at some thresholds."""
+    edges = np.linspace(0, 1, 41)
+    figure = go.Figure()
+    for label, name, pattern in ((0, "normal", "/"), (1, "tumour", "")):
+        counts = np.histogram(values[labels == label], edges)[0]
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.025, name=name, opacity=0.75,
+            marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, "solidity": 0.25}},
+            hovertemplate="%{y:,} " + name + " near %{x:.2f}<extra></extra>",
+        )  # fmt: skip
+    for at, text in lines:
+        figure.add_vline(x=at, line={"dash": "dash", "width": 1.5, "color": MUTED}, annotation_text=text)
+    figure.update_layout(
+        barmode="overlay", height=240, margin={"l": 0, "r": 8, "t": 24, "b": 0}, bargap=0,
+        legend={"orientation": "h", "y": 1.15, "x": 0},
+    )  # fmt: skip
+    figure.update_xaxes(title="probability of tumour", range=[-0.01, 1.01], fixedrange=True)
+    figure.update_yaxes(title="patches (log scale)", type="log", fixedrange=True, dtick=1)
+    return figure
+
+
+def groups(result: Triage) -> go.Figure:
+    """Return one bar in three parts: clear, review, suspicious."""
+    figure = go.Figure()
+    parts = (
+        ("clear", result.clear, CLASS_COLOURS[0], "/"),
+        ("review", result.review, SERIES[1], "."),
+        ("suspicious", result.suspicious, CLASS_COLOURS[1], ""),
+    )
+    for name, count, colour, pattern in parts:
+        share = count / result.n
+        figure.add_bar(
+            x=[share], y=[""], orientation="h", name=name, text=f"{name} {share:.0%}" if share > 0.06 else "",
+            marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.2}}, insidetextanchor="middle",
+            hovertemplate=f"{name}: {count:,} patches (%{{x:.1%}})<extra></extra>", textangle=0,
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="stack", height=90, showlegend=False, margin={"l": 0, "r": 0, "t": 4, "b": 0}, bargap=0.1
+    )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1], fixedrange=True)
+    figure.update_yaxes(visible=False, fixedrange=True)
+    return figure
+
+
+def estimates(
+    names: Sequence[str],
+    values: Sequence[Estimate],
+    *,
+    title: str,
+    notes: Sequence[str],
+    reference: float | None = None,
+    faint: Sequence[bool] | None = None,
+) -> go.Figure:
+    """Return figures as points with intervals, one below the other; each point can be selected.
+
+    Args:
+        names: of the rows.
+        values: their estimates; undefined ones are left out.
+        title: of the axis.
+        notes: shown under the pointer.
+        reference: where to draw a vertical line.
+        faint: rows with few patches, drawn hollow.
+    """
+    kept = [row for row, value in enumerate(values) if value.is_defined]
+    hollow = [bool(faint and faint[row]) for row in kept]
+    x = [values[row].value for row in kept]
+    low = [x[i] - values[row].low if values[row].has_interval else 0 for i, row in enumerate(kept)]
+    high = [values[row].high - x[i] if values[row].has_interval else 0 for i, row in enumerate(kept)]
+    figure = go.Figure()
     figure.add_scatter(
-        x=curve.x, y=curve.y, mode="lines", line=_LINE, customdata=curve.thresholds,
-        hovertemplate=words + "<br>threshold %{customdata:.3f}<extra></extra>",
+        x=x, y=[names[row] for row in kept], mode="markers", customdata=kept, text=[notes[row] for row in kept],
+        marker={"size": 10, "color": SERIES[0], "symbol": ["circle-open" if each else "circle" for each in hollow]},
+        error_x={"type": "data", "symmetric": False, "array": high, "arrayminus": low, "thickness": 1},
+        hovertemplate="%{y}: %{x:.3f}<br>%{text}<extra></extra>",
+    )  # fmt: skip
+    if reference is not None:
+        figure.add_vline(x=reference, line={"dash": "dot", "color": MUTED})
+    figure.update_layout(
+        height=80 + 26 * max(3, len(kept)), showlegend=False, margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        clickmode="event+select", dragmode=False,
+    )  # fmt: skip
+    figure.update_xaxes(title=title, fixedrange=True)
+    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True, type="category")
+    return figure
+
+
+def changes(without_centre: np.ndarray, without_rim: np.ndarray, labels: np.ndarray) -> go.Figure:
+    """Return, for each patch, how far the probability moves without the centre and without the rim."""
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
+    for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
+        rows = np.flatnonzero(labels == label)
+        figure.add_scatter(
+            x=without_rim[rows], y=without_centre[rows], mode="markers", name=name, customdata=rows,
+            marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
+            hovertemplate="without rim %{x:.2f}<br>without centre %{y:.2f}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    _finish(figure, "Change of the probability", "rim blanked", "centre blanked")
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0.5})
+    return figure
+
+
+def shares(values: np.ndarray, chance: float) -> go.Figure:
+    """Return the histogram of the centre's share of the attribution, with chance marked."""
+    counts, edges = np.histogram(values, np.linspace(0, 1, 26))
+    figure = go.Figure(
+        go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.038, marker={"color": SERIES[0]}, hoverinfo="y")
+    )
+    figure.add_vline(x=chance, line={"dash": "dot", "color": MUTED}, annotation_text="its share of the area")
+    figure.add_vline(x=float(np.median(values)), line={"color": SERIES[1]}, annotation_text="median")
+    _finish(figure, "Share of the map inside the centre", "share", "patches")
+    figure.update_yaxes(range=None, autorange=True, tickformat="d")
+    return figure
+
+
+def _curve(figure: go.Figure, curve: Curve, words: str, *, shape: str = "linear") -> None:
+    # Markers that cannot be seen make points of the line selectable.
+    thresholds = np.where(np.isfinite(curve.thresholds), curve.thresholds, 1.0)
+    figure.add_scatter(
+        x=curve.x, y=curve.y, mode="lines+markers", line={**_LINE, "shape": shape}, customdata=thresholds,
+        marker={"size": 9, "opacity": 0}, selected=_INVISIBLE, unselected=_INVISIBLE,
+        hovertemplate=words + "<br>threshold %{customdata:.3f}<br><i>press to set it</i><extra></extra>",
     )  # fmt: skip
 
 
 def _finish(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    unit: dict[str, Any] = {"range": [-0.01, 1.01], "fixedrange": True, "tickformat": ".0%"}
     figure.update_layout(
-        title={"text": title, "font": {"size": 14}},
-        showlegend=False,
-        height=330,
-        margin={"l": 0, "r": 8, "t": 36, "b": 0},
-    )
-    figure.update_xaxes(title=x, range=[-0.01, 1.01], fixedrange=True, tickformat=".0%")
-    figure.update_yaxes(title=y, range=[-0.01, 1.01], fixedrange=True, tickformat=".0%")
+        title={"text": title, "font": {"size": 14}}, showlegend=False, height=330, clickmode="event+select",
+        dragmode=False, margin={"l": 0, "r": 8, "t": 36, "b": 0},
+    )  # fmt: skip
+    figure.update_xaxes(title=x, **unit)
+    figure.update_yaxes(title=y, **unit)
     return figure

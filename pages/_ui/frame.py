@@ -1,7 +1,9 @@
 """What stands around every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
 
-from collections.abc import Iterator
+import runpy
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +11,27 @@ import streamlit as st
 import torch
 
 from core.data import DEMO, Dataset
+from core.device import describe_device
 from core.errors import NodescopeError
 from core.prediction import SHIPPED, Predictor
 from core.training import list_runs
 from pages._ui import cache, state
 
+ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 SHIPPED_NAME = "shipped"
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
 
 STYLE = """
 <style>
   [data-testid="stImage"] img { image-rendering: pixelated; }
-  .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; }
+  .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4rem; padding-bottom: 2rem; }
   .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
                    margin-top: 2rem; }
 </style>
 """
+
+
+_inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
 
 
 @contextmanager
@@ -32,6 +39,7 @@ def around(page: Any) -> Iterator[None]:
     """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
     st.html(STYLE)
     _sidebar()
+    token = _inside.set(True)
     try:
         notice = st.session_state.pop(state.NOTICE, None)
         if notice:
@@ -39,7 +47,21 @@ def around(page: Any) -> Iterator[None]:
         yield
     except NodescopeError as error:
         show_error(error)
-    st.html(f'<div class="research-only">{RESEARCH_ONLY} {page.title}.</div>')
+    finally:
+        _inside.reset(token)
+    st.html(f'<div class="research-only">Nodescope · {page.title} · {RESEARCH_ONLY}</div>')
+
+
+def show(main: Callable[[], None]) -> None:
+    """Draw a page: the last line of every file in pages/.
+
+    Streamlit takes a file in a folder of this name for an app of its own when its address is the first that a fresh
+    server is asked for. The frame is then missing, and the app is entered by its front door.
+    """
+    if _inside.get():
+        main()
+    else:
+        runpy.run_path(str(ENTRY))
 
 
 def show_error(error: NodescopeError) -> None:
@@ -81,7 +103,7 @@ def _bundles() -> dict[str, Path]:
 
 def _sidebar() -> None:
     with st.sidebar:
-        st.markdown("### 🔬 Nodescope")
+        st.markdown("### :material/biotech: Nodescope")
         _choose_data()
         _choose_model()
         _choose_device()
@@ -89,11 +111,13 @@ def _sidebar() -> None:
 
 
 def _choose_data() -> None:
-    current = data_source()
-    options = list(dict.fromkeys([DEMO, *_recent(), current]))
+    known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [DEMO])
+    for source in (st.query_params.get(state.DATA), data_source()):
+        if source and source not in known:
+            known.append(source)
     st.selectbox(
         "Data set",
-        options,
+        known,
         key=state.DATA,
         bind="query-params",
         accept_new_options=True,
@@ -101,14 +125,6 @@ def _choose_data() -> None:
         help="The synthetic demo set, or type the path of a folder on this computer: Kaggle's (train_labels.csv beside "
         "train/ID.tif) or PatchCamelyon's (the .h5 files).",
     )
-    source = data_source()
-    if source != DEMO and source not in _recent():
-        _recent().append(source)
-
-
-def _recent() -> list[str]:
-    recent: list[str] = st.session_state.setdefault("recent_data", [])
-    return recent
 
 
 def _choose_model() -> None:
@@ -130,4 +146,4 @@ def _choose_device() -> None:
             "Device", ["auto", "cuda", "cpu"], default="auto", key=state.DEVICE, bind="query-params", required=True
         )
     else:
-        st.caption(f":material/memory: CPU, {torch.get_num_threads()} threads (no GPU found)")
+        st.caption(f":material/memory: {describe_device(torch.device('cpu'))} (no GPU found)")

@@ -10,6 +10,9 @@ DATA = "data"
 MODEL = "model"
 DEVICE = "device"
 
+# The data sets that this visitor has opened; offered in the sidebar.
+KNOWN_DATA = "known_data"
+
 # Browse; bound to the address.
 SHOW = "show"
 ORDER = "order"
@@ -32,6 +35,9 @@ METHOD = "method"
 OPACITY = "opacity"
 CENTRE_BOX = "centre_box"
 SMOOTH = "smooth"
+
+# Raised when a gallery's click has been dealt with, so that the next one counts anew.
+CLICKS = "clicks"
 
 # A reason, in one sentence, to show after the next rerun.
 NOTICE = "notice"

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.data import CLASS_NAMES, Dataset
 from core.display import Mosaic, to_jpeg
+from pages._ui import state
 
 PATCH_MICROMETRES = 93
 """Width of a patch: 96 px at about 0.97 µm each."""
@@ -16,9 +17,10 @@ CHART = {"displayModeBar": False, "displaylogo": False}
 
 def title(text: str, *, dataset: Dataset | None = None) -> None:
     """Draw the page's title, with a badge where the data is synthetic."""
-    st.title(text, anchor=False)
-    if dataset is not None and dataset.is_synthetic:
-        st.badge("synthetic demo", icon=":material/experiment:", color="violet")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(text, anchor=False, width="content")
+        if dataset is not None and dataset.is_synthetic:
+            st.badge("synthetic demo", icon=":material/experiment:", color="violet")
 
 
 def label_name(label: int | None) -> str:
@@ -58,10 +60,21 @@ def gallery(picture: Mosaic, hover: list[str], *, key: str) -> int | None:
         plot_bgcolor="rgba(0,0,0,0)",
     )
     event = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", config=CHART, theme=None, alt="Grid of patches"
+        figure,
+        key=f"{key}-{st.session_state.get(state.CLICKS, 0)}",
+        on_select="rerun",
+        selection_mode="points",
+        config=CHART,
+        theme=None,
+        alt="Grid of patches",
     )
     points = event["selection"]["point_indices"] if event else []
     return int(points[0]) if points else None
+
+
+def forget_click() -> None:
+    """Let go of the clicked patch: for `on_dismiss` of the dialog that the click opened."""
+    st.session_state[state.CLICKS] = int(st.session_state.get(state.CLICKS, 0)) + 1
 
 
 def background() -> tuple[int, int, int]:

@@ -117,7 +117,11 @@ def test_a_lit_cell_is_drawn_at_its_place():
     assert drawn[34, 67] == 0
     corner = np.zeros((8, 8), np.float32)
     corner[0, 0] = 1
-    assert (Grid(Axis(19, 8), Axis(19, 8)).project(corner)[:19, :19] == 1).all()  # the rim repeats the last cell
+    faded = Grid(Axis(19, 8), Axis(19, 8)).project(corner)
+    assert (faded[15:19, 15:19] == 1).all()  # half a step outwards, from 19 to 15
+    assert faded[10, 18] == pytest.approx(1 - 4.5 / 8)  # then down to nothing at 7
+    assert (faded[:7] == 0).all()
+    assert (faded[:, :7] == 0).all()
 
 
 def test_a_stretched_map_is_torch_s_bilinear_resizing():

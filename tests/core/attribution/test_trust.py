@@ -158,6 +158,8 @@ def test_a_network_that_leans_on_the_rim_is_told(make_linear):
     found = trust.blanking(make_linear(weight, bias=4.0), np.zeros((96, 96, 3), np.uint8))
     assert found.without_rim == pytest.approx(0.5, abs=2e-4)
     assert "the rim, which the label ignores" in found.sentence
+    indifferent = trust.blanking(make_linear(weight / 100, bias=4.0), np.zeros((96, 96, 3), np.uint8))
+    assert "neither alone matters much" in indifferent.sentence
 
 
 def test_a_map_against_known_tumour_pixels():

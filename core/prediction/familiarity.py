@@ -1,0 +1,155 @@
+"""Is a patch of the kind that the model was trained on? Distances in feature space, stored in the bundle.
+
+Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", 2018 (arXiv:1807.03888): the
+Mahalanobis distance of a patch's features to those of the training patches; here one Gaussian for each training data
+set and no classes. The limit of each is the distance that 2.5 % of patches held back from the fit exceed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from core.errors import BundleError, DataError
+
+PREFIX = "familiarity."
+"""Begins the names of its tensors in a bundle."""
+
+EXCEED = 0.025
+"""Share of patches held back from the fit that lie beyond the limit."""
+
+FEWEST = 40
+"""Patches of a data set that a fit needs."""
+
+_HELD_BACK = 0.25
+_RIDGE = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """What the features of the training patches are like.
+
+    Attributes:
+        layer: whose early features (:func:`core.prediction.features.early_features`).
+        names: the G training data sets.
+        centres: float32 (G, D), mean features.
+        whitening: float32 (G, D, D): (features - centre) @ whitening has unit variance in every direction.
+        limits: float64 (G,), distance from which on a patch is unfamiliar.
+        patches: how many patches each was fitted on.
+    """
+
+    layer: str
+    names: tuple[str, ...]
+    centres: npt.NDArray[np.float32]
+    whitening: npt.NDArray[np.float32]
+    limits: npt.NDArray[np.float64]
+    patches: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        groups, width = self.centres.shape
+        if (
+            self.whitening.shape != (groups, width, width)
+            or self.limits.shape != (groups,)
+            or len(self.names) != groups
+            or len(self.patches) != groups
+            or not (self.limits > 0).all()
+        ):
+            raise BundleError("The bundle's figures on familiarity do not fit together; copy it again.")
+
+    def strangeness(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return float64 (N,): distance in units of the limit, to the nearest data set; above 1 is unfamiliar."""
+        if features.shape[1] != self.centres.shape[1]:
+            raise BundleError(
+                f"The bundle knows {self.centres.shape[1]} features, the network has {features.shape[1]}."
+            )
+        nearest = np.full(len(features), np.inf)
+        for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
+            distance = _distances(features, centre.astype(np.float64), whitening.astype(np.float64))
+            nearest = np.minimum(nearest, distance / limit)
+        return nearest
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what stands beside the weights in a bundle."""
+        return {
+            f"{PREFIX}centres": torch.from_numpy(self.centres),
+            f"{PREFIX}whitening": torch.from_numpy(self.whitening),
+        }
+
+    def header(self) -> str:
+        """Return the JSON that stands in the bundle's header."""
+        values = {
+            "layer": self.layer,
+            "names": list(self.names),
+            "limits": self.limits.tolist(),
+            "patches": list(self.patches),
+            "exceed": EXCEED,
+        }
+        return json.dumps(values, allow_nan=False, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_parts(cls, header: str, tensors: Mapping[str, torch.Tensor]) -> "Familiarity":
+        """Return what :meth:`header` and :meth:`tensors` gave.
+
+        Raises:
+            BundleError: a part is missing or of another kind.
+        """
+        try:
+            values: dict[str, Any] = json.loads(header)
+            return cls(
+                layer=str(values["layer"]),
+                names=tuple(map(str, values["names"])),
+                centres=tensors[f"{PREFIX}centres"].float().numpy(),
+                whitening=tensors[f"{PREFIX}whitening"].float().numpy(),
+                limits=np.asarray(values["limits"], np.float64),
+                patches=tuple(map(int, values["patches"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"The bundle's figures on familiarity are damaged ({error!r}); copy it again.") from error
+
+
+def fit(features: Mapping[str, npt.NDArray[np.float32]], *, layer: str, seed: int = 0) -> Familiarity:
+    """Fit a Gaussian and its limit to the features of each data set.
+
+    Args:
+        features: name of the data set -> float32 (N, D), at least 40 patches.
+        layer: where they come from.
+        seed: of the draw of patches that are held back to find the limit.
+
+    Raises:
+        DataError: there is no data set, or one has too few patches.
+    """
+    if not features or min(map(len, features.values())) < FEWEST:
+        counts = ", ".join(f"{name}: {len(values)}" for name, values in features.items()) or "no data set"
+        raise DataError(f"Familiarity is fitted on at least {FEWEST} patches of a data set; found {counts}.")
+    groups = [_fit(values.astype(np.float64), seed) for values in features.values()]
+    return Familiarity(
+        layer=layer,
+        names=tuple(features),
+        centres=np.stack([centre for centre, _, _ in groups]).astype(np.float32),
+        whitening=np.stack([whitening for _, whitening, _ in groups]).astype(np.float32),
+        limits=np.array([limit for _, _, limit in groups]),
+        patches=tuple(map(len, features.values())),
+    )
+
+
+def _fit(values: npt.NDArray[np.float64], seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
+    order = np.random.default_rng(seed).permutation(len(values))
+    held, used = np.split(values[order], [int(len(values) * _HELD_BACK)])
+    centre = used.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(used.T))
+    # The ridge keeps directions in which the training patches hardly differ from deciding by rounding alone.
+    ridge = _RIDGE * max(float(variances.mean()), 1e-12)
+    whitening = directions / np.sqrt(np.maximum(variances, 0) + ridge)
+    limit = float(np.quantile(_distances(held, centre, whitening), 1 - EXCEED))
+    return centre, whitening, limit
+
+
+def _distances(
+    features: npt.NDArray[Any], centre: npt.NDArray[np.float64], whitening: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    distances: npt.NDArray[np.float64] = np.linalg.norm((features - centre) @ whitening, axis=1)
+    return distances

@@ -1,0 +1,138 @@
+"""What a network sees on the way to its logit: early features for familiarity, late ones for likeness.
+
+Early ones (mean and spread of each channel where the map still has 12×12 cells) tell an unknown kind of picture from a
+known one; the last ones do not, since there everything that is neither class looks alike. Late ones (what goes into
+the last layer) bring patches together that mean the same to the network.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from core.attribution.replica import borrowed
+from core.errors import BundleError
+from core.prediction.predictor import BATCH, Predictor, as_input
+
+Progress = Callable[[float], None]
+
+EARLY_CELLS = 12
+"""Fewest cells a side of an early feature map."""
+
+MOST_CHANNELS = 128
+"""Wider maps are passed over: their statistics would need more patches than a small data set has."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Names of the modules whose maps are looked at.
+
+    Attributes:
+        early: its output is the early feature map.
+        late: its input are the late features.
+    """
+
+    early: str
+    late: str
+
+
+def layers_of(module: nn.Module) -> Layers:
+    """Find the two layers by a pass over a blank patch.
+
+    Raises:
+        BundleError: the network has none that would do.
+    """
+    early: list[str] = []
+    late: list[str] = []
+
+    def note(name: str, child: nn.Module, given: tuple[object, ...], output: object) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4:
+            if min(output.shape[-2:]) >= EARLY_CELLS and 8 <= output.shape[1] <= MOST_CHANNELS:
+                early.append(name)
+        leaf = next(child.children(), None) is None
+        if leaf and any(True for _ in child.parameters()) and given and isinstance(given[0], Tensor):
+            late.append(name)
+
+    with borrowed(module) as twin, torch.no_grad():
+        handles = [
+            child.register_forward_hook(lambda child, given, output, name=name: note(name, child, given, output))
+            for name, child in twin.named_modules()
+        ]
+        try:
+            side = next(module.parameters(), torch.zeros(1)).device
+            twin(torch.ones(1, 3, 96, 96, device=side))
+        finally:
+            for handle in handles:
+                handle.remove()
+    if not early or not late:
+        raise BundleError(
+            f"{type(module).__name__} has no feature map of {EARLY_CELLS}×{EARLY_CELLS} cells with 8 to "
+            f"{MOST_CHANNELS} channels, so that unfamiliar patches cannot be told; use another network."
+        )
+    return Layers(early[-1], late[-1])
+
+
+def early_features(
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress | None = None
+) -> npt.NDArray[np.float32]:
+    """Return float32 (N, 2C): mean and standard deviation over places of each channel behind `layer`."""
+
+    def pooled(_given: Tensor, output: Tensor) -> Tensor:
+        flat = output.float().flatten(2)
+        return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
+
+    return _collect(predictor, pixels, layer, pooled, progress)
+
+
+def late_features(
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress | None = None
+) -> npt.NDArray[np.float32]:
+    """Return float32 (N, C) of length 1: what goes into `layer`, averaged over places if there are any."""
+
+    def pooled(given: Tensor, _output: Tensor) -> Tensor:
+        flat = given.float().flatten(2).mean(dim=2) if given.dim() > 2 else given.float()
+        return nn.functional.normalize(flat, dim=1)
+
+    return _collect(predictor, pixels, layer, pooled, progress)
+
+
+def _collect(
+    predictor: Predictor,
+    pixels: npt.NDArray[np.uint8],
+    layer: str,
+    pool: Callable[[Tensor, Tensor], Tensor],
+    progress: Progress | None,
+) -> npt.NDArray[np.float32]:
+    size = BATCH[predictor.device.type]
+    parts: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(pixels), size):
+        batch = pixels[start : start + size]
+        # Batches are filled up, as in the predictor, so that a patch has the same bits whatever stands beside it.
+        filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
+        filled[: len(batch)] = batch
+        parts.append(_pass(predictor, filled, layer, pool)[: len(batch)])
+        if progress is not None:
+            progress(min(1.0, (start + size) / len(pixels)))
+    return np.concatenate(parts)
+
+
+def _pass(
+    predictor: Predictor, batch: npt.NDArray[np.uint8], layer: str, pool: Callable[[Tensor, Tensor], Tensor]
+) -> npt.NDArray[np.float32]:
+    """Run one batch through a private replica, whose hooks nobody else sees."""
+    caught: list[Tensor] = []
+    with borrowed(predictor.module) as twin, torch.no_grad():
+        try:
+            target = twin.get_submodule(layer)
+        except AttributeError as error:
+            raise BundleError(f"The bundle speaks of a layer {layer!r} that its network does not have.") from error
+        handle = target.register_forward_hook(lambda _module, given, output: caught.append(pool(given[0], output)))
+        try:
+            twin(as_input(batch, predictor.device))
+        finally:
+            handle.remove()
+    values: npt.NDArray[np.float32] = caught[-1].cpu().numpy()
+    return values

@@ -1,0 +1,90 @@
+"""How patches look, in a few numbers, so that figures can be taken apart by them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import KMeans
+
+from core.errors import PatchError
+
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in brightness; ITU-R BT.601."""
+
+COLUMNS = ("brightness", "sharpness", "red", "green", "blue")
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What N patches look like.
+
+    Attributes:
+        values: float32 (N, 5): brightness (mean luminance, 0 to 255), sharpness (variance of the Laplacian of the
+            luminance; Pech-Pacheco et al., ICPR 2000) and the mean optical density of red, green and blue.
+    """
+
+    values: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(COLUMNS):
+            raise PatchError(f"Looks are an array (N, {len(COLUMNS)}); found the shape {self.values.shape}.")
+
+    @property
+    def brightness(self) -> npt.NDArray[np.float32]:
+        """Mean luminance (N,), 0 black to 255 white."""
+        return self.values[:, 0]
+
+    @property
+    def sharpness(self) -> npt.NDArray[np.float32]:
+        """Variance of the Laplacian (N,); near 0 is blurred or empty."""
+        return self.values[:, 1]
+
+    @property
+    def density(self) -> npt.NDArray[np.float32]:
+        """Mean optical density (N, 3) of red, green and blue."""
+        return self.values[:, 2:]
+
+    def subset(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Looks":
+        """Return the looks of some of the patches."""
+        return Looks(self.values[rows])
+
+
+def measure_looks(pixels: npt.NDArray[np.uint8]) -> Looks:
+    """Measure patches, uint8 N×96×96×3; about 0.1 ms each."""
+    values = np.empty((len(pixels), len(COLUMNS)), np.float32)
+    table = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+    for number, patch in enumerate(pixels):
+        grey = patch.astype(np.float32) @ LUMINANCE
+        inner = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+        values[number, 0] = grey.mean()
+        values[number, 1] = inner.var()
+        values[number, 2:] = table[patch].mean(axis=(0, 1))
+    return Looks(values)
+
+
+def stain_clusters(looks: Looks, *, clusters: int = 4, seed: int = 0) -> npt.NDArray[np.intp]:
+    """Sort patches into groups of alike staining by k-means on their optical density.
+
+    Its colour (share of red, green and blue) and the log of its strength count alike, each scaled to unit spread.
+
+    Args:
+        looks: of N patches.
+        clusters: how many groups; fewer where there are fewer different patches.
+        seed: makes the result repeatable.
+
+    Returns:
+        (N,) group numbers, 0 to clusters - 1, from the weakest to the strongest staining.
+    """
+    total = looks.density.sum(axis=1, keepdims=True) + 1e-6
+    features = np.concatenate([looks.density[:, :2] / total, np.log(total)], axis=1).astype(np.float64)
+    spread = features.std(axis=0)
+    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    wanted = min(clusters, len(np.unique(features.round(6), axis=0)))
+    # A sample finds the centres: k-means on 220,025 patches would take seconds for the same groups.
+    chosen = np.random.default_rng(seed).permutation(len(features))[:20_000]
+    found = KMeans(n_clusters=wanted, n_init=4, random_state=seed).fit(features[chosen])
+    order = np.argsort(found.cluster_centers_[:, 2])
+    rank = np.empty(wanted, np.intp)
+    rank[order] = np.arange(wanted)
+    numbers: npt.NDArray[np.intp] = rank[found.predict(features)]
+    return numbers

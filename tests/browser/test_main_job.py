@@ -1,0 +1,65 @@
+"""What a newcomer does: look, upload a patch, read the answer, start a run and see it end."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from core.data import Dataset
+
+pytestmark = pytest.mark.browser
+
+
+def tiff(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "TIFF")
+    return buffer.getvalue()
+
+
+def test_a_fresh_server_asked_for_a_page_first_shows_it_in_its_frame(page: Page, address: str) -> None:
+    page.goto(f"{address}/train")  # the first request that this server gets
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    expect(page.get_by_text("Nodescope", exact=True).first).to_be_visible()
+    expect(page.get_by_text("streamlit app")).to_have_count(0)
+
+
+def test_browse_draws_both_grids(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.get_by_text("Tumour in the centre: solid red outline")).to_be_visible()
+    expect(page.locator(".js-plotly-plot image")).to_have_count(2)
+    expect(page.get_by_text("Research use only. Not for diagnosis.").first).to_be_visible()
+
+
+def test_an_uploaded_patch_gets_a_probability_and_an_overlay(page: Page, address: str, small_demo: Dataset) -> None:
+    page.goto(f"{address}/predict")
+    expect(page.get_by_text("Probability of tumour in the centre")).to_be_visible()
+    pixels = small_demo.store.load([5]).pixels[0]
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "mine.tif", "mimeType": "image/tiff", "buffer": tiff(pixels)}
+    )
+    expect(page.get_by_text("mine.tif").last).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\d+\.\d%$")).first).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("over the patch")).first).to_be_visible()
+
+
+def test_a_file_that_is_no_image_is_answered_in_a_sentence(page: Page, address: str) -> None:
+    page.goto(f"{address}/predict")
+    expect(page.get_by_text("Probability of tumour in the centre")).to_be_visible()
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "notes.png", "mimeType": "image/png", "buffer": b"these are words"}
+    )
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("notes.png")
+
+
+def test_a_run_of_one_epoch_is_started_and_seen_to_end(page: Page, address: str) -> None:
+    page.goto(f"{address}/train")
+    page.get_by_label("Epochs").fill("1")
+    page.get_by_label("Epochs").press("Tab")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text(re.compile("^(Starting|Running)")).first).to_be_visible()
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=180_000)
+    expect(page.get_by_text("test patches that the run never saw")).to_be_visible()
+    expect(page.get_by_role("button", name="Use this model")).to_be_visible()

