@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.store import JoinedStore, PatchStore
-from core.errors import DataError
+from core.errors import DataError, PatchError
 
 CLASS_NAMES = ("normal", "tumour")
 """Names of label 0 and label 1."""
@@ -19,10 +19,18 @@ COLUMNS = ("id", "label", "split", "slide")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was left out of a data set or a batch, and why."""
+    """Something that could not be used: what it is called, and a sentence on why and what to do."""
 
     name: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+    @classmethod
+    def from_error(cls, name: str, error: PatchError) -> "Problem":
+        """Take the sentence of a PatchError, without the name that it begins with."""
+        return cls(name, str(error).removeprefix(f"{name}: "))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from core.prediction.bundle import SHIPPED, Bundle, halve, load_bundle
 from core.prediction.card import INTENDED_USE, Card, Measurement
+from core.prediction.doubts import Doubts, examine, fit_familiarity
+from core.prediction.familiarity import Familiarity
+from core.prediction.operating import OperatingCurve
 from core.prediction.predictor import Predictions, Predictor, as_input
 
 __all__ = [
@@ -9,10 +12,15 @@ __all__ = [
     "SHIPPED",
     "Bundle",
     "Card",
+    "Doubts",
+    "Familiarity",
     "Measurement",
+    "OperatingCurve",
     "Predictions",
     "Predictor",
     "as_input",
+    "examine",
+    "fit_familiarity",
     "halve",
     "load_bundle",
 ]

@@ -1,6 +1,6 @@
 """The centre audit: does a model read the centre, which carries the label, or the rim, which does not?
 
-Two independent looks. *Blanking*: how far the probability moves when the centre, or everything but the centre, is painted
+Two independent looks. *Blanking*: how far the probability moves when the centre, or all but the centre, is painted
 over. *Attribution*: which share of a saliency method's map lies in the centre; a map spread evenly has 1/9 there. The
 rim is context, and a good model may use some of it; a model that follows the rim more than the centre answers another
 question than the one it was asked.

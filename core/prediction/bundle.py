@@ -1,7 +1,8 @@
 """The bundle: one .safetensors file with weights and, in its header, everything else that a prediction needs.
 
-The header's metadata has three entries: ``format`` ("nodescope.bundle"), ``version`` and ``card`` (JSON). Weights may
-be stored as float16, half the size; they are computed with as float32. No pickle is ever read.
+The header's metadata has the entries ``format`` ("nodescope.bundle"), ``version`` and ``card`` (JSON). Weights may be
+stored as float16, half the size; they are computed with as float32. A bundle may also know its training patches: the
+entry ``familiarity`` (JSON) and tensors whose names begin with ``familiarity.``. No pickle is ever read.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import models
 from core import atomic
 from core.errors import BundleError
 from core.prediction.card import Card
+from core.prediction.familiarity import PREFIX, Familiarity
 
 FORMAT = "nodescope.bundle"
 VERSION = 1
@@ -33,10 +35,12 @@ class Bundle:
     Attributes:
         card: everything but the weights.
         weights: the network's state, as it is stored.
+        familiarity: what its training patches are like, or None where that was not measured.
     """
 
     card: Card
     weights: dict[str, torch.Tensor]
+    familiarity: Familiarity | None = None
 
     def network(self) -> nn.Module:
         """Return a new module, float32, in evaluation mode, from pixels in [0, 1] (N×3×96×96) to the logit (N,).
@@ -65,8 +69,12 @@ class Bundle:
     @cached_property
     def _bytes(self) -> bytes:
         card = json.dumps(self.card.to_json(), allow_nan=False, ensure_ascii=False, sort_keys=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
-        return _in_order(to_bytes(weights, metadata={"format": FORMAT, "version": str(VERSION), "card": card}))
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
+        metadata = {"format": FORMAT, "version": str(VERSION), "card": card}
+        if self.familiarity is not None:
+            tensors |= self.familiarity.tensors()
+            metadata["familiarity"] = self.familiarity.header()
+        return _in_order(to_bytes(tensors, metadata=metadata))
 
 
 def load_bundle(path: str | Path | None = None) -> Bundle:
@@ -83,12 +91,14 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
             card = Card.from_json(json.loads(metadata["card"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as error:
         raise BundleError(
             f"{path.name} is damaged or no bundle ({error}). Copy it again from where it came."
         ) from error
-    return Bundle(card, weights)
+    weights = {name: value for name, value in tensors.items() if not name.startswith(PREFIX)}
+    header = metadata.get("familiarity")
+    return Bundle(card, weights, None if header is None else Familiarity.from_parts(header, tensors))
 
 
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 from core.data.dataset import CLASS_NAMES
 from core.errors import BundleError
 from core.evaluation import Calibration, Evaluation
+from core.prediction.operating import OperatingCurve
 
 INTENDED_USE = (
     "Research and teaching on 96×96 H&E patches of lymph nodes at about 0.97 µm per pixel. Not a medical device; not "
@@ -59,6 +60,7 @@ class Card:
         training: where the weights come from: data, split, settings, versions.
         measured: figures on parts of data sets.
         notes: remarks for its users, such as known limits.
+        operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     measured: tuple[Measurement, ...] = ()
     notes: tuple[str, ...] = ()
+    operating: OperatingCurve | None = None
 
     def with_changes(self, **changes: Any) -> "Card":
         """Return a copy with some values replaced."""
@@ -90,6 +93,7 @@ class Card:
             "training": self.training,
             "measured": [measurement.to_json() for measurement in self.measured],
             "notes": list(self.notes),
+            "operating": None if self.operating is None else self.operating.to_json(),
             "intended_use": INTENDED_USE,
         }
 
@@ -116,6 +120,7 @@ class Card:
                 training=dict(value["training"]),
                 measured=tuple(Measurement.from_json(item) for item in value["measured"]),
                 notes=tuple(value["notes"]),
+                operating=None if value.get("operating") is None else OperatingCurve.from_json(value["operating"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(

@@ -47,8 +47,8 @@ class Doubts:
             return " ".join(oddity.sentence for oddity in self.oddities)
         if self.strangeness is None:
             return (
-                "Neither blank nor blurred, and coloured like H&E. Whether it resembles the training patches the bundle "
-                "cannot tell: it holds no figures on them."
+                "Neither blank nor blurred, and coloured like H&E. Whether it resembles the training patches the "
+                "bundle cannot tell: it holds no figures on them."
             )
         return f"Like the training patches (at {self.strangeness:.0%} of the distance where doubt begins)."
 

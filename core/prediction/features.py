@@ -49,9 +49,9 @@ def layers_of(module: nn.Module) -> Layers:
     late: list[str] = []
 
     def note(name: str, child: nn.Module, given: tuple[object, ...], output: object) -> None:
-        if isinstance(output, Tensor) and output.dim() == 4:
-            if min(output.shape[-2:]) >= EARLY_CELLS and 8 <= output.shape[1] <= MOST_CHANNELS:
-                early.append(name)
+        shape = output.shape if isinstance(output, Tensor) else ()
+        if len(shape) == 4 and min(shape[-2:]) >= EARLY_CELLS and 8 <= shape[1] <= MOST_CHANNELS:
+            early.append(name)
         leaf = next(child.children(), None) is None
         if leaf and any(True for _ in child.parameters()) and given and isinstance(given[0], Tensor):
             late.append(name)
@@ -106,6 +106,8 @@ def _collect(
     pool: Callable[[Tensor, Tensor], Tensor],
     progress: Progress | None,
 ) -> npt.NDArray[np.float32]:
+    if not len(pixels):
+        return np.empty((0, 0), np.float32)
     size = BATCH[predictor.device.type]
     parts: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pixels), size):

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from core.data.dataset import Problem
 from core.errors import PatchError
 from core.prediction.archives import Archive, ArchiveError, ArchiveMember, os_reason
 from core.prediction.formats import kind_of
@@ -54,22 +55,6 @@ class PatchFile:
     id: str
     name: str
     read: Callable[[], bytes] = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that could not be used: what it is called, and a sentence on why and what to do."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-    @classmethod
-    def from_error(cls, name: str, error: PatchError) -> "Problem":
-        """Take the sentence of a PatchError, without the name that it begins with."""
-        return cls(name, str(error).removeprefix(f"{name}: "))
 
 
 @dataclass(frozen=True)

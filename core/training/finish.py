@@ -108,7 +108,7 @@ def complete(run: Run, *, device: str = "auto") -> Bundle:
 
 
 def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:
-    """Fit familiarity to a draw of each source's training patches; None, with the reason logged, where that cannot be."""
+    """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
     pixels = {}
     for source in sources:
         rows = np.random.default_rng(0).permutation(np.flatnonzero(source.parts == "train"))[:MOST]

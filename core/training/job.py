@@ -54,7 +54,6 @@ def launch(run: Run) -> None:
         )
     _started.append(process)
     run.record_process(process.pid)
-    run.write_status(run.status().now(state="starting", stage="Starting its process", message=""))
 
 
 def stop(run: Run) -> None:

@@ -28,7 +28,7 @@ PRESETS = {
         TrainingConfig(
             preset="quick",
             model="notebook-cnn",
-            epochs=12,
+            epochs=20,
             batch_size=32,
             learning_rate=2e-3,
             augmentation=Augmentation(stain=0.1, brightness=0.05),

@@ -20,6 +20,7 @@ import io
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +45,9 @@ METRICS = (
     "learning_rate",
 )
 """Columns of ``metrics.csv``; losses are mean binary cross-entropy in nats."""
+
+START_SECONDS = 30.0
+"""How long a run may be "starting" before its process must be there."""
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -91,7 +95,8 @@ class Run:
         status = Status.from_json(self._json("status.json"))
         if status.is_active and not self.is_alive():
             status = Status.from_json(self._json("status.json"))  # it may have ended between the two looks
-            if status.is_active:
+            is_new = status.state == "starting" and time.time() - status.updated < START_SECONDS
+            if status.is_active and not is_new:
                 return Status.from_json({**status.to_json(), "state": "lost"})
         if status.state == "running" and self.stop_requested():
             return Status.from_json({**status.to_json(), "state": "stopping"})

@@ -8,7 +8,8 @@ from core.errors import BundleError
 from core.evaluation import FIGURES, Estimate, compare, disagreements
 from core.prediction import Predictor
 from core.prediction.score import Scored, select
-from pages._ui import cache, charts, evaluate_scores, frame
+from core.reports import evaluation_charts as charts
+from pages._ui import cache, evaluate_scores, frame
 from pages._ui.evaluate_scene import CHART, OTHER, Scene, bundles, set_look
 
 MANY = 100_000

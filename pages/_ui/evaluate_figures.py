@@ -15,7 +15,8 @@ from core.evaluation import (
     threshold_for_specificity,
 )
 from core.prediction.score import Scored
-from pages._ui import charts, state
+from core.reports import evaluation_charts as charts
+from pages._ui import state
 from pages._ui.evaluate_scene import (
     CHART,
     THRESHOLD_OF,

@@ -5,7 +5,7 @@ from scipy.special import expit
 
 from core.evaluation import Reliability, reliability
 from core.prediction.score import Scored
-from pages._ui import charts
+from core.reports import evaluation_charts as charts
 from pages._ui.evaluate_scene import CHART, Scene, selected, set_look
 
 

@@ -14,7 +14,7 @@ from core.prediction import SHIPPED, Predictor
 from core.prediction.score import Scored
 from core.training import list_runs
 from pages._ui import frame, state
-from pages._ui.charts import CELL_NAMES
+from core.reports.evaluation_charts import CELL_NAMES
 
 VIEW = "view"
 LOOK = "look"

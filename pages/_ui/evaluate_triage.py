@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.evaluation import Estimate, threshold_for_sensitivity, threshold_for_specificity, triage
 from core.prediction.score import Scored
-from pages._ui import charts
+from core.reports import evaluation_charts as charts
 from pages._ui.evaluate_scene import CHART, CLEAR_BELOW, SUSPICIOUS_FROM, Scene
 
 

@@ -32,7 +32,7 @@ def quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.Monkey
 
 def run_in(state: str, **values) -> Run:
     run = create_run(TrainingConfig(epochs=4), runs_home() / f"a-{state}-run")
-    run.write_status(Status(state=state, epochs=4, steps=40, **values).now())
+    run.write_status(Status(state=state, epochs=4, steps=40, **{"updated": 1.0, **values}))
     return run
 
 

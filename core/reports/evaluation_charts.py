@@ -1,4 +1,4 @@
-"""Plotly figures for the Evaluate page and its report: data in, figure out; nothing of Streamlit."""
+"""Plotly figures of an evaluation, for the page and the report: data in, figure out."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,0 +1,1 @@
+"""Reports to take away: self-contained files made from results."""
