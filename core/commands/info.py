@@ -52,5 +52,10 @@ def describe(bundle: Bundle) -> str:
         evaluation = measurement.evaluation
         lines.append(f"  measured on   {measurement.data}, {measurement.part} part, n = {evaluation.n}")
         lines += [f"    {FIGURES[name].label:<20} {estimate}" for name, estimate in evaluation.figures.items()]
+    known = bundle.familiarity
+    lines += [
+        "  familiarity   "
+        + ("cannot tell" if known is None else f"{sum(known.patches)} patches of {', '.join(known.names)}")
+    ]
     lines += [f"  note          {note}" for note in card.notes]
     return "\n".join([*lines, f"  use           {INTENDED_USE}"])

@@ -12,6 +12,7 @@ from core.commands.options import add_bundle, add_device, progress_line
 from core.prediction import Predictor, load_bundle
 from core.prediction.batch import ScoredBatch, score_files
 from core.prediction.inputs import find_patches
+from core.prediction.submission import read_sample, to_submission
 
 
 def add(commands: Any) -> None:
@@ -24,6 +25,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders or zips")
     parser.add_argument("--out", type=Path, metavar="CSV", help="where to write; default: the standard output")
+    parser.add_argument(
+        "--submission",
+        type=Path,
+        metavar="SAMPLE_CSV",
+        help="write Kaggle's id,label with exactly the ids of sample_submission.csv, in their order",
+    )
     add_bundle(parser)
     add_device(parser)
     parser.set_defaults(run=run_predict)
@@ -31,18 +38,21 @@ def add(commands: Any) -> None:
 
 def run_predict(arguments: argparse.Namespace) -> int:
     """Predict and return the exit status: 0, or 1 if something could not be read."""
+    wanted = None if arguments.submission is None else read_sample(arguments.submission)
     predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
     found = find_patches(arguments.paths)
     batch = score_files(predictor, found.files, progress=progress_line("Predicting"))
-    text = to_csv(batch)
+    for problem in (*found.problems, *batch.problems):
+        print(f"not read: {problem}", file=sys.stderr)
+    text = (
+        to_csv(batch) if wanted is None else to_submission(wanted, {file.id: file.probability for file in batch.files})
+    )
     if arguments.out is None:
         print(text, end="")
     else:
         atomic.write_text(arguments.out, text)
         print(f"{len(batch.files)} probabilities in {arguments.out}", file=sys.stderr)
     problems = [*found.problems, *batch.problems]
-    for problem in problems:
-        print(f"not read: {problem.name}: {problem.reason}", file=sys.stderr)
     if problems:
         print(f"{len(problems)} could not be read, {len(batch.files)} were predicted.", file=sys.stderr)
     return 1 if problems else 0

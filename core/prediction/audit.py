@@ -139,16 +139,16 @@ def audit_centre(
         return lambda share: progress((start + share * length) / whole) if progress else None
 
     count = len(pixels)
-    probabilities = [
+    whole_patch, no_centre, no_rim = (
         predictor.predict(each, progress=part(number * count, count)).probabilities
         for number, each in enumerate((pixels, without_centre, without_rim))
-    ]
+    )
     shares = []
     for number in range(wanted):
         shares.append(centre_share(attribute(predictor.module, pixels[number], method=method)))
         part(3 * count, 3 * wanted)((number + 1) / wanted)
     known = np.array([share for share in shares if share == share], np.float64)
-    return CentreAudit(*probabilities, known, method if wanted else "", fill)
+    return CentreAudit(whole_patch, no_centre, no_rim, known, method if wanted else "", fill)
 
 
 def blanked(

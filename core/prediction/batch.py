@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import PatchError
+from core.prediction.doubts import Doubts, examine
 from core.prediction.images import decode_patch
 from core.prediction.inputs import Limits, PatchFile, Problem
 from core.prediction.predictor import Predictor
 
-CHUNK = 512
+CHUNK = 128
 """Decoded patches that are held in memory at a time."""
 
 
@@ -24,6 +25,7 @@ class ScoredFile:
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
         notes: what was done to the image before, a sentence each.
+        doubts: whether the patch is of the known kind; None where that was not asked.
     """
 
     id: str
@@ -31,6 +33,7 @@ class ScoredFile:
     logit: float
     probability: float
     notes: tuple[str, ...]
+    doubts: Doubts | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def score_files(
     files: Sequence[PatchFile],
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    with_doubts: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> ScoredBatch:
     """Decode and score `files`.
@@ -54,7 +58,8 @@ def score_files(
         predictor: the bundle on its device.
         files: what :func:`core.prediction.inputs.find_patches` found.
         limits: how many pixels an image may have.
-        progress: told the finished share.
+        with_doubts: examine each patch too, which costs about a second pass of the network.
+        progress: told the finished share; what it raises ends the work, which is the way to cancel.
     """
     scored: list[ScoredFile] = []
     problems: list[Problem] = []
@@ -71,10 +76,13 @@ def score_files(
             notes.append(decoded.notes)
         if readable:
             predictions = predictor.predict(np.stack(pixels))
+            doubts: list[Doubts | None] = [None] * len(pixels)
+            if with_doubts:
+                doubts = list(examine(predictor, np.stack(pixels)))
             scored += [
-                ScoredFile(file.id, file.name, float(logit), float(probability), note)
-                for file, logit, probability, note in zip(
-                    readable, predictions.logits, predictions.probabilities, notes, strict=True
+                ScoredFile(file.id, file.name, float(logit), float(probability), note, doubt)
+                for file, logit, probability, note, doubt in zip(
+                    readable, predictions.logits, predictions.probabilities, notes, doubts, strict=True
                 )
             ]
         if progress is not None:

@@ -102,11 +102,7 @@ def fit_familiarity(
     found = {}
     for number, (name, patches) in enumerate(pixels.items()):
         report = _share(progress, number, len(pixels))
-        found[name] = (
-            early_features(predictor, patches[:MOST], layer=layer, progress=report)
-            if len(patches)
-            else (np.empty((0, 1), np.float32))
-        )
+        found[name] = early_features(predictor, patches[:MOST], layer=layer, progress=report)
     return familiarities.fit(found, layer=layer)
 
 

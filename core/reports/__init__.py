@@ -1,1 +1,1 @@
-"""Reports to take away: self-contained files made from results."""
+"""Reports to take away: one HTML file each, with everything in it."""

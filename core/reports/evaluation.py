@@ -10,12 +10,33 @@ from typing import Any
 import torch
 
 import core
-from core.data import CLASS_NAMES, Dataset
-from core.evaluation import FIGURES, Estimate, Evaluation, Reliability, Slice, reliability
+from core.data import CLASS_NAMES, Dataset, SplitRule
+from core.evaluation import (
+    FIGURES,
+    Calibration,
+    Estimate,
+    Evaluation,
+    Slice,
+    pr_points,
+    reliability,
+    roc_points,
+)
 from core.prediction import INTENDED_USE, Bundle
 from core.prediction.audit import CentreAudit
 from core.prediction.score import Scored
-from core.prediction.slicing import KINDS
+from core.prediction.slicing import KINDS, possible_kinds, slices_by
+from core.reports import evaluation_charts as charts
+from core.reports.evaluation_blocks import (
+    Block,
+    Bullets,
+    Charts,
+    Heading,
+    Paragraph,
+    Quote,
+    Table,
+    to_html,
+    to_markdown,
+)
 from core.training.leak import Leak
 
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
@@ -53,161 +74,200 @@ class EvaluationReport:
         """Model and data in a line."""
         return f"{self.bundle.card.name} on {self.dataset.name}"
 
-    def calibration(self) -> Reliability:
-        """Return the reliability diagram of the calibrated probabilities."""
-        return reliability(self.scored.labels, self.scored.probabilities)
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether curves are defined."""
+        return 0 < self.evaluation.positives < self.evaluation.n
 
 
-def model_card(report: EvaluationReport) -> str:
-    """Return the model card in Markdown, after Mitchell et al., FAT* 2019 (arXiv:1810.03993)."""
-    parts = [
-        f"# Model card: {_text(report.bundle.card.name)}",
-        f"> {RESEARCH_ONLY}",
-        _about(report),
-        _use(report),
-        _data(report),
-        _figures(report),
-        _calibration(report),
-        _slices(report),
-        _checks(report),
-        _limits(report),
-        _versions(report),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+def make_report(bundle: Bundle, dataset: Dataset, scored: Scored, threshold: float) -> EvaluationReport:
+    """Return the report of a scored set at `threshold`, with all slices that can be told apart.
 
-
-def _about(report: EvaluationReport) -> str:
-    card, provenance = report.bundle.card, report.bundle.card.training
-    rows = {
-        "Network": card.model,
-        "Bundle": f"`{report.bundle.digest}`",
-        "Input": "96×96 RGB patch at about 0.97 µm per pixel; the question is about its centre 32×32",
-        "Output": f"calibrated probability of {CLASS_NAMES[1]} in the centre",
-        "Threshold": f"{card.threshold:.4f}, chosen on validation patches",
-        "Preset": str(provenance.get("config", {}).get("preset", "unknown")),
-        "Trained in": f"{provenance['minutes']} minutes on {provenance.get('device', 'an unknown device')}"
-        if "minutes" in provenance
-        else "unknown time",
-    }
-    return "## Model\n\n" + _table(("", ""), [(name, _text(value)) for name, value in rows.items()])
-
-
-def _use(_report: EvaluationReport) -> str:
-    return (
-        f"## Intended use\n\n{INTENDED_USE}\n\nOut of scope: any decision about a patient; other tissue, other "
-        "stains or magnifications; whole slides without further work."
+    Raises:
+        EvaluationError: the threshold is out of range.
+    """
+    return EvaluationReport(
+        bundle=bundle,
+        dataset=dataset,
+        scored=scored,
+        evaluation=scored.evaluation(threshold),
+        slices={kind: slices_by(kind, dataset, scored, threshold) for kind in possible_kinds(dataset, scored)},
     )
 
 
-def _data(report: EvaluationReport) -> str:
-    lines = []
+def model_card_markdown(report: EvaluationReport) -> str:
+    """Return the model card in Markdown, after Mitchell et al., FAT* 2019 (arXiv:1810.03993)."""
+    return to_markdown(_blocks(report))
+
+
+def model_card_html(report: EvaluationReport) -> str:
+    """Return the model card as a small HTML file without plots."""
+    blocks = [block for block in _blocks(report) if not isinstance(block, Charts)]
+    return to_html(blocks, title=f"Model card: {report.bundle.card.name}")
+
+
+def report_html(report: EvaluationReport) -> str:
+    """Return the whole evaluation with its plots as one HTML file, about 5 MB, that needs no network."""
+    return to_html(_blocks(report), title=report.title)
+
+
+def _blocks(report: EvaluationReport) -> list[Block]:
+    return [
+        Heading(1, report.title),
+        Quote(RESEARCH_ONLY),
+        *_about(report),
+        *_use(),
+        *_data(report),
+        *_figures(report),
+        *_calibration(report),
+        *_slices(report),
+        *_checks(report),
+        *_limits(report),
+        *_versions(report),
+    ]
+
+
+def _about(report: EvaluationReport) -> list[Block]:
+    card, provenance = report.bundle.card, report.bundle.card.training
+    trained = "not known"
+    if "minutes" in provenance:
+        trained = f"{provenance['minutes']} minutes on {provenance.get('device', 'an unknown device')}"
+    rows = [
+        ("Name", card.name),
+        ("Network", card.model),
+        ("Bundle", report.bundle.digest),
+        ("Input", "96×96 RGB patch at about 0.97 µm per pixel; the question is about its centre 32×32"),
+        ("Output", f"calibrated probability of {CLASS_NAMES[1]} in the centre"),
+        ("Threshold", f"{card.threshold:.4f}, from the bundle"),
+        ("Preset", str(provenance.get("config", {}).get("preset", "not known"))),
+        ("Training", trained),
+    ]
+    return [Heading(2, "Model"), Table(("", ""), rows)]
+
+
+def _use() -> list[Block]:
+    return [
+        Heading(2, "Intended use"),
+        Paragraph(INTENDED_USE),
+        Paragraph(
+            "Out of scope: any decision about a patient; other tissue, other stains or magnifications; whole slides "
+            "without further work."
+        ),
+    ]
+
+
+def _data(report: EvaluationReport) -> list[Block]:
+    trained: Block = Paragraph("Not known.")
+    rows = []
     for source in report.bundle.card.training.get("data", []):
         counts = ", ".join(f"{count:,} {part}" for part, count in source["patches"].items())
-        rule = source["split"]
-        how = "its own split" if rule["kind"] == "official" else f"hashed by {rule['by']}, seed {rule['seed']}"
-        lines.append((_text(source["name"]), counts, how, f"`{source['fingerprint']}`"))
-    trained = _table(("data set", "patches", "split", "fingerprint"), lines) if lines else "Not known."
-    scored = report.scored
-    slides = f", {report.evaluation.slides} slides" if report.evaluation.slides else ", slides unknown"
-    synthetic = " **Synthetic demo data.**" if report.dataset.is_synthetic else ""
-    return (
-        f"## Data\n\n### Trained on\n\n{trained}\n\n### Measured on\n\n{_text(report.dataset.name)}, "
-        f"{_text(scored.part)}: {report.evaluation.n:,} patches ({report.evaluation.positives:,} tumour{slides}); "
-        f"{scored.unreadable:,} unreadable ones left out. Fingerprint `{report.dataset.fingerprint()}`.{synthetic}"
+        rule = SplitRule.from_json(source["split"]).describe()
+        rows.append((str(source["name"]), counts, rule, str(source["fingerprint"])))
+    if rows:
+        trained = Table(("data set", "patches", "split", "fingerprint"), rows)
+    evaluation = report.evaluation
+    slides = f", {evaluation.slides} slides" if evaluation.slides else ", slides unknown"
+    synthetic = " Synthetic demo data." if report.dataset.is_synthetic else ""
+    measured = (
+        f"{report.dataset.name}, {report.scored.part}: {evaluation.n:,} patches ({evaluation.positives:,} tumour"
+        f"{slides}); {report.scored.unreadable:,} unreadable ones left out. Fingerprint "
+        f"{report.dataset.fingerprint()}.{synthetic}"
     )
+    return [Heading(2, "Data"), Heading(3, "Trained on"), trained, Heading(3, "Measured on"), Paragraph(measured)]
 
 
-def _figures(report: EvaluationReport) -> str:
+def _figures(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
     unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
     rows = [(FIGURES[name].label, *_columns(each)) for name, each in evaluation.figures.items()]
     matrix = evaluation.confusion
-    cells = _table(
-        ("", "called normal", "called tumour"),
-        [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")],
-    )
-    return (
-        f"## Figures\n\nAt the threshold {evaluation.threshold:.4f}; intervals over {unit}.\n\n"
-        + _table(("figure", "value", "95 % interval"), rows)
-        + f"\n\n{cells}"
-    )
+    cells = [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")]
+    blocks: list[Block] = [
+        Heading(2, "Figures"),
+        Paragraph(f"At the threshold {evaluation.threshold:.4f}; intervals over {unit}."),
+        Table(("figure", "value", "95 % interval"), rows),
+        Table(("", "called normal", "called tumour"), cells),
+    ]
+    plots = [charts.confusion(matrix)]
+    if report.has_both_classes:
+        labels, probabilities = report.scored.labels, report.scored.probabilities
+        plots += [
+            charts.roc(roc_points(labels, probabilities), evaluation),
+            charts.precision_recall(pr_points(labels, probabilities), evaluation),
+            charts.probabilities(labels, probabilities, ((evaluation.threshold, "threshold"),)),
+        ]
+    return [*blocks, Charts(plots)]
 
 
-def _calibration(report: EvaluationReport) -> str:
-    card, diagram = report.bundle.card, report.calibration()
+def _calibration(report: EvaluationReport) -> list[Block]:
+    calibration, scored = report.bundle.card.calibration, report.scored
+    after = reliability(scored.labels, scored.probabilities)
+    before = reliability(scored.labels, Calibration().apply(scored.logits))
     rows = [
         (f"{low:.2f} to {high:.2f}", f"{count:,}", f"{mean:.3f}", f"{seen:.3f}")
         for low, high, count, mean, seen in zip(
-            diagram.lower, diagram.upper, diagram.count, diagram.mean_probability, diagram.observed, strict=True
+            after.lower, after.upper, after.count, after.mean_probability, after.observed, strict=True
         )
     ]
-    return (
-        f"## Calibration\n\nTemperature {card.calibration.temperature:.3f}, bias {card.calibration.bias:+.3f}; "
-        f"expected calibration error {diagram.ece:.3f}.\n\n"
-        + _table(("predicted", "patches", "mean probability", "share with tumour"), rows)
-    )
+    return [
+        Heading(2, "Calibration"),
+        Paragraph(
+            f"Temperature {calibration.temperature:.3f} and bias {calibration.bias:+.3f}. Expected calibration error "
+            f"{after.ece:.3f}; without them {before.ece:.3f}."
+        ),
+        Table(("predicted", "patches", "mean probability", "share with tumour"), rows),
+        Charts([charts.reliability(before, "Before calibration"), charts.reliability(after, "After calibration")]),
+    ]
 
 
-def _slices(report: EvaluationReport) -> str:
+def _slices(report: EvaluationReport) -> list[Block]:
     if not report.slices:
-        return ""
-    parts = ["## Slices", "Intervals over patches."]
+        return []
+    blocks: list[Block] = [Heading(2, "Slices"), Paragraph("Intervals over patches.")]
     for kind, found in report.slices.items():
         rows = [
-            (_text(name), f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.figures[one]) for one in SHOWN))
+            (name, f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.figures[one]) for one in SHOWN))
             for name, each in found
         ]
-        parts += [f"### {KINDS[kind].label}", KINDS[kind].help]
-        parts.append(_table(("slice", "n", *(FIGURES[one].label for one in SHOWN)), rows))
-    return "\n\n".join(parts)
+        head = ("slice", "n", *(FIGURES[one].label for one in SHOWN))
+        blocks += [Heading(3, KINDS[kind].label), Paragraph(KINDS[kind].help), Table(head, rows)]
+    return blocks
 
 
-def _checks(report: EvaluationReport) -> str:
+def _checks(report: EvaluationReport) -> list[Block]:
     lines = []
     if report.audit is not None:
-        lines.append(f"- Centre audit: {report.audit.sentence}")
+        lines.append(f"Centre audit: {report.audit.sentence}")
     if report.leak is not None:
-        lines.append(f"- Leak meter: {report.leak.sentence()}")
-    return "## Checks\n\n" + "\n".join(lines) if lines else ""
+        lines.append(f"Leak meter: {report.leak.sentence()}")
+    return [Heading(2, "Checks"), Bullets(lines)] if lines else []
 
 
-def _limits(report: EvaluationReport) -> str:
-    notes = [_text(note) for note in report.bundle.card.notes]
+def _limits(report: EvaluationReport) -> list[Block]:
+    notes = list(report.bundle.card.notes)
     if report.evaluation.resampled == "patch":
         notes.append("Slides are unknown: the intervals take patches as independent and are too narrow for new slides.")
     if report.dataset.is_synthetic:
         notes.append("Measured on synthetic patches: the figures say nothing about real tissue.")
     notes.append("Figures from one source need not hold for another scanner, laboratory or hospital.")
-    return "## Limits\n\n" + "\n".join(f"- {note}" for note in notes)
+    return [Heading(2, "Limits"), Bullets(notes)]
 
 
-def _versions(report: EvaluationReport) -> str:
+def _versions(report: EvaluationReport) -> list[Block]:
     trained = report.bundle.card.training.get("versions", {})
     versions: dict[str, Any] = {
         "nodescope": core.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    rows = [(name, str(trained.get(name, "unknown")), str(value)) for name, value in versions.items()]
-    return (
-        "## Versions\n\n"
-        + _table(("", "trained with", "measured with"), rows)
-        + f"\n\n{report.day.isoformat()}. {RESEARCH_ONLY}"
-    )
+    rows = [(name, str(trained.get(name, "not known")), str(value)) for name, value in versions.items()]
+    return [
+        Heading(2, "Versions"),
+        Table(("", "trained with", "measured with"), rows),
+        Paragraph(f"{report.day.isoformat()}. {RESEARCH_ONLY}"),
+    ]
 
 
 def _columns(each: Estimate) -> tuple[str, str]:
     value = f"{each.value:.4f}" if each.is_defined else "undefined"
-    return value, f"{each.low:.4f} – {each.high:.4f}" if each.has_interval else "unknown"
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _text(value: str) -> str:
-    """Keep a name from being read as Markdown or HTML."""
-    for character in "\\`*_[]<>|#":
-        value = value.replace(character, "\\" + character)
-    return " ".join(value.split())
+    return value, f"{each.low:.4f} – {each.high:.4f}" if each.has_interval else "not known"

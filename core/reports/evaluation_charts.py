@@ -98,7 +98,7 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
         counts = np.histogram(values[labels == label], edges)[0]
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.025, name=name, opacity=0.75,
-            marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, "solidity": 0.25}},
+            marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, "solidity": 0.25, "fillmode": "overlay"}},
             hovertemplate="%{y:,} " + name + " near %{x:.2f}<extra></extra>",
         )  # fmt: skip
     for at, text in lines:
@@ -124,7 +124,7 @@ def groups(result: Triage) -> go.Figure:
         share = count / result.n
         figure.add_bar(
             x=[share], y=[""], orientation="h", name=name, text=f"{name} {share:.0%}" if share > 0.06 else "",
-            marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.2}}, insidetextanchor="middle",
+            marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.12, "fillmode": "overlay"}}, insidetextanchor="middle",
             hovertemplate=f"{name}: {count:,} patches (%{{x:.1%}})<extra></extra>", textangle=0,
         )  # fmt: skip
     figure.update_layout(

@@ -164,10 +164,10 @@ class TrainingConfig:
         if unknown:
             raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
         changed = dict(value)
-        for name in ("data", "mean", "std"):
-            if name in changed:
-                changed[name] = tuple(changed[name])
         try:
+            for name in ("data", "mean", "std"):
+                if name in changed:
+                    changed[name] = tuple(changed[name])
             if "augmentation" in changed:
                 changed["augmentation"] = Augmentation(**changed["augmentation"])
             return cls(**changed)

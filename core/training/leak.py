@@ -5,7 +5,7 @@ with a split that keeps slides together. The second is what to expect on new sli
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,28 +20,50 @@ from core.training.run import Run, create_run
 
 Way = Literal["patch", "slide"]
 WAYS: tuple[Way, Way] = ("patch", "slide")
-NAMES = {"patch": "random split of patches", "slide": "whole slides kept together"}
+NAMES = {"patch": "random split of patches", "slide": "split of whole slides"}
 
 
 @dataclass(frozen=True)
 class Leak:
-    """The same training, measured in two ways.
+    """The same training, measured in two ways, once or on several splits.
 
     Attributes:
-        by_patch: on the test part of a random split; intervals over slides.
-        by_slide: on the test part of a split by slide; intervals over slides.
+        by_patch: on the test parts of random splits, one for each split seed.
+        by_slide: on the test parts of splits by slide, with the same seeds.
+
+    Raises:
+        RunError: there is none, or not as many of the one as of the other.
     """
 
-    by_patch: Evaluation
-    by_slide: Evaluation
+    by_patch: tuple[Evaluation, ...]
+    by_slide: tuple[Evaluation, ...]
 
-    def difference(self, figure: str = "auc") -> Estimate:
+    def __post_init__(self) -> None:
+        if not self.by_patch or len(self.by_patch) != len(self.by_slide):
+            raise RunError(
+                f"A leak meter needs as many runs by patch as by slide; found {len(self.by_patch)} and "
+                f"{len(self.by_slide)}."
+            )
+
+    def figure(self, way: Way, name: str = "auc") -> Estimate:
+        """Return the mean of a figure over the splits of one way, with a 95 % interval.
+
+        The intervals of the splits are put together as if these were independent, so with several splits of one data
+        set the interval is somewhat too narrow.
+        """
+        found = [each.figures[name] for each in (self.by_patch if way == "patch" else self.by_slide)]
+        value = sum(each.value for each in found) / len(found)
+        below = math.hypot(*(each.value - each.low for each in found)) / len(found)
+        above = math.hypot(*(each.high - each.value for each in found)) / len(found)
+        return Estimate(value, value - below, value + above)
+
+    def difference(self, name: str = "auc") -> Estimate:
         """Return by patch minus by slide with a 95 % interval.
 
-        The two test parts differ, so the two intervals are put together as for independent figures (method of
-        variance estimates recovery; Zou & Donner, Stat Med 27:1693, 2008).
+        The test parts of the two ways differ, so their intervals are put together as for independent figures (method
+        of variance estimates recovery; Zou & Donner, Stat Med 27:1693, 2008).
         """
-        one, two = self.by_patch.figures[figure], self.by_slide.figures[figure]
+        one, two = self.figure("patch", name), self.figure("slide", name)
         value = one.value - two.value
         below = math.hypot(one.value - one.low, two.high - two.value)
         above = math.hypot(one.high - one.value, two.value - two.low)
@@ -51,7 +73,7 @@ class Leak:
         """Return the difference in one plain sentence."""
         label, each = FIGURES[figure].label, self.difference(figure)
         sign = 1 if FIGURES[figure].higher_is_better else -1
-        values = f"{self.by_patch.figures[figure].value:.3f} against {self.by_slide.figures[figure].value:.3f}"
+        values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."
         span = f"{each.value:+.3f}, 95 % interval {each.low:+.3f} to {each.high:+.3f}"
@@ -64,8 +86,8 @@ class Leak:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
-            "by_patch": self.by_patch.to_json(),
-            "by_slide": self.by_slide.to_json(),
+            "by_patch": [each.to_json() for each in self.by_patch],
+            "by_slide": [each.to_json() for each in self.by_slide],
             "auc_difference": self.difference().to_json(),
             "sentence": self.sentence(),
         }
@@ -86,42 +108,49 @@ def leak_configs(config: TrainingConfig) -> dict[Way, TrainingConfig]:
     return {way: config.with_changes(split=way, preset=f"leak-{way}-{config.preset}") for way in WAYS}
 
 
-def leak_of(by_patch: Run, by_slide: Run) -> Leak:
-    """Read a leak meter from its two finished runs.
+def leak_of(by_patch: Sequence[Run], by_slide: Sequence[Run]) -> Leak:
+    """Read a leak meter from its finished runs.
 
     Raises:
-        RunError: a run is not finished, was not split in that way, or the two differ in more than the split.
+        RunError: a run is not finished, was not split in that way, or two of a pair differ in more than the split.
     """
-    one, two = by_patch.config(), by_slide.config()
-    if (one.split, two.split) != WAYS:
-        raise RunError(f"A leak meter needs a run by patch and one by slide; found {one.split} and {two.split}.")
-    if one.with_changes(split="slide", preset=two.preset) != two:
-        raise RunError(f"The runs {by_patch.name} and {by_slide.name} differ in more than their split.")
-    return Leak(_test(by_patch), _test(by_slide))
+    for first, second in zip(by_patch, by_slide, strict=True):
+        one, two = first.config(), second.config()
+        if (one.split, two.split) != WAYS:
+            raise RunError(f"A leak meter needs a run by patch and one by slide; found {one.split} and {two.split}.")
+        if one.with_changes(split="slide", preset=two.preset) != two:
+            raise RunError(f"The runs {first.name} and {second.name} differ in more than their split.")
+    return Leak(tuple(_test(run) for run in by_patch), tuple(_test(run) for run in by_slide))
 
 
 def measure_leak(
-    config: TrainingConfig, folder: Path | None = None, *, say: Callable[[str], None] | None = None
+    config: TrainingConfig,
+    folder: Path | None = None,
+    *,
+    split_seeds: Sequence[int] = (0,),
+    say: Callable[[str], None] | None = None,
 ) -> Leak:
     """Train and measure both ways in this process.
 
     Args:
-        config: the training; its `split` is replaced.
-        folder: where the two runs go; None is among all others.
+        config: the training; its `split` and `split_seed` are replaced.
+        folder: where the runs go; None is among all others.
+        split_seeds: one pair of runs for each; more of them let chance count for less.
         say: told what is done.
 
     Raises:
         DataError: slides are not known, or a part is empty.
         RunError: a training failed.
     """
-    runs = []
-    for way, each in leak_configs(config).items():
-        if say is not None:
-            say(f"Training with a {NAMES[way]}" if way == "patch" else f"Training with {NAMES[way]}")
-        run = create_run(each, None if folder is None else folder / way)
-        execute(run)
-        runs.append(run)
-    return leak_of(*runs)
+    runs: dict[Way, list[Run]] = {"patch": [], "slide": []}
+    for seed in split_seeds:
+        for way, each in leak_configs(config.with_changes(split_seed=seed)).items():
+            if say is not None:
+                say(f"Training with a {NAMES[way]}, split seed {seed}")
+            run = create_run(each, None if folder is None else folder / f"{way}-{seed}")
+            execute(run)
+            runs[way].append(run)
+    return leak_of(runs["patch"], runs["slide"])
 
 
 def _test(run: Run) -> Evaluation:

@@ -27,7 +27,7 @@ def draw(scene: Scene) -> None:
         return
     st.selectbox(
         "Compare with", names, key=OTHER, persist_state="session",
-        format_func=lambda name: "Shipped with Nodescope" if name == frame.SHIPPED_NAME else f"Run {name}",
+        format_func=lambda name: "Shipped with Nodescope" if name == frame.SHIPPED_NAME else name,
     )  # fmt: skip
     other = _other()
     if other is None:

@@ -3,6 +3,7 @@
 import streamlit as st
 from scipy.special import expit
 
+from core.display import MUTED
 from core.evaluation import Reliability, reliability
 from core.prediction.score import Scored
 from core.reports import evaluation_charts as charts
@@ -20,7 +21,7 @@ def draw(scene: Scene) -> None:
     )
     left, right = st.columns(2)
     with left:
-        figure = charts.reliability(before, "Before: raw output", colour=charts.MUTED)
+        figure = charts.reliability(before, "Before: raw output", colour=MUTED)
         st.plotly_chart(figure, config=CHART, key="reliability_before", alt="Reliability before calibration")
     with right:
         st.plotly_chart(

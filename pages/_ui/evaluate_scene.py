@@ -11,10 +11,11 @@ from core.data import Dataset
 from core.evaluation import Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.figures import log_losses
 from core.prediction import SHIPPED, Predictor
+from core.prediction.rethreshold import bundles_home
 from core.prediction.score import Scored
+from core.reports.evaluation_charts import CELL_NAMES
 from core.training import list_runs
 from pages._ui import frame, state
-from core.reports.evaluation_charts import CELL_NAMES
 
 VIEW = "view"
 LOOK = "look"
@@ -110,9 +111,10 @@ def _fingerprints() -> "list[tuple[weakref.ref[object], str]]":
 
 
 def bundles() -> dict[str, Path]:
-    """Return the bundles that can be compared with: the shipped one and those of finished runs."""
+    """Return the bundles that can be compared with: the shipped one, saved copies and those of finished runs."""
     runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
-    return {frame.SHIPPED_NAME: SHIPPED, **runs}
+    saved = {path.stem: path for path in sorted(bundles_home().glob("*.safetensors"))}
+    return {frame.SHIPPED_NAME: SHIPPED, **saved, **runs}
 
 
 def look_label(look: str) -> str:

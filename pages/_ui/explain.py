@@ -1,15 +1,27 @@
-"""Saliency for the pages: which methods hold for a bundle, and maps that are made once."""
+"""Answers, maps and checks for the pages, made once and shared: the keys name bundle, patch and settings."""
 
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import streamlit as st
+from torch import nn
 
-from core.attribution import METHODS, Attribution, attribute, available
+from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, holds_for, trust
+from core.data import Dataset
 from core.prediction import Predictor
+from core.prediction.answer import Answer, ask
+from core.prediction.neighbours import Index, build_index
+from core.reports.checks import Check, quick_checks, thorough_checks
 
 SLOW = 30
 """Rough number of forward passes from which on a map shows its progress."""
+
+_DEFAULT = AttributionOptions()
+_T = TypeVar("_T")
 
 
 def methods(predictor: Predictor) -> list[str]:
@@ -17,31 +29,126 @@ def methods(predictor: Predictor) -> list[str]:
     return _available(predictor.bundle.digest, _predictor=predictor)
 
 
+def excluded(predictor: Predictor) -> dict[str, str]:
+    """Return the methods that do not hold for the bundle's network, each with the reason."""
+    held = set(methods(predictor))
+    return {name: holds_for(name, predictor.module) or "" for name in METHODS if name not in held}
+
+
 @st.cache_data(show_spinner=False, max_entries=16)
 def _available(digest: str, *, _predictor: Predictor) -> list[str]:  # noqa: ARG001 - the digest is the key
     return available(_predictor.module)
 
 
-def attribution(predictor: Predictor, pixels: np.ndarray, method: str) -> Attribution:
+def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) -> Answer:
+    """Return what the bundle says of a patch, from the cache or made now."""
+    key = (*_about(predictor, pixels), threshold)
+    return _recall("answer", key, lambda: ask(predictor, pixels, threshold=threshold))
+
+
+def attribution(
+    predictor: Predictor, pixels: np.ndarray, method: str, options: AttributionOptions = _DEFAULT
+) -> Attribution:
     """Return the attribution of one patch, from the cache or made now; slow methods show progress."""
-    key = (predictor.bundle.digest, method, hashlib.sha256(pixels.tobytes()).hexdigest())
-    made = _made()
-    if key not in made:
-        place = st.empty()
 
-        def show(share: float) -> None:
-            place.progress(min(share, 1.0), text=f"{METHODS[method].label}: {share:.0%}")
+    def make() -> Attribution:
+        cost = METHODS[method].cost * (8 if options.symmetries else 1)
+        if cost < SLOW:
+            return attribute(predictor.module, pixels, method=method, options=options)
+        with _bar(METHODS[method].label) as show:
+            return attribute(predictor.module, pixels, method=method, options=options, progress=show)
 
-        result = attribute(
-            predictor.module, pixels, method=method, progress=show if METHODS[method].cost >= SLOW else None
-        )
+    return _recall("map", (*_about(predictor, pixels), method, options), make)
+
+
+def quick(
+    predictor: Predictor, pixels: np.ndarray, made: Attribution, options: AttributionOptions
+) -> tuple[Check, ...]:
+    """Return the trust figures that cost next to nothing."""
+    key = (*_about(predictor, pixels), made.method, options)
+    return _recall("quick", key, lambda: quick_checks(predictor, pixels, made))
+
+
+def thorough(
+    predictor: Predictor, pixels: np.ndarray, made: Attribution, options: AttributionOptions, *, ask_for: bool
+) -> tuple[Check, ...] | None:
+    """Return the trust figures that take a while: from the cache, made now if asked for, else None."""
+    key = (*_about(predictor, pixels), made.method, options)
+
+    def make() -> tuple[Check, ...]:
+        with _bar("Measuring") as show:
+            return thorough_checks(
+                predictor, pixels, made, random_module=_random_twin(predictor), options=options, progress=show
+            )
+
+    if not ask_for and not _knows("thorough", key):
+        return None
+    return _recall("thorough", key, make)
+
+
+def index(predictor: Predictor, dataset: Dataset, *, ask_for: bool) -> Index | None:
+    """Return the index of labelled patches: from the cache, made now if asked for, else None."""
+    key = (predictor.bundle.digest, str(predictor.device), dataset.source, dataset.fingerprint())
+    if not ask_for and not _knows("index", key):
+        return None
+
+    def make() -> Index:
+        with _bar("Looking at labelled patches") as show:
+            return build_index(predictor, dataset, progress=show)
+
+    return _recall("index", key, make, most=4)
+
+
+def _random_twin(predictor: Predictor) -> nn.Module:
+    key = (predictor.bundle.digest, str(predictor.device))
+    return _recall("random", key, lambda: trust.with_random_weights(predictor.module), most=4)
+
+
+def _about(predictor: Predictor, pixels: np.ndarray) -> tuple[str, str, str]:
+    return predictor.bundle.digest, str(predictor.device), hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[float], None]]:
+    """Give a function that shows progress; the bar goes away when the work is done or broken off."""
+    place = st.empty()
+    try:
+        yield lambda share: _show(place, label, share)
+    finally:
         place.empty()
-        while len(made) >= 64:
-            made.pop(next(iter(made)), None)
+
+
+def _show(place: "st.delta_generator.DeltaGenerator", label: str, share: float) -> None:
+    place.progress(min(max(share, 0.0), 1.0), text=f"{label}: {share:.0%}")
+
+
+def _recall(kind: str, key: tuple[Any, ...], make: Callable[[], _T], *, most: int = 128) -> _T:
+    """Return what was made for this key, or make it; the oldest goes when there are too many.
+
+    The keys hold the patch's own bytes, so that nobody gets the answer of another patch.
+    """
+    with _lock():
+        made = _made().setdefault(kind, {})
+        if key in made:
+            return cast(_T, made[key])
+    result = make()
+    with _lock():
+        while len(made) >= most:
+            made.pop(next(iter(made)))
         made[key] = result
-    return made[key]
+    return result
+
+
+def _knows(kind: str, key: tuple[Any, ...]) -> bool:
+    with _lock():
+        return key in _made().get(kind, {})
 
 
 @st.cache_resource(show_spinner=False)
-def _made() -> dict[tuple[str, str, str], Attribution]:
+def _made() -> dict[str, dict[tuple[Any, ...], Any]]:
     return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _lock() -> Lock:
+    return Lock()

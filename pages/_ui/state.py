@@ -29,12 +29,23 @@ RUN = "run"
 PART = "part"
 THRESHOLD = "threshold"
 
-# Predict.
-EXAMPLE = "example"
+# Predict; the patch of the open data set, the method and those beside it are bound to the address.
+PATCH = "patch"
 METHOD = "method"
+BESIDE = "beside"
+VERDICT_AT = "verdict_at"
+UPLOAD = "upload"
+TIFF_PAGE = "tiff_page"
 OPACITY = "opacity"
 CENTRE_BOX = "centre_box"
+SIGN = "sign"
+PERCENTILE = "percentile"
 SMOOTH = "smooth"
+SYMMETRIES = "symmetries"
+BASELINE = "baseline"
+BATCH = "batch"
+BATCH_STOPPED = "batch_stopped"
+BATCH_PAGE = "batch_page"
 
 # Raised when a gallery's click has been dealt with, so that the next one counts anew.
 CLICKS = "clicks"

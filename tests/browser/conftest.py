@@ -24,6 +24,9 @@ QUIET = [
     "--disable-sync",
 ]
 
+PATIENCE = 120_000
+"""Milliseconds until something expected must be there: the first page waits for the demo set to be generated."""
+
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
@@ -74,9 +77,10 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
 def page(chromium: str) -> Iterator[object]:
     """A fresh browser page."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+    playwright.expect.set_options(timeout=PATIENCE)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=QUIET)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE)
         yield page
         browser.close()

@@ -1,0 +1,101 @@
+"""The trust figures of a map, gathered: name, figure and the sentence that says what it means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from core.attribution import Attribution, AttributionOptions, trust
+from core.attribution.curves import Curve
+from core.prediction import Predictor
+
+Name = Literal["parts", "centre", "blanking", "deletion", "insertion", "noise", "random"]
+
+LABELS: dict[Name, tuple[str, str]] = {
+    "parts": ("Do the parts add up?", "completeness gap"),
+    "centre": ("Does it look at the centre?", "attribution in the labelled 32×32"),
+    "blanking": ("Which part decides?", "probability without centre or rim"),
+    "deletion": ("Does taking it away matter?", "deletion curve"),
+    "insertion": ("Does giving it back matter?", "insertion curve"),
+    "noise": ("Is it steady?", "sensitivity to noise"),
+    "random": ("Does it show what was learnt?", "sanity check against random weights"),
+}
+"""Name of a check -> its question in plain words and the technical term."""
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """One trust figure of one map.
+
+    Attributes:
+        name: a key of :data:`LABELS`.
+        sentence: what was measured and what it means.
+        curve: the probabilities along a deletion or insertion, else None.
+    """
+
+    name: Name
+    sentence: str
+    curve: Curve | None = None
+
+    @property
+    def question(self) -> str:
+        """What it asks, in plain words."""
+        return LABELS[self.name][0]
+
+    @property
+    def term(self) -> str:
+        """The technical term."""
+        return LABELS[self.name][1]
+
+
+def quick_checks(predictor: Predictor, pixels: npt.NDArray[np.uint8], attribution: Attribution) -> tuple[Check, ...]:
+    """Return the checks that cost no more than three passes of the network."""
+    found = []
+    if attribution.completeness_gap is not None:
+        found.append(Check("parts", trust.completeness(attribution).sentence))
+    found.append(Check("centre", trust.centre(attribution).sentence))
+    calibrate = predictor.bundle.card.calibration.apply
+    found.append(Check("blanking", trust.blanking(predictor.module, pixels, calibrate=calibrate).sentence))
+    return tuple(found)
+
+
+def thorough_checks(
+    predictor: Predictor,
+    pixels: npt.NDArray[np.uint8],
+    attribution: Attribution,
+    *,
+    random_module: nn.Module,
+    options: AttributionOptions,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Check, ...]:
+    """Return the checks that cost many passes.
+
+    Args:
+        predictor: the bundle on its device.
+        pixels: the explained patch, uint8 96×96×3.
+        attribution: its attribution.
+        random_module: from :func:`core.attribution.trust.with_random_weights`, made once for a bundle.
+        options: those of the attribution.
+        progress: told the finished share; what it raises ends the work.
+    """
+    report = progress if progress is not None else lambda _share: None
+    deletion, insertion = trust.deletion_and_insertion(
+        predictor.module,
+        pixels,
+        attribution,
+        calibrate=predictor.bundle.card.calibration.apply,
+        progress=lambda share: report(share / 3),
+    )
+    noise = trust.noise_sensitivity(predictor.module, pixels, method=attribution.method, options=options)
+    report(2 / 3)
+    random = trust.random_weights(attribution, random_module, pixels, options=options)
+    report(1.0)
+    return (
+        Check("deletion", deletion.sentence, deletion),
+        Check("insertion", insertion.sentence, insertion),
+        Check("noise", noise.sentence),
+        Check("random", random.sentence),
+    )

@@ -1,0 +1,131 @@
+"""Random changes of patches, by known numbers."""
+
+import math
+
+import pytest
+import torch
+
+from core.training import Augmentation
+from core.training.augment import augment, restain, rotate, symmetries, symmetry
+
+INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
+
+
+def _images(count: int = 2, side: int = 96) -> torch.Tensor:
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_eight_symmetries_are_distinct_and_undone_exactly() -> None:
+    images = _images(1, 8)
+    results = [symmetry(images, number) for number in range(8)]
+
+    assert len({result.numpy().tobytes() for result in results}) == 8
+    assert torch.equal(results[0], images)
+    for number, result in enumerate(results):
+        assert torch.equal(symmetry(result, INVERSE[number]), images)
+
+
+def test_the_symmetries_are_closed() -> None:
+    images = _images(1, 8)
+    known = {symmetry(images, number).contiguous().numpy().tobytes() for number in range(8)}
+
+    for first in range(8):
+        for second in range(8):
+            assert symmetry(symmetry(images, first), second).contiguous().numpy().tobytes() in known
+
+
+def test_each_image_gets_its_own_symmetry() -> None:
+    images = _images(9)
+    which = torch.tensor([3, 0, 7, 7, 1, 2, 4, 5, 6])
+
+    result = symmetries(images, which)
+
+    for image, after, number in zip(images, result, which.tolist(), strict=True):
+        assert torch.equal(after, symmetry(image[None], number)[0])
+
+
+@pytest.mark.parametrize(("degrees", "quarters"), [(0.0, 0), (90.0, 1), (180.0, 2), (-90.0, 3), (270.0, 3)])
+def test_a_quarter_turn_equals_rot90(degrees: float, quarters: int) -> None:
+    images = _images()
+
+    turned = rotate(images, torch.full((2,), degrees))
+
+    torch.testing.assert_close(turned, torch.rot90(images, quarters, (2, 3)), rtol=0, atol=2e-4)
+
+
+def test_turning_keeps_the_centre_in_the_centre_and_mirrors_what_comes_in() -> None:
+    images = torch.full((1, 3, 96, 96), 0.25)
+    images[:, :, 47:49, 47:49] = 1.0
+
+    turned = rotate(images, torch.tensor([45.0]))
+
+    assert turned[0, 0, 47:49, 47:49].min() > 0.8
+    assert turned[0, 0, :32].max().item() == pytest.approx(0.25)
+    assert turned.min().item() == pytest.approx(0.25)  # nothing black at the corners
+
+
+def test_no_change_of_stain_is_the_identity() -> None:
+    images = _images().clamp(min=1 / 255)
+
+    same = restain(images, torch.ones(2, 2), torch.zeros(2))
+
+    torch.testing.assert_close(same, images, rtol=0, atol=1e-5)
+
+
+def test_a_shift_of_the_density_multiplies_the_pixels() -> None:
+    images = _images().clamp(min=0.05)
+    shift = torch.tensor([0.2, -0.1])
+
+    changed = restain(images, torch.ones(2, 2), shift)
+
+    expected = (images * torch.exp(-shift)[:, None, None, None]).clamp(max=1)
+    torch.testing.assert_close(changed, expected, rtol=0, atol=1e-5)
+
+
+def test_a_pixel_of_one_stain_follows_its_own_factor() -> None:
+    haematoxylin = torch.tensor([0.650, 0.704, 0.286])  # Ruifrok & Johnston 2001
+    haematoxylin = haematoxylin / haematoxylin.norm()
+    images = torch.exp(-0.8 * haematoxylin).view(1, 3, 1, 1)
+
+    more = restain(images, torch.tensor([[1.5, 9.0]]), torch.zeros(1))
+
+    torch.testing.assert_close(more.flatten(), torch.exp(-1.2 * haematoxylin), rtol=0, atol=1e-5)
+
+
+def test_white_stays_white_and_pixels_stay_in_range() -> None:
+    white = restain(torch.ones(1, 3, 4, 4), torch.tensor([[3.0, 0.2]]), torch.zeros(1))
+    wild = restain(_images(), torch.tensor([[3.0, 0.1], [0.1, 3.0]]), torch.tensor([1.0, -1.0]))
+
+    torch.testing.assert_close(white, torch.ones(1, 3, 4, 4))
+    assert wild.isfinite().all()
+    assert 0 <= wild.min() <= wild.max() <= 1
+
+
+def test_a_seed_decides_and_the_batch_is_not_changed() -> None:
+    images = _images(4)
+    before = images.clone()
+    settings = Augmentation(stain=0.2, brightness=0.1, rotation=20)
+
+    def draw(seed: int) -> torch.Tensor:
+        return augment(images, settings, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert torch.equal(images, before)
+
+
+def test_nothing_asked_for_is_nothing_changed() -> None:
+    images = _images()
+
+    assert torch.equal(augment(images, Augmentation(symmetries=False), torch.Generator()), images)
+
+
+def test_the_factors_have_the_asked_for_spread() -> None:
+    images = torch.full((2000, 3, 1, 1), 0.5)
+    generator = torch.Generator().manual_seed(0)
+
+    changed = augment(images, Augmentation(symmetries=False, brightness=0.05), generator)
+
+    shift = torch.log(images / changed)[:, 0, 0, 0]
+    assert shift.std().item() == pytest.approx(0.05, rel=0.06)
+    assert abs(shift.mean().item()) < 4 * 0.05 / math.sqrt(2000)

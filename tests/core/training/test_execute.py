@@ -1,0 +1,398 @@
+"""Whole runs, small ones: their files, their failures, and going on as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+
+import models
+from core.data import ArrayStore, Dataset, assign, default_rule, make_table
+from core.errors import DataError, StorageError, TrainingError
+from core.prediction import Predictor, load_bundle
+from core.training import Augmentation, TrainingConfig, create_run, loop
+from core.training.checkpoint import load_checkpoint
+from core.training.execute import execute
+from core.training.run import METRICS, Run
+
+CONFIG = TrainingConfig(
+    epochs=2,
+    batch_size=16,
+    ema=0.9,
+    augmentation=Augmentation(stain=0.1, brightness=0.05, rotation=10),
+    schedule="one-cycle",
+    device="cpu",
+)
+
+
+def _coloured() -> Dataset:
+    """A hundred patches whose label shows in the red of the centre, divided by hash."""
+    random = np.random.default_rng(0)
+    labels = np.arange(100) % 2
+    pixels = random.integers(60, 200, (100, 96, 96, 3), dtype=np.uint8)
+    pixels[labels == 1, 32:64, 32:64, 0] = 250
+    table = make_table([f"patch-{number}" for number in range(100)], labels=labels, split="train")
+    return Dataset("coloured", "coloured", "kaggle", table, ArrayStore(pixels))
+
+
+COLOURED = _coloured()
+
+
+@pytest.fixture(autouse=True)
+def _opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.execute.open_dataset", lambda source, progress=None: COLOURED)
+
+
+def _files(run: Run) -> set[str]:
+    return {path.name for path in run.path.iterdir() if not path.name.startswith(".")}
+
+
+def _weights(run: Run) -> dict[str, torch.Tensor]:
+    return load_bundle(run.bundle_path).weights
+
+
+def _assert_same_result(run: Run, other: Run) -> None:
+    assert (run.path / "metrics.csv").read_bytes() == (other.path / "metrics.csv").read_bytes()
+    assert (run.path / "predictions.csv").read_bytes() == (other.path / "predictions.csv").read_bytes()
+    mine, theirs = _weights(run), _weights(other)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
+    states = [load_checkpoint(each.checkpoint_path, torch.device("cpu")) for each in (run, other)]
+    assert all(torch.equal(value, states[1]["model"][name]) for name, value in states[0]["model"].items())
+    assert states[0]["position"] == states[1]["position"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.training.execute.open_dataset", lambda source, progress=None: COLOURED)
+        run = create_run(CONFIG, tmp_path_factory.mktemp("runs") / "whole")
+        status = execute(run)
+    assert (status.state, status.step, status.steps, status.epoch) == ("finished", status.steps, status.steps, 2)
+    return run
+
+
+def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
+    assert _files(uninterrupted) == {
+        "config.json", "process.json", "status.json", "metrics.csv", "data.json", "split.csv", "checkpoint.pt",
+        "log.txt", "predictions.csv", "bundle.safetensors",
+    }  # fmt: skip
+    assert uninterrupted.status().state == "finished"
+    assert uninterrupted.status().message == ""
+    assert "Finished; the bundle is" in uninterrupted.log_tail()
+
+
+def test_metrics_have_a_row_an_epoch(uninterrupted: Run) -> None:
+    metrics = uninterrupted.metrics()
+
+    assert tuple(metrics.columns) == METRICS
+    assert metrics["epoch"].tolist() == [1, 2]
+    assert metrics["valid_auc"].between(0, 1).all()
+    assert 0 < metrics["train_loss"].iloc[1] < metrics["train_loss"].iloc[0] < 1.5
+
+
+def test_the_split_is_that_of_the_rule(uninterrupted: Run) -> None:
+    split = pd.read_csv(uninterrupted.path / "split.csv")
+
+    assert split["id"].tolist() == list(COLOURED.table["id"])
+    assert split["part"].tolist() == assign(COLOURED, default_rule(COLOURED)).tolist()
+    (data,) = json.loads((uninterrupted.path / "data.json").read_text())
+    assert data["fingerprint"] == COLOURED.fingerprint()
+    assert data["patches"] == split["part"].value_counts().to_dict()
+
+
+def test_the_bundle_predicts_what_the_run_wrote_down(uninterrupted: Run) -> None:
+    written = pd.read_csv(uninterrupted.path / "predictions.csv", float_precision="round_trip")
+    valid = np.flatnonzero(assign(COLOURED, default_rule(COLOURED)) == "valid")
+
+    predictions = Predictor(load_bundle(uninterrupted.bundle_path), device="cpu").predict(COLOURED.store.load(valid).pixels)
+
+    assert written["id"].tolist() == COLOURED.table["id"].iloc[valid].tolist()
+    assert written["label"].tolist() == COLOURED.labels(valid).tolist()
+    assert written["probability"].tolist() == predictions.probabilities.tolist()
+    assert written["logit"].astype(np.float32).tolist() == predictions.logits.tolist()
+
+
+def test_the_card_says_where_the_weights_come_from(uninterrupted: Run) -> None:
+    card = load_bundle(uninterrupted.bundle_path).card
+
+    assert card.model == "notebook-cnn"
+    assert card.training["config"] == CONFIG.provenance() | {
+        name: list(value) for name, value in CONFIG.provenance().items() if isinstance(value, tuple)
+    }
+    assert card.training["data"][0]["fingerprint"] == COLOURED.fingerprint()
+    assert card.training["data"][0]["split"] == default_rule(COLOURED).to_json()
+    assert [(each.part, each.data) for each in card.measured] == [("test", "coloured"), ("valid", "coloured")]
+    assert any("slides of the training patches are unknown" in note for note in card.notes)
+    assert str(uninterrupted.path) not in json.dumps(card.to_json())
+
+
+def _stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the stop file, as a person would, after so many steps."""
+    seen = 0
+    real = loop.Loop._after_step
+
+    def counted(self: loop.Loop) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == steps:
+            self.run.request_stop()
+        real(self)
+
+    monkeypatch.setattr(loop.Loop, "_after_step", counted)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6], ids="after step {}".format)
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
+    uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        _stop_after(steps, patch)
+        assert execute(run).state == "stopped"
+    assert run.status().state == "stopped"
+    assert not run.bundle_path.exists()
+    assert run.status().step <= steps < run.status().steps
+
+    assert execute(run).state == "finished"
+
+    assert f"Going on at step {steps % 4 + 1 if steps != 4 else 5} of epoch {1 if steps <= 4 else 2}" in run.log_tail()
+    _assert_same_result(run, uninterrupted)
+
+
+def test_a_run_that_dies_before_its_last_word_still_gets_whole_metrics(
+    uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+
+    def killed(self: Run, rows: list[Any]) -> None:
+        if len(rows) == 2:
+            raise SystemExit(9)
+        write(self, rows)
+
+    write = Run.write_metrics
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_metrics", killed)
+        with pytest.raises(SystemExit):
+            execute(run)
+    assert len(run.metrics()) == 1
+
+    assert execute(run).state == "finished"
+
+    _assert_same_result(run, uninterrupted)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from core.training import loop, open_run
+from core.training.execute import execute
+loop.CHECKPOINT_SECONDS = -1.0
+kill_at = int(sys.argv[2])
+real = loop.Loop._step
+def step(self, rows):
+    if self.epoch * self.steps_per_epoch + self.step_in_epoch == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, rows)
+loop.Loop._step = step
+execute(open_run(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_it_had_never_been_killed(
+    kaggle_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = kaggle_folder({f"{number:03}": number % 2 for number in range(90)})
+    config = CONFIG.with_changes(data=(str(folder),))
+    runs = [create_run(config, tmp_path / name) for name in ("killed", "whole")]
+    root = Path(__file__).resolve().parents[3]
+
+    def work(run: Run, kill_at: int) -> int:
+        command = [sys.executable, "-c", KILLED, run.path, str(kill_at)]
+        return subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, timeout=120).returncode
+
+    assert work(runs[0], 3) == -signal.SIGKILL
+    assert runs[0].status().state == "lost"
+    assert load_checkpoint(runs[0].checkpoint_path, torch.device("cpu"))["position"][:2] == [0, 3]
+    assert work(runs[0], -1) == 0
+    assert work(runs[1], -1) == 0
+
+    _assert_same_result(*runs)
+
+
+def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = loop.Loop._step
+    monkeypatch.setattr(
+        loop.Loop, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
+    )
+    run = create_run(CONFIG, tmp_path / "run")
+
+    with pytest.raises(TrainingError, match="The loss became nan in step 3 of epoch 1. Try a lower learning rate"):
+        execute(run)
+
+    status = run.status()
+    assert status.state == "failed"
+    assert status.message.startswith("The loss became nan in step 3 of epoch 1.")
+    assert "ERROR The loss became nan in step 3" in run.log_tail()
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "forward", lambda model, part, device: np.full(len(part), np.nan))
+    run = create_run(CONFIG, tmp_path / "run")
+
+    with pytest.raises(TrainingError, match="gives no numbers any more after step 4 of epoch 1"):
+        execute(run)
+
+    assert run.status().message.startswith("The network gives no numbers any more")
+
+
+def test_an_absurd_learning_rate_ends_in_a_sentence(tmp_path: Path) -> None:
+    config = CONFIG.with_changes(learning_rate=10.0, schedule="constant", model="resnet18", optimiser="adam", epochs=1)
+    config = config.with_changes(model="notebook-cnn", std=(1e-30,) * 3)
+    run = create_run(config, tmp_path / "run")
+
+    with pytest.raises(TrainingError, match="Try a lower learning rate"):
+        execute(run)
+
+    assert run.status().state == "failed"
+
+
+def test_a_data_set_that_cannot_be_opened_fails_with_its_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(source: str, progress: object = None) -> Dataset:
+        raise DataError("There is no folder x.")
+
+    monkeypatch.setattr("core.training.execute.open_dataset", missing)
+    run = create_run(CONFIG, tmp_path / "run")
+
+    with pytest.raises(DataError):
+        execute(run)
+
+    assert (run.status().state, run.status().message) == ("failed", "There is no folder x.")
+
+
+def test_a_defect_surfaces_and_stands_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "build", lambda name, **arguments: 1 / 0)
+    run = create_run(CONFIG, tmp_path / "run")
+
+    with pytest.raises(ZeroDivisionError):
+        execute(run)
+
+    assert run.status().message == "ZeroDivisionError: division by zero"
+    assert "Traceback" in run.log_tail()
+
+
+def test_an_interrupted_run_is_stopped_and_can_go_on(
+    uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+
+    def interrupt(self: loop.Loop) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "_after_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            execute(run)
+
+    assert run.status().state == "stopped"
+    assert run.status().message == "Interrupted; it can be resumed from its last checkpoint."
+    execute(run)
+    _assert_same_result(run, uninterrupted)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+    real = torch.save
+
+    def full(state: dict[str, Any], path: Path) -> None:
+        if state["position"][0] == 2:
+            raise RuntimeError("PytorchStreamWriter failed writing file data/7: file write failed")
+        real(state, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(StorageError, match="The checkpoint could not be written"):
+        execute(run)
+
+    assert run.status().state == "failed"
+    assert load_checkpoint(run.checkpoint_path, torch.device("cpu"))["position"][0] == 1
+
+
+def test_a_request_from_before_the_process_is_forgotten(tmp_path: Path) -> None:
+    run = create_run(CONFIG.with_changes(epochs=1), tmp_path / "run")
+    run.request_stop()
+
+    assert execute(run).state == "finished"
+
+
+def test_a_request_while_the_launched_process_starts_is_honoured(tmp_path: Path) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+    run.record_process(os.getpid())  # as job.launch does
+    run.request_stop()
+
+    assert execute(run).state == "stopped"
+
+    assert run.status().step == 0 or run.status().step == 1
+    assert not run.stop_requested()
+
+
+def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: 0.5)
+    run = create_run(CONFIG.with_changes(epochs=9, patience=2), tmp_path / "run")
+
+    execute(run)
+
+    assert len(run.metrics()) == 3
+    assert load_bundle(run.bundle_path).card.training["epoch_kept"] == 1
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2)])
+def test_the_epoch_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int) -> None:
+    scores = iter([0.9, 0.8])
+    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(scores))
+    run = create_run(CONFIG.with_changes(keep=keep), tmp_path / "run")
+
+    execute(run)
+
+    assert load_bundle(run.bundle_path).card.training["epoch_kept"] == kept
+    state = load_checkpoint(run.checkpoint_path, torch.device("cpu"))
+    same = all(torch.equal(value, state["average"][name]) for name, value in state["weights"].items())
+    assert same == (keep == "last")
+
+
+def test_a_small_demo_run_keeps_slides_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_demo: Dataset
+) -> None:
+    monkeypatch.setattr("core.training.execute.open_dataset", lambda source, progress=None: small_demo)
+    run = create_run(CONFIG.with_changes(epochs=1), tmp_path / "run")
+
+    execute(run)
+
+    card = load_bundle(run.bundle_path).card
+    assert card.training["data"][0]["split"]["kind"] == "official"
+    assert any("Synthetic demo" in note for note in card.notes)
+    test, valid = card.measured
+    assert (test.part, test.evaluation.resampled) == ("test", "slide")
+    assert test.evaluation.n == card.training["data"][0]["patches"]["test"]
+    assert valid.fingerprint == small_demo.fingerprint()
+
+
+def test_the_process_that_worked_is_written_down(uninterrupted: Run) -> None:
+    record = json.loads((uninterrupted.path / "process.json").read_text())
+
+    assert record == {"pid": os.getpid(), "created": psutil.Process().create_time()}
