@@ -74,4 +74,4 @@ def main() -> None:
         evaluate_patches.draw(scene)
 
 
-main()
+frame.show(main)

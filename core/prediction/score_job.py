@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,8 @@ class ScoreJob:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         self.record_process(process.pid)
+        # Somebody has to take note of its end, or it stays in the process table as a zombie while this one lives.
+        threading.Thread(target=process.wait, daemon=True).start()
 
     def cancel(self) -> None:
         """Ask the process to end after the patches in work; what was predicted so far is dropped."""

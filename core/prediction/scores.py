@@ -71,7 +71,7 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             about = json.loads(file["about"].tobytes())
             ids = file["ids"].tobytes().decode().split("\n")
             logits = file["logits"]

@@ -38,7 +38,7 @@ KINDS = {
     "brightness": Kind("Brightness", "Groups of equal size by mean luminance (0 black, 255 white)."),
     "sharpness": Kind("Sharpness", "Groups of equal size by the variance of the Laplacian; low is blurred or empty."),
     "tumour": Kind(
-        "Tumour share of the centre",
+        "Tumour in the centre",
         "How much of the centre is tumour; only the synthetic demo knows. A group of one class has no AUC.",
     ),
 }

@@ -60,8 +60,13 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
     return _finish(figure, f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
 
 
-def confusion(matrix: ConfusionMatrix) -> go.Figure:
-    """Return the confusion matrix with counts and the share of each row; each cell can be selected."""
+def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
+    """Return the confusion matrix with counts and the share of each row; each cell can be selected.
+
+    Args:
+        matrix: the counts.
+        ink: colour of the text, to be read on the page's background and on a purple cell.
+    """
     counts = [[getattr(matrix, name) for name in row] for row in CELLS]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
     figure = go.Figure(
@@ -74,7 +79,7 @@ def confusion(matrix: ConfusionMatrix) -> go.Figure:
     for row, column in places:
         name = CELLS[row][column]
         text = f"<b>{counts[row][column]:,}</b><br>{CELL_NAMES[name]}<br>{shares[row][column]:.1%}"
-        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 14})
+        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 14, "color": ink})
     figure.add_scatter(
         x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
         marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=_INVISIBLE, unselected=_INVISIBLE,

@@ -9,6 +9,9 @@ import torch
 from core import atomic
 from core.errors import RunError, StorageError
 
+# What torch.load raises on damaged files: its reader of plain weights is a small interpreter of pickle.
+_DAMAGE = (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, LookupError, TypeError, AttributeError)
+
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Replace `path` by `state` (tensors and plain values) atomically.
@@ -34,6 +37,6 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+    except _DAMAGE as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}); start a new run.") from error
     return state

@@ -143,6 +143,7 @@ class Loop:
         self._recent = [*(each for each in self._recent if now - each[0] < 30), (now, self._done())]
         if self.run.stop_requested():
             self._checkpoint()
+            self._say(stage="Stopping")  # so that the last word knows how far it got
             raise Stopped
         if now - self._last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()

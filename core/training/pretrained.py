@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError) as error:
         raise WeightsError(f"{path.name} is damaged or no file of weights ({type(error).__name__}).") from error
     except UnpicklingError as error:
         raise WeightsError(f"{path.name} holds more than plain weights and is not read.") from error

@@ -74,7 +74,7 @@ def draw(scene: Scene) -> None:
     matrix, roc, precision = st.columns(3)
     with matrix:
         st.plotly_chart(
-            charts.confusion(evaluation.confusion), config=CHART, key="confusion", on_select=_cell,
+            charts.confusion(evaluation.confusion, ink="#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"), config=CHART, key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if scene.has_both_classes:

@@ -16,7 +16,7 @@ ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
 def draw(scene: Scene) -> None:
     """Draw the section; it follows what was pressed in the plots above."""
     st.subheader("The patches behind it", anchor=False)
-    current = str(st.session_state.get(LOOK) or st.query_params.get(LOOK) or TOP)
+    current = str(st.session_state.get(LOOK) or TOP)
     extra = [current] if current not in ALWAYS and is_look(current) else []
     look = st.segmented_control(
         "Which", [*ALWAYS, *extra], format_func=look_label, default=TOP, key=LOOK, bind="query-params",

@@ -154,4 +154,6 @@ def selected(key: str) -> object:
     """Return the custom data of the point that was pressed in the plot `key`, or None."""
     points = st.session_state[key]["selection"]["points"]
     data = points[0].get("customdata") if points else None
+    if isinstance(data, dict):  # a row of a typed array comes as {"0": ..., "1": ...}
+        return data.get("0")
     return data[0] if isinstance(data, list | tuple) else data

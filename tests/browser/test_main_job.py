@@ -22,7 +22,8 @@ def tiff(pixels: np.ndarray) -> bytes:
 def test_a_fresh_server_asked_for_a_page_first_shows_it_in_its_frame(page: Page, address: str) -> None:
     page.goto(f"{address}/train")  # the first request that this server gets
     expect(page.get_by_role("button", name="Start training")).to_be_visible()
-    expect(page.get_by_text("Nodescope", exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="Predict")).to_be_visible()
+    expect(page.get_by_text("Research use only. Not for diagnosis.").first).to_be_visible()
     expect(page.get_by_text("streamlit app")).to_have_count(0)
 
 
@@ -56,8 +57,8 @@ def test_a_file_that_is_no_image_is_answered_in_a_sentence(page: Page, address: 
 
 def test_a_run_of_one_epoch_is_started_and_seen_to_end(page: Page, address: str) -> None:
     page.goto(f"{address}/train")
-    page.get_by_label("Epochs").fill("1")
-    page.get_by_label("Epochs").press("Tab")
+    page.get_by_role("spinbutton", name="Epochs").fill("1")
+    page.get_by_role("spinbutton", name="Epochs").press("Tab")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_text(re.compile("^(Starting|Running)")).first).to_be_visible()
     expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=180_000)

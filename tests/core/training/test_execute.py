@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import models
-from core.data import ArrayStore, Dataset, assign, default_rule, make_table
+from core.data import ArrayStore, Dataset, assign, default_rule, make_table, open_dataset
 from core.errors import DataError, StorageError, TrainingError
 from core.prediction import Predictor, load_bundle
 from core.training import Augmentation, TrainingConfig, create_run, loop
@@ -111,7 +111,7 @@ def test_the_split_is_that_of_the_rule(uninterrupted: Run) -> None:
 
 
 def test_the_bundle_predicts_what_the_run_wrote_down(uninterrupted: Run) -> None:
-    written = pd.read_csv(uninterrupted.path / "predictions.csv", float_precision="round_trip")
+    written = pd.read_csv(uninterrupted.path / "predictions.csv")
     valid = np.flatnonzero(assign(COLOURED, default_rule(COLOURED)) == "valid")
 
     predictions = Predictor(load_bundle(uninterrupted.bundle_path), device="cpu").predict(COLOURED.store.load(valid).pixels)
@@ -161,7 +161,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
         assert execute(run).state == "stopped"
     assert run.status().state == "stopped"
     assert not run.bundle_path.exists()
-    assert run.status().step <= steps < run.status().steps
+    assert (run.status().step, run.status().steps) == (steps, 8)
 
     assert execute(run).state == "finished"
 
@@ -195,7 +195,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-torch.set_num_threads(1)
+torch.set_num_threads(int(sys.argv[3]))
 from core.training import loop, open_run
 from core.training.execute import execute
 loop.CHECKPOINT_SECONDS = -1.0
@@ -212,22 +212,22 @@ execute(open_run(Path(sys.argv[1])))
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_it_had_never_been_killed(
-    kaggle_folder: Callable[..., Path], tmp_path: Path
+    kaggle_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("core.training.execute.open_dataset", open_dataset)
     folder = kaggle_folder({f"{number:03}": number % 2 for number in range(90)})
     config = CONFIG.with_changes(data=(str(folder),))
     runs = [create_run(config, tmp_path / name) for name in ("killed", "whole")]
     root = Path(__file__).resolve().parents[3]
 
-    def work(run: Run, kill_at: int) -> int:
-        command = [sys.executable, "-c", KILLED, run.path, str(kill_at)]
-        return subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, timeout=120).returncode
+    command = [sys.executable, "-c", KILLED, runs[0].path, "3", str(torch.get_num_threads())]
+    killed = subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, timeout=120)
 
-    assert work(runs[0], 3) == -signal.SIGKILL
+    assert killed.returncode == -signal.SIGKILL
     assert runs[0].status().state == "lost"
     assert load_checkpoint(runs[0].checkpoint_path, torch.device("cpu"))["position"][:2] == [0, 3]
-    assert work(runs[0], -1) == 0
-    assert work(runs[1], -1) == 0
+    for run in runs:
+        assert execute(run).state == "finished"
 
     _assert_same_result(*runs)
 
@@ -258,17 +258,6 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
         execute(run)
 
     assert run.status().message.startswith("The network gives no numbers any more")
-
-
-def test_an_absurd_learning_rate_ends_in_a_sentence(tmp_path: Path) -> None:
-    config = CONFIG.with_changes(learning_rate=10.0, schedule="constant", model="resnet18", optimiser="adam", epochs=1)
-    config = config.with_changes(model="notebook-cnn", std=(1e-30,) * 3)
-    run = create_run(config, tmp_path / "run")
-
-    with pytest.raises(TrainingError, match="Try a lower learning rate"):
-        execute(run)
-
-    assert run.status().state == "failed"
 
 
 def test_a_data_set_that_cannot_be_opened_fails_with_its_sentence(
@@ -347,7 +336,7 @@ def test_a_request_while_the_launched_process_starts_is_honoured(tmp_path: Path)
 
     assert execute(run).state == "stopped"
 
-    assert run.status().step == 0 or run.status().step == 1
+    assert run.status().step == 1
     assert not run.stop_requested()
 
 

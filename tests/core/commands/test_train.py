@@ -1,0 +1,125 @@
+"""``python -m core train``: a run with its exit status."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.commands import main
+from core.prediction import load_bundle
+from core.training import Status, create_run, open_run, preset
+
+SMALL = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")
+
+
+@pytest.fixture
+def data(kaggle_folder: Callable[..., Path]) -> Path:
+    return kaggle_folder({f"{number:03}": number % 2 for number in range(90)})
+
+
+def _error(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err
+
+
+def test_a_run_is_trained_to_its_bundle_and_never_again(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = ["train", "--data", str(data), "--run-dir", str(folder), *SMALL, "--learning-rate", "0.003", "--seed", "5"]
+
+    assert main(words) == 0
+
+    output = capsys.readouterr().out
+    assert f"Run: {folder}" in output
+    assert output.count("Epoch 1/1:") == 1
+    run = open_run(folder)
+    assert run.status().state == "finished"
+    expected = preset("quick").with_changes(
+        data=(str(data),), epochs=1, batch_size=16, device="cpu", learning_rate=0.003, seed=5
+    )
+    assert run.config() == expected
+    assert load_bundle(run.bundle_path).card.name == "run"
+    assert not [each for each in logging.getLogger("nodescope.training").handlers if type(each) is logging.StreamHandler]
+    assert main(words) == 2
+    assert "is not empty, and a run never overwrites another one. To go on with it, use --resume" in _error(capsys)
+    assert main(["train", "--run-dir", str(folder), "--resume"]) == 2
+    assert "The run run is finished; its bundle is" in _error(capsys)
+
+
+def test_a_quiet_run_says_nothing_on_screen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", str(data), "--run-dir", str(tmp_path / "run"), "--quiet", *SMALL]) == 0
+
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "")
+    assert "Epoch 1/1:" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--data", str(tmp_path / "nowhere"), "--run-dir", str(tmp_path / "run"), *SMALL]
+
+    assert main(words) == 1
+
+    assert "There is no folder" in capsys.readouterr().out
+    assert open_run(tmp_path / "run").status().state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epochs", "0"], "epochs lies between 1 and 10000; found 0"),
+        (["--model", "vgg"], "model is one of .*; found 'vgg'"),
+        (["--resume"], "--resume needs --run-dir"),
+    ],
+)
+def test_settings_that_cannot_be_are_2(
+    words: list[str], message: str, fresh_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words]) == 2
+
+    import re
+
+    assert re.search(f"^error: {message}", _error(capsys))
+    assert not fresh_home.exists()
+
+
+def test_settings_are_not_ignored_when_a_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = create_run(preset("quick"), tmp_path / "run")
+
+    assert main(["train", "--run-dir", str(run.path), "--resume", "--epochs", "50", "--data", "demo"]) == 2
+
+    assert "leave out --epochs, --data, or start a new run" in _error(capsys)
+
+
+def test_a_folder_that_is_no_run_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--run-dir", str(tmp_path), "--resume"]) == 2
+
+    assert "is no run: config.json is missing" in _error(capsys)
+
+
+def test_a_run_that_another_process_works_on_is_2_and_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.errors import RunError
+
+    run = create_run(preset("quick"), tmp_path / "run")
+
+    def busy(_: object) -> Status:
+        raise RunError("Another process works on the run run.")
+
+    monkeypatch.setattr("core.commands.train.execute", busy)
+
+    assert main(["train", "--run-dir", str(run.path), "--resume"]) == 2
+    assert "error: Another process works on the run run." in _error(capsys)
+
+
+def test_data_are_written_down_so_that_any_folder_can_resume(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.commands.train.execute", lambda run: None)
+    monkeypatch.chdir(data.parent)
+
+    assert main(["train", "--data", "kaggle", "--data", "demo", "--run-dir", str(tmp_path / "run")]) == 0
+
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == [str(data), "demo"]

@@ -1,0 +1,174 @@
+"""Pictures of patches, pixel by pixel."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.display import (
+    CLASS_COLOURS,
+    NORMAL,
+    OUTLINE,
+    TUMOUR,
+    enlarge,
+    mosaic,
+    outlined,
+    rgb,
+    to_jpeg,
+    to_png,
+    with_centre_box,
+    with_scale_bar,
+)
+from core.errors import ConfigError
+
+PATCHES = np.random.default_rng(0).integers(30, 220, (7, 96, 96, 3), dtype=np.uint8)
+PAPER = (250, 251, 252)
+
+
+def _frame(picture: np.ndarray) -> np.ndarray:
+    """Return the pixels of the outline, in rows."""
+    outside = np.ones(picture.shape[:2], bool)
+    outside[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE] = False
+    return picture[outside]
+
+
+def test_colours_of_the_classes() -> None:
+    assert (rgb(TUMOUR), rgb(NORMAL)) == ((215, 38, 61), (27, 158, 119))
+    assert CLASS_COLOURS == (NORMAL, TUMOUR)
+
+
+def test_a_mosaic_places_every_patch_where_it_says() -> None:
+    picture = mosaic(PATCHES, [1, 0, None, 1, 0, 0, 1], columns=3, background=PAPER)
+
+    side, pitch = 96 + 2 * 4, 96 + 2 * 4 + 6
+    assert (picture.columns, picture.rows, picture.pitch, picture.margin) == (3, 3, pitch, 0)
+    assert picture.pixels.shape == (3 * pitch - 6, 3 * pitch - 6, 3)
+    for position, patch in enumerate(PATCHES):
+        x, y = picture.centre_of(position)
+        assert (x, y) == (position % 3 * pitch + side / 2, position // 3 * pitch + side / 2)
+        left, top = int(x) - 48, int(y) - 48
+        assert np.array_equal(picture.pixels[top : top + 96, left : left + 96], patch)
+    assert (picture.pixels[side : side + 6] == PAPER).all()  # between the rows
+    assert (picture.pixels[2 * pitch :, pitch:] == PAPER).all()  # the empty places at the end
+
+
+def test_an_empty_mosaic_is_a_row_of_background() -> None:
+    picture = mosaic(PATCHES[:0], [], columns=2, background=PAPER)
+
+    assert picture.rows == 1
+    assert (picture.pixels == PAPER).all()
+
+
+@pytest.mark.parametrize(("labels", "columns"), [([1], 0), ([1, 0], 3)])
+def test_a_mosaic_that_cannot_be_is_refused(labels: list[int], columns: int) -> None:
+    with pytest.raises(ConfigError, match="A mosaic needs a column and a label for each patch"):
+        mosaic(PATCHES[:1], labels, columns=columns)
+
+
+def test_tumour_is_solid_red() -> None:
+    picture = outlined(PATCHES[0], 1, PAPER)
+
+    assert (_frame(picture) == rgb(TUMOUR)).all()
+    assert np.array_equal(picture[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE], PATCHES[0])
+
+
+def test_normal_is_dashed_green() -> None:
+    picture = outlined(PATCHES[0], 0, PAPER)
+
+    frame = _frame(picture)
+    green, paper = (frame == rgb(NORMAL)).all(axis=1), (frame == PAPER).all(axis=1)
+    assert (green | paper).all()
+    assert 0.25 < paper.mean() < 0.45
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        changes = np.count_nonzero(np.diff((edge == PAPER).all(axis=1)))
+        assert changes >= 8  # dashes, not one gap
+    assert np.array_equal(picture[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE], PATCHES[0])
+
+
+def test_an_unlabelled_patch_has_no_outline() -> None:
+    assert (_frame(outlined(PATCHES[0], None, PAPER)) == PAPER).all()
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 5])
+def test_enlarging_repeats_every_pixel(zoom: int) -> None:
+    large = enlarge(PATCHES[0], zoom)
+
+    assert large.shape == (96 * zoom, 96 * zoom, 3)
+    for row in range(zoom):
+        for column in range(zoom):
+            assert np.array_equal(large[row::zoom, column::zoom], PATCHES[0])
+
+
+@pytest.mark.parametrize("zoom", [1, 3, 6])
+def test_the_centre_box_covers_no_pixel_of_the_centre(zoom: int) -> None:
+    large = enlarge(PATCHES[0], zoom)
+    before = large.copy()
+
+    boxed = with_centre_box(large, zoom=zoom, colour=(1, 2, 3))
+
+    start, stop = 32 * zoom, 64 * zoom
+    changed = (boxed != large).any(axis=2)
+    assert not changed[start:stop, start:stop].any()
+    ring = np.zeros_like(changed)
+    ring[start - 1 : stop + 1, start - 1 : stop + 1] = True
+    ring[start:stop, start:stop] = False
+    assert (boxed[ring] == (1, 2, 3)).all()  # it touches the centre on all four sides
+    changed[start - 2 : stop + 2, start - 2 : stop + 2] = False
+    assert not changed.any()
+    assert np.array_equal(large, before)
+
+
+def test_boxes_in_a_mosaic() -> None:
+    picture = mosaic(PATCHES[:1], [1], columns=1, centre_boxes=True).pixels
+
+    assert np.array_equal(picture[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE], with_centre_box(PATCHES[0]))
+
+
+@pytest.mark.parametrize("zoom", [2, 4, 6])
+def test_the_scale_bar_is_as_long_as_it_says(zoom: int) -> None:
+    white = np.full((96 * zoom, 96 * zoom, 3), 255, np.uint8)
+
+    picture = with_scale_bar(white, zoom=zoom, micrometres=20)
+
+    bottom = 96 * zoom - 3 * zoom
+    length = np.count_nonzero((picture[bottom] == 20).all(axis=1))
+    assert length == pytest.approx(20 / 0.97 * zoom, abs=1.5)
+    assert not (picture != white).any(axis=2)[:, 96 * zoom // 2 :].any()
+
+
+def test_png_keeps_every_pixel_and_jpeg_nearly() -> None:
+    smooth = np.asarray(Image.fromarray(PATCHES[0]).resize((8, 8)).resize((96, 96)))
+
+    png, jpeg = (np.asarray(Image.open(io.BytesIO(data))) for data in (to_png(PATCHES[0]), to_jpeg(smooth)))
+
+    assert np.array_equal(png, PATCHES[0])
+    assert np.abs(jpeg.astype(int) - smooth).max() < 25
+    assert np.abs(jpeg.astype(int) - smooth).mean() < 3
+
+
+def _hue_of_a_class(colour: str) -> bool:
+    red, green, blue = rgb(colour)
+    return red > 1.6 * max(green, blue) or (green > 1.25 * red and green > 1.1 * blue)
+
+
+def test_red_and_green_come_from_one_place() -> None:
+    root = Path(__file__).resolve().parents[3]
+    files = [root / "streamlit_app.py", *(root / "pages").rglob("*.py"), *(root / "core").rglob("*.py")]
+    assert _hue_of_a_class(TUMOUR)
+    assert _hue_of_a_class(NORMAL)
+
+    found = {
+        f"{path.relative_to(root)}: {colour}"
+        for path in files
+        if path.name != "palette.py"
+        for colour in re.findall(r"#[0-9A-Fa-f]{6}\b", path.read_text("utf-8"))
+        if _hue_of_a_class(colour)
+    }
+
+    assert found == set()
+    theme = (root / ".streamlit" / "config.toml").read_text("utf-8")
+    assert f'redColor = "{TUMOUR}"' in theme
+    assert f'greenColor = "{NORMAL}"' in theme

@@ -1,0 +1,99 @@
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data import Dataset
+from core.errors import DataError, RunError
+from core.prediction import Bundle, Predictor
+from core.prediction import score_job as module
+from core.prediction.score_job import JobStatus, ScoreJob
+from core.prediction.scores import load_scores
+
+
+@pytest.fixture
+def job(small_demo: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> ScoreJob:
+    return ScoreJob.of(tiny_bundle, small_demo, "test")
+
+
+def test_a_finished_job_leaves_predictions(job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle) -> None:
+    assert job.status() == JobStatus("none")
+    assert job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test").state == "finished"
+    assert job.status() == JobStatus("finished", 1.0)
+    stored = load_scores(tiny_bundle, small_demo, "test")
+    assert stored is not None
+    assert len(stored) == int((small_demo.table["split"] == "test").sum())
+
+
+def test_a_cancelled_job_leaves_none(job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle) -> None:
+    job.cancel()
+    assert job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test").state == "cancelled"
+    assert job.status().state == "cancelled"
+    assert load_scores(tiny_bundle, small_demo, "test") is None
+
+
+def test_progress_says_the_share_and_the_time_left(
+    job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[JobStatus] = []
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("core.prediction.score.CHUNK", 8)
+    monkeypatch.setattr(ScoreJob, "write", lambda _self, status: said.append(status))
+    job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test")
+    shares = [each.share for each in said if each.state == "running"]
+    assert shares == sorted(shares)
+    assert len(shares) > 2
+    assert said[-2].seconds_left == 0
+    assert said[-1] == JobStatus("finished", 1.0)
+
+
+def test_a_failure_is_its_last_word(job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle) -> None:
+    with pytest.raises(DataError):
+        job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "no such part")
+    assert job.status().state == "failed"
+    assert "no such part" in job.status().message
+
+
+def test_a_process_that_is_gone_is_lost_and_a_later_one_with_its_number_does_not_count(job: ScoreJob) -> None:
+    job.record_process(os.getpid())
+    job.write(JobStatus("running", 0.5))
+    assert job.status() == JobStatus("running", 0.5)
+    path = job.path / "process.json"
+    path.write_text(f'{{"pid": {os.getpid()}, "created": 1.0}}')
+    assert job.status().state == "lost"
+    assert job.status().share == 0.5
+
+
+def test_one_at_a_time(job: ScoreJob) -> None:
+    job.record_process(os.getpid())
+    job.write(JobStatus("running"))
+    with pytest.raises(RunError, match="already"):
+        job.start(source="demo", bundle=Path("b"), part="test")
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_scores_a_folder(tiny_bundle: Bundle, fresh_home: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from core.data import open_dataset
+
+    folder = tmp_path / "kaggle"
+    (folder / "train").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8)).save(folder / "train" / f"p{number}.tif")
+    (folder / "train_labels.csv").write_text("id,label\np0,0\np1,1\np2,0\np3,1\n")
+    tiny_bundle.save(tmp_path / "b.safetensors")
+    dataset = open_dataset(str(folder))
+    job = ScoreJob.of(tiny_bundle, dataset, "all")
+    job.start(source=str(folder), bundle=tmp_path / "b.safetensors", part="all", device="cpu")
+    deadline = time.monotonic() + 90
+    while job.status().is_active and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert job.status().state == "finished", (job.path / "log.txt").read_text()
+    stored = load_scores(tiny_bundle, dataset, "all")
+    assert stored is not None
+    expected = Predictor(tiny_bundle, device="cpu").predict(dataset.store.load(stored.rows).pixels).logits
+    np.testing.assert_allclose(stored.logits, expected, atol=1e-5)

@@ -1,0 +1,209 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.data import open_dataset
+from core.evaluation import confusion_matrix, evaluate
+from core.prediction import Bundle, Predictor
+from core.prediction.score_job import JobStatus, ScoreJob
+from core.prediction.scores import load_scores
+from pages._ui import evaluate_scene, evaluate_scores, frame, state
+
+VIEWS = ("figures", "probabilities", "triage", "slices", "compare", "checks", "export")
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error, app.success)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(app: AppTest, label: str):
+    return next(each for each in app.button if each.label == label)
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {each.label: each.value for each in app.metric}
+
+
+def folder(path: Path, labels: dict[str, str]) -> Path:
+    """Make a Kaggle folder of random patches with these labels."""
+    (path / "train").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in labels:
+        Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8)).save(path / "train" / f"{name}.tif")
+    (path / "train_labels.csv").write_text("\n".join(["id,label", *(f"{k},{v}" for k, v in labels.items())]))
+    return path
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    return folder(tmp_path / "kaggle", {f"p{number:02}": str(int(number % 3 == 0)) for number in range(30)})
+
+
+@pytest.fixture
+def page(app: AppTest, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, monkeypatch) -> AppTest:
+    """The Evaluate page with a small bundle in the place of the shipped one; not drawn yet."""
+    path = tmp_path / "tiny.safetensors"
+    tiny_bundle.save(path)
+    monkeypatch.setattr(frame, "SHIPPED", path)
+    monkeypatch.setattr(evaluate_scene, "SHIPPED", path)
+    return app
+
+
+def opened(page: AppTest, source: Path) -> AppTest:
+    page.session_state[state.DATA] = str(source)
+    page.run()
+    return page.switch_page("pages/evaluate.py").run()
+
+
+def scored_page(page: AppTest, source: Path) -> AppTest:
+    opened(page, source)
+    return button(page, "Evaluate").click().run()
+
+
+def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+    opened(page, kaggle)
+    assert "has not seen these 30 patches" in words(page)
+    assert not page.metric
+    button(page, "Evaluate").click().run()
+    assert not page.exception
+    scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
+    expected = evaluate(scored.labels, scored.probabilities, threshold=0.4)
+    assert metrics(page)["AUC"] == f"{expected.figures['auc'].value:.3f}"
+    assert metrics(page)["Sensitivity"] == f"{expected.figures['sensitivity'].value:.3f}"
+    assert "n = 30 patches, 10 with tumour" in words(page)
+    assert "slides are unknown" in words(page)
+
+
+def test_stored_predictions_are_shown_without_a_question(page: AppTest, kaggle: Path) -> None:
+    scored_page(page, kaggle)
+    evaluate_scores._held().clear()
+    page.run()
+    assert not page.exception
+    assert page.metric
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws(page: AppTest, kaggle: Path, view: str) -> None:
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = view
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert ("The patches behind it" in [each.value for each in page.subheader]) == (view not in ("checks", "export"))
+
+
+def test_the_threshold_moves_every_figure_and_targets_set_it(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+    scored_page(page, kaggle)
+    scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
+    line = float(np.median(scored.probabilities))
+    page.slider(key=state.THRESHOLD).set_value(line).run()
+    matrix = confusion_matrix(scored.labels, scored.probabilities, threshold=line)
+    assert metrics(page)["Sensitivity"] == f"{matrix.tp / matrix.positives:.3f}"
+    next(each for each in page.button if each.label.startswith("Set it to")).click().run()
+    assert metrics(page)["Sensitivity"] == "1.000"  # at least 98 % of 10 is all
+    button(page, "The model's own").click().run()
+    assert page.session_state[state.THRESHOLD] == 0.4
+
+
+def test_a_cell_shows_its_patches(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+    scored_page(page, kaggle)
+    scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
+    matrix = confusion_matrix(scored.labels, scored.probabilities, threshold=0.4)
+    for look, count in (("cell:fn", matrix.fn), ("cell:fp", matrix.fp), ("cell:tp", matrix.tp), ("cell:tn", matrix.tn)):
+        page.session_state[evaluate_scene.LOOK] = look
+        page.run()
+        said = f"{count:,} patches: the most wrong first" if count else "No patch falls in here"
+        assert said in words(page)
+
+
+def test_one_class_is_said_and_does_not_crash(page: AppTest, tmp_path: Path) -> None:
+    source = folder(tmp_path / "normal", {f"p{number}": "0" for number in range(6)})
+    scored_page(page, source)
+    assert not page.exception
+    assert metrics(page)["AUC"] == "undefined"
+    assert "all of one class" in words(page)
+    for view in VIEWS:
+        page.session_state[evaluate_scene.VIEW] = view
+        page.run()
+        assert not page.exception, view
+
+
+def test_no_labels_is_said(page: AppTest, tmp_path: Path) -> None:
+    source = tmp_path / "bare"
+    (source / "test").mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(np.full((96, 96, 3), 40 * number, np.uint8)).save(source / "test" / f"p{number}.tif")
+    opened(page, source)
+    assert not page.exception
+    assert "has no labels" in words(page)
+    assert not page.metric
+
+
+def test_a_large_set_is_scored_in_the_background(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def start(self: ScoreJob, **settings: object) -> None:
+        asked.append(settings)
+        import os
+
+        self.record_process(os.getpid())
+        self.write(JobStatus("running", 0.5, seconds_left=200.0))
+
+    monkeypatch.setitem(evaluate_scores.INLINE, "cpu", 10)
+    monkeypatch.setattr(ScoreJob, "start", start)
+    opened(page, kaggle)
+    button(page, "Evaluate in the background").click().run()
+    assert asked[0]["source"] == str(kaggle)
+    assert asked[0]["part"] == "auto"
+    button(page, "Cancel").click().run()
+    job = ScoreJob.of(tiny_bundle, open_dataset(str(kaggle)), "auto")
+    assert job.is_cancelled()
+    job.write(JobStatus("cancelled"))
+    page.run()
+    assert "The last attempt was cancelled." in words(page)
+    job.run(Predictor(tiny_bundle, device="cpu"), open_dataset(str(kaggle)), "auto")  # "stop" is still there
+    assert job.status().state == "cancelled"
+
+
+def test_two_models_are_compared_on_the_same_patches(
+    page: AppTest, kaggle: Path, tiny_bundle, fresh_home: Path
+) -> None:
+    Bundle(tiny_bundle.card.with_changes(name="other", threshold=0.6), tiny_bundle.weights).save(
+        fresh_home / "bundles" / "other.safetensors"
+    )
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = "compare"
+    page.run()
+    button(page, "Evaluate").click().run()
+    assert not page.exception
+    scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
+    apart = int(((scored.probabilities >= 0.4) != (scored.probabilities >= 0.6)).sum())
+    assert f"They disagree on **{apart}** of 30 patches." in words(page)
+    button(page, "Show them below").click().run()
+    assert not page.exception
+
+
+def test_the_audit_gives_its_verdict(page: AppTest, kaggle: Path) -> None:
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = "checks"
+    page.run()
+    button(page, "Audit 30 patches").click().run()
+    assert not page.exception
+    assert "Blanking the centre moves the probability by" in words(page)
+    assert "slides of these patches are unknown" in words(page)
+
+
+def test_a_new_threshold_is_saved_as_a_new_bundle(page: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    scored_page(page, kaggle)
+    page.slider(key=state.THRESHOLD).set_value(0.7)
+    page.session_state[evaluate_scene.VIEW] = "export"
+    page.run()
+    button(page, "Save it on this computer").click().run()
+    assert not page.exception
+    from core.prediction import load_bundle
+
+    assert load_bundle(fresh_home / "bundles" / "tiny-at-0.700.safetensors").card.threshold == pytest.approx(0.7)
