@@ -7,7 +7,11 @@ from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, re
 from models.normalised import Normalised
 from models.registry import UnknownModelError, build, names, parameter_count, register
 
+BAKES_TO = {"nodescope-net": nodescope_net.BAKED}
+"""Networks that are trained in one form and predict in another: name of each -> name of what its ``bake()`` returns."""
+
 __all__ = [
+    "BAKES_TO",
     "Normalised",
     "UnknownModelError",
     "build",

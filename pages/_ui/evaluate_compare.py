@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import BundleError
 from core.evaluation import FIGURES, Estimate, compare, disagreements
 from core.prediction import Predictor
-from core.prediction.score import Scored, select
+from core.prediction.score import CHOICES, Scored, select
 from core.reports import evaluation_charts as charts
 from pages._ui import cache, evaluate_scores, frame
 from pages._ui.evaluate_scene import CHART, OTHER, Scene, bundles, set_look
@@ -32,8 +32,14 @@ def draw(scene: Scene) -> None:
     other = _other()
     if other is None:
         return
-    _warn(scene, other)
-    second = evaluate_scores.scored(other, scene.dataset, scene.part, bundles()[str(st.session_state[OTHER])])
+    part = _same_patches(scene, other)
+    if part is None:
+        st.warning(
+            "The two models were trained on different parts of this data set, so one may have seen patches that the "
+            "other is measured on. Only common patches are compared; choose another part above to be sure."
+        )
+    path = bundles()[str(st.session_state[OTHER])]
+    second = evaluate_scores.scored(other, scene.dataset, part or scene.part, path)
     if second is None:
         return
     rows = _common(scene.scored, second)
@@ -54,7 +60,7 @@ def order(scene: Scene) -> np.ndarray | None:
     other = _other()
     if other is None:
         return None
-    second = evaluate_scores.stored(other, scene.dataset, scene.part)
+    second = evaluate_scores.stored(other, scene.dataset, _same_patches(scene, other) or scene.part)
     return None if second is None else _apart(scene, other, second)
 
 
@@ -69,14 +75,13 @@ def _other() -> Predictor | None:
         return None
 
 
-def _warn(scene: Scene, other: Predictor) -> None:
+def _same_patches(scene: Scene, other: Predictor) -> str | None:
+    """Return the part that means the same patches to the other model, or None if there is none."""
     own, _ = select(scene.predictor.bundle, scene.dataset, scene.part)
-    theirs, _ = select(other.bundle, scene.dataset, scene.part)
-    if not np.array_equal(own, theirs):
-        st.warning(
-            "The two models were trained on different parts of this data set, so one may have seen patches that the "
-            "other is measured on. Only common patches are compared; choose another part above to be sure."
-        )
+    for part in dict.fromkeys((scene.part, *CHOICES)):
+        if np.array_equal(own, select(other.bundle, scene.dataset, part)[0]):
+            return part
+    return None
 
 
 def _common(first: Scored, second: Scored) -> np.ndarray:

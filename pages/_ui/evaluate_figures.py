@@ -72,9 +72,10 @@ def draw(scene: Scene) -> None:
     evaluation = scene.evaluation()
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
+    ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
     with matrix:
         st.plotly_chart(
-            charts.confusion(evaluation.confusion, ink="#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"), config=CHART, key="confusion", on_select=_cell,
+            charts.confusion(evaluation.confusion, ink=ink), config=CHART, key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if scene.has_both_classes:

@@ -111,8 +111,8 @@ def _invite(
     _last_word(job.status())
     wait = "You can watch it here." if inline else "It runs in the background: you may leave the page and come back."
     st.info(
-        f"**{predictor.bundle.card.name}** has not seen these {len(rows):,} patches of **{dataset.name}** yet "
-        f"({words}). Let it predict them and compare with their labels. {wait}",
+        f"**{predictor.bundle.card.name}** has not predicted these {len(rows):,} patches of **{dataset.name}** "
+        f"yet: {words}. Let it predict them and compare with their labels. {wait}",
         icon=":material/query_stats:",
     )
     if inline:

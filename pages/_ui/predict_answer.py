@@ -18,7 +18,8 @@ def threshold(predictor: Predictor) -> float:
     own = predictor.bundle.card.threshold
     shown = round(own, 3)
     chosen = st.slider(
-        "Called tumour from", 0.0, 1.0, shown, 0.005, key=f"{state.VERDICT_AT}-{predictor.bundle.digest}",
+        "Called tumour from", 0.0, 1.0, shown, 0.001, format="%.3f",
+        key=f"{state.VERDICT_AT}-{predictor.bundle.digest}",
         persist_state="session",
         help=f"The threshold. The model's own is {own:.4f}, chosen on validation patches. A lower one misses less "
         "tumour and raises more false alarms.",
@@ -44,11 +45,16 @@ def doubts(answer: Answer) -> None:
 
 def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> Answer:
     """Draw probability and verdict; return the answer. A batch has drawn the slider for the threshold already."""
-    st.markdown("**Probability of tumour in the centre**")
+    heading = st.empty()
     number, scale = st.empty(), st.empty()
     verdict = st.empty()
     line = threshold(predictor) if with_slider else chosen_threshold(predictor)
     answer = explain.answer(predictor, chosen.decoded.pixels, line)
+    heading.markdown(
+        "**Probability of tumour in the centre**",
+        help="Calibrated: of validation patches with such a probability, about that share has tumour. Exactly "
+        f"{answer.probability!r}.",
+    )
     faded = "gray" if answer.doubts else None
     number.markdown(f"## :{faded}[{answer.probability:.1%}]" if faded else f"## {answer.probability:.1%}")
     scale.plotly_chart(_scale(answer), config=widgets.CHART, key="scale", alt="Probability on a scale")
@@ -63,10 +69,6 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> A
     st.caption(answer.spread.sentence)
     if not answer.doubts:
         st.caption(answer.doubts.sentence)
-    st.caption(
-        "Calibrated: of validation patches with such a probability, about that share has tumour. "
-        f"Exactly {answer.probability!r}.",
-    )
     return answer
 
 

@@ -40,9 +40,13 @@ def test_a_failing_body_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     path = tmp_path / "a.txt"
     atomic.write_text(path, "old")
 
-    with pytest.raises(KeyError), atomic.replacing(path) as temporary:
-        temporary.write_text("half")
-        raise KeyError
+    def fail() -> None:
+        with atomic.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
 
     assert path.read_text() == "old"
     assert _names(tmp_path) == ["a.txt"]
@@ -60,7 +64,7 @@ def test_a_full_disk_is_said_and_leaves_the_old_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, full)
-        with pytest.raises(StorageError, match="a.txt could not be written to .*: No space left on device"):
+        with pytest.raises(StorageError, match=r"a.txt could not be written to .*: No space left on device"):
             atomic.write_text(path, "new")
 
     assert path.read_text() == "old"
@@ -92,7 +96,7 @@ def test_the_data_is_on_disk_before_the_name_points_to_it(tmp_path: Path, monkey
 def test_a_parent_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
-    with pytest.raises(StorageError, match="a.txt could not be written to .*file"):
+    with pytest.raises(StorageError, match=r"a.txt could not be written to .*file"):
         atomic.write_text(tmp_path / "file" / "a.txt", "new")
 
     assert (tmp_path / "file").read_text() == "x"

@@ -20,7 +20,7 @@ def test_the_device(monkeypatch: pytest.MonkeyPatch, name: str, has_gpu: bool, e
 def test_a_gpu_that_is_not_there_is_not_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
-    with pytest.raises(DeviceError, match="PyTorch sees no GPU. Use 'cpu' or 'auto'"):
+    with pytest.raises(DeviceError, match=r"PyTorch sees no GPU. Use 'cpu' or 'auto'"):
         resolve_device("cuda")
 
 

@@ -34,7 +34,7 @@ def test_frozen_parameters_are_not_counted() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(models.UnknownModelError, match="no network called 'vgg'.*keras-cnn, .*resnet50"):
+    with pytest.raises(models.UnknownModelError, match=r"no network called 'vgg'.*keras-cnn, .*resnet50"):
         models.build("vgg")
 
 
@@ -85,7 +85,7 @@ def test_the_head_is_the_last_layer_and_the_attribution_layer_has_a_map(name: st
     model = models.build(name).eval()
     maps: list[torch.Tensor] = []
     layer = model.attribution_layer()
-    layer.register_forward_hook(lambda module, arguments, output: maps.append(output))
+    layer.register_forward_hook(lambda _module, _arguments, output: maps.append(output))
 
     with torch.inference_mode():
         model(torch.zeros(1, 3, 96, 96))

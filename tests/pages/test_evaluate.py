@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import open_dataset
+from core.data.dataset import make_table
 from core.evaluation import confusion_matrix, evaluate
 from core.prediction import Bundle, Predictor
 from core.prediction.score_job import JobStatus, ScoreJob
@@ -66,7 +68,7 @@ def scored_page(page: AppTest, source: Path) -> AppTest:
 
 def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: AppTest, kaggle: Path, tiny_bundle) -> None:
     opened(page, kaggle)
-    assert "has not seen these 30 patches" in words(page)
+    assert "has not predicted these 30 patches" in words(page)
     assert not page.metric
     button(page, "Evaluate").click().run()
     assert not page.exception
@@ -132,14 +134,13 @@ def test_one_class_is_said_and_does_not_crash(page: AppTest, tmp_path: Path) -> 
         assert not page.exception, view
 
 
-def test_no_labels_is_said(page: AppTest, tmp_path: Path) -> None:
-    source = tmp_path / "bare"
-    (source / "test").mkdir(parents=True)
-    for number in range(3):
-        Image.fromarray(np.full((96, 96, 3), 40 * number, np.uint8)).save(source / "test" / f"p{number}.tif")
-    opened(page, source)
+def test_no_labels_is_said(page: AppTest, kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled = open_dataset(str(kaggle))
+    bare = replace(labelled, name="Bare", table=make_table(list(labelled.table["id"]), split="test"))
+    monkeypatch.setattr(frame, "dataset", lambda: bare)
+    opened(page, kaggle)
     assert not page.exception
-    assert "has no labels" in words(page)
+    assert "Bare has no labels" in words(page)
     assert not page.metric
 
 

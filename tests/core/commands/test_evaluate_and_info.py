@@ -16,6 +16,11 @@ from core.evaluation import evaluate
 from core.prediction import INTENDED_USE, Bundle, Predictor, load_bundle
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_stored(fresh_home: Path) -> None:
+    """Each test predicts by itself: stored predictions know ids and labels of a data set, not its pixels."""
+
+
 @pytest.fixture
 def bundle(tiny_bundle: Bundle, tmp_path: Path) -> Path:
     tiny_bundle.save(tmp_path / "bundle.safetensors")
@@ -35,7 +40,9 @@ def test_figures_are_those_of_the_evaluation(
 
     printed = json.loads(capsys.readouterr().out)
     dataset = open_dataset(data)
-    probabilities = Predictor(load_bundle(bundle), device="cpu").predict(dataset.store.load(range(40)).pixels).probabilities
+    probabilities = (
+        Predictor(load_bundle(bundle), device="cpu").predict(dataset.store.load(range(40)).pixels).probabilities
+    )
     expected = evaluate(dataset.labels(range(40)), probabilities, threshold=threshold).to_json()
     assert {name: printed[name] for name in expected} == json.loads(json.dumps(expected))
     assert printed["digest"] == load_bundle(bundle).digest
@@ -49,8 +56,8 @@ def test_figures_in_plain_lines(bundle: Path, data: Path, capsys: pytest.Capture
     assert main(["evaluate", "--data", str(data), "--bundle", str(bundle), "--device", "cpu"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "n = 39 (19 tumour), threshold 0.4000, 95 % intervals"
-    assert lines[2] == "left out: 1 unreadable patches"
+    assert lines[1].startswith("n = 39 (19 tumour), threshold 0.4000, 95 % intervals")
+    assert "left out: 1 unreadable patches" in lines
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_one_broken_file_fails_alone(
     output = capsys.readouterr()
     assert output.out == ""
     assert "not read: b.tif: " in output.err
-    assert "not read: gone.tif: " in output.err
+    assert "gone.tif: There is no such file" in output.err
     assert "2 could not be read, 2 were predicted." in output.err
 
 

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.commands import main
+from core.errors import RunError
 from core.prediction import load_bundle
 from core.training import Status, create_run, open_run, preset
 
@@ -41,7 +43,9 @@ def test_a_run_is_trained_to_its_bundle_and_never_again(
     )
     assert run.config() == expected
     assert load_bundle(run.bundle_path).card.name == "run"
-    assert not [each for each in logging.getLogger("nodescope.training").handlers if type(each) is logging.StreamHandler]
+    assert not [
+        each for each in logging.getLogger("nodescope.training").handlers if type(each) is logging.StreamHandler
+    ]
     assert main(words) == 2
     assert "is not empty, and a run never overwrites another one. To go on with it, use --resume" in _error(capsys)
     assert main(["train", "--run-dir", str(folder), "--resume"]) == 2
@@ -78,8 +82,6 @@ def test_settings_that_cannot_be_are_2(
 ) -> None:
     assert main(["train", *words]) == 2
 
-    import re
-
     assert re.search(f"^error: {message}", _error(capsys))
     assert not fresh_home.exists()
 
@@ -101,8 +103,6 @@ def test_a_folder_that_is_no_run_is_2(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_run_that_another_process_works_on_is_2_and_not_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from core.errors import RunError
-
     run = create_run(preset("quick"), tmp_path / "run")
 
     def busy(_: object) -> Status:
@@ -117,7 +117,7 @@ def test_a_run_that_another_process_works_on_is_2_and_not_silent(
 def test_data_are_written_down_so_that_any_folder_can_resume(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.commands.train.execute", lambda run: None)
+    monkeypatch.setattr("core.commands.train.execute", lambda _: None)
     monkeypatch.chdir(data.parent)
 
     assert main(["train", "--data", "kaggle", "--data", "demo", "--run-dir", str(tmp_path / "run")]) == 0

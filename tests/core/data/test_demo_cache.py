@@ -44,7 +44,7 @@ def _quick_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_cache, "generate_demo", _generate)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - it is no error
     """Stands for a process that is killed."""
 
 
@@ -123,7 +123,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "file").touch()
     monkeypatch.setenv("NODESCOPE_HOME", str(tmp_path / "file"))
 
-    with pytest.raises(StorageError, match="demo set could not be written to .*file/demo: .*set NODESCOPE_HOME"):
+    with pytest.raises(StorageError, match=r"demo set could not be written to .*file/demo: .*set NODESCOPE_HOME"):
         open_demo(size=TINY)
 
 

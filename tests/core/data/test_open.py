@@ -10,19 +10,19 @@ from core.errors import DataError
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="There is no folder .*nowhere. Check the path, or use 'demo'"):
+    with pytest.raises(DataError, match=r"There is no folder .*nowhere. Check the path, or use 'demo'"):
         open_dataset(tmp_path / "nowhere")
 
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "train_labels.csv").write_text("id,label\n")
 
-    with pytest.raises(DataError, match="train_labels.csv is a file; give the folder"):
+    with pytest.raises(DataError, match=r"train_labels.csv is a file; give the folder"):
         open_dataset(tmp_path / "train_labels.csv")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither a Kaggle folder .* nor a PCam folder .*; it holds nothing"):
+    with pytest.raises(DataError, match=r"neither a Kaggle folder .* nor a PCam folder .*; it holds nothing"):
         open_dataset(tmp_path)
 
 
@@ -40,7 +40,7 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     locked.mkdir()
     locked.chmod(0)
     try:
-        with pytest.raises(DataError, match="cannot be read: Permission denied. Check its permissions"):
+        with pytest.raises(DataError, match=r"cannot be read: Permission denied. Check its permissions"):
             open_dataset(locked)
     finally:
         locked.chmod(0o700)

@@ -22,7 +22,11 @@ def _write(folder: Path, split: str, *, count: int = 3, x: Any = None, y: Any = 
 
 
 def test_three_files_become_one_data_set_with_its_official_split(tmp_path: Path) -> None:
-    train, valid, test = _write(tmp_path, "train", count=4), _write(tmp_path, "valid"), _write(tmp_path, "test", count=2)
+    train, valid, test = (
+        _write(tmp_path, "train", count=4),
+        _write(tmp_path, "valid"),
+        _write(tmp_path, "test", count=2),
+    )
 
     dataset = open_dataset(tmp_path)
 
@@ -77,7 +81,10 @@ def test_flat_labels_are_read_too(tmp_path: Path) -> None:
         ({"y": np.array([0.0, 0.5, 1.0])}, "train_y.h5 has labels other than 0 and 1"),
         ({"y": np.array([b"0", b"1", b"1"])}, "train_y.h5 has labels other than 0 and 1"),
         ({"x": np.zeros((3, 96, 96, 3), np.float32)}, r"train_x.h5: expected uint8 N×96×96×3 under 'x', found float32"),
-        ({"x": np.zeros((3, 3, 96, 96), np.uint8)}, r"expected uint8 N×96×96×3 under 'x', found uint8 \(3, 3, 96, 96\)"),
+        (
+            {"x": np.zeros((3, 3, 96, 96), np.uint8)},
+            r"expected uint8 N×96×96×3 under 'x', found uint8 \(3, 3, 96, 96\)",
+        ),
     ],
 )
 def test_wrong_contents_are_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -91,7 +98,7 @@ def test_missing_labels_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, "valid")
     (tmp_path / "camelyonpatch_level_2_split_valid_y.h5").unlink()
 
-    with pytest.raises(DataError, match="valid_y.h5 is missing; it holds the labels of .*valid_x.h5"):
+    with pytest.raises(DataError, match=r"valid_y.h5 is missing; it holds the labels of .*valid_x.h5"):
         open_dataset(tmp_path)
 
 

@@ -66,7 +66,9 @@ def test_slides_are_never_divided() -> None:
     parts = assign(dataset, rule)
 
     assert (rule.kind, rule.by) == ("hashed", "slide")
-    by_slide = {slide: {part for part, each in zip(parts, slides, strict=True) if each == slide} for slide in slides}
+    by_slide: dict[str, set[str]] = {}
+    for part, slide in zip(parts, slides, strict=True):
+        by_slide.setdefault(slide, set()).add(part)
     assert {len(found) for found in by_slide.values()} == {1}
     assert set(parts) == set(PARTS)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import EvaluationError
-from core.prediction.audit import CHANCE, audit_centre, blanked
+from core.prediction.audit import CHANCE, audit_centre, blanked, without_pieces
 from core.prediction.predictor import Predictions, as_input
 
 
@@ -84,6 +84,22 @@ def test_blanking_paints_exactly_one_side(patches: np.ndarray) -> None:
     mean = patches.mean(axis=(1, 2)).round()
     np.testing.assert_array_equal(without_centre[:, 48, 48], mean)
     np.testing.assert_array_equal(without_rim[:, 0, 0], mean)
+
+
+def test_the_eight_pieces_cover_the_rim_once_and_never_the_centre(patches: np.ndarray) -> None:
+    changed = np.zeros((96, 96), int)
+    for copy in without_pieces(patches[:1] // 2, fill="white"):
+        changed += (copy[0] != patches[0] // 2).any(axis=2)
+    assert (changed[32:64, 32:64] == 0).all()
+    assert changed.sum() == 96 * 96 - 32 * 32
+    assert changed.max() == 1
+
+
+def test_who_reads_all_alike_heeds_the_centre_no_more(patches: np.ndarray) -> None:
+    """A network that sums a flat picture: every piece weighs the same, to the last digit."""
+    flat = np.broadcast_to(patches[:, :1, :1], patches.shape).copy()
+    audit = audit_centre(Asked(1.0, 8.0), flat, fill="white")
+    np.testing.assert_allclose(audit.centre_effect, audit.piece_effect, atol=1e-6)
 
 
 def test_nothing_to_audit_is_said() -> None:

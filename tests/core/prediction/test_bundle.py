@@ -133,7 +133,7 @@ def test_weights_that_float16_cannot_hold_are_refused(value: float) -> None:
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="There is no bundle at .*gone.safetensors. A finished run leaves one"):
+    with pytest.raises(BundleError, match=r"There is no bundle at .*gone.safetensors. A finished run leaves one"):
         load_bundle(tmp_path / "gone.safetensors")
     with pytest.raises(BundleError, match="There is no bundle at"):
         load_bundle(tmp_path)
@@ -143,7 +143,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"w": torch.ones(2)}, tmp_path / "x.safetensors", metadata=metadata)
 
-    with pytest.raises(BundleError, match="x.safetensors is a safetensors file, but no Nodescope bundle"):
+    with pytest.raises(BundleError, match=r"x.safetensors is a safetensors file, but no Nodescope bundle"):
         load_bundle(tmp_path / "x.safetensors")
 
 
@@ -151,7 +151,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[st
 def test_a_truncated_file_is_refused(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
 
-    with pytest.raises(BundleError, match="b.safetensors is damaged or no bundle .* Copy it again"):
+    with pytest.raises(BundleError, match=r"b.safetensors is damaged or no bundle .* Copy it again"):
         load_bundle(path)
 
 
@@ -211,7 +211,7 @@ def test_missing_weights_are_refused(bundle: Bundle) -> None:
 def test_a_folder_that_cannot_be_written_is_said(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(StorageError, match="b.safetensors could not be written"):
+    with pytest.raises(StorageError, match=r"b.safetensors could not be written"):
         bundle.save(tmp_path / "file" / "b.safetensors")
 
 

@@ -81,7 +81,7 @@ def test_slides_that_were_kept_apart_must_be_known(tiny_bundle: Bundle) -> None:
 
     rows, _ = select(bundle, _dataset(IDS, slides=slides), "auto")
     assert 0 < len(rows) < 400
-    with pytest.raises(DataError, match="was trained on whole slides .* set does not say which slide"):
+    with pytest.raises(DataError, match=r"was trained on whole slides .* set does not say which slide"):
         select(bundle, _dataset(IDS), "auto")
     assert len(select(bundle, _dataset(IDS), "all")[0]) == 400
 
@@ -108,9 +108,7 @@ def test_figures_are_those_of_the_predictions(tiny_bundle: Bundle, small_demo: D
     assert scored.evaluation(0.4).resampled == "slide"
 
 
-def test_unreadable_patches_are_left_out_and_counted(
-    tiny_bundle: Bundle, kaggle_folder: Callable[..., Path]
-) -> None:
+def test_unreadable_patches_are_left_out_and_counted(tiny_bundle: Bundle, kaggle_folder: Callable[..., Path]) -> None:
     folder = kaggle_folder({f"p{number}": number % 2 for number in range(10)})
     (folder / "train" / "p3.tif").write_bytes(b"damaged")
     dataset = open_dataset(folder)

@@ -49,7 +49,7 @@ COLOURED = _coloured()
 
 @pytest.fixture(autouse=True)
 def _opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.training.execute.open_dataset", lambda source, progress=None: COLOURED)
+    monkeypatch.setattr("core.training.execute.open_dataset", lambda *_, **__: COLOURED)
 
 
 def _files(run: Run) -> set[str]:
@@ -74,7 +74,7 @@ def _assert_same_result(run: Run, other: Run) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.training.execute.open_dataset", lambda source, progress=None: COLOURED)
+        patch.setattr("core.training.execute.open_dataset", lambda *_, **__: COLOURED)
         run = create_run(CONFIG, tmp_path_factory.mktemp("runs") / "whole")
         status = execute(run)
     assert (status.state, status.step, status.steps, status.epoch) == ("finished", status.steps, status.steps, 2)
@@ -114,7 +114,9 @@ def test_the_bundle_predicts_what_the_run_wrote_down(uninterrupted: Run) -> None
     written = pd.read_csv(uninterrupted.path / "predictions.csv")
     valid = np.flatnonzero(assign(COLOURED, default_rule(COLOURED)) == "valid")
 
-    predictions = Predictor(load_bundle(uninterrupted.bundle_path), device="cpu").predict(COLOURED.store.load(valid).pixels)
+    predictions = Predictor(load_bundle(uninterrupted.bundle_path), device="cpu").predict(
+        COLOURED.store.load(valid).pixels
+    )
 
     assert written["id"].tolist() == COLOURED.table["id"].iloc[valid].tolist()
     assert written["label"].tolist() == COLOURED.labels(valid).tolist()
@@ -239,7 +241,7 @@ def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatc
     )
     run = create_run(CONFIG, tmp_path / "run")
 
-    with pytest.raises(TrainingError, match="The loss became nan in step 3 of epoch 1. Try a lower learning rate"):
+    with pytest.raises(TrainingError, match=r"The loss became nan in step 3 of epoch 1. Try a lower learning rate"):
         execute(run)
 
     status = run.status()
@@ -251,7 +253,7 @@ def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatc
 def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "forward", lambda model, part, device: np.full(len(part), np.nan))
+    monkeypatch.setattr(loop, "forward", lambda _model, part, _device: np.full(len(part), np.nan))
     run = create_run(CONFIG, tmp_path / "run")
 
     with pytest.raises(TrainingError, match="gives no numbers any more after step 4 of epoch 1"):
@@ -276,7 +278,7 @@ def test_a_data_set_that_cannot_be_opened_fails_with_its_sentence(
 
 
 def test_a_defect_surfaces_and_stands_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "build", lambda name, **arguments: 1 / 0)
+    monkeypatch.setattr(models, "build", lambda *_, **__: 1 / 0)
     run = create_run(CONFIG, tmp_path / "run")
 
     with pytest.raises(ZeroDivisionError):
@@ -341,7 +343,7 @@ def test_a_request_while_the_launched_process_starts_is_honoured(tmp_path: Path)
 
 
 def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: 0.5)
+    monkeypatch.setattr(loop, "roc_auc_score", lambda *_: 0.5)
     run = create_run(CONFIG.with_changes(epochs=9, patience=2), tmp_path / "run")
 
     execute(run)
@@ -353,7 +355,7 @@ def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2)])
 def test_the_epoch_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int) -> None:
     scores = iter([0.9, 0.8])
-    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(scores))
+    monkeypatch.setattr(loop, "roc_auc_score", lambda *_: next(scores))
     run = create_run(CONFIG.with_changes(keep=keep), tmp_path / "run")
 
     execute(run)
@@ -367,7 +369,7 @@ def test_the_epoch_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def test_a_small_demo_run_keeps_slides_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_demo: Dataset
 ) -> None:
-    monkeypatch.setattr("core.training.execute.open_dataset", lambda source, progress=None: small_demo)
+    monkeypatch.setattr("core.training.execute.open_dataset", lambda *_, **__: small_demo)
     run = create_run(CONFIG.with_changes(epochs=1), tmp_path / "run")
 
     execute(run)

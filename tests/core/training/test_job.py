@@ -42,8 +42,9 @@ def _wait(run: Run, *states: str, seconds: float = 90) -> str:
 
 def test_nothing_can_be_stopped_where_nothing_works(tmp_path: Path) -> None:
     run = create_run(TrainingConfig(), tmp_path / "run")
+    run.write_status(Status(state="failed"))
 
-    with pytest.raises(RunError, match="Nothing works on the run run; its state is lost"):
+    with pytest.raises(RunError, match="Nothing works on the run run; its state is failed"):
         stop(run)
     assert not run.stop_requested()
     kill(run)  # what is gone already is no error
@@ -106,6 +107,7 @@ def test_a_started_run_is_detached_can_be_killed_and_goes_on(
     stop(run)
     assert _wait(run, "stopped") == "stopped"
     assert run.metrics()["epoch"].tolist() == list(range(1, len(run.metrics()) + 1))
+    psutil.wait_procs([process for process in [run.process()] if process is not None], timeout=30)
     assert not run.is_alive()
 
 

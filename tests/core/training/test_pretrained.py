@@ -75,12 +75,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="There is no file .*gone.pth with pretrained weights"):
+    with pytest.raises(WeightsError, match=r"There is no file .*gone.pth with pretrained weights"):
         load_pretrained(_resnet18(0), str(tmp_path / "gone.pth"))
 
 
 def test_networks_without_published_weights_are_refused() -> None:
-    with pytest.raises(WeightsError, match="no ImageNet weights for NotebookCNN. Train it with --pretrained none"):
+    with pytest.raises(WeightsError, match=r"no ImageNet weights for NotebookCNN. Train it with --pretrained none"):
         load_pretrained(models.build("notebook-cnn"), "imagenet")
 
 
@@ -97,5 +97,5 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 def test_published_weights_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "_lite_weights", lambda: {"a": torch.zeros(3)})
 
-    with pytest.raises(WeightsError, match="EfficientNet-Lite0 do not fit: expected .* found 1 others"):
+    with pytest.raises(WeightsError, match=r"EfficientNet-Lite0 do not fit: expected .* found 1 others"):
         load_pretrained(models.build("efficientnet-lite0"), "imagenet")

@@ -10,9 +10,11 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from core.errors import RunError, StorageError
-from core.training import Status, TrainingConfig, create_run, list_runs, open_run, run as run_module
+from core.training import Status, TrainingConfig, create_run, list_runs, open_run
+from core.training import run as run_module
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.run import METRICS, Run
 
@@ -50,7 +52,7 @@ def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
 
 
 def test_a_run_never_overwrites_another_one(run: Run) -> None:
-    with pytest.raises(RunError, match="is not empty, .* To go on with it, use --resume. Choose a new folder"):
+    with pytest.raises(RunError, match=r"is not empty, .* To go on with it, use --resume. Choose a new folder"):
         create_run(TrainingConfig(epochs=9), run.path)
 
     assert run.config() == CONFIG
@@ -61,16 +63,14 @@ def test_a_folder_of_something_else_is_not_used(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match=r"is not empty, and a run never overwrites another one\. Choose a new folder"):
         create_run(CONFIG, tmp_path)
-    with pytest.raises(RunError, match="thesis.docx is not empty"):
+    with pytest.raises(RunError, match=r"thesis.docx is not empty"):
         create_run(CONFIG, tmp_path / "thesis.docx")
 
 
-def test_two_runs_in_the_same_second_get_different_folders(
-    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_runs_in_the_same_second_get_different_folders(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(run_module.datetime):  # type: ignore[misc, name-defined]
         @classmethod
-        def now(cls, tz: Any = None) -> Any:
+        def now(cls) -> Any:
             return cls(2026, 1, 2, 3, 4, 5)
 
     monkeypatch.setattr(run_module, "datetime", Clock)
@@ -100,14 +100,14 @@ def test_runs_are_listed_newest_first_and_other_folders_are_not(tmp_path: Path) 
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run: config.json is missing"):
+    with pytest.raises(RunError, match=r"is no run: config.json is missing"):
         open_run(tmp_path)
 
 
 def test_damaged_files_are_named(run: Run) -> None:
     (run.path / "status.json").write_text('{"state": "runn')
 
-    with pytest.raises(RunError, match="status.json of the run run is damaged"):
+    with pytest.raises(RunError, match=r"status.json of the run run is damaged"):
         run.status()
 
 
@@ -212,8 +212,8 @@ def test_the_end_of_the_log(run: Run) -> None:
 class Hasty(run_module.FileLock):  # type: ignore[misc, name-defined]
     """A lock that does not wait five seconds."""
 
-    def acquire(self, timeout: float | None = None, **options: Any) -> Any:
-        return super().acquire(timeout=0.05, **options)
+    def acquire(self, **options: Any) -> Any:
+        return super().acquire(**{**options, "timeout": 0.05})
 
 
 def test_two_processes_on_one_run_and_the_second_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_two_processes_on_one_run_and_the_second_is_refused(run: Run, monkeypatc
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", program, run.path / ".lock"], **pipes) as other:  # type: ignore[call-overload]
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(RunError, match="Another process works on the run run. Stop it first"):
+        with pytest.raises(RunError, match=r"Another process works on the run run. Stop it first"):
             run.lock()
         other.kill()  # no chance to let go
         other.wait()
@@ -234,8 +234,6 @@ def test_two_processes_on_one_run_and_the_second_is_refused(run: Run, monkeypatc
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
     save_checkpoint(run.checkpoint_path, {"step": 1})
 
     def full(state: object, path: Path) -> None:
@@ -244,7 +242,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(run: Run, monkeypatch: pytest
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
-        with pytest.raises(StorageError, match="checkpoint could not be written to .* Free some space and resume"):
+        with pytest.raises(StorageError, match=r"checkpoint could not be written to .* Free some space and resume"):
             save_checkpoint(run.checkpoint_path, {"step": 2})
 
     assert load_checkpoint(run.checkpoint_path, torch.device("cpu")) == {"step": 1}
@@ -253,9 +251,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(run: Run, monkeypatch: pytest
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 half a zip", b"text"])
 def test_a_damaged_checkpoint_is_said(run: Run, data: bytes) -> None:
-    import torch
-
     run.checkpoint_path.write_bytes(data)
 
-    with pytest.raises(RunError, match="checkpoint.pt is damaged"):
+    with pytest.raises(RunError, match=r"checkpoint.pt is damaged"):
         load_checkpoint(run.checkpoint_path, torch.device("cpu"))
