@@ -29,19 +29,17 @@ def main() -> None:
 def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     st.divider()
     warning = st.container()
-    answer_column, patch_column, map_column = st.columns([3, 4, 4], gap="large")
+    answer_column, maps_column = st.columns([1, 3], gap="large")
     with answer_column:
         answer = predict_answer.draw(predictor, chosen, with_slider=not in_batch)
     with warning:
         predict_answer.doubts(answer)
-    with map_column:
-        names = predict_maps.choose(predictor)
-        look, options = predict_maps.settings()
-        alone = st.container()
-    with patch_column:
-        predict_maps.patch(chosen, box=look.centre_box)
-    with alone if len(names) == 1 else st.container():
-        made = predict_maps.draw(predictor, chosen, names, look, options)
+    with maps_column:
+        names, look, options = predict_maps.controls(predictor)
+        patch_column, *map_columns = st.columns(1 + len(names))
+        with patch_column:
+            predict_maps.patch(chosen, box=look.centre_box)
+        made = predict_maps.draw(predictor, chosen, names, look, options, map_columns)
     maps = predict_maps.trust(predictor, chosen, made, options)
     predict_answer.neighbours(predictor, chosen)
     predict_maps.not_offered(predictor)

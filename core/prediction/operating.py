@@ -17,7 +17,8 @@ class OperatingCurve:
     """Sensitivity and specificity of the validation patches over the threshold: their ROC curve, thinned.
 
     Attributes:
-        thresholds: (K,) falling, each the probability of a patch, at most 200; patches with at least this probability are called tumour.
+        thresholds: (K,) falling, each the probability of a patch, at most 200; patches with at least this probability
+            are called tumour.
         sensitivity: (K,) share of the tumour patches found there.
         specificity: (K,) share of the normal patches called normal there.
         positives: number of tumour patches.

@@ -70,11 +70,10 @@ def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progres
     looks = np.empty((len(rows), len(COLUMNS)), np.float32)
     for start in range(0, len(rows), CHUNK):
         loaded = dataset.store.load(rows[start : start + CHUNK])
-        logits[start : start + CHUNK] = predictor.predict(loaded.pixels).logits
+        report = None if progress is None else _within(progress, start, len(loaded.pixels), len(rows))
+        logits[start : start + CHUNK] = predictor.predict(loaded.pixels, progress=report).logits
         looks[start : start + CHUNK] = measure_looks(loaded.pixels).values
         usable[[start + position for position in loaded.unreadable]] = False
-        if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(rows)))
     if not usable.any():
         raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
     return assemble(
@@ -87,6 +86,11 @@ def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progres
         looks=Looks(looks[usable]),
         device=predictor.device.type,
     )
+
+
+def _within(progress: Progress, start: int, length: int, total: int) -> Progress:
+    """Return what tells `progress` the share of all patches from the share of one chunk."""
+    return lambda share: progress((start + share * length) / total)
 
 
 def assemble(

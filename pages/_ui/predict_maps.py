@@ -1,10 +1,12 @@
 """Predict: maps of what speaks for tumour, how they are drawn, and how far to trust them."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
@@ -27,18 +29,31 @@ SIGNS: dict[Sign, str] = {
 }
 
 
-def choose(predictor: Predictor) -> list[str]:
-    """Draw the choice of methods; return one to three names."""
+def controls(predictor: Predictor) -> tuple[list[str], MapLook, AttributionOptions]:
+    """Draw the line of choices above the maps; return one to three methods and how they are made and drawn."""
+    first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
+    with first:
+        name = _first(predictor)
+    with second:
+        beside = _beside(predictor, name)
+    with third:
+        look, options = settings()
+    return [name, *beside], look, options
+
+
+def _first(predictor: Predictor) -> str:
     held = explain.methods(predictor)
-    first = st.selectbox(
+    return st.selectbox(
         "What speaks for tumour (saliency map)", held, format_func=_label, key=state.METHOD, bind="query-params",
         help="How the map is made. Each method asks another question of the network.",
     )  # fmt: skip
-    beside = st.multiselect(
-        "Beside it", [name for name in held if name != first], format_func=_label, max_selections=2,
+
+
+def _beside(predictor: Predictor, first: str) -> list[str]:
+    return st.multiselect(
+        "Beside it", [name for name in explain.methods(predictor) if name != first], format_func=_label, max_selections=2,
         key=state.BESIDE, bind="query-params", placeholder="compare with another method",
     )  # fmt: skip
-    return [first, *beside]
 
 
 def settings() -> tuple[MapLook, AttributionOptions]:
@@ -72,7 +87,7 @@ def settings() -> tuple[MapLook, AttributionOptions]:
 def patch(chosen: Chosen, *, box: bool) -> None:
     """Draw the patch as the model sees it."""
     shown = with_scale_bar(enlarge(chosen.decoded.pixels, ZOOM), zoom=ZOOM)
-    st.markdown("**The patch, as the model sees it**")
+    st.markdown("**What the model sees**")
     st.image(to_png(with_centre_box(shown, zoom=ZOOM) if box else shown), alt="The patch, enlarged four times")
     st.caption(
         f"{chosen.name} · 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide, if it was scanned at 0.97 µm per "
@@ -83,11 +98,16 @@ def patch(chosen: Chosen, *, box: bool) -> None:
 
 
 def draw(
-    predictor: Predictor, chosen: Chosen, names: list[str], look: MapLook, options: AttributionOptions
+    predictor: Predictor,
+    chosen: Chosen,
+    names: list[str],
+    look: MapLook,
+    options: AttributionOptions,
+    columns: Sequence[DeltaGenerator],
 ) -> list[Attribution]:
-    """Draw one to three maps side by side; return the attributions."""
+    """Draw a map in each column; return the attributions."""
     made = []
-    for column, name in zip(st.columns(len(names)), names, strict=True):
+    for column, name in zip(columns, names, strict=True):
         with column:
             attribution = explain.attribution(predictor, chosen.decoded.pixels, name, options)
             st.markdown(f"**{METHODS[name].label}**")

@@ -37,7 +37,8 @@ def test_explain_writes_maps_and_report(bundle: str, patches: Path, tmp_path: Pa
     assert values.shape == (3, 96, 96)
     assert values.dtype == np.float32
     assert np.abs(values).sum() > 0
-    assert Image.open(out / "p1" / "grad-cam.png").size == (384, 384)
+    with Image.open(out / "p1" / "grad-cam.png") as picture:
+        assert picture.size == (384, 384)
     assert "Research use only" in (out / "p0" / "report.html").read_text("utf-8")
     assert capsys.readouterr().out.startswith("p0.tif: 0.")
 

@@ -78,7 +78,8 @@ def shapes(rng: Random, count: int) -> np.ndarray:
 
 def photographs(rng: Random, count: int) -> np.ndarray:
     """Cuts of the three photographs that scikit-learn and Matplotlib bring: a temple, a flower, a portrait."""
-    portrait = Image.open(cbook.get_sample_data("grace_hopper.jpg")).convert("RGB")
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        portrait = Image.open(file).convert("RGB")
     sources = [*map(Image.fromarray, load_sample_images().images), portrait]
     pictures = []
     for _ in range(count):

@@ -28,6 +28,8 @@ def started() -> Iterator[list[Run]]:
     yield runs
     for run in runs:
         kill(run)
+    for process in job._started:
+        process.wait(timeout=30)
 
 
 def _wait(run: Run, *states: str, seconds: float = 90) -> str:

@@ -1,0 +1,134 @@
+"""The Predict page without a browser: one patch, an address, a batch, a picture of something else."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.data import open_demo
+from core.prediction import Predictor, load_bundle
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(app: AppTest, label: str):
+    return next(each for each in app.button if each.label == label)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def predict(app: AppTest) -> AppTest:
+    app.run()
+    app.switch_page("pages/predict.py").run()
+    assert not app.exception
+    return app
+
+
+def test_a_first_visit_shows_an_example_with_answer_and_map(predict: AppTest) -> None:
+    shown = words(predict)
+    assert "Probability of tumour in the centre" in shown
+    assert "Verdict:" in shown
+    assert "Label:" in shown
+    assert "Flipped and turned, the patch gets" in shown
+    assert "Does it look at the centre?" in shown
+    assert "A map shows what moved the model, not where tumour is." in shown
+    assert "Research use only" in shown
+
+
+def test_another_example_is_another_patch_and_stands_in_the_address(predict: AppTest) -> None:
+    button(predict, "3").click()
+    predict.run()
+    assert not predict.exception
+    chosen = predict.session_state["patch"]
+    assert f"{chosen} · 96×96 pixels" in words(predict)
+
+
+def test_the_probability_is_that_of_the_predictor(predict: AppTest) -> None:
+    demo, predictor = open_demo(), Predictor(load_bundle(), device="cpu")
+    predict.session_state["patch"] = str(demo.table["id"].iloc[100])
+    predict.run()
+    expected = float(predictor.predict(demo.store.load([100]).pixels).probabilities[0])
+    helps = [element.help for element in predict.markdown if element.help]
+    assert any(repr(expected) in text for text in helps)
+
+
+def test_an_unknown_id_says_what_to_do(predict: AppTest) -> None:
+    predict.session_state["patch"] = "nobody"
+    predict.run()
+    assert not predict.exception
+    assert "holds no patch with the id nobody" in words(predict)
+
+
+def test_the_threshold_moves_the_verdict(predict: AppTest) -> None:
+    slider = next(each for each in predict.slider if each.label == "Called tumour from")
+    slider.set_value(0.0).run()
+    assert "**tumour**] (at or above 0.000)" in words(predict)
+    slider = next(each for each in predict.slider if each.label == "Called tumour from")
+    slider.set_value(1.0).run()
+    assert "**normal**] (below 1.000)" in words(predict)
+
+
+def test_two_methods_stand_side_by_side(predict: AppTest) -> None:
+    beside = next(each for each in predict.multiselect if each.label == "Beside it")
+    beside.set_value(["saliency"]).run()
+    assert not predict.exception
+    assert "**Grad-CAM**" in words(predict)
+    assert "**Saliency**" in words(predict)
+
+
+def test_the_slow_figures_come_on_request(predict: AppTest) -> None:
+    assert "Is it steady?" not in words(predict)
+    button(predict, "Measure the rest").click()
+    predict.run()
+    assert not predict.exception
+    assert "Is it steady?" in words(predict)
+    assert "Does it show what was learnt?" in words(predict)
+
+
+def test_similar_patches_come_on_request(predict: AppTest) -> None:
+    button(predict, "Find them").click()
+    predict.run()
+    assert not predict.exception
+    assert "of 5 are tumour" in words(predict)
+
+
+def test_an_uploaded_photograph_is_doubted(predict: AppTest) -> None:
+    y, x = np.mgrid[0:96, 0:96]
+    sky = np.stack([x, y + 100, 255 - x], axis=-1).clip(0, 255).astype(np.uint8)
+    predict.file_uploader[0].set_value([("sky.png", png(sky), "image/png")]).run()
+    assert not predict.exception
+    assert "Doubtful answer" in words(predict)
+    assert "sky.png · 96×96 pixels" in words(predict)
+
+
+def test_a_broken_file_is_refused_in_a_sentence(predict: AppTest) -> None:
+    predict.file_uploader[0].set_value([("bad.png", b"no image", "image/png")]).run()
+    assert not predict.exception
+    assert "bad.png: This is not an image that can be read" in words(predict)
+
+
+def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: AppTest) -> None:
+    pixels = open_demo().store.load(range(5)).pixels
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, patch in enumerate(pixels):
+            archive.writestr(f"p{number}.png", png(patch))
+        archive.writestr("bad.png", b"no image")
+    predict.file_uploader[0].set_value([("many.zip", buffer.getvalue(), "application/zip")]).run()
+    assert not predict.exception
+    problems, table = (frame.value for frame in predict.dataframe)
+    assert problems["file"].tolist() == ["many.zip/bad.png"]
+    expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
+    assert table["probability"].tolist() == sorted(expected.tolist(), reverse=True)
+    assert next(metric.value for metric in predict.metric) == "5"
