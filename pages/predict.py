@@ -46,4 +46,4 @@ def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     predict_maps.downloads(predictor, chosen, answer, maps, look, options)
 
 
-main()
+frame.show(main)

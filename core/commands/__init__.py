@@ -5,6 +5,7 @@ status: 0 all went well, 1 a part of the input failed or a run did, 2 the comman
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,4 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever reads the output has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status

@@ -19,8 +19,9 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2rem; border-top: 
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0 1rem }
 td, th { text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 blockquote { margin: 0; color: var(--quiet) }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem } .chart { flex: 1 1 26rem; min-width: 0; background: #fff;
-     border-radius: 4px; padding: .5rem }
+.charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem }
+@media (max-width: 44rem) { .charts { grid-template-columns: minmax(0, 1fr) } }
+.chart { background: #fff; border-radius: 4px; padding: .5rem; overflow: hidden }
 @media print { body { max-width: none } .chart { break-inside: avoid } }
 """
 

@@ -10,7 +10,7 @@ from core.reports import evaluation_charts as charts
 from core.training import PRESETS, Run, job, list_runs
 from core.training.leak import NAMES, WAYS, Leak, leak_configs, leak_of
 from pages._ui import explain, frame
-from pages._ui.evaluate_scene import CHART, Scene
+from pages._ui.evaluate_scene import Scene, chart_config
 
 PATCHES = 120
 MAPS = 40
@@ -59,7 +59,7 @@ def _centre(scene: Scene) -> None:
     left, right = st.columns(2)
     with left:
         figure = charts.changes(found.centre_effect, found.piece_effect, scene.scored.labels[_sample(scene)])
-        st.plotly_chart(figure, config=CHART, key="audit_changes", alt="Change of probability by blanking")
+        st.plotly_chart(figure, config=chart_config(), key="audit_changes", alt="Change of probability by blanking")
         st.caption(
             "A point is a patch. Above the dotted line its centre matters more than an equally large piece of its rim "
             "(mean of eight), below it less."
@@ -67,7 +67,7 @@ def _centre(scene: Scene) -> None:
     with right:
         if len(found.shares):
             figure = charts.shares(found.shares, CHANCE)
-            st.plotly_chart(figure, config=CHART, key="audit_shares", alt="Share of the map inside the centre")
+            st.plotly_chart(figure, config=chart_config(), key="audit_shares", alt="Share of the map inside the centre")
             st.caption(
                 f"{METHODS[found.method].label} of {len(found.shares)} patches: half of them have at least "
                 f"{float(np.median(found.shares)):.0%} of their map in the centre; by area it would be {CHANCE:.0%}."

@@ -10,7 +10,7 @@ from core.prediction import Predictor
 from core.prediction.score import CHOICES, Scored, select
 from core.reports import evaluation_charts as charts
 from pages._ui import cache, evaluate_scores, frame
-from pages._ui.evaluate_scene import CHART, OTHER, Scene, bundles, set_look
+from pages._ui.evaluate_scene import OTHER, Scene, bundles, chart_config, set_look
 
 MANY = 100_000
 
@@ -144,7 +144,7 @@ def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> N
             title=f"{first} minus {second}, 95 % intervals",
             notes=["lower is better" if not FIGURES[name].higher_is_better else "" for name in differences],
         ),
-        config=CHART, key="differences", alt="Differences of the figures",
+        config=chart_config(), key="differences", alt="Differences of the figures",
     )  # fmt: skip
     st.caption(
         f"An interval that crosses 0 does not decide. {first} at the threshold {scene.threshold:.3f}, {second} at its "

@@ -10,7 +10,7 @@ from core.prediction.rethreshold import bundle_file, bundles_home, file_stem, sa
 from core.prediction.scores import scores_csv
 from core.reports.evaluation import EvaluationReport, model_card_html, model_card_markdown, report_html
 from pages._ui import evaluate_checks, evaluate_slices, state
-from pages._ui.evaluate_scene import Scene
+from pages._ui.evaluate_scene import PICTURE, Scene
 
 
 def draw(scene: Scene) -> None:
@@ -23,10 +23,11 @@ def draw(scene: Scene) -> None:
             st.download_button(
                 label, make, name, icon=":material/download:", on_click="ignore", help=text, key=f"take-{kind}"
             )
-    st.caption(
-        "A plot is saved as SVG by the camera at its upper right; the plots in the report have the same button. A "
-        "centre audit and a leak meter are in the report once they were made under Checks."
-    )
+    st.caption("A centre audit and a leak meter are in the report once they were made under Checks.")
+    st.segmented_control(
+        "Plots, by the camera at the upper right of each", ["SVG", "PNG"], default="SVG", required=True, key=PICTURE,
+        persist_state="session",
+    )  # fmt: skip
     st.markdown("#### The threshold")
     _threshold(scene)
 

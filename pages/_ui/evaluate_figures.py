@@ -18,9 +18,9 @@ from core.prediction.score import Scored
 from core.reports import evaluation_charts as charts
 from pages._ui import state
 from pages._ui.evaluate_scene import (
-    CHART,
     THRESHOLD_OF,
     Scene,
+    chart_config,
     selected,
     set_look,
     set_threshold,
@@ -75,19 +75,19 @@ def draw(scene: Scene) -> None:
     ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
     with matrix:
         st.plotly_chart(
-            charts.confusion(evaluation.confusion, ink=ink), config=CHART, key="confusion", on_select=_cell,
+            charts.confusion(evaluation.confusion, ink=ink), config=chart_config(), key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if scene.has_both_classes:
         roc_curve, pr_curve = _curves(scene.scored, key=scene.key)
         with roc:
             st.plotly_chart(
-                charts.roc(roc_curve, evaluation), config=CHART, key="roc", on_select=lambda: _point("roc"),
+                charts.roc(roc_curve, evaluation), config=chart_config(), key="roc", on_select=lambda: _point("roc"),
                 selection_mode="points", alt="ROC curve",
             )  # fmt: skip
         with precision:
             st.plotly_chart(
-                charts.precision_recall(pr_curve, evaluation), config=CHART, key="pr",
+                charts.precision_recall(pr_curve, evaluation), config=chart_config(), key="pr",
                 on_select=lambda: _point("pr"), selection_mode="points", alt="Precision-recall curve",
             )  # fmt: skip
     else:

@@ -7,7 +7,7 @@ from core.display import MUTED
 from core.evaluation import Reliability, reliability
 from core.prediction.score import Scored
 from core.reports import evaluation_charts as charts
-from pages._ui.evaluate_scene import CHART, Scene, selected, set_look
+from pages._ui.evaluate_scene import Scene, chart_config, selected, set_look
 
 
 def draw(scene: Scene) -> None:
@@ -22,10 +22,10 @@ def draw(scene: Scene) -> None:
     left, right = st.columns(2)
     with left:
         figure = charts.reliability(before, "Before: raw output", colour=MUTED)
-        st.plotly_chart(figure, config=CHART, key="reliability_before", alt="Reliability before calibration")
+        st.plotly_chart(figure, config=chart_config(), key="reliability_before", alt="Reliability before calibration")
     with right:
         st.plotly_chart(
-            charts.reliability(after, "After: as shown to people"), config=CHART, key="reliability", on_select=_bin,
+            charts.reliability(after, "After: as shown to people"), config=chart_config(), key="reliability", on_select=_bin,
             selection_mode="points", alt="Reliability diagram",
         )  # fmt: skip
     st.caption(

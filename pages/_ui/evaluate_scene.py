@@ -3,6 +3,7 @@
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -28,8 +29,7 @@ SUSPICIOUS_FROM = "suspicious_from"
 THRESHOLD_OF = "threshold_of"
 OPENED = "opened_patch"
 
-CHART = {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"format": "svg", "scale": 2}}
-"""Of all plots: a quiet button that saves the picture as SVG."""
+PICTURE = "picture_format"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,16 @@ class Scene:
         """Return a mask (n,) of one bin of the reliability diagram."""
         mask: np.ndarray = bin_of(self.scored.probabilities) == number
         return mask
+
+
+def chart_config() -> dict[str, Any]:
+    """Return the settings of all plots: one quiet button, which saves the picture in the chosen format."""
+    chosen = str(st.session_state.get(PICTURE) or "SVG").lower()
+    return {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": chosen, "scale": 3},
+    }
 
 
 @st.cache_data(show_spinner="Computing intervals …", max_entries=32)

@@ -148,10 +148,8 @@ def _watch(job: ScoreJob, patches: int) -> None:
     if not status.is_active:
         st.rerun()
     left = "" if status.seconds_left is None else f", about {_duration(status.seconds_left)} left"
-    st.progress(
-        min(status.share, 1.0),
-        text=f"Predicting in the background: {round(status.share * patches):,} of {patches:,} patches{left}",
-    )
+    done = f"Predicting in the background: {round(status.share * patches):,} of {patches:,} patches{left}"
+    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
     if job.is_cancelled():
         st.caption("Cancelling after the patches in work …")
     else:

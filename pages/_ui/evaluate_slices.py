@@ -9,7 +9,7 @@ from core.evaluation import FIGURES, OPERATING_FIGURES, Slice
 from core.prediction.score import Scored
 from core.prediction.slicing import KINDS, SMALL, groups_by, possible_kinds, slices_by
 from core.reports import evaluation_charts as charts
-from pages._ui.evaluate_scene import CHART, SLICE_BY, SLICE_FIGURE, Scene, selected, set_look
+from pages._ui.evaluate_scene import SLICE_BY, SLICE_FIGURE, Scene, chart_config, selected, set_look
 
 MOST = 60
 """Slices in the plot; the table has all."""
@@ -44,7 +44,7 @@ def draw(scene: Scene) -> None:
             notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
             faint=[each.is_small for _, each in shown],
         ),
-        config=CHART, key="slices_chart", on_select=lambda: _pick(order), selection_mode="points", alt="Slices",
+        config=chart_config(), key="slices_chart", on_select=lambda: _pick(order), selection_mode="points", alt="Slices",
     )  # fmt: skip
     st.caption(" ".join(_remarks(str(by), found, len(order))))
     with st.expander("As a table"):

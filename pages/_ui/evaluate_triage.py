@@ -5,7 +5,7 @@ import streamlit as st
 from core.evaluation import Estimate, threshold_for_sensitivity, threshold_for_specificity, triage
 from core.prediction.score import Scored
 from core.reports import evaluation_charts as charts
-from pages._ui.evaluate_scene import CHART, CLEAR_BELOW, SUSPICIOUS_FROM, Scene
+from pages._ui.evaluate_scene import CLEAR_BELOW, SUSPICIOUS_FROM, Scene, chart_config
 
 
 def draw(scene: Scene) -> None:
@@ -43,10 +43,10 @@ def draw(scene: Scene) -> None:
     for column, (name, estimate, text) in zip(st.columns(4), figures, strict=True):
         column.metric(name, _percent(estimate.value), help=text)
         column.caption(_interval(estimate))
-    st.plotly_chart(charts.groups(result), config=CHART, key="triage_groups", alt="Share of each group")
+    st.plotly_chart(charts.groups(result), config=chart_config(), key="triage_groups", alt="Share of each group")
     st.plotly_chart(
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),
-        config=CHART, key="triage_probabilities", alt="Probabilities by class",
+        config=chart_config(), key="triage_probabilities", alt="Probabilities by class",
     )  # fmt: skip
     st.caption(
         "Intervals: 95 %, over patches. Thresholds chosen on the patches they are judged on flatter themselves; "

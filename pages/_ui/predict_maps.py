@@ -51,14 +51,14 @@ def _first(predictor: Predictor) -> str:
 
 def _beside(predictor: Predictor, first: str) -> list[str]:
     return st.multiselect(
-        "Beside it", [name for name in explain.methods(predictor) if name != first], format_func=_label, max_selections=2,
-        key=state.BESIDE, bind="query-params", placeholder="compare with another method",
+        "Beside it", [name for name in explain.methods(predictor) if name != first], format_func=_label,
+        max_selections=2, key=state.BESIDE, bind="query-params", placeholder="compare with another method",
     )  # fmt: skip
 
 
 def settings() -> tuple[MapLook, AttributionOptions]:
     """Draw the popover with the settings of the maps."""
-    with st.popover("How maps are drawn", icon=":material/tune:", width="stretch"):
+    with st.popover("Drawing", icon=":material/tune:", width="stretch"):
         opacity = st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key=state.OPACITY, persist_state="session")
         box = st.toggle("Centre box", value=True, key=state.CENTRE_BOX, persist_state="session")
         sign = st.selectbox(

@@ -43,7 +43,6 @@ def test_a_first_visit_shows_an_example_with_answer_and_map(predict: AppTest) ->
     assert "Flipped and turned, the patch gets" in shown
     assert "Does it look at the centre?" in shown
     assert "A map shows what moved the model, not where tumour is." in shown
-    assert "Research use only" in shown
 
 
 def test_another_example_is_another_patch_and_stands_in_the_address(predict: AppTest) -> None:
