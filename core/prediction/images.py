@@ -86,6 +86,7 @@ def decode_patch(
     name: str = "image",
     fit: Literal["crop", "reject"] = "crop",
     page: int | None = None,
+    at: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> DecodedPatch:
     """Decode TIFF, PNG, JPEG or WebP bytes into one patch; the content decides, not the file's suffix.
@@ -100,6 +101,7 @@ def decode_patch(
         name: What to call the file in an error; it is written nowhere else.
         fit: What to do with a picture larger than 96×96: take its centre, or refuse it.
         page: Which page of a TIFF, counted from 0; None takes the first and says so if there are more.
+        at: (x, y) of the patch's upper left corner in the upright picture; None takes the centre.
         max_pixels: Pictures with more pixels are refused before they are decoded (at most 178,956,970).
 
     Returns:
@@ -115,12 +117,34 @@ def decode_patch(
         raise ValueError(f"max_pixels must lie between 9,216 and {PILLOW_MAX_PIXELS:,}, found {max_pixels:,}")
     try:
         with _quiet_pillow():
-            return _decode(data, fit, page, max_pixels)
+            return _decode(data, fit, page, at, max_pixels)
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
 
 
-def _decode(data: bytes, fit: str, page: int | None, max_pixels: int) -> DecodedPatch:
+def overview(data: bytes, *, name: str = "image", page: int | None = None, side: int = 320) -> npt.NDArray[np.uint8]:
+    """Return the whole upright picture, uint8 H×W×3, made smaller where needed so that no side is longer than `side`.
+
+    Raises:
+        PatchError: As :func:`decode_patch`.
+    """
+    try:
+        with _quiet_pillow(), _open(data, MAX_PIXELS) as image:
+            _choose_page(image, page, count_pages(data))
+            _check_size(image.size, "crop", MAX_PIXELS)
+            check_colours(image)
+            pixels, _ = to_rgb(_load_upright(image)[0])
+    except RefusedError as refusal:
+        raise PatchError(f"{name}: {refusal}") from refusal.__cause__
+    small = Image.fromarray(pixels)
+    longest = max(small.size)
+    if longest > side:
+        width, height = (max(1, round(length * side / longest)) for length in small.size)
+        small = small.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def _decode(data: bytes, fit: str, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
     with _open(data, max_pixels) as image:
         pages = count_pages(data)
         notes = _choose_page(image, page, pages)
@@ -128,14 +152,17 @@ def _decode(data: bytes, fit: str, page: int | None, max_pixels: int) -> Decoded
         check_colours(image)
         upright, turned = _load_upright(image)
         width, height = upright.size
-        left, top = (width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2
+        left, top = ((width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2) if at is None else at
+        if not (0 <= left <= width - PATCH_SIZE and 0 <= top <= height - PATCH_SIZE):
+            raise RefusedError(f"A patch at {left}, {top} does not lie within {width}×{height} pixels; choose another.")
         patch = upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE))
         pixels, colour_notes = to_rgb(patch)
         if has_extra_channels(image):
             colour_notes.append(EXTRA_NOTE)
     notes += turned
     if (width, height) != (PATCH_SIZE, PATCH_SIZE):
-        notes.append(f"Cropped the centre {PATCH_SIZE}×{PATCH_SIZE} of {width}×{height} pixels.")
+        place = "centre" if at is None else f"place ({left}, {top})"
+        notes.append(f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {width}×{height} pixels.")
     return DecodedPatch(pixels, (*notes, *colour_notes), (width, height), pages)
 
 

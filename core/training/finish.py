@@ -32,8 +32,8 @@ from core.training.run import Run
 logger = logging.getLogger("nodescope.training")
 
 RANDOM_SPLIT_NOTE = (
-    "The slides of the training patches are unknown, so that patches of one slide may stand on both sides of the "
-    "split: the figures are optimistic for slides that are new to the model."
+    "The split is by patch, so that patches of one slide may stand on both sides of it: the figures are optimistic for "
+    "slides that are new to the model."
 )
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 

@@ -7,7 +7,6 @@ import streamlit as st
 from core.data import Dataset, open_dataset
 from core.data.store import Progress
 from core.prediction import Predictor, load_bundle
-from core.prediction.score import Scored, score
 
 
 def dataset(source: str) -> Dataset:
@@ -45,30 +44,6 @@ def predictor(path: Path, device: str) -> Predictor:
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def _predictor(path: Path, stamp: int, device: str) -> Predictor:  # noqa: ARG001 - the stamp is part of the key
     return Predictor(load_bundle(path), device=device)
-
-
-def scored(predictor: Predictor, data: Dataset, part: str) -> Scored:
-    """Return the predictions for a part of a data set, from the cache or made now with a bar of progress."""
-    key = (predictor.bundle.digest, str(predictor.device), data.source, data.fingerprint(), part)
-    store = _scored()
-    if key not in store:
-        bar = st.empty()
-        result = score(predictor, data, part=part, progress=_bar(bar, "Predicting"))
-        while len(store) >= 8:
-            store.pop(next(iter(store)), None)
-        store[key] = result
-        bar.empty()
-    return store[key]
-
-
-def is_scored(predictor: Predictor, data: Dataset, part: str) -> bool:
-    """Whether :func:`scored` would answer at once."""
-    return (predictor.bundle.digest, str(predictor.device), data.source, data.fingerprint(), part) in _scored()
-
-
-@st.cache_resource(show_spinner=False)
-def _scored() -> dict[tuple[str, ...], Scored]:
-    return {}
 
 
 def _bar(place: "st.delta_generator.DeltaGenerator", label: str) -> Progress:

@@ -25,7 +25,8 @@ def draw(scene: Scene) -> None:
         st.plotly_chart(figure, config=chart_config(), key="reliability_before", alt="Reliability before calibration")
     with right:
         st.plotly_chart(
-            charts.reliability(after, "After: as shown to people"), config=chart_config(), key="reliability", on_select=_bin,
+            charts.reliability(after, "After: as shown to people"), config=chart_config(), key="reliability",
+            on_select=_bin,
             selection_mode="points", alt="Reliability diagram",
         )  # fmt: skip
     st.caption(

@@ -27,7 +27,6 @@ OTHER = "other"
 CLEAR_BELOW = "clear_below"
 SUSPICIOUS_FROM = "suspicious_from"
 THRESHOLD_OF = "threshold_of"
-OPENED = "opened_patch"
 
 PICTURE = "picture_format"
 

@@ -44,7 +44,8 @@ def draw(scene: Scene) -> None:
             notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
             faint=[each.is_small for _, each in shown],
         ),
-        config=chart_config(), key="slices_chart", on_select=lambda: _pick(order), selection_mode="points", alt="Slices",
+        config=chart_config(), key="slices_chart", on_select=lambda: _pick(order), selection_mode="points",
+        alt="Slices",
     )  # fmt: skip
     st.caption(" ".join(_remarks(str(by), found, len(order))))
     with st.expander("As a table"):

@@ -12,8 +12,9 @@ import torch
 
 from core.data import DEMO, Dataset
 from core.device import describe_device
-from core.errors import NodescopeError
+from core.errors import BundleError, NodescopeError
 from core.prediction import SHIPPED, Predictor
+from core.prediction.rethreshold import bundles_home
 from core.training import list_runs
 from pages._ui import cache, state
 
@@ -90,15 +91,25 @@ def device() -> str:
 
 
 def bundle_path() -> Path:
-    """Return the bundle's file: the shipped one, or that of the run that the sidebar names."""
-    chosen = st.session_state.get(state.MODEL) or SHIPPED_NAME
+    """Return the file of the bundle that the sidebar names. Raises :class:`BundleError` if it is gone."""
+    chosen = str(st.session_state.get(state.MODEL) or SHIPPED_NAME)
     paths = _bundles()
-    return paths.get(chosen, SHIPPED)
+    if chosen not in paths:
+        raise BundleError(f"The model {chosen!r} is not there any more; choose another one in the sidebar.")
+    return paths[chosen]
 
 
 def _bundles() -> dict[str, Path]:
+    """Return where the bundles lie: the shipped one, those of finished runs, and those saved by hand."""
     runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
-    return {SHIPPED_NAME: SHIPPED, **runs}
+    saved = {f"saved:{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
+    return {SHIPPED_NAME: SHIPPED, **runs, **saved}
+
+
+def _bundle_label(name: str) -> str:
+    if name == SHIPPED_NAME:
+        return "Shipped with Nodescope"
+    return f"Saved {name.removeprefix('saved:')}" if name.startswith("saved:") else f"Run {name}"
 
 
 def _sidebar() -> None:
@@ -134,8 +145,8 @@ def _choose_model() -> None:
         names,
         key=state.MODEL,
         bind="query-params",
-        format_func=lambda name: "Shipped with Nodescope" if name == SHIPPED_NAME else f"Run {name}",
-        help="The model that comes with Nodescope, or the bundle of one of your finished runs. "
+        format_func=_bundle_label,
+        help="The model that comes with Nodescope, that of one of your finished runs, or one saved with its own threshold. "
         "Evaluate and Predict use it.",
     )
 

@@ -10,7 +10,7 @@ import streamlit as st
 from core.data import PATCH_SIZE, Dataset
 from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
-from core.prediction.images import DecodedPatch, decode_patch
+from core.prediction.images import DecodedPatch, decode_patch, overview
 from core.prediction.inputs import UPLOAD_LIMITS, Found, patches_in_memory
 from pages._ui import frame, state
 
@@ -58,16 +58,53 @@ def _single(found: Found) -> Chosen | None:
     file = found.files[0]
     try:
         data = file.read()
-        decoded = decode_patch(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels)
+        decoded, page = decode_patch(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels), None
         if decoded.pages > 1:
-            page = st.number_input(
+            chosen = st.number_input(
                 f"Page of {file.name} (1 to {decoded.pages:,})", 1, decoded.pages, 1, key=state.TIFF_PAGE, width=260
             )
-            decoded = decode_patch(data, name=file.name, page=int(page) - 1, max_pixels=UPLOAD_LIMITS.max_pixels)
+            page = int(chosen) - 1
+            decoded = decode_patch(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+        if decoded.original_size != (PATCH_SIZE, PATCH_SIZE):
+            at = _place(data, file.name, page, decoded.original_size)
+            decoded = decode_patch(data, name=file.name, page=page, at=at, max_pixels=UPLOAD_LIMITS.max_pixels)
     except PatchError as error:
         frame.show_error(error)
         return None
     return Chosen(file.name, decoded)
+
+
+def _place(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Let the user choose which 96×96 of a larger picture the model sees; None is the centre."""
+    width, height = size
+    centre = (width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2
+    with st.expander(f"The picture has {width:,}×{height:,} pixels: the model sees the box", expanded=True):
+        picture, sliders = st.columns(2)
+        with sliders:
+            x, y = (
+                st.slider(label, 0, length - PATCH_SIZE, middle, key=f"{key}-{name}-{length}")
+                if length > PATCH_SIZE
+                else 0
+                for label, length, middle, key in (
+                    ("From the left (px)", width, centre[0], state.CUT_X),
+                    ("From the top (px)", height, centre[1], state.CUT_Y),
+                )
+            )
+            st.caption(
+                "Nothing is shrunk: a picture at another scale than about 0.97 µm per pixel has to be rescaled first."
+            )
+        whole = overview(data, name=name, page=page).copy()
+        _draw_box(whole, x=x, y=y, scale=whole.shape[1] / width)
+        picture.image(to_png(whole), alt="The whole picture, with a box around what the model sees")
+    return None if (x, y) == centre else (x, y)
+
+
+def _draw_box(picture: np.ndarray, *, x: int, y: int, scale: float) -> None:
+    left, top, side = round(x * scale), round(y * scale), max(3, round(PATCH_SIZE * scale))
+    box = picture[top : top + side, left : left + side]
+    inner = box[2:-2, 2:-2].copy()
+    box[:] = (215, 38, 61)
+    box[2:-2, 2:-2] = inner
 
 
 def from_row(dataset: Dataset, row: int) -> Chosen:

@@ -1,0 +1,185 @@
+"""Work in a process of its own, which outlives the page that asked for it.
+
+A job is a folder. It holds ``status.json`` (share done, last word), ``process.json`` (pid and start time: a later
+process with the same pid does not count), ``log.txt`` and, once somebody asked it to end, ``stop``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core import atomic
+from core.errors import NodescopeError, RunError
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORT_SECONDS = 0.5
+ACTIVE = ("starting", "running")
+
+Report = Callable[[float], None]
+"""Is told the finished share; raises :class:`Cancelled` once somebody asked the work to end."""
+
+
+class Cancelled(Exception):  # noqa: N818 - it is no error
+    """Somebody asked the work to end."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What a job says of itself.
+
+    Attributes:
+        state: "none", "starting", "running", "finished", "cancelled", "failed" or "lost" (its process is gone without
+            a last word; concluded, never written).
+        share: finished share, 0 to 1.
+        message: why it failed, else empty.
+        seconds_left: estimate, or None.
+    """
+
+    state: str = "none"
+    share: float = 0.0
+    message: str = ""
+    seconds_left: float | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a process works on it."""
+        return self.state in ACTIVE
+
+
+@dataclass(frozen=True)
+class Job:
+    """A folder in which a process works.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    def status(self) -> JobStatus:
+        """Return the last word of the job, or "lost" if its process is gone without one."""
+        status = self._status()
+        if status.is_active and self.process() is None:
+            status = self._status()  # it may have ended between the two looks
+            if status.is_active:
+                return JobStatus("lost", status.share, "Its process ended without a last word; see log.txt.")
+        return status
+
+    def launch(self, command: Sequence[str]) -> None:
+        """Start ``python -m core COMMAND --job PATH`` as a detached process; return at once.
+
+        Raises:
+            RunError: a process is at work already.
+            StorageError: the folder cannot be written.
+        """
+        if self.status().is_active:
+            raise RunError("This is being worked on already; wait for it or cancel it.")
+        self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
+        self.write(JobStatus("starting"))
+        (self.path / "stop").unlink(missing_ok=True)
+        with (self.path / "log.txt").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core", *command, "--job", str(self.path)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self.record_process(process.pid)
+        # Somebody has to take note of its end, or it stays in the process table as a zombie while this one lives.
+        threading.Thread(target=process.wait, daemon=True).start()
+
+    def cancel(self) -> None:
+        """Ask the process to end after the patches in work."""
+        atomic.write_text(self.path / "stop", "")
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked it to end."""
+        return (self.path / "stop").exists()
+
+    def work(self, what: Callable[[Report], object], *, every: float = REPORT_SECONDS) -> JobStatus:
+        """Do the work in this process, and return the last word, which is on disk too.
+
+        Args:
+            what: is given a function that it tells the finished share from time to time.
+            every: seconds between two reports on disk.
+
+        Raises:
+            NodescopeError: it failed.
+        """
+        self.record_process(os.getpid())
+        started = last = time.monotonic()
+        first: float | None = None  # what an earlier attempt had finished tells nothing about the rate of this one
+
+        def report(share: float) -> None:
+            nonlocal last, first
+            if self.is_cancelled():
+                raise Cancelled
+            now = time.monotonic()
+            if first is None:
+                first = share if share < 1 else 0.0
+            if now - last >= every:
+                last = now
+                self.write(JobStatus("running", share, seconds_left=_left(now - started, share, first)))
+
+        try:
+            self.write(JobStatus("running"))
+            what(report)
+            word = JobStatus("finished", 1.0)
+        except Cancelled:
+            word = JobStatus("cancelled")
+        except NodescopeError as error:
+            self.write(JobStatus("failed", message=str(error)))
+            raise
+        self.write(word)
+        return word
+
+    def write(self, status: JobStatus) -> None:
+        """Replace ``status.json``. Raises :class:`StorageError`."""
+        atomic.write_json(self.path / "status.json", status.__dict__)
+
+    def record_process(self, pid: int) -> None:
+        """Write down which process works on the job."""
+        try:
+            created = psutil.Process(pid).create_time()
+        except psutil.NoSuchProcess:
+            return  # it is gone already, and status() will say so
+        atomic.write_json(self.path / "process.json", {"pid": pid, "created": created})
+
+    def process(self) -> psutil.Process | None:
+        """Return the process that works on the job, or None."""
+        record = self._json("process.json")
+        try:
+            process = psutil.Process(int(record["pid"]))
+            same = abs(process.create_time() - float(record["created"])) < 1.0
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (KeyError, psutil.NoSuchProcess):
+            return None
+
+    def _status(self) -> JobStatus:
+        record = self._json("status.json")
+        return JobStatus(**record) if record else JobStatus()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(f"{name} in {self.path} is damaged ({error}); delete the folder and start again.") from error
+        return record
+
+
+def _left(seconds: float, share: float, first: float) -> float | None:
+    return seconds / (share - first) * (1 - share) if share > first else None

@@ -1,0 +1,48 @@
+"""Which 96×96 of a larger picture the model sees, and the picture of the whole."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import PatchError
+from core.prediction.images import decode_patch, overview
+
+
+@pytest.fixture
+def picture() -> tuple[np.ndarray, bytes]:
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 400, 3)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return pixels, buffer.getvalue()
+
+
+def test_a_patch_is_cut_where_it_was_asked_for(picture: tuple[np.ndarray, bytes]) -> None:
+    pixels, data = picture
+    decoded = decode_patch(data, at=(304, 104))
+    assert (decoded.pixels == pixels[104:200, 304:400]).all()
+    assert decoded.notes == ("Cropped the place (304, 104) 96×96 of 400×200 pixels.",)
+
+
+@pytest.mark.parametrize("at", [(305, 0), (0, 105), (-1, 0)])
+def test_a_place_outside_is_refused(picture: tuple[np.ndarray, bytes], at: tuple[int, int]) -> None:
+    with pytest.raises(PatchError, match="does not lie within 400×200 pixels"):
+        decode_patch(picture[1], at=at)
+
+
+def test_the_overview_is_the_mean_of_its_squares(picture: tuple[np.ndarray, bytes]) -> None:
+    pixels, data = picture
+    small = overview(data, side=100)
+    assert small.shape == (50, 100, 3)
+    means = pixels.reshape(50, 4, 100, 4, 3).mean(axis=(1, 3))
+    assert np.abs(small - means).max() <= 1
+
+
+def test_a_small_picture_stays_as_it_is(picture: tuple[np.ndarray, bytes]) -> None:
+    assert (overview(picture[1], side=500) == picture[0]).all()
+
+
+def test_the_overview_refuses_what_is_no_picture() -> None:
+    with pytest.raises(PatchError, match="x: This is not an image"):
+        overview(b"no image", name="x")
