@@ -123,12 +123,12 @@ class Job:
         first: float | None = None  # what an earlier attempt had finished tells nothing about the rate of this one
 
         def report(share: float) -> None:
-            nonlocal last, first
+            nonlocal last, first, started
             if self.is_cancelled():
                 raise Cancelled
             now = time.monotonic()
             if first is None:
-                first = share if share < 1 else 0.0
+                first, started = (share, now) if share < 1 else (0.0, started)
             if now - last >= every:
                 last = now
                 self.write(JobStatus("running", share, seconds_left=_left(now - started, share, first)))

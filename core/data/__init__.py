@@ -2,7 +2,9 @@
 
 from core.data.dataset import CLASS_NAMES, Dataset, Problem, join, make_table
 from core.data.demo_cache import DemoSize, open_demo
+from core.data.exclusions import add_exclusions, read_exclusions, remove_exclusions
 from core.data.open import DEMO, open_dataset
+from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
 from core.data.splits import PARTS, SplitRule, assign, default_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, Hdf5Store, JoinedStore, Loaded, PatchStore, read
 
@@ -19,14 +21,23 @@ __all__ = [
     "Hdf5Store",
     "JoinedStore",
     "Loaded",
+    "Pack",
     "PatchStore",
     "Problem",
     "SplitRule",
+    "add_exclusions",
     "assign",
     "default_rule",
+    "find_pack",
+    "is_stale",
     "join",
+    "make_pack",
     "make_table",
     "open_dataset",
     "open_demo",
+    "pack_folder",
     "read",
+    "read_exclusions",
+    "remove_exclusions",
+    "remove_pack",
 ]

@@ -46,6 +46,8 @@ class Dataset:
         store: pixels by row number.
         problems: what was left out when the source was opened.
         masks: bool N×96×96, True where there is tumour; only the demo knows.
+        files: stands for the files that hold the patches, see :func:`core.data.listing.digest_of`; empty where there
+            are none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Dataset:
     store: PatchStore
     problems: tuple[Problem, ...] = ()
     masks: np.ndarray | None = None
+    files: str = ""
 
     def __post_init__(self) -> None:
         if tuple(self.table.columns) != COLUMNS:
@@ -103,6 +106,10 @@ class Dataset:
         lines = sorted(rows["id"] + "," + rows["label"] + "," + rows["slide"])
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
+    def stamp(self) -> str:
+        """Return 16 hex digits that change with the fingerprint and when a file of the patches has changed."""
+        return hashlib.sha256(f"{self.fingerprint()} {self.files}".encode()).hexdigest()[:16]
+
 
 def make_table(
     ids: Sequence[str],
@@ -145,4 +152,5 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
         table=table,
         store=JoinedStore([dataset.store for dataset in datasets]),
         problems=tuple(problem for dataset in datasets for problem in dataset.problems),
+        files=" ".join(dataset.files for dataset in datasets),
     )

@@ -77,4 +77,4 @@ def _open(folder: Path) -> Dataset:
     table = make_table(rows["id"], labels=rows["label"], split=rows["split"], slides=rows["slide"])
     store = ArrayStore(np.load(folder / "patches.npy", mmap_mode="r"))
     masks = np.load(folder / "masks.npy", mmap_mode="r")
-    return Dataset("Synthetic demo", "demo", "demo", table, store, masks=masks)
+    return Dataset("Synthetic demo", "demo", "demo", table, store, masks=masks, files=f"demo {DEMO_VERSION}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem, make_table
+from core.data.listing import digest_of
 from core.data.store import FileStore
 from core.errors import DataError
 
@@ -50,7 +51,20 @@ def open_kaggle(folder: Path) -> Dataset:
     )
     table["split"] = table["split"].astype("category")
     paths = [train_files[patch_id] for patch_id in labels["id"]] + list(test_files.values())
-    return Dataset(folder.name, str(folder), "kaggle", table, FileStore(paths), tuple(problems))
+    return Dataset(
+        folder.name,
+        str(folder),
+        "kaggle",
+        table,
+        FileStore(paths),
+        tuple(problems),
+        files=files_digest(folder),
+    )
+
+
+def files_digest(folder: Path) -> str:
+    """Return what stands for the image files as they are now, see :func:`core.data.listing.digest_of`."""
+    return digest_of(folder, ("train", "test"))
 
 
 def _read_labels(path: Path) -> pd.DataFrame:

@@ -1,26 +1,43 @@
 """Open a data set from one word: ``demo`` or the path of a folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.data import kaggle, pcam
 from core.data.dataset import Dataset
 from core.data.demo_cache import open_demo
+from core.data.exclusions import exclusions_path, read_exclusions, without
+from core.data.pack import find_pack, open_store
 from core.data.store import Progress
 from core.errors import DataError
 
 DEMO = "demo"
 
 
-def open_dataset(source: str | Path, *, progress: Progress | None = None) -> Dataset:
+def open_dataset(source: str | Path, *, progress: Progress | None = None, raw: bool = False) -> Dataset:
     """Open the data set at `source`: ``"demo"``, a Kaggle folder, or a folder with PCam's HDF5 files.
+
+    Its pixels come from its pack, where there is one of the files as they are now. Patches that somebody excluded are
+    left out.
 
     Args:
         source: ``"demo"`` or a folder.
         progress: told the finished share while the demo is generated for the first time.
+        raw: take the files themselves, with neither pack nor exclusions.
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
+    dataset = _open(source, progress)
+    if raw:
+        return dataset
+    pack = find_pack(dataset)
+    if pack is not None:
+        dataset = replace(dataset, store=open_store(pack))
+    return without(dataset, read_exclusions(exclusions_path(dataset.source)))
+
+
+def _open(source: str | Path, progress: Progress | None) -> Dataset:
     if str(source).strip() == DEMO:
         return open_demo(progress=progress)
     try:

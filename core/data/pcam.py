@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem, make_table
+from core.data.listing import digest_of
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
 
@@ -45,7 +46,12 @@ def open_pcam(folder: Path) -> Dataset:
     table = pd.concat([part.astype({"split": "string"}) for part in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
     missing = tuple(Problem(x_file(folder, split).name, "is not there") for split in SPLITS if split not in found)
-    return Dataset(folder.name, str(folder), "pcam", table, JoinedStore(stores), missing)
+    return Dataset(folder.name, str(folder), "pcam", table, JoinedStore(stores), missing, files=files_digest(folder))
+
+
+def files_digest(folder: Path) -> str:
+    """Return what stands for the patches' files as they are now, see :func:`core.data.listing.digest_of`."""
+    return digest_of(folder, [x_file(folder, split).name for split in SPLITS])
 
 
 def _labels(folder: Path, split: str, *, expected: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,6 +95,39 @@ class ArrayStore:
         return Loaded(self.patches[np.asarray(rows, dtype=np.int64)])
 
 
+class PackedStore(ArrayStore):
+    """Patches of a pack: an array, and what is known of those that could not be read when it was made."""
+
+    def __init__(self, patches: np.ndarray, unreadable: Mapping[int, str]):
+        super().__init__(patches)
+        self.unreadable = dict(unreadable)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read the patches of `rows`; unreadable ones are white and reported."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        found = (
+            {position: self.unreadable[int(row)] for position, row in enumerate(wanted) if int(row) in self.unreadable}
+            if self.unreadable
+            else {}
+        )
+        return Loaded(self.patches[wanted], found)
+
+
+class RowStore:
+    """Some rows of another store."""
+
+    def __init__(self, store: PatchStore, rows: np.ndarray):
+        self.store = store
+        self.rows = np.asarray(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
+        """Read the patches of `rows`, counted among those chosen."""
+        return self.store.load(self.rows[np.asarray(rows, dtype=np.int64)])
+
+
 class FileStore:
     """One image file a patch, as in Kaggle's folder."""
 
@@ -152,6 +185,9 @@ class Hdf5Store:
             if x.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3) or x.dtype != np.uint8:
                 raise DataError(f"{path.name}: expected uint8 N×96×96×3 under 'x', found {x.dtype} {x.shape}.")
             self._length = int(x.shape[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}  # an open file cannot go to another process
 
     def __len__(self) -> int:
         return self._length

@@ -26,7 +26,7 @@ from core.prediction.looks import Looks
 from core.prediction.predictor import Predictor
 from core.prediction.score import Scored, assemble, score, select
 
-VERSION = 1
+VERSION = 2
 
 
 def scores_path(bundle: Bundle, dataset: Dataset, part: str) -> Path:
@@ -43,6 +43,7 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
         "digest": bundle.digest,
         "data": dataset.name,
         "fingerprint": dataset.fingerprint(),
+        "stamp": dataset.stamp(),
         "part": scored.part,
         "unreadable": scored.unreadable,
         "device": scored.device,
@@ -62,7 +63,7 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
 
 
 def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
-    """Return stored predictions, or None if there are none for the patches that the part has now.
+    """Return stored predictions, or None if there are none for the patches that the part has now and as they are.
 
     Raises:
         DataError: the file is damaged.
@@ -83,7 +84,7 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
     wanted, words = select(bundle, dataset, part)
     position = pd.Index(dataset.table["id"]).get_indexer(ids)
     known = np.isin(position, wanted).all() and len(ids) == len(logits)
-    if about.get("version") != VERSION or not known or len(ids) + int(about["unreadable"]) != len(wanted):
+    if about.get("version") != VERSION or about.get("stamp") != dataset.stamp() or not known or len(ids) + int(about["unreadable"]) != len(wanted):
         return None
     return assemble(
         bundle,

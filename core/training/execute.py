@@ -15,6 +15,7 @@ from core.training.loop import Loop, Stopped, logger
 from core.training.material import Material, gather
 from core.training.run import Run
 from core.training.status import Status
+from core.training.turn import turn
 
 
 def execute(run: Run) -> Status:
@@ -39,7 +40,7 @@ def execute(run: Run) -> Status:
 
 def _recorded(run: Run) -> Status:
     try:
-        return _train(run)
+        return _train_in_turn(run)
     except Stopped:
         logger.info("Stopped as asked; resume it to go on.")
         status = _last_word(run, "stopped", "Stopped as asked; it can be resumed.")
@@ -65,24 +66,38 @@ def _is_launched(run: Run) -> bool:
     return process is not None and process.pid == os.getpid()
 
 
+def _train_in_turn(run: Run) -> Status:
+    """Wait until the device is free, then train."""
+    config = run.config()
+    earlier = read_status(run)
+
+    def wait(words: str) -> None:
+        logger.info("%s.", words)
+        run.write_status(earlier.now(state="queued", stage=words, message="", epochs=config.epochs))
+
+    def give_up() -> None:
+        if run.stop_requested():
+            run.write_status(earlier.now(state="queued", stage="", message=""))
+            raise Stopped
+
+    with turn(run, config.device, wait=wait, give_up=give_up):
+        return _train(run)
+
+
 def _train(run: Run) -> Status:
     started = time.monotonic()
     config = run.config()
-    status = Status(state="running", epochs=config.epochs)
+    earlier = read_status(run)
+    status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     material = _material(run, status)
-    loop = Loop(run, config, material)
+    loop = Loop(run, config, material, started=started)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
         config.model, len(material.train), loop.status.device, len(material.valid),
     )  # fmt: skip
     loop.fit()
     if loop.accelerator.is_main_process:
-        finish(
-            run,
-            loop,
-            seconds=time.monotonic() - started,
-            say=lambda stage: run.write_status(loop.status.now(stage=stage)),
-        )
+        finish(run, loop, say=lambda stage: run.write_status(loop.status.now(stage=stage, seconds=loop.seconds())))
     logger.info("Finished; the bundle is %s.", run.bundle_path)
     return _last_word(run, "finished", "")
 
@@ -111,11 +126,16 @@ def _material(run: Run, status: Status) -> Material:
 
 
 def _last_word(run: Run, state: str, message: str) -> Status:
-    status = Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
+    status = read_status(run)
     done = {"step": status.steps, "epoch": status.epochs} if state == "finished" else {}
     status = status.now(state=state, stage="", message=message, seconds_left=None, **done)
     run.write_status(status)
     return status
+
+
+def read_status(run: Run) -> Status:
+    """Return the last word as it stands on disk, without any conclusion from processes."""
+    return Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
 
 
 def _try_last_word(run: Run, message: str, *, state: str = "failed") -> None:

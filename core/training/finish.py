@@ -38,7 +38,7 @@ RANDOM_SPLIT_NOTE = (
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 
 
-def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) -> Bundle:
+def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv`` and ``bundle.safetensors`` of a run that has trained to its end.
 
     Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
@@ -54,7 +54,7 @@ def finish(run: Run, loop: Loop, *, seconds: float, say: Callable[[str], None]) 
         std=config.std,
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
-        training=_provenance(loop, seconds),
+        training=_provenance(loop),
         notes=_notes(material),
     )
     bundle = Bundle(card, halve(weights))
@@ -135,13 +135,13 @@ def _write_predictions(run: Run, part: Part, logits: np.ndarray, probabilities: 
     atomic.write_text(run.path / "predictions.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
-def _provenance(loop: Loop, seconds: float) -> dict[str, Any]:
+def _provenance(loop: Loop) -> dict[str, Any]:
     return {
         "data": [source.provenance() for source in loop.material.sources],
         "left_out": len(loop.material.problems),
         "config": loop.config.provenance(),
         "epoch_kept": loop.best_epoch,
-        "minutes": round(seconds / 60, 1),
+        "minutes": round(loop.seconds() / 60, 1),
         "device": loop.status.device,
         "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }

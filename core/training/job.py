@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,9 @@ import psutil
 from core.errors import RunError
 from core.training.config import TrainingConfig
 from core.training.run import Run, create_run
+
+LAST_WORD_SECONDS = 5.0
+"""How long a process may take to end after its last word."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +40,7 @@ def launch(run: Run) -> None:
     Raises:
         RunError: a process works on it already, or it is finished.
     """
+    _let_end(run)
     if run.is_alive():
         raise RunError(f"The run {run.name} is being worked on already.")
     if run.status().state == "finished":
@@ -54,6 +59,13 @@ def launch(run: Run) -> None:
         )
     _started.append(process)
     run.record_process(process.pid)
+
+
+def _let_end(run: Run) -> None:
+    """Wait for a process that has said its last word and is about to be gone."""
+    deadline = time.monotonic() + LAST_WORD_SECONDS
+    while run.is_alive() and not run.status().is_active and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def stop(run: Run) -> None:

@@ -48,9 +48,15 @@ class Loop:
     Attributes:
         weights: what is shipped: the moving average at the epoch that was kept.
         best_epoch: that epoch, from 1.
+
+    Args:
+        run: where it is written down.
+        config: the settings.
+        material: the patches.
+        started: `time.monotonic()` at which the work on the run began, if that was earlier than now.
     """
 
-    def __init__(self, run: Run, config: TrainingConfig, material: Material):
+    def __init__(self, run: Run, config: TrainingConfig, material: Material, *, started: float | None = None):
         self.run, self.config, self.material = run, config, material
         device = resolve_device(config.device)
         bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
@@ -81,6 +87,8 @@ class Loop:
         )
         self._last_checkpoint = self._last_status = time.monotonic()
         self._recent: list[tuple[float, int]] = []
+        self._started = time.monotonic() if started is None else started
+        self._seconds_before = 0.0
 
     def fit(self) -> None:
         """Train to the end, from the checkpoint if there is one.
@@ -183,6 +191,10 @@ class Loop:
         )  # fmt: skip
         self._say(stage="Training")
 
+    def seconds(self) -> float:
+        """Return the time worked on the run, in all sessions together."""
+        return self._seconds_before + time.monotonic() - self._started
+
     def valid_logits(self) -> np.ndarray:
         """Return the logits (N,) of the validation patches under the moving average."""
         self.shadow.load_state_dict(self.average.average)
@@ -208,6 +220,7 @@ class Loop:
                 "step": self._done(),
                 "loss": float(np.mean(self.losses)) if self.losses else self.status.loss,
                 "patches_per_second": rate and rate * self.batch_size,
+                "seconds": self.seconds(),
                 "seconds_left": rate and (self.status.steps - self._done()) / rate,
                 **changes,
             }
@@ -229,6 +242,7 @@ class Loop:
                     "best_auc": self.best_auc,
                     "losses": self.losses,
                     "rows": self.rows,
+                    "seconds": self.seconds(),
                 },
             )
 
@@ -241,6 +255,7 @@ class Loop:
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch, self.best_epoch = state["position"]
         self.best_auc, self.losses, self.rows = state["best_auc"], state["losses"], state["rows"]
+        self._seconds_before = float(state.get("seconds", 0.0))
         if self.rows and self.accelerator.is_main_process:  # it may have been killed between checkpoint and metrics
             self.run.write_metrics(self.rows)
         logger.info("Going on at step %d of epoch %d.", self.step_in_epoch + 1, self.epoch + 1)

@@ -12,6 +12,7 @@
     stop                is there when somebody asked the run to stop
     predictions.csv     validation patches with label, logit and calibrated probability
     bundle.safetensors  the result
+    notes.txt           what people write down about it
 
 Every file but the log is replaced atomically, so any number of readers may look at any time.
 """
@@ -98,7 +99,7 @@ class Run:
             is_new = status.state == "starting" and time.time() - status.updated < START_SECONDS
             if status.is_active and not is_new:
                 return Status.from_json({**status.to_json(), "state": "lost"})
-        if status.state == "running" and self.stop_requested():
+        if status.state in ("queued", "running") and self.stop_requested():
             return Status.from_json({**status.to_json(), "state": "stopping"})
         return status
 
@@ -119,6 +120,17 @@ class Run:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def notes(self) -> str:
+        """Return what people wrote down about the run; empty if nothing."""
+        try:
+            return (self.path / "notes.txt").read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def write_notes(self, text: str) -> None:
+        """Replace the notes. Raises :class:`StorageError`."""
+        atomic.write_text(self.path / "notes.txt", text)
 
     def is_alive(self) -> bool:
         """Whether the process that works on the run is there; a later one with the same pid does not count."""
@@ -219,6 +231,19 @@ def open_run(path: Path) -> Run:
     run = Run(path.expanduser().resolve())
     run.config()
     return run
+
+
+def find_run(name: str) -> Run:
+    """Return the run that is called `name` or lies at that path.
+
+    Raises:
+        RunError: there is none.
+    """
+    for path in (runs_home() / name if name == Path(name).name else Path(name), Path(name)):
+        if (path.expanduser() / "config.json").is_file():
+            return Run(path.expanduser().resolve())
+    known = ", ".join(run.name for run in list_runs()[:5]) or "none yet"
+    raise RunError(f"There is no run {name!r}. Give the name of a run in {runs_home()} ({known}) or a path.")
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:

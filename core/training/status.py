@@ -6,6 +6,7 @@ from typing import Any
 
 STATES = {
     "starting": "Starting",
+    "queued": "Queued",
     "running": "Running",
     "stopping": "Stopping after this step",
     "stopped": "Stopped",
@@ -15,7 +16,7 @@ STATES = {
 }
 """Every state with its name on screen. "lost" is never written; it is concluded from a process that is gone."""
 
-ACTIVE = ("starting", "running", "stopping")
+ACTIVE = ("starting", "queued", "running", "stopping")
 """States in which a process must be alive."""
 
 
@@ -35,6 +36,7 @@ class Status:
         patches_per_second: throughput of the last seconds, or None.
         seconds_left: estimate, or None.
         device: in words.
+        seconds: time worked on it, in all sessions together.
         updated: seconds since 1970 of the last word.
     """
 
@@ -49,6 +51,7 @@ class Status:
     patches_per_second: float | None = None
     seconds_left: float | None = None
     device: str = ""
+    seconds: float = 0.0
     updated: float = 0.0
 
     @property

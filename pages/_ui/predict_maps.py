@@ -109,7 +109,8 @@ def draw(
     made = []
     for column, name in zip(columns, names, strict=True):
         with column:
-            attribution = explain.attribution(predictor, chosen.decoded.pixels, name, options)
+            with st.container():  # holds the place of the bar, so that what follows stays where it is
+                attribution = explain.attribution(predictor, chosen.decoded.pixels, name, options)
             st.markdown(f"**{METHODS[name].label}**")
             st.image(to_png(look.draw(attribution, chosen.decoded.pixels, zoom=ZOOM)), alt=f"{_label(name)} map")
             empty = " This map is empty: the method found nothing." if not attribution.values.any() else ""

@@ -122,3 +122,25 @@ def test_a_started_run_finishes_on_its_own(config: TrainingConfig, tmp_path: Pat
 
     assert load_bundle(run.bundle_path).card.model == "notebook-cnn"
     assert "Finished; the bundle is" in run.log_tail()
+
+
+def test_a_process_that_has_said_its_last_word_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(TrainingConfig(), tmp_path / "run")
+    run.write_status(Status(state="stopped"))
+    looks = iter([True, True, True, False, False])
+    monkeypatch.setattr(Run, "is_alive", lambda _: next(looks, False))
+    monkeypatch.setattr(job.subprocess, "Popen", lambda *_, **__: next(looks, None) or _Launched())
+
+    launch(run)
+
+    assert next(looks, None) is None
+
+
+class _Launched:
+    pid = os.getpid()
+
+    def poll(self) -> int:
+        return 0
+
+    def wait(self, timeout: float) -> int:
+        return 0

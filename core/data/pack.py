@@ -1,0 +1,242 @@
+"""A pack: the patches of a folder as one memory map, made once and read ever after.
+
+A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.home.home`. ``about.json`` says what was
+packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3, ``journal-*.jsonl`` a
+line for each chunk that is written, so that packing goes on where it was killed. Both carry the digest of the folder's
+files in their name, so that a folder that changed starts a pack of its own.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from core import atomic
+from core.data import kaggle, pcam
+from core.data.dataset import Dataset
+from core.data.pack_workers import Written, pack_chunks
+from core.data.store import PATCH_SIZE, PackedStore, Progress
+from core.errors import DataError, StorageError
+from core.home import home
+
+VERSION = 1
+CHUNK = 512
+"""Patches that are written and noted together: 14 MB."""
+
+PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
+SPARE = 64 * 2**20
+"""Bytes that a disk must have left when the pack is written."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A finished pack.
+
+    Attributes:
+        path: of its patches.
+        count: patches in it.
+        unreadable: row -> why the patch there is only white.
+        seconds: the last attempt took.
+    """
+
+    path: Path
+    count: int
+    unreadable: dict[int, str]
+    seconds: float
+
+
+def pack_folder(source: str) -> Path:
+    """Return where what was made of a data set lies or will lie: its pack, its check, its exclusions."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).name)[:40]
+    return home() / "packs" / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+
+
+def find_pack(dataset: Dataset) -> Pack | None:
+    """Return the pack of a data set that is just opened, or None if there is none or the folder has changed since.
+
+    Raises:
+        DataError: ``about.json`` is damaged.
+    """
+    about = _about(dataset.source)
+    if about is None or (about["version"], about["key"]) != (VERSION, _key(dataset)):
+        return None
+    path = pack_folder(dataset.source) / about["patches"]
+    if not path.is_file() or path.stat().st_size < about["count"] * PATCH_BYTES:
+        return None
+    unreadable = {int(row): reason for row, reason in about["unreadable"].items()}
+    return Pack(path, about["count"], unreadable, about["seconds"])
+
+
+def is_stale(dataset: Dataset) -> bool:
+    """Whether there is a pack, but of the folder as it was before."""
+    return _about(dataset.source) is not None and find_pack(dataset) is None
+
+
+def open_store(pack: Pack) -> PackedStore:
+    """Return the patches of a pack as a store. Raises :class:`DataError` if they are damaged."""
+    try:
+        patches = np.load(pack.path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"The pack {pack.path} is damaged ({error}). Delete its folder and pack again.") from error
+    return PackedStore(np.asarray(patches), pack.unreadable)
+
+
+def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress | None = None) -> Pack:
+    """Pack a data set, going on from an attempt that was killed or cancelled, and check what was written.
+
+    Args:
+        dataset: as :func:`core.data.open_dataset` opens it with ``raw=True``.
+        workers: processes that read; 1 reads in this one.
+        progress: told the finished share; it may raise to end the work, which goes on from there the next time.
+
+    Raises:
+        DataError: the data set needs no pack, or what was read back differs from what was written.
+        StorageError: there is too little space, another process packs, or writing failed.
+    """
+    if dataset.kind not in ("kaggle", "pcam") or not dataset.files:
+        raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
+    done = find_pack(dataset)
+    if done is not None:
+        return done
+    folder = pack_folder(dataset.source)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "pack.lock", timeout=0):
+            return _make(dataset, folder, workers, progress)
+    except Timeout as error:
+        raise StorageError(f"{dataset.name} is being packed by another process; wait for it or cancel it.") from error
+    except OSError as error:
+        raise StorageError(f"The pack could not be written to {folder}: {error.strerror or error}.") from error
+
+
+def remove_pack(source: str) -> None:
+    """Delete the pack of a data set, finished or not. Raises :class:`StorageError`."""
+    try:
+        for pattern in ("about.json", "patches-*.npy", "journal-*.jsonl"):
+            for path in pack_folder(source).glob(pattern):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"The pack of {source} cannot be deleted: {error.strerror}.") from error
+
+
+def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress | None) -> Pack:
+    started, key, count = time.monotonic(), _key(dataset), len(dataset)
+    path, journal = folder / f"patches-{key}.npy", folder / f"journal-{key}.jsonl"
+    _forget_others(folder, key)
+    offset = _allocate(path, count)
+    written = {each.start: each for each in _read_journal(journal)}
+    written = {start: each for start, each in written.items() if _is_whole(path, offset, each)}
+    missing = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK) if start not in written]
+    with journal.open("a", encoding="utf-8") as notes:
+        for each in pack_chunks(dataset.store, path, offset, missing, workers=workers):
+            written[each.start] = each
+            notes.write(each.to_line())
+            notes.flush()
+            if progress is not None:
+                progress(0.98 * len(written) / -(-count // CHUNK))
+    _verify(path, offset, written)
+    if _key(dataset, fresh=True) != key:
+        raise DataError(f"{dataset.source} was changed while it was packed. Pack it again.")
+    unreadable = {str(row): why for each in written.values() for row, why in each.unreadable.items()}
+    about = {
+        "version": VERSION,
+        "source": dataset.source,
+        "key": key,
+        "patches": path.name,
+        "count": count,
+        "unreadable": dict(sorted(unreadable.items(), key=lambda item: int(item[0]))),
+        "seconds": round(time.monotonic() - started, 2),
+        "time": time.time(),
+    }
+    atomic.write_json(folder / "about.json", about)
+    journal.unlink()
+    if progress is not None:
+        progress(1.0)
+    found = find_pack(dataset)
+    if found is None:
+        raise DataError(f"The pack {path} was removed while it was made. Pack again.")
+    return found
+
+
+def _key(dataset: Dataset, *, fresh: bool = False) -> str:
+    """Return what a pack is of: the files, as they were when opened or as they are now, and the rows in their order."""
+    files = dataset.files
+    if fresh:
+        files = (kaggle if dataset.kind == "kaggle" else pcam).files_digest(Path(dataset.source))
+    ids = "\n".join(dataset.table["id"])
+    return hashlib.sha256(f"{VERSION} {files} {len(dataset)} {ids}".encode()).hexdigest()[:16]
+
+
+def _about(source: str) -> dict[str, Any] | None:
+    path = pack_folder(source) / "about.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete its folder and pack again.") from error
+    return found
+
+
+def _forget_others(folder: Path, key: str) -> None:
+    """Delete packs of the folder as it was before: they only take space."""
+    (folder / "about.json").unlink(missing_ok=True)
+    for path in (*folder.glob("patches-*.npy"), *folder.glob("journal-*.jsonl")):
+        if path.stem.partition("-")[2] != key:
+            path.unlink()
+
+
+def _allocate(path: Path, count: int) -> int:
+    """Make the file in its full size unless it is there; return where in it the patches begin."""
+    held = path.stat().st_blocks * 512 if path.is_file() else 0
+    needed, free = count * PATCH_BYTES - held, shutil.disk_usage(path.parent).free
+    if needed > 0 and free < needed + SPARE:
+        raise StorageError(
+            f"The pack of {count:,} patches needs {needed / 1e9:.2f} GB more at {path.parent}, and "
+            f"{max(0, free - SPARE) / 1e9:.2f} GB are free. Free some space or set NODESCOPE_HOME to another disk."
+        )
+    if not path.is_file():
+        with atomic.replacing(path) as temporary:
+            shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
+            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):  # a disk that gets full later then takes nothing from this file
+                with temporary.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+    return path.stat().st_size - count * PATCH_BYTES
+
+
+def _read_journal(journal: Path) -> list[Written]:
+    try:
+        lines = journal.read_text("utf-8").splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    whole = [line for line in lines if line.endswith("\n")]
+    if len(whole) != len(lines):  # a line was cut off by a kill; the next one must not be joined to it
+        atomic.write_text(journal, "".join(whole))
+    return [Written.from_line(line) for line in whole]
+
+
+def _is_whole(path: Path, offset: int, written: Written) -> bool:
+    size = (written.stop - written.start) * PATCH_BYTES
+    with path.open("rb") as file:
+        file.seek(offset + written.start * PATCH_BYTES)
+        return zlib.crc32(file.read(size)) == written.checksum
+
+
+def _verify(path: Path, offset: int, written: dict[int, Written]) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    wrong = [each.start for each in written.values() if not _is_whole(path, offset, each)]
+    if wrong:
+        raise DataError(
+            f"{path.name} does not hold what was written at patch {wrong[0]} (and {len(wrong) - 1} other places). "
+            "Check the disk and pack again."
+        )

@@ -1,0 +1,116 @@
+"""What a run comes to, in one row: for tables of runs and for comparing them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.errors import NodescopeError
+from core.evaluation import Estimate
+from core.prediction import load_bundle
+from core.training.run import Run
+from core.training.status import Status
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run in one row.
+
+    Attributes:
+        name: the folder's name.
+        path: the folder.
+        state: one of :data:`core.training.STATES`.
+        message: why it failed or stopped, or what is damaged; else empty.
+        preset: what its settings started from.
+        model: its network.
+        data: what it trains on.
+        epochs_done: finished epochs.
+        epochs: epochs asked for.
+        valid_auc: the best one of all epochs, not the last; None before the first.
+        best_epoch: its epoch, from 1.
+        test_auc: area under the curve on the first measured test part; None before the end.
+        started: seconds since 1970 at which the run was made.
+        seconds: time worked on it, in all sessions together.
+        notes: what people wrote down about it.
+    """
+
+    name: str
+    path: str
+    state: str
+    message: str = ""
+    preset: str = ""
+    model: str = ""
+    data: tuple[str, ...] = ()
+    epochs_done: int = 0
+    epochs: int = 0
+    valid_auc: float | None = None
+    best_epoch: int | None = None
+    test_auc: Estimate | None = None
+    started: float | None = None
+    seconds: float = 0.0
+    notes: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        test = None if self.test_auc is None else self.test_auc.to_json()
+        return {**asdict(self), "data": list(self.data), "test_auc": test}
+
+
+def record_of(run: Run) -> Record:
+    """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
+    try:
+        status, config = run.status(), run.config()
+    except NodescopeError as error:
+        return Record(run.name, str(run.path), "failed", message=str(error))
+    metrics = run.metrics()
+    best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
+    message, test = _test_auc(run, status)
+    return Record(
+        name=run.name,
+        path=str(run.path),
+        state=status.state,
+        message=message or status.message,
+        preset=config.preset,
+        model=config.model,
+        data=config.data,
+        epochs_done=len(metrics),
+        epochs=config.epochs,
+        valid_auc=None if best is None else float(best["valid_auc"]),
+        best_epoch=None if best is None else int(best["epoch"]),
+        test_auc=test,
+        started=(run.path / "config.json").stat().st_mtime,
+        seconds=status.seconds,
+        notes=run.notes(),
+    )
+
+
+def _test_auc(run: Run, status: Status) -> tuple[str, Estimate | None]:
+    if status.state != "finished":
+        return "", None
+    try:
+        measured = load_bundle(run.bundle_path).card.measured
+    except NodescopeError as error:
+        return str(error), None
+    tests = [each.evaluation.figures["auc"] for each in measured if each.part == "test"]
+    return "", tests[0] if tests else None
+
+
+def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the settings in which runs differ: name (``augmentation.stain`` for a nested one) and a value a run.
+
+    Raises:
+        NodescopeError: the settings of a run are missing or damaged.
+    """
+    flat = [_flat(run.config().to_json()) for run in runs]
+    names = list(dict.fromkeys(name for settings in flat for name in settings))
+    rows = {name: [settings.get(name) for settings in flat] for name in names}
+    return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": item for inner, item in value.items()})
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,131 @@
+"""``python -m core runs``: tables, and what is done to runs."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core.commands import main
+from core.home import home, runs_home
+from core.training import Run, Status, TrainingConfig, create_run
+
+ROWS = [
+    {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.4, "valid_auc": auc, "valid_accuracy": 0.8,
+     "learning_rate": 1e-3}
+    for epoch, auc in ((1, 0.7), (2, 0.9), (3, 0.8))
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(fresh_home: Path) -> Run:
+    run = create_run(TrainingConfig(epochs=3), runs_home() / "first")
+    run.write_metrics(ROWS)
+    run.write_status(Status(state="stopped", seconds=3723.4))
+    return run
+
+
+@pytest.fixture
+def other(run: Run) -> Run:
+    other = create_run(TrainingConfig(epochs=3, seed=5, data=("demo", "/x")), runs_home() / "second")
+    other.write_status(Status(state="running"))
+    other.record_process(os.getpid())
+    return other
+
+
+def test_no_run_says_how_to_make_one(fresh_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "list"]) == 0
+    assert capsys.readouterr().out == "No runs yet: python -m core train\n"
+
+
+def test_the_list_shows_the_best_epoch_and_not_the_last(other: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "list"]) == 0
+
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["run", "state", "preset"]
+    assert rows[0].split()[:2] == ["second", "running"]
+    assert rows[1].split()[:2] == ["first", "stopped"]
+    assert "0.9000 (2 of 3)" in rows[1]
+    assert rows[1].endswith("1:02:03")
+
+
+def test_json_has_the_same(other: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "list", "--json"]) == 0
+
+    second, first = json.loads(capsys.readouterr().out)
+    assert (first["valid_auc"], first["best_epoch"], first["epochs_done"]) == (0.9, 2, 3)
+    assert (second["state"], second["data"], second["valid_auc"]) == ("running", ["demo", "/x"], None)
+
+
+def test_a_run_is_found_by_name_and_by_path(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.write_notes("the good one")
+    assert main(["runs", "show", "first"]) == 0
+    by_name = capsys.readouterr().out
+    assert main(["runs", "show", str(run.path)]) == 0
+
+    assert capsys.readouterr().out == by_name
+    assert "the good one" in by_name
+    assert main(["runs", "show", "third"]) == 2
+    assert "There is no run 'third'. Give the name of a run in" in capsys.readouterr().err
+
+
+def test_a_damaged_run_does_not_hide_the_others(other: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    (other.path / "config.json").write_text("{")
+
+    assert main(["runs", "list"]) == 0
+
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["second", "failed"], ["first", "stopped"],
+    ]  # fmt: skip
+
+
+def test_compare_prints_only_what_differs(run: Run, other: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "compare", "first", "second"]) == 0
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["first", "second"],
+        ["data", "demo", "demo,", "/x"],
+        ["seed", "0", "5"],
+        ["best", "valid", "AUC", "(epoch)", "0.9000", "(2", "of", "3)", "-"],
+        ["test", "AUC", "-", "-"],
+    ]
+
+
+def test_stop_asks_and_says_what_cannot_be_stopped(run: Run, other: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "stop", "second"]) == 0
+    assert other.stop_requested()
+    assert other.status().state == "stopping"
+
+    assert main(["runs", "stop", "first"]) == 2
+    assert "Nothing works on the run first" in capsys.readouterr().err
+
+
+def test_resume_launches(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("core.commands.runs.launch", launched.append)
+
+    assert main(["runs", "resume", "first"]) == 0
+
+    assert launched == [run]
+
+
+def test_delete_moves_to_the_trash_and_never_overwrites(run: Run, other: Run) -> None:
+    assert main(["runs", "delete", "second"]) == 2  # it runs
+    assert other.path.is_dir()
+
+    assert main(["runs", "delete", "first"]) == 0
+    again = create_run(TrainingConfig(epochs=9), runs_home() / "first")
+    again.write_status(Status(state="stopped"))
+    assert main(["runs", "delete", "first"]) == 0
+
+    assert not run.path.exists()
+    kept = [
+        json.loads((home() / "trash" / name / "config.json").read_text())["epochs"] for name in ("first", "first-2")
+    ]
+    assert kept == [3, 9]
+
+
+def test_a_wrong_name_is_said_before_anything_is_done(run: Run) -> None:
+    assert main(["runs", "delete", "first", "third"]) == 2
+    assert run.path.is_dir()
