@@ -1,10 +1,10 @@
 """Which attribution method points at tumour: every method on demo patches whose tumour pixels are known.
 
-Run: ``python benchmarks/ranking.py [--bundle FILE] [--patches N]``. Patches: from the demo's validation and test slides,
-which the shipped bundle was not trained on; tumour in the centre, and between a tenth and six tenths of the patch tumour,
-because on a patch that is tumour all over every map is right. Of each: does the map's highest point lie on
-tumour (pointing), the overlap (intersection over union) of the tumour with as many highest pixels, and the share of the map on
-tumour. Chance is the mean tumour share. Intervals are over slides (bootstrap, 2,000 draws).
+Run: ``python benchmarks/ranking.py [--bundle FILE] [--patches N]``. Patches come from the demo's validation and test
+slides, which the shipped bundle was not trained on, with tumour in the centre and between a tenth and six tenths of the
+patch tumour: where it is tumour all over, every map is right. Of each map: does its highest point lie on tumour
+(pointing), the overlap (intersection over union) of the tumour with as many highest pixels, and its share on tumour.
+Chance is the mean tumour share. Intervals are over slides (bootstrap, 2,000 draws).
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """A pack: the patches of a folder as one memory map, made once and read ever after.
 
-A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.home.home`. ``about.json`` says what was
-packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3, ``journal-*.jsonl`` a
-line for each chunk that is written, so that packing goes on where it was killed. Both carry the digest of the folder's
-files in their name, so that a folder that changed starts a pack of its own.
+A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.home.home`. ``about.json`` says what
+was packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3,
+``journal-*.jsonl`` a line for each chunk that is written, so that packing goes on where it was killed. Both carry the
+digest of the folder's files in their name, so that a folder that changed starts a pack of its own.
 """
 
 import hashlib

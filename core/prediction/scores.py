@@ -84,7 +84,8 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
     wanted, words = select(bundle, dataset, part)
     position = pd.Index(dataset.table["id"]).get_indexer(ids)
     known = np.isin(position, wanted).all() and len(ids) == len(logits)
-    if about.get("version") != VERSION or about.get("stamp") != dataset.stamp() or not known or len(ids) + int(about["unreadable"]) != len(wanted):
+    current = about.get("version") == VERSION and about.get("stamp") == dataset.stamp()
+    if not current or not known or len(ids) + int(about["unreadable"]) != len(wanted):
         return None
     return assemble(
         bundle,

@@ -146,7 +146,7 @@ def _choose_model() -> None:
         key=state.MODEL,
         bind="query-params",
         format_func=_bundle_label,
-        help="The model that comes with Nodescope, that of one of your finished runs, or one saved with its own threshold. "
+        help="The model that comes with Nodescope, that of a finished run, or one saved with its own threshold. "
         "Evaluate and Predict use it.",
     )
 

@@ -1,5 +1,6 @@
 """Runs in processes of their own."""
 
+import json
 import os
 import signal
 import time
@@ -127,20 +128,14 @@ def test_a_started_run_finishes_on_its_own(config: TrainingConfig, tmp_path: Pat
 def test_a_process_that_has_said_its_last_word_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = create_run(TrainingConfig(), tmp_path / "run")
     run.write_status(Status(state="stopped"))
-    looks = iter([True, True, True, False, False])
-    monkeypatch.setattr(Run, "is_alive", lambda _: next(looks, False))
-    monkeypatch.setattr(job.subprocess, "Popen", lambda *_, **__: next(looks, None) or _Launched())
+    run.request_stop()
+    looks = [True, True, True]  # its process is still there when it is first looked for
+    monkeypatch.setattr(Run, "is_alive", lambda _: bool(looks and looks.pop()))
+    monkeypatch.setattr(job.subprocess, "Popen", lambda *_, **__: psutil.Process())
+    monkeypatch.setattr(job, "_started", [])
 
     launch(run)
 
-    assert next(looks, None) is None
-
-
-class _Launched:
-    pid = os.getpid()
-
-    def poll(self) -> int:
-        return 0
-
-    def wait(self, timeout: float) -> int:
-        return 0
+    assert looks == []
+    assert not run.stop_requested()
+    assert json.loads((run.path / "process.json").read_text())["pid"] == os.getpid()
