@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.commands import evaluate, explain, info, leak, pack, predict, runs, train
+from core.commands import check, evaluate, explain, info, leak, pack, predict, runs, train
 from core.errors import NodescopeError
 
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"Nodescope {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (train, runs, predict, explain, evaluate, leak, pack, info):
+    for command in (train, runs, predict, explain, evaluate, leak, pack, check, info):
         command.add(commands)
     chosen = parser.parse_args(arguments)
     try:

@@ -77,6 +77,7 @@ class Loop:
         self.epoch, self.step_in_epoch = 0, 0
         self.losses: list[float] = []
         self.rows: list[dict[str, float]] = []
+        self.speeds: list[dict[str, float]] = []
         self.weights: dict[str, Tensor] = {}
         self.best_epoch, self.best_auc = 0, -math.inf
         self.status = Status().now(
@@ -107,6 +108,7 @@ class Loop:
 
     def _train_epoch(self) -> None:
         self.model.train()
+        began, first = time.monotonic(), self.step_in_epoch
         for rows in self._batches():
             loss = self._step(rows)
             if not math.isfinite(loss):
@@ -117,6 +119,10 @@ class Loop:
             self.losses.append(loss)
             self.step_in_epoch += 1
             self._after_step()
+        patches = (self.step_in_epoch - first) * self.batch_size
+        if patches:
+            rate = patches / (time.monotonic() - began)
+            self.speeds.append({"epoch": self.epoch + 1, "patches_per_second": round(rate, 1)})
 
     def _batches(self) -> Iterator[np.ndarray]:
         """Yield the rows of each step that is left in this epoch."""
@@ -185,6 +191,7 @@ class Loop:
         self._checkpoint()
         if self.accelerator.is_main_process:
             self.run.write_metrics(self.rows)
+            self.run.write_speed(self.speeds)
         logger.info(
             "Epoch %d/%d: training loss %.4f, validation loss %.4f, AUC %.4f, accuracy %.4f",
             self.epoch, self.config.epochs, row["train_loss"], row["valid_loss"], score, row["valid_accuracy"],
@@ -242,6 +249,7 @@ class Loop:
                     "best_auc": self.best_auc,
                     "losses": self.losses,
                     "rows": self.rows,
+                    "speeds": self.speeds,
                     "seconds": self.seconds(),
                 },
             )
@@ -255,6 +263,7 @@ class Loop:
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch, self.best_epoch = state["position"]
         self.best_auc, self.losses, self.rows = state["best_auc"], state["losses"], state["rows"]
+        self.speeds = state.get("speeds", [])
         self._seconds_before = float(state.get("seconds", 0.0))
         if self.rows and self.accelerator.is_main_process:  # it may have been killed between checkpoint and metrics
             self.run.write_metrics(self.rows)

@@ -6,6 +6,7 @@
     process.json        pid and start time of the process that works on it
     status.json         state, progress, time left (Status)
     metrics.csv         a row for each finished epoch
+    speed.csv           training patches a second in each finished epoch
     split.csv           id and part of every patch
     checkpoint.pt       everything that is needed to go on
     log.txt             what the process said
@@ -46,6 +47,9 @@ METRICS = (
     "learning_rate",
 )
 """Columns of ``metrics.csv``; losses are mean binary cross-entropy in nats."""
+
+SPEED = ("epoch", "patches_per_second")
+"""Columns of ``speed.csv``. It stands apart because it differs from time to time, and ``metrics.csv`` must not."""
 
 START_SECONDS = 30.0
 """How long a run may be "starting" before its process must be there."""
@@ -105,10 +109,11 @@ class Run:
 
     def metrics(self) -> pd.DataFrame:
         """Return a row for each finished epoch, with the columns :data:`METRICS`."""
-        try:
-            return pd.read_csv(io.StringIO((self.path / "metrics.csv").read_text("utf-8")))
-        except FileNotFoundError:
-            return pd.DataFrame(columns=list(METRICS))
+        return self._table("metrics.csv", METRICS)
+
+    def speed(self) -> pd.DataFrame:
+        """Return the throughput in each finished epoch, with the columns :data:`SPEED`."""
+        return self._table("speed.csv", SPEED)
 
     def log_tail(self, lines: int = 40) -> str:
         """Return the last `lines` of the log."""
@@ -172,6 +177,11 @@ class Run:
         table = pd.DataFrame(rows, columns=list(METRICS))
         atomic.write_text(self.path / "metrics.csv", table.to_csv(index=False, lineterminator="\n"))
 
+    def write_speed(self, rows: list[dict[str, float]]) -> None:
+        """Replace ``speed.csv``."""
+        table = pd.DataFrame(rows, columns=list(SPEED))
+        atomic.write_text(self.path / "speed.csv", table.to_csv(index=False, lineterminator="\n"))
+
     def lock(self) -> FileLock:
         """Return a held lock that any death of this process frees.
 
@@ -186,6 +196,12 @@ class Run:
                 f"Another process works on the run {self.name}. Stop it first, or start a new run."
             ) from error
         return lock
+
+    def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        try:
+            return pd.read_csv(io.StringIO((self.path / name).read_text("utf-8")))
+        except FileNotFoundError:
+            return pd.DataFrame(columns=list(columns))
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

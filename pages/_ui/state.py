@@ -22,8 +22,15 @@ ROWS = "rows"
 PAGE = "page"
 BOXES = "boxes"
 
-# Train.
+# Train; the run, the view and those compared are bound to the address.
 RUN = "run"
+RUNS_VIEW = "runs_view"
+COMPARED = "compared"
+FILTER = "filter"
+CURVE = "curve"
+# The run whose settings the form starts from, and the one whose deletion waits for a yes.
+DUPLICATED = "duplicated"
+DELETING = "deleting"
 
 # Evaluate.
 PART = "part"

@@ -13,7 +13,7 @@ from core.training.material import gather
 def test_what_is_excluded_is_left_out_of_everything_and_comes_back(
     kaggle_folder: Callable[..., Path], fresh_home: Path
 ) -> None:
-    folder = kaggle_folder({f"p{number}": number % 2 for number in range(60)})
+    folder = kaggle_folder({f"p{number}": number % 2 for number in range(150)})
     source, before = str(folder), open_dataset(folder)
     add_exclusions(source, ["p1", "p4"], "blurred")
     add_exclusions(source, ["p1", "gone"], "wrong label")

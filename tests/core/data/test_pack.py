@@ -122,7 +122,7 @@ def test_a_pack_that_lost_its_file_is_no_pack(folder: Path) -> None:
 def test_a_damaged_note_is_said(folder: Path) -> None:
     make_pack(open_dataset(folder))
     (pack_folder(str(folder)) / "about.json").write_text("{")
-    with pytest.raises(DataError, match="about.json is damaged"):
+    with pytest.raises(DataError, match=r"about\.json is damaged"):
         open_dataset(folder)
 
 
@@ -145,16 +145,17 @@ def test_killed_and_started_again_it_ends_with_the_same_patches(
     kaggle_folder: Folder, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = kaggle_folder({f"p{number:04d}": number % 2 for number in range(1500)})
-    command = [sys.executable, "-m", "core", "pack", str(folder), "--workers", "2"]
+    command = [sys.executable, "-m", "core", "pack", str(folder), "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     notes: list[str] = []
     while not notes and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
         notes = [line for path in pack_folder(str(folder)).glob("journal-*") for line in path.read_text().splitlines()]
     process.send_signal(signal.SIGKILL)
     process.wait()
-    first = json.loads(notes[0])
-    assert first["stop"] - first["start"] in (512, 476)
+    assert json.loads(notes[0])["start"] == 0
+    assert find_pack(open_dataset(folder)) is None
     raw = open_dataset(folder, raw=True)
     make_pack(raw, workers=2)
     rows = np.arange(1500)

@@ -83,8 +83,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
     assert _files(uninterrupted) == {
-        "config.json", "process.json", "status.json", "metrics.csv", "data.json", "split.csv", "checkpoint.pt",
-        "log.txt", "predictions.csv", "bundle.safetensors",
+        "config.json", "process.json", "status.json", "metrics.csv", "speed.csv", "data.json", "split.csv",
+        "checkpoint.pt", "log.txt", "predictions.csv", "bundle.safetensors",
     }  # fmt: skip
     assert uninterrupted.status().state == "finished"
     assert uninterrupted.status().message == ""
@@ -98,6 +98,25 @@ def test_metrics_have_a_row_an_epoch(uninterrupted: Run) -> None:
     assert metrics["epoch"].tolist() == [1, 2]
     assert metrics["valid_auc"].between(0, 1).all()
     assert 0 < metrics["train_loss"].iloc[1] < metrics["train_loss"].iloc[0] < 1.5
+    speed = uninterrupted.speed()
+    assert speed["epoch"].tolist() == [1, 2]
+    assert (speed["patches_per_second"] > 0).all()
+
+
+def test_the_time_of_all_sessions_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        _stop_after(2, patch)
+        execute(run)
+    first = run.status().seconds
+    assert 0 < first < 60
+    state = load_checkpoint(run.checkpoint_path, torch.device("cpu"))
+    torch.save({**state, "seconds": 6000.0}, run.checkpoint_path)
+
+    execute(run)
+
+    assert 6000 < run.status().seconds < 6060
+    assert 100 <= load_bundle(run.bundle_path).card.training["minutes"] < 101
 
 
 def test_the_split_is_that_of_the_rule(uninterrupted: Run) -> None:
@@ -134,7 +153,7 @@ def test_the_card_says_where_the_weights_come_from(uninterrupted: Run) -> None:
     assert card.training["data"][0]["fingerprint"] == COLOURED.fingerprint()
     assert card.training["data"][0]["split"] == default_rule(COLOURED).to_json()
     assert [(each.part, each.data) for each in card.measured] == [("test", "coloured"), ("valid", "coloured")]
-    assert any("slides of the training patches are unknown" in note for note in card.notes)
+    assert any("patches of one slide may stand on both sides" in note for note in card.notes)
     assert str(uninterrupted.path) not in json.dumps(card.to_json())
 
 

@@ -1,0 +1,136 @@
+"""Train: all runs in a table, and several of them beside each other."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.commands.predict import spreadsheet_safe
+from core.errors import NodescopeError
+from core.training import STATES, Record, Run, differing_settings, record_of
+from pages._ui import state, train_curves, widgets
+
+MOST = 6
+"""Runs that are compared at most: as many as there are colours."""
+
+
+def show(runs: list[Run]) -> None:
+    """Draw the table of runs, what is compared, and the export."""
+    records = [_record(run) for run in runs]
+    wanted = st.text_input(
+        "Filter", key=state.FILTER, persist_state="session", icon=":material/filter_list:",
+        placeholder="Words that must stand in the name, state, preset, network, data or notes",
+    )  # fmt: skip
+    kept = [each for each in records if matches(each, wanted)]
+    st.dataframe(
+        table(kept), hide_index=True,
+        column_config={
+            "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "best valid AUC": st.column_config.NumberColumn(format="%.4f", help="Of all epochs, not the last one"),
+            "minutes": st.column_config.NumberColumn(format="%.1f", help="Worked on it, in all sessions together"),
+        },
+    )  # fmt: skip
+    st.caption(f"{len(kept)} of {len(records)} runs")
+    st.download_button(
+        "Table as CSV", to_csv(kept), "runs-research-use-only.csv", "text/csv", icon=":material/download:"
+    )
+    _compare([run for run, each in zip(runs, records, strict=True) if each in kept])
+
+
+def matches(found: Record, words: str) -> bool:
+    """Whether each word stands somewhere in the run's row."""
+    text = " ".join([found.name, found.state, found.preset, found.model, *found.data, found.notes]).lower()
+    return all(word in text for word in words.lower().split())
+
+
+def table(records: list[Record]) -> pd.DataFrame:
+    """Return a row a run."""
+    return pd.DataFrame(
+        {
+            "run": [each.name for each in records],
+            "state": [STATES[each.state].partition(":")[0] for each in records],
+            "preset": [each.preset for each in records],
+            "network": [each.model for each in records],
+            "data": [", ".join(each.data) for each in records],
+            "best valid AUC": [each.valid_auc for each in records],
+            "best epoch": [each.best_epoch for each in records],
+            "test AUC (95 %)": ["" if each.test_auc is None else str(each.test_auc) for each in records],
+            "started": [None if each.started is None else datetime.fromtimestamp(each.started) for each in records],
+            "minutes": [each.seconds / 60 for each in records],
+            "notes": [each.notes for each in records],
+        }
+    )
+
+
+def to_csv(records: list[Record]) -> str:
+    """Return the table for a spreadsheet; no cell of it is taken for a formula."""
+    rows = table(records)
+    for name in ("run", "preset", "network", "data", "notes"):
+        rows[name] = rows[name].map(spreadsheet_safe)
+    text: str = rows.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _compare(runs: list[Run]) -> None:
+    st.subheader("Compare", anchor=False)
+    named = {run.name: run for run in runs}
+    chosen = st.multiselect(
+        "Runs to compare", list(named), default=list(named)[:2], key=state.COMPARED, max_selections=MOST,
+        help="Their curves in one figure, and only the settings in which they differ.",
+    )  # fmt: skip
+    if not chosen:
+        st.caption("Choose two or more runs.")
+        return
+    column = st.selectbox(
+        "Curve", list(train_curves.CURVES), format_func=lambda name: train_curves.CURVES[name], key=state.CURVE,
+        persist_state="session",
+    )  # fmt: skip
+    metrics = {name: named[name].metrics() for name in chosen}
+    drawn = {name: each for name, each in metrics.items() if not each.empty}
+    if drawn:
+        st.plotly_chart(
+            train_curves.overlay(drawn, column), config=widgets.CHART, key="overlay",
+            alt=f"{train_curves.CURVES[column]} of {', '.join(drawn)} by epoch",
+        )  # fmt: skip
+        st.caption("A star marks each run's epoch with the best validation AUC.")
+    st.dataframe(differences([named[name] for name in chosen]), hide_index=True)
+
+
+def differences(runs: list[Run]) -> pd.DataFrame:
+    """Return how good each run became, and below it the settings in which they differ."""
+    records = [_record(run) for run in runs]
+    rows = {
+        "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.4f}" for each in records],
+        "in epoch": ["" if each.best_epoch is None else str(each.best_epoch) for each in records],
+        "test AUC": ["" if each.test_auc is None else str(each.test_auc) for each in records],
+    }
+    settings = differing_settings([run for run, each in zip(runs, records, strict=True) if each.preset])
+    whole = all(each.preset for each in records)
+    if whole:
+        rows |= {name: [_plain(value) for value in values] for name, values in settings.items()}
+    columns = {run.name: [values[number] for values in rows.values()] for number, run in enumerate(runs)}
+    return pd.DataFrame({"": list(rows), **columns})
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _record(run: Run) -> Record:
+    """Return the run's row; that of a finished one is kept, because it needs the bundle to be read."""
+    try:
+        finished = run.status().state == "finished"
+    except NodescopeError:
+        finished = False
+    return _finished(run.path, _stamp(run)) if finished else record_of(run)
+
+
+def _stamp(run: Run) -> tuple[int, ...]:
+    paths = (run.bundle_path, run.path / "status.json", run.path / "notes.txt")
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+@st.cache_data(show_spinner=False, max_entries=1000)
+def _finished(path: Path, stamp: tuple[int, ...]) -> Record:  # noqa: ARG001 - the stamp is part of the key
+    return record_of(Run(path))

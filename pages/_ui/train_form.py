@@ -1,0 +1,101 @@
+"""Train: the form for a new run, filled from a preset or from an earlier run."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.data import DEMO
+from core.errors import NodescopeError
+from core.training import PRESETS, TrainingConfig, find_run, start
+from pages._ui import frame, state
+
+
+def show() -> None:
+    """Draw the form and start the run that it asks for."""
+    st.subheader("New run", anchor=False)
+    name, config = _origin()
+    with st.form("new-run", border=False):
+        changes = _fields(name, config)
+        wanted = st.form_submit_button("Start training", type="primary", icon=":material/play_arrow:")
+    if wanted:
+        _start(config.with_changes(**changes))
+
+
+def duplicate(run_name: str) -> None:
+    """Fill the form from a run's settings: a callback."""
+    st.session_state[state.DUPLICATED] = run_name
+    st.session_state[state.NOTICE] = f"The form now holds the settings of {run_name}"
+
+
+def _origin() -> tuple[str, TrainingConfig]:
+    """Return what the form starts from: the key of its widgets and the settings."""
+    copied = st.session_state.get(state.DUPLICATED)
+    if copied is not None:
+        try:
+            config = find_run(copied).config()
+        except NodescopeError:
+            st.session_state[state.DUPLICATED] = None  # it was deleted since; the presets are still there
+        else:
+            st.caption(
+                f":material/content_copy: Settings of **{copied}** ({config.model}), on the same data: "
+                + ", ".join(config.data)
+            )
+            st.button("Back to presets", icon=":material/undo:", on_click=_forget_duplicate)
+            return f"copy-{copied}", config
+    name = st.selectbox(
+        "Preset", list(PRESETS), format_func=lambda key: PRESETS[key].label, key="preset", persist_state="session",
+        help="A named set of settings to start from.",
+    )  # fmt: skip
+    st.caption(PRESETS[name].help)
+    data = DEMO if frame.data_source() == DEMO else str(Path(frame.data_source()).resolve())
+    return name, PRESETS[name].config.with_changes(data=(data,), device=frame.device())
+
+
+def _forget_duplicate() -> None:
+    st.session_state[state.DUPLICATED] = None
+
+
+def _fields(name: str, config: TrainingConfig) -> dict[str, Any]:
+    """Draw the fields and return what they hold."""
+    epochs = st.number_input(
+        "Epochs", 1, 10_000, config.epochs, key=f"epochs-{name}", help="How often every training patch is seen."
+    )
+    with st.expander("More settings"):
+        batch = st.number_input(
+            "Batch size", 2, 65_536, config.batch_size, key=f"batch-{name}",
+            help="Patches in one step. More needs more memory; fewer makes noisier steps.",
+        )  # fmt: skip
+        rate = st.number_input(
+            "Learning rate", 1e-8, 10.0, config.learning_rate, format="%.5f", step=1e-4, key=f"rate-{name}",
+            help="How far one step goes. Too high and the loss jumps, too low and nothing moves.",
+        )  # fmt: skip
+        patience = st.number_input(
+            "Patience", 0, 10_000, config.patience, key=f"patience-{name}",
+            help="End early after so many epochs without a better validation AUC; 0 never does.",
+        )  # fmt: skip
+        pretrained = st.text_input(
+            "Starting weights", config.pretrained, key=f"pretrained-{name}",
+            help='"none" for random ones, "imagenet" for published ones, or the path of a file.',
+        )  # fmt: skip
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, config.seed, key=f"seed-{name}",
+            help="The same seed on the same computer gives the same run.",
+        )  # fmt: skip
+    return {
+        "epochs": int(epochs),
+        "batch_size": int(batch),
+        "learning_rate": float(rate),
+        "patience": int(patience),
+        "pretrained": pretrained.strip() or "none",
+        "seed": int(seed),
+    }
+
+
+def _start(config: TrainingConfig) -> None:
+    frame.dataset()  # says what is wrong with the folder before a run is made for it
+    run = start(config)
+    st.session_state[state.DUPLICATED] = None
+    st.session_state[state.RUN] = run.name
+    st.session_state[state.NOTICE] = f"Started {run.name}"
+    st.rerun()

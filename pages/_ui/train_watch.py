@@ -1,0 +1,214 @@
+"""Train: one run, watched while it goes on: its state, its buttons, its result."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import NodescopeError
+from core.evaluation import FIGURES
+from core.prediction import load_bundle
+from core.training import STATES, Run, Status, delete, kill, launch, stop
+from pages._ui import frame, state, train_curves, train_form
+
+ICONS = {
+    "starting": ":material/hourglass_top:",
+    "queued": ":material/schedule:",
+    "running": ":material/play_circle:",
+    "stopping": ":material/pause_circle:",
+    "stopped": ":material/stop_circle:",
+    "finished": ":material/check_circle:",
+    "failed": ":material/error:",
+    "lost": ":material/help:",
+}
+IMPATIENT_SECONDS = 20
+DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
+MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
+
+
+def show(runs: list[Run]) -> None:
+    """Draw the run that is chosen among `runs`."""
+    names = [run.name for run in runs]
+    if st.session_state.get(state.RUN) not in names:
+        st.session_state[state.RUN] = names[0]
+    states = {run.name: _status(run).state for run in runs}
+    name = st.selectbox(
+        "Run", names, key=state.RUN, bind="query-params", format_func=lambda name: f"{name} · {states[name]}"
+    )
+    run = runs[names.index(name)]
+    status = _status(run)
+    # The page asks the disk every second only while something works on the run.
+    st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.state)
+
+
+def _status(run: Run) -> Status:
+    try:
+        return run.status()
+    except NodescopeError as error:
+        return Status(state="failed", message=str(error))
+
+
+def _panel(run: Run, state_on_page: str) -> None:
+    if not run.path.exists():  # it was deleted, here or by somebody else
+        st.rerun()
+    status = _status(run)
+    if status.state != state_on_page:
+        st.rerun()
+    st.markdown(f"{ICONS[status.state]} **{STATES[status.state]}**" + (f" · {status.stage}" if status.stage else ""))
+    if status.message and status.state in ("failed", "stopped"):
+        (st.error if status.state == "failed" else st.info)(status.message)
+    if status.state == "lost":
+        st.warning(
+            "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last "
+            "checkpoint."
+        )
+    if status.is_active or status.progress:
+        st.progress(min(status.progress, 1.0), text=_progress_text(status))
+    _buttons(run, status)
+    if status.state == "finished":
+        _result(run)
+    train_curves.show(run)
+    _facts(run, status)
+
+
+def _progress_text(status: Status) -> str:
+    parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step:,} of {status.steps:,}"]
+    if status.is_active and status.seconds_left is not None:
+        parts.append(f"about {_duration(status.seconds_left)} left")
+    if status.patches_per_second is not None:
+        parts.append(f"{status.patches_per_second:,.0f} patches/s")
+    return " · ".join([*parts, status.device]) if status.steps else "Getting ready"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return (
+        f"{round(seconds / 60)} min" if seconds < 5400 else str(timedelta(seconds=round(seconds / 60) * 60))[:-3] + " h"
+    )
+
+
+def _buttons(run: Run, status: Status) -> None:
+    with st.container(horizontal=True):
+        if status.state in ("starting", "queued", "running"):
+            st.button(
+                "Stop", icon=":material/stop:", on_click=_attempt, args=(stop, run), help="Finish the step, save, end"
+            )
+        if status.state == "stopping" and time.time() - status.updated > IMPATIENT_SECONDS:
+            st.button("End it now", icon=":material/dangerous:", on_click=_attempt, args=(kill, run),
+                      help="It does not answer. It can be resumed from its last checkpoint.")  # fmt: skip
+        if status.state in ("stopped", "failed", "lost"):
+            st.button("Resume", icon=":material/resume:", type="primary", on_click=_attempt, args=(launch, run),
+                      help="Go on from the last checkpoint")  # fmt: skip
+        if status.state == "finished":
+            st.button("Use this model", icon=":material/check:", type="primary", on_click=_use, args=(run,),
+                      help="Evaluate and Predict take this run's model from now on")  # fmt: skip
+        _more(run, status)
+    if st.session_state.get(state.DELETING) == run.name:
+        _confirm(run)
+
+
+def _more(run: Run, status: Status) -> None:
+    """Draw the menu of what is done less often."""
+    options = [DUPLICATE] if status.is_active else [DUPLICATE, DELETE]
+    chosen = st.menu_button(
+        "More", options, icon=":material/more_horiz:", key=f"more-{run.name}",
+        format_func=lambda option: f"{MENU_ICONS[option]} {option}",
+    )  # fmt: skip
+    if chosen == DUPLICATE:
+        train_form.duplicate(run.name)
+        st.rerun()  # the form stands outside of this fragment
+    if chosen == DELETE:
+        st.session_state[state.DELETING] = run.name
+
+
+def _confirm(run: Run) -> None:
+    with st.container(border=True):
+        st.markdown(f"Move **{run.name}** with its model and log to the trash folder?")
+        with st.container(horizontal=True):
+            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(run,))
+            st.button("Keep it", on_click=_keep)
+
+
+def _delete(run: Run) -> None:
+    _keep()
+    try:
+        place = delete(run)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{run.name} is now {place}; move it back to have it again"
+
+
+def _keep() -> None:
+    st.session_state[state.DELETING] = None
+
+
+def _attempt(action: Callable[[Run], None], run: Run) -> None:
+    try:
+        action(run)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+
+
+def _use(run: Run) -> None:
+    st.session_state[state.MODEL] = run.name
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}"
+
+
+def _result(run: Run) -> None:
+    try:
+        card = load_bundle(run.bundle_path).card
+    except NodescopeError as error:
+        frame.show_error(error)
+        return
+    for measurement in card.measured:
+        if measurement.part != "test":
+            continue
+        figures = measurement.evaluation.figures
+        with st.container(border=True):
+            st.markdown(
+                f"**{measurement.data}**, test patches that the run never saw · n = {measurement.evaluation.n:,}"
+            )
+            for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
+                each = figures[name]
+                column.metric(FIGURES[name].label, f"{each.value:.3f}", help=FIGURES[name].help)
+                column.caption(f"{each.low:.3f} – {each.high:.3f}")
+
+
+def _facts(run: Run, status: Status) -> None:
+    _notes(run)
+    with st.expander("Log"):
+        st.code(run.log_tail() or "Nothing yet.", language=None, wrap_lines=True)
+    with st.expander("Settings"):
+        config = run.config().to_json()
+        flat = {**config, **config.pop("augmentation")}
+        rows = [
+            (name, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+            for name, value in flat.items()
+        ]
+        st.dataframe(pd.DataFrame(rows, columns=["setting", "value"]), hide_index=True)
+        st.caption(f"Folder: {run.path}")
+        if status.updated:
+            st.caption(f"Last word: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
+
+
+def _notes(run: Run) -> None:
+    """Draw what people wrote down about the run; whoever looks at it later reads the same."""
+    key = f"notes-{run.name}"
+    written = run.notes()
+    if st.session_state.get(key) != written:  # set only then: it would wipe what is being typed
+        st.session_state[key] = written
+    st.text_area(
+        "Notes", key=key, height=68, on_change=_write_notes, args=(run, key),
+        placeholder="What is this run for? What came of it? Kept in its folder.",
+    )  # fmt: skip
+
+
+def _write_notes(run: Run, key: str) -> None:
+    try:
+        run.write_notes(str(st.session_state[key]))
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)

@@ -1,0 +1,140 @@
+"""Patches that are wrong on purpose, and what the check says of them."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from core.commands import main
+from core.data import Dataset, add_exclusions, assign, default_rule, make_pack, open_dataset
+from core.data.check import FLAGS, check_path, findings, load_check, make_check, partners
+from core.data.duplicates import describe, same, symmetries
+from core.data.quality import measure
+from core.errors import DataError
+
+
+def jpeg(patch: np.ndarray) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(patch).save(buffer, "JPEG", quality=60)
+    return np.asarray(Image.open(buffer))
+
+
+@pytest.fixture
+def folder(small_demo: Dataset, fresh_home: Path, tmp_path: Path) -> Path:
+    """Twelve different patches, and one with each flaw."""
+    rows = np.flatnonzero((small_demo.table["label"] == 0).to_numpy())[::6][:12]
+    good = small_demo.store.load(rows).pixels
+    patches = {f"good{number:02d}": patch for number, patch in enumerate(good)}
+    patches["black"] = np.zeros((96, 96, 3), np.uint8)
+    patches["white"] = np.full((96, 96, 3), 240, np.uint8)
+    patches["blurred"] = gaussian_filter(good[1].astype(float), (3, 3, 0)).round().astype(np.uint8)
+    patches["copy"] = good[2]
+    patches["turned"] = jpeg(np.rot90(good[3])[:, ::-1])
+    patches["lighter"] = np.clip(good[4].astype(float) * 0.9 + 25, 0, 255).round().astype(np.uint8)
+    (tmp_path / "train").mkdir()
+    for name, patch in patches.items():
+        Image.fromarray(patch).save(tmp_path / "train" / f"{name}.tif")
+    (tmp_path / "train" / "broken.tif").write_bytes(b"no image")
+    labels = {**dict.fromkeys([*patches, "broken"], 0), "turned": 1}
+    lines = ["id,label", *(f"{name},{label}" for name, label in labels.items())]
+    (tmp_path / "train_labels.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def flagged(folder: Path, name: str) -> set[str]:
+    dataset = open_dataset(folder)
+    check = load_check(dataset)
+    assert check is not None
+    return set(dataset.table["id"][findings(check, dataset)[name].to_numpy()])
+
+
+def test_every_flaw_is_found_and_nothing_else(folder: Path) -> None:
+    check = make_check(str(folder))
+    assert flagged(folder, "unreadable") == {"broken"}
+    assert flagged(folder, "black") == {"black"}
+    assert flagged(folder, "blank") == {"white"}
+    assert flagged(folder, "blurred") == {"blurred"}
+    assert flagged(folder, "duplicate") == {"good02", "copy"}
+    assert flagged(folder, "near duplicate") == {"good03", "turned", "good04", "lighter"}
+    assert flagged(folder, "conflict") == {"good03", "turned"}
+    assert partners(check, "turned") == ["good03"]
+    assert partners(check, "good00") == []
+
+
+def test_a_leak_is_a_pair_in_two_parts_of_the_split(folder: Path) -> None:
+    make_check(str(folder))
+    dataset = open_dataset(folder)
+    part = dict(zip(dataset.table["id"], assign(dataset, default_rule(dataset)), strict=True))
+    pairs = [("good02", "copy"), ("good03", "turned"), ("good04", "lighter")]
+    expected = {name for pair in pairs if part[pair[0]] != part[pair[1]] for name in pair}
+    assert flagged(folder, "leak") == expected
+
+
+def test_a_pack_and_an_exclusion_do_not_undo_it_but_a_change_does(folder: Path) -> None:
+    make_check(str(folder))
+    make_pack(open_dataset(folder, raw=True))
+    add_exclusions(str(folder), ["copy", "black"], "flawed")
+    assert flagged(folder, "duplicate") == set()
+    assert flagged(folder, "black") == set()
+    assert flagged(folder, "blurred") == {"blurred"}
+    (folder / "train" / "broken.tif").write_bytes(b"still no image")
+    assert load_check(open_dataset(folder)) is None
+
+
+def test_a_damaged_check_is_said(folder: Path) -> None:
+    make_check(str(folder))
+    path = check_path(str(folder))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"check\.npz is damaged"):
+        load_check(open_dataset(folder))
+
+
+def test_the_command_tells_counts_and_fails_on_unreadable_files(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(folder), "--json", "--csv", str(tmp_path / "flags.csv")]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["patches"], said["flags"]["blurred"], said["flags"]["conflict"]) == (19, 1, 2)
+    lines = (tmp_path / "flags.csv").read_text().splitlines()
+    assert len(lines) == 20
+    assert lines[0].endswith(",".join(FLAGS))
+    assert next(line for line in lines if line.startswith("black,")).endswith(",0,1,0,0,0,0,0,0")
+
+
+def test_a_clean_folder_passes(kaggle_folder: Callable[..., Path], fresh_home: Path) -> None:
+    assert main(["check", str(kaggle_folder({"a": 1, "b": 0, "c": 1}))]) == 0
+
+
+def test_the_demo_can_be_checked(small_demo: Dataset) -> None:
+    found = measure(small_demo.store.load(range(16)).pixels)
+    assert not found.is_black().any()
+    assert (found.haematoxylin > 0).all()
+
+
+def test_measures_of_known_patches() -> None:
+    flat = np.full((1, 96, 96, 3), 100, np.uint8)
+    stripes = flat.copy()
+    stripes[:, ::2] = 140
+    found = measure(np.concatenate([flat, stripes]))
+    np.testing.assert_allclose(found.brightness, [100, 120], rtol=1e-5)
+    np.testing.assert_allclose(found.contrast, [0, 20], atol=1e-3)
+    assert found.sharpness[1] == pytest.approx(4.0, rel=1e-4)  # ±(2·40) each, over a contrast of 20
+    assert found.digests[0] != found.digests[1]
+
+
+def test_a_description_is_the_same_for_all_eight_symmetries() -> None:
+    patch = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    eight = np.stack(symmetries(patch))
+    assert len({each.tobytes() for each in eight}) == 8
+    np.testing.assert_allclose(describe(eight), np.repeat(describe(patch[None]), 8, axis=0), atol=1e-5)
+    assert describe(patch[None]).shape == (1, 20)
+
+
+def test_pairs_of_equal_digests() -> None:
+    assert same(np.array([5, 7, 5, 9, 7, 5], np.uint64)).tolist() == [[0, 2], [0, 5], [1, 4]]
+    assert same(np.array([], np.uint64)).tolist() == []
