@@ -1,15 +1,16 @@
-"""Browse: look at labelled patches, see how the classes are balanced and what was left out."""
+"""Browse: look at labelled patches, find and clean them, see how the classes are balanced and what was left out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from core.data import CENTRE, Dataset
-from core.display import CLASS_COLOURS, MUTED, enlarge, mosaic, to_png, with_centre_box, with_scale_bar
-from pages._ui import cache, frame, state, widgets
+from core.data.check import FLAGS, partners
+from core.data.quality import MEASURES
+from core.display import enlarge, mosaic, to_png, with_centre_box, with_scale_bar
+from pages._ui import browse_basket, browse_charts, browse_filter, browse_tools, cache, frame, state, widgets
 
 SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
 
@@ -30,11 +31,16 @@ def main() -> None:
         return
     _balance(dataset)
     _problems(dataset)
+    checked = browse_tools.found(dataset)
+    browse_tools.draw(dataset, checked)
+    if checked is not None:
+        browse_charts.draw_distributions(dataset, checked[1])
     show, columns, per_grid, boxes = _controls()
-    grids = _grids(dataset, show)
+    grids = _grids(dataset, show, browse_filter.chosen(dataset, None if checked is None else checked[1]))
     page = _paging(max(1, *(-(-len(grid.rows) // per_grid) for grid in grids)))
+    _basket(dataset, [grid.rows[(page - 1) * per_grid : page * per_grid] for grid in grids])
     for grid in grids:
-        _draw(dataset, grid, page=page, per_grid=per_grid, columns=columns, boxes=boxes)
+        _draw(dataset, grid, checked, page=page, per_grid=per_grid, columns=columns, boxes=boxes)
 
 
 def _balance(dataset: Dataset) -> None:
@@ -49,7 +55,9 @@ def _balance(dataset: Dataset) -> None:
         second.metric("Tumour", f"{counts['tumour']:,}", help=_share(counts["tumour"], labelled))
         third.metric("Normal", f"{counts['normal']:,}", help=_share(counts["normal"], labelled))
     with chart:
-        st.plotly_chart(_balance_chart(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance")
+        st.plotly_chart(
+            browse_charts.balance(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance"
+        )
     slides = table["slide"].nunique()
     known = f"{slides} slides" if slides else "slides unknown, so that a random split is optimistic"
     unlabelled = f" · {counts['no label']:,} without label" if counts["no label"] else ""
@@ -62,23 +70,14 @@ def _share(count: int, labelled: int) -> str:
     return f"{count / labelled:.1%} of {labelled:,} labelled patches" if labelled else "No patch has a label"
 
 
-def _balance_chart(counts: dict[str, int], labelled: int) -> go.Figure:
-    colours = {"tumour": CLASS_COLOURS[1], "normal": CLASS_COLOURS[0], "no label": MUTED}
-    figure = go.Figure()
-    for name in ("tumour", "normal", "no label"):
-        if counts[name]:
-            share = "" if name == "no label" or not labelled else f" {counts[name] / labelled:.1%}"
-            figure.add_bar(
-                x=[counts[name]], y=[""], orientation="h", name=name, marker_color=colours[name],
-                text=f"{name}{share}", textposition="inside", insidetextanchor="middle",
-                hovertemplate=f"{name}: %{{x:,}} patches<extra></extra>",
-            )  # fmt: skip
-    figure.update_layout(
-        barmode="stack", height=64, showlegend=False, margin={"l": 0, "r": 0, "t": 6, "b": 6}, bargap=0.1
-    )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    return figure
+def _basket(dataset: Dataset, shown: list[np.ndarray]) -> None:
+    names = list(dataset.table["id"].iloc[np.concatenate(shown)])
+    st.button(
+        f"Put these {len(names)} into the basket", icon=":material/add_shopping_cart:", disabled=not names,
+        on_click=browse_basket.put, args=(dataset.source, names),
+        help="The patches on this page; press a single patch to put only that one in.",
+    )  # fmt: skip
+    browse_basket.draw(dataset)
 
 
 def _problems(dataset: Dataset) -> None:
@@ -86,6 +85,7 @@ def _problems(dataset: Dataset) -> None:
         with st.expander(f"{len(dataset.problems)} left out", icon=":material/warning:"):
             listed = [(problem.name, problem.reason) for problem in dataset.problems[:500]]
             st.dataframe(pd.DataFrame(listed, columns=["what", "why"]), hide_index=True)
+            browse_basket.draw_excluded(dataset)
 
 
 def _controls() -> tuple[str, int, int, bool]:
@@ -120,11 +120,11 @@ def _in_order() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _grids(dataset: Dataset, show: str) -> list[Grid]:
-    label = dataset.table["label"]
-    tumour = Grid("Tumour in the centre: solid red outline", np.flatnonzero((label == 1).fillna(False)))
-    normal = Grid("No tumour in the centre: dashed green outline", np.flatnonzero((label == 0).fillna(False)))
-    everything = Grid("All patches: tumour solid red, normal dashed green, unlabelled plain", np.arange(len(label)))
+def _grids(dataset: Dataset, show: str, rows: np.ndarray) -> list[Grid]:
+    label = dataset.table["label"].fillna(-1).to_numpy(np.int64)[rows]
+    tumour = Grid("Tumour in the centre: solid red outline", rows[label == 1])
+    normal = Grid("No tumour in the centre: dashed green outline", rows[label == 0])
+    everything = Grid("All patches: tumour solid red, normal dashed green, unlabelled plain", rows)
     chosen = {"both": [tumour, normal], "tumour": [tumour], "normal": [normal], "all": [everything]}[show]
     if show == "both" and not len(tumour.rows) and not len(normal.rows):
         chosen = [everything]
@@ -149,31 +149,46 @@ def _turn(by: int, pages: int) -> None:
     st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
 
 
-def _draw(dataset: Dataset, grid: Grid, *, page: int, per_grid: int, columns: int, boxes: bool) -> None:
+def _draw(
+    dataset: Dataset,
+    grid: Grid,
+    checked: browse_tools.Found | None,
+    *,
+    page: int,
+    per_grid: int,
+    columns: int,
+    boxes: bool,
+) -> None:
     rows = grid.rows[(page - 1) * per_grid : page * per_grid]
     st.markdown(f"**{grid.heading}** · {len(grid.rows):,} patches")
     if not len(rows):
-        st.caption("No more patches on this page." if len(grid.rows) else "This data set has none.")
+        st.caption("No more patches on this page." if len(grid.rows) else "None that fit.")
         return
     loaded = dataset.store.load(rows)
     table = dataset.table.iloc[rows]
     labels = [None if pd.isna(label) else int(label) for label in table["label"]]
     picture = mosaic(loaded.pixels, labels, columns=columns, background=widgets.background(), centre_boxes=boxes)
     hover = [
-        f"{row.id}<br>{widgets.label_name(label)}" + ("" if pd.isna(row.slide) else f"<br>slide {row.slide}")
-        for row, label in zip(table.itertuples(), labels, strict=True)
+        f"{row.id}<br>{widgets.label_name(label)}"
+        + ("" if pd.isna(row.slide) else f"<br>slide {row.slide}")
+        + "".join(f"<br>{flag}" for flag in _flags(checked, int(number)))
+        for number, row, label in zip(rows, table.itertuples(), labels, strict=True)
     ]
-    clicked = widgets.gallery(picture, hover, key=f"grid-{grid.heading}-{page}-{len(rows)}-{columns}")
+    clicked = widgets.gallery(picture, hover, key=f"grid-{grid.heading}-{page}-{rows[0]}-{len(rows)}-{columns}")
     if loaded.unreadable:
         st.warning(
             f"{len(loaded.unreadable)} patches of this page could not be read: {next(iter(loaded.unreadable.values()))}"
         )
     if clicked is not None:
-        _detail(dataset, int(rows[clicked]), loaded.pixels[clicked])
+        _detail(dataset, int(rows[clicked]), loaded.pixels[clicked], checked)
+
+
+def _flags(checked: browse_tools.Found | None, row: int) -> list[str]:
+    return [] if checked is None else [name for name in FLAGS if checked[1][name].iat[row]]
 
 
 @st.dialog("Patch", width="medium", on_dismiss=widgets.forget_click)
-def _detail(dataset: Dataset, row: int, patch: np.ndarray) -> None:
+def _detail(dataset: Dataset, row: int, patch: np.ndarray, checked: browse_tools.Found | None) -> None:
     entry = dataset.table.iloc[row]
     label = None if pd.isna(entry["label"]) else int(entry["label"])
     picture, facts = st.columns([3, 2])
@@ -190,9 +205,33 @@ def _detail(dataset: Dataset, row: int, patch: np.ndarray) -> None:
         if dataset.masks is not None:
             share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
             st.markdown(f"Tumour in the centre: {share:.0%} of its pixels (known for the demo)")
+        if checked is not None:
+            _measured(checked, row, str(entry["id"]))
+        if entry["id"] in browse_basket.ids(dataset.source):
+            st.button("Take out of the basket", on_click=_basket_click, args=("take", dataset.source, entry["id"]))
+        else:
+            st.button("Put into the basket", on_click=_basket_click, args=("put", dataset.source, entry["id"]))
         st.download_button(
             "PNG", to_png(patch), file_name=f"{entry['id']}.png", mime="image/png", icon=":material/download:"
         )
+
+
+def _measured(checked: browse_tools.Found, row: int, patch_id: str) -> None:
+    check, table = checked
+    for flag in _flags(checked, row):
+        st.markdown(f":material/flag: **{flag}**: {FLAGS[flag]}")
+    others = partners(check, patch_id)
+    if others:
+        st.caption("The others: " + ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else ""))
+    st.caption(" · ".join(f"{name} {table[name].iat[row]:.3g}" for name in MEASURES))
+
+
+def _basket_click(what: str, source: str, patch_id: str) -> None:
+    if what == "put":
+        browse_basket.put(source, [patch_id])
+    else:
+        browse_basket.take(source, patch_id)
+    widgets.forget_click()
 
 
 frame.show(main)

@@ -16,6 +16,25 @@ from core.training.config import Augmentation
 STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))
 
 
+# A patch, the part of it that is labelled (from, to), and the square that cutout takes, in pixels.
+SIDE = 96
+CENTRE = (32, 64)
+CUTOUT_SIDE = 24
+BLUR_RADIUS = 6
+"""Pixels to each side: three standard deviations of the strongest blur."""
+
+
+def _corners() -> Tensor:
+    """Return x and y (int, M×2) of the upper left corner of every square that leaves the centre alone."""
+    starts = torch.arange(SIDE - CUTOUT_SIDE + 1)
+    corners = torch.cartesian_prod(starts, starts)
+    meets = (corners > CENTRE[0] - CUTOUT_SIDE) & (corners < CENTRE[1])
+    return corners[~meets.all(dim=1)]
+
+
+_CORNERS = _corners()
+
+
 def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     """Return changed copies of float N×3×96×96 in [0, 1].
 
@@ -33,6 +52,13 @@ def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) 
         factors = torch.exp(torch.randn(len(images), 2, generator=generator) * settings.stain)
         shift = torch.randn(len(images), generator=generator) * settings.brightness
         images = restain(images, factors.to(images.device), shift.to(images.device))
+    if settings.blur:
+        sigma = torch.rand(len(images), generator=generator) * settings.blur
+        images = blur(images, sigma.to(images.device))
+    if settings.cutout:
+        chosen = torch.rand(len(images), generator=generator) < settings.cutout
+        corners = _CORNERS[torch.randint(len(_CORNERS), (len(images),), generator=generator)]
+        images = cut_out(images, corners.to(images.device), chosen.to(images.device))
     return images
 
 
@@ -73,3 +99,33 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     density = -torch.log(images.clamp(min=1 / 255))
     mixed = torch.einsum("nchw,ncd->ndhw", density, change) + shift[:, None, None, None]
     return torch.exp(-mixed.clamp(min=0))
+
+
+def blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Return each image under a Gaussian blur of its own standard deviation (N, pixels, at most 2); 0 changes nothing.
+
+    What lies outside is the image mirrored at its edge.
+    """
+    offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma.to(images.dtype).clamp(min=1e-3)[:, None] ** 2))
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # 3N×13, a row for each colour
+    count, _, height, width = images.shape
+    layers = images.reshape(1, count * 3, height, width)
+    layers = F.pad(layers, (BLUR_RADIUS,) * 4, mode="reflect")
+    layers = F.conv2d(layers, kernel[:, None, :, None], groups=count * 3)
+    layers = F.conv2d(layers, kernel[:, None, None, :], groups=count * 3)
+    return layers.reshape(images.shape)
+
+
+def cut_out(images: Tensor, corners: Tensor, chosen: Tensor) -> Tensor:
+    """Return images with a square of their own mean colour.
+
+    Args:
+        images: N×3×96×96.
+        corners: x and y (int, N×2) of each square's upper left corner.
+        chosen: bool (N,); the other images stay as they are.
+    """
+    place = torch.arange(images.shape[-1], device=images.device)
+    inside = (place >= corners[..., None]) & (place < corners[..., None] + CUTOUT_SIDE)  # N×2×96: columns, rows
+    square = inside[:, 1, :, None] & inside[:, 0, None, :] & chosen[:, None, None]
+    return torch.where(square[:, None], images.mean(dim=(2, 3), keepdim=True), images)

@@ -9,12 +9,13 @@ import models
 from core.data.open import DEMO
 from core.device import DEVICES
 from core.errors import ConfigError
+from core.training.batches import BALANCES, Balance
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
 
-COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "seed", "split_seed")
+COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,19 @@ class Augmentation:
         stain: standard deviation of the log of the factor on haematoxylin and on eosin.
         brightness: standard deviation of a shift of the optical density, the same for all colours.
         rotation: largest turn about the centre in degrees; what comes in from outside is mirrored.
+        blur: largest standard deviation of a Gaussian blur in pixels; each patch draws one between 0 and this.
+        cutout: share of the patches that lose a square of 24×24 pixels, never one of the centre.
     """
 
     symmetries: bool = True
     stain: float = 0.0
     brightness: float = 0.0
     rotation: float = 0.0
+    blur: float = 0.0
+    cutout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, largest in (("stain", 1.0), ("brightness", 1.0), ("rotation", 180.0)):
+        for name, largest in (("stain", 1.0), ("brightness", 1.0), ("rotation", 180.0), ("blur", 2.0), ("cutout", 1.0)):
             if not 0 <= getattr(self, name) <= largest:
                 raise ConfigError(f"Augmentation {name} lies between 0 and {largest}; found {getattr(self, name)}.")
 
@@ -60,6 +65,9 @@ class TrainingConfig:
         schedule: "constant", "one-cycle" (warm-up over a tenth, then cosine to zero) or "plateau" (halved when the
             validation loss has not fallen for `plateau_patience` epochs).
         plateau_patience: see `schedule`.
+        clip: largest norm of the gradient, by which longer ones are shortened; 0 never does.
+        balance: "weights" lets both classes count the same in the loss, "sampling" draws as many patches of each.
+        frozen_epochs: so many epochs train the last layer alone, before the rest is thawed.
         label_smoothing: targets become this much / 2 and 1 - this much / 2.
         ema: decay of the moving average of the weights that is validated and shipped; 0 is none.
         augmentation: random changes of training patches.
@@ -89,6 +97,9 @@ class TrainingConfig:
     weight_decay: float = 0.01
     schedule: Literal["constant", "one-cycle", "plateau"] = "one-cycle"
     plateau_patience: int = 20
+    clip: float = 0.0
+    balance: Balance = "none"
+    frozen_epochs: int = 0
     label_smoothing: float = 0.0
     ema: float = 0.0
     augmentation: Augmentation = Augmentation()
@@ -112,6 +123,7 @@ class TrainingConfig:
             "precision": ("auto", "fp32", "bf16"),
             "keep": ("best", "last"),
             "split": ("default", "patch", "slide"),
+            "balance": BALANCES,
             "device": DEVICES,
         }
         for name, allowed in choices.items():
@@ -127,6 +139,8 @@ class TrainingConfig:
             "learning_rate": (1e-8, 10),
             "weight_decay": (0, 1),
             "plateau_patience": (1, 10_000),
+            "clip": (0, 1e6),
+            "frozen_epochs": (0, 10_000),
             "label_smoothing": (0, 0.5),
             "ema": (0, 0.99999),
             "patience": (0, 10_000),

@@ -16,15 +16,16 @@ import torch
 from accelerate import Accelerator
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import models
 from core.device import describe_device, resolve_device
 from core.errors import TrainingError
 from core.prediction import as_input
-from core.training.augment import augment
+from core.training.backbone import head_of, train_mode
+from core.training.batches import epoch_order
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.config import TrainingConfig
+from core.training.gradients import Gradients
 from core.training.material import Material, Part
 from core.training.optimisation import MovingAverage, Schedule, make_optimiser
 from core.training.pretrained import load_pretrained
@@ -74,6 +75,15 @@ class Loop:
         self.average = MovingAverage(network, config.ema)
         self.shadow = copy.deepcopy(network).eval()
         self.model, self.optimiser = self.accelerator.prepare(network, make_optimiser(network.network, config))
+        self.head = head_of(network.network, config)
+        self.gradients = Gradients(
+            self.accelerator,
+            self.model,
+            self.optimiser,
+            config,
+            material.train,
+            say=lambda words: self._say(message=words),
+        )
         self.epoch, self.step_in_epoch = 0, 0
         self.losses: list[float] = []
         self.rows: list[dict[str, float]] = []
@@ -107,7 +117,8 @@ class Loop:
         self._say(stage="Measuring the result", seconds_left=None)
 
     def _train_epoch(self) -> None:
-        self.model.train()
+        network = self.accelerator.unwrap_model(self.model)
+        train_mode(network, self.head, frozen=self.epoch < self.config.frozen_epochs)
         began, first = time.monotonic(), self.step_in_epoch
         for rows in self._batches():
             loss = self._step(rows)
@@ -126,31 +137,23 @@ class Loop:
 
     def _batches(self) -> Iterator[np.ndarray]:
         """Yield the rows of each step that is left in this epoch."""
-        order = np.random.default_rng([self.config.seed, self.epoch]).permutation(len(self.material.train))
+        order = epoch_order(
+            self.material.train.labels, seed=self.config.seed, epoch=self.epoch, balance=self.config.balance
+        )
         for step in range(self.step_in_epoch, self.steps_per_epoch):
             yield order[step * self.batch_size : (step + 1) * self.batch_size]
 
     def _step(self, rows: np.ndarray) -> float:
         step = self.epoch * self.steps_per_epoch + self.step_in_epoch
-        generator = torch.Generator().manual_seed(_mix(self.config.seed, step))
-        torch.manual_seed(_mix(self.config.seed + 1, step))  # dropout
         self.schedule.apply(self.optimiser, step)
-        images = as_input(self.material.train.pixels[rows], self.device)
-        images = augment(images, self.config.augmentation, generator)
-        images, targets = self._share(images), self._share(_tensor(self.material.train.labels[rows], self.device))
-        smooth = self.config.label_smoothing
-        logits = self.model(images.contiguous(memory_format=torch.channels_last)).float()
-        loss = F.binary_cross_entropy_with_logits(logits, targets * (1 - smooth) + smooth / 2)
-        self.accelerator.backward(loss)
+        loss = self.gradients.make(rows, step)
+        if self.config.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.average.update(self.accelerator.unwrap_model(self.model), step)
-        mean: Tensor = self.accelerator.reduce(loss.detach(), reduction="mean")
+        mean: Tensor = self.accelerator.reduce(loss, reduction="mean")
         return float(mean)
-
-    def _share(self, batch: Tensor) -> Tensor:
-        """Return what this process works on of a batch that all processes have drawn alike."""
-        return batch[self.accelerator.process_index :: self.accelerator.num_processes]
 
     def _after_step(self) -> None:
         now = time.monotonic()
@@ -249,6 +252,7 @@ class Loop:
                     "best_auc": self.best_auc,
                     "losses": self.losses,
                     "rows": self.rows,
+                    "pieces": self.gradients.pieces,
                     "speeds": self.speeds,
                     "seconds": self.seconds(),
                 },
@@ -263,6 +267,7 @@ class Loop:
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch, self.best_epoch = state["position"]
         self.best_auc, self.losses, self.rows = state["best_auc"], state["losses"], state["rows"]
+        self.gradients.pieces = state.get("pieces", 1)
         self.speeds = state.get("speeds", [])
         self._seconds_before = float(state.get("seconds", 0.0))
         if self.rows and self.accelerator.is_main_process:  # it may have been killed between checkpoint and metrics
@@ -282,12 +287,3 @@ def forward(model: nn.Module, part: Part, device: torch.device) -> np.ndarray:
 
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits))))
-
-
-def _tensor(labels: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(labels.astype(np.float32)).to(device)
-
-
-def _mix(seed: int, step: int) -> int:
-    """Return a 63-bit seed that differs for every pair."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.training.backbone import head_of
 from core.training.config import TrainingConfig
 
 WARM_UP = 0.1
@@ -13,9 +14,13 @@ WARM_UP = 0.1
 
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimiser; each group knows its largest learning rate as ``peak``."""
-    named = getattr(model, "head", None)
-    head = {id(parameter) for parameter in named().parameters()} if callable(named) else set()
+    """Return the optimiser; each group knows its largest learning rate as ``peak``.
+
+    Raises:
+        ConfigError: the last layer is to have its own learning rate, and the network does not name it.
+    """
+    last = head_of(model, config)
+    head = set() if last is None else {id(parameter) for parameter in last.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -63,14 +63,13 @@ PRESETS = {
         TrainingConfig(
             preset="symmetric",
             model="nodescope-net",
-            epochs=60,
+            epochs=24,
             batch_size=64,
             learning_rate=2e-3,
             weight_decay=0.02,
             label_smoothing=0.02,
             ema=0.998,
             augmentation=Augmentation(symmetries=False, stain=0.25, brightness=0.08),
-            keep="last",
         ),
     ),
     "notebook": Preset(

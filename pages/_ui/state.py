@@ -21,6 +21,15 @@ COLUMNS = "columns"
 ROWS = "rows"
 PAGE = "page"
 BOXES = "boxes"
+IN_PART = "in_part"
+SLIDE = "slide"
+FLAG = "flag"
+SORT = "sort"
+FIND = "find"
+MEASURE = "measure"
+
+# Browse; the chosen patches, by the data set they are of.
+BASKET = "basket"
 
 # Train; the run, the view and those compared are bound to the address.
 RUN = "run"

@@ -1,5 +1,6 @@
 """Train: the form for a new run, filled from a preset or from an earlier run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import streamlit as st
 from core.data import DEMO
 from core.errors import NodescopeError
 from core.training import PRESETS, TrainingConfig, find_run, start
+from core.training.batches import BALANCES
 from pages._ui import frame, state
 
 
@@ -82,7 +84,35 @@ def _fields(name: str, config: TrainingConfig) -> dict[str, Any]:
             "Seed", 0, 2**31 - 1, config.seed, key=f"seed-{name}",
             help="The same seed on the same computer gives the same run.",
         )  # fmt: skip
+        st.markdown("**Expert**")
+        balance = st.selectbox(
+            "Balance of the classes", BALANCES, BALANCES.index(config.balance), key=f"balance-{name}",
+            help="Where one class is rare: let both count the same in the loss (weights), or draw as many patches of "
+            "each (sampling).",
+        )  # fmt: skip
+        clip = st.number_input(
+            "Gradient clipping", 0.0, 1e6, float(config.clip), key=f"clip-{name}",
+            help="Steps with a longer gradient are shortened to this norm; 0 never does. Helps where the loss jumps.",
+        )  # fmt: skip
+        frozen = st.number_input(
+            "Frozen epochs", 0, 10_000, config.frozen_epochs, key=f"frozen-{name}",
+            help="So many epochs train the last layer alone; then the whole network. For networks with published "
+            "weights.",
+        )  # fmt: skip
+        changed = config.augmentation
+        blur = st.number_input(
+            "Blur", 0.0, 2.0, float(changed.blur), step=0.1, key=f"blur-{name}",
+            help="Largest blur of a training patch, in pixels, as if it were a little out of focus.",
+        )  # fmt: skip
+        cutout = st.number_input(
+            "Cutout", 0.0, 1.0, float(changed.cutout), step=0.1, key=f"cutout-{name}",
+            help="Share of training patches that lose a square of the rim. The centre always stays.",
+        )  # fmt: skip
     return {
+        "balance": balance,
+        "clip": float(clip),
+        "frozen_epochs": int(frozen),
+        "augmentation": replace(changed, blur=float(blur), cutout=float(cutout)),
         "epochs": int(epochs),
         "batch_size": int(batch),
         "learning_rate": float(rate),

@@ -59,6 +59,8 @@ def _panel(run: Run, state_on_page: str) -> None:
     st.markdown(f"{ICONS[status.state]} **{STATES[status.state]}**" + (f" · {status.stage}" if status.stage else ""))
     if status.message and status.state in ("failed", "stopped"):
         (st.error if status.state == "failed" else st.info)(status.message)
+    if status.message and status.state == "running":
+        st.warning(status.message)  # such as that memory ran out and the batch was halved
     if status.state == "lost":
         st.warning(
             "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last "

@@ -1,9 +1,15 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+
+from core.data import open_dataset
+from core.data.check import findings, load_check, make_check
+from core.job import Job, JobStatus
+from pages._ui.browse_filter import ordered
 
 
 def words(app: AppTest) -> str:
@@ -83,3 +89,83 @@ def test_a_path_that_is_not_there_is_one_sentence(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert "There is no folder /no/such/folder" in app.error[0].value
+
+
+def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
+    app: AppTest, kaggle: Path, fresh_home: Path
+) -> None:
+    copy = Image.open(kaggle / "train" / "p0.tif")
+    copy.save(kaggle / "train" / "p3.tif")
+    make_check(str(kaggle))
+    app.query_params["data"] = str(kaggle)
+    app.query_params["flag"] = "conflict"
+    app.run()
+    assert not app.exception
+    assert "solid red outline** · 1 patches" in words(app)  # p0 and p3 are the same with other labels
+    assert "dashed green outline** · 1 patches" in words(app)
+    assert "Pack and check · not packed · checked: 3 patches flagged" in [each.label for each in app.expander]
+    app.selectbox(key="flag").set_value("unreadable").run()
+    assert "solid red outline** · 1 patches" in words(app)
+    assert "None that fit." in words(app)
+
+
+def test_an_id_is_found(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    app.query_params["data"] = str(kaggle)
+    app.query_params["find"] = "p4"
+    app.run()
+    assert not app.exception
+    assert "solid red outline** · 0 patches" in words(app)
+    assert "dashed green outline** · 1 patches" in words(app)
+
+
+def test_sorting_by_a_measure(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    for number, level in enumerate((50, 200, 100)):
+        Image.new("RGB", (96, 96), (level,) * 3).save(kaggle / "train" / f"p{(0, 2, 3)[number]}.tif")
+    make_check(str(kaggle))
+    app.query_params["data"] = str(kaggle)
+    app.query_params["sort"] = "brightness, high first"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="sort").value == "brightness, high first"
+    dataset = open_dataset(kaggle)
+    check = load_check(dataset)
+    rows = ordered(dataset, findings(check, dataset), np.array([0, 2, 3]), "brightness, high first")
+    assert rows.tolist() == [2, 3, 0]
+    assert ordered(dataset, None, np.array([3, 0, 2]), "id").tolist() == [0, 2, 3]
+
+
+def test_patches_in_the_basket_are_excluded_and_put_back(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    app.query_params["data"] = str(kaggle)
+    app.query_params["find"] = "p4"
+    app.run()
+    button(app, "Put these 1 into the basket").click().run()
+    assert "1 in the basket" in words(app)
+    app.text_input(key="exclude_reason").set_value("smudged").run()
+    button(app, "Exclude").click().run()
+    assert not app.exception
+    assert "in the basket" not in words(app)
+    assert open_dataset(kaggle).problems[-1].reason == "excluded: smudged"
+    assert [metric.value for metric in app.metric] == ["4", "3", "1"]
+    button(app, "Put all 1 back").click().run()
+    assert [metric.value for metric in app.metric] == ["5", "3", "2"]
+
+
+def test_a_pack_is_started_from_the_page_and_watched(
+    app: AppTest, kaggle: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+
+    def launch(self: Job, command: list[str]) -> None:
+        started.append(list(command))
+        self.record_process(os.getpid())
+        self.write(JobStatus("running", 0.5, seconds_left=2.0))
+
+    monkeypatch.setattr(Job, "launch", launch)
+    app.query_params["data"] = str(kaggle)
+    app.run()
+    button(app, "Pack").click().run()
+    assert not app.exception
+    assert started == [["pack", str(kaggle)]]
+    assert "Cancel" in [each.label for each in app.button]
+    button(app, "Cancel").click().run()
+    assert "Cancelling after the patches in work" in words(app)

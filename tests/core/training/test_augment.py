@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.training import Augmentation
-from core.training.augment import augment, restain, rotate, symmetries, symmetry
+from core.training.augment import augment, blur, restain, rotate, symmetries, symmetry
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
@@ -129,3 +129,50 @@ def test_the_factors_have_the_asked_for_spread() -> None:
     shift = torch.log(images / changed)[:, 0, 0, 0]
     assert shift.std().item() == pytest.approx(0.05, rel=0.06)
     assert abs(shift.mean().item()) < 4 * 0.05 / math.sqrt(2000)
+
+
+def test_no_blur_is_the_identity_and_one_colour_stays() -> None:
+    images = _images()
+
+    torch.testing.assert_close(blur(images, torch.zeros(2)), images, rtol=0, atol=1e-6)
+    plain = torch.full((1, 3, 96, 96), 0.3)
+    torch.testing.assert_close(blur(plain, torch.tensor([2.0])), plain, rtol=0, atol=1e-6)
+
+
+def test_a_point_becomes_a_gaussian_of_its_own_width() -> None:
+    images = torch.zeros(2, 3, 96, 96)
+    images[:, :, 48, 48] = 1.0
+
+    spread = blur(images, torch.tensor([1.0, 2.0]))
+
+    place = torch.arange(96.0) - 48
+    for number, sigma in enumerate((1.0, 2.0)):
+        rows = spread[number, 1].sum(dim=1)
+        assert rows.sum().item() == pytest.approx(1.0, abs=1e-5)
+        assert (rows * place).sum().item() == pytest.approx(0.0, abs=1e-4)
+        assert (rows * place**2).sum().item() == pytest.approx(sigma**2, rel=0.03)
+    ratio = spread[0, 0, 48, 49] / spread[0, 0, 48, 48]
+    assert ratio.item() == pytest.approx(math.exp(-0.5), rel=1e-4)
+
+
+def test_cutout_takes_a_square_of_the_mean_colour_and_never_a_pixel_of_the_centre() -> None:
+    images = _images(200)
+    settings = Augmentation(symmetries=False, cutout=1.0)
+
+    changed = augment(images, settings, torch.Generator().manual_seed(0))
+
+    differs = (changed != images).any(dim=1)
+    assert not differs[:, 32:64, 32:64].any()
+    assert differs.sum(dim=(1, 2)).tolist() == [24 * 24] * 200
+    assert differs.any(dim=0).sum() > 7000  # of the 8,192 pixels around the centre
+    row, column = divmod(int(differs[0].flatten().nonzero()[0]), 96)
+    torch.testing.assert_close(changed[0, :, row, column], images[0].mean(dim=(1, 2)))
+
+
+def test_cutout_strikes_the_asked_for_share() -> None:
+    images = _images(400)
+
+    changed = augment(images, Augmentation(symmetries=False, cutout=0.25), torch.Generator().manual_seed(0))
+
+    struck = (changed != images).flatten(1).any(dim=1).float().mean().item()
+    assert abs(struck - 0.25) < 3 * math.sqrt(0.25 * 0.75 / 400)

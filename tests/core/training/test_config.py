@@ -52,6 +52,9 @@ WRONG: list[dict[str, Any]] = [
     *({"label_smoothing": value} for value in (-0.1, 0.6)),
     *({"ema": value} for value in (-0.1, 1.0)),
     *({"patience": value} for value in (-1, 10_001)),
+    *({"clip": value} for value in (-0.1, 1e7)),
+    {"balance": "other"},
+    *({"frozen_epochs": value} for value in (-1, 10_001, 1.5)),
     *({name: value} for name in ("seed", "split_seed") for value in (-1, 2**31)),
     *({"mean": value} for value in ((0.5, 0.5), (0.5, 0.5, float("nan")))),
     *({"std": value} for value in ((1.0, 1.0), (1.0, 1.0, 0.0), (1.0, -1.0, 1.0))),
@@ -79,7 +82,10 @@ def test_the_ends_of_the_ranges_are_allowed(edges: dict[str, Any]) -> None:
     assert dataclasses.replace(TrainingConfig(), **edges).epochs >= 1
 
 
-@pytest.mark.parametrize("wrong", [{"stain": 1.1}, {"brightness": -0.1}, {"rotation": 181}, {"stain": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"stain": 1.1}, {"brightness": -0.1}, {"rotation": 181}, {"blur": 2.1}, {"cutout": 2}, {"stain": float("nan")}],
+)
 def test_augmentation_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"Augmentation {next(iter(wrong))} lies between 0 and"):
         Augmentation(**wrong)  # type: ignore[arg-type]

@@ -220,19 +220,32 @@ torch.set_num_threads(int(sys.argv[3]))
 from core.training import loop, open_run
 from core.training.execute import execute
 loop.CHECKPOINT_SECONDS = -1.0
-kill_at = int(sys.argv[2])
-real = loop.Loop._step
-def step(self, rows):
-    if self.epoch * self.steps_per_epoch + self.step_in_epoch == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(self, rows)
-loop.Loop._step = step
-execute(open_run(Path(sys.argv[1])))
+run, what = open_run(Path(sys.argv[1])), sys.argv[2]
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+if what == "within a save":
+    save = torch.save
+    def half(state, path):
+        if state["position"][:2] == [0, 4]:
+            path.write_bytes(b"half a file")
+            die()
+        save(state, path)
+    torch.save = half
+elif what == "before the metrics":
+    type(run).write_metrics = lambda self, rows: die()
+else:
+    real = loop.Loop._step
+    def step(self, rows):
+        if self.epoch * self.steps_per_epoch + self.step_in_epoch == int(what):
+            die()
+        return real(self, rows)
+    loop.Loop._step = step
+execute(run)
 """
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_it_had_never_been_killed(
+def test_a_run_killed_at_many_points_goes_on_as_if_it_had_never_been_killed(
     kaggle_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.training.execute.open_dataset", open_dataset)
@@ -240,15 +253,56 @@ def test_a_killed_run_goes_on_as_if_it_had_never_been_killed(
     config = CONFIG.with_changes(data=(str(folder),))
     runs = [create_run(config, tmp_path / name) for name in ("killed", "whole")]
     root = Path(__file__).resolve().parents[3]
+    points = {"2": [0, 2], "within a save": [0, 3], "before the metrics": [1, 0], "6": [1, 2]}
 
-    command = [sys.executable, "-c", KILLED, runs[0].path, "3", str(torch.get_num_threads())]
-    killed = subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, timeout=120)
-
-    assert killed.returncode == -signal.SIGKILL
-    assert runs[0].status().state == "lost"
-    assert load_checkpoint(runs[0].checkpoint_path, torch.device("cpu"))["position"][:2] == [0, 3]
+    for point, position in points.items():
+        command = [sys.executable, "-c", KILLED, runs[0].path, point, str(torch.get_num_threads())]
+        killed = subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, timeout=120)
+        assert killed.returncode == -signal.SIGKILL, point
+        assert runs[0].status().state == "lost", point
+        assert load_checkpoint(runs[0].checkpoint_path, torch.device("cpu"))["position"][:2] == position, point
     for run in runs:
         assert execute(run).state == "finished"
+
+    _assert_same_result(*runs)
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(
+    uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(CONFIG, tmp_path / "run")
+    real = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name == "checkpoint.pt" and len(run.metrics()) == 1:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(StorageError, match=r"checkpoint.pt could not be written to .*: No space left on device"):
+            execute(run)
+    assert run.status().state == "failed"
+    assert load_checkpoint(run.checkpoint_path, torch.device("cpu"))["position"][:2] == [1, 0]
+    assert not list(run.path.glob(".checkpoint*"))
+
+    assert execute(run).state == "finished"
+
+    _assert_same_result(run, uninterrupted)
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_a_run_with_all_options_goes_on_exactly_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balance: str
+) -> None:
+    config = CONFIG.with_changes(balance=balance, clip=0.5, augmentation=Augmentation(blur=1.0, cutout=0.5))
+    runs = [create_run(config, tmp_path / name) for name in ("stopped", "whole")]
+    with monkeypatch.context() as patch:
+        _stop_after(3, patch)
+        execute(runs[0])
+
+    for run in runs:
+        execute(run)
 
     _assert_same_result(*runs)
 

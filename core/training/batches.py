@@ -1,0 +1,32 @@
+"""Which patches a step gets, and how much each class counts."""
+
+from typing import Literal
+
+import numpy as np
+
+Balance = Literal["none", "weights", "sampling"]
+BALANCES = ("none", "weights", "sampling")
+
+
+def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: Balance = "none") -> np.ndarray:
+    """Return the rows of an epoch in their order, int64 (N,): a function of seed and epoch alone.
+
+    With "sampling" every second row is a tumour patch: of the smaller class patches come again as often as needed, of
+    the larger one some wait for another epoch. Else every row comes once.
+    """
+    random = np.random.default_rng([seed, epoch])
+    if balance != "sampling":
+        return random.permutation(len(labels))
+    order = np.empty(len(labels), np.int64)
+    for label in (0, 1):
+        rows = np.flatnonzero(labels == label)
+        wanted = len(order[label::2])
+        rounds = -(-wanted // len(rows))
+        order[label::2] = np.concatenate([random.permutation(rows) for _ in range(rounds)])[:wanted]
+    return order
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """Return the factor of each class's loss, float (2,): N / (2 N_class), so that both classes count the same."""
+    counts = np.bincount(labels, minlength=2)
+    return np.asarray(len(labels) / (2 * counts))

@@ -1,0 +1,121 @@
+"""Packing and checking from the Browse page, in the background; and what the check found."""
+
+import weakref
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.data import Dataset, is_stale, pack_folder
+from core.data.check import FLAGS, Check, check_path, findings, load_check
+from core.data.store import PackedStore, RowStore
+from core.errors import NodescopeError
+from core.job import Job
+from pages._ui import cache, frame
+
+Found = tuple[Check, pd.DataFrame]
+
+
+def found(dataset: Dataset) -> Found | None:
+    """Return the check of the data set and its findings, or None if it was not checked as it is now."""
+    path = check_path(dataset.source)
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    held = _held()
+    for table, known, value in held:
+        if table() is dataset.table and known == stamp:
+            return value
+    check = load_check(dataset)
+    value = None if check is None else (check, findings(check, dataset))
+    held[:] = [(weakref.ref(dataset.table), stamp, value), *held[:3]]
+    return value
+
+
+@st.cache_resource(show_spinner=False)
+def _held() -> "list[tuple[weakref.ref[object], int, Found | None]]":
+    return []
+
+
+def draw(dataset: Dataset, checked: Found | None) -> None:
+    """Draw the two tools: what they have done, what they are doing, or how to start them."""
+    with st.expander(_heading(dataset, checked), icon=":material/build:"):
+        packing, checking = st.columns(2)
+        with packing:
+            _pack(dataset)
+        with checking:
+            _check(dataset, checked)
+
+
+def _heading(dataset: Dataset, checked: Found | None) -> str:
+    packed = [] if dataset.kind == "demo" else ["packed" if _is_packed(dataset) else "not packed"]
+    if checked is None:
+        return " · ".join(["Pack and check", *packed, "not checked"])
+    flagged = int(checked[1][list(FLAGS)].any(axis=1).sum())
+    return " · ".join(["Pack and check", *packed, f"checked: {flagged:,} patches flagged"])
+
+
+def _is_packed(dataset: Dataset) -> bool:
+    store = dataset.store.store if isinstance(dataset.store, RowStore) else dataset.store
+    return isinstance(store, PackedStore)
+
+
+def _pack(dataset: Dataset) -> None:
+    job = Job(pack_folder(dataset.source) / "pack.job")
+    if dataset.kind == "demo":
+        st.caption("The demo set needs no packing.")
+    elif job.status().is_active:
+        _watch(job, "Packing", len(dataset), dataset.source)
+    elif _is_packed(dataset):
+        st.caption("Patches come from the pack, one fast file.")
+    else:
+        st.caption(
+            "The folder has changed since it was packed; its files are read one by one."
+            if is_stale(dataset)
+            else f"A pack reads many times faster; it takes {len(dataset) * 27_648 / 1e9:.2f} GB."
+        )
+        _start(job, "Pack", ["pack", dataset.source])
+
+
+def _check(dataset: Dataset, checked: Found | None) -> None:
+    job = Job(pack_folder(dataset.source) / "check.job")
+    if job.status().is_active:
+        _watch(job, "Checking", len(dataset), dataset.source)
+    elif checked is not None:
+        counts = {name: int(checked[1][name].sum()) for name in FLAGS}
+        lines = [(name, counts[name], FLAGS[name]) for name in FLAGS]
+        st.dataframe(pd.DataFrame(lines, columns=["flag", "patches", "means"]), hide_index=True, height=316)
+    else:
+        st.caption("The check finds unreadable, blank and blurred patches, duplicates and leaks between split parts.")
+        _start(job, "Check", ["check", dataset.source])
+
+
+def _start(job: Job, label: str, command: Sequence[str]) -> None:
+    status = job.status()
+    if status.state in ("failed", "lost"):
+        st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
+    elif status.state == "cancelled":
+        st.caption("The last attempt was cancelled; packing goes on from there.")
+    st.button(label, icon=":material/play_arrow:", on_click=_launch, args=(job, command), key=f"start-{label}")
+
+
+def _launch(job: Job, command: Sequence[str]) -> None:
+    try:
+        job.launch(command)
+    except NodescopeError as error:
+        frame.show_error(error)
+
+
+@st.fragment(run_every=1.0)
+def _watch(job: Job, label: str, patches: int, source: str) -> None:
+    status = job.status()
+    if not status.is_active:
+        cache.forget_dataset(source)
+        st.rerun()
+    text = f"{label}: {round(status.share * patches):,} of {patches:,} patches"
+    if status.seconds_left:
+        rate = (1 - status.share) * patches / status.seconds_left
+        text += f", {rate:,.0f} a second, about {max(1, round(status.seconds_left)):,} s left"
+    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else text)
+    if job.is_cancelled():
+        st.caption("Cancelling after the patches in work …")
+    else:
+        st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key=f"cancel-{label}")
