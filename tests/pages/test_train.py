@@ -147,6 +147,7 @@ def test_all_runs_stand_in_a_table_that_can_be_filtered(app: AppTest, two_runs: 
     app.text_input(key="filter").set_value("SEEDS failed").run()
     assert app.dataframe[0].value["run"].tolist() == ["b-other-run"]
     assert "1 of 2 runs" in words(app)
+    assert not app.exception
 
 
 def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest, two_runs: tuple[Run, Run]) -> None:

@@ -20,7 +20,7 @@ def shipped() -> Bundle:
     return load_bundle()
 
 
-def tested_part(shipped: Bundle, *, synthetic: bool) -> Measurement:
+def measured_on(shipped: Bundle, *, synthetic: bool) -> Measurement:
     kinds = {source["name"]: source["kind"] for source in shipped.card.training["data"]}
     found = [each for each in shipped.card.measured if each.part == "test"]
     return next(each for each in found if (kinds[each.data] == "demo") == synthetic)
@@ -31,7 +31,7 @@ def test_it_is_small_enough_to_be_shipped() -> None:
 
 
 def test_its_card_claims_what_a_viewer_of_real_patches_needs(shipped: Bundle) -> None:
-    measured = tested_part(shipped, synthetic=False).evaluation
+    measured = measured_on(shipped, synthetic=False).evaluation
     assert measured.n >= 1500
     assert measured.figures["auc"].value >= 0.97
     assert measured.figures["auc"].low < measured.figures["auc"].value < measured.figures["auc"].high
@@ -39,7 +39,7 @@ def test_its_card_claims_what_a_viewer_of_real_patches_needs(shipped: Bundle) ->
 
 def test_its_page_says_which_bundle_it_describes_and_how_good_it_is(shipped: Bundle) -> None:
     text = (SHIPPED.parent / "README.md").read_text("utf-8")
-    measured = tested_part(shipped, synthetic=False).evaluation
+    measured = measured_on(shipped, synthetic=False).evaluation
     assert shipped.digest in text
     assert f"n = {measured.n:,}" in text
     for name in ("auc", "accuracy", "sensitivity", "specificity", "nll", "brier", "ece"):
@@ -64,7 +64,7 @@ def test_it_is_right_on_the_whole_demo_set(shipped: Bundle) -> None:
 def test_the_kept_away_real_patches_give_the_cards_figures_to_the_digit(shipped: Bundle, tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(REAL), str(tmp_path / "kaggle")], check=True, capture_output=True)
     scored = score(Predictor(shipped, device="cpu"), open_dataset(tmp_path / "kaggle"))
-    claimed = tested_part(shipped, synthetic=False).evaluation
+    claimed = measured_on(shipped, synthetic=False).evaluation
     found = scored.evaluation(shipped.card.threshold)
     assert found.confusion == claimed.confusion
     for name, estimate in claimed.figures.items():
