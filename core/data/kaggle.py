@@ -50,7 +50,7 @@ def open_kaggle(folder: Path) -> Dataset:
         ignore_index=True,
     )
     table["split"] = table["split"].astype("category")
-    paths = [train_files[patch_id] for patch_id in labels["id"]] + list(test_files.values())
+    paths = [train_files[patch_id] for patch_id in labels["id"].tolist()] + list(test_files.values())
     return Dataset(
         folder.name,
         str(folder),
@@ -117,8 +117,11 @@ def _fitted(path: Path, row: list[str], columns: list[str], *, line: int) -> lis
     return (values + [""] * len(columns))[: len(columns)]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Return id -> path for the images of `folder`, sorted by id; none if the folder is not there."""
+def _files(folder: Path) -> dict[str, str]:
+    """Return id -> path for the images of `folder`, sorted by id; none if the folder is not there.
+
+    Paths are text: 220,025 objects of type Path would take longer than reading the folder.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES))
@@ -126,7 +129,8 @@ def _files(folder: Path) -> dict[str, Path]:
         return {}
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    return {os.path.splitext(name)[0]: folder / name for name in names if not name.startswith(".")}
+    place = os.path.join(folder, "")
+    return {os.path.splitext(name)[0]: place + name for name in names if not name.startswith(".")}
 
 
 def _unmatched(labelled: set[str], files: set[str]) -> list[Problem]:

@@ -131,7 +131,7 @@ class RowStore:
 class FileStore:
     """One image file a patch, as in Kaggle's folder."""
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path | str]):
         self.paths = paths
 
     def __len__(self) -> int:
@@ -143,7 +143,7 @@ class FileStore:
         unreadable: dict[int, str] = {}
         for position, row in enumerate(rows):
             try:
-                pixels[position] = _decode(self.paths[int(row)])
+                pixels[position] = _decode(Path(self.paths[int(row)]))
             except PatchError as error:
                 unreadable[position] = str(error)
         return Loaded(pixels, unreadable)

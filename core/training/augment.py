@@ -96,9 +96,9 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     stains = torch.nn.functional.normalize(torch.tensor(STAINS, device=images.device), dim=1)
     scales = torch.cat([factors, torch.ones_like(factors[:, :1])], dim=1)
     change = torch.linalg.inv(stains) @ (scales[:, :, None] * stains)  # N×3×3, acts on rows of densities
-    density = -torch.log(images.clamp(min=1 / 255))
-    mixed = torch.einsum("nchw,ncd->ndhw", density, change) + shift[:, None, None, None]
-    return torch.exp(-mixed.clamp(min=0))
+    density = images.clamp(min=1 / 255).log_().neg_()  # in place: on a CPU fresh memory costs more than the logarithm
+    mixed = torch.einsum("nchw,ncd->ndhw", density, change).add_(shift[:, None, None, None])
+    return mixed.clamp_(min=0).neg_().exp_()
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.data import DemoSize, demo_cache, open_dataset, open_demo, read
+from core.data import Dataset, DemoSize, demo_cache, open_dataset, open_demo, read
 from core.data.demo import DemoPatches
 from core.data.demo_cache import DEMO_VERSION
 from core.errors import StorageError
@@ -166,10 +166,12 @@ def test_two_processes_at_once_make_one_set(fresh_home: Path) -> None:
     assert outputs[0][-1] == outputs[1][-1] == open_demo(size=TINY).fingerprint()
 
 
-def test_demo_is_a_word_of_the_data_option(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_is_a_word_of_the_data_option(
+    fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("core.data.open.open_demo", lambda *, progress: asked.append(progress))
+    monkeypatch.setattr("core.data.open.open_demo", lambda *, progress: asked.append(progress) or small_demo)
 
-    open_dataset(" demo ", progress=print)
+    assert open_dataset(" demo ", progress=print) is small_demo
 
     assert asked == [print]

@@ -113,7 +113,7 @@ def test_unreadable_patches_are_left_out_and_counted(tiny_bundle: Bundle, kaggle
     (folder / "train" / "p3.tif").write_bytes(b"damaged")
     dataset = open_dataset(folder)
     assert isinstance(dataset.store, FileStore)
-    dataset.store.paths[6].unlink()
+    Path(dataset.store.paths[6]).unlink()
     shares: list[float] = []
 
     scored = score(Predictor(tiny_bundle, device="cpu"), dataset, part="all", progress=shares.append)
