@@ -49,11 +49,10 @@ def _balance(dataset: Dataset) -> None:
     counts["no label"] = int(table["label"].isna().sum())
     labelled = counts["normal"] + counts["tumour"]
     figures, chart = st.columns([3, 4], vertical_alignment="center")
-    with figures:
-        first, second, third = st.columns(3)
-        first.metric("Patches", f"{len(table):,}")
-        second.metric("Tumour", f"{counts['tumour']:,}", help=_share(counts["tumour"], labelled))
-        third.metric("Normal", f"{counts['normal']:,}", help=_share(counts["normal"], labelled))
+    with figures, st.container(horizontal=True, gap="large"):
+        st.metric("Patches", f"{len(table):,}", width="content")
+        for name in ("tumour", "normal"):
+            st.metric(name.capitalize(), f"{counts[name]:,}", help=_share(counts[name], labelled), width="content")
     with chart:
         st.plotly_chart(
             browse_charts.balance(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance"
@@ -103,20 +102,26 @@ def _controls() -> tuple[str, int, int, bool]:
         st.button(
             "Shuffle", icon=":material/shuffle:", on_click=_shuffle, help="Show the patches in another random order"
         )
-        if st.session_state.get(state.SHUFFLE_SEED):
+        if _shuffle_seed():
             st.button("In order", icon=":material/sort:", on_click=_in_order)
         st.button("Reload", icon=":material/refresh:", on_click=cache.forget_dataset, args=(frame.data_source(),),
                   help="Open the folder again, if its files have changed")  # fmt: skip
     return str(show or "both"), int(columns), int(rows * columns), bool(boxes)
 
 
+def _shuffle_seed() -> int:
+    """Return the seed of the random order, from the address; 0 is the order of the table."""
+    given = str(st.query_params.get(state.SHUFFLE_SEED, "0"))
+    return int(given) if given.isdigit() else 0
+
+
 def _shuffle() -> None:
-    st.session_state[state.SHUFFLE_SEED] = int(st.session_state.get(state.SHUFFLE_SEED, 0)) + 1
+    st.query_params[state.SHUFFLE_SEED] = str(_shuffle_seed() + 1)
     st.session_state[state.PAGE] = 1
 
 
 def _in_order() -> None:
-    st.session_state[state.SHUFFLE_SEED] = 0
+    st.query_params.pop(state.SHUFFLE_SEED, None)
     st.session_state[state.PAGE] = 1
 
 
@@ -128,7 +133,7 @@ def _grids(dataset: Dataset, show: str, rows: np.ndarray) -> list[Grid]:
     chosen = {"both": [tumour, normal], "tumour": [tumour], "normal": [normal], "all": [everything]}[show]
     if show == "both" and not len(tumour.rows) and not len(normal.rows):
         chosen = [everything]
-    seed = st.session_state.get(state.SHUFFLE_SEED, 0)
+    seed = _shuffle_seed()
     if not seed:
         return chosen
     return [Grid(grid.heading, np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]

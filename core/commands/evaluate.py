@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     """Describe the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "evaluate",
-        help="figures with 95 % intervals for a bundle on labelled patches",
+        help="figures with 95 %% intervals for a bundle on labelled patches",
         description="Measure a bundle on labelled patches. By default on those that it was not trained on, as far as "
         "its card tells. Predictions are stored, so that the same question is answered at once the next time.",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core import atomic
-from core.commands.options import add_bundle, add_device, progress_line
+from core.commands.options import add_bundle, add_device, check_folder, progress_line
 from core.prediction import Predictor, load_bundle
 from core.prediction.batch import ScoredBatch, score_files
 from core.prediction.inputs import find_patches
@@ -38,12 +38,16 @@ def add(commands: Any) -> None:
 
 def run_predict(arguments: argparse.Namespace) -> int:
     """Predict and return the exit status: 0, or 1 if something could not be read."""
+    check_folder(arguments.out)
     wanted = None if arguments.submission is None else read_sample(arguments.submission)
     predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
     found = find_patches(arguments.paths)
     batch = score_files(predictor, found.files, progress=progress_line("Predicting"))
     for problem in (*found.problems, *batch.problems):
         print(f"not read: {problem}", file=sys.stderr)
+    for file in batch.files:
+        for note in file.notes:
+            print(f"changed: {file.name}: {note}", file=sys.stderr)
     text = (
         to_csv(batch) if wanted is None else to_submission(wanted, {file.id: file.probability for file in batch.files})
     )

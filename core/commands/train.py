@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.options import add_device
+from core.data.open import recognise
 from core.errors import ConfigError, NodescopeError, RunError
 from core.training import PRESETS, TrainingConfig, create_run, open_run, preset
 from core.training.execute import execute
@@ -76,7 +77,10 @@ def _train(arguments: argparse.Namespace) -> int:
         if run.status().state == "finished":
             raise RunError(f"The run {run.name} is finished; its bundle is {run.bundle_path}.")
     else:
-        run = create_run(_config(arguments), arguments.run_dir)
+        config = _config(arguments)
+        for source in config.data:
+            recognise(source)  # a mistyped path leaves no run behind
+        run = create_run(config, arguments.run_dir)
     logger.info("Run: %s", run.path)
     try:
         execute(run)

@@ -37,9 +37,14 @@ def open_dataset(source: str | Path, *, progress: Progress | None = None, raw: b
     return without(dataset, read_exclusions(exclusions_path(dataset.source)))
 
 
-def _open(source: str | Path, progress: Progress | None) -> Dataset:
+def recognise(source: str | Path) -> tuple[str, Path]:
+    """Return what lies at `source`, "demo", "kaggle" or "pcam", and its folder, without opening it.
+
+    Raises:
+        DataError: nothing is there that could be opened; the message says what was expected.
+    """
     if str(source).strip() == DEMO:
-        return open_demo(progress=progress)
+        return DEMO, Path(DEMO)
     try:
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
@@ -53,13 +58,22 @@ def _open(source: str | Path, progress: Progress | None) -> Dataset:
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
     if kaggle.LABELS_FILE in names:
-        return kaggle.open_kaggle(folder.resolve())
+        return "kaggle", folder.resolve()
     if any(pcam.x_file(folder, split).name in names for split in pcam.SPLITS):
-        return pcam.open_pcam(folder.resolve())
+        return "pcam", folder.resolve()
+    if (folder.parent / kaggle.LABELS_FILE).is_file():
+        raise DataError(f"{folder} is a part of a Kaggle folder; give the folder above it, {folder.parent}.")
     raise DataError(
         f"{folder} is neither a Kaggle folder (train_labels.csv beside train/ID.tif) nor a PCam folder "
         f"(camelyonpatch_level_2_split_train_x.h5 and its like); it holds {_listing(names)}."
     )
+
+
+def _open(source: str | Path, progress: Progress | None) -> Dataset:
+    kind, folder = recognise(source)
+    if kind == DEMO:
+        return open_demo(progress=progress)
+    return kaggle.open_kaggle(folder) if kind == "kaggle" else pcam.open_pcam(folder)
 
 
 def _listing(names: set[str]) -> str:

@@ -16,10 +16,10 @@ ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
 def draw(scene: Scene) -> None:
     """Draw the section; it follows what was pressed in the plots above."""
     st.subheader("The patches behind it", anchor=False)
-    current = str(st.session_state.get(LOOK) or TOP)
+    current = str(st.session_state.setdefault(LOOK, TOP))
     extra = [current] if current not in ALWAYS and is_look(current) else []
     look = st.segmented_control(
-        "Which", [*ALWAYS, *extra], format_func=look_label, default=TOP, key=LOOK, bind="query-params",
+        "Which", [*ALWAYS, *extra], format_func=look_label, key=LOOK, bind="query-params",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
     order = _order(scene, str(look))

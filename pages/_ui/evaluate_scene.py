@@ -109,7 +109,7 @@ def fingerprint(dataset: Dataset) -> str:
     for table, value in known:
         if table() is dataset.table:
             return value
-    value = dataset.fingerprint()
+    value = f"{dataset.fingerprint()}-{dataset.stamp()}"
     known[:] = [(weakref.ref(dataset.table), value), *known[:7]]
     return value
 

@@ -88,7 +88,7 @@ def thorough(
 
 def index(predictor: Predictor, dataset: Dataset, *, ask_for: bool) -> Index | None:
     """Return the index of labelled patches: from the cache, made now if asked for, else None."""
-    key = (predictor.bundle.digest, str(predictor.device), dataset.source, dataset.fingerprint())
+    key = (predictor.bundle.digest, str(predictor.device), dataset.source, dataset.stamp())
     if not ask_for and not _knows("index", key):
         return None
 

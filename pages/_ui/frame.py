@@ -140,6 +140,9 @@ def _choose_data() -> None:
 
 def _choose_model() -> None:
     names = list(_bundles())
+    wanted = st.session_state.pop(state.WANTED_MODEL, None)
+    if wanted in names:
+        st.session_state[state.MODEL] = wanted
     st.selectbox(
         "Model",
         names,

@@ -14,7 +14,7 @@ from core.prediction.images import DecodedPatch, decode_patch, overview
 from core.prediction.inputs import UPLOAD_LIMITS, Found, patches_in_memory
 from pages._ui import frame, state
 
-EXAMPLES = 8
+EXAMPLES = 6
 TYPES = ["tif", "tiff", "png", "jpg", "jpeg", "webp", "zip"]
 
 

@@ -8,6 +8,7 @@ value is needed.
 # The sidebar; bound to the address.
 DATA = "data"
 MODEL = "model"
+WANTED_MODEL = "wanted_model"  # what MODEL becomes before the sidebar is drawn again
 DEVICE = "device"
 
 # The data sets that this visitor has opened; offered in the sidebar.

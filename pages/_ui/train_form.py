@@ -17,7 +17,7 @@ def show() -> None:
     """Draw the form and start the run that it asks for."""
     st.subheader("New run", anchor=False)
     name, config = _origin()
-    with st.form("new-run", border=False):
+    with st.form("new-run", border=False, enter_to_submit=False):
         changes = _fields(name, config)
         wanted = st.form_submit_button("Start training", type="primary", icon=":material/play_arrow:")
     if wanted:

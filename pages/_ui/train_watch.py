@@ -33,10 +33,7 @@ def show(runs: list[Run]) -> None:
     names = [run.name for run in runs]
     if st.session_state.get(state.RUN) not in names:
         st.session_state[state.RUN] = names[0]
-    states = {run.name: _status(run).state for run in runs}
-    name = st.selectbox(
-        "Run", names, key=state.RUN, bind="query-params", format_func=lambda name: f"{name} · {states[name]}"
-    )
+    name = st.selectbox("Run", names, key=state.RUN, bind="query-params")
     run = runs[names.index(name)]
     status = _status(run)
     # The page asks the disk every second only while something works on the run.
@@ -104,9 +101,13 @@ def _buttons(run: Run, status: Status) -> None:
         if status.state in ("stopped", "failed", "lost"):
             st.button("Resume", icon=":material/resume:", type="primary", on_click=_attempt, args=(launch, run),
                       help="Go on from the last checkpoint")  # fmt: skip
-        if status.state == "finished":
-            st.button("Use this model", icon=":material/check:", type="primary", on_click=_use, args=(run,),
-                      help="Evaluate and Predict take this run's model from now on")  # fmt: skip
+        if status.state == "finished" and st.button(
+            "Use this model",
+            icon=":material/check:",
+            type="primary",
+            help="Evaluate and Predict take this run's model from now on",
+        ):
+            _use(run)
         _more(run, status)
     if st.session_state.get(state.DELETING) == run.name:
         _confirm(run)
@@ -156,8 +157,9 @@ def _attempt(action: Callable[[Run], None], run: Run) -> None:
 
 
 def _use(run: Run) -> None:
-    st.session_state[state.MODEL] = run.name
+    st.session_state[state.WANTED_MODEL] = run.name
     st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}"
+    st.rerun()  # the sidebar stands outside of this fragment
 
 
 def _result(run: Run) -> None:

@@ -48,8 +48,10 @@ def gallery(picture: Mosaic, hover: list[str], *, key: str) -> int | None:
     figure.add_layout_image(
         source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
     )
-    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain")
-    figure.update_yaxes(visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain")
+    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
+    figure.update_yaxes(
+        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
+    )
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         height=max(90, round(height * min(1.0, 1080 / width))),

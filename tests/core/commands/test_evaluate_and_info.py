@@ -15,6 +15,8 @@ from core.data import open_dataset
 from core.evaluation import evaluate
 from core.prediction import INTENDED_USE, Bundle, Predictor, load_bundle
 
+COMMANDS = ("train", "runs", "predict", "explain", "evaluate", "leak", "pack", "check", "info")
+
 
 @pytest.fixture(autouse=True)
 def _nothing_is_stored(fresh_home: Path) -> None:
@@ -128,3 +130,11 @@ def test_the_module_can_be_run() -> None:
     found = subprocess.run([sys.executable, "-m", "core", "--version"], cwd=root, capture_output=True, text=True)
 
     assert (found.returncode, found.stdout) == (0, f"Nodescope {__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_every_help_text_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    assert "usage: python -m core" in capsys.readouterr().out
