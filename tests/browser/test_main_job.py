@@ -43,7 +43,7 @@ def test_an_uploaded_patch_gets_a_probability_and_an_overlay(page: Page, address
     )
     expect(page.get_by_text("mine.tif").last).to_be_visible()
     expect(page.get_by_text(re.compile(r"^\d+\.\d%$")).first).to_be_visible()
-    expect(page.get_by_alt_text(re.compile("over the patch")).first).to_be_visible()
+    expect(page.get_by_alt_text("Grad-CAM map").first).to_be_visible()
 
 
 def test_a_file_that_is_no_image_is_answered_in_a_sentence(page: Page, address: str) -> None:
@@ -60,7 +60,8 @@ def test_a_run_of_one_epoch_is_started_and_seen_to_end(page: Page, address: str)
     page.get_by_role("spinbutton", name="Epochs").fill("1")
     page.get_by_role("spinbutton", name="Epochs").press("Tab")
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text(re.compile("^(Starting|Running)")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("^(Starting|Running)$")).first).to_be_visible()
     expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=180_000)
     expect(page.get_by_text("test patches that the run never saw")).to_be_visible()
-    expect(page.get_by_role("button", name="Use this model")).to_be_visible()
+    page.get_by_role("button", name="Use this model").click()
+    expect(page).to_have_url(re.compile("model=Run"))
