@@ -11,9 +11,9 @@ PAGES = ("browse", "train", "evaluate", "predict")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def take(browser: Browser, address: str, name: str, *, scheme: str) -> None:
+def take(browser: Browser, address: str, name: str) -> None:
     """Open one page and save what is seen; Evaluate is asked to evaluate first."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
     page.set_default_timeout(180_000)
     page.goto(f"{address}/{'' if name == 'browse' else name}")
     page.get_by_role("heading", name=name.capitalize()).first.wait_for()
@@ -26,20 +26,18 @@ def take(browser: Browser, address: str, name: str, *, scheme: str) -> None:
     page.wait_for_timeout(4000)
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(1500)
-    suffix = "" if scheme == "light" else "-dark"
-    page.screenshot(path=str(FOLDER / f"{name}{suffix}.png"))
+    page.screenshot(path=str(FOLDER / f"{name}.png"))
     page.close()
 
 
 def main() -> None:
-    """Take all pictures, light and dark."""
+    """Take all pictures."""
     address = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8501"
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         for name in PAGES:
-            for scheme in ("light", "dark"):
-                take(browser, address, name, scheme=scheme)
+            take(browser, address, name)
         browser.close()
 
 

@@ -75,7 +75,7 @@ def test_one_broken_file_fails_alone(
     bundle: Path, folder: Path, expected: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "b.tif").write_bytes((folder / "b.tif").read_bytes()[:5000])
-    out = tmp_path / "out" / "p.csv"
+    out = tmp_path / "p.csv"
 
     assert _predict(bundle, folder, tmp_path / "gone.tif", "--out", out) == 1
 
@@ -117,15 +117,19 @@ def test_the_same_words_give_the_same_bytes(
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
-@pytest.mark.parametrize("out", ["file/p.csv", "."])
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("file/p.csv", "There is no folder"), ("typo/p.csv", "There is no folder"), (".", "could not be written")],
+)
 def test_a_place_that_cannot_be_written_is_said(
-    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, message: str
 ) -> None:
     (tmp_path / "file").touch()
 
     assert _predict(bundle, folder, "--out", tmp_path / out) == 2
 
-    assert "could not be written" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_bundle_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

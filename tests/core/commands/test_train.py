@@ -60,12 +60,23 @@ def test_a_quiet_run_says_nothing_on_screen(data: Path, tmp_path: Path, capsys: 
     assert "Epoch 1/1:" in (tmp_path / "run" / "log.txt").read_text()
 
 
-def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_folder_is_2_and_leaves_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "--data", str(tmp_path / "nowhere"), "--run-dir", str(tmp_path / "run"), *SMALL]
+
+    assert main(words) == 2
+
+    assert "There is no folder" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "kaggle").mkdir()
+    (tmp_path / "kaggle" / "train_labels.csv").write_text("id,label\na,2\n")
+    words = ["train", "--data", str(tmp_path / "kaggle"), "--run-dir", str(tmp_path / "run"), *SMALL]
 
     assert main(words) == 1
 
-    assert "There is no folder" in capsys.readouterr().out
+    assert "neither 0 nor 1" in capsys.readouterr().out
     assert open_run(tmp_path / "run").status().state == "failed"
 
 
