@@ -161,7 +161,7 @@ def _buttons(dataset: Dataset, rows: np.ndarray, ids: Sequence[Any], wanted: str
 
 
 def example_rows(dataset: Dataset) -> np.ndarray:
-    """Return the same few rows every time: tumour and normal mixed, from the test part where it has labels."""
+    """Return the same few rows every time: tumour and normal in turn, from the test part where it has labels."""
     table = dataset.table
     pool = (table["split"] == "test").to_numpy()
     label = table["label"].fillna(-1).to_numpy(dtype=np.int64)
@@ -173,7 +173,8 @@ def example_rows(dataset: Dataset) -> np.ndarray:
         everything = np.flatnonzero(pool)
         return draw.choice(everything, size=min(EXAMPLES, len(everything)), replace=False)
     picks = [draw.choice(kind, size=min(EXAMPLES // 2, len(kind)), replace=False) for kind in kinds]
-    return draw.permutation(np.concatenate(picks))
+    each = min(len(pick) for pick in picks)
+    return np.stack([pick[:each] for pick in picks], axis=1).ravel()
 
 
 def _choose(patch_id: str) -> None:
