@@ -10,7 +10,6 @@ is decided here.
 """
 
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,32 +20,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from core.data.store import DAMAGE, PATCH_SIZE
 from core.errors import PatchError
 from core.prediction.colours import EXTRA_NOTE, RefusedError, check_colours, has_extra_channels, to_rgb
 from core.prediction.formats import FORMATS, count_pages, kind_of
-
-PATCH_SIZE = 96
-"""Width and height of a patch in pixels (PatchCamelyon, about 0.97 µm per pixel)."""
 
 MAX_PIXELS = 100_000_000
 """Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
 
 PILLOW_MAX_PIXELS = 178_956_970
 """Above this Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS), so no limit can be higher."""
-
-# What Pillow raises on damaged files, by 200,000 random changes to files of every supported kind; KeyError and
-# IndexError come from later pages of a TIFF, EOFError from going to a page.
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    struct.error,
-)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +43,7 @@ _TURNS = {
 _ORIENTATION = 0x0112
 _TURNED = "The picture was turned upright, as its orientation tag says."
 _TAG_UNREADABLE = "The orientation tag of the picture is damaged, so it was not turned."
-_DAMAGED = "The {} file is damaged or cut off; save or download it again."
+DAMAGED = "The {} file is damaged or cut off; save or download it again."
 
 
 @dataclass(frozen=True)
@@ -184,8 +167,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
                 "This TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; save it as 8-bit RGB."
             ) from error
         raise RefusedError(f"The {kind} file is damaged at its beginning; save or download it again.") from error
-    except _DAMAGE as error:
-        raise RefusedError(_DAMAGED.format(kind)) from error
+    except DAMAGE as error:
+        raise RefusedError(DAMAGED.format(kind)) from error
 
 
 def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
@@ -196,7 +179,7 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
     if page:
         try:
             image.seek(page)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise RefusedError(
                 f"Page {page} of this TIFF cannot be read: it is damaged or does not hold plain 8-bit "
                 "colours; choose another page."
@@ -234,8 +217,8 @@ def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
         raise RefusedError("There is not enough memory for this picture; cut the region of interest out.") from error
     except Image.DecompressionBombError as error:
         raise RefusedError(_too_many(None, PILLOW_MAX_PIXELS)) from error
-    except _DAMAGE as error:
-        raise RefusedError(_DAMAGED.format(image.format)) from error
+    except DAMAGE as error:
+        raise RefusedError(DAMAGED.format(image.format)) from error
     if turned_by_pillow:
         return image, notes
     turn, notes = _turn(image)
@@ -245,7 +228,7 @@ def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
 def _turn(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except _DAMAGE:
+    except DAMAGE:
         return None, [_TAG_UNREADABLE]  # the pixels are good, and the note tells what could not be done
     return turn, [] if turn is None else [_TURNED]  # FLIP_LEFT_RIGHT is 0
 

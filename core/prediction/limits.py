@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
-from core.prediction.images import MAX_PIXELS, PATCH_SIZE, PILLOW_MAX_PIXELS
+from core.prediction.images import MAX_PIXELS, PILLOW_MAX_PIXELS
 
 MIB = 1024**2
 

@@ -16,9 +16,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from core.data.store import PATCH_SIZE
 from core.errors import PatchError
 from core.prediction.formats import count_pages, kind_of
-from core.prediction.images import MAX_PIXELS, PATCH_SIZE, decode_patch
+from core.prediction.images import MAX_PIXELS, decode_patch
 
 
 def _load_corpus() -> ModuleType:
