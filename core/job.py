@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -26,6 +26,24 @@ ACTIVE = ("starting", "running")
 
 Report = Callable[[float], None]
 """Is told the finished share; raises :class:`Cancelled` once somebody asked the work to end."""
+
+
+def detached(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start ``python -m core COMMAND`` in a session of its own, which outlives this process, and return at once.
+
+    Args:
+        command: the words after ``python -m core``.
+        log: takes all that it prints.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "core", *command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
 
 
 class Cancelled(Exception):  # noqa: N818 - it is no error
@@ -87,15 +105,7 @@ class Job:
         self.write(JobStatus("starting"))
         (self.path / "stop").unlink(missing_ok=True)
         with (self.path / "log.txt").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "core", *command, "--job", str(self.path)],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            process = detached([*command, "--job", str(self.path)], log)
         self.record_process(process.pid)
         # Somebody has to take note of its end, or it stays in the process table as a zombie while this one lives.
         threading.Thread(target=process.wait, daemon=True).start()

@@ -3,20 +3,18 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 
 from core.errors import RunError
+from core.job import detached
 from core.training.config import TrainingConfig
 from core.training.run import Run, create_run
 
 LAST_WORD_SECONDS = 5.0
 """How long a process may take to end after its last word."""
-
-ROOT = Path(__file__).resolve().parents[2]
 
 _started: list[subprocess.Popen[bytes]] = []
 # Children of this process: each is looked at again later, so that none stays behind as a zombie.
@@ -47,16 +45,10 @@ def launch(run: Run) -> None:
         raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
     run.withdraw_stop()
     _started[:] = [each for each in _started if each.poll() is None]
+    # Said before the process can speak for itself, so that a page knows at once that there is something to watch.
+    run.write_status(run.status().now(state="starting", stage="Starting its process", message=""))
     with run.log_path.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core", "train", "--run-dir", str(run.path), "--resume", "--quiet"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], log)
     _started.append(process)
     run.record_process(process.pid)
 

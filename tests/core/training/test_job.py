@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -139,3 +141,17 @@ def test_a_process_that_has_said_its_last_word_is_waited_for(tmp_path: Path, mon
     assert looks == []
     assert not run.stop_requested()
     assert json.loads((run.path / "process.json").read_text())["pid"] == os.getpid()
+
+
+def test_a_resumed_run_is_starting_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user saw: after Resume the page went on to say "Stopped", and watched nothing."""
+    run = create_run(TrainingConfig(), tmp_path / "run")
+    run.write_status(Status(state="stopped", message="Stopped as asked; it can be resumed.").now())
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr("core.training.job.detached", lambda _command, _log: sleeper)
+    try:
+        job.launch(run)
+        assert (run.status().state, run.status().message) == ("starting", "")
+    finally:
+        sleeper.kill()
+        sleeper.wait()
