@@ -1,5 +1,6 @@
 """Browse: look at labelled patches, find and clean them, see how the classes are balanced and what was left out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,14 @@ def main() -> None:
     if not len(dataset):
         st.info("This data set holds no patches. Choose another one in the sidebar, or go back to the synthetic demo.")
         return
+    view = st.segmented_control(
+        "View", list(VIEWS), default="Patches", key=state.BROWSE_VIEW, bind="query-params", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    VIEWS[str(view or "Patches")](dataset)
+
+
+def _patches(dataset: Dataset) -> None:
     _balance(dataset)
     _problems(dataset)
     checked = browse_tools.found(dataset)
@@ -237,6 +246,12 @@ def _basket_click(what: str, source: str, patch_id: str) -> None:
     else:
         browse_basket.take(source, patch_id)
     widgets.forget_click()
+
+
+VIEWS: dict[str, Callable[[Dataset], None]] = {
+    "Patches": _patches,
+}
+"""What the page can show of a data set, each drawn by a function that is given it."""
 
 
 frame.show(main)

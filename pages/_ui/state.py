@@ -15,6 +15,7 @@ DEVICE = "device"
 KNOWN_DATA = "known_data"
 
 # Browse; bound to the address.
+BROWSE_VIEW = "browse_view"
 SHOW = "show"
 ORDER = "order"
 SHUFFLE_SEED = "shuffle"
