@@ -2,7 +2,7 @@
 
 import sys
 
-from core.commands import main
+if __name__ == "__main__":  # the processes that read for a pack load this file too, and need none of the commands
+    from core.commands import main
 
-if __name__ == "__main__":
     sys.exit(main())

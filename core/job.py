@@ -50,6 +50,24 @@ class Cancelled(Exception):  # noqa: N818 - it is no error
     """Somebody asked the work to end."""
 
 
+class Pace:
+    """How long the rest will take, from how the share has grown since it was first told.
+
+    What an earlier attempt had finished by then tells nothing about the rate of this one.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+
+    def seconds_left(self, share: float) -> float | None:
+        """Take note of the finished share, 0 to 1, and return the estimate, or None while there is none."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (share, now)
+        first, started = self._first
+        return (now - started) / (share - first) * (1 - share) if share > first else None
+
+
 @dataclass(frozen=True)
 class JobStatus:
     """What a job says of itself.
@@ -129,19 +147,16 @@ class Job:
             NodescopeError: it failed.
         """
         self.record_process(os.getpid())
-        started = last = time.monotonic()
-        first: float | None = None  # what an earlier attempt had finished tells nothing about the rate of this one
+        last, pace = time.monotonic(), Pace()
 
         def report(share: float) -> None:
-            nonlocal last, first, started
+            nonlocal last
             if self.is_cancelled():
                 raise Cancelled
-            now = time.monotonic()
-            if first is None:
-                first, started = (share, now) if share < 1 else (0.0, started)
-            if now - last >= every:
-                last = now
-                self.write(JobStatus("running", share, seconds_left=_left(now - started, share, first)))
+            left = pace.seconds_left(share)
+            if time.monotonic() - last >= every:
+                last = time.monotonic()
+                self.write(JobStatus("running", share, seconds_left=left))
 
         try:
             self.write(JobStatus("running"))
@@ -189,7 +204,3 @@ class Job:
         except (OSError, json.JSONDecodeError) as error:
             raise RunError(f"{name} in {self.path} is damaged ({error}); delete the folder and start again.") from error
         return record
-
-
-def _left(seconds: float, share: float, first: float) -> float | None:
-    return seconds / (share - first) * (1 - share) if share > first else None

@@ -1,6 +1,6 @@
 """A network with its normalisation in front."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,15 @@ class Normalised(nn.Module):
         """Return the tumour logit (N,) of float N×3×96×96 in [0, 1]."""
         logit: Tensor = self.network((x - self.mean) / self.std)
         return logit
+
+    @property
+    def logit_map(self) -> Callable[[Tensor], Tensor]:
+        """What reads larger images, from float N×3×H×W in [0, 1] to a map of logits, as the network defines it.
+
+        Missing (``hasattr`` tells) where the network has none.
+        """
+        whole: Callable[[Tensor], Tensor] = self.network.logit_map  # type: ignore[assignment]
+        return lambda x: whole((x - self.mean) / self.std)
 
     def attribution_layer(self) -> nn.Module | None:
         """Return the layer that the network names for class activation maps, if it names one."""

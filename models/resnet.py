@@ -1,9 +1,13 @@
 """Torchvision's residual networks with one logit, as in the ResNet50 transfer report (23,510,081 parameters)."""
 
-import torchvision
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from models.registry import register
+
+if TYPE_CHECKING:  # importing torchvision takes seconds, as long as PyTorch itself; only who builds a ResNet waits
+    import torchvision
 
 
 class ResNet(nn.Module):
@@ -12,7 +16,7 @@ class ResNet(nn.Module):
     The weights are random; pretrained ones are loaded into :attr:`network` by whoever trains.
     """
 
-    def __init__(self, network: torchvision.models.ResNet):
+    def __init__(self, network: "torchvision.models.ResNet"):
         super().__init__()
         network.fc = nn.Linear(network.fc.in_features, 1)
         self.network = network
@@ -36,10 +40,14 @@ class ResNet(nn.Module):
 @register("resnet18")
 def resnet18() -> ResNet:
     """Return a ResNet18 with one logit."""
+    import torchvision
+
     return ResNet(torchvision.models.resnet18(weights=None))
 
 
 @register("resnet50")
 def resnet50() -> ResNet:
     """Return the transfer report's ResNet50 with one logit."""
+    import torchvision
+
     return ResNet(torchvision.models.resnet50(weights=None))

@@ -4,8 +4,21 @@ import streamlit as st
 
 from core.prediction import Predictor
 from core.prediction.inputs import Found
-from pages._ui import frame, predict_answer, predict_batch, predict_input, predict_maps, widgets
+from pages._ui import frame, predict_answer, predict_batch, predict_input, predict_maps, predict_tiles, widgets
 from pages._ui.predict_input import Chosen
+from pages._ui.predict_sizes import Tiled
+
+# On a narrow window the maps stand below the answer, or both would be too narrow to read.
+NARROW = """
+<style>
+  @media (max-width: 1200px) {
+    .st-key-answer-and-maps > [data-testid="stHorizontalBlock"],
+    .st-key-answer-and-maps > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+    .st-key-answer-and-maps > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    .st-key-answer-and-maps > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+  }
+</style>
+"""
 
 
 def main() -> None:
@@ -15,13 +28,17 @@ def main() -> None:
     )
     predictor = frame.predictor()
     chosen = predict_input.choose()
-    if isinstance(chosen, Found):
-        chosen = predict_batch.draw(predictor, chosen)
-        if chosen is not None:
-            _patch(predictor, chosen, in_batch=True)
+    if isinstance(chosen, Found | Tiled):
+        one = (
+            predict_batch.draw(predictor, chosen)
+            if isinstance(chosen, Found)
+            else predict_tiles.draw(predictor, chosen)
+        )
+        if one is not None:
+            _patch(predictor, one, in_batch=True)
         return
     if chosen is None:
-        st.info("Upload a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
+        st.info("Bring a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
         return
     _patch(predictor, chosen, in_batch=False)
 
@@ -29,7 +46,9 @@ def main() -> None:
 def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     st.divider()
     warning = st.container()
-    answer_column, maps_column = st.columns([1, 3], gap="large")
+    st.html(NARROW)
+    with st.container(key="answer-and-maps"):
+        answer_column, maps_column = st.columns([1, 3], gap="large")
     with answer_column:
         answer = predict_answer.draw(predictor, chosen, with_slider=not in_batch)
     with warning:

@@ -3,43 +3,52 @@
 import streamlit as st
 
 from core.data import DEMO
-from core.training import list_runs
-from pages._ui import frame, state, train_compare, train_form, train_watch, widgets
+from core.training import Run, list_runs
+from pages._ui import frame, state, train_compare, train_form, train_studies, train_watch, widgets
 
-VIEWS = ("One run", "All runs")
+NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
 
 def main() -> None:
     widgets.title("Train", dataset=frame.dataset() if frame.data_source() == DEMO else None)
     st.caption(
         "A run goes on in a process of its own: close the page or stop the app, and it is still here afterwards. One "
-        "run works on a device at a time; the others wait for their turn."
+        "run works on a device at a time; the others wait for their turn, first come, first served."
     )
-    form, watch = st.columns([2, 5], gap="large")
-    with form:
-        train_form.show()
-    with watch:
-        _runs()
-
-
-def _runs() -> None:
     runs = list_runs()
-    st.subheader("Runs", anchor=False)
-    if not runs:
-        st.info(
-            "No run yet. Press **Start training**: with the preset “Quick look” the synthetic demo set takes about two "
-            "minutes on a laptop, and you see the curves grow here.",
-            icon=":material/model_training:",
-        )
-        return
-    view = st.segmented_control(
-        "View", VIEWS, default=VIEWS[0], key=state.RUNS_VIEW, bind="query-params", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    if view == VIEWS[0]:
+    view = _view(runs)
+    if view == NEW:
+        if not runs:
+            st.info(
+                "No run yet. Press **Start training**: with the preset “Quick look” the synthetic demo set takes about "
+                "two minutes on a laptop, and you see the curves grow here.",
+                icon=":material/model_training:",
+            )
+        train_form.show()
+    elif view == STUDIES:
+        train_studies.show()
+    elif not runs:
+        st.info("No run yet. Choose **New run**, and press **Start training** there.", icon=":material/model_training:")
+    elif view == ONE:
         train_watch.show(runs)
     else:
         train_compare.show(runs)
+
+
+def _view(runs: list[Run]) -> str:
+    """Draw the choice of the view and return it; whoever has runs sees the newest first."""
+    wanted = st.session_state.pop(state.WANTED_RUN, None)
+    if wanted is not None:
+        st.session_state[state.RUN], st.session_state[state.RUNS_VIEW] = wanted, ONE
+    if st.session_state.pop(state.WANTED_NEW, False):
+        st.session_state[state.RUNS_VIEW] = NEW
+    default = None if state.RUNS_VIEW in st.session_state else ONE if runs else NEW
+    return str(
+        st.segmented_control(
+            "View", VIEWS, default=default, key=state.RUNS_VIEW, bind="query-params", required=True,
+            label_visibility="collapsed",
+        )
+    )  # fmt: skip
 
 
 frame.show(main)

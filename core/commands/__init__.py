@@ -8,10 +8,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from core import __version__
-from core.commands import check, evaluate, explain, info, leak, pack, predict, runs, train
 from core.errors import NodescopeError
+
+COMMANDS = (
+    "train", "trial", "runs", "folds", "search", "studies", "predict", "explain", "evaluate", "submit", "leak", "lr",
+    "pack", "check", "errors", "embed", "split", "get", "info",
+)  # fmt: skip
+"""The modules, which are called like their commands, in the order of the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"Nodescope {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (train, runs, predict, explain, evaluate, leak, pack, check, info):
-        command.add(commands)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    # Each module brings what it needs, PyTorch for the most part; whoever names a command waits for that one alone.
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        import_module(f"core.commands.{name}").add(commands)
+    chosen = parser.parse_args(words)
     try:
         status: int = chosen.run(chosen)
     except NodescopeError as error:

@@ -5,15 +5,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core import atomic
-from core.commands.options import progress_line
-from core.commands.predict import spreadsheet_safe
-from core.data import Dataset, open_dataset
+from core.commands.options import add_decisions, as_job, progress_line
+from core.data import Dataset, assign, choose_rule, open_dataset
 from core.data.check import FLAGS, findings, load_check, make_check
-from core.errors import NodescopeError
-from core.job import Job, JobStatus
+from core.data.split_file import apply_split, load_split
+from core.data.splits import CHOICES
+from core.spreadsheet import plain
 
 SHOWN = 3
 """So many ids are named for each finding."""
@@ -29,9 +31,17 @@ def add(commands: Any) -> None:
         "stored. Exit status 1 if patches leak or cannot be read.",
     )
     parser.add_argument("data", metavar="DIR|demo", help="a Kaggle or PCam folder, or 'demo'")
+    parser.add_argument(
+        "--split",
+        default="default",
+        metavar="NAME|FILE",
+        help=f"the split whose leaks are looked for: {', '.join(CHOICES)}, or a file of `python -m core split` "
+        "(default: as training divides the data unless told otherwise)",
+    )
     parser.add_argument("--fresh", action="store_true", help="look again although the files have not changed")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write one line for each patch")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_decisions(parser)
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     parser.set_defaults(run=run_check)
 
@@ -39,27 +49,39 @@ def add(commands: Any) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """Check and return 0, or 1 on leaks or unreadable files."""
     if arguments.job is not None:
-        return _run_job(arguments)
-    dataset = open_dataset(arguments.data, progress=progress_line("Generating the demo set"))
+        return as_job(arguments.job, lambda report: make_check(arguments.data, progress=report))
+    generating = progress_line("Generating the demo set")
+    dataset = open_dataset(arguments.data, progress=generating, fresh=True, decisions=arguments.decisions)
     check = None if arguments.fresh else load_check(dataset)
     if check is None:
-        check = make_check(dataset.source, progress=progress_line("Checking"))
-    table = findings(check, dataset)
+        check = make_check(dataset.source, progress=progress_line("Checking", patches=len(dataset)))
+    words, parts = _split(dataset, arguments.split)
+    table = findings(check, dataset, parts)
     if arguments.csv is not None:
         atomic.write_text(arguments.csv, _csv(dataset, table))
     counts = {name: int(table[name].sum()) for name in FLAGS}
     if arguments.json:
         left_out = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
-        print(json.dumps({"patches": len(dataset), "flags": counts, "left_out": left_out}, indent=2))
+        print(json.dumps({"patches": len(dataset), "split": words, "flags": counts, "left_out": left_out}, indent=2))
     else:
-        _print(dataset, table, counts)
+        _print(dataset, table, counts, words)
     return 1 if counts["leak"] or counts["unreadable"] else 0
 
 
-def _print(dataset: Dataset, table: pd.DataFrame, counts: dict[str, int]) -> None:
+def _split(dataset: Dataset, wanted: str) -> tuple[str, npt.NDArray[np.str_]]:
+    """Return the split that is meant, in words, and the part of every row."""
+    if wanted in CHOICES:
+        rule = choose_rule(dataset, wanted, progress=progress_line("Measuring colours"))
+        return rule.describe(), assign(dataset, rule)
+    split = load_split(Path(wanted).expanduser())
+    return split.rule.describe(), apply_split(split, dataset)
+
+
+def _print(dataset: Dataset, table: pd.DataFrame, counts: dict[str, int], split: str) -> None:
     print(f"{dataset.name}: {len(dataset):,} patches, {len(dataset.problems):,} left out")
     for problem in dataset.problems[:SHOWN]:
         print(f"  {problem}")
+    print(f"split: {split}")
     for name, words in FLAGS.items():
         ids = list(dataset.table["id"][table[name].to_numpy()])
         some = f"  ({', '.join(ids[:SHOWN])}{', …' if len(ids) > SHOWN else ''})" if ids else ""
@@ -69,17 +91,7 @@ def _print(dataset: Dataset, table: pd.DataFrame, counts: dict[str, int]) -> Non
 def _csv(dataset: Dataset, table: pd.DataFrame) -> str:
     known = dataset.table.astype({"split": str}).reset_index(drop=True)
     for column in ("id", "slide"):
-        known[column] = [spreadsheet_safe(text) for text in known[column].fillna("")]
+        known[column] = [plain(text) for text in known[column].fillna("")]
     whole = pd.concat([known, table.round(4).astype(dict.fromkeys(FLAGS, int))], axis=1)
     text: str = whole.to_csv(index=False, lineterminator="\n")
     return text
-
-
-def _run_job(arguments: argparse.Namespace) -> int:
-    """Check in the background for the page; the job's folder says how it goes."""
-    job = Job(arguments.job)
-    try:
-        return 0 if job.work(lambda report: make_check(arguments.data, progress=report)).state == "finished" else 1
-    except NodescopeError as error:
-        job.write(JobStatus("failed", message=str(error)))
-        raise

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from core import atomic
-from core.commands.options import add_bundle, add_device, progress_line
+from core.commands.options import add_bundle, add_decisions, add_device, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError, NodescopeError
 from core.evaluation import FIGURES, Estimate, compare, disagreements
 from core.prediction import Predictor, load_bundle
 from core.prediction.rethreshold import with_threshold
-from core.prediction.score import CHOICES, Scored, score
+from core.prediction.score import CHOICES, Scored
 from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import load_scores, save_scores, scores_csv
+from core.prediction.scores import forget_scores, load_scores, score_and_store, scores_csv
 
 
 def add(commands: Any) -> None:
@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--card", type=Path, metavar="FILE", help="write the model card; .md or .html")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write one self-contained HTML file with plots")
     parser.add_argument("--save-bundle", type=Path, metavar="FILE", help="write a copy that decides at --threshold")
+    add_decisions(parser)
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     add_bundle(parser)
     add_device(parser)
@@ -47,7 +48,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         return _run_job(arguments)
     if arguments.save_bundle is not None and arguments.threshold is None:
         raise ConfigError("--save-bundle writes a copy with another threshold; say which with --threshold.")
-    dataset = open_dataset(arguments.data, progress=progress_line("Generating the demo set"))
+    generating = progress_line("Generating the demo set")
+    dataset = open_dataset(arguments.data, progress=generating, decisions=arguments.decisions)
     predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
     scored = _scored(predictor, dataset, arguments)
     own = predictor.bundle.card.threshold
@@ -77,10 +79,11 @@ def _run_job(arguments: argparse.Namespace) -> int:
 
 def _scored(predictor: Predictor, dataset: Dataset, arguments: argparse.Namespace) -> Scored:
     part = arguments.split
-    found = None if arguments.fresh else load_scores(predictor.bundle, dataset, part)
+    if arguments.fresh:
+        forget_scores(predictor.bundle, dataset, part)
+    found = load_scores(predictor.bundle, dataset, part)
     if found is None:
-        found = score(predictor, dataset, part=part, progress=progress_line("Predicting"))
-        save_scores(found, predictor.bundle, dataset, part)
+        found = score_and_store(predictor, dataset, part, progress=progress_line("Predicting"))
     return found
 
 

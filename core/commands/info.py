@@ -44,7 +44,9 @@ def describe(bundle: Bundle) -> str:
     ]
     for source in training.get("data", []):
         counts = ", ".join(f"{count} {part}" for part, count in source["patches"].items())
-        lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}")
+        changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
+        decided = f"; by decision {' and '.join(changed)}" if changed else ""
+        lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}{decided}")
     if training:
         versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
         lines.append(f"  made by       preset {training['config']['preset']}, {training['minutes']} min; {versions}")

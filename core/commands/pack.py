@@ -5,12 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.commands.options import progress_line
-from core.data import Pack, find_pack, make_pack, open_dataset, remove_pack
+from core.commands.options import as_job, progress_line
+from core.data import find_pack, make_pack, open_dataset, remove_pack
+from core.data.open import recognise
 from core.data.pack_workers import available_workers
-from core.data.store import Progress
-from core.errors import NodescopeError
-from core.job import Job, JobStatus
 
 SHOWN = 20
 """So many unreadable patches are named."""
@@ -33,13 +31,18 @@ def add(commands: Any) -> None:
 
 def run_pack(arguments: argparse.Namespace) -> int:
     """Pack and return 0, or 1 if patches could not be read."""
+    workers = arguments.workers or available_workers()
     if arguments.job is not None:
-        return _run_job(arguments)
+        return as_job(
+            arguments.job,
+            lambda report: make_pack(open_dataset(arguments.data, raw=True), workers=workers, progress=report),
+        )
     if arguments.remove:
-        remove_pack(open_dataset(arguments.data, raw=True).source)
+        remove_pack(str(recognise(arguments.data)[1]))
         return 0
-    was_there = find_pack(open_dataset(arguments.data, raw=True)) is not None
-    pack = _pack(arguments, progress_line("Packing"))
+    dataset = open_dataset(arguments.data, raw=True)
+    was_there = find_pack(dataset) is not None
+    pack = make_pack(dataset, workers=workers, progress=progress_line("Packing", patches=len(dataset)))
     rate = "" if was_there else f", {pack.count / max(pack.seconds, 0.01):,.0f} a second"
     print(f"{pack.count:,} patches in {pack.path}{' (was there already)' if was_there else rate}")
     for row, why in list(pack.unreadable.items())[:SHOWN]:
@@ -47,18 +50,3 @@ def run_pack(arguments: argparse.Namespace) -> int:
     if pack.unreadable:
         print(f"{len(pack.unreadable):,} patches could not be read; they are white in the pack.", file=sys.stderr)
     return 1 if pack.unreadable else 0
-
-
-def _pack(arguments: argparse.Namespace, progress: Progress | None) -> Pack:
-    dataset = open_dataset(arguments.data, raw=True)
-    return make_pack(dataset, workers=arguments.workers or available_workers(), progress=progress)
-
-
-def _run_job(arguments: argparse.Namespace) -> int:
-    """Pack in the background for the page; the job's folder says how it goes."""
-    job = Job(arguments.job)
-    try:
-        return 0 if job.work(lambda report: _pack(arguments, report)).state == "finished" else 1
-    except NodescopeError as error:
-        job.write(JobStatus("failed", message=str(error)))
-        raise

@@ -4,15 +4,23 @@ import argparse
 import csv
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core import atomic
-from core.commands.options import add_bundle, add_device, check_folder, progress_line
+from core.commands.options import add_device, check_folder, progress_line
+from core.errors import ConfigError
 from core.prediction import Predictor, load_bundle
 from core.prediction.batch import ScoredBatch, score_files
+from core.prediction.ensemble import Ensemble, load_ensemble
 from core.prediction.inputs import find_patches
+from core.prediction.sizes import Sizing
 from core.prediction.submission import read_sample, to_submission
+from core.reports.batch import table_csv
+from core.spreadsheet import plain
+from core.training.folds import fold_bundles
+from core.training.study import open_study
 
 
 def add(commands: Any) -> None:
@@ -31,7 +39,33 @@ def add(commands: Any) -> None:
         metavar="SAMPLE_CSV",
         help="write Kaggle's id,label with exactly the ids of sample_submission.csv, in their order",
     )
-    add_bundle(parser)
+    parser.add_argument(
+        "--size",
+        choices=("crop", "tiles", "rescale"),
+        default="crop",
+        help="of a larger picture than 96×96 take its centre (default), all tiles side by side, or rescale it to 0.97 "
+        "µm per pixel and take the centre",
+    )
+    parser.add_argument(
+        "--mpp",
+        metavar="X|file",
+        help="µm per pixel of the pictures, for rescale and tiles; 'file', the default of rescale, takes what each "
+        "TIFF says and refuses those that say nothing",
+    )
+    parser.add_argument(
+        "--remarks",
+        action="store_true",
+        help="more columns: place, verdict, doubts, what was done to the picture; refused files are rows too",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="a .safetensors bundle (default: the one that comes with Nodescope); given more than once, the mean of "
+        "their calibrated logits",
+    )
+    parser.add_argument("--study", metavar="NAME", help="the bundles of all folds of a cross-validation, as one")
     add_device(parser)
     parser.set_defaults(run=run_predict)
 
@@ -39,27 +73,75 @@ def add(commands: Any) -> None:
 def run_predict(arguments: argparse.Namespace) -> int:
     """Predict and return the exit status: 0, or 1 if something could not be read."""
     check_folder(arguments.out)
+    sizing = sizing_of(arguments.size, arguments.mpp)
+    if arguments.submission is not None and (arguments.remarks or sizing.cut == "tiles"):
+        raise ConfigError("A submission has one line a patch and no remarks; leave out --remarks and --size tiles.")
     wanted = None if arguments.submission is None else read_sample(arguments.submission)
-    predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
+    predictor = predictor_of(arguments)
     found = find_patches(arguments.paths)
-    batch = score_files(predictor, found.files, progress=progress_line("Predicting"))
-    for problem in (*found.problems, *batch.problems):
-        print(f"not read: {problem}", file=sys.stderr)
-    for file in batch.files:
-        for note in file.notes:
-            print(f"changed: {file.name}: {note}", file=sys.stderr)
-    text = (
-        to_csv(batch) if wanted is None else to_submission(wanted, {file.id: file.probability for file in batch.files})
+    batch = score_files(
+        predictor,
+        found.files,
+        sizing=sizing,
+        with_doubts=arguments.remarks,
+        progress=progress_line("Predicting"),
     )
+    batch = replace(batch, problems=[*found.problems, *batch.problems])
+    for problem in batch.problems:
+        print(f"not read: {problem}", file=sys.stderr)
+    for name, note in dict.fromkeys((file.file_name, note) for file in batch.files for note in file.notes):
+        print(f"changed: {name}: {note}", file=sys.stderr)
+    text = _text(batch, wanted, arguments.remarks, _threshold(predictor))
     if arguments.out is None:
         print(text, end="")
     else:
         atomic.write_text(arguments.out, text)
         print(f"{len(batch.files)} probabilities in {arguments.out}", file=sys.stderr)
-    problems = [*found.problems, *batch.problems]
-    if problems:
-        print(f"{len(problems)} could not be read, {len(batch.files)} were predicted.", file=sys.stderr)
-    return 1 if problems else 0
+    if batch.problems:
+        print(f"{len(batch.problems)} could not be read, {len(batch.files)} were predicted.", file=sys.stderr)
+    return 1 if batch.problems else 0
+
+
+def predictor_of(arguments: argparse.Namespace) -> Predictor | Ensemble:
+    """Return what ``--bundle`` and ``--study`` ask for.
+
+    Raises:
+        ConfigError: both were given.
+        NodescopeError: a bundle cannot be read, or they do not fit together.
+    """
+    if arguments.study is not None and arguments.bundle:
+        raise ConfigError("--study brings its bundles; leave out --bundle, or name all of them with --bundle.")
+    paths = fold_bundles(open_study(arguments.study)) if arguments.study is not None else arguments.bundle or [None]
+    if len(paths) == 1:
+        return Predictor(load_bundle(paths[0]), device=arguments.device)
+    return load_ensemble(paths, device=arguments.device)
+
+
+def _threshold(predictor: Predictor | Ensemble) -> float:
+    return predictor.threshold if isinstance(predictor, Ensemble) else predictor.bundle.card.threshold
+
+
+def sizing_of(size: str, mpp: str | None) -> Sizing:
+    """Return what ``--size`` and ``--mpp`` mean. Raises :class:`ConfigError` where they do not go together."""
+    if size == "crop" and mpp is not None:
+        raise ConfigError("--mpp rescales, and --size crop does not; give --size rescale or --size tiles with it.")
+    if mpp is None:
+        return Sizing("tiles") if size == "tiles" else Sizing(mpp="file" if size == "rescale" else None)
+    cut: Literal["crop", "tiles"] = "tiles" if size == "tiles" else "crop"
+    if mpp == "file":
+        return Sizing(cut, "file")
+    try:
+        return Sizing(cut, float(mpp))
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"--mpp wants µm per pixel, such as 0.25, or 'file'; found {mpp!r}.") from error
+
+
+def _text(batch: ScoredBatch, wanted: list[str] | None, remarks: bool, threshold: float) -> str:
+    if wanted is not None:
+        return to_submission(wanted, {file.id: file.probability for file in batch.files})
+    return table_csv(batch, threshold=threshold) if remarks else to_csv(batch)
 
 
 def to_csv(batch: ScoredBatch) -> str:
@@ -67,10 +149,5 @@ def to_csv(batch: ScoredBatch) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "probability"])
-    writer.writerows([spreadsheet_safe(file.id), repr(file.probability)] for file in batch.files)
+    writer.writerows([plain(file.id), repr(file.probability)] for file in batch.files)
     return buffer.getvalue()
-
-
-def spreadsheet_safe(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula: a leading = + - @ gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

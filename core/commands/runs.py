@@ -1,12 +1,30 @@
-"""``python -m core runs``: look at runs, stop them, go on with them, compare them, delete them."""
+"""``python -m core runs``: look at runs, stop them, go on with them, compare them, delete them, have them back."""
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from core.training import STATES, Record, Run, delete, differing_settings, find_run, launch, list_runs, record_of, stop
+from core.errors import RunError
+from core.training import (
+    GRACE_SECONDS,
+    STATES,
+    Record,
+    Run,
+    delete,
+    differing_settings,
+    empty_trash,
+    find_run,
+    launch,
+    list_runs,
+    list_trash,
+    record_of,
+    restore,
+    stop,
+    stop_and_wait,
+)
 
 HEAD = ("run", "state", "preset", "data", "best valid AUC (epoch)", "test AUC", "started", "worked")
 
@@ -15,7 +33,7 @@ def add(commands: Any) -> None:
     """Describe the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "runs",
-        help="list, show, stop, resume, compare and delete runs",
+        help="list, show, stop, resume, compare and delete runs, and have them back",
         description="Look after runs, whoever started them. RUN is a run's name or the path of its folder.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
@@ -25,14 +43,33 @@ def add(commands: Any) -> None:
         ("resume", "go on with runs in the background", run_resume, "+"),
         ("compare", "the settings in which runs differ, and how good each became", run_compare, "+"),
         ("delete", "move runs to the folder 'trash' beside 'runs'", run_delete, "+"),
+        ("restore", "move runs from the trash back", run_restore, "+"),
     ):
         each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         each.add_argument("runs", nargs=several or 1, metavar="RUN", help="name or path")
         each.add_argument("--json", action="store_true", help="print JSON")
         each.set_defaults(run=action)
+        if name == "stop":
+            each.add_argument(
+                "--grace",
+                type=float,
+                nargs="?",
+                const=GRACE_SECONDS,
+                metavar="SECONDS",
+                help=f"wait so long for the end (default {GRACE_SECONDS:.0f}), then kill the process",
+            )
+    _add_trash(actions)
     listing = actions.add_parser("list", help="all runs, newest first", description="All runs, newest first.")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=run_list)
+
+
+def _add_trash(actions: Any) -> None:
+    trash = actions.add_parser("trash", help="what was deleted", description="What was deleted, the last one first.")
+    trash.add_argument("--empty", action="store_true", help="delete all of it for good, after a question")
+    trash.add_argument("--yes", action="store_true", help="with --empty: do not ask")
+    trash.add_argument("--json", action="store_true", help="print JSON")
+    trash.set_defaults(run=run_trash)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -55,7 +92,8 @@ def run_show(arguments: argparse.Namespace) -> int:
         )
     for name, value in zip(HEAD, row(found), strict=True):
         print(f"{name + ':':<24} {value}")
-    for name, value in (("why", found.message), ("notes", found.notes), ("folder", found.path)):
+    said = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("folder", found.path))
+    for name, value in said:
         if value:
             print(f"{name + ':':<24} {value}")
     if not metrics.empty:
@@ -64,11 +102,15 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
-    """Ask each run to stop and return 0."""
+    """Ask each run to stop, and with a grace see that it does; return 0."""
 
     def act(run: Run) -> str:
-        stop(run)
-        return "is asked to stop"
+        if arguments.grace is None:
+            stop(run)
+            return "is asked to stop"
+        if stop_and_wait(run, grace=arguments.grace):
+            return "has stopped"
+        return f"did not stop within {arguments.grace:g} s and was killed; it can be resumed from its last checkpoint"
 
     return _each(arguments, act)
 
@@ -86,6 +128,36 @@ def run_resume(arguments: argparse.Namespace) -> int:
 def run_delete(arguments: argparse.Namespace) -> int:
     """Move each run to the trash and return 0."""
     return _each(arguments, lambda run: f"is now {delete(run)}")
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """Move each run back from the trash and return 0."""
+    for name in arguments.runs:
+        run = restore(name)
+        print(json.dumps({"run": run.name}) if arguments.json else f"{name} is back as {run.name}")
+    return 0
+
+
+def run_trash(arguments: argparse.Namespace) -> int:
+    """Print what is in the trash, or empty it; return 0."""
+    found = list_trash()
+    if arguments.json and not arguments.empty:
+        return _print_json([{"run": each.name, "deleted": each.deleted, "bytes": each.size} for each in found])
+    rows = [
+        (each.name, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", f"{each.size / 1e6:.1f} MB")
+        for each in found
+    ]
+    if not found or not arguments.empty:
+        print(table([("run", "deleted", "size"), *rows]) if found else "The trash is empty.")
+        return 0
+    if not arguments.yes and not _agrees(len(found)):
+        print("Nothing was deleted.")
+        return 0
+    count = empty_trash()
+    if arguments.json:
+        return _print_json({"deleted": count})
+    print(f"{count} runs are deleted for good.")
+    return 0
 
 
 def run_compare(arguments: argparse.Namespace) -> int:
@@ -106,6 +178,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
 def row(found: Record) -> tuple[str, ...]:
     """Return the cells of a run, in the order of :data:`HEAD`."""
     best = "-" if found.valid_auc is None else f"{found.valid_auc:.4f} ({found.best_epoch} of {found.epochs})"
+    best += " flawed" if found.flaw and found.valid_auc is not None else ""
     started = "-" if found.started is None else f"{datetime.fromtimestamp(found.started):%Y-%m-%d %H:%M}"
     return (
         found.name,
@@ -136,6 +209,17 @@ def table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows
     )
+
+
+def _agrees(count: int) -> bool:
+    """Whether the person at the terminal says yes.
+
+    Raises:
+        RunError: nobody is there to be asked.
+    """
+    if not sys.stdin.isatty():
+        raise RunError(f"Emptying the trash deletes {count} runs for good. Say --yes where nobody can be asked.")
+    return input(f"Delete {count} runs for good? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _each(arguments: argparse.Namespace, action: Callable[[Run], str]) -> int:

@@ -3,14 +3,22 @@
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.commands.options import add_device
+from core.commands.options import add_device, progress_line
+from core.data.decisions import NONE, decisions_of
 from core.data.open import recognise
+from core.data.split_file import load_split
+from core.data.splits import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
-from core.training import PRESETS, TrainingConfig, create_run, open_run, preset
+from core.prediction import load_bundle
+from core.training import PRESETS, Run, TrainingConfig, create_run, open_run, preset
+from core.training.estimate import estimate
 from core.training.execute import execute
+from core.training.group import Group
 from core.training.loop import logger
 
 SETTINGS = {
@@ -23,10 +31,34 @@ SETTINGS = {
     "patience": (int, "end after so many epochs without a better validation AUC; 0 never does"),
     "clip": (float, "largest norm of the gradient; 0 never shortens it"),
     "balance": (str, "classes that are not alike in number: none, weights (in the loss) or sampling"),
+    "label_smoothing": (float, "targets become this much / 2 and 1 - this much / 2"),
+    "ema": (float, "decay of the moving average of the weights that is validated and shipped; 0 is none"),
+    "distillation": (float, "share of the loss towards the teachers' answer; the rest is towards the label"),
     "frozen_epochs": (int, "so many epochs train the last layer alone, before the rest is thawed"),
-    "precision": (str, "auto, fp32 or bf16"),
+    "precision": (str, "auto, fp32, bf16 or, on a GPU, fp16"),
+    "compile": (str, "auto tries torch.compile first; off (default) does not"),
+    "tracker": (str, "tell the figures of each epoch to tensorboard or mlflow too"),
     "seed": (int, "seed of order, augmentation, dropout and initial weights"),
-    "split_seed": (int, "seed of a hashed split into training, validation and test patches"),
+    "decisions": (str, "a file with decisions about patches to obey instead of the data set's own; none obeys none"),
+    "split": (str, "default, patch, slide, stratified, colour, official, or a file of `python -m core split`"),
+    "split_seed": (int, "seed of a split into training, validation and test patches that is drawn"),
+    "folds": (int, "divide into so many folds, one of which is the test part; 0 has none"),
+    "fold": (int, "which fold is the test part, from 0 on"),
+}
+
+
+AUGMENTATION = {
+    "stain": "spread of the factor on haematoxylin and eosin, such as 0.2",
+    "brightness": "spread of a shift of the optical density, such as 0.05",
+    "rotation": "largest turn about the centre in degrees",
+    "blur": "largest standard deviation of a blur in pixels, at most 2",
+    "cutout": "share of the patches that lose a square off the centre",
+}
+"""Random changes of training patches that take a number."""
+
+SWITCHES = {
+    "symmetries": "turn and flip training patches; on unless the preset's network is symmetric itself",
+    "unlabelled": "learn from the data's unlabelled patches too, by the teachers' answers alone",
 }
 
 
@@ -38,6 +70,21 @@ def add(commands: Any) -> None:
         description="Train a network. The run's folder holds its settings, progress, checkpoints, log and, in the end, "
         "its bundle. Ctrl+C ends it; --resume goes on from the last checkpoint.",
     )
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="a new folder for the run (default: one is made)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    parser.add_argument("--quiet", action="store_true", help="write to the run's log only")
+    parser.add_argument("--estimate", action="store_true", help="say what it would cost, from a few steps, and end")
+    add_training(parser)
+    parser.set_defaults(run=run_train)
+
+
+def add_training(parser: argparse.ArgumentParser, *, without: Sequence[str] = ()) -> None:
+    """Add the options that say what is trained, for :func:`config_of`.
+
+    Args:
+        parser: of a command.
+        without: names in :data:`SETTINGS` that the command decides itself.
+    """
     parser.add_argument(
         "--data",
         action="append",
@@ -46,17 +93,29 @@ def add(commands: Any) -> None:
         "others only add patches",
     )
     parser.add_argument("--preset", choices=list(PRESETS), default=None, help="settings to start from (default: quick)")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="a new folder for the run (default: one is made)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
-    parser.add_argument("--quiet", action="store_true", help="write to the run's log only")
     for name, (kind, text) in SETTINGS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+        if name not in without:
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+    for name, text in AUGMENTATION.items():
+        parser.add_argument(f"--{name}", type=float, help=text)
+    for name, text in SWITCHES.items():
+        parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a bundle to learn from with --distillation; may be given more than once",
+    )
     add_device(parser)
-    parser.set_defaults(run=run_train, device=None)
+    parser.set_defaults(device=None, **dict.fromkeys(without))
 
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Train and return the exit status: 0 finished or stopped as asked, 1 failed, 2 could not start."""
+    if arguments.estimate:
+        print(estimate(config_of(arguments), progress=progress_line("Measuring a few steps")).sentence())
+        return 0
     if arguments.quiet:
         return _train(arguments)
     handler = logging.StreamHandler(sys.stdout)
@@ -73,14 +132,11 @@ def _train(arguments: argparse.Namespace) -> int:
     logger.setLevel(logging.INFO)
     if arguments.resume:
         _check_resume(arguments)
-        run = open_run(arguments.run_dir)
-        if run.status().state == "finished":
-            raise RunError(f"The run {run.name} is finished; its bundle is {run.bundle_path}.")
-    else:
-        config = _config(arguments)
-        for source in config.data:
-            recognise(source)  # a mistyped path leaves no run behind
-        run = create_run(config, arguments.run_dir)
+    config = open_run(arguments.run_dir).config() if arguments.resume else config_of(arguments)
+    group = Group(config.device)
+    run = open_run(Path(group.from_main(str(_run(arguments, config).path) if group.is_main else "")))
+    if not group.is_main:
+        logger.setLevel(logging.WARNING)  # the main process speaks for all
     logger.info("Run: %s", run.path)
     try:
         execute(run)
@@ -91,21 +147,63 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _run(arguments: argparse.Namespace, config: TrainingConfig) -> Run:
+    if not arguments.resume:
+        return create_run(config, arguments.run_dir)
+    run = open_run(arguments.run_dir)
+    if run.status().state == "finished":
+        raise RunError(f"The run {run.name} is finished; its bundle is {run.bundle_path}.")
+    return run
+
+
 def _check_resume(arguments: argparse.Namespace) -> None:
     if arguments.run_dir is None:
         raise ConfigError("--resume needs --run-dir, the folder of the run to go on with.")
-    given = [name for name in (*SETTINGS, "data", "preset", "device") if getattr(arguments, name) is not None]
+    refuse_training(arguments)
+
+
+def refuse_training(arguments: argparse.Namespace) -> None:
+    """See that no setting is given to what goes on with those it was made with. Raises :class:`ConfigError`."""
+    names = (*SETTINGS, *AUGMENTATION, *SWITCHES, "data", "preset", "device", "teacher")
+    given = [name for name in names if getattr(arguments, name) is not None]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ConfigError(f"A run goes on with the settings it was made with; leave out {options}, or start a new run.")
 
 
-def _config(arguments: argparse.Namespace) -> TrainingConfig:
+def config_of(arguments: argparse.Namespace) -> TrainingConfig:
+    """Return the settings that the options of :func:`add_training` ask for.
+
+    Raises:
+        ConfigError: they do not fit.
+        DataError: a path is no data set; so a mistyped one leaves no run behind.
+        BundleError: a teacher is none.
+    """
     config = preset(arguments.preset or "quick")
-    changes = {name: getattr(arguments, name) for name in (*SETTINGS, "device")}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = _given(arguments, *SETTINGS, "device", "unlabelled")
+    augmentation = _given(arguments, *AUGMENTATION, "symmetries")
+    if augmentation:
+        changes["augmentation"] = replace(config.augmentation, **augmentation)
+    if arguments.teacher:
+        changes["teachers"] = tuple(str(path.expanduser().resolve()) for path in arguments.teacher)
+    if arguments.split and arguments.split not in CHOICES:
+        changes["split"] = str(Path(arguments.split).expanduser().resolve())
+        load_split(Path(changes["split"]))  # reads it, or says why not
+    if arguments.decisions and arguments.decisions != NONE:
+        changes["decisions"] = str(Path(arguments.decisions).expanduser().resolve())
+        decisions_of("", changes["decisions"])  # reads it, or says why not
     if arguments.data:
         changes["data"] = tuple(
             source if source == "demo" else str(Path(source).resolve()) for source in arguments.data
         )
-    return config.with_changes(**changes)
+    config = config.with_changes(**changes)
+    for source in config.data:
+        recognise(source)
+    for teacher in config.teachers:
+        load_bundle(teacher)
+    return config
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

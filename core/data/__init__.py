@@ -1,11 +1,11 @@
 """Where patches come from: Kaggle's folder, PCam's HDF5 files, the synthetic demo set; and how they are split."""
 
-from core.data.dataset import CLASS_NAMES, Dataset, Problem, join, make_table
+from core.data.dataset import CLASS_NAMES, Dataset, Decided, Problem, join, make_table
+from core.data.decisions import Decision, apply_decisions, decide, decisions_of, decisions_path, take_back
 from core.data.demo_cache import DemoSize, open_demo
-from core.data.exclusions import add_exclusions, read_exclusions, remove_exclusions
 from core.data.open import DEMO, open_dataset
 from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
-from core.data.splits import PARTS, SplitRule, assign, default_rule
+from core.data.splits import PARTS, SplitRule, assign, choose_rule, default_rule, fit_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, Hdf5Store, JoinedStore, Loaded, PatchStore, read
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "PATCH_SIZE",
     "ArrayStore",
     "Dataset",
+    "Decided",
+    "Decision",
     "DemoSize",
     "FileStore",
     "Hdf5Store",
@@ -25,10 +27,15 @@ __all__ = [
     "PatchStore",
     "Problem",
     "SplitRule",
-    "add_exclusions",
+    "apply_decisions",
     "assign",
+    "choose_rule",
+    "decide",
+    "decisions_of",
+    "decisions_path",
     "default_rule",
     "find_pack",
+    "fit_rule",
     "is_stale",
     "join",
     "make_pack",
@@ -37,7 +44,6 @@ __all__ = [
     "open_demo",
     "pack_folder",
     "read",
-    "read_exclusions",
-    "remove_exclusions",
     "remove_pack",
+    "take_back",
 ]

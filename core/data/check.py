@@ -17,13 +17,13 @@ from core import atomic
 from core.data.dataset import Dataset
 from core.data.duplicates import alike, candidates, describe, same
 from core.data.open import open_dataset
-from core.data.pack import find_pack, open_store, pack_folder
+from core.data.pack import open_store, pack_folder, settle
 from core.data.quality import Measures, measure
 from core.data.splits import assign, default_rule
 from core.data.store import PatchStore, Progress
 from core.errors import DataError
 
-VERSION = 1
+VERSION = 2
 CHUNK = 256
 
 FLAGS = {
@@ -32,7 +32,7 @@ FLAGS = {
     "blank": "shows next to nothing",
     "blurred": "without fine detail",
     "duplicate": "has the same pixels as another patch",
-    "near duplicate": "is another patch turned, mirrored or saved again",
+    "near duplicate": "is another patch turned, mirrored, in another light or saved again",
     "conflict": "a (near) duplicate has another label",
     "leak": "a (near) duplicate is in another part of the split",
 }
@@ -47,7 +47,8 @@ class Check:
         ids: of all its patches, also of those that are excluded.
         measures: in the order of `ids`; of an unreadable patch they mean nothing.
         unreadable: position -> why.
-        pairs: int64 M×2, positions of patches that are the same or nearly so.
+        pairs: int64 M×2, positions of patches that are the same or nearly so. Of several with the same pixels, the
+            first stands for all: it is paired with every other one, and it alone with what is nearly the same.
         exact: bool (M,), which of the pairs have the same pixels.
     """
 
@@ -71,7 +72,7 @@ def make_check(source: str, *, progress: Progress | None = None) -> Check:
         StorageError: the check cannot be stored.
     """
     dataset = open_dataset(source, raw=True)
-    pack = find_pack(dataset)
+    pack = None if dataset.kind == "demo" else settle(dataset)
     check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
     _save(check, dataset)
     return check
@@ -103,50 +104,67 @@ def load_check(dataset: Dataset) -> Check | None:
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
 
-def findings(check: Check, dataset: Dataset) -> pd.DataFrame:
+def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_] | None = None) -> pd.DataFrame:
     """Return one row for each patch of the data set: its measures and a bool column for each of :data:`FLAGS`.
 
-    The parts of the split are those of :func:`core.data.default_rule`; patches without a label are a part of their own.
+    Args:
+        check: of the data set.
+        dataset: with or without its excluded patches.
+        parts: the part of every row in the split in use, "" for rows without a label, as :func:`core.data.assign` gives
+            it; without, that of :func:`core.data.default_rule`. Rows without a label are a part of their own.
     """
     place = pd.Index(check.ids).get_indexer(dataset.table["id"])
-    row_of = np.full(len(check.ids), -1, np.int64)
-    row_of[place] = np.arange(len(place))
-    pairs, exact = row_of[check.pairs], check.exact
-    here = (pairs >= 0).all(axis=1) if len(pairs) else np.zeros(0, bool)
-    pairs, exact = pairs[here], exact[here]
+    group, links = _groups(check), check.pairs[~check.exact]
+    group = group[place]
+    here = np.isin(links, group).all(axis=1)  # excluded patches count no more
+    links = links[here]
     label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
-    part = _parts(dataset)
-    one, other = pairs[:, 0], pairs[:, 1]
-    marked = {
-        "duplicate": pairs[exact],
-        "near duplicate": pairs[~exact],
-        "conflict": pairs[(label[one] != label[other]) & (label[one] >= 0) & (label[other] >= 0)],
-        "leak": pairs[part[one] != part[other]],
-    }
+    parts = assign(dataset, default_rule(dataset)) if parts is None else parts
     readable = ~np.isin(place, list(check.unreadable))
     table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in _measured()})
     table["unreadable"] = ~readable
     for name in ("black", "blank", "blurred"):
         table[name] = getattr(check.measures, f"is_{name}")()[place] & readable
-    for name, found in marked.items():
-        table[name] = np.isin(np.arange(len(table)), found)
+    table["duplicate"] = np.bincount(group, minlength=len(check.ids))[group] > 1
+    table["near duplicate"] = np.isin(group, links)
+    table["conflict"] = _differ(group, links, label) & (label >= 0)
+    table["leak"] = _differ(group, links, np.unique(parts, return_inverse=True)[1])
     return table
 
 
 def partners(check: Check, patch_id: str) -> list[str]:
     """Return the ids of the patches that are the same as a patch, or nearly so."""
-    position = check.ids.index(patch_id)
-    found = check.pairs[(check.pairs == position).any(axis=1)]
-    return sorted({check.ids[int(each)] for each in found.ravel()} - {patch_id})
+    group, links = _groups(check), check.pairs[~check.exact]
+    own = group[check.ids.index(patch_id)]
+    others = np.append(links[(links == own).any(axis=1)].ravel(), own)
+    return sorted({check.ids[int(each)] for each in np.flatnonzero(np.isin(group, others))} - {patch_id})
+
+
+def _groups(check: Check) -> npt.NDArray[np.int64]:
+    """Return for each position the first with the same pixels."""
+    first = np.arange(len(check.ids))
+    equal = check.pairs[check.exact]
+    first[equal[:, 1]] = equal[:, 0]
+    return first
+
+
+def _differ(
+    group: npt.NDArray[np.int64], links: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return for each row whether another of its group, or of a linked group, has another value; below 0 is none."""
+    size = int(max(group.max(initial=-1), links.max(initial=-1))) + 1
+    held = np.zeros((size, max(1, int(values.max(initial=0)) + 1)), bool)
+    held[group[values >= 0], values[values >= 0]] = True
+    around = held.copy()
+    for one, other in (links.T, links.T[::-1]):
+        np.logical_or.at(around, one, held[other])
+    around = around[group]
+    around[np.arange(len(group)), values] &= values < 0
+    return np.asarray(around.any(axis=1))
 
 
 def _measured() -> list[str]:
     return [each.name for each in fields(Measures) if each.name != "digests"]
-
-
-def _parts(dataset: Dataset) -> npt.NDArray[np.str_]:
-    parts = assign(dataset, default_rule(dataset))
-    return np.where(parts == "", "no label", parts.astype("<U8"))
 
 
 def _check(dataset: Dataset, store: PatchStore, progress: Progress | None) -> Check:
@@ -157,20 +175,24 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress | None) -> Ch
         described.append(describe(loaded.pixels))
         unreadable.update({start + at: why for at, why in loaded.unreadable.items()})
         if progress is not None:
-            progress(0.9 * min(1.0, (start + CHUNK) / len(store)))
+            progress(0.8 * min(1.0, (start + CHUNK) / len(store)))
     measures = Measures(
         **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
     )
     readable = np.setdiff1d(np.arange(len(store)), list(unreadable))
     equal = readable[same(measures.digests[readable])]
-    telling = readable[~(measures.is_blank() | measures.is_black())[readable]]
-    near = telling[candidates(np.concatenate(described)[telling])]
-    near = near[measures.digests[near[:, 0]] != measures.digests[near[:, 1]]]
-    near = near[alike(store, near)]
+    telling = np.setdiff1d(readable, equal[:, 1])
+    telling = telling[~(measures.is_blank() | measures.is_black())[telling]]
+    near = telling[candidates(np.concatenate(described)[telling], progress=_between(progress, 0.8, 0.98))]
+    near = near[alike(store, near, progress=_between(progress, 0.98, 1.0))]
     if progress is not None:
         progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])
-    return Check(tuple(dataset.table["id"]), measures, unreadable, np.concatenate([equal, near]), exact)
+    return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
+
+
+def _between(progress: Progress | None, low: float, high: float) -> Progress | None:
+    return None if progress is None else lambda share: progress(low + share * (high - low))
 
 
 def _save(check: Check, dataset: Dataset) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,21 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What people's decisions changed in a data set, see :mod:`core.data.decisions`.
+
+    Attributes:
+        excluded: patches that were left out.
+        relabelled: patches whose label was changed.
+        before: normal and tumour patches that there would be without the decisions.
+    """
+
+    excluded: int = 0
+    relabelled: int = 0
+    before: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Patches with what is known about them.
 
@@ -48,6 +64,9 @@ class Dataset:
         masks: bool N×96×96, True where there is tumour; only the demo knows.
         files: stands for the files that hold the patches, see :func:`core.data.listing.digest_of`; empty where there
             are none.
+        glance: stands for the source as it was just before it was opened, see :func:`core.data.listing.glance_at`;
+            empty where there are no files.
+        decided: what people's decisions changed, or None where they changed nothing.
     """
 
     name: str
@@ -58,6 +77,8 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     masks: np.ndarray | None = None
     files: str = ""
+    glance: str = ""
+    decided: Decided | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.table.columns) != COLUMNS:
@@ -78,6 +99,10 @@ class Dataset:
     @property
     def knows_slides(self) -> bool:
         """Whether every labelled patch has a slide."""
+        return self._knows_slides
+
+    @cached_property
+    def _knows_slides(self) -> bool:
         labelled = self.table[self.table["label"].notna()]
         return len(labelled) > 0 and bool(labelled["slide"].notna().all())
 
@@ -100,10 +125,21 @@ class Dataset:
         slides: np.ndarray = self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)]
         return slides
 
+    def class_counts(self) -> tuple[int, int]:
+        """Return how many patches are labelled normal and how many tumour."""
+        label = self.table["label"]
+        return int((label == 0).sum()), int((label == 1).sum())
+
     def fingerprint(self) -> str:
         """Return 16 hex digits that stand for the ids, labels and slides, whatever their order or place on disk."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         rows = self.table[["id", "label", "slide"]].astype("string").fillna("")
-        lines = sorted(rows["id"] + "," + rows["label"] + "," + rows["slide"])
+        # Lists, because going through a pandas column one by one takes five times as long.
+        columns = (rows[name].to_list() for name in rows.columns)
+        lines = sorted(f"{patch_id},{label},{slide}" for patch_id, label, slide in zip(*columns, strict=True))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def stamp(self) -> str:
@@ -153,4 +189,13 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
         store=JoinedStore([dataset.store for dataset in datasets]),
         problems=tuple(problem for dataset in datasets for problem in dataset.problems),
         files=" ".join(dataset.files for dataset in datasets),
+        decided=_sum_of_decided(datasets),
     )
+
+
+def _sum_of_decided(datasets: Sequence[Dataset]) -> Decided | None:
+    if all(dataset.decided is None for dataset in datasets):
+        return None
+    each = [dataset.decided or Decided(before=dataset.class_counts()) for dataset in datasets]
+    normal, tumour = (sum(one.before[label] for one in each) for label in (0, 1))
+    return Decided(sum(one.excluded for one in each), sum(one.relabelled for one in each), (normal, tumour))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem, make_table
-from core.data.listing import digest_of
+from core.data.listing import digest_of, glance_at
 from core.data.store import FileStore
 from core.errors import DataError
 
@@ -26,17 +26,25 @@ def open_kaggle(folder: Path) -> Dataset:
     """Open a folder in the layout of Kaggle's "Histopathologic Cancer Detection".
 
     Labelled patches have split "train", those of ``test/`` have split "test" and no label. Slides come from a ``slide``
-    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. Labels without a file and files
-    without a label are left out and listed in ``problems``.
+    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is left out and
+    listed in ``problems``: labels without a file, files without a label, labels that are not 0 or 1, ids with
+    different labels, second files of an id.
 
     Raises:
-        DataError: no labels file, a column is missing, a label is not 0 or 1, an id stands twice, or no file is there.
+        DataError: no labels file, a column is missing, no label is 0 or 1, or no file is there.
     """
-    labels = _read_labels(folder / LABELS_FILE)
-    train_files, test_files = _files(folder / "train"), _files(folder / "test")
-    problems = [Problem(patch_id, f"left out: {why}") for patch_id, why in KNOWN_BAD.items() if patch_id in train_files]
-    problems += _unmatched(set(labels["id"]), set(train_files))
+    glance = glance_of(folder)
+    problems: list[Problem] = []
+    labels, named = _read_labels(folder / LABELS_FILE, problems)
+    train_files, test_files = _files(folder / "train", problems), _files(folder / "test", problems)
+    problems += [
+        Problem(patch_id, f"left out: {why}") for patch_id, why in KNOWN_BAD.items() if patch_id in train_files
+    ]
+    problems += _unmatched(set(labels["id"]), set(train_files), named)
     labels = labels[labels["id"].isin(train_files.keys() - KNOWN_BAD.keys())]
+    for patch_id in sorted(set(labels["id"]) & test_files.keys()):
+        problems.append(Problem(patch_id, "left out of test/: train/ holds a labelled patch of this id"))
+        del test_files[patch_id]
     if not len(labels) and not test_files:
         raise DataError(
             f"{folder} holds no patch that its labels name. Expected train/ID.tif for the ids of {LABELS_FILE}, or "
@@ -59,6 +67,7 @@ def open_kaggle(folder: Path) -> Dataset:
         FileStore(paths),
         tuple(problems),
         files=files_digest(folder),
+        glance=glance,
     )
 
 
@@ -67,22 +76,36 @@ def files_digest(folder: Path) -> str:
     return digest_of(folder, ("train", "test"))
 
 
-def _read_labels(path: Path) -> pd.DataFrame:
+def glance_of(folder: Path) -> str:
+    """Return what stands for the folder as far as a glance tells, see :func:`core.data.listing.glance_at`."""
+    return glance_at(folder, watched=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
+
+
+def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set[str]]:
+    """Return one line for each id whose label is known, and all ids that are named; the rest goes to `problems`."""
     table = _read_csv(path, required=("id", "label"))
+    named = set(table["id"])
     wrong = table[~table["label"].isin(["0", "1"])]
-    if len(wrong):
+    if len(wrong) and len(wrong) == len(table):
         first = wrong.iloc[0]
         raise DataError(
-            f"{path.name}: {len(wrong)} labels are neither 0 nor 1, such as '{first['label']}' for {first['id']} in "
-            f"line {wrong.index[0]}. Correct or remove these lines."
+            f"{path.name}: no label is 0 or 1; found '{first['label']}' for {first['id']} in line {wrong.index[0]}. "
+            "Write 1 for tumour and 0 for normal."
         )
-    repeated = table[table["id"].duplicated()]
-    if len(repeated):
-        raise DataError(
-            f"{path.name}: {len(repeated)} ids stand more than once, such as {repeated.iloc[0]['id']} in line "
-            f"{repeated.index[0]}. Keep one line for each id."
-        )
-    return table.astype({"label": "int8"})
+    for line, row in wrong.iterrows():
+        found = f"'{row['label']}' in line {line} of {path.name}"
+        problems.append(Problem(row["id"], f"left out: its label is neither 0 nor 1; found {found}"))
+    table = table.drop(wrong.index)
+    repeated = table[table["id"].duplicated(keep=False)]
+    for patch_id, rows in repeated.groupby("id"):
+        lines = ", ".join(map(str, rows.index))
+        if rows["label"].nunique() > 1:
+            problems.append(Problem(str(patch_id), f"left out: lines {lines} of {path.name} give different labels"))
+            table = table.drop(rows.index)
+        else:
+            problems.append(Problem(str(patch_id), f"stands in lines {lines} of {path.name}; it is used once"))
+            table = table.drop(rows.index[1:])
+    return table.astype({"label": "int8"}), named
 
 
 def _read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
@@ -117,10 +140,11 @@ def _fitted(path: Path, row: list[str], columns: list[str], *, line: int) -> lis
     return (values + [""] * len(columns))[: len(columns)]
 
 
-def _files(folder: Path) -> dict[str, str]:
+def _files(folder: Path, problems: list[Problem]) -> dict[str, str]:
     """Return id -> path for the images of `folder`, sorted by id; none if the folder is not there.
 
-    Paths are text: 220,025 objects of type Path would take longer than reading the folder.
+    Paths are text: 220,025 objects of type Path would take longer than reading the folder. Of several files of one id
+    the first by :data:`SUFFIXES` is taken; the others go to `problems`.
     """
     try:
         with os.scandir(folder) as entries:
@@ -129,15 +153,30 @@ def _files(folder: Path) -> dict[str, str]:
         return {}
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    place = os.path.join(folder, "")
-    return {os.path.splitext(name)[0]: place + name for name in names if not name.startswith(".")}
+    place, found = os.path.join(folder, ""), dict[str, str]()
+    for name in names:
+        patch_id, suffix = os.path.splitext(name)
+        if name.startswith("."):
+            continue
+        other = found.get(patch_id)
+        if other is not None:
+            taken, left = (other, name) if _rank(other) <= _rank(suffix) else (name, os.path.basename(other))
+            problems.append(Problem(patch_id, f"{folder.name}/{left} is left out: {os.path.basename(taken)} is used"))
+            if taken == other:
+                continue
+        found[patch_id] = place + name
+    return found
 
 
-def _unmatched(labelled: set[str], files: set[str]) -> list[Problem]:
+def _rank(name: str) -> int:
+    return SUFFIXES.index(os.path.splitext("x" + name)[1].lower())
+
+
+def _unmatched(labelled: set[str], files: set[str], named: set[str]) -> list[Problem]:
     without_file = [
         Problem(name, f"in {LABELS_FILE}, but there is no such file in train/") for name in labelled - files
     ]
-    without_label = [Problem(name, f"in train/, but not in {LABELS_FILE}") for name in files - labelled]
+    without_label = [Problem(name, f"in train/, but not in {LABELS_FILE}") for name in files - named]
     return sorted(without_file + without_label, key=lambda problem: problem.name)
 
 
@@ -149,5 +188,11 @@ def _slides(folder: Path, labels: pd.DataFrame) -> list[str | None] | None:
     if not path.is_file():
         return None
     table = _read_csv(path, required=("id", "wsi"))
+    slides = table.groupby("id")["wsi"].nunique()
+    if (slides > 1).any():
+        raise DataError(
+            f"{path.name}: {int((slides > 1).sum())} ids lie on more than one slide, such as {slides.idxmax()}. Keep "
+            "one line for each id."
+        )
     known = dict(zip(table["id"], table["wsi"], strict=True))
     return [known.get(patch_id) or None for patch_id in labels["id"]]

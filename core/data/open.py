@@ -2,42 +2,55 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Final, Literal
 
 from core.data import kaggle, pcam
-from core.data.dataset import Dataset
+from core.data.dataset import Dataset, Problem
+from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
-from core.data.exclusions import exclusions_path, read_exclusions, without
-from core.data.pack import find_pack, open_store
+from core.data.pack import find_pack, open_packed, open_store, settle
 from core.data.store import Progress
-from core.errors import DataError
+from core.errors import DataError, StorageError
 
-DEMO = "demo"
+DEMO: Final = "demo"
 
 
-def open_dataset(source: str | Path, *, progress: Progress | None = None, raw: bool = False) -> Dataset:
+def open_dataset(
+    source: str | Path,
+    *,
+    progress: Progress | None = None,
+    raw: bool = False,
+    fresh: bool = False,
+    decisions: str | Path | None = None,
+) -> Dataset:
     """Open the data set at `source`: ``"demo"``, a Kaggle folder, or a folder with PCam's HDF5 files.
 
-    Its pixels come from its pack, where there is one of the files as they are now. Patches that somebody excluded are
-    left out.
+    Its pixels come from its pack, where there is one of the files as they are now. What somebody decided is obeyed:
+    excluded patches are left out, relabelled ones have the other label. A packed folder is only glanced at, see
+    :func:`core.data.listing.glance_at`: files that were added, removed or renamed and edited labels are noticed, a file
+    that was rewritten in place is not.
 
     Args:
         source: ``"demo"`` or a folder.
         progress: told the finished share while the demo is generated for the first time.
-        raw: take the files themselves, with neither pack nor exclusions.
+        raw: take the files themselves, with neither pack nor decisions.
+        fresh: look at every file, which also notices those rewritten in place. That takes seconds for 100,000 files.
+        decisions: a file to obey instead of the data set's own, or "none", see :mod:`core.data.decisions`.
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
-    dataset = _open(source, progress)
+    kind, folder = recognise(source)
+    if kind == DEMO:
+        dataset = open_demo(progress=progress)
+        return dataset if raw else apply_decisions(dataset, decisions_of(dataset.source, decisions))
     if raw:
-        return dataset
-    pack = find_pack(dataset)
-    if pack is not None:
-        dataset = replace(dataset, store=open_store(pack))
-    return without(dataset, read_exclusions(exclusions_path(dataset.source)))
+        return _open(kind, folder)
+    dataset = (None if fresh else open_packed(kind, folder)) or _settled(_open(kind, folder))
+    return apply_decisions(dataset, decisions_of(dataset.source, decisions))
 
 
-def recognise(source: str | Path) -> tuple[str, Path]:
+def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Path]:
     """Return what lies at `source`, "demo", "kaggle" or "pcam", and its folder, without opening it.
 
     Raises:
@@ -63,17 +76,29 @@ def recognise(source: str | Path) -> tuple[str, Path]:
         return "pcam", folder.resolve()
     if (folder.parent / kaggle.LABELS_FILE).is_file():
         raise DataError(f"{folder} is a part of a Kaggle folder; give the folder above it, {folder.parent}.")
+    if {"train", "test"} & names:
+        raise DataError(
+            f"{folder} holds {_listing({'train', 'test'} & names)}, but no {kaggle.LABELS_FILE} with the columns id "
+            "and label. Put it beside them; the competition's archive has it."
+        )
     raise DataError(
         f"{folder} is neither a Kaggle folder (train_labels.csv beside train/ID.tif) nor a PCam folder "
         f"(camelyonpatch_level_2_split_train_x.h5 and its like); it holds {_listing(names)}."
     )
 
 
-def _open(source: str | Path, progress: Progress | None) -> Dataset:
-    kind, folder = recognise(source)
-    if kind == DEMO:
-        return open_demo(progress=progress)
+def _open(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset:
     return kaggle.open_kaggle(folder) if kind == "kaggle" else pcam.open_pcam(folder)
+
+
+def _settled(dataset: Dataset) -> Dataset:
+    """Give a data set whose files were all looked at the pixels of its pack, if it has one."""
+    try:
+        pack = settle(dataset)
+    except StorageError as error:  # a home that may only be read: the data set opens, but slowly each time
+        pack, problem = find_pack(dataset), Problem("pack", f"does not speed up opening. {error}")
+        dataset = replace(dataset, problems=(*dataset.problems, problem))
+    return dataset if pack is None else replace(dataset, store=open_store(pack))
 
 
 def _listing(names: set[str]) -> str:

@@ -3,7 +3,8 @@
 A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.home.home`. ``about.json`` says what
 was packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3,
 ``journal-*.jsonl`` a line for each chunk that is written, so that packing goes on where it was killed. Both carry the
-digest of the folder's files in their name, so that a folder that changed starts a pack of its own.
+digest of the folder's files in their name, so that a folder that changed starts a pack of its own. ``table.npz`` is
+:mod:`core.data.pack_table`'s.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 from core import atomic
 from core.data import kaggle, pcam
 from core.data.dataset import Dataset
+from core.data.pack_table import drop_table, keep_table, read_table
 from core.data.pack_workers import Written, pack_chunks
 from core.data.store import PATCH_SIZE, PackedStore, Progress
 from core.errors import DataError, StorageError
@@ -54,9 +56,15 @@ class Pack:
 
 
 def pack_folder(source: str) -> Path:
-    """Return where what was made of a data set lies or will lie: its pack, its check, its exclusions."""
+    """Return where what was made of a data set lies or will lie: its pack, its check, the decisions."""
     name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).name)[:40]
     return home() / "packs" / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+
+
+def made_stamp(source: str) -> tuple[int, ...]:
+    """Return what changes when the pack or the check of a data set is made or removed, by whatever process."""
+    paths = (pack_folder(source) / name for name in ("about.json", "check.npz"))
+    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
 
 
 def find_pack(dataset: Dataset) -> Pack | None:
@@ -66,13 +74,58 @@ def find_pack(dataset: Dataset) -> Pack | None:
         DataError: ``about.json`` is damaged.
     """
     about = _about(dataset.source)
-    if about is None or (about["version"], about["key"]) != (VERSION, _key(dataset)):
+    return None if about is None else _pack_of(dataset.source, about, _key(dataset))
+
+
+def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
+    if (about["version"], about["key"]) != (VERSION, key):
         return None
-    path = pack_folder(dataset.source) / about["patches"]
+    path = pack_folder(source) / about["patches"]
     if not path.is_file() or path.stat().st_size < about["count"] * PATCH_BYTES:
         return None
     unreadable = {int(row): reason for row, reason in about["unreadable"].items()}
     return Pack(path, about["count"], unreadable, about["seconds"])
+
+
+def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
+    """Open a packed data set by a glance at its folder, or return None if it has no pack or looks otherwise by now.
+
+    Raises:
+        DataError: what lies beside the pack is damaged, or the folder cannot be read.
+    """
+    source = str(folder)
+    about = _about(source)
+    if about is None:
+        return None
+    glance = (kaggle if kind == "kaggle" else pcam).glance_of(folder)
+    kept = read_table(pack_folder(source), glance)
+    pack = None if kept is None else _pack_of(source, about, kept.key)
+    if kept is None or pack is None:
+        return None
+    return Dataset(
+        folder.name, source, kind, kept.table, open_store(pack), kept.problems, files=kept.files, glance=glance
+    )
+
+
+def settle(dataset: Dataset) -> Pack | None:
+    """Return the pack of a data set whose files were all looked at just now, or None, and see to its kept table.
+
+    From then on a glance is enough to open the data set; or, where the files are not those of the pack any more, it is
+    not.
+
+    Raises:
+        DataError: ``about.json`` is damaged.
+        StorageError: the table could not be kept, or not be dropped.
+    """
+    folder, pack = pack_folder(dataset.source), find_pack(dataset)
+    try:
+        if pack is None:
+            drop_table(folder)
+        else:
+            keep_table(folder, dataset, _key(dataset))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return pack
 
 
 def is_stale(dataset: Dataset) -> bool:
@@ -103,7 +156,7 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress | None =
     """
     if dataset.kind not in ("kaggle", "pcam") or not dataset.files:
         raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
-    done = find_pack(dataset)
+    done = settle(dataset)
     if done is not None:
         return done
     folder = pack_folder(dataset.source)
@@ -120,7 +173,7 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress | None =
 def remove_pack(source: str) -> None:
     """Delete the pack of a data set, finished or not. Raises :class:`StorageError`."""
     try:
-        for pattern in ("about.json", "patches-*.npy", "journal-*.jsonl"):
+        for pattern in ("about.json", "table.npz", "patches-*.npy", "journal-*.jsonl"):
             for path in pack_folder(source).glob(pattern):
                 path.unlink(missing_ok=True)
     except OSError as error:
@@ -160,7 +213,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress | Non
     journal.unlink()
     if progress is not None:
         progress(1.0)
-    found = find_pack(dataset)
+    found = settle(dataset)
     if found is None:
         raise DataError(f"The pack {path} was removed while it was made. Pack again.")
     return found
@@ -171,7 +224,7 @@ def _key(dataset: Dataset, *, fresh: bool = False) -> str:
     files = dataset.files
     if fresh:
         files = (kaggle if dataset.kind == "kaggle" else pcam).files_digest(Path(dataset.source))
-    ids = "\n".join(dataset.table["id"])
+    ids = "\n".join(dataset.table["id"].to_list())
     return hashlib.sha256(f"{VERSION} {files} {len(dataset)} {ids}".encode()).hexdigest()[:16]
 
 
@@ -189,6 +242,7 @@ def _about(source: str) -> dict[str, Any] | None:
 def _forget_others(folder: Path, key: str) -> None:
     """Delete packs of the folder as it was before: they only take space."""
     (folder / "about.json").unlink(missing_ok=True)
+    drop_table(folder)
     for path in (*folder.glob("patches-*.npy"), *folder.glob("journal-*.jsonl")):
         if path.stem.partition("-")[2] != key:
             path.unlink()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem, make_table
-from core.data.listing import digest_of
+from core.data.listing import digest_of, glance_at
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
 
@@ -23,30 +23,56 @@ def x_file(folder: Path, split: str) -> Path:
     return folder / f"camelyonpatch_level_2_split_{split}_x.h5"
 
 
-def open_pcam(folder: Path) -> Dataset:
-    """Open a folder with PCam's HDF5 files; splits that are not there are listed in ``problems``.
+def y_file(folder: Path, split: str) -> Path:
+    """Return where the labels of `split` lie."""
+    return folder / f"camelyonpatch_level_2_split_{split}_y.h5"
 
-    The id of a patch is its split and row, such as ``train-000041``.
+
+def meta_file(folder: Path, split: str) -> Path:
+    """Return where the slides of `split` lie, if anybody put them there."""
+    return folder / f"camelyonpatch_level_2_split_{split}_meta.csv"
+
+
+def open_pcam(folder: Path) -> Dataset:
+    """Open a folder with PCam's HDF5 files; splits that are not there or cannot be used are listed in ``problems``.
+
+    The id of a patch is its split and row, such as ``train-000041``. Slides come from the published
+    ``camelyonpatch_level_2_split_train_meta.csv`` and its like, where they lie beside the patches.
 
     Raises:
-        DataError: no split is there, or a file is damaged, of another shape, or without its labels.
+        DataError: no split is there, or none that can be used: a file is damaged, of another shape, or without labels.
     """
     found = [split for split in SPLITS if x_file(folder, split).is_file()]
     if not found:
         raise DataError(f"{folder} holds no PCam file; expected {x_file(folder, 'train').name} and its like.")
-    stores, tables = [], []
-    for split in found:
+    glance, tables, problems = glance_of(folder), [], []
+    stores: list[Hdf5Store] = []
+    for split in SPLITS:
+        if split not in found:
+            problems.append(Problem(x_file(folder, split).name, "is not there"))
+            continue
         try:
-            stores.append(Hdf5Store(x_file(folder, split)))
-        except (OSError, KeyError, AttributeError) as error:
-            raise DataError(f"{x_file(folder, split).name} is no readable HDF5 file with patches under 'x'.") from error
-        labels = _labels(folder, split, expected=len(stores[-1]))
+            store, labels = _read_split(folder, split)
+        except DataError as error:
+            if split == found[-1] and not stores:
+                raise
+            problems.append(Problem(x_file(folder, split).name, f"left out: {error}"))
+            continue
         ids = [f"{split}-{row:06d}" for row in range(len(labels))]
-        tables.append(make_table(ids, labels=labels, split=split))
+        stores.append(store)
+        tables.append(make_table(ids, labels=labels, split=split, slides=_slides(folder, split, problems, len(ids))))
     table = pd.concat([part.astype({"split": "string"}) for part in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
-    missing = tuple(Problem(x_file(folder, split).name, "is not there") for split in SPLITS if split not in found)
-    return Dataset(folder.name, str(folder), "pcam", table, JoinedStore(stores), missing, files=files_digest(folder))
+    pixels, left_out, files = JoinedStore(stores), tuple(problems), files_digest(folder)
+    return Dataset(folder.name, str(folder), "pcam", table, pixels, left_out, files=files, glance=glance)
+
+
+def _read_split(folder: Path, split: str) -> tuple[Hdf5Store, np.ndarray]:
+    try:
+        store = Hdf5Store(x_file(folder, split))
+    except (OSError, KeyError, AttributeError) as error:
+        raise DataError(f"{x_file(folder, split).name} is no readable HDF5 file with patches under 'x'.") from error
+    return store, _labels(folder, split, expected=len(store))
 
 
 def files_digest(folder: Path) -> str:
@@ -54,8 +80,33 @@ def files_digest(folder: Path) -> str:
     return digest_of(folder, [x_file(folder, split).name for split in SPLITS])
 
 
+def glance_of(folder: Path) -> str:
+    """Return what stands for the files as far as a glance tells, see :func:`core.data.listing.glance_at`."""
+    return glance_at(
+        folder,
+        watched=[x_file(folder, split).name for split in SPLITS],
+        read=[file(folder, split).name for split in SPLITS for file in (y_file, meta_file)],
+    )
+
+
+def _slides(folder: Path, split: str, problems: list[Problem], expected: int) -> list[str | None] | None:
+    """Return the slide of each patch, or None where they are not known."""
+    path = meta_file(folder, split)
+    try:
+        slides = pd.read_csv(path, usecols=["wsi"], dtype="str")["wsi"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        problems.append(Problem(path.name, f"left out, so that slides are not known: {error}"))
+        return None
+    if len(slides) != expected:
+        problems.append(Problem(path.name, f"left out: it names {len(slides)} slides for {expected} patches"))
+        return None
+    return [None if pd.isna(slide) else str(slide) for slide in slides]
+
+
 def _labels(folder: Path, split: str, *, expected: int) -> np.ndarray:
-    path = folder / f"camelyonpatch_level_2_split_{split}_y.h5"
+    path = y_file(folder, split)
     try:
         with h5py.File(path, "r") as file:
             labels: np.ndarray = file["y"][()].reshape(-1)

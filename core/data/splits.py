@@ -2,19 +2,35 @@
 
 A *hashed* split draws the part of a patch from a hash of its id (of its slide, where slides are known) and the seed.
 It needs no file and no order: the patch is in the same part wherever the data set lies, and also when more patches are
-added, so what was kept away once stays kept away. An *official* split is the one that the data set came with.
+added, so what was kept away once stays kept away. A *stratified* split does so with shares that are exact within each
+class of the data set it was made for; a *colour* split holds out whole clusters of colour. Both carry what they found
+in that data set (cuts of the hash, centres of clusters), so that they too can be applied again anywhere. An *official*
+split is the one that the data set came with.
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from core.data.colours import Colours, colour_features, find_colours
 from core.data.dataset import Dataset
+from core.data.store import Progress
 from core.errors import ConfigError, DataError
 
 PARTS = ("train", "valid", "test")
+KINDS = ("official", "hashed", "stratified", "colour")
+CHOICES = ("default", "patch", "slide", "stratified", "colour", "official")
+"""What can be asked for by name, see :func:`choose_rule`."""
+
+MOST_FOLDS = 50
+VALID, TEST = 0.10, 0.16
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,43 +38,96 @@ class SplitRule:
     """How a data set is divided.
 
     Attributes:
-        kind: "official" (as the data set says) or "hashed".
+        kind: "official" (as the data set says), "hashed", "stratified" or "colour".
         by: what stays together in a hashed split: each "patch" for itself, or all patches of a "slide".
-        seed: another seed gives another hashed split.
-        valid: share of the validation part, which chooses epoch, temperature and threshold.
-        test: share of the test part, which nothing is chosen on.
+        seed: another seed gives another split, unless it is official.
+        valid: share of all patches that is the validation part, which chooses epoch, temperature and threshold.
+        test: share of the test part, which nothing is chosen on. With folds, it is one of them instead.
+        folds: 0, or how many folds there are; every patch is in the test part of exactly one.
+        fold: which of them is the test part, from 0 on.
+        cuts: of a stratified split, for class 0 and 1: test is from the first to the second cut of the hash, validation
+            what is left and below the third of another hash.
+        colours: of a colour split.
+
+    Raises:
+        ConfigError: the values do not go together.
     """
 
-    kind: Literal["official", "hashed"] = "hashed"
+    kind: Literal["official", "hashed", "stratified", "colour"] = "hashed"
     by: Literal["patch", "slide"] = "patch"
     seed: int = 0
-    valid: float = 0.10
-    test: float = 0.16
+    valid: float = VALID
+    test: float = TEST
+    folds: int = 0
+    fold: int = 0
+    cuts: tuple[tuple[float, float, float], ...] = ()
+    colours: Colours | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("official", "hashed") or self.by not in ("patch", "slide"):
-            raise ConfigError(f"A split is official or hashed, by patch or by slide; found {self.kind} by {self.by}.")
-        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test < 1):
+        if self.kind not in KINDS or self.by not in ("patch", "slide"):
+            kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            raise ConfigError(f"A split is {kinds}, by patch or by slide; found {self.kind} by {self.by}.")
+        if self.by == "slide" and self.kind in ("stratified", "colour"):
+            raise ConfigError(f"A {self.kind} split is by patch; found by {self.by}. Choose a hashed split by slide.")
+        self._check_folds()
+        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test_share < 1):
             raise ConfigError(
                 f"The shares of a split lie between 0 and 1 and leave something to train on; found valid={self.valid}, "
-                f"test={self.test}."
+                f"test={self.test_share:g}."
             )
 
+    def _check_folds(self) -> None:
+        if self.folds == 1 or not 0 <= self.folds <= MOST_FOLDS or not 0 <= self.fold < max(self.folds, 1):
+            raise ConfigError(
+                f"A split has no folds (0) or 2 to {MOST_FOLDS}, and the test fold is counted from 0; found "
+                f"folds={self.folds}, fold={self.fold}."
+            )
+        if self.folds and self.kind == "official":
+            raise ConfigError("The data set's own split has no folds; choose a split by patch, slide, class or colour.")
+
+    @property
+    def test_share(self) -> float:
+        """The share of the test part that is asked for."""
+        return 1 / self.folds if self.folds > 0 else self.test
+
     def to_json(self) -> dict[str, Any]:
-        """Return the rule as plain values."""
-        return asdict(self)
+        """Return the rule as plain values, the same that a JSON file gives back."""
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "SplitRule":
-        """Return the rule that :meth:`to_json` gave."""
-        return cls(**value)
+        """Return the rule that :meth:`to_json` gave, also that of an earlier version.
+
+        Raises:
+            ConfigError: it holds what this version does not know, or is damaged.
+        """
+        unknown = sorted(set(value) - {each.name for each in fields(cls)})
+        if unknown:
+            raise ConfigError(f"A split rule has unknown values ({', '.join(unknown)}); it comes from a later version.")
+        changed = dict(value)
+        try:
+            if "cuts" in changed:
+                changed["cuts"] = tuple(tuple(cut) for cut in changed["cuts"])
+            if changed.get("colours") is not None:
+                changed["colours"] = Colours.from_json(changed["colours"])
+            return cls(**changed)
+        except ConfigError:
+            raise
+        except (TypeError, KeyError, ValueError) as error:
+            raise ConfigError(f"A split rule is damaged ({type(error).__name__}: {error}).") from error
 
     def describe(self) -> str:
         """Return the rule in words."""
         if self.kind == "official":
             return "the data set's own split"
-        held = "whole slides" if self.by == "slide" else "patches"
-        return f"hash of {held}, seed {self.seed}: {self.valid:.0%} validation, {self.test:.0%} test"
+        ways = {
+            "hashed": f"hash of {'whole slides' if self.by == 'slide' else 'patches'}",
+            "stratified": "hash of patches within each class",
+            "colour": "whole colour clusters held out",
+        }
+        test = f"test fold {self.fold} of 0 to {self.folds - 1}" if self.folds else f"{self.test:.0%} test"
+        return f"{ways[self.kind]}, seed {self.seed}: {self.valid:.0%} validation, {test}"
 
 
 def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
@@ -67,16 +136,88 @@ def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
     A hashed rule keeps slides together where they are known. Where they are not, patches of one slide fall on both
     sides, and figures on the test part are optimistic.
     """
-    labelled = dataset.table[dataset.table["label"].notna()]
-    if set(PARTS) <= set(labelled["split"].astype(str)):
+    if is_official(dataset):
         return SplitRule(kind="official")
     return SplitRule(kind="hashed", by="slide" if dataset.knows_slides else "patch", seed=seed)
 
 
-def assign(dataset: Dataset, rule: SplitRule) -> np.ndarray:
-    """Return "train", "valid" or "test" for each row, and "" for rows without a label.
+def is_official(dataset: Dataset) -> bool:
+    """Return whether the data set came with labelled parts of all three kinds."""
+    return set(PARTS) <= set(dataset.table["split"][dataset.table["label"].notna()].unique())
+
+
+def choose_rule(
+    dataset: Dataset,
+    choice: str = "default",
+    *,
+    seed: int = 0,
+    valid: float = VALID,
+    test: float = TEST,
+    folds: int = 0,
+    fold: int = 0,
+    progress: Progress | None = None,
+) -> SplitRule:
+    """Return the rule of a name, with what it has to find in the data set.
+
+    Args:
+        dataset: what is to be divided.
+        choice: one of :data:`CHOICES`. "default" is as :func:`default_rule`; with folds it never is the official one.
+        seed: see :class:`SplitRule`, as all that follow.
+        valid: share.
+        test: share.
+        folds: how many, or 0.
+        fold: which.
+        progress: told the finished share while colours are measured.
 
     Raises:
+        ConfigError: there is no such choice, or the values do not go together.
+        DataError: the data set lacks what the rule needs.
+    """
+    if choice not in CHOICES:
+        raise ConfigError(f"A split is one of {', '.join(CHOICES)}; found {choice!r}.")
+    if choice == "default":
+        way = "slide" if dataset.knows_slides else "patch"
+        choice = "official" if is_official(dataset) and not folds else way
+    if choice == "official":
+        return SplitRule(kind="official", folds=folds, fold=fold)
+    shares: dict[str, Any] = {"seed": seed, "valid": valid, "test": test, "folds": folds, "fold": fold}
+    if choice == "slide":
+        return SplitRule(kind="hashed", by="slide", **shares)
+    kind: Any = "hashed" if choice == "patch" else choice
+    return fit_rule(SplitRule(kind=kind, **shares), dataset, progress=progress)
+
+
+def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress | None = None) -> SplitRule:
+    """Return the rule with the cuts or colour clusters that it has in this data set; other kinds need none.
+
+    Raises:
+        DataError: the data set has no labels, or too few colours.
+    """
+    labelled = dataset.table["label"].notna().to_numpy()
+    if rule.kind in ("stratified", "colour") and not labelled.any():
+        raise DataError(f"{dataset.name} has no labelled patch that could be divided.")
+    if rule.kind == "stratified":
+        table = dataset.table[labelled]
+        label = table["label"].to_numpy(np.int64)
+        return replace(rule, cuts=tuple(_cuts(table["id"][label == each], rule) for each in (0, 1)))
+    if rule.kind == "colour":
+        features = colour_features(dataset, progress=progress)[labelled]
+        labels = dataset.labels(np.flatnonzero(labelled))
+        shares: dict[str, Any] = {"seed": rule.seed, "test": rule.test, "folds": rule.folds, "fold": rule.fold}
+        return replace(rule, colours=find_colours(features, labels, **shares))
+    return rule
+
+
+def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress | None = None) -> npt.NDArray[np.str_]:
+    """Return "train", "valid" or "test" for each row, and "" for rows without a label.
+
+    Args:
+        dataset: what is divided.
+        rule: how; a stratified or colour rule as :func:`fit_rule` gave it.
+        progress: told the finished share while colours are measured.
+
+    Raises:
+        ConfigError: the rule has not been fitted.
         DataError: the rule wants slides or an official split and the data set has none.
     """
     labelled = dataset.table["label"].notna().to_numpy()
@@ -87,13 +228,56 @@ def assign(dataset: Dataset, rule: SplitRule) -> np.ndarray:
         return np.where(labelled, parts, "")
     if rule.by == "slide" and not dataset.knows_slides:
         raise DataError(f"{dataset.name} does not say which slide its patches come from; split by patch instead.")
-    column = "slide" if rule.by == "slide" else "id"
-    position = np.array([_position(name, rule.seed) for name in dataset.table[column].fillna("")])
-    parts = np.where(position < rule.test, "test", np.where(position < rule.test + rule.valid, "valid", "train"))
-    return np.where(labelled, parts, "")
+    names = dataset.table["slide" if rule.by == "slide" else "id"].fillna("")
+    if rule.kind == "stratified":
+        test, valid = _stratified(dataset, names, rule)
+    elif rule.kind == "colour":
+        if rule.colours is None:
+            raise ConfigError("A colour split needs its clusters; make it with choose_rule or fit_rule.")
+        test = rule.colours.is_held(colour_features(dataset, progress=progress))
+        valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
+    elif rule.folds:
+        test = np.floor(_positions(names, rule.seed) * rule.folds) == rule.fold
+        valid = _below(names, rule, rule.valid / (1 - rule.test_share))
+    else:
+        position = _positions(names, rule.seed)
+        test, valid = position < rule.test, position < rule.test + rule.valid
+    return np.where(labelled, np.where(test, "test", np.where(valid, "valid", "train")), "")
 
 
-def _position(name: str, seed: int) -> float:
-    """Return where `name` falls in [0, 1): the first 8 bytes of SHA-256 of seed and name."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+def _stratified(
+    dataset: Dataset, names: Iterable[str], rule: SplitRule
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    if len(rule.cuts) != 2:
+        raise ConfigError("A stratified split needs its cuts; make it with choose_rule or fit_rule.")
+    low, high, top = np.array(rule.cuts)[dataset.table["label"].fillna(0).to_numpy(np.int64)].T
+    position = _positions(names, rule.seed)
+    return (low <= position) & (position < high), _positions(names, rule.seed, "valid:") < top
+
+
+def _cuts(names: Iterable[str], rule: SplitRule) -> tuple[float, float, float]:
+    """Return where the hashes of one class are cut so that exactly its share lies between."""
+    position, other = _positions(names, rule.seed), _positions(names, rule.seed, "valid:")
+    count = len(position)
+    first, last = rule.fold / (rule.folds or 1), (rule.fold + 1) / (rule.folds or 1)
+    low, high = (_cut(position, round(count * share)) for share in ((first, last) if rule.folds else (0, rule.test)))
+    rest = other[(position < low) | (position >= high)]
+    return low, high, _cut(rest, min(len(rest), round(count * rule.valid)))
+
+
+def _cut(position: Floats, count: int) -> float:
+    """Return the number below which `count` of the positions lie."""
+    if count == 0:
+        return 0.0
+    return 1.0 if count == len(position) else float(np.sort(position)[count])
+
+
+def _below(names: Iterable[str], rule: SplitRule, share: float) -> npt.NDArray[np.bool_]:
+    """Draw a share by a hash that knows nothing of the one that draws folds."""
+    return _positions(names, rule.seed, "valid:") < share
+
+
+def _positions(names: Iterable[str], seed: int, purpose: str = "") -> Floats:
+    """Return where each name falls in [0, 1): the first 8 bytes of SHA-256 of seed, purpose and name."""
+    digests = (hashlib.sha256(f"{seed}:{purpose}{name}".encode()).digest() for name in names)
+    return np.fromiter((int.from_bytes(digest[:8], "big") / 2**64 for digest in digests), np.float64)

@@ -14,6 +14,7 @@ from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
 from core.evaluation.figures import ECE_BINS, FIGURES, OPERATING_FIGURES, Figure
 from core.evaluation.intervals import wilson
+from core.evaluation.resampled import corrected_half_width, corrected_mean
 from core.evaluation.slices import Slice, quantile_bins, slices
 from core.evaluation.thresholds import (
     Triage,
@@ -41,6 +42,8 @@ __all__ = [
     "bin_of",
     "compare",
     "confusion_matrix",
+    "corrected_half_width",
+    "corrected_mean",
     "disagreements",
     "evaluate",
     "fit_calibration",

@@ -1,31 +1,37 @@
 """Predictions for found files: decode, predict, and go on past what cannot be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import PatchError
 from core.prediction.doubts import Doubts, examine
-from core.prediction.images import decode_patch
+from core.prediction.ensemble import Ensemble
 from core.prediction.inputs import Limits, PatchFile, Problem
 from core.prediction.predictor import Predictor
+from core.prediction.sizes import Sizing, Tile, patches_of
 
 CHUNK = 128
-"""Decoded patches that are held in memory at a time."""
+"""Decoded patches that are held in memory at a time, but for the tiles of one picture."""
+
+TILES_AT_ONCE = 32
+"""Tiles between two reports of progress."""
 
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """One file and what the bundle says of it.
+    """One patch and what the bundle says of it.
 
     Attributes:
-        id: the file's id, unique in its batch.
-        name: the file's name for people.
+        id: unique in its batch: the file's id, of a tile with its place behind it.
+        name: the file's name for people, of a tile with its place behind it.
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
         notes: what was done to the image before, a sentence each.
         doubts: whether the patch is of the known kind; None where that was not asked.
+        source: id of the file.
+        at: (x, y) of a tile in its picture, which may have been rescaled; None where the file gave one patch.
     """
 
     id: str
@@ -34,21 +40,40 @@ class ScoredFile:
     probability: float
     notes: tuple[str, ...]
     doubts: Doubts | None = None
+    source: str = ""
+    at: tuple[int, int] | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file alone, also of a tile."""
+        return self.name if self.at is None else self.name.removesuffix(f" ({self.at[0]}, {self.at[1]})")
 
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """The files that could be scored, in their order, and the others with the reason."""
+    """The files that could be scored, in their order, and the others with the reason.
+
+    Attributes:
+        files: the scored patches.
+        problems: what could not be used.
+        done: how many of the files were looked at; fewer than there are where the work was stopped.
+    """
 
     files: list[ScoredFile]
     problems: list[Problem]
+    done: int = 0
+
+    def plus(self, more: "ScoredBatch") -> "ScoredBatch":
+        """Return both, one after the other."""
+        return ScoredBatch([*self.files, *more.files], [*self.problems, *more.problems], self.done + more.done)
 
 
 def score_files(
-    predictor: Predictor,
+    predictor: Predictor | Ensemble,
     files: Sequence[PatchFile],
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    sizing: Sizing = Sizing(),  # noqa: B008 - frozen
     with_doubts: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> ScoredBatch:
@@ -58,33 +83,90 @@ def score_files(
         predictor: the bundle on its device.
         files: what :func:`core.prediction.inputs.find_patches` found.
         limits: how many pixels an image may have.
+        sizing: what is done to images that are not 96×96.
         with_doubts: examine each patch too, which costs about a second pass of the network.
         progress: told the finished share; what it raises ends the work, which is the way to cancel.
     """
-    scored: list[ScoredFile] = []
-    problems: list[Problem] = []
-    for start in range(0, len(files), CHUNK):
-        readable, pixels, notes = [], [], []
-        for file in files[start : start + CHUNK]:
-            try:
-                decoded = decode_patch(file.read(), name=file.name, max_pixels=limits.max_pixels)
-            except PatchError as error:
-                problems.append(Problem.from_error(file.name, error))
-                continue
-            readable.append(file)
-            pixels.append(decoded.pixels)
-            notes.append(decoded.notes)
-        if readable:
-            predictions = predictor.predict(np.stack(pixels))
-            doubts: list[Doubts | None] = [None] * len(pixels)
-            if with_doubts:
-                doubts = list(examine(predictor, np.stack(pixels)))
-            scored += [
-                ScoredFile(file.id, file.name, float(logit), float(probability), note, doubt)
-                for file, logit, probability, note, doubt in zip(
-                    readable, predictions.logits, predictions.probabilities, notes, doubts, strict=True
-                )
-            ]
+    batch = ScoredBatch([], [])
+    pieces = score_pieces(predictor, files, limits=limits, sizing=sizing, with_doubts=with_doubts, chunk=CHUNK)
+    for piece in pieces:
+        batch = batch.plus(piece)
         if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(files)))
-    return ScoredBatch(scored, problems)
+            progress(batch.done / len(files))
+    return batch
+
+
+def score_pieces(
+    predictor: Predictor | Ensemble,
+    files: Sequence[PatchFile],
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    sizing: Sizing = Sizing(),  # noqa: B008 - frozen
+    with_doubts: bool = False,
+    chunk: int = CHUNK,
+) -> Iterator[ScoredBatch]:
+    """Yield what came of some files after the other, so that a stopped batch keeps what is done.
+
+    Args:
+        predictor: as of :func:`score_files`, like all others but the last.
+        files: see there.
+        limits: see there.
+        sizing: see there.
+        with_doubts: see there.
+        chunk: files, or patches where a file gives several, in a piece.
+    """
+    waiting: list[tuple[PatchFile, Tile]] = []
+    problems: list[Problem] = []
+    yielded = 0
+    for number, file in enumerate(files, 1):
+        try:
+            found = patches_of(file.read(), name=file.name, sizing=sizing, max_pixels=limits.max_pixels)
+            waiting += [(file, tile) for tile in found]
+        except PatchError as error:
+            problems.append(Problem.from_error(file.name, error))
+        if len(waiting) >= chunk or number - yielded >= chunk or number == len(files):
+            yield ScoredBatch(_scored(predictor, waiting, with_doubts), problems, number - yielded)
+            waiting, problems, yielded = [], [], number
+
+
+def score_tiles(
+    predictor: Predictor, name: str, tiles: Sequence[Tile], *, progress: Callable[[float], None] | None = None
+) -> ScoredBatch:
+    """Score and examine the tiles of one picture that is in memory already; arguments as of :func:`score_files`."""
+    picture = PatchFile(name, name, lambda: b"")
+    scored: list[ScoredFile] = []
+    for start in range(0, len(tiles), TILES_AT_ONCE):
+        scored += _scored(predictor, [(picture, tile) for tile in tiles[start : start + TILES_AT_ONCE]], True)
+        if progress is not None:
+            progress(len(scored) / len(tiles))
+    return ScoredBatch(scored, [], 1)
+
+
+def _scored(
+    predictor: Predictor | Ensemble, waiting: list[tuple[PatchFile, Tile]], with_doubts: bool
+) -> list[ScoredFile]:
+    if not waiting:
+        return []
+    pixels = np.stack([tile.decoded.pixels for _, tile in waiting])
+    predictions = predictor.predict(pixels)
+    doubts: list[Doubts | None] = list(examine(_first(predictor), pixels)) if with_doubts else [None] * len(pixels)
+    return [
+        ScoredFile(
+            file.id if tile.at is None else f"{file.id}_x{tile.at[0]}_y{tile.at[1]}",
+            file.name if tile.at is None else f"{file.name} ({tile.at[0]}, {tile.at[1]})",
+            float(logit),
+            float(probability),
+            tile.decoded.notes,
+            doubt,
+            file.id,
+            tile.at,
+        )
+        for (file, tile), logit, probability, doubt in zip(
+            waiting, predictions.logits, predictions.probabilities, doubts, strict=True
+        )
+    ]
+
+
+def _first(predictor: Predictor | Ensemble) -> Predictor:
+    """Return who knows the training patches: of an ensemble its first member, as all were trained for the same data."""
+    return predictor.members[0] if isinstance(predictor, Ensemble) else predictor

@@ -82,6 +82,7 @@ def fit_familiarity(
     bundle: Bundle,
     pixels: Mapping[str, npt.NDArray[np.uint8]],
     *,
+    slides: Mapping[str, npt.NDArray[np.object_]] | None = None,
     device: str = "auto",
     progress: Callable[[float], None] | None = None,
 ) -> Familiarity:
@@ -90,6 +91,7 @@ def fit_familiarity(
     Args:
         bundle: with its network; its calibration does not matter.
         pixels: name of each training data set -> uint8 N×96×96×3; 1,000 to 4,000 patches are enough.
+        slides: name of each data set whose slides are known -> the slide of each patch, (N,).
         device: where the network runs.
         progress: told the finished share.
 
@@ -103,7 +105,8 @@ def fit_familiarity(
     for number, (name, patches) in enumerate(pixels.items()):
         report = _share(progress, number, len(pixels))
         found[name] = early_features(predictor, patches[:MOST], layer=layer, progress=report)
-    return familiarities.fit(found, layer=layer)
+    known = {name: each[:MOST] for name, each in (slides or {}).items()}
+    return familiarities.fit(found, layer=layer, slides=known)
 
 
 def _share(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -2,7 +2,8 @@
 
 Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", 2018 (arXiv:1807.03888): the
 Mahalanobis distance of a patch's features to those of the training patches; here one Gaussian for each training data
-set and no classes. The limit of each is the distance that 2.5 % of patches held back from the fit exceed.
+set and no classes. The limit of each is the distance that 2.5 % of patches held back from the fit exceed; whole slides
+are held back where they are known.
 """
 
 import json
@@ -24,6 +25,9 @@ EXCEED = 0.025
 
 FEWEST = 40
 """Patches of a data set that a fit needs."""
+
+FEWEST_SLIDES = 8
+"""Slides of a data set from which on whole ones are held back; fewer would leave the limit to two or three."""
 
 _HELD_BACK = 0.25
 _RIDGE = 0.01
@@ -111,12 +115,20 @@ class Familiarity:
             raise BundleError(f"The bundle's figures on familiarity are damaged ({error!r}); copy it again.") from error
 
 
-def fit(features: Mapping[str, npt.NDArray[np.float32]], *, layer: str, seed: int = 0) -> Familiarity:
+def fit(
+    features: Mapping[str, npt.NDArray[np.float32]],
+    *,
+    layer: str,
+    slides: Mapping[str, npt.NDArray[np.object_]] | None = None,
+    seed: int = 0,
+) -> Familiarity:
     """Fit a Gaussian and its limit to the features of each data set.
 
     Args:
         features: name of the data set -> float32 (N, D), at least 40 patches.
         layer: where they come from.
+        slides: name of the data set -> the slide of each patch, (N,), where they are known: then whole slides are held
+            back, since patches of one slide look alike and a limit found on them is too narrow for new slides.
         seed: of the draw of patches that are held back to find the limit.
 
     Raises:
@@ -125,7 +137,8 @@ def fit(features: Mapping[str, npt.NDArray[np.float32]], *, layer: str, seed: in
     if not features or min(map(len, features.values())) < FEWEST:
         counts = ", ".join(f"{name}: {len(values)}" for name, values in features.items()) or "no data set"
         raise DataError(f"Familiarity is fitted on at least {FEWEST} patches of a data set; found {counts}.")
-    groups = [_fit(values.astype(np.float64), seed) for values in features.values()]
+    known = slides or {}
+    groups = [_fit(values.astype(np.float64), known.get(name), seed) for name, values in features.items()]
     return Familiarity(
         layer=layer,
         names=tuple(features),
@@ -136,9 +149,11 @@ def fit(features: Mapping[str, npt.NDArray[np.float32]], *, layer: str, seed: in
     )
 
 
-def _fit(values: npt.NDArray[np.float64], seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
-    order = np.random.default_rng(seed).permutation(len(values))
-    held, used = np.split(values[order], [int(len(values) * _HELD_BACK)])
+def _fit(
+    values: npt.NDArray[np.float64], slides: npt.NDArray[np.object_] | None, seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
+    held_back = _held_back(len(values), slides, np.random.default_rng(seed))
+    held, used = values[held_back], values[~held_back]
     centre = used.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(used.T))
     # The ridge keeps directions in which the training patches hardly differ from deciding by rounding alone.
@@ -146,6 +161,19 @@ def _fit(values: npt.NDArray[np.float64], seed: int) -> tuple[npt.NDArray[np.flo
     whitening = directions / np.sqrt(np.maximum(variances, 0) + ridge)
     limit = float(np.quantile(_distances(held, centre, whitening), 1 - EXCEED))
     return centre, whitening, limit
+
+
+def _held_back(
+    count: int, slides: npt.NDArray[np.object_] | None, random: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Return a mask (N,) of about a quarter of the patches: whole slides, if there are enough of them."""
+    names = [] if slides is None else sorted(set(slides.tolist()))
+    if slides is None or len(names) < FEWEST_SLIDES:
+        mask = np.zeros(count, bool)
+        mask[random.permutation(count)[: int(count * _HELD_BACK)]] = True
+        return mask
+    chosen = random.permutation(np.array(names, dtype=object))[: max(1, round(len(names) * _HELD_BACK))]
+    return np.isin(slides.astype(str), chosen.astype(str))
 
 
 def _distances(

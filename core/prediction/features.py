@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution.replica import borrowed
+from core.data import Dataset
 from core.errors import BundleError
 from core.prediction.predictor import BATCH, Predictor, as_input
 
@@ -21,6 +22,8 @@ Progress = Callable[[float], None]
 
 EARLY_CELLS = 12
 """Fewest cells a side of an early feature map."""
+
+_CHUNK = 512
 
 MOST_CHANNELS = 128
 """Wider maps are passed over: their statistics would need more patches than a small data set has."""
@@ -97,6 +100,40 @@ def late_features(
         return nn.functional.normalize(flat, dim=1)
 
     return _collect(predictor, pixels, layer, pooled, progress)
+
+
+def read_late_features(
+    predictor: Predictor,
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    *,
+    layer: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the late features of patches of a data set, chunk by chunk, without those that cannot be read.
+
+    Args:
+        predictor: the bundle on its device.
+        dataset: where the patches are.
+        rows: their row numbers.
+        layer: whose input they are; None finds it.
+        progress: told the finished share; what it raises ends the work.
+
+    Returns:
+        The rows that could be read, int64 (N,), and float32 (N, C), each of length 1.
+    """
+    layer = layers_of(predictor.module).late if layer is None else layer
+    parts, kept = [], []
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        loaded = dataset.store.load(chunk)
+        readable = np.ones(len(chunk), bool)
+        readable[list(loaded.unreadable)] = False
+        parts.append(late_features(predictor, loaded.pixels, layer=layer)[readable])
+        kept.append(chunk[readable])
+        if progress is not None:
+            progress(min(1.0, (start + _CHUNK) / len(rows)))
+    return np.concatenate(kept).astype(np.int64), np.concatenate(parts)
 
 
 def _collect(

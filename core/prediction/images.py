@@ -99,32 +99,56 @@ def decode_patch(
     if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
         raise ValueError(f"max_pixels must lie between 9,216 and {PILLOW_MAX_PIXELS:,}, found {max_pixels:,}")
     try:
-        with _quiet_pillow():
+        with quiet_pillow():
             return _decode(data, fit, page, at, max_pixels)
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
 
 
-def overview(data: bytes, *, name: str = "image", page: int | None = None, side: int = 320) -> npt.NDArray[np.uint8]:
-    """Return the whole upright picture, uint8 H×W×3, made smaller where needed so that no side is longer than `side`.
+@dataclass(frozen=True, eq=False)
+class DecodedPicture:
+    """One whole image.
 
-    Raises:
-        PatchError: As :func:`decode_patch`.
+    Attributes:
+        pixels: uint8 H×W×3, RGB, upright.
+        notes: as of :class:`DecodedPatch`.
+        original_size: (width, height).
+        pages: as of :class:`DecodedPatch`.
     """
+
+    pixels: npt.NDArray[np.uint8]
+    notes: tuple[str, ...]
+    original_size: tuple[int, int]
+    pages: int
+
+
+def decode_whole(
+    data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS
+) -> DecodedPicture:
+    """Decode a whole picture of any size; arguments and errors as :func:`decode_patch`, but small ones are taken."""
     try:
-        with _quiet_pillow(), _open(data, MAX_PIXELS) as image:
-            _choose_page(image, page, count_pages(data))
-            _check_size(image.size, "crop", MAX_PIXELS)
+        with quiet_pillow(), _open(data, max_pixels) as image:
+            pages = count_pages(data)
+            notes = _choose_page(image, page, pages)
+            if image.width * image.height > max_pixels:
+                raise RefusedError(_too_many(image.size, max_pixels))
             check_colours(image)
-            pixels, _ = to_rgb(_load_upright(image)[0])
+            upright, turned = _load_upright(image)
+            pixels, colour_notes = to_rgb(upright)
+            if has_extra_channels(image):
+                colour_notes.append(EXTRA_NOTE)
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
-    small = Image.fromarray(pixels)
-    longest = max(small.size)
-    if longest > side:
-        width, height = (max(1, round(length * side / longest)) for length in small.size)
-        small = small.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(small)
+    return DecodedPicture(pixels, (*notes, *turned, *colour_notes), upright.size, pages)
+
+
+def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.uint8]:
+    """Return a picture, uint8 H×W×3, by box means no longer than `side` on either side; a small one as it is."""
+    longest = max(pixels.shape[:2])
+    if longest <= side:
+        return pixels
+    height, width = (max(1, round(length * side / longest)) for length in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
 
 
 def _decode(data: bytes, fit: str, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
@@ -239,7 +263,7 @@ def _too_many(size: tuple[int, int] | None, max_pixels: int) -> str:
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> Iterator[None]:
     """Keep Pillow's warnings on odd metadata and large sizes quiet: what matters is refused or noted here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")

@@ -8,14 +8,12 @@ import numpy.typing as npt
 
 from core.data import Dataset
 from core.errors import DataError
-from core.prediction.features import late_features, layers_of
+from core.prediction.features import late_features, layers_of, read_late_features
 from core.prediction.predictor import Predictor
 from core.prediction.score import select
 
 MOST = {"cpu": 2_000, "cuda": 40_000}
 """Patches that are searched at most; of a larger data set so many are drawn."""
-
-_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -85,17 +83,8 @@ def build_index(
         words = f"{limit:,} of the {len(rows):,} patches of the {words}"
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
     layer = layers_of(predictor.module).late
-    parts, kept = [], []
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        loaded = dataset.store.load(chunk)
-        readable = np.ones(len(chunk), bool)
-        readable[list(loaded.unreadable)] = False
-        parts.append(late_features(predictor, loaded.pixels, layer=layer)[readable])
-        kept.append(chunk[readable])
-        if progress is not None:
-            progress(min(1.0, (start + _CHUNK) / len(rows)))
-    return Index(layer, np.concatenate(kept).astype(np.int64), np.concatenate(parts), words)
+    kept, features = read_late_features(predictor, dataset, rows, layer=layer, progress=progress)
+    return Index(layer, kept, features, words)
 
 
 def most_like(

@@ -10,9 +10,12 @@ from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.bundle import Bundle
 from core.prediction.looks import COLUMNS, Looks, measure_looks
+from core.prediction.partial import Chunk, Partial
 from core.prediction.predictor import Predictor
 
-CHUNK = 1024
+CHUNK = 512
+"""Patches that are read at a time, and the step in which an unfinished attempt is kept."""
+
 CHOICES = ("auto", "train", "valid", "test", "all")
 """Parts that can be asked for; "auto" is what the bundle was not trained on, as far as its card tells."""
 
@@ -51,13 +54,21 @@ class Scored:
         return evaluate(self.labels, self.probabilities, threshold=threshold, groups=self.slides)
 
 
-def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progress: Progress | None = None) -> Scored:
+def score(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    part: str = "auto",
+    keep: Partial | None = None,
+    progress: Progress | None = None,
+) -> Scored:
     """Predict the labelled patches of one part of a data set.
 
     Args:
         predictor: the bundle on its device.
         dataset: where the patches are.
         part: one of :data:`CHOICES`.
+        keep: where finished chunks are kept, and taken from where an earlier attempt left them.
         progress: told the finished share; what it raises ends the work, which is the way to cancel.
 
     Raises:
@@ -69,11 +80,14 @@ def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progres
     logits, usable = np.empty(len(rows), np.float32), np.ones(len(rows), bool)
     looks = np.empty((len(rows), len(COLUMNS)), np.float32)
     for start in range(0, len(rows), CHUNK):
-        loaded = dataset.store.load(rows[start : start + CHUNK])
-        report = None if progress is None else _within(progress, start, len(loaded.pixels), len(rows))
-        logits[start : start + CHUNK] = predictor.predict(loaded.pixels, progress=report).logits
-        looks[start : start + CHUNK] = measure_looks(loaded.pixels).values
-        usable[[start + position for position in loaded.unreadable]] = False
+        place = slice(start, start + CHUNK)
+        chunk = None if keep is None else keep.read(start, len(rows[place]))
+        if chunk is None:
+            report = None if progress is None else _within(progress, start, len(rows[place]), len(rows))
+            chunk = _chunk(predictor, dataset, rows[place], report)
+            if keep is not None:
+                keep.write(start, chunk)
+        logits[place], looks[place], usable[place] = chunk.logits, chunk.looks, chunk.usable
     if not usable.any():
         raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
     return assemble(
@@ -86,6 +100,14 @@ def score(predictor: Predictor, dataset: Dataset, *, part: str = "auto", progres
         looks=Looks(looks[usable]),
         device=predictor.device.type,
     )
+
+
+def _chunk(predictor: Predictor, dataset: Dataset, rows: np.ndarray, progress: Progress | None) -> Chunk:
+    loaded = dataset.store.load(rows)
+    usable = np.ones(len(rows), bool)
+    usable[list(loaded.unreadable)] = False
+    logits = predictor.predict(loaded.pixels, progress=progress).logits
+    return Chunk(logits, measure_looks(loaded.pixels).values, usable)
 
 
 def _within(progress: Progress, start: int, length: int, total: int) -> Progress:

@@ -11,8 +11,7 @@ from core.data.store import Progress
 from core.job import REPORT_SECONDS, Cancelled, Job, JobStatus
 from core.prediction.bundle import Bundle
 from core.prediction.predictor import Predictor
-from core.prediction.score import score
-from core.prediction.scores import save_scores, scores_path
+from core.prediction.scores import score_and_store, scores_path
 
 __all__ = ["REPORT_SECONDS", "Cancelled", "JobStatus", "ScoreJob"]
 
@@ -42,13 +41,13 @@ class ScoreJob(Job):
         self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--split", part, "--device", device])
 
     def run(self, predictor: Predictor, dataset: Dataset, part: str) -> JobStatus:
-        """Score and store in this process, and return the last word; what a cancelled one predicted is dropped.
+        """Score and store in this process, and return the last word; the next one goes on where a cancelled one ended.
 
         Raises:
             NodescopeError: it failed.
         """
 
         def what(report: Progress) -> None:
-            save_scores(score(predictor, dataset, part=part, progress=report), predictor.bundle, dataset, part)
+            score_and_store(predictor, dataset, part, progress=report)
 
         return self.work(what, every=REPORT_SECONDS)

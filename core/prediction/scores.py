@@ -10,10 +10,12 @@ import io
 import json
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core import atomic
@@ -23,15 +25,43 @@ from core.errors import DataError, StorageError
 from core.home import home
 from core.prediction.bundle import Bundle
 from core.prediction.looks import Looks
+from core.prediction.partial import Partial
 from core.prediction.predictor import Predictor
 from core.prediction.score import Scored, assemble, score, select
+from core.spreadsheet import plain
 
-VERSION = 2
+VERSION = 3
 
 
 def scores_path(bundle: Bundle, dataset: Dataset, part: str) -> Path:
     """Return where the predictions are or will be."""
     return home() / "scores" / bundle.digest / f"{dataset.fingerprint()}-{part}.npz"
+
+
+def partial_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) -> Partial:
+    """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+    path = scores_path(bundle, dataset, part).with_suffix(".partial")
+    return Partial.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
+
+
+def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress | None = None) -> Scored:
+    """Predict a part and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
+
+    Args:
+        predictor: the bundle on its device.
+        dataset: where the patches are.
+        part: see :data:`core.prediction.score.CHOICES`.
+        progress: told the finished share; what it raises ends the work, and finished chunks are kept.
+
+    Raises:
+        DataError: the part holds no labelled patch, or what was kept is damaged.
+        StorageError: it cannot be stored.
+    """
+    keep = partial_of(predictor.bundle, dataset, part, device=predictor.device.type)
+    scored = score(predictor, dataset, part=part, keep=keep, progress=progress)
+    save_scores(scored, predictor.bundle, dataset, part)
+    keep.forget()
+    return scored
 
 
 def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> Path:
@@ -43,7 +73,7 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
         "digest": bundle.digest,
         "data": dataset.name,
         "fingerprint": dataset.fingerprint(),
-        "stamp": dataset.stamp(),
+        "files": dataset.files,
         "part": scored.part,
         "unreadable": scored.unreadable,
         "device": scored.device,
@@ -65,57 +95,68 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
 def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
     """Return stored predictions, or None if there are none for the patches that the part has now and as they are.
 
+    Predictions do not depend on labels: when some patches were relabelled or excluded since, those of the others stand.
+
     Raises:
         DataError: the file is damaged.
     """
-    path = scores_path(bundle, dataset, part)
-    if not path.is_file():
-        return None
+    wanted, words = select(bundle, dataset, part)
+    for path in _candidates(bundle, dataset, part):
+        stored = _read(path)
+        rows = pd.Index(dataset.table["id"]).get_indexer(stored.ids)
+        usable = np.isin(rows, wanted)
+        missing = len(wanted) - int(usable.sum())
+        same = stored.about.get("version") == VERSION and stored.about.get("files") == dataset.files
+        if not same or len(stored.ids) != len(stored.logits) or missing > int(stored.about["unreadable"]):
+            continue
+        return assemble(
+            bundle,
+            dataset,
+            rows[usable].astype(np.int64),
+            stored.logits[usable],
+            part=words,
+            unreadable=missing,
+            looks=None if stored.looks is None else stored.looks.subset(usable),
+            device=str(stored.about["device"]),
+        )
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    about: dict[str, Any]
+    ids: list[str]
+    logits: npt.NDArray[np.float32]
+    looks: Looks | None
+
+
+def _candidates(bundle: Bundle, dataset: Dataset, part: str) -> list[Path]:
+    """Return where predictions of these patches may be: under their own name, or made before labels were decided."""
+    own = scores_path(bundle, dataset, part)
+    # Where no files stand behind the pixels, nothing tells patches of the same ids apart.
+    others = sorted(path for path in own.parent.glob(f"*-{part}.npz") if path != own) if dataset.files else []
+    return [path for path in (own, *others) if path.is_file()]
+
+
+def _read(path: Path) -> _Stored:
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            ids = file["ids"].tobytes().decode().split("\n")
-            logits = file["logits"]
-            looks = Looks(file["looks"]) if "looks" in file else None
+            return _Stored(
+                json.loads(file["about"].tobytes()),
+                file["ids"].tobytes().decode().split("\n"),
+                file["logits"],
+                Looks(file["looks"]) if "looks" in file else None,
+            )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
             f"The stored predictions {path} are damaged ({error}). Delete the file and evaluate again."
         ) from error
-    wanted, words = select(bundle, dataset, part)
-    position = pd.Index(dataset.table["id"]).get_indexer(ids)
-    known = np.isin(position, wanted).all() and len(ids) == len(logits)
-    current = about.get("version") == VERSION and about.get("stamp") == dataset.stamp()
-    if not current or not known or len(ids) + int(about["unreadable"]) != len(wanted):
-        return None
-    return assemble(
-        bundle,
-        dataset,
-        position.astype(np.int64),
-        logits,
-        part=words,
-        unreadable=int(about["unreadable"]),
-        looks=looks,
-        device=str(about["device"]),
-    )
-
-
-def stored_or_scored(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress | None = None) -> Scored:
-    """Return the stored predictions, or make and store them.
-
-    Raises:
-        DataError: the part holds no labelled patch, or the stored file is damaged.
-        StorageError: they cannot be stored.
-    """
-    found = load_scores(predictor.bundle, dataset, part)
-    if found is None:
-        found = score(predictor, dataset, part=part, progress=progress)
-        save_scores(found, predictor.bundle, dataset, part)
-    return found
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, part: str) -> None:
-    """Delete stored predictions, if there are any. Raises :class:`StorageError`."""
+    """Delete stored predictions and what is kept of an attempt, if there are any. Raises :class:`StorageError`."""
     path = scores_path(bundle, dataset, part)
+    Partial(path.with_suffix(".partial"), "").forget()
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -135,8 +176,8 @@ def scores_csv(scored: Scored, dataset: Dataset, threshold: float) -> str:
     for row in np.argsort(scored.rows, kind="stable"):
         writer.writerow(
             [
-                _plain(str(ids[row])),
-                _plain(str(slides[row])),
+                plain(str(ids[row])),
+                plain(str(slides[row])),
                 CLASS_NAMES[int(scored.labels[row])],
                 CLASS_NAMES[int(scored.probabilities[row] >= threshold)],
                 f"{scored.probabilities[row]:.6f}",
@@ -144,7 +185,3 @@ def scores_csv(scored: Scored, dataset: Dataset, threshold: float) -> str:
             ]
         )
     return buffer.getvalue()
-
-
-def _plain(text: str) -> str:
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

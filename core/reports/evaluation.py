@@ -162,7 +162,7 @@ def _data(report: EvaluationReport) -> list[Block]:
     for source in report.bundle.card.training.get("data", []):
         counts = ", ".join(f"{count:,} {part}" for part, count in source["patches"].items())
         rule = SplitRule.from_json(source["split"]).describe()
-        rows.append((str(source["name"]), counts, rule, str(source["fingerprint"])))
+        rows.append((str(source["name"]), counts + _decided(source), rule, str(source["fingerprint"])))
     if rows:
         trained = Table(("data set", "patches", "split", "fingerprint"), rows)
     evaluation = report.evaluation
@@ -174,6 +174,12 @@ def _data(report: EvaluationReport) -> list[Block]:
         f"{report.dataset.fingerprint()}.{synthetic}"
     )
     return [Heading(2, "Data"), Heading(3, "Trained on"), trained, Heading(3, "Measured on"), Paragraph(measured)]
+
+
+def _decided(source: dict[str, Any]) -> str:
+    """Return what decisions about patches changed in training data, in words; nothing where they changed nothing."""
+    changed = [f"{count:,} {what}" for what, count in source.get("decisions", {}).items() if count]
+    return f"; by decision {' and '.join(changed)}" if changed else ""
 
 
 def _figures(report: EvaluationReport) -> list[Block]:
@@ -214,6 +220,7 @@ def _calibration(report: EvaluationReport) -> list[Block]:
         Paragraph(
             f"Temperature {calibration.temperature:.3f} and bias {calibration.bias:+.3f}. Expected calibration error "
             f"{after.ece:.3f}; without them {before.ece:.3f}."
+            + (" On these patches calibration makes it worse." if after.ece > before.ece else "")
         ),
         Table(("predicted", "patches", "mean probability", "share with tumour"), rows),
         Charts([charts.reliability(before, "Before calibration"), charts.reliability(after, "After calibration")]),

@@ -27,9 +27,9 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
     figure.add_scatter(
         x=[1 - evaluation.figures["specificity"].value], y=[evaluation.figures["sensitivity"].value],
-        mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>",
+        mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
-    return _finish(figure, "ROC", "false alarms (1 − specificity)", "sensitivity")
+    return _finish(figure, "ROC", "false alarms<br>(1 − specificity)", "sensitivity")
 
 
 def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
@@ -40,9 +40,9 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     if matrix.tp + matrix.fp:
         figure.add_scatter(
             x=[evaluation.figures["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
-            mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>",
+            mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
         )  # fmt: skip
-    return _finish(figure, "Precision and recall", "sensitivity (recall)", "precision")
+    return _finish(figure, "Precision and recall", "sensitivity<br>(recall)", "precision")
 
 
 def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) -> go.Figure:
@@ -80,8 +80,9 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
     places = [(row, column) for row in range(2) for column in range(2)]
     for row, column in places:
         name = CELLS[row][column]
-        text = f"<b>{counts[row][column]:,}</b><br>{CELL_NAMES[name]}<br>{shares[row][column]:.1%}"
-        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 14, "color": ink})
+        words = CELL_NAMES[name].replace(" ", "<br>")  # in two lines: a cell may be no wider than 80 pixels
+        text = f"<b>{counts[row][column]:,}</b><br>{words}<br>{shares[row][column]:.1%}"
+        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13, "color": ink})
     figure.add_scatter(
         x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
         marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=_INVISIBLE, unselected=_INVISIBLE,
@@ -92,8 +93,8 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
         margin={"l": 0, "r": 0, "t": 36, "b": 0}, clickmode="event+select", dragmode=False, hoverdistance=80,
     )  # fmt: skip
     axis = {"tickvals": [0, 1], "range": [-0.5, 1.5], "fixedrange": True, "showgrid": False, "zeroline": False}
-    figure.update_xaxes(ticktext=["called normal", "called tumour"], **axis)
-    figure.update_yaxes(ticktext=["is normal", "is tumour"], **{**axis, "range": [1.5, -0.5]})
+    figure.update_xaxes(ticktext=["called<br>normal", "called<br>tumour"], **axis)
+    figure.update_yaxes(ticktext=["is<br>normal", "is<br>tumour"], **{**axis, "range": [1.5, -0.5]})
     return figure
 
 
@@ -219,7 +220,7 @@ def shares(values: np.ndarray, chance: float) -> go.Figure:
         annotation_position="bottom right",
     )
     _finish(figure, "Share of the map inside the centre", "share", "patches")
-    figure.update_yaxes(range=None, autorange=True, tickformat="d")
+    figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
     return figure
 
 
@@ -237,8 +238,8 @@ def _finish(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     unit: dict[str, Any] = {"range": [-0.01, 1.01], "fixedrange": True, "tickformat": ".0%"}
     figure.update_layout(
         title={"text": title, "font": {"size": 14}}, showlegend=False, height=330, clickmode="event+select",
-        dragmode=False, margin={"l": 0, "r": 8, "t": 36, "b": 0},
+        dragmode=False, margin={"l": 0, "r": 22, "t": 36, "b": 0},  # room for half of "100 %"
     )  # fmt: skip
-    figure.update_xaxes(title=x, **unit)
-    figure.update_yaxes(title=y, **unit)
+    figure.update_xaxes(title=x, tickvals=[0, 0.5, 1], **unit)
+    figure.update_yaxes(title=y, tickvals=[0, 0.25, 0.5, 0.75, 1], **unit)
     return figure

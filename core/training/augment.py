@@ -5,7 +5,9 @@ moves the label out of the centre.
 """
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,33 +35,88 @@ def _corners() -> Tensor:
 
 
 _CORNERS = _corners()
+_STAINS = F.normalize(torch.tensor(STAINS), dim=1)
+_INVERSE = torch.linalg.inv(_STAINS)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was drawn for each of N patches; None where that kind of change is not asked for. All on the CPU.
+
+    Attributes:
+        which: the symmetry, int (N,).
+        degrees: the turn, float (N,).
+        factors: on haematoxylin and eosin, float (N, 2).
+        shift: of the optical density, float (N,).
+        sigma: of the blur in pixels, float (N,).
+        corners: x and y of the square that is cut out, int (N, 2).
+        chosen: whether one is, bool (N,).
+    """
+
+    which: Tensor | None = None
+    degrees: Tensor | None = None
+    factors: Tensor | None = None
+    shift: Tensor | None = None
+    sigma: Tensor | None = None
+    corners: Tensor | None = None
+    chosen: Tensor | None = None
+
+    def of(self, rows: slice) -> "Changes":
+        """Return the changes of some of the patches."""
+        return Changes(**{name: None if each is None else each[rows] for name, each in vars(self).items()})
+
+
+def draw(count: int, settings: Augmentation, generator: torch.Generator) -> Changes:
+    """Return random changes for `count` patches.
+
+    Args:
+        count: how many.
+        settings: what is changed and how much.
+        generator: on the CPU, whatever the device of the patches, so that a seed means the same everywhere.
+    """
+    found: dict[str, Tensor] = {}
+    if settings.symmetries:
+        found["which"] = torch.randint(8, (count,), generator=generator)
+    if settings.rotation:
+        found["degrees"] = (torch.rand(count, generator=generator) * 2 - 1) * settings.rotation
+    if settings.stain or settings.brightness:
+        found["factors"] = torch.exp(torch.randn(count, 2, generator=generator) * settings.stain)
+        found["shift"] = torch.randn(count, generator=generator) * settings.brightness
+    if settings.blur:
+        found["sigma"] = torch.rand(count, generator=generator) * settings.blur
+    if settings.cutout:
+        found["chosen"] = torch.rand(count, generator=generator) < settings.cutout
+        found["corners"] = _CORNERS[torch.randint(len(_CORNERS), (count,), generator=generator)]
+    return Changes(**found)
+
+
+def apply(images: Tensor, changes: Changes) -> Tensor:
+    """Return the images after their changes, float N×3×96×96 in [0, 1].
+
+    Args:
+        images: float in [0, 1] or uint8, N×3×96×96, which is quicker to turn; they are not changed.
+        changes: one for each.
+    """
+    device = images.device
+    images = images.contiguous()  # colour by colour, which every change is quicker with
+    if changes.which is not None:
+        images = symmetries(images, changes.which)
+    if images.dtype == torch.uint8:
+        images = images.float().div_(255)
+    if changes.degrees is not None:
+        images = rotate(images, changes.degrees.to(device))
+    if changes.factors is not None and changes.shift is not None:
+        images = restain(images, changes.factors.to(device), changes.shift.to(device))
+    if changes.sigma is not None:
+        images = blur(images, changes.sigma.to(device))
+    if changes.corners is not None and changes.chosen is not None:
+        images = cut_out(images, changes.corners.to(device), changes.chosen.to(device))
+    return images
 
 
 def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Return changed copies of float N×3×96×96 in [0, 1].
-
-    Args:
-        images: the batch; it is not changed.
-        settings: what is changed and how much.
-        generator: on the CPU, whatever the device of the batch, so that a seed means the same everywhere.
-    """
-    if settings.symmetries:
-        images = symmetries(images, torch.randint(8, (len(images),), generator=generator))
-    if settings.rotation:
-        degrees = (torch.rand(len(images), generator=generator) * 2 - 1) * settings.rotation
-        images = rotate(images, degrees.to(images.device))
-    if settings.stain or settings.brightness:
-        factors = torch.exp(torch.randn(len(images), 2, generator=generator) * settings.stain)
-        shift = torch.randn(len(images), generator=generator) * settings.brightness
-        images = restain(images, factors.to(images.device), shift.to(images.device))
-    if settings.blur:
-        sigma = torch.rand(len(images), generator=generator) * settings.blur
-        images = blur(images, sigma.to(images.device))
-    if settings.cutout:
-        chosen = torch.rand(len(images), generator=generator) < settings.cutout
-        corners = _CORNERS[torch.randint(len(_CORNERS), (len(images),), generator=generator)]
-        images = cut_out(images, corners.to(images.device), chosen.to(images.device))
-    return images
+    """Return changed copies of N×3×96×96: what :func:`apply` makes of what :func:`draw` drew."""
+    return apply(images, draw(len(images), settings, generator))
 
 
 def symmetry(images: Tensor, which: int) -> Tensor:
@@ -71,6 +128,11 @@ def symmetry(images: Tensor, which: int) -> Tensor:
 def symmetries(images: Tensor, which: Tensor) -> Tensor:
     """Return each image after the symmetry that `which` (int, N, 0 to 7) names for it."""
     result = torch.empty_like(images)
+    if images.device.type == "cpu":  # one by one in the cache of the processor; a GPU takes all of a kind at once
+        for image, place, number in zip(images.numpy(), result.numpy(), which.tolist(), strict=True):
+            turned = np.rot90(image, number % 4, axes=(1, 2))
+            place[...] = turned[..., ::-1] if number >= 4 else turned
+        return result
     for number in range(8):
         chosen = (which == number).nonzero().squeeze(1).to(images.device)
         if len(chosen):
@@ -93,12 +155,14 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     The optical density -ln(pixel) of Beer and Lambert is split into haematoxylin, eosin and a residual; the first two
     are multiplied by `factors` (N, 2), and `shift` (N) is added to the density of all colours.
     """
-    stains = torch.nn.functional.normalize(torch.tensor(STAINS, device=images.device), dim=1)
     scales = torch.cat([factors, torch.ones_like(factors[:, :1])], dim=1)
-    change = torch.linalg.inv(stains) @ (scales[:, :, None] * stains)  # N×3×3, acts on rows of densities
-    density = images.clamp(min=1 / 255).log_().neg_()  # in place: on a CPU fresh memory costs more than the logarithm
-    mixed = torch.einsum("nchw,ncd->ndhw", density, change).add_(shift[:, None, None, None])
-    return mixed.clamp_(min=0).neg_().exp_()
+    stains, inverse = _STAINS.to(images.device), _INVERSE.to(images.device)
+    change = inverse @ (scales[:, :, None] * stains)  # N×3×3, acts on rows of densities
+    # In place and colour by colour: on a CPU fresh memory costs more than the logarithm, and mixing interleaved colours
+    # ten times as much as mixing planes. The density's sign is turned in the factors.
+    planes = images.contiguous().flatten(2).clamp(min=1 / 255).log_()
+    mixed = torch.baddbmm(-shift[:, None, None], change.transpose(1, 2), planes)
+    return mixed.clamp_(max=0).exp_().view(images.shape)
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:

@@ -27,6 +27,9 @@ def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: Balance =
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Return the factor of each class's loss, float (2,): N / (2 N_class), so that both classes count the same."""
-    counts = np.bincount(labels, minlength=2)
-    return np.asarray(len(labels) / (2 * counts))
+    """Return the factor of each class's loss, float (2,): N / (2 N_class), so that both classes count the same.
+
+    Labels below 0 are none and do not count.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=2)
+    return np.asarray(counts.sum() / (2 * counts))

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import models
+from core.data.decisions import NONE
 from core.data.open import DEMO
+from core.data.split_file import SUFFIX
+from core.data.splits import CHOICES, MOST_FOLDS
 from core.device import DEVICES
 from core.errors import ConfigError
 from core.training.batches import BALANCES, Balance
@@ -15,7 +18,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
 
-COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed")
+COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed",
+    "folds", "fold",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class TrainingConfig:
 
     Attributes:
         data: "demo" or folders. The first one chooses epoch, temperature and threshold; the others only add patches.
+        decisions: "" obeys each data set's own decisions about patches, "none" obeys none, else the path of a file with
+            them, see :mod:`core.data.decisions`.
         preset: what the other values started from.
         model: name in the registry of networks.
         model_arguments: what its builder takes.
@@ -69,20 +76,33 @@ class TrainingConfig:
         balance: "weights" lets both classes count the same in the loss, "sampling" draws as many patches of each.
         frozen_epochs: so many epochs train the last layer alone, before the rest is thawed.
         label_smoothing: targets become this much / 2 and 1 - this much / 2.
+        teachers: paths of bundle files whose answers are learnt from, see :mod:`core.training.teachers`.
+        distillation: share of the loss that is towards the teachers' answer; the rest is towards the label.
+        unlabelled: the patches of the data sets that have no label are trained on too, taught by the teachers alone.
         ema: decay of the moving average of the weights that is validated and shipped; 0 is none.
         augmentation: random changes of training patches.
-        precision: "auto" is bf16 on a GPU and fp32 on a CPU.
+        precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU alone.
+        compile: "auto" tries torch.compile before the first step and goes on without where there is no compiler; worth
+            its minutes for long runs on a GPU.
+        tracker: "tensorboard" or "mlflow" are told the figures of each epoch too, see :mod:`core.training.tracking`.
         keep: "best" keeps the epoch with the highest validation AUC, "last" the last one.
         patience: end after so many epochs without a better validation AUC; 0 never does.
         seed: of order, augmentation, dropout and initial weights.
-        split_seed: of a hashed split.
+        split_seed: of a split that is drawn.
         split: "default" is the data set's own split, else slides together where they are known, else single patches.
-            "slide" and "patch" ask for a hashed split by that; "patch" is optimistic for new slides, see
-            :mod:`core.training.leak`.
+            The others of :data:`core.data.splits.CHOICES` ask for a certain one; "patch" and "stratified" are
+            optimistic for new slides, see :mod:`core.training.leak`. Or the path of a saved split, for the first data
+            set; the others are then divided by default.
+        folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
+        fold: which of them is the test part, from 0 on.
+        validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
+            :mod:`core.training.reported`.
+        dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.
         device: "auto", "cpu" or "cuda".
     """
 
     data: tuple[str, ...] = (DEMO,)
+    decisions: str = ""
     preset: str = "quick"
     model: str = "notebook-cnn"
     model_arguments: dict[str, Any] = field(default_factory=dict)
@@ -101,28 +121,41 @@ class TrainingConfig:
     balance: Balance = "none"
     frozen_epochs: int = 0
     label_smoothing: float = 0.0
+    teachers: tuple[str, ...] = ()
+    distillation: float = 0.0
+    unlabelled: bool = False
     ema: float = 0.0
     augmentation: Augmentation = Augmentation()
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: Literal["off", "auto"] = "off"
+    tracker: Literal["none", "tensorboard", "mlflow"] = "none"
     keep: Literal["best", "last"] = "best"
     patience: int = 0
     seed: int = 0
     split_seed: int = 0
-    split: Literal["default", "patch", "slide"] = "default"
+    split: str = "default"
+    folds: int = 0
+    fold: int = 0
+    validate_on: Literal["valid", "train"] = "valid"
+    dropout_in_validation: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_ranges()
+        self._check_teaching()
+        self._check_split()
 
     def _check_choices(self) -> None:
         choices = {
             "model": tuple(models.names()),
             "optimiser": ("adam", "adamw"),
             "schedule": ("constant", "one-cycle", "plateau"),
-            "precision": ("auto", "fp32", "bf16"),
+            "precision": ("auto", "fp32", "bf16", "fp16"),
+            "compile": ("off", "auto"),
+            "tracker": ("none", "tensorboard", "mlflow"),
             "keep": ("best", "last"),
-            "split": ("default", "patch", "slide"),
+            "validate_on": ("valid", "train"),
             "balance": BALANCES,
             "device": DEVICES,
         }
@@ -142,10 +175,13 @@ class TrainingConfig:
             "clip": (0, 1e6),
             "frozen_epochs": (0, 10_000),
             "label_smoothing": (0, 0.5),
+            "distillation": (0, 1),
             "ema": (0, 0.99999),
             "patience": (0, 10_000),
             "seed": (0, 2**31 - 1),
             "split_seed": (0, 2**31 - 1),
+            "folds": (0, MOST_FOLDS),
+            "fold": (0, max(0, self.folds - 1)),
         }
         if self.head_learning_rate is not None:
             ranges["head_learning_rate"] = (1e-8, 10)
@@ -158,6 +194,29 @@ class TrainingConfig:
             raise ConfigError(f"mean has a number for each of three colours; found {self.mean}.")
         if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
             raise ConfigError(f"std has a number above 0 for each of three colours; found {self.std}.")
+
+    def _check_teaching(self) -> None:
+        if self.teachers and not (self.distillation or self.unlabelled):
+            raise ConfigError("Teachers were given, but nothing is learnt from them: set distillation above 0.")
+        if self.distillation and not self.teachers:
+            raise ConfigError(f"distillation is {self.distillation:g}, but there is no teacher to learn from.")
+        if self.unlabelled and not self.teachers:
+            raise ConfigError("Patches without a label can only be learnt from with a teacher; name one.")
+        if self.unlabelled and self.validate_on == "train":
+            raise ConfigError("validate_on 'train' needs the label of every training patch; leave the unlabelled out.")
+        if self.unlabelled and self.balance == "sampling":
+            raise ConfigError(
+                "balance 'sampling' draws patches by their label, and unlabelled ones have none. Choose 'weights' or "
+                "'none', or leave the unlabelled ones out."
+            )
+
+    def _check_split(self) -> None:
+        if self.split not in CHOICES and not self.split.endswith(SUFFIX):
+            raise ConfigError(f"split is one of {', '.join(CHOICES)}, or a {SUFFIX} file; found {self.split!r}.")
+        if self.folds == 1:
+            raise ConfigError("folds is 0 (none) or at least 2; found 1.")
+        if self.folds and (self.split not in CHOICES or self.split == "official"):
+            raise ConfigError(f"folds is {self.folds}, but the split {self.split} has those it has; leave folds at 0.")
 
     def with_changes(self, **changes: Any) -> "TrainingConfig":
         """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit."""
@@ -179,7 +238,7 @@ class TrainingConfig:
             raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
         changed = dict(value)
         try:
-            for name in ("data", "mean", "std"):
+            for name in ("data", "mean", "std", "teachers"):
                 if name in changed:
                     changed[name] = tuple(changed[name])
             if "augmentation" in changed:
@@ -195,4 +254,9 @@ class TrainingConfig:
             del value[name]
         if self.pretrained not in ("none", "imagenet"):
             value["pretrained"] = Path(self.pretrained).name
+        if self.decisions not in ("", NONE):
+            value["decisions"] = Path(self.decisions).name
+        if self.split not in CHOICES:
+            value["split"] = Path(self.split).name
+        value["teachers"] = [Path(path).name for path in self.teachers]
         return value

@@ -4,46 +4,70 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from core import atomic
-from core.data import open_dataset
+from core.data import DEMO, decisions_of, open_dataset
+from core.data.decisions import to_csv
+from core.data.open import recognise
+from core.data.split_file import load_split, save_split
+from core.data.splits import CHOICES
 from core.errors import NodescopeError, StorageError
 from core.training.finish import finish
-from core.training.loop import Loop, Stopped, logger
+from core.training.group import Group
+from core.training.loop import AfterEpoch, Loop, Stopped, logger
 from core.training.material import Material, gather
+from core.training.memory import keep_memory
 from core.training.run import Run
 from core.training.status import Status
 from core.training.turn import turn
 
 
-def execute(run: Run) -> Status:
+def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status:
     """Train the run to its end, or go on with it if it has a checkpoint; return its last status.
 
     The state on disk is "finished", "stopped" or "failed" afterwards; a failure is raised as well.
+
+    Args:
+        run: what is worked on.
+        after_epoch: told how it goes; may end it as "stopped".
 
     Raises:
         RunError: another process works on it.
         NodescopeError: the run failed; the sentence stands in its status too.
     """
+    group = Group(run.config().device)
+    if not group.is_main:
+        return _assist(run, group)
     lock = run.lock()
     try:
         if not _is_launched(run):
             run.withdraw_stop()
         run.record_process(os.getpid())
         with _logging_to(run):
-            return _recorded(run)
+            return _recorded(run, group, after_epoch)
     finally:
+        group.begin(go=False)  # unless they have begun, the others need not wait any longer
         lock.release()
 
 
-def _recorded(run: Run) -> Status:
+def _assist(run: Run, group: Group) -> Status:
+    """Learn along with the main process of a group, which alone reads and writes the run."""
+    if group.begin(go=False):
+        with suppress(Stopped):
+            Loop(run, run.config(), _gathered(run)).fit()
+    return read_status(run)
+
+
+def _recorded(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
     try:
-        return _train_in_turn(run)
-    except Stopped:
-        logger.info("Stopped as asked; resume it to go on.")
-        status = _last_word(run, "stopped", "Stopped as asked; it can be resumed.")
+        return _train_in_turn(run, group, after_epoch)
+    except Stopped as reason:
+        words = str(reason) or "Stopped as asked; it can be resumed."
+        logger.info("%s", words)
+        status = _last_word(run, "stopped", words)
         run.withdraw_stop()
         return status
     except NodescopeError as error:
@@ -66,13 +90,18 @@ def _is_launched(run: Run) -> bool:
     return process is not None and process.pid == os.getpid()
 
 
-def _train_in_turn(run: Run) -> Status:
+def _train_in_turn(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
     """Wait until the device is free, then train."""
     config = run.config()
     earlier = read_status(run)
 
+    said = ""
+
     def wait(words: str) -> None:
-        logger.info("%s.", words)
+        nonlocal said
+        if words != said:  # it is told every few seconds, and the log need not be
+            logger.info("%s.", words)
+        said = words
         run.write_status(earlier.now(state="queued", stage=words, message="", epochs=config.epochs))
 
     def give_up() -> None:
@@ -81,23 +110,24 @@ def _train_in_turn(run: Run) -> Status:
             raise Stopped
 
     with turn(run, config.device, wait=wait, give_up=give_up):
-        return _train(run)
+        return _train(run, group, after_epoch)
 
 
-def _train(run: Run) -> Status:
+def _train(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
     started = time.monotonic()
     config = run.config()
     earlier = read_status(run)
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
+    keep_memory()
     material = _material(run, status)
-    loop = Loop(run, config, material, started=started)
+    group.begin(go=True)
+    loop = Loop(run, config, material, started=started, after_epoch=after_epoch)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
         config.model, len(material.train), loop.status.device, len(material.valid),
     )  # fmt: skip
     loop.fit()
-    if loop.accelerator.is_main_process:
-        finish(run, loop, say=lambda stage: run.write_status(loop.status.now(stage=stage, seconds=loop.seconds())))
+    finish(run, loop, say=lambda stage: run.write_status(loop.status.now(stage=stage, seconds=loop.seconds())))
     logger.info("Finished; the bundle is %s.", run.bundle_path)
     return _last_word(run, "finished", "")
 
@@ -106,23 +136,59 @@ def _material(run: Run, status: Status) -> Material:
     def say(stage: str, share: float) -> None:
         run.write_status(status.now(stage=f"{stage} ({share:.0%})"))
 
-    config = run.config()
     run.write_status(status.now(stage="Opening the data"))
-    datasets = [
-        open_dataset(source, progress=lambda share: say("Generating the demo set", share)) for source in config.data
-    ]
-    material = gather(
-        datasets,
-        split=config.split,
-        split_seed=config.split_seed,
-        progress=lambda share: say("Reading patches", share),
-    )
+    material = _gathered(run, say)
+    for source in material.sources:
+        left = source.dataset.problems
+        if left:
+            logger.warning("%s: %d left out, such as %s", source.dataset.name, len(left), left[0])
     for problem in material.problems:
         logger.warning("Left out %s: %s", problem.name, problem.reason)
     split = material.split_table().to_csv(index=False, lineterminator="\n")
     atomic.write_text(run.path / "split.csv", split)
     atomic.write_json(run.path / "data.json", [source.provenance() for source in material.sources])
     return material
+
+
+def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> Material:
+    config = run.config()
+    datasets = [
+        open_dataset(
+            source,
+            progress=lambda share: say("Generating the demo set", share),
+            decisions=_decisions(run, number, source),
+        )
+        for number, source in enumerate(config.data)
+    ]
+    return gather(
+        datasets,
+        split=_split(run),
+        split_seed=config.split_seed,
+        folds=config.folds,
+        fold=config.fold,
+        unlabelled=config.unlabelled,
+        progress=lambda share: say("Reading patches", share),
+    )
+
+
+def _split(run: Run) -> str:
+    """Return how the run divides its data: by name, or the path of a copy of the split file made at its first start."""
+    split, path = run.config().split, run.path / "split.json"
+    if split in CHOICES:
+        return split
+    if not path.is_file():
+        save_split(load_split(Path(split)), path)
+    return str(path)
+
+
+def _decisions(run: Run, number: int, source: str) -> Path:
+    """Return the decisions that the run obeys: a copy made at its first start, so that resuming trains on the same."""
+    path = run.path / f"decisions-{number}.csv"
+    if not path.is_file():
+        kind, folder = recognise(source)
+        own = DEMO if kind == DEMO else str(folder)
+        atomic.write_text(path, to_csv(decisions_of(own, run.config().decisions or None)))
+    return path
 
 
 def _last_word(run: Run, state: str, message: str) -> Status:

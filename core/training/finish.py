@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import core
 import models
 from core import atomic
+from core.data import SplitRule
 from core.errors import BundleError, DataError, EvaluationError
 from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
 from core.prediction import (
@@ -26,7 +28,8 @@ from core.prediction import (
 )
 from core.prediction.doubts import MOST
 from core.training.loop import Loop
-from core.training.material import Material, Part, Source
+from core.training.material import UNLABELLED, Material, Part, Source
+from core.training.reported import card_note
 from core.training.run import Run
 
 logger = logging.getLogger("nodescope.training")
@@ -39,7 +42,7 @@ SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 
 
 def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
-    """Write ``predictions.csv`` and ``bundle.safetensors`` of a run that has trained to its end.
+    """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
     Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
     stored. Then the test parts are measured, each once.
@@ -55,7 +58,7 @@ def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(loop),
-        notes=_notes(material),
+        notes=(*_notes(material), *_notes_on_teachers(loop), *_notes_on_flaws(loop)),
     )
     bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
@@ -66,9 +69,9 @@ def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
     threshold = best_threshold(material.valid.labels, probabilities)
     operating = OperatingCurve.measured(material.valid.labels, probabilities)
     card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
-    _write_predictions(run, material.valid, logits, probabilities)
+    _write_predictions(run.path / "predictions.csv", material.valid, logits, probabilities)
     say("Measuring on test patches")
-    card = card.with_changes(measured=_measure(predictor, card, material, probabilities))
+    card = card.with_changes(measured=_measure(run, predictor, card, material, probabilities))
     say("Getting to know the training patches")
     bundle = Bundle(card, bundle.weights, _familiarity(bundle, material.sources, device=config.device))
     bundle.save(run.bundle_path)
@@ -90,28 +93,34 @@ def _as_shipped(loop: Loop) -> tuple[str, dict[str, torch.Tensor]]:
 
 def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:
     """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
-    pixels = {}
+    pixels, slides = {}, {}
     for source in sources:
         rows = np.random.default_rng(0).permutation(np.flatnonzero(source.parts == "train"))[:MOST]
         loaded = source.dataset.store.load(rows)
         readable = np.ones(len(rows), bool)
         readable[list(loaded.unreadable)] = False
         pixels[source.dataset.name] = loaded.pixels[readable]
+        known = source.dataset.slides(rows[readable])
+        if known is not None:
+            slides[source.dataset.name] = known
     try:
-        return fit_familiarity(bundle, pixels, device=device)
+        return fit_familiarity(bundle, pixels, slides=slides, device=device)
     except (DataError, BundleError) as error:
         logger.warning("The bundle will not know unfamiliar patches from others by its network. %s", error)
         return None
 
 
 def _measure(
-    predictor: Predictor, card: Card, material: Material, valid_probabilities: np.ndarray
+    run: Run, predictor: Predictor, card: Card, material: Material, valid_probabilities: np.ndarray
 ) -> tuple[Measurement, ...]:
     measured = []
     for number, source in enumerate(material.sources):
         part = material.test(number)
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
-        probabilities = card.calibration.apply(predictor.predict(part.pixels).logits)
+        logits = predictor.predict(part.pixels).logits
+        probabilities = card.calibration.apply(logits)
+        if number == 0:
+            _write_predictions(run.path / "test_predictions.csv", part, logits, probabilities)
         try:
             evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
         except EvaluationError as error:
@@ -128,15 +137,16 @@ def _measure(
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
 
-def _write_predictions(run: Run, part: Part, logits: np.ndarray, probabilities: np.ndarray) -> None:
+def _write_predictions(path: Path, part: Part, logits: np.ndarray, probabilities: np.ndarray) -> None:
     table = pd.DataFrame(
         {"id": part.ids, "label": part.labels, "logit": logits, "probability": probabilities},
     )
-    atomic.write_text(run.path / "predictions.csv", table.to_csv(index=False, lineterminator="\n"))
+    atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _provenance(loop: Loop) -> dict[str, Any]:
     return {
+        **_teaching(loop),
         "data": [source.provenance() for source in loop.material.sources],
         "left_out": len(loop.material.problems),
         "config": loop.config.provenance(),
@@ -145,6 +155,41 @@ def _provenance(loop: Loop) -> dict[str, Any]:
         "device": loop.status.device,
         "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def _teaching(loop: Loop) -> dict[str, Any]:
+    """Return who taught, and how many patches the teachers alone; nothing where there were none."""
+    if loop.teachers is None:
+        return {}
+    return {
+        "teachers": [
+            {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
+            for bundle in loop.teachers.bundles
+        ],
+        "unlabelled": int((loop.material.train.labels == UNLABELLED).sum()),
+    }
+
+
+def _notes_on_teachers(loop: Loop) -> list[str]:
+    """Return a sentence on each teacher that has learnt from patches that validate or measure here."""
+    bundles = () if loop.teachers is None else loop.teachers.bundles
+    return [
+        f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
+        "it taught may come from patches of the validation and test parts, and the figures are optimistic."
+        for bundle in bundles
+        for source in loop.material.sources
+        if _knows_another_split(bundle, source)
+    ]
+
+
+def _knows_another_split(bundle: Bundle, source: Source) -> bool:
+    known = bundle.card.training.get("data", ())
+    same = [data for data in known if data["fingerprint"] == source.dataset.fingerprint()]
+    return any(SplitRule.from_json(data["split"]) != source.rule for data in same)
+
+
+def _notes_on_flaws(loop: Loop) -> tuple[str, ...]:
+    return card_note(loop.config, loop.rows[loop.best_epoch - 1])
 
 
 def _notes(material: Material) -> tuple[str, ...]:

@@ -5,17 +5,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.errors import TrainingError
-from core.prediction import as_input
-from core.training.augment import augment
 from core.training.batches import class_weights
 from core.training.config import TrainingConfig
-from core.training.material import Part
+from core.training.feed import Batch, mix
 from core.training.memory import is_out_of_memory
+from core.training.precision import Precision
+from core.training.teachers import Lesson, Teachers, lesson
 
 logger = logging.getLogger("nodescope.training")
 
@@ -26,82 +24,95 @@ class Gradients:
     Attributes:
         pieces: a step's patches are worked on in so many pieces, whose gradients are added up. Norms that look at a
             batch see a piece.
+        teachers: whose answers are learnt from, if any.
 
     Args:
-        accelerator: device, precision and processes.
         model: the prepared network.
-        optimiser: whose gradients are taken back when the memory runs out.
         config: the settings.
-        train: the training patches.
+        labels: of the training patches, int64 (N,), for the weights of the classes.
+        precision: in which numbers are computed.
+        device: where the network works.
+        teachers: see above.
+        share: which of how many processes this is.
         say: told in words when the memory has run out.
     """
 
     def __init__(
         self,
-        accelerator: Accelerator,
         model: nn.Module,
-        optimiser: torch.optim.Optimizer,
         config: TrainingConfig,
-        train: Part,
+        labels: np.ndarray,
         *,
+        precision: Precision,
+        device: torch.device,
+        teachers: Teachers | None = None,
+        share: tuple[int, int] = (0, 1),
         say: Callable[[str], None],
     ):
-        self.accelerator, self.model, self.optimiser = accelerator, model, optimiser
-        self.config, self.train, self.say = config, train, say
+        self.model, self.config, self.precision, self.device = model, config, precision, device
+        self.teachers, self.say = teachers, say
         self.pieces = 1
-        self.class_weights = class_weights(train.labels)
+        self._share = share
+        self._class_weights = None
+        if config.balance == "weights":
+            self._class_weights = torch.from_numpy(class_weights(labels).astype(np.float32)).to(device)
 
-    def make(self, rows: np.ndarray, step: int) -> Tensor:
-        """Return the mean loss of `step` over `rows`; the gradients are on the parameters.
+    def make(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch; the gradients, scaled as `precision` says, are on the parameters.
 
         Raises:
-            TrainingError: there is not even memory for two patches.
+            TrainingError: there is not even memory for two patches, or not for the share of one of several processes.
         """
-        loss = self._attempt(rows, step)
+        loss = self._attempt(batch)
         while loss is None:
-            self._halve(len(rows))
-            loss = self._attempt(rows, step)
+            self._halve(len(batch.images))
+            loss = self._attempt(batch)
         return loss
 
-    def _attempt(self, rows: np.ndarray, step: int) -> Tensor | None:
+    def _attempt(self, batch: Batch) -> Tensor | None:
         """Return the mean loss of a step after its gradients are made; None if the memory does not suffice."""
         try:
-            return self._piecewise(rows, step)
+            return self._piecewise(batch)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
 
-    def _piecewise(self, rows: np.ndarray, step: int) -> Tensor:
-        generator = torch.Generator().manual_seed(_mix(self.config.seed, step))
-        torch.manual_seed(_mix(self.config.seed + 1, step))  # dropout
-        images = as_input(self.train.pixels[rows], self.accelerator.device)
-        images = augment(images, self.config.augmentation, generator)
-        labels = self.train.labels[rows]
-        images, targets = self._share(images), self._share(_tensor(labels, self.accelerator.device))
-        weights = None
-        if self.config.balance == "weights":
-            weights = self._share(_tensor(self.class_weights[labels], self.accelerator.device))
-        total = torch.zeros((), device=self.accelerator.device)
-        for piece in torch.arange(len(images)).chunk(self.pieces):
+    def _piecewise(self, batch: Batch) -> Tensor:
+        torch.manual_seed(mix(self.config.seed + 1 + self._share[0], batch.step))  # dropout
+        teaching = lesson(
+            batch.labels,
+            smoothing=self.config.label_smoothing,
+            class_weights=self._class_weights,
+            distillation=self.config.distillation if self.teachers else None,
+        )
+        total = torch.zeros((), device=self.device)
+        for piece in torch.arange(len(batch.images)).chunk(self.pieces):
             here = slice(int(piece[0]), int(piece[-1]) + 1)
-            loss = self._loss(images[here], targets[here], None if weights is None else weights[here])
-            loss = loss * (len(piece) / len(images))
-            self.accelerator.backward(loss)
+            loss = self._loss(batch.images[here], teaching.part(here))
+            loss = loss * (len(piece) / len(batch.images))
+            scaled: Tensor = self.precision.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
-    def _loss(self, images: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        smooth = self.config.label_smoothing
-        logits = self.model(images.contiguous(memory_format=torch.channels_last)).float()
-        return F.binary_cross_entropy_with_logits(logits, targets * (1 - smooth) + smooth / 2, weight=weights)
+    def _loss(self, images: Tensor, teaching: Lesson) -> Tensor:
+        answers = self.teachers.probabilities(images) if self.teachers else None
+        with self.precision.cast():
+            logits = self.model(images)
+        return teaching.loss(logits.float(), answers)
 
     def _halve(self, patches: int) -> None:
         """Work on half as many patches at once from now on, after the memory did not suffice."""
-        self.optimiser.zero_grad()
-        if self.accelerator.device.type == "cuda":
+        self.model.zero_grad()
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         before = -(-patches // self.pieces)
+        if self._share[1] > 1:
+            raise TrainingError(
+                f"There is not enough memory for {before} patches at once in one of {self._share[1]} processes, and "
+                "they cannot change their step one by one. Choose a smaller batch; the last checkpoint is kept."
+            )
         if before <= 2:
             raise TrainingError(
                 f"There is not enough memory for {before} patches at once. Close other programs, or choose a smaller "
@@ -114,16 +125,3 @@ class Gradients:
         )
         logger.warning("%s", words)
         self.say(words)
-
-    def _share(self, batch: Tensor) -> Tensor:
-        """Return what this process works on of a batch that all processes have drawn alike."""
-        return batch[self.accelerator.process_index :: self.accelerator.num_processes]
-
-
-def _tensor(labels: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(labels.astype(np.float32)).to(device)
-
-
-def _mix(seed: int, step: int) -> int:
-    """Return a 63-bit seed that differs for every pair."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))

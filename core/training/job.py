@@ -13,6 +13,9 @@ from core.job import detached
 from core.training.config import TrainingConfig
 from core.training.run import Run, create_run
 
+GRACE_SECONDS = 20.0
+"""How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
+
 LAST_WORD_SECONDS = 5.0
 """How long a process may take to end after its last word."""
 
@@ -69,6 +72,31 @@ def stop(run: Run) -> None:
     if not run.is_alive():
         raise RunError(f"Nothing works on the run {run.name}; its state is {run.status().state}.")
     run.request_stop()
+
+
+def may_be_killed(run: Run) -> bool:
+    """Whether the run was asked to stop, has had its time, and is still there."""
+    asked = run.stop_asked_for()
+    return asked is not None and asked > GRACE_SECONDS and run.is_alive()
+
+
+def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
+    """Ask the run to stop, wait for its end, and kill it when `grace` seconds are over.
+
+    Returns:
+        Whether it ended by itself.
+
+    Raises:
+        RunError: nothing works on it.
+    """
+    stop(run)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline:
+        if not run.is_alive():
+            return True
+        time.sleep(0.1)
+    kill(run)
+    return False
 
 
 def kill(run: Run) -> None:

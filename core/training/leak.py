@@ -5,17 +5,14 @@ with a split that keeps slides together. The second is what to expect on new sli
 """
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scipy.stats import t
-
 from core.data import SplitRule, open_dataset
 from core.errors import DataError, RunError
-from core.evaluation import FIGURES, Estimate, Evaluation
+from core.evaluation import FIGURES, Estimate, Evaluation, corrected_half_width
 from core.prediction import load_bundle
 from core.training.config import TrainingConfig
 from core.training.execute import execute
@@ -74,7 +71,11 @@ class Leak:
         one, two = self.figure("patch", name), self.figure("slide", name)
         value = one.value - two.value
         if len(self.by_patch) >= FEWEST_PAIRS:
-            half = _corrected_half_width([first - second for first, second in self._pairs(name)])
+            rule = SplitRule()
+            half = corrected_half_width(
+                [first - second for first, second in self._pairs(name)],
+                test_to_train=rule.test / (1 - rule.test - rule.valid),
+            )
             return Estimate(value, value - half, value + half)
         below = math.hypot(one.value - one.low, two.high - two.value)
         above = math.hypot(one.high - one.value, two.value - two.low)
@@ -106,12 +107,6 @@ class Leak:
             "auc_difference": self.difference().to_json(),
             "sentence": self.sentence(),
         }
-
-
-def _corrected_half_width(differences: list[float]) -> float:
-    rule = SplitRule()
-    count, overlap = len(differences), rule.test / (1 - rule.test - rule.valid)
-    return float(t.ppf(0.975, count - 1)) * math.sqrt((1 / count + overlap) * statistics.variance(differences))
 
 
 def leak_configs(config: TrainingConfig) -> dict[Way, TrainingConfig]:

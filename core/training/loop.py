@@ -8,39 +8,44 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
+from torch import Tensor
 
-import models
-from core.device import describe_device, resolve_device
-from core.errors import TrainingError
-from core.prediction import as_input
-from core.training.backbone import head_of, train_mode
+from core.device import describe_device
+from core.errors import RunError, TrainingError
 from core.training.batches import epoch_order
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.config import TrainingConfig
-from core.training.gradients import Gradients
-from core.training.material import Material, Part
-from core.training.optimisation import MovingAverage, Schedule, make_optimiser
-from core.training.pretrained import load_pretrained
+from core.training.feed import Batch
+from core.training.forward import Forward
+from core.training.learner import Learner
+from core.training.material import Material
+from core.training.memory import memory_in_use
+from core.training.optimisation import Schedule
+from core.training.reported import validated_part, validating
 from core.training.run import Run
 from core.training.status import Status
+from core.training.tracking import Tracker
+from core.training.watched import watched_probabilities, watched_rows
 
 logger = logging.getLogger("nodescope.training")
 
 CHECKPOINT_SECONDS = 60.0
 STATUS_SECONDS = 1.0
-VALID_BATCH = 128
+UNREAD = 20
+"""On a GPU losses are fetched every so many steps, and before each checkpoint."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """The run was asked to stop and has saved its state."""
+    """The run was asked to stop and has saved its state. Its text, if it has one, says why."""
+
+
+AfterEpoch = Callable[[Sequence[Mapping[str, float]]], None]
+"""Is told the rows of ``metrics.csv`` after each epoch, and again when a run goes on; may raise :class:`Stopped`."""
 
 
 class Loop:
@@ -55,46 +60,48 @@ class Loop:
         config: the settings.
         material: the patches.
         started: `time.monotonic()` at which the work on the run began, if that was earlier than now.
+        after_epoch: told how it goes; may end the run.
     """
 
-    def __init__(self, run: Run, config: TrainingConfig, material: Material, *, started: float | None = None):
+    def __init__(
+        self,
+        run: Run,
+        config: TrainingConfig,
+        material: Material,
+        *,
+        started: float | None = None,
+        after_epoch: AfterEpoch = lambda _rows: None,
+    ):
         self.run, self.config, self.material = run, config, material
-        device = resolve_device(config.device)
-        bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
-        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if bf16 else "no")
-        self.device = self.accelerator.device
-        torch.manual_seed(config.seed)
-        network = models.build(config.model, **config.model_arguments)
-        if not run.checkpoint_path.exists():
-            load_pretrained(network, config.pretrained)
-        network = models.Normalised(network, mean=config.mean, std=config.std)
-        network = network.to(self.device).to(memory_format=torch.channels_last)
-        self.batch_size = min(config.batch_size, len(material.train))
-        self.steps_per_epoch = len(material.train) // self.batch_size
-        self.schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
-        self.average = MovingAverage(network, config.ema)
-        self.shadow = copy.deepcopy(network).eval()
-        self.model, self.optimiser = self.accelerator.prepare(network, make_optimiser(network.network, config))
-        self.head = head_of(network.network, config)
-        self.gradients = Gradients(
-            self.accelerator,
-            self.model,
-            self.optimiser,
+        self.after_epoch = after_epoch
+        self.learner = Learner(
             config,
             material.train,
+            fresh=not run.checkpoint_path.exists(),
             say=lambda words: self._say(message=words),
         )
+        self.teachers, self.group, self.device = self.learner.teachers, self.learner.group, self.learner.device
+        self.batch_size = self.learner.batch_size
+        self.steps_per_epoch = len(material.train) // self.batch_size
+        self.schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
+        self.shadow = copy.deepcopy(self.learner.network).eval()
+        self.forward = Forward(self.device, say=lambda words: self._say(message=words))
         self.epoch, self.step_in_epoch = 0, 0
         self.losses: list[float] = []
+        self._unread: list[Tensor] = []
+        self.tracker: Tracker | None = None
         self.rows: list[dict[str, float]] = []
         self.speeds: list[dict[str, float]] = []
+        self.validated = validated_part(config, material)
+        self.watched = watched_rows(self.validated.labels, seed=config.seed)
+        self.patches: list[dict[str, Any]] = []
         self.weights: dict[str, Tensor] = {}
         self.best_epoch, self.best_auc = 0, -math.inf
         self.status = Status().now(
             state="running",
             epochs=config.epochs,
             steps=self.steps_per_epoch * config.epochs,
-            device=describe_device(self.device),
+            device=self._device_in_words(),
         )
         self._last_checkpoint = self._last_status = time.monotonic()
         self._recent: list[tuple[float, int]] = []
@@ -105,60 +112,67 @@ class Loop:
         """Train to the end, from the checkpoint if there is one.
 
         Raises:
-            Stopped: somebody asked for it; the state is saved.
+            Stopped: somebody or `after_epoch` asked for it; the state is saved.
             TrainingError: the loss is not a number.
             StorageError: the disk is full; the last checkpoint is good.
         """
+        if self.group.is_main:
+            self.tracker = Tracker(self.run, self.config)
         if self.run.checkpoint_path.exists():
             self._restore()
+            self.after_epoch(self.rows)  # it may have been killed before the last epoch was told
         while self.epoch < self.config.epochs and not self._is_patient_enough():
             self._train_epoch()
             self._end_epoch()
+            self.after_epoch(self.rows)
+        if self.tracker is not None:
+            self.tracker.finish()
         self._say(stage="Measuring the result", seconds_left=None)
 
     def _train_epoch(self) -> None:
-        network = self.accelerator.unwrap_model(self.model)
-        train_mode(network, self.head, frozen=self.epoch < self.config.frozen_epochs)
+        self.learner.prepare(frozen=self.epoch < self.config.frozen_epochs)
         began, first = time.monotonic(), self.step_in_epoch
-        for rows in self._batches():
-            loss = self._step(rows)
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"The loss became {loss} in step {self.step_in_epoch + 1} of epoch {self.epoch + 1}. Try a lower "
-                    "learning rate; the last checkpoint is kept."
-                )
-            self.losses.append(loss)
+        for batch in self._batches():
+            self._unread.append(self._step(batch))
             self.step_in_epoch += 1
+            if self.device.type == "cpu" or len(self._unread) >= UNREAD:
+                self._read_losses()
             self._after_step()
+        self._read_losses()
         patches = (self.step_in_epoch - first) * self.batch_size
         if patches:
             rate = patches / (time.monotonic() - began)
             self.speeds.append({"epoch": self.epoch + 1, "patches_per_second": round(rate, 1)})
 
-    def _batches(self) -> Iterator[np.ndarray]:
-        """Yield the rows of each step that is left in this epoch."""
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batch of each step that is left in this epoch."""
         order = epoch_order(
             self.material.train.labels, seed=self.config.seed, epoch=self.epoch, balance=self.config.balance
         )
-        for step in range(self.step_in_epoch, self.steps_per_epoch):
-            yield order[step * self.batch_size : (step + 1) * self.batch_size]
+        steps = range(self.step_in_epoch, self.steps_per_epoch)
+        rows = (order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps)
+        return self.learner.feed.batches(rows, first=self._done())
 
-    def _step(self, rows: np.ndarray) -> float:
-        step = self.epoch * self.steps_per_epoch + self.step_in_epoch
-        self.schedule.apply(self.optimiser, step)
-        loss = self.gradients.make(rows, step)
-        if self.config.clip:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        self.average.update(self.accelerator.unwrap_model(self.model), step)
-        mean: Tensor = self.accelerator.reduce(loss, reduction="mean")
-        return float(mean)
+    def _step(self, batch: Batch) -> Tensor:
+        self.schedule.apply(self.learner.optimiser, batch.step)
+        return self.learner.learn(batch)
+
+    def _read_losses(self) -> None:
+        """Fetch the losses that are still on the device; a GPU would have to stop for each of them."""
+        first = self.step_in_epoch - len(self._unread)
+        for number, loss in enumerate(map(float, self._unread)):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"The loss became {loss} in step {first + number + 1} of epoch {self.epoch + 1}. Try a lower "
+                    "learning rate; the last checkpoint is kept."
+                )
+            self.losses.append(loss)
+        self._unread = []
 
     def _after_step(self) -> None:
         now = time.monotonic()
         self._recent = [*(each for each in self._recent if now - each[0] < 30), (now, self._done())]
-        if self.run.stop_requested():
+        if self.group.from_main(self.run.stop_requested()):
             self._checkpoint()
             self._say(stage="Stopping")  # so that the last word knows how far it got
             raise Stopped
@@ -169,8 +183,8 @@ class Loop:
 
     def _end_epoch(self) -> None:
         self._say(stage="Validating")
-        logits = self.valid_logits()
-        labels = self.material.valid.labels
+        logits = self.group.from_main(self.valid_logits() if self.group.is_main else np.empty(0))
+        labels = self.validated.labels
         if not np.isfinite(logits).all():
             raise TrainingError(
                 f"The network gives no numbers any more after step {self.steps_per_epoch} of epoch {self.epoch + 1}. "
@@ -183,18 +197,22 @@ class Loop:
             "valid_loss": _cross_entropy(logits, labels),
             "valid_auc": score,
             "valid_accuracy": float(np.mean((logits >= 0) == labels)),
-            "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
+            "learning_rate": float(self.learner.optimiser.param_groups[0]["lr"]),
         }
         self.rows.append(row)
+        self.patches += watched_probabilities(self.validated, self.watched, logits, epoch=self.epoch + 1)
         self.schedule.end_epoch(row["valid_loss"])
         if self.config.keep == "last" or score > self.best_auc:
-            self.weights = {name: value.clone() for name, value in self.average.average.items()}
+            self.weights = {name: value.clone() for name, value in self.learner.average.average.items()}
             self.best_epoch, self.best_auc = self.epoch + 1, score
         self.epoch, self.step_in_epoch, self.losses = self.epoch + 1, 0, []
         self._checkpoint()
-        if self.accelerator.is_main_process:
+        if self.group.is_main:
             self.run.write_metrics(self.rows)
+            self.run.write_patches(self.patches)
             self.run.write_speed(self.speeds)
+        if self.tracker is not None:
+            self.tracker.tell(row)
         logger.info(
             "Epoch %d/%d: training loss %.4f, validation loss %.4f, AUC %.4f, accuracy %.4f",
             self.epoch, self.config.epochs, row["train_loss"], row["valid_loss"], score, row["valid_accuracy"],
@@ -206,9 +224,10 @@ class Loop:
         return self._seconds_before + time.monotonic() - self._started
 
     def valid_logits(self) -> np.ndarray:
-        """Return the logits (N,) of the validation patches under the moving average."""
-        self.shadow.load_state_dict(self.average.average)
-        return forward(self.shadow, self.material.valid, self.device)
+        """Return the logits (N,) of the patches that are validated on, under the moving average."""
+        self.shadow.load_state_dict(self.learner.average.average)
+        with validating(self.shadow, self.config, self.epoch):
+            return self.forward.logits(self.shadow, self.validated)
 
     def _is_patient_enough(self) -> bool:
         return bool(self.config.patience) and self.epoch - self.best_epoch >= self.config.patience
@@ -218,7 +237,7 @@ class Loop:
 
     def _say(self, **changes: Any) -> None:
         self._last_status = time.monotonic()
-        if not self.accelerator.is_main_process:
+        if not self.group.is_main:
             return
         rate = None
         if len(self._recent) > 1:
@@ -231,6 +250,7 @@ class Loop:
                 "loss": float(np.mean(self.losses)) if self.losses else self.status.loss,
                 "patches_per_second": rate and rate * self.batch_size,
                 "seconds": self.seconds(),
+                **memory_in_use(self.device),
                 "seconds_left": rate and (self.status.steps - self._done()) / rate,
                 **changes,
             }
@@ -239,20 +259,21 @@ class Loop:
 
     def _checkpoint(self) -> None:
         self._last_checkpoint = time.monotonic()
-        if self.accelerator.is_main_process:
+        self._read_losses()
+        if self.group.is_main:
             save_checkpoint(
                 self.run.checkpoint_path,
                 {
-                    "model": self.accelerator.unwrap_model(self.model).state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "average": self.average.average,
+                    **self.learner.state(),
+                    "valid_batch": self.forward.batch,
                     "weights": self.weights,
                     "schedule": self.schedule.state(),
                     "position": [self.epoch, self.step_in_epoch, self.best_epoch],
                     "best_auc": self.best_auc,
                     "losses": self.losses,
                     "rows": self.rows,
-                    "pieces": self.gradients.pieces,
+                    "patches": self.patches,
+                    "teachers": self.teachers.digests() if self.teachers else [],
                     "speeds": self.speeds,
                     "seconds": self.seconds(),
                 },
@@ -260,29 +281,34 @@ class Loop:
 
     def _restore(self) -> None:
         state = load_checkpoint(self.run.checkpoint_path, self.device)
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average.average = state["average"]
+        self._check_teachers(state.get("teachers", []))
+        self.learner.restore(state)
+        self.forward.batch = state.get("valid_batch", self.forward.batch)
         self.weights = state["weights"]
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch, self.best_epoch = state["position"]
         self.best_auc, self.losses, self.rows = state["best_auc"], state["losses"], state["rows"]
-        self.gradients.pieces = state.get("pieces", 1)
+        self.patches = state.get("patches", [])
         self.speeds = state.get("speeds", [])
         self._seconds_before = float(state.get("seconds", 0.0))
-        if self.rows and self.accelerator.is_main_process:  # it may have been killed between checkpoint and metrics
+        if self.rows and self.group.is_main:  # it may have been killed between checkpoint and metrics
             self.run.write_metrics(self.rows)
+            self.run.write_patches(self.patches)
         logger.info("Going on at step %d of epoch %d.", self.step_in_epoch + 1, self.epoch + 1)
 
+    def _device_in_words(self) -> str:
+        parts = [describe_device(self.device), self.learner.precision.name, self.learner.words]
+        if self.group.size > 1:
+            parts.append(f"{self.group.size} processes")
+        return ", ".join(part for part in parts if part and part != "fp32")
 
-@torch.inference_mode()
-def forward(model: nn.Module, part: Part, device: torch.device) -> np.ndarray:
-    """Return the logits (N,), float64, of a part in batches of fixed size."""
-    parts = [
-        model(as_input(part.pixels[start : start + VALID_BATCH], device)).double().cpu().numpy()
-        for start in range(0, len(part), VALID_BATCH)
-    ]
-    return np.concatenate(parts)
+    def _check_teachers(self, digests: list[str]) -> None:
+        now = self.teachers.digests() if self.teachers else []
+        if now != digests:
+            raise RunError(
+                f"The teachers are not those that the run began with: their digests were {', '.join(digests)} and are "
+                f"{', '.join(now)}. Put the files back, or start a new run."
+            )
 
 
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

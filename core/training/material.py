@@ -1,16 +1,22 @@
 """The patches of a run in memory, divided into parts."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.data import Dataset, Problem, SplitRule, assign, default_rule, join
+from core.data import Dataset, Decided, Problem, SplitRule, assign, choose_rule, join
+from core.data.split_file import apply_split, load_split
+from core.data.splits import CHOICES
 from core.data.store import Progress
 from core.errors import DataError
 
 CHUNK = 1024
+
+UNLABELLED = -1
+"""Stands where a training patch has no label."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,14 @@ class Source:
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle's card says of it."""
         counts = {part: int((self.parts == part).sum()) for part in ("train", "valid", "test")}
+        decided = self.dataset.decided or Decided()
         return {
             "name": self.dataset.name,
             "kind": self.dataset.kind,
             "fingerprint": self.dataset.fingerprint(),
             "split": self.rule.to_json(),
             "patches": counts,
+            "decisions": {"excluded": decided.excluded, "relabelled": decided.relabelled},
         }
 
 
@@ -40,7 +48,7 @@ class Part:
     Attributes:
         ids: text (N,).
         pixels: uint8 N×96×96×3.
-        labels: int64 (N,).
+        labels: int64 (N,); -1 for a training patch that only teachers teach.
         slides: text (N,), or None where they are not known for all.
     """
 
@@ -52,6 +60,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def first(self, count: int) -> "Part":
+        """Return the first `count` of them."""
+        slides = None if self.slides is None else self.slides[:count]
+        return Part(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -59,7 +72,7 @@ class Material:
 
     Attributes:
         sources: the data sets with their division; the first one chooses epoch, temperature and threshold.
-        train: training patches of all sources.
+        train: training patches of all sources, those without a label last.
         valid: validation patches of the first source.
         problems: patches that could not be read and were left out.
     """
@@ -72,7 +85,7 @@ class Material:
     def test(self, number: int) -> Part:
         """Read the test part of source `number`."""
         source = self.sources[number]
-        return _read(source.dataset, np.flatnonzero(source.parts == "test"))[0]
+        return read_part(source.dataset, np.flatnonzero(source.parts == "test"))[0]
 
     def split_table(self) -> pd.DataFrame:
         """Return id and part of every labelled patch."""
@@ -86,39 +99,63 @@ class Material:
 def gather(
     datasets: list[Dataset],
     *,
-    split: Literal["default", "patch", "slide"] = "default",
+    split: str = "default",
     split_seed: int = 0,
+    folds: int = 0,
+    fold: int = 0,
+    unlabelled: bool = False,
     progress: Progress | None = None,
 ) -> Material:
     """Divide the data sets and read their training and validation patches.
 
     Args:
         datasets: the first one validates.
-        split: "default" as :func:`core.data.default_rule` says; "patch" or "slide" a hashed split by that.
-        split_seed: of a hashed split.
+        split: one of :data:`core.data.splits.CHOICES`, or the path of a split file for the first data set; the others
+            are then divided by default.
+        split_seed: of a split that is drawn.
+        folds: 0, or how many folds there are.
+        fold: which of them is the test part, from 0 on.
+        unlabelled: patches without a label, which belong to no part, join the training patches.
         progress: told the finished share.
 
     Raises:
-        DataError: a part is empty or has one class only, or a split by slide is wanted and slides are not known.
+        DataError: a part is empty or has one class only, a split by slide is wanted and slides are not known, or the
+            data set has changed since its split was saved.
     """
-    sources = []
-    for dataset in datasets:
-        rule = (
-            default_rule(dataset, seed=split_seed)
-            if split == "default"
-            else SplitRule(kind="hashed", by=split, seed=split_seed)
-        )
-        sources.append(Source(dataset, rule, assign(dataset, rule)))
+    sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold)
     everything = join(datasets)
-    parts = np.concatenate([source.parts for source in sources])
-    valid_rows = np.flatnonzero(parts[: len(sources[0].parts)] == "valid")
-    valid, valid_problems = _read(datasets[0], valid_rows)
-    train, train_problems = _read(everything, np.flatnonzero(parts == "train"), progress)
+    valid, valid_problems = read_part(datasets[0], np.flatnonzero(sources[0].parts == "valid"))
+    train, train_problems = read_part(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
     _check(datasets[0].name, train=train, valid=valid)
     return Material(tuple(sources), train, valid, (*train_problems, *valid_problems))
 
 
-def _read(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) -> tuple[Part, list[Problem]]:
+def divide(
+    datasets: list[Dataset], *, split: str = "default", split_seed: int = 0, folds: int = 0, fold: int = 0
+) -> list[Source]:
+    """Divide the data sets and read no patch; arguments and errors are those of :func:`gather`."""
+    sources: list[Source] = []
+    for dataset in datasets:
+        if split in CHOICES or sources:
+            choice = split if split in CHOICES else "default"
+            rule = choose_rule(dataset, choice, seed=split_seed, folds=folds, fold=fold)
+            sources.append(Source(dataset, rule, assign(dataset, rule)))
+        else:
+            saved = load_split(Path(split))
+            sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
+    return sources
+
+
+def train_rows(sources: list[Source], everything: Dataset, *, unlabelled: bool) -> np.ndarray:
+    """Return the rows of the joined data set that are trained on, int64; those without a label last."""
+    rows = np.flatnonzero(np.concatenate([source.parts for source in sources]) == "train")
+    if not unlabelled:
+        return rows
+    return np.concatenate([rows, np.flatnonzero(everything.table["label"].isna().to_numpy())])
+
+
+def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) -> tuple[Part, list[Problem]]:
+    """Return the patches of `rows`, and those of them that could not be read and were left out."""
     pixels = np.empty((len(rows), 96, 96, 3), np.uint8)
     usable = np.ones(len(rows), bool)
     problems = []
@@ -131,7 +168,8 @@ def _read(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) 
             problems.append(Problem(str(ids[start + position]), reason))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
-    labels, slides = dataset.labels(rows), dataset.slides(rows)
+    labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
+    slides = dataset.slides(rows)
     if usable.all():
         return Part(ids, pixels, labels, slides), problems
     return Part(ids[usable], pixels[usable], labels[usable], None if slides is None else slides[usable]), problems
@@ -139,7 +177,7 @@ def _read(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) 
 
 def _check(name: str, **parts: Part) -> None:
     for part, patches in parts.items():
-        counts = np.bincount(patches.labels, minlength=2)
+        counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
             raise DataError(
                 f"{name}: the {part} part has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "

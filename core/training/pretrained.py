@@ -16,11 +16,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.errors import WeightsError
+from core.evaluation import Calibration
+from core.prediction import Bundle, Card
 from models.efficientnet_lite import EfficientNetLite0
 from models.resnet import ResNet
 
 NONE = "none"
 IMAGENET = "imagenet"
+
+LITE_MEAN = (127 / 255, 127 / 255, 127 / 255)
+LITE_STD = (128 / 255, 128 / 255, 128 / 255)
+"""What EfficientNet-Lite0's published weights expect."""
 
 
 def load_pretrained(model: nn.Module, source: str) -> None:
@@ -41,6 +47,29 @@ def load_pretrained(model: nn.Module, source: str) -> None:
         _load_imagenet(model)
         return
     _load_state(model, _read(Path(source).expanduser()), name=Path(source).name)
+
+
+def imagenet_bundle() -> Bundle:
+    """Return EfficientNet-Lite0 with its ImageNet weights: features that have seen no label of any data set here.
+
+    Its logit and probability mean nothing.
+
+    Raises:
+        WeightsError: the weights are not installed.
+    """
+    network = EfficientNetLite0()
+    _load_imagenet(network)
+    nn.init.zeros_(network.classifier.weight)  # it is not used; the bundle is the same every time
+    card = Card(
+        name="EfficientNet-Lite0, ImageNet",
+        model="efficientnet-lite0",
+        arguments={},
+        mean=LITE_MEAN,
+        std=LITE_STD,
+        calibration=Calibration(temperature=1.0, bias=0.0),
+        threshold=0.5,
+    )
+    return Bundle(card, network.state_dict())
 
 
 def _load_imagenet(model: nn.Module) -> None:

@@ -1,12 +1,13 @@
 """What a run comes to, in one row: for tables of runs and for comparing them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.errors import NodescopeError
 from core.evaluation import Estimate
 from core.prediction import load_bundle
+from core.training.reported import flaw_sentence
 from core.training.run import Run
 from core.training.status import Status
 
@@ -27,7 +28,10 @@ class Record:
         epochs: epochs asked for.
         valid_auc: the best one of all epochs, not the last; None before the first.
         best_epoch: its epoch, from 1.
+        valid_accuracy: the accuracy in that epoch; None before the first.
         test_auc: area under the curve on the first measured test part; None before the end.
+        test_accuracy: share of right answers on it; None before the end.
+        flaw: what is wrong with how it validates, see :mod:`core.training.reported`; empty for nearly all runs.
         started: seconds since 1970 at which the run was made.
         seconds: time worked on it, in all sessions together.
         notes: what people wrote down about it.
@@ -44,15 +48,19 @@ class Record:
     epochs: int = 0
     valid_auc: float | None = None
     best_epoch: int | None = None
+    valid_accuracy: float | None = None
     test_auc: Estimate | None = None
+    test_accuracy: Estimate | None = None
+    flaw: str = ""
     started: float | None = None
     seconds: float = 0.0
     notes: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        test = None if self.test_auc is None else self.test_auc.to_json()
-        return {**asdict(self), "data": list(self.data), "test_auc": test}
+        tests = {"test_auc": self.test_auc, "test_accuracy": self.test_accuracy}
+        plain = {name: None if value is None else value.to_json() for name, value in tests.items()}
+        return {**asdict(self), "data": list(self.data), **plain}
 
 
 def record_of(run: Run) -> Record:
@@ -63,7 +71,7 @@ def record_of(run: Run) -> Record:
         return Record(run.name, str(run.path), "failed", message=str(error))
     metrics = run.metrics()
     best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
-    message, test = _test_auc(run, status)
+    message, test = _test_figures(run, status)
     return Record(
         name=run.name,
         path=str(run.path),
@@ -76,22 +84,25 @@ def record_of(run: Run) -> Record:
         epochs=config.epochs,
         valid_auc=None if best is None else float(best["valid_auc"]),
         best_epoch=None if best is None else int(best["epoch"]),
-        test_auc=test,
+        valid_accuracy=None if best is None else float(best["valid_accuracy"]),
+        test_auc=test.get("auc"),
+        test_accuracy=test.get("accuracy"),
+        flaw=flaw_sentence(config),
         started=(run.path / "config.json").stat().st_mtime,
         seconds=status.seconds,
         notes=run.notes(),
     )
 
 
-def _test_auc(run: Run, status: Status) -> tuple[str, Estimate | None]:
+def _test_figures(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
     if status.state != "finished":
-        return "", None
+        return "", {}
     try:
         measured = load_bundle(run.bundle_path).card.measured
     except NodescopeError as error:
-        return str(error), None
-    tests = [each.evaluation.figures["auc"] for each in measured if each.part == "test"]
-    return "", tests[0] if tests else None
+        return str(error), {}
+    tests = [each.evaluation.figures for each in measured if each.part == "test"]
+    return "", tests[0] if tests else {}
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:

@@ -7,11 +7,14 @@
     status.json         state, progress, time left (Status)
     metrics.csv         a row for each finished epoch
     speed.csv           training patches a second in each finished epoch
+    patches.csv         a few validation patches with their probability after each epoch
     split.csv           id and part of every patch
+    decisions-N.csv     what was decided about patches of data set N, as it was at the first start
     checkpoint.pt       everything that is needed to go on
     log.txt             what the process said
     stop                is there when somebody asked the run to stop
     predictions.csv     validation patches with label, logit and calibrated probability
+    test_predictions.csv  the same of the test patches of the first data set
     bundle.safetensors  the result
     notes.txt           what people write down about it
 
@@ -50,6 +53,9 @@ METRICS = (
 
 SPEED = ("epoch", "patches_per_second")
 """Columns of ``speed.csv``. It stands apart because it differs from time to time, and ``metrics.csv`` must not."""
+
+PATCHES = ("epoch", "id", "label", "probability")
+"""Columns of ``patches.csv``; the probability is the network's own, before calibration."""
 
 START_SECONDS = 30.0
 """How long a run may be "starting" before its process must be there."""
@@ -115,6 +121,10 @@ class Run:
         """Return the throughput in each finished epoch, with the columns :data:`SPEED`."""
         return self._table("speed.csv", SPEED)
 
+    def patches(self) -> pd.DataFrame:
+        """Return the watched patches after each finished epoch, with the columns :data:`PATCHES`."""
+        return self._table("patches.csv", PATCHES)
+
     def log_tail(self, lines: int = 40) -> str:
         """Return the last `lines` of the log."""
         try:
@@ -164,6 +174,13 @@ class Run:
         """Whether somebody asked for it."""
         return (self.path / "stop").exists()
 
+    def stop_asked_for(self) -> float | None:
+        """Return for how many seconds the process has been asked to stop; None if it has not."""
+        try:
+            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
+        except FileNotFoundError:
+            return None
+
     def withdraw_stop(self) -> None:
         """Forget an earlier request, before the run goes on."""
         (self.path / "stop").unlink(missing_ok=True)
@@ -181,6 +198,11 @@ class Run:
         """Replace ``speed.csv``."""
         table = pd.DataFrame(rows, columns=list(SPEED))
         atomic.write_text(self.path / "speed.csv", table.to_csv(index=False, lineterminator="\n"))
+
+    def write_patches(self, rows: list[dict[str, Any]]) -> None:
+        """Replace ``patches.csv``."""
+        table = pd.DataFrame(rows, columns=list(PATCHES))
+        atomic.write_text(self.path / "patches.csv", table.to_csv(index=False, lineterminator="\n"))
 
     def lock(self) -> FileLock:
         """Return a held lock that any death of this process frees.

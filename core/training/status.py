@@ -36,6 +36,8 @@ class Status:
         patches_per_second: throughput of the last seconds, or None.
         seconds_left: estimate, or None.
         device: in words.
+        memory: bytes of the computer that the process holds, or None.
+        device_memory: bytes of a GPU that it has held at most; None on a CPU.
         seconds: time worked on it, in all sessions together.
         updated: seconds since 1970 of the last word.
     """
@@ -51,6 +53,8 @@ class Status:
     patches_per_second: float | None = None
     seconds_left: float | None = None
     device: str = ""
+    memory: int | None = None
+    device_memory: int | None = None
     seconds: float = 0.0
     updated: float = 0.0
 

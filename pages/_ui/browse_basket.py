@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import streamlit as st
 
-from core.data import Dataset, add_exclusions, read_exclusions, remove_exclusions
-from core.data.exclusions import exclusions_path
+from core.data import Dataset, Decision, decide, decisions_of, take_back
 from core.display.export import patches_csv, patches_zip
 from core.errors import NodescopeError
 from pages._ui import cache, frame, state
+from pages._ui.browse_facts import Facts
+
+MOST = 10_000
+"""Patches that can be put into the basket at once."""
 
 
 def ids(source: str) -> list[str]:
@@ -22,7 +25,7 @@ def ids(source: str) -> list[str]:
 def put(source: str, more: Iterable[str]) -> None:
     """Put patches into the basket."""
     held = ids(source)
-    held.extend(each for each in dict.fromkeys(more) if each not in set(held))
+    held[:] = dict.fromkeys([*held, *more])
 
 
 def take(source: str, patch_id: str) -> None:
@@ -31,18 +34,48 @@ def take(source: str, patch_id: str) -> None:
         ids(source).remove(patch_id)
 
 
-def draw(dataset: Dataset) -> None:
+def draw_put(dataset: Dataset, page: npt.NDArray[np.int64], everything: npt.NDArray[np.int64]) -> None:
+    """Draw the buttons that put patches into the basket.
+
+    Args:
+        dataset: the patches.
+        page: rows of those on this page.
+        everything: rows of those on all pages.
+    """
+    st.button(
+        f"Put these {len(page):,} into the basket", icon=":material/add_shopping_cart:", disabled=not len(page),
+        on_click=_put_rows, args=(dataset, page),
+        help="The patches on this page; press a single patch to put only that one in.",
+    )  # fmt: skip
+    if len(page) < len(everything) <= MOST:
+        st.button(f"All {len(everything):,}", on_click=_put_rows, args=(dataset, everything), key="put_all",
+                  help="Put the patches of all pages into the basket")  # fmt: skip
+
+
+def _put_rows(dataset: Dataset, rows: npt.NDArray[np.int64]) -> None:
+    put(dataset.source, dataset.table["id"].iloc[rows])
+
+
+def draw(known: Facts) -> None:
     """Draw what can be done with the patches in the basket; nothing where it is empty."""
-    rows = pd.Index(dataset.table["id"]).get_indexer(ids(dataset.source))
+    dataset = known.dataset
+    held = ids(dataset.source)
+    if not held:
+        return
+    rows = known.fixed.index.get_indexer(held)
     rows = rows[rows >= 0].astype(np.int64)
     if not len(rows):
         return
     with st.container(border=True), st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown(f":material/shopping_basket: **{len(rows):,} in the basket**", width="content")
-        st.download_button("CSV", patches_csv(dataset, rows), "patches.csv", "text/csv", icon=":material/download:")
         st.download_button(
-            "PNGs", lambda: patches_zip(dataset, rows), "patches.zip", "application/zip", icon=":material/folder_zip:"
-        )
+            "CSV", lambda: patches_csv(dataset, rows), "patches.csv", "text/csv", icon=":material/download:",
+            on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "PNGs", lambda: patches_zip(dataset, rows), "patches.zip", "application/zip", icon=":material/folder_zip:",
+            on_click="ignore",
+        )  # fmt: skip
         reason = st.text_input("Reason", key="exclude_reason", placeholder="why exclude", width=200)
         st.button(
             "Exclude", icon=":material/block:", on_click=_exclude, args=(dataset.source, reason),
@@ -53,17 +86,18 @@ def draw(dataset: Dataset) -> None:
 
 def draw_excluded(dataset: Dataset) -> None:
     """Draw the way back for excluded patches; nothing where there are none."""
-    excluded = read_exclusions(exclusions_path(dataset.source))
+    excluded = [name for name, each in decisions_of(dataset.source).items() if each.kind == "exclude"]
     if excluded:
-        chosen = st.multiselect("Excluded patches to put back", list(excluded), key="put_back")
+        chosen = st.multiselect("Excluded patches to put back", excluded, key="put_back")
         with st.container(horizontal=True):
             st.button("Put back", disabled=not chosen, on_click=_put_back, args=(dataset.source, chosen))
-            st.button(f"Put all {len(excluded):,} back", on_click=_put_back, args=(dataset.source, list(excluded)))
+            st.button(f"Put all {len(excluded):,} back", on_click=_put_back, args=(dataset.source, excluded))
 
 
 def _exclude(source: str, reason: str) -> None:
     try:
-        add_exclusions(source, ids(source), reason.strip() or "chosen on the Browse page")
+        excluded = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
+        decide(source, dict.fromkeys(ids(source), excluded))
     except NodescopeError as error:
         frame.show_error(error)
         return
@@ -74,7 +108,7 @@ def _exclude(source: str, reason: str) -> None:
 
 def _put_back(source: str, chosen: list[str]) -> None:
     try:
-        remove_exclusions(source, chosen)
+        take_back(source, chosen)
     except NodescopeError as error:
         frame.show_error(error)
         return

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.data import Dataset, is_stale, pack_folder
+from core.data import Dataset, default_rule, is_stale, pack_folder
 from core.data.check import FLAGS, Check, check_path, findings, load_check
 from core.data.store import PackedStore, RowStore
 from core.errors import NodescopeError
 from core.job import Job
-from pages._ui import cache, frame
+from pages._ui import frame
 
 Found = tuple[Check, pd.DataFrame]
 
@@ -37,7 +37,7 @@ def _held() -> "list[tuple[weakref.ref[object], int, Found | None]]":
 
 def draw(dataset: Dataset, checked: Found | None) -> None:
     """Draw the two tools: what they have done, what they are doing, or how to start them."""
-    with st.expander(_heading(dataset, checked), icon=":material/build:"):
+    with st.expander(_heading(dataset, checked), icon=":material/build:", expanded=True):
         packing, checking = st.columns(2)
         with packing:
             _pack(dataset)
@@ -63,37 +63,41 @@ def _pack(dataset: Dataset) -> None:
     if dataset.kind == "demo":
         st.caption("The demo set needs no packing.")
     elif job.status().is_active:
-        _watch(job, "Packing", len(dataset), dataset.source)
+        _watch(job, "Packing", len(dataset))
     elif _is_packed(dataset):
         st.caption("Patches come from the pack, one fast file.")
     else:
         st.caption(
-            "The folder has changed since it was packed; its files are read one by one."
+            "The folder has changed since it was packed; its files are read one by one. Pack again to make it fast."
             if is_stale(dataset)
             else f"A pack reads many times faster; it takes {len(dataset) * 27_648 / 1e9:.2f} GB."
         )
-        _start(job, "Pack", ["pack", dataset.source])
+        _start(job, "Pack", ["pack", dataset.source], again="it goes on from there")
 
 
 def _check(dataset: Dataset, checked: Found | None) -> None:
     job = Job(pack_folder(dataset.source) / "check.job")
     if job.status().is_active:
-        _watch(job, "Checking", len(dataset), dataset.source)
+        _watch(job, "Checking", len(dataset))
     elif checked is not None:
         counts = {name: int(checked[1][name].sum()) for name in FLAGS}
         lines = [(name, counts[name], FLAGS[name]) for name in FLAGS]
         st.dataframe(pd.DataFrame(lines, columns=["flag", "patches", "means"]), hide_index=True, height=316)
+        st.caption(f"Leaks are those of {default_rule(dataset).describe()}, as training divides unless told otherwise.")
     else:
         st.caption("The check finds unreadable, blank and blurred patches, duplicates and leaks between split parts.")
-        _start(job, "Check", ["check", dataset.source])
+        _start(job, "Check", ["check", dataset.source], again="it begins anew")
 
 
-def _start(job: Job, label: str, command: Sequence[str]) -> None:
+def _start(job: Job, label: str, command: Sequence[str], *, again: str) -> None:
+    """Draw the button that starts a job, and how the last attempt ended; `again` says what a new one does."""
     status = job.status()
-    if status.state in ("failed", "lost"):
+    if status.state == "failed":
         st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
+    elif status.state == "lost":
+        st.warning(f"The last attempt was killed at {status.share:.0%}. Start it again: {again}.")
     elif status.state == "cancelled":
-        st.caption("The last attempt was cancelled; packing goes on from there.")
+        st.caption(f"The last attempt was cancelled. Start it again: {again}.")
     st.button(label, icon=":material/play_arrow:", on_click=_launch, args=(job, command), key=f"start-{label}")
 
 
@@ -105,10 +109,9 @@ def _launch(job: Job, command: Sequence[str]) -> None:
 
 
 @st.fragment(run_every=1.0)
-def _watch(job: Job, label: str, patches: int, source: str) -> None:
+def _watch(job: Job, label: str, patches: int) -> None:
     status = job.status()
     if not status.is_active:
-        cache.forget_dataset(source)
         st.rerun()
     text = f"{label}: {round(status.share * patches):,} of {patches:,} patches"
     if status.seconds_left:

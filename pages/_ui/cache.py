@@ -4,29 +4,72 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data import Dataset, open_dataset
+from core.data import Dataset, apply_decisions, decisions_of, open_dataset
+from core.data.decisions import NONE, decisions_stamp
+from core.data.open import recognise
+from core.data.pack import made_stamp
 from core.data.store import Progress
 from core.prediction import Predictor, load_bundle
 
 
 def dataset(source: str) -> Dataset:
-    """Return the data set at `source`; a bar shows how far the demo set is, the first time. Raises `DataError`."""
-    opened = _datasets()
-    if source not in opened:
-        bar = st.empty()
-        progress = _bar(bar, "Generating the synthetic demo set, once")
-        opened[source] = open_dataset(source, progress=progress)
-        bar.empty()
-    return opened[source]
+    """Return the data set at `source` as people decided about its patches; a new decision counts at once.
+
+    A bar shows how far the demo set is, the first time.
+
+    Raises:
+        DataError: it cannot be opened, or the decisions cannot be read.
+    """
+    base, held = undecided(source), _decided()
+    stamp = decisions_stamp(base.source)
+    if source not in held or held[source][:2] != (id(base), stamp):
+        held[source] = (id(base), stamp, apply_decisions(base, decisions_of(base.source)))
+    return held[source][2]
+
+
+def undecided(source: str) -> Dataset:
+    """Return the data set at `source` as it would be without anybody's decisions. Raises :class:`DataError`.
+
+    It is opened anew once it has been packed or checked, here or anywhere else.
+    """
+    held = _datasets().get(source)
+    if held is not None and held[0] == made_stamp(held[1].source):
+        return held[1]
+    bar = st.empty()
+    progress = _bar(bar, "Generating the synthetic demo set, once")
+    with st.spinner("Opening the data set …", show_time=True):
+        made = made_stamp(str(recognise(source)[1]))
+        found = open_dataset(source, progress=progress, decisions=NONE, fresh=source in _to_look_at())
+    _datasets()[source] = (made, found)
+    _to_look_at().discard(source)
+    bar.empty()
+    return found
 
 
 def forget_dataset(source: str) -> None:
     """Open the data set anew when it is next wanted, for a folder that has changed."""
     _datasets().pop(source, None)
+    _decided().pop(source, None)
+
+
+def reload_dataset(source: str) -> None:
+    """Open the data set anew when it is next wanted, and look at every file instead of trusting a glance."""
+    forget_dataset(source)
+    _to_look_at().add(source)
 
 
 @st.cache_resource(show_spinner=False)
-def _datasets() -> dict[str, Dataset]:
+def _to_look_at() -> set[str]:
+    return set()
+
+
+@st.cache_resource(show_spinner=False)
+def _decided() -> dict[str, tuple[int, int, Dataset]]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _datasets() -> dict[str, tuple[tuple[int, ...], Dataset]]:
     return {}
 
 

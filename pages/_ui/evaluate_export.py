@@ -9,7 +9,7 @@ from core.prediction import Bundle
 from core.prediction.rethreshold import bundle_file, bundles_home, file_stem, save_new, with_threshold
 from core.prediction.scores import scores_csv
 from core.reports.evaluation import EvaluationReport, model_card_html, model_card_markdown, report_html
-from pages._ui import evaluate_checks, evaluate_slices, state
+from pages._ui import evaluate_checks, evaluate_kaggle, evaluate_slices, state
 from pages._ui.evaluate_scene import PICTURE, Scene
 
 
@@ -30,6 +30,7 @@ def draw(scene: Scene) -> None:
     )  # fmt: skip
     st.markdown("#### The threshold")
     _threshold(scene)
+    evaluate_kaggle.draw(scene)
 
 
 def _report(scene: Scene) -> EvaluationReport:

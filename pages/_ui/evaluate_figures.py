@@ -31,18 +31,29 @@ HEADLINE = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
 def threshold(scored: Scored, own: float, *, key: str) -> float:
     """Draw the slider with its targets and return the threshold."""
-    if st.session_state.get(THRESHOLD_OF) not in (None, key) or state.THRESHOLD not in st.session_state:
+    if st.session_state.get(THRESHOLD_OF) not in (None, key):
         st.session_state[state.THRESHOLD] = own
+    elif state.THRESHOLD not in st.session_state:
+        st.session_state[state.THRESHOLD] = _from_address(own)
     st.session_state[THRESHOLD_OF] = key
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = st.slider(
             "Threshold: from this probability on the verdict is tumour", 0.0, 1.0, step=0.0001, format="%.3f",
-            key=state.THRESHOLD, persist_state="session",
+            key=state.THRESHOLD, bind="query-params",
         )  # fmt: skip
         st.button("The model's own", on_click=set_threshold, args=(own,), help=f"{own:.3f}, chosen on other patches")
         with st.popover("Reach a target", icon=":material/target:"):
             _targets(scored, key=key)
     return float(value)
+
+
+def _from_address(own: float) -> float:
+    """Return the threshold that the address asks for, or the model's own where it asks for none or nonsense."""
+    try:
+        value = float(st.query_params.get(state.THRESHOLD) or own)
+    except ValueError:
+        return own
+    return value if 0 <= value <= 1 else own
 
 
 def _targets(scored: Scored, *, key: str) -> None:

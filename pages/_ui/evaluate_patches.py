@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.attribution import METHODS, overlay, saliency_map
 from core.display import enlarge, mosaic, to_png, with_centre_box
-from pages._ui import evaluate_compare, evaluate_slices, explain, widgets
+from pages._ui import decide, evaluate_compare, evaluate_slices, explain, predict_answer, widgets
 from pages._ui.evaluate_scene import LOOK, TOP, Scene, is_look, look_label
 
 SHOWN = 45
@@ -16,7 +16,10 @@ ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
 def draw(scene: Scene) -> None:
     """Draw the section; it follows what was pressed in the plots above."""
     st.subheader("The patches behind it", anchor=False)
-    current = str(st.session_state.setdefault(LOOK, TOP))
+    if LOOK not in st.session_state:
+        said = st.query_params.get(LOOK) or TOP  # the address counts before the widget is there
+        st.session_state[LOOK] = said if is_look(said) else TOP
+    current = str(st.session_state[LOOK])
     extra = [current] if current not in ALWAYS and is_look(current) else []
     look = st.segmented_control(
         "Which", [*ALWAYS, *extra], format_func=look_label, key=LOOK, bind="query-params",
@@ -97,7 +100,10 @@ def _why(scene: Scene, position: int, patch: np.ndarray) -> None:
         st.image(to_png(overlay(patch, saliency, opacity=0.6, zoom=4, fade=True)), alt="Saliency map over the patch")
     right.caption(f"{METHODS[method].label}: {METHODS[method].help}")
     slide = "" if scored.slides is None else f" · slide `{scored.slides[position]}`"
-    left.caption(f"`{scene.dataset.table['id'].iloc[row]}`{slide}")
+    patch_id = str(scene.dataset.table["id"].iloc[row])
+    left.caption(f"`{patch_id}`{slide}")
+    decide.buttons(scene.dataset, patch_id)
+    predict_answer.neighbours_of(scene.predictor, scene.dataset, patch, row)
     _alike(scene, position)
 
 

@@ -19,6 +19,13 @@ def draw(scene: Scene) -> None:
         f"model is off by **{after.ece:.1%}** (ECE); without temperature {card.calibration.temperature:.2f} and bias "
         f"{card.calibration.bias:+.2f}, which were fitted on validation patches, it would be {before.ece:.1%}."
     )
+    if after.ece > before.ece:
+        st.warning(
+            f"Here calibration makes it worse: {before.ece:.1%} without, {after.ece:.1%} with it. These patches differ "
+            "from those that it was fitted on, or those were too few. Rely on the order of the probabilities more than "
+            "on their size.",
+            icon=":material/warning:",
+        )
     left, right = st.columns(2)
     with left:
         figure = charts.reliability(before, "Before: raw output", colour=MUTED)

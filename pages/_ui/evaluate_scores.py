@@ -8,10 +8,10 @@ import streamlit as st
 from core.data import Dataset
 from core.errors import DataError, NodescopeError
 from core.prediction import Predictor
-from core.prediction.score import Scored, score, select
+from core.prediction.score import CHUNK, Scored, select
 from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import forget_scores, load_scores, save_scores
-from pages._ui import frame
+from core.prediction.scores import forget_scores, load_scores, partial_of, score_and_store
+from pages._ui import frame, widgets
 from pages._ui.evaluate_scene import fingerprint
 
 INLINE = {"cpu": 3_000, "cuda": 50_000}
@@ -74,10 +74,11 @@ def _made(predictor: Predictor, dataset: Dataset, part: str, bundle_path: Path) 
     if not st.session_state.pop(_WISH, False):
         _invite(predictor, dataset, part, bundle_path, rows, words, job, inline)
         return None
-    bar = st.progress(0.0, text="Predicting")
-    found = score(predictor, dataset, part=part, progress=lambda share: _show(bar, share))
-    save_scores(found, predictor.bundle, dataset, part)
+    bar, stop = st.progress(0.0, text="Predicting"), st.empty()
+    stop.button("Stop", icon=":material/stop:", help="What is done is kept")
+    found = score_and_store(predictor, dataset, part, progress=lambda share: _show(bar, share))
     bar.empty()
+    stop.empty()
     return found
 
 
@@ -108,7 +109,8 @@ def _invite(
     job: ScoreJob,
     inline: bool,
 ) -> None:
-    _last_word(job.status())
+    done = partial_of(predictor.bundle, dataset, part, device=predictor.device.type).kept(CHUNK, len(rows))
+    _last_word(job.status(), done, len(rows))
     wait = "You can watch it here." if inline else "It runs in the background: you may leave the page and come back."
     st.info(
         f"**{predictor.bundle.card.name}** has not predicted these {len(rows):,} patches of **{dataset.name}** "
@@ -124,11 +126,14 @@ def _invite(
         )  # fmt: skip
 
 
-def _last_word(status: JobStatus) -> None:
+def _last_word(status: JobStatus, done: int, patches: int) -> None:
+    kept = f" {done:,} of {patches:,} patches are done and kept; it goes on from there." if done else ""
     if status.state in ("failed", "lost"):
-        st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
+        st.error(f"The last attempt failed. {status.message}{kept}", icon=":material/error:")
     elif status.state == "cancelled":
-        st.caption("The last attempt was cancelled.")
+        st.caption(f"The last attempt was cancelled.{kept}")
+    elif kept:
+        st.caption(f"An earlier attempt was broken off.{kept}")
 
 
 def _wish() -> None:
@@ -147,14 +152,10 @@ def _watch(job: ScoreJob, patches: int) -> None:
     status = job.status()
     if not status.is_active:
         st.rerun()
-    left = "" if status.seconds_left is None else f", about {_duration(status.seconds_left)} left"
+    left = "" if status.seconds_left is None else f", about {widgets.duration(status.seconds_left)} left"
     done = f"Predicting in the background: {round(status.share * patches):,} of {patches:,} patches{left}"
     st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
     if job.is_cancelled():
         st.caption("Cancelling after the patches in work …")
     else:
         st.button("Cancel", icon=":material/stop:", on_click=job.cancel)
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

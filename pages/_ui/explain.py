@@ -14,7 +14,10 @@ from core.attribution import METHODS, Attribution, AttributionOptions, attribute
 from core.data import Dataset
 from core.prediction import Predictor
 from core.prediction.answer import Answer, ask
+from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.neighbours import Index, build_index
+from core.prediction.sizes import Whole
+from core.prediction.sizes import tiles as cut_tiles
 from core.reports.checks import Check, quick_checks, thorough_checks
 
 SLOW = 30
@@ -44,6 +47,21 @@ def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) ->
     """Return what the bundle says of a patch, from the cache or made now."""
     key = (*_about(predictor, pixels), threshold)
     return _recall("answer", key, lambda: ask(predictor, pixels, threshold=threshold))
+
+
+def tiles(predictor: Predictor, name: str, whole: Whole) -> ScoredBatch:
+    """Return the predictions for all tiles of a picture, with their doubts, from the cache or made now with progress.
+
+    Raises:
+        PatchError: there are too many tiles.
+    """
+    found = cut_tiles(whole, name=name)
+
+    def make() -> ScoredBatch:
+        with _bar(f"Predicting {len(found):,} tiles") as show:
+            return score_tiles(predictor, name, found, progress=show)
+
+    return _recall("tiles", (*_about(predictor, whole.pixels), name), make, most=8)
 
 
 def attribution(

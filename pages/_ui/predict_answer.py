@@ -1,5 +1,6 @@
 """Predict: the answer for one patch. Probability, verdict, spread, doubts and the patches that are most like it."""
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -91,16 +92,20 @@ def _scale(answer: Answer) -> go.Figure:
 def neighbours(predictor: Predictor, chosen: Chosen) -> None:
     """Draw the five labelled patches that are most like this one to the network."""
     try:
-        dataset = frame.dataset()
-        if not bool(dataset.table["label"].notna().any()):
-            return
-        with st.expander(f"Labelled patches of {dataset.name} that look most alike to the model"):
-            _neighbours(predictor, chosen, dataset)
+        neighbours_of(predictor, frame.dataset(), chosen.decoded.pixels, chosen.row)
     except NodescopeError as error:
         st.caption(f"No patches to compare with: {error}")
 
 
-def _neighbours(predictor: Predictor, chosen: Chosen, dataset: Dataset) -> None:
+def neighbours_of(predictor: Predictor, dataset: Dataset, pixels: np.ndarray, row: int) -> None:
+    """Draw the five labelled patches of a data set that are most like a patch; `row` is its own in it, or -1."""
+    if not bool(dataset.table["label"].notna().any()):
+        return
+    with st.expander(f"Labelled patches of {dataset.name} that look most alike to the model"):
+        _neighbours(predictor, dataset, pixels, row)
+
+
+def _neighbours(predictor: Predictor, dataset: Dataset, pixels: np.ndarray, row: int) -> None:
     place = st.empty()
     known = explain.index(predictor, dataset, ask_for=False)
     if known is None:
@@ -111,12 +116,12 @@ def _neighbours(predictor: Predictor, chosen: Chosen, dataset: Dataset) -> None:
         known = explain.index(predictor, dataset, ask_for=True)
     if known is None:
         return
-    found = most_like(predictor, known, chosen.decoded.pixels, leave_out=chosen.row)
+    found = most_like(predictor, known, pixels, leave_out=row)
     loaded = dataset.store.load([neighbour.row for neighbour in found])
-    for column, neighbour, pixels in zip(st.columns(len(found)), found, loaded.pixels, strict=True):
+    for column, neighbour, picture in zip(st.columns(len(found)), found, loaded.pixels, strict=True):
         label = int(dataset.table["label"].iloc[neighbour.row])
-        picture = outlined(enlarge(pixels, 2), label, widgets.background())
-        column.image(to_png(picture), width="stretch", alt=f"{widgets.label_name(label)} patch")
+        shown = outlined(enlarge(picture, 2), label, widgets.background())
+        column.image(to_png(shown), width="stretch", alt=f"{widgets.label_name(label)} patch")
         column.caption(f"**{widgets.label_name(label)}** · likeness {neighbour.likeness:.2f}")
     tumours = sum(int(dataset.table["label"].iloc[neighbour.row]) for neighbour in found)
     st.caption(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -10,11 +10,13 @@ import streamlit as st
 from core.data import PATCH_SIZE, Dataset
 from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
-from core.prediction.images import DecodedPatch, decode_patch, overview
+from core.prediction.images import DecodedPatch, decode_patch, decode_whole
 from core.prediction.inputs import UPLOAD_LIMITS, Found, patches_in_memory
-from pages._ui import frame, state
+from pages._ui import frame, predict_sizes, state
+from pages._ui.predict_sizes import Tiled
 
 EXAMPLES = 6
+WAYS = ["Files", "Folder", "Paste"]
 TYPES = ["tif", "tiff", "png", "jpg", "jpeg", "webp", "zip"]
 
 
@@ -35,76 +37,79 @@ class Chosen:
     row: int = -1
 
 
-def choose() -> Chosen | Found | None:
-    """Draw the input; return one patch, a batch that was found in the uploads, or nothing yet."""
+def choose() -> Chosen | Tiled | Found | None:
+    """Draw the input; return one patch, a picture in tiles, a batch that was found in the uploads, or nothing yet."""
     upload, examples = st.columns([2, 3], gap="large")
     with upload:
-        files = st.file_uploader(
-            "Your patches", type=TYPES, key=state.UPLOAD, accept_multiple_files=True,
-            help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP; several files or "
-            "a zip make a table. Files stay on this computer.",
-        )  # fmt: skip
+        files = _brought()
     with examples:
         example = _examples(has_upload=bool(files))
     if not files:
         return example
-    found = patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS)
+    found = patches_in_memory(files, limits=UPLOAD_LIMITS)
     if len(found.files) == 1 and not found.problems:
         return _single(found)
     return found
 
 
-def _single(found: Found) -> Chosen | None:
+def _brought() -> list[tuple[str, bytes]]:
+    """Draw the ways to bring patches; return (name, content) of what was brought."""
+    way = st.segmented_control(
+        "Your patches", WAYS, default=WAYS[0], required=True, key=state.UPLOAD_WAY, persist_state="session",
+        help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP; larger pictures are "
+        "cut or rescaled as you say. Several files or a zip make a table. Files stay on this computer.",
+    )  # fmt: skip
+    if way == "Paste":
+        return _pasted()
+    many: Literal[True, "directory"] = "directory" if way == "Folder" else True
+    files = st.file_uploader(
+        "Your patches", type=TYPES, key=state.FOLDER if way == "Folder" else state.UPLOAD, accept_multiple_files=many,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return [(file.name, file.getvalue()) for file in files]
+
+
+def _pasted() -> list[tuple[str, bytes]]:
+    given = st.chat_input(
+        "Click here, press Ctrl+V, then Enter", accept_file="multiple", file_type=TYPES, key=state.PASTE
+    )
+    if given is not None:
+        files = [(file.name, file.getvalue()) for file in given.files]
+        if files:
+            st.session_state[state.PASTED] = files
+        else:
+            st.warning("There was no picture in the clipboard. Copy one first, such as a screenshot.")
+    held: list[tuple[str, bytes]] = st.session_state.get(state.PASTED, [])
+    if held:
+        st.button("Remove what was pasted", icon=":material/close:", on_click=_forget_pasted)
+    else:
+        st.caption("Copy a picture elsewhere, such as a screenshot, and paste it here.")
+    return held
+
+
+def _forget_pasted() -> None:
+    st.session_state.pop(state.PASTED, None)
+
+
+def _single(found: Found) -> Chosen | Tiled | None:
     file = found.files[0]
     try:
         data = file.read()
-        decoded, page = decode_patch(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels), None
-        if decoded.pages > 1:
+        page, picture = None, decode_whole(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels)
+        if picture.pages > 1:
             chosen = st.number_input(
-                f"Page of {file.name} (1 to {decoded.pages:,})", 1, decoded.pages, 1, key=state.TIFF_PAGE, width=260
+                f"Page of {file.name} (1 to {picture.pages:,})", 1, picture.pages, 1, key=state.TIFF_PAGE, width=260
             )
             page = int(chosen) - 1
+            picture = decode_whole(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+        if max(picture.original_size) <= PATCH_SIZE:
             decoded = decode_patch(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
-        if decoded.original_size != (PATCH_SIZE, PATCH_SIZE):
-            at = _place(data, file.name, page, decoded.original_size)
-            decoded = decode_patch(data, name=file.name, page=page, at=at, max_pixels=UPLOAD_LIMITS.max_pixels)
+            return Chosen(file.name, decoded)
     except PatchError as error:
         frame.show_error(error)
         return None
-    return Chosen(file.name, decoded)
-
-
-def _place(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> tuple[int, int] | None:
-    """Let the user choose which 96×96 of a larger picture the model sees; None is the centre."""
-    width, height = size
-    centre = (width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2
-    with st.expander(f"The picture has {width:,}×{height:,} pixels: the model sees the box", expanded=True):
-        picture, sliders = st.columns(2)
-        with sliders:
-            x, y = (
-                st.slider(label, 0, length - PATCH_SIZE, middle, key=f"{key}-{name}-{length}")
-                if length > PATCH_SIZE
-                else 0
-                for label, length, middle, key in (
-                    ("From the left (px)", width, centre[0], state.CUT_X),
-                    ("From the top (px)", height, centre[1], state.CUT_Y),
-                )
-            )
-            st.caption(
-                "Nothing is shrunk: a picture at another scale than about 0.97 µm per pixel has to be rescaled first."
-            )
-        whole = overview(data, name=name, page=page).copy()
-        _draw_box(whole, x=x, y=y, scale=whole.shape[1] / width)
-        picture.image(to_png(whole), alt="The whole picture, with a box around what the model sees")
-    return None if (x, y) == centre else (x, y)
-
-
-def _draw_box(picture: np.ndarray, *, x: int, y: int, scale: float) -> None:
-    left, top, side = round(x * scale), round(y * scale), max(3, round(PATCH_SIZE * scale))
-    box = picture[top : top + side, left : left + side]
-    inner = box[2:-2, 2:-2].copy()
-    box[:] = (215, 38, 61)
-    box[2:-2, 2:-2] = inner
+    cut = predict_sizes.choose(data, file.name, page, picture.original_size)
+    return Chosen(file.name, cut) if isinstance(cut, DecodedPatch) else cut
 
 
 def from_row(dataset: Dataset, row: int) -> Chosen:
@@ -135,14 +140,16 @@ def _examples(*, has_upload: bool) -> Chosen | None:
         st.caption("Remove the upload to go back to the examples.")
         return None
     ids = dataset.table["id"].iloc[rows].tolist()
-    wanted = str(st.session_state.get(state.PATCH) or "") or str(ids[0])
     note = " (synthetic demo)" if dataset.is_synthetic and "demo" not in dataset.name else ""
     st.markdown(f"Or an example from {dataset.name}{note}")
-    _buttons(dataset, rows, ids, wanted)
-    st.text_input(
+    buttons = st.container()  # above the field, but the field says first which patch the address names
+    typed = st.text_input(
         "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=str(ids[0]),
         label_visibility="collapsed", help="The address of this page keeps the id: share it to show the same patch.",
     )  # fmt: skip
+    wanted = typed or str(ids[0])
+    with buttons:
+        _buttons(dataset, rows, ids, wanted)
     places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
     if not len(places):
         st.warning(f"{dataset.name} holds no patch with the id {wanted}. Copy one from Browse, or press an example.")

@@ -29,6 +29,37 @@ FLAG = "flag"
 SORT = "sort"
 FIND = "find"
 MEASURE = "measure"
+RANGES = "range"  # as text: measure:low:high
+VERDICT = "verdict"
+DETAIL = "open"  # the id of the patch that is shown large
+# Browse; the id that was last gone to, the centre box of the large view, and what tells that the page was left.
+WENT_TO = "went_to"
+DETAIL_BOX = "detail_box"
+BROWSE_HERE = "browse_here"
+
+# Browse, its splits; bound to the address.
+SPLIT_BY = "split_by"
+SPLIT_SEED = "split_seed"
+SPLIT_VALID = "split_valid"
+SPLIT_TEST = "split_test"
+SPLIT_FOLDS = "split_folds"
+SPLIT_FOLD = "split_fold"
+
+# Browse, what is fetched: the folder it goes to, by the name of the data set.
+GET_FOLDER = "get_folder"
+
+# What stands in the address without a widget, for the way back to a page.
+ADDRESS = "address"
+
+# Browse, label errors and map; bound to the address. Then the decisions that can be undone.
+ERRORS_BY = "errors_by"
+ERRORS_SHOW = "errors_show"
+ERRORS_CLASS = "errors_class"
+ERRORS_PAGE = "errors_page"
+MAP_BY = "map_by"
+MAP_COLOUR = "map_colour"
+MAP_PAGE = "map_page"
+UNDO = "undo"
 
 # Browse; the chosen patches, by the data set they are of.
 BASKET = "basket"
@@ -39,13 +70,22 @@ RUNS_VIEW = "runs_view"
 COMPARED = "compared"
 FILTER = "filter"
 CURVE = "curve"
+# The study is bound to the address; the others are what STUDY and RUN become before they are drawn again.
+STUDY = "study"
+WANTED_STUDY = "wanted_study"
+WANTED_RUN = "wanted_run"
+# The form for a new run is what Train shows next.
+WANTED_NEW = "wanted_new"
 # The run whose settings the form starts from, and the one whose deletion waits for a yes.
 DUPLICATED = "duplicated"
 DELETING = "deleting"
+# Whether emptying the trash waits for a yes.
+EMPTYING = "emptying"
 
-# Evaluate.
+# Evaluate; bound to the address.
 PART = "part"
 THRESHOLD = "threshold"
+SUBMIT_BY = "submit_by"
 
 # Predict; the patch of the open data set, the method and those beside it are bound to the address.
 PATCH = "patch"
@@ -54,6 +94,12 @@ BESIDE = "beside"
 VERDICT_AT = "verdict_at"
 UPLOAD = "upload"
 TIFF_PAGE = "tiff_page"
+UPLOAD_WAY = "upload_way"
+FOLDER = "folder"
+PASTE = "paste"
+PASTED = "pasted"
+CUT_WAY = "cut_way"
+CUT_MPP = "cut_mpp"
 CUT_X = "cut_x"
 CUT_Y = "cut_y"
 OPACITY = "opacity"
@@ -65,6 +111,9 @@ SYMMETRIES = "symmetries"
 BASELINE = "baseline"
 BATCH = "batch"
 BATCH_STOPPED = "batch_stopped"
+BATCH_CUT = "batch_cut"
+BATCH_SCALE = "batch_scale"
+BATCH_MPP = "batch_mpp"
 BATCH_PAGE = "batch_page"
 
 # Raised when a gallery's click has been dealt with, so that the next one counts anew.

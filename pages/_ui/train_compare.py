@@ -1,4 +1,4 @@
-"""Train: all runs in a table, and several of them beside each other."""
+"""Train: all runs in a table, several of them beside each other, and the trash."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.commands.predict import spreadsheet_safe
 from core.errors import NodescopeError
+from core.spreadsheet import plain
 from core.training import STATES, Record, Run, differing_settings, record_of
-from pages._ui import state, train_curves, widgets
+from pages._ui import state, train_curves, train_trash, widgets
 
 MOST = 6
 """Runs that are compared at most: as many as there are colours."""
@@ -24,10 +24,11 @@ def show(runs: list[Run]) -> None:
     )  # fmt: skip
     kept = [each for each in records if matches(each, wanted)]
     st.dataframe(
-        table(kept), hide_index=True,
+        table(kept), hide_index=True, placeholder="",
         column_config={
             "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
             "best valid AUC": st.column_config.NumberColumn(format="%.4f", help="Of all epochs, not the last one"),
+            "accuracy there": st.column_config.NumberColumn(format="percent", help="On validation patches"),
             "minutes": st.column_config.NumberColumn(format="%.1f", help="Worked on it, in all sessions together"),
         },
     )  # fmt: skip
@@ -35,12 +36,14 @@ def show(runs: list[Run]) -> None:
     st.download_button(
         "Table as CSV", to_csv(kept), "runs-research-use-only.csv", "text/csv", icon=":material/download:"
     )
-    _compare([run for run, each in zip(runs, records, strict=True) if each in kept])
+    _compare(runs, [each.name for each in kept])
+    train_trash.show()
 
 
 def matches(found: Record, words: str) -> bool:
     """Whether each word stands somewhere in the run's row."""
-    text = " ".join([found.name, found.state, found.preset, found.model, *found.data, found.notes]).lower()
+    said = [found.name, found.state, found.preset, found.model, *found.data, found.notes, found.flaw]
+    text = " ".join(said).lower()
     return all(word in text for word in words.lower().split())
 
 
@@ -55,10 +58,13 @@ def table(records: list[Record]) -> pd.DataFrame:
             "data": [", ".join(each.data) for each in records],
             "best valid AUC": [each.valid_auc for each in records],
             "best epoch": [each.best_epoch for each in records],
+            "accuracy there": [each.valid_accuracy for each in records],
             "test AUC (95 %)": ["" if each.test_auc is None else str(each.test_auc) for each in records],
+            "test accuracy (95 %)": ["" if each.test_accuracy is None else str(each.test_accuracy) for each in records],
             "started": [None if each.started is None else datetime.fromtimestamp(each.started) for each in records],
             "minutes": [each.seconds / 60 for each in records],
             "notes": [each.notes for each in records],
+            "flaw": [each.flaw for each in records],
         }
     )
 
@@ -66,17 +72,20 @@ def table(records: list[Record]) -> pd.DataFrame:
 def to_csv(records: list[Record]) -> str:
     """Return the table for a spreadsheet; no cell of it is taken for a formula."""
     rows = table(records)
-    for name in ("run", "preset", "network", "data", "notes"):
-        rows[name] = rows[name].map(spreadsheet_safe)
+    for name in ("run", "preset", "network", "data", "notes", "flaw"):
+        rows[name] = rows[name].map(plain)
     text: str = rows.to_csv(index=False, lineterminator="\n")
     return text
 
 
-def _compare(runs: list[Run]) -> None:
+def _compare(runs: list[Run], kept: list[str]) -> None:
+    """Draw what is compared: any of the runs that the filter keeps, and those that were chosen before."""
     st.subheader("Compare", anchor=False)
     named = {run.name: run for run in runs}
+    before = [name for name in st.session_state.get(state.COMPARED, ()) if name in named]
+    offered = [name for name in named if name in kept or name in before]
     chosen = st.multiselect(
-        "Runs to compare", list(named), default=list(named)[:2], key=state.COMPARED, max_selections=MOST,
+        "Runs to compare", offered, default=offered[:2], key=state.COMPARED, max_selections=MOST, bind="query-params",
         help="Their curves in one figure, and only the settings in which they differ.",
     )  # fmt: skip
     if not chosen:
@@ -86,14 +95,20 @@ def _compare(runs: list[Run]) -> None:
         "Curve", list(train_curves.CURVES), format_func=lambda name: train_curves.CURVES[name], key=state.CURVE,
         persist_state="session",
     )  # fmt: skip
-    metrics = {name: named[name].metrics() for name in chosen}
+    flawed = {name for name in chosen if _record(named[name]).flaw}
+    metrics = {f"{name} (flawed)" if name in flawed else name: named[name].metrics() for name in chosen}
     drawn = {name: each for name, each in metrics.items() if not each.empty}
     if drawn:
         st.plotly_chart(
             train_curves.overlay(drawn, column), config=widgets.CHART, key="overlay",
             alt=f"{train_curves.CURVES[column]} of {', '.join(drawn)} by epoch",
         )  # fmt: skip
-        st.caption("A star marks each run's epoch with the best validation AUC.")
+        st.caption(
+            "A star marks each run's epoch with the best validation AUC."
+            + (" Flawed ones validate as they were reported, see below." if flawed else "")
+        )
+    else:
+        st.caption("None of them has finished an epoch yet.")
     st.dataframe(differences([named[name] for name in chosen]), hide_index=True)
 
 
@@ -103,8 +118,12 @@ def differences(runs: list[Run]) -> pd.DataFrame:
     rows = {
         "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.4f}" for each in records],
         "in epoch": ["" if each.best_epoch is None else str(each.best_epoch) for each in records],
+        "accuracy there": ["" if each.valid_accuracy is None else f"{each.valid_accuracy:.1%}" for each in records],
         "test AUC": ["" if each.test_auc is None else str(each.test_auc) for each in records],
+        "test accuracy": ["" if each.test_accuracy is None else str(each.test_accuracy) for each in records],
     }
+    if any(each.flaw for each in records):
+        rows["flaw"] = [each.flaw for each in records]
     settings = differing_settings([run for run, each in zip(runs, records, strict=True) if each.preset])
     whole = all(each.preset for each in records)
     if whole:

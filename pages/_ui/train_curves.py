@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.display import SERIES
+from core.display import MUTED, SERIES
 from core.training import Run
 from pages._ui import widgets
 
@@ -22,31 +22,28 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def show(run: Run) -> None:
-    """Draw the curves of a run: loss and validation, and below, folded, learning rate and throughput."""
-    metrics = run.metrics()
+    """Draw the curves of a run: loss, validation, learning rate and throughput, with the best epoch marked."""
+    metrics, speed = run.metrics(), run.speed()
     if metrics.empty:
         st.caption("The curves begin after the first epoch.")
         return
     best = metrics.loc[metrics["valid_auc"].idxmax()]
+    epoch = int(best["epoch"])
     left, right = st.columns(2)
-    _draw(left, metrics, {"train_loss": "training", "valid_loss": "validation"}, "Loss", "Loss by epoch")
-    _draw(
-        right, metrics, {"valid_auc": "AUC", "valid_accuracy": "accuracy"}, "Validation",
-        "Validation AUC and accuracy by epoch", best=best,
-    )  # fmt: skip
+    _draw(left, metrics, {"train_loss": "training", "valid_loss": "validation"}, "Loss", epoch)
+    _draw(right, metrics, {"valid_auc": "AUC", "valid_accuracy": "accuracy"}, "Validation", epoch, star=best)
+    _draw(left, metrics, {"learning_rate": "learning rate"}, "Learning rate", epoch, height=180)
+    if not speed.empty:
+        _draw(right, speed, {"patches_per_second": "patches a second"}, "Training patches a second", epoch, height=180)
     st.caption(
-        f"Best validation AUC {best['valid_auc']:.4f} in epoch {int(best['epoch'])}, accuracy there "
-        f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these are slightly optimistic; the "
-        "figures on test patches come when the run is finished."
-        if not run.bundle_path.exists()
-        else f"Best validation AUC {best['valid_auc']:.4f} in epoch {int(best['epoch'])}."
+        f"★ Best validation AUC {best['valid_auc']:.4f} in epoch {epoch} (dotted line), accuracy there "
+        f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these figures are slightly optimistic; "
+        + (
+            "those on test patches stand above."
+            if run.bundle_path.exists()
+            else "test patches are measured at the end."
+        )
     )
-    with st.expander("Learning rate and throughput"):
-        left, right = st.columns(2)
-        _draw(left, metrics, {"learning_rate": "learning rate"}, "Learning rate", "Learning rate by epoch")
-        speed = run.speed()
-        if not speed.empty:
-            _draw(right, speed, {"patches_per_second": "patches/s"}, "Training patches a second", "Throughput by epoch")
 
 
 def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
@@ -55,18 +52,20 @@ def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
     for number, (name, table) in enumerate(metrics.items()):
         colour = SERIES[number % len(SERIES)]
         figure.add_scatter(
-            x=table["epoch"], y=table[column], name=name, mode="lines", legendgroup=name,
-            line={"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]},
-            hovertemplate=f"{name}, epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            x=table["epoch"], y=table[column], name=name, mode="lines+markers" if len(table) == 1 else "lines",
+            legendgroup=name, line={"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]},
+            hovertemplate="%{y:.4g}<extra>%{fullData.name}</extra>",
         )  # fmt: skip
         best = table.loc[table["valid_auc"].idxmax()]
         figure.add_scatter(
             x=[best["epoch"]], y=[best[column]], mode="markers", legendgroup=name, showlegend=False,
-            marker={"symbol": "star", "size": 13, "color": colour},
-            hovertemplate=f"{name}, best epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
+            hoverinfo="skip",
         )  # fmt: skip
     longest = max(len(table) for table in metrics.values())
-    return _laid_out(figure, CURVES[column], longest, height=340)
+    _lay_out(figure, CURVES[column], longest, height=360)
+    figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"})
+    return figure
 
 
 def _draw(
@@ -74,32 +73,33 @@ def _draw(
     metrics: pd.DataFrame,
     columns: dict[str, str],
     title: str,
-    alt: str,
+    best_epoch: int,
     *,
-    best: pd.Series | None = None,
+    star: pd.Series | None = None,
+    height: int = 260,
 ) -> None:
-    place.plotly_chart(_figure(metrics, columns, title, best), config=widgets.CHART, key=f"curve-{title}", alt=alt)
-
-
-def _figure(metrics: pd.DataFrame, columns: dict[str, str], title: str, best: pd.Series | None) -> go.Figure:
     figure = go.Figure()
-    for (column, label), colour in zip(columns.items(), SERIES, strict=False):
+    for (column, label), colour, dash in zip(columns.items(), SERIES, DASHES, strict=False):
         figure.add_scatter(
-            x=metrics["epoch"], y=metrics[column], name=label, mode="lines+markers", line={"color": colour, "width": 2},
-            marker={"size": 5}, hovertemplate=f"epoch %{{x}}: {label} %{{y:.4g}}<extra></extra>",
+            x=metrics["epoch"], y=metrics[column], name=label, mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5 if len(metrics) < 40 else 1},
+            hovertemplate="%{y:.4g}<extra>%{fullData.name}</extra>", showlegend=len(columns) > 1,
         )  # fmt: skip
-    if best is not None:
+    if star is not None:
         figure.add_scatter(
-            x=[best["epoch"]], y=[best["valid_auc"]], mode="markers", name="best",
+            x=[star["epoch"]], y=[star["valid_auc"]], mode="markers", name="best", hoverinfo="skip",
             marker={"symbol": "star", "size": 13, "color": SERIES[0]},
         )  # fmt: skip
-    return _laid_out(figure, title, len(metrics), height=280)
+    figure.add_vline(x=best_epoch, line={"color": MUTED, "width": 1, "dash": "dot"})
+    _lay_out(figure, title, len(metrics), height=height)
+    place.plotly_chart(figure, config=widgets.CHART, key=f"curve-{title}", alt=f"{title} by epoch")
 
 
-def _laid_out(figure: go.Figure, title: str, epochs: int, *, height: int) -> go.Figure:
+def _lay_out(figure: go.Figure, title: str, epochs: int, *, height: int) -> None:
     figure.update_layout(
-        title={"text": title, "font": {"size": 14}}, height=height, margin={"l": 0, "r": 8, "t": 36, "b": 0},
-        legend={"orientation": "h", "y": 1.12, "x": 1, "xanchor": "right"}, hovermode="x", uirevision=title,
+        title={"text": title, "font": {"size": 14}, "y": 0.98, "yanchor": "top"}, height=height,
+        margin={"l": 0, "r": 8, "t": 34, "b": 0}, hovermode="x unified", uirevision=title,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
-    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, epochs // 10))
-    return figure
+    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
+    figure.update_yaxes(nticks=5 if height < 200 else 7, rangemode="tozero" if height < 200 else "normal")

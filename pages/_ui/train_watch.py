@@ -1,8 +1,9 @@
 """Train: one run, watched while it goes on: its state, its buttons, its result."""
 
-import time
+import html
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -10,8 +11,8 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.evaluation import FIGURES
 from core.prediction import load_bundle
-from core.training import STATES, Run, Status, delete, kill, launch, stop
-from pages._ui import frame, state, train_curves, train_form
+from core.training import GRACE_SECONDS, STATES, Run, Status, delete, flaw_sentence, kill, launch, may_be_killed, stop
+from pages._ui import frame, state, train_curves, train_form, train_patches
 
 ICONS = {
     "starting": ":material/hourglass_top:",
@@ -23,8 +24,22 @@ ICONS = {
     "failed": ":material/error:",
     "lost": ":material/help:",
 }
-IMPATIENT_SECONDS = 20
+COLOURS: dict[str, Literal["gray", "blue", "orange", "green", "red"]] = {
+    "starting": "gray",
+    "queued": "gray",
+    "running": "blue",
+    "stopping": "orange",
+    "stopped": "gray",
+    "finished": "green",
+    "failed": "red",
+    "lost": "orange",
+}
 DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
+STYLE = """<style>
+.run-numbers { display: flex; flex-wrap: wrap; gap: .3rem 1.8rem; font-variant-numeric: tabular-nums; }
+.run-numbers div { display: flex; flex-direction: column; }
+.run-numbers small { opacity: .7; font-size: .8rem; }
+</style>"""
 MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 
 
@@ -53,7 +68,34 @@ def _panel(run: Run, state_on_page: str) -> None:
     status = _status(run)
     if status.state != state_on_page:
         st.rerun()
-    st.markdown(f"{ICONS[status.state]} **{STATES[status.state]}**" + (f" · {status.stage}" if status.stage else ""))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(STATES[status.state].partition(":")[0], icon=ICONS[status.state], color=COLOURS[status.state])
+        if status.stage and status.is_active:
+            st.markdown(status.stage)
+    try:
+        flaw = flaw_sentence(run.config())
+    except NodescopeError as error:
+        frame.show_error(error)
+        _buttons(run, status)
+        return
+    # Containers, so that what comes below stays in its place while what is above it comes and goes.
+    with st.container():
+        _words(status, flaw)
+    with st.container():
+        _buttons(run, status)
+        if status.state == "finished":
+            _result(run)
+    with st.container():
+        train_curves.show(run)
+        train_patches.show(run, status.epochs)
+    with st.container():
+        _facts(run, status)
+
+
+def _words(status: Status, flaw: str) -> None:
+    """Draw what is to be said of the state, and how far the run is."""
+    if flaw:
+        st.warning(f"{flaw} Curves and best epoch are for comparison, not for quality.", icon=":material/warning:")
     if status.message and status.state in ("failed", "stopped"):
         (st.error if status.state == "failed" else st.info)(status.message)
     if status.message and status.state == "running":
@@ -63,25 +105,43 @@ def _panel(run: Run, state_on_page: str) -> None:
             "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last "
             "checkpoint."
         )
-    if status.is_active or status.progress:
+    if status.state == "stopping":
+        st.caption(
+            f"It finishes its step, saves and ends. If it has not done so after {GRACE_SECONDS:.0f} seconds, a button "
+            "to end it at once comes up here."
+        )
+    if (status.is_active and status.state != "queued") or status.progress:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
-    _buttons(run, status)
-    if status.state == "finished":
-        _result(run)
-    train_curves.show(run)
-    _facts(run, status)
+    if status.steps:
+        _numbers(status)
 
 
 def _progress_text(status: Status) -> str:
     parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step:,} of {status.steps:,}"]
     if status.is_active and status.seconds_left is not None:
-        parts.append(f"about {_duration(status.seconds_left)} left")
+        parts.append(f"about {duration(status.seconds_left)} left")
+    return " · ".join(parts) if status.steps else "Getting ready"
+
+
+def _numbers(status: Status) -> None:
+    """Draw what the process says of itself besides how far it is."""
+    figures = {"Loss in this epoch": "-" if status.loss is None else f"{status.loss:.4f}"}
     if status.patches_per_second is not None:
-        parts.append(f"{status.patches_per_second:,.0f} patches/s")
-    return " · ".join([*parts, status.device]) if status.steps else "Getting ready"
+        figures["Patches a second"] = f"{status.patches_per_second:,.0f}"
+    figures["Worked on it"] = duration(status.seconds)
+    if status.memory is not None:
+        figures["Memory"] = f"{status.memory / 1e9:.2f} GB"
+    if status.device_memory is not None:
+        figures["GPU memory, at most"] = f"{status.device_memory / 1e9:.2f} GB"
+    figures["Device"] = status.device
+    words = "".join(
+        f"<div><small>{html.escape(name)}</small><b>{html.escape(value)}</b></div>" for name, value in figures.items()
+    )
+    st.html(f'<div class="run-numbers">{words}</div>{STYLE}')
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return (
@@ -95,7 +155,7 @@ def _buttons(run: Run, status: Status) -> None:
             st.button(
                 "Stop", icon=":material/stop:", on_click=_attempt, args=(stop, run), help="Finish the step, save, end"
             )
-        if status.state == "stopping" and time.time() - status.updated > IMPATIENT_SECONDS:
+        if status.state == "stopping" and may_be_killed(run):
             st.button("End it now", icon=":material/dangerous:", on_click=_attempt, args=(kill, run),
                       help="It does not answer. It can be resumed from its last checkpoint.")  # fmt: skip
         if status.state in ("stopped", "failed", "lost"):

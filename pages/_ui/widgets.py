@@ -1,6 +1,9 @@
 """Pieces that several pages draw."""
 
 import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -28,8 +31,17 @@ def label_name(label: int | None) -> str:
     return "no label" if label is None else CLASS_NAMES[label]
 
 
-def gallery(picture: Mosaic, hover: list[str], *, key: str) -> int | None:
-    """Draw a mosaic whose patches tell their text under the pointer and can be clicked; return the clicked position."""
+def gallery(
+    picture: Mosaic, hover: list[str], *, key: str, on_click: Callable[[int], None] | None = None
+) -> int | None:
+    """Draw a mosaic whose patches tell their text under the pointer and can be clicked; return the clicked position.
+
+    Args:
+        picture: the patches.
+        hover: the text of each, in lines of HTML.
+        key: names the chart.
+        on_click: is told the clicked position before the page is drawn again; the click is then dealt with.
+    """
     height, width = picture.pixels.shape[:2]
     source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(picture.pixels)).decode()
     xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
@@ -54,24 +66,41 @@ def gallery(picture: Mosaic, hover: list[str], *, key: str) -> int | None:
     )
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        height=max(90, round(height * min(1.0, 1080 / width))),
         hoverdistance=60,
         clickmode="event+select",
         dragmode=False,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
-    event = st.plotly_chart(
+    name = f"{key}-{st.session_state.get(state.CLICKS, 0)}"
+
+    def told() -> None:
+        chosen = st.session_state[name]["selection"]["point_indices"]
+        if chosen and on_click is not None:
+            on_click(int(chosen[0]))
+            forget_click()
+
+    # The browser gives the chart the shape of the picture at whatever width there is.
+    place = f"gallery-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    shape = f"aspect-ratio: {width} / {height}; max-width: {width}px; overflow: hidden"
+    st.html(f"<style>.st-key-{place} {{ {shape} }}</style>")
+    with st.container(key=place, height="content"):
+        event = _chart(figure, name, "rerun" if on_click is None else told)
+    points = event["selection"]["point_indices"] if event else []
+    return int(points[0]) if points else None
+
+
+def _chart(figure: go.Figure, key: str, on_select: Any) -> Any:
+    return st.plotly_chart(
         figure,
-        key=f"{key}-{st.session_state.get(state.CLICKS, 0)}",
-        on_select="rerun",
+        key=key,
+        height="stretch",
+        on_select=on_select,
         selection_mode="points",
         config=CHART,
         theme=None,
         alt="Grid of patches",
     )
-    points = event["selection"]["point_indices"] if event else []
-    return int(points[0]) if points else None
 
 
 def forget_click() -> None:
@@ -82,3 +111,8 @@ def forget_click() -> None:
 def background() -> tuple[int, int, int]:
     """Return the page's background colour in the visitor's theme, for the gaps of a mosaic."""
     return (22, 22, 23) if st.context.theme.type == "dark" else (251, 251, 250)
+
+
+def duration(seconds: float) -> str:
+    """Return a time that is left, in words."""
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

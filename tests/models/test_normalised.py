@@ -33,3 +33,16 @@ def test_it_names_the_attribution_layer_of_its_network() -> None:
 
     assert models.Normalised(lite, **constants).attribution_layer() is lite.blocks.stage4_2
     assert models.Normalised(Sum(), **constants).attribution_layer() is None
+
+
+def test_it_reads_larger_images_where_its_network_does() -> None:
+    network = models.build("nodescope-net").eval()
+    module = models.Normalised(network, mean=(0.7, 0.5, 0.7), std=(0.2, 0.3, 0.2)).eval()
+    image = torch.rand(1, 3, 104, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = module.logit_map(image)
+        alone = module(image[:, :, 8:])
+
+    assert found.shape == (1, 2, 1)
+    torch.testing.assert_close(found[0, 1], alone, rtol=1e-4, atol=1e-4)
+    assert not hasattr(models.Normalised(Sum(), mean=(0.5,) * 3, std=(0.5,) * 3), "logit_map")

@@ -8,11 +8,15 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import open_dataset
 from core.data.dataset import make_table
-from core.evaluation import confusion_matrix, evaluate
+from core.evaluation import confusion_matrix, evaluate, reliability
+from core.job import Cancelled
 from core.prediction import Bundle, Predictor
+from core.prediction.kaggle_job import SubmissionJob
 from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import load_scores
-from pages._ui import evaluate_scene, evaluate_scores, frame, state
+from core.prediction.scores import load_scores, score_and_store
+from pages._ui import evaluate_probabilities, evaluate_scene, evaluate_scores, frame, state
+
+ROOT = Path(__file__).resolve().parents[2]
 
 VIEWS = ("figures", "probabilities", "triage", "slices", "compare", "checks", "export")
 
@@ -208,3 +212,73 @@ def test_a_new_threshold_is_saved_as_a_new_bundle(page: AppTest, kaggle: Path, f
     from core.prediction import load_bundle
 
     assert load_bundle(fresh_home / "bundles" / "tiny-at-0.700.safetensors").card.threshold == pytest.approx(0.7)
+
+
+def test_the_address_sets_the_threshold_and_nonsense_does_not(page: AppTest, kaggle: Path) -> None:
+    scored_page(page, kaggle)
+    for said, expected in (("0.7", 0.7), ("much", 0.4), ("1.5", 0.4)):
+        other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+        other.query_params[state.THRESHOLD] = said
+        other.query_params[evaluate_scene.LOOK] = "cell:tn" if expected == 0.7 else "nothing"
+        opened(other, kaggle)
+        assert not other.exception
+        assert other.session_state[state.THRESHOLD] == expected
+        assert other.session_state[evaluate_scene.LOOK] == ("cell:tn" if expected == 0.7 else "top")
+
+
+def test_a_calibration_that_makes_it_worse_is_said(page: AppTest, kaggle: Path, monkeypatch) -> None:
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = "probabilities"
+    worse = reliability(np.array([0, 1] * 50), np.full(100, 0.9))
+    better = reliability(np.array([0, 1] * 50), np.full(100, 0.5))
+    monkeypatch.setattr(evaluate_probabilities, "_diagrams", lambda *_given, **_named: (better, worse))
+    page.run()
+    assert "Here calibration makes it worse: 0.0% without, 40.0% with it" in words(page)
+    monkeypatch.setattr(evaluate_probabilities, "_diagrams", lambda *_given, **_named: (worse, better))
+    page.run()
+    assert "makes it worse" not in words(page)
+
+
+def test_what_a_broken_off_attempt_did_is_told(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
+    monkeypatch.setattr("core.prediction.score.CHUNK", 8)
+    monkeypatch.setattr(evaluate_scores, "CHUNK", 8)
+
+    def stop(share: float) -> None:
+        if share > 0.6:
+            raise Cancelled
+
+    dataset = open_dataset(str(kaggle))
+    with pytest.raises(Cancelled):
+        score_and_store(Predictor(tiny_bundle, device="cpu"), dataset, "auto", progress=stop)
+    opened(page, kaggle)
+    assert "16 of 30 patches are done and kept" in words(page)
+    button(page, "Evaluate").click().run()
+    assert not page.exception
+    assert "n = 30 patches" in words(page)
+
+
+def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+    (kaggle / "test").mkdir()
+    pixels = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
+    for name in ("t1", "t2"):
+        Image.fromarray(pixels).save(kaggle / "test" / f"{name}.tif")
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = "export"
+    page.run()
+    assert button(page, "Predict the 2 test patches")
+    dataset = open_dataset(str(kaggle))
+    job = SubmissionJob.of([tiny_bundle.digest], dataset)
+    job.run(Predictor(tiny_bundle, device="cpu"), dataset)
+    page.run()
+    assert not page.exception
+    assert "2 lines: the ids of test/, as there is no sample_submission.csv" in words(page)
+    job.write(JobStatus("failed", message="One of the ids is missing."))
+    page.run()
+    assert "No submission was made. One of the ids is missing." in words(page)
+
+
+def test_without_test_patches_there_is_nothing_to_submit(page: AppTest, kaggle: Path) -> None:
+    scored_page(page, kaggle)
+    page.session_state[evaluate_scene.VIEW] = "export"
+    page.run()
+    assert "A submission is about patches without a label" in words(page)

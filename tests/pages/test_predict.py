@@ -5,11 +5,13 @@ import zipfile
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import open_demo
 from core.prediction import Predictor, load_bundle
+from pages._ui import predict_batch
 
 
 def words(app: AppTest) -> str:
@@ -51,6 +53,14 @@ def test_another_example_is_another_patch_and_stands_in_the_address(predict: App
     assert not predict.exception
     chosen = predict.session_state["patch"]
     assert f"{chosen} · 96×96 pixels" in words(predict)
+
+
+def test_a_shared_address_shows_its_patch_at_once(app: AppTest) -> None:
+    app.query_params["patch"] = "demo-s26-p004"
+    app.run()
+    app.switch_page("pages/predict.py").run()
+    assert not app.exception
+    assert "demo-s26-p004 · 96×96 pixels" in words(app)
 
 
 def test_the_probability_is_that_of_the_predictor(predict: AppTest) -> None:
@@ -131,3 +141,67 @@ def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: AppTest) -> None:
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
     assert table["probability"].tolist() == sorted(expected.tolist(), reverse=True)
     assert next(metric.value for metric in predict.metric) == "5"
+
+
+def region(*, rows: int = 2, columns: int = 3) -> np.ndarray:
+    """Demo patches side by side, with 5 pixels of glass around them."""
+    patches = open_demo().store.load(range(rows * columns)).pixels
+    lines = [np.concatenate(patches[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
+    return np.pad(np.concatenate(lines), ((5, 5), (5, 5), (0, 0)), constant_values=240)
+
+
+def choice(app: AppTest, label: str):
+    return next(each for each in app.button_group if each.label == label)
+
+
+def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_explained(predict: AppTest) -> None:
+    picture = region()
+    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
+    assert not predict.exception
+    assert predict.expander[0].label.startswith("The picture has 298×202 pixels")
+    choice(predict, "Cut out").set_value("tiles").run()
+    assert not predict.exception
+    assert "6 tiles." in words(predict)
+    assert next(each.value for each in predict.metric if each.label == "Tiles") == "6"
+    tiles = [picture[y : y + 96, x : x + 96] for y in (5, 101) for x in (5, 101, 197)]
+    found = Predictor(load_bundle(), device="cpu").predict(np.stack(tiles)).probabilities
+    helps = [element.help for element in predict.markdown if element.help]
+    assert any(repr(float(found.max())) in text for text in helps)
+
+
+def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: AppTest) -> None:
+    fine = region().repeat(2, axis=0).repeat(2, axis=1)
+    predict.file_uploader[0].set_value([("fine.png", png(fine), "image/png")]).run()
+    next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.485).run()
+    assert not predict.exception
+    assert "Rescaled from 0.485 to 0.97 µm per pixel: 596×404 became 298×202 pixels." in words(predict)
+    assert "Cropped the centre 96×96 of 298×202 pixels." in words(predict)
+    next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.1).run()
+    assert "Found 61×41 pixels at 0.97 µm per pixel" in words(predict)
+
+
+def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_batch, "PIECE", 2)
+    pixels = open_demo().store.load(range(5)).pixels
+    files = [(f"p{number}.png", png(patch), "image/png") for number, patch in enumerate(pixels)]
+    whole = predict_batch.score_pieces
+    asked: list[int] = []
+
+    def only_the_first(*given: object, **settings: object):
+        asked.append(len(given[1]))
+        yield next(whole(*given, **settings))
+        predict_batch._stop(predict.session_state["batch"][0])
+        st.rerun()
+
+    monkeypatch.setattr(predict_batch, "score_pieces", only_the_first)
+    predict.file_uploader[0].set_value(files).run()
+    assert not predict.exception
+    assert "Stopped: 2 of 5 files are done" in words(predict)
+    assert len(predict.dataframe[0].value) == 2
+    monkeypatch.setattr(predict_batch, "score_pieces", whole)
+    button(predict, "Go on").click()
+    predict.run()
+    assert "Stopped" not in words(predict)
+    assert asked == [5]
+    expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
+    assert predict.dataframe[0].value["probability"].tolist() == sorted(expected.tolist(), reverse=True)

@@ -1,12 +1,30 @@
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
 from core.home import runs_home
-from core.training import Run, Status, TrainingConfig, create_run
+from core.job import JobStatus
+from core.training import (
+    GRACE_SECONDS,
+    PRESETS,
+    Augmentation,
+    Run,
+    Status,
+    TrainingConfig,
+    create_run,
+    delete,
+    list_trash,
+)
+from core.training.estimate import Estimate
+from core.training.lr_finder import LearningRateCurve
+from core.training.trial import Trial
+from pages._ui import train_fields, train_patches
 
 
 def words(app: AppTest) -> str:
@@ -40,16 +58,16 @@ def test_an_empty_page_says_what_to_press(app: AppTest, quiet_demo: Path) -> Non
     open_train(app)
     assert not app.exception
     assert "Press **Start training**" in app.info[0].value
-    assert labels(app) == ["Start training"]
+    assert labels(app) == ["Start training", "Estimate", "Find a learning rate"]
 
 
 @pytest.mark.parametrize(
     ("state", "expected", "buttons"),
     [
-        ("stopped", "**Stopped**", ["Resume"]),
-        ("failed", "**Failed**", ["Resume"]),
-        ("running", "**Lost: its process ended without a last word**", ["Resume"]),
-        ("starting", "**Lost: its process ended without a last word**", ["Resume"]),
+        ("stopped", "Stopped", ["Resume"]),
+        ("failed", "Failed", ["Resume"]),
+        ("running", "Lost", ["Resume"]),
+        ("starting", "Lost", ["Resume"]),
     ],
 )
 def test_each_state_has_its_words_and_buttons(
@@ -58,8 +76,8 @@ def test_each_state_has_its_words_and_buttons(
     run_in(state, step=10, epoch=1, message="why it is so")
     open_train(app)
     assert not app.exception
-    assert expected in words(app)
-    assert labels(app) == ["Start training", *buttons]
+    assert f"{expected}]" in words(app)
+    assert labels(app) == buttons
 
 
 def test_a_failure_shows_its_sentence(app: AppTest, quiet_demo: Path) -> None:
@@ -72,10 +90,10 @@ def test_a_live_run_can_be_stopped_from_the_page(app: AppTest, quiet_demo: Path)
     run = run_in("running", step=10, epoch=2, seconds_left=300.0, patches_per_second=512.0)
     run.record_process(os.getpid())
     open_train(app)
-    assert "**Running**" in words(app)
+    assert "Running]" in words(app)
     next(each for each in app.button if each.label == "Stop").click().run()
     assert run.stop_requested()
-    assert "**Stopping after this step**" in words(app)
+    assert "Stopping after this step]" in words(app)
 
 
 def test_the_form_starts_a_process_with_its_values(
@@ -83,7 +101,7 @@ def test_the_form_starts_a_process_with_its_values(
 ) -> None:
     launched: list[Run] = []
     monkeypatch.setattr("core.training.job.launch", launched.append)
-    open_train(app)
+    new_run(app)
     next(each for each in app.number_input if each.label == "Epochs").set_value(3)
     next(each for each in app.number_input if each.label == "Seed").set_value(7)
     next(each for each in app.button if each.label == "Start training").click().run()
@@ -97,7 +115,7 @@ def test_a_folder_that_is_gone_starts_nothing(app: AppTest, quiet_demo: Path, mo
     monkeypatch.undo()
     monkeypatch.setenv("NODESCOPE_HOME", str(quiet_demo))
     app.query_params["data"] = "/no/such/folder"
-    open_train(app)
+    new_run(app)
     next(each for each in app.button if each.label == "Start training").click().run()
     assert "There is no folder" in app.error[0].value
     assert not runs_home().exists()
@@ -126,11 +144,12 @@ def pick(app: AppTest, option: str) -> None:
 
 
 def test_a_queued_run_says_for_whom_it_waits_and_can_be_stopped(app: AppTest, quiet_demo: Path) -> None:
-    run = run_in("queued", stage="Waiting for the CPU, where first is at work")
+    run = run_in("queued", stage="Number 2 in the queue for the CPU, where first is at work")
     run.record_process(os.getpid())
     open_train(app)
-    assert "**Queued** · Waiting for the CPU, where first is at work" in words(app)
-    assert labels(app) == ["Start training", "Stop"]
+    assert "Queued]" in words(app)
+    assert "Number 2 in the queue for the CPU, where first is at work" in words(app)
+    assert labels(app) == ["Stop"]
     assert app.menu_button[0].options == [
         ":material/content_copy: Duplicate with changes"
     ]  # no deleting while it waits
@@ -154,9 +173,9 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest,
     app.query_params["runs_view"] = "All runs"
     open_train(app)
     found = app.dataframe[1].value
-    assert found[""].tolist() == ["best valid AUC", "in epoch", "test AUC", "seed"]
-    assert found["b-other-run"].tolist() == ["0.9000", "2", "", "7"]
-    assert found["a-stopped-run"].tolist() == ["0.9000", "2", "", "0"]
+    assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "test AUC", "test accuracy", "seed"]
+    assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "7"]
+    assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "0"]
 
 
 def test_notes_are_kept_in_the_run_directory(app: AppTest, two_runs: tuple[Run, Run]) -> None:
@@ -191,4 +210,170 @@ def test_deleting_asks_and_moves_to_the_trash(app: AppTest, two_runs: tuple[Run,
     assert not app.exception
     assert not two_runs[1].path.exists()
     assert (runs_home().parent / "trash" / "b-other-run" / "notes.txt").read_text() == "more seeds"
-    assert "**Stopped**" in words(app)  # the other one is shown
+    assert "Stopped]" in words(app)  # the other one is shown
+
+
+def new_run(app: AppTest) -> AppTest:
+    app.query_params["runs_view"] = "New run"
+    return open_train(app)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(each for each in app.button if each.label == label).click().run()
+
+
+def test_every_setting_has_a_field_or_is_known_to_have_none() -> None:
+    settings = {each.name for each in fields(TrainingConfig)} - {"augmentation"}
+    expected = settings | {each.name for each in fields(Augmentation)}
+
+    shown = [each.name for each in train_fields.all_fields()]
+
+    assert len(shown) == len(set(shown))
+    assert set(shown) | set(train_fields.NOT_ON_THE_PAGE) == expected
+    assert not set(shown) & set(train_fields.NOT_ON_THE_PAGE)
+    assert all(len(each.help) > 20 for each in train_fields.all_fields())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_form_that_nobody_touches_asks_for_the_preset(name: str) -> None:
+    config = PRESETS[name].config
+    values = {each.name: train_fields.value_in(config, each.name) for each in train_fields.all_fields()}
+
+    assert train_fields.changed(config, values) == config
+
+
+def test_fields_become_settings() -> None:
+    values = {
+        "stain": 0.3, "teachers": " a , b,", "distillation": 0.5, "head_learning_rate": 0.0, "model": "resnet18",
+    }  # fmt: skip
+    start = TrainingConfig(model_arguments={"dropout": 0.1}, head_learning_rate=0.1)
+
+    config = train_fields.changed(start, values)
+
+    assert config.augmentation == Augmentation(stain=0.3)
+    assert (config.teachers, config.distillation, config.head_learning_rate) == (("a", "b"), 0.5, None)
+    assert (config.model, config.model_arguments) == ("resnet18", {})
+
+
+def test_settings_that_do_not_fit_are_said_and_start_nothing(app: AppTest, quiet_demo: Path) -> None:
+    new_run(app)
+    next(each for each in app.number_input if each.label == "Share of the teachers").set_value(0.5).run()
+    assert "there is no teacher to learn from" in app.error[0].value
+    assert labels(app) == []
+
+
+def test_a_preset_as_reported_says_so_before_and_after_it_has_run(app: AppTest, quiet_demo: Path) -> None:
+    run = create_run(PRESETS["keras-reported"].config, runs_home() / "as-it-was")
+    run.write_status(Status(state="stopped"))
+    run.write_metrics(ROWS)
+    open_train(app)
+    assert app.warning[0].value.startswith("As reported, flawed: validated on its own training patches")
+    app.segmented_control(key="runs_view").set_value("All runs").run()
+    assert app.dataframe[0].value["flaw"][0].startswith("As reported, flawed: validated on")
+    app.segmented_control(key="runs_view").set_value("New run").run()
+    assert not app.warning
+    app.selectbox(key="preset").set_value("notebook-reported").run()
+    assert app.warning[0].value.startswith("As reported, flawed: dropout stays on in validation")
+    assert not app.exception
+
+
+CURVE = LearningRateCurve(
+    np.geomspace(1e-5, 1, 30), np.linspace(1, 0.4, 30), np.linspace(1, 0.4, 30), 0.01, 0.1, 0.0123, "steepest descent"
+)
+COST = Estimate(0.5, 26.0, 520.0, 1_200_000_000, None, 5_000_000, 52, 1680, 360, 12, "CPU, 1 thread")
+
+
+def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages._ui.train_trial.Trial.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs))
+    monkeypatch.setattr("pages._ui.train_trial.Trial.rate", lambda _self: CURVE)
+    new_run(app)
+    assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in words(app)
+    assert "Suggested learning rate: 0.012" in words(app)
+    press(app, "Use 0.012")
+    assert next(each for each in app.number_input if each.label == "Learning rate").value == 0.0123
+    assert not app.exception
+
+
+def test_a_trial_is_started_watched_and_cancelled(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Trial] = []
+
+    def start(self: Trial, config: TrainingConfig) -> None:
+        assert config.data == ("demo",)
+        started.append(self)
+        self.path.mkdir(parents=True)
+        self.record_process(os.getpid())
+        self.write(JobStatus("running", 0.25, seconds_left=12.0))
+
+    monkeypatch.setattr("pages._ui.train_trial.Trial.start", start)
+    new_run(app)
+    press(app, "Estimate")
+    assert [trial.kind for trial in started] == ["cost"]
+    assert labels(app) == ["Start training", "Cancel", "Find a learning rate"]
+    press(app, "Cancel")
+    assert started[0].is_cancelled()
+    assert not app.exception
+
+
+def test_a_stopping_run_can_be_killed_only_after_its_grace(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_in("running", step=10, epoch=2)
+    run.record_process(os.getpid())
+    run.request_stop()
+    open_train(app)
+    assert labels(app) == []
+    past = run.path.stat().st_mtime - GRACE_SECONDS - 1
+    os.utime(run.path / "stop", (past, past))
+    killed: list[Run] = []
+    monkeypatch.setattr("pages._ui.train_watch.kill", killed.append)
+    app.run()
+    assert labels(app) == ["End it now"]
+    press(app, "End it now")
+    assert killed == [run]
+
+
+def test_the_trash_gives_back_and_is_emptied_after_a_yes(app: AppTest, two_runs: tuple[Run, Run]) -> None:
+    for run in two_runs:
+        delete(run)
+    create_run(TrainingConfig(), runs_home() / "stays").write_status(Status(state="stopped"))
+    app.query_params["runs_view"] = "All runs"
+    open_train(app)
+    app.button(key="restore-a-stopped-run").click().run()
+    assert two_runs[0].path.is_dir()
+    press(app, "Empty the trash …")
+    assert [each.name for each in list_trash()] == ["b-other-run"]
+    press(app, "Keep them")
+    press(app, "Empty the trash …")
+    press(app, "Delete for good")
+    assert list_trash() == []
+    assert two_runs[0].path.is_dir()
+    assert not app.exception
+
+
+def test_what_the_browser_draws_of_the_watched_patches() -> None:
+    table = pd.DataFrame(
+        {"epoch": [1, 1, 2, 2], "id": ["b", "a", "b", "a"], "label": [0, 1, 0, 1], "probability": [0.6, 0.3, 0.2, 0.9]}
+    )
+
+    drawn = train_patches.payload(table, ["one", "two"], run="mine", epochs=5)
+
+    assert drawn["patches"] == [{"id": "b", "label": 0, "source": "one"}, {"id": "a", "label": 1, "source": "two"}]
+    assert drawn["epochs"] == [1, 2]
+    assert drawn["probabilities"] == [[0.6, 0.3], [0.2, 0.9]]
+    assert (drawn["run"], drawn["of"]) == ("mine", 5)
+
+
+def test_the_watched_patches_of_a_run_are_on_its_page(app: AppTest, quiet_demo: Path, small_demo: Dataset) -> None:
+    run = run_in("stopped", step=10, epoch=1)
+    run.write_metrics(ROWS)
+    names = small_demo.table["id"].astype(str)[:2]
+    run.write_patches([{"epoch": 1, "id": each, "label": 0, "probability": 0.5} for each in (*names, "gone")])
+    open_train(app)
+    assert not app.exception
+    assert "**Validation patches as it learns**" in words(app)
+    sources = train_patches._sources(("demo",), (*names, "gone"))
+    assert [each.partition(",")[0] for each in sources] == ["data:image/jpeg;base64"] * 2 + [""]

@@ -8,7 +8,7 @@ import pytest
 
 from core.commands import main
 from core.home import home, runs_home
-from core.training import Run, Status, TrainingConfig, create_run
+from core.training import Run, Status, TrainingConfig, create_run, preset
 
 ROWS = [
     {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.4, "valid_auc": auc, "valid_accuracy": 0.8,
@@ -129,3 +129,70 @@ def test_delete_moves_to_the_trash_and_never_overwrites(run: Run, other: Run) ->
 def test_a_wrong_name_is_said_before_anything_is_done(run: Run) -> None:
     assert main(["runs", "delete", "first", "third"]) == 2
     assert run.path.is_dir()
+
+
+def test_stop_with_a_grace_kills_what_does_not_end(
+    other: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[Run] = []
+    monkeypatch.setattr("core.training.job.kill", killed.append)
+
+    assert main(["runs", "stop", "second", "--grace", "0.3"]) == 0
+
+    assert killed == [other]
+    assert other.stop_requested()
+    assert "second did not stop within 0.3 s and was killed" in capsys.readouterr().out
+
+
+def test_stop_with_a_grace_waits_for_the_end(
+    other: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = [False, True, True]  # the last look finds it gone
+    monkeypatch.setattr(Run, "is_alive", lambda _self: looks.pop())
+
+    assert main(["runs", "stop", "second", "--grace"]) == 0
+
+    assert capsys.readouterr().out == "second has stopped\n"
+
+
+def test_what_was_deleted_is_listed_restored_and_ended(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["runs", "delete", "first"])
+    capsys.readouterr()
+    assert main(["runs", "trash", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["run"] == "first"
+    assert found["bytes"] == sum(path.stat().st_size for path in (home() / "trash" / "first").iterdir())
+
+    assert main(["runs", "restore", "first"]) == 0
+    assert capsys.readouterr().out == "first is back as first\n"
+    assert run.metrics()["epoch"].tolist() == [1, 2, 3]
+    assert main(["runs", "restore", "first"]) == 2
+    assert "There is no run 'first' in the trash (it is empty)." in capsys.readouterr().err
+
+    main(["runs", "delete", "first"])
+    assert main(["runs", "trash", "--empty"]) == 2  # nobody can be asked
+    assert (home() / "trash" / "first").is_dir()
+    assert main(["runs", "trash", "--empty", "--yes"]) == 0
+    assert main(["runs", "trash"]) == 0
+    assert capsys.readouterr().out.endswith("1 runs are deleted for good.\nThe trash is empty.\n")
+    assert list((home() / "trash").iterdir()) == []
+
+
+def test_a_person_is_asked_before_the_trash_is_emptied(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(["runs", "delete", "first"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for answer, remain in (("", True), ("no", True), ("y", False)):
+        monkeypatch.setattr("builtins.input", lambda _question, answer=answer: answer)
+        assert main(["runs", "trash", "--empty"]) == 0
+        assert (home() / "trash" / "first").is_dir() == remain
+
+
+def test_a_run_as_reported_is_marked(fresh_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = create_run(preset("keras-reported"), runs_home() / "flawed")
+    run.write_metrics(ROWS)
+    run.write_status(Status(state="stopped"))
+
+    assert main(["runs", "list"]) == 0
+    assert "0.9000 (2 of 20) flawed" in capsys.readouterr().out
+    assert main(["runs", "show", "flawed"]) == 0
+    assert "As reported, flawed: validated on its own training patches" in capsys.readouterr().out

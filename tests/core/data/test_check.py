@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,22 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from core.commands import main
-from core.data import Dataset, add_exclusions, assign, default_rule, make_pack, open_dataset
+from core.data import (
+    ArrayStore,
+    Dataset,
+    Decision,
+    SplitRule,
+    assign,
+    decide,
+    default_rule,
+    make_pack,
+    open_dataset,
+)
 from core.data.check import FLAGS, check_path, findings, load_check, make_check, partners
-from core.data.duplicates import describe, same, symmetries
+from core.data.duplicates import CLOSE, alike, candidates, describe, same, symmetries
+from core.data.kaggle import KNOWN_BAD
 from core.data.quality import measure
+from core.data.split_file import make_split_file, save_split
 from core.errors import DataError
 
 
@@ -76,15 +89,74 @@ def test_a_leak_is_a_pair_in_two_parts_of_the_split(folder: Path) -> None:
     assert flagged(folder, "leak") == {"good02", "copy", "good03", "turned"}
 
 
+def test_a_leak_depends_on_the_split_in_use(folder: Path) -> None:
+    check, dataset = make_check(str(folder)), open_dataset(folder)
+    ids = dataset.table["id"]
+    for apart in ("copy", "good02"):
+        parts = np.where(ids == apart, "test", "train")
+        assert set(ids[findings(check, dataset, parts)["leak"].to_numpy()]) == {"copy", "good02"}
+    assert not findings(check, dataset, np.full(len(ids), "train")).leak.any()
+    parts = np.where(ids == "lighter", "", "train")  # a patch without a label may be one of the competition's test
+    assert set(ids[findings(check, dataset, parts)["leak"].to_numpy()]) == {"lighter", "good04"}
+
+
+def test_every_one_of_many_copies_is_told_of(kaggle_folder: Callable[..., Path], fresh_home: Path) -> None:
+    labels = {"a": 0, "b": 1, "c": 1, "d": 0, "other": 0}
+    folder = kaggle_folder(labels)
+    for name in "bc":  # b and c are a; d is nearly a
+        (folder / "train" / f"{name}.tif").write_bytes((folder / "train" / "a.tif").read_bytes())
+    pixels = np.asarray(Image.open(folder / "train" / "a.tif"))
+    Image.fromarray(np.clip(pixels * 0.9 + 12, 0, 255).astype(np.uint8)).save(folder / "train" / "d.tif")
+    check, dataset = make_check(str(folder)), open_dataset(folder)
+    parts = np.array(["test", "train", "train", "train", "test"])
+    found = findings(check, dataset, parts)
+    assert found["duplicate"].tolist() == [True, True, True, False, False]
+    assert found["near duplicate"].tolist() == [True, True, True, True, False]
+    assert found["leak"].tolist() == [True, True, True, True, False]  # b, c and d are in a part that a is not in
+    assert found["conflict"].tolist() == [True, True, True, True, False]
+    assert partners(check, "d") == ["a", "b", "c"]
+    assert partners(check, "b") == ["a", "c", "d"]
+    decide(str(folder), {"a": Decision("exclude")})  # a stood for all three; without it two copies are left
+    rest = open_dataset(folder)
+    found = findings(check, rest, parts[1:])
+    assert found["duplicate"].tolist() == [True, True, False, False]
+    assert found["leak"].tolist() == [False, False, False, False]
+    assert found["conflict"].tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda patch: patch * 0.8,
+        lambda patch: patch * 0.6 + 60,
+        lambda patch: patch + 20,
+        lambda patch: (patch - 128) * 0.8 + 128,
+        lambda patch: 255 * (patch / 255) ** 1.2,
+        lambda patch: jpeg(patch.astype(np.uint8))[::-1],
+    ],
+    ids=["darker", "paler", "lighter", "less contrast", "gamma", "saved and mirrored"],
+)
+def test_a_patch_is_recognised_in_another_light(small_demo: Dataset, change: Callable[..., np.ndarray]) -> None:
+    patches = small_demo.store.load(range(100)).pixels
+    changed = np.stack([np.clip(change(patch.astype(float)), 0, 255).round().astype(np.uint8) for patch in patches])
+    moved = np.linalg.norm(describe(changed) - describe(patches), axis=1)
+    assert np.median(moved) < 0.1
+    assert np.mean(moved < CLOSE) >= 0.97
+    both = np.concatenate([patches, changed])
+    pairs = candidates(describe(both))
+    found = pairs[alike(ArrayStore(both), pairs)]
+    assert np.mean(np.isin(np.arange(100), found[found[:, 1] - found[:, 0] == 100][:, 0])) >= 0.97
+
+
 def test_a_pack_and_an_exclusion_do_not_undo_it_but_a_change_does(folder: Path) -> None:
     make_check(str(folder))
     make_pack(open_dataset(folder, raw=True))
-    add_exclusions(str(folder), ["copy", "black"], "flawed")
+    decide(str(folder), dict.fromkeys(["copy", "black"], Decision("exclude", reason="flawed")))
     assert flagged(folder, "duplicate") == set()
     assert flagged(folder, "black") == set()
     assert flagged(folder, "blurred") == {"blurred"}
     (folder / "train" / "broken.tif").write_bytes(b"still no image")
-    assert load_check(open_dataset(folder)) is None
+    assert load_check(open_dataset(folder, fresh=True)) is None
 
 
 def test_a_damaged_check_is_said(folder: Path) -> None:
@@ -105,6 +177,42 @@ def test_the_command_tells_counts_and_fails_on_unreadable_files(
     assert len(lines) == 20
     assert lines[0].endswith(",".join(FLAGS))
     assert next(line for line in lines if line.startswith("black,")).endswith(",0,1,0,0,0,0,0,0")
+
+
+def test_the_command_fails_on_leaks_of_the_split_that_is_named(
+    kaggle_folder: Callable[..., Path], fresh_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {f"p{number}": number % 2 for number in range(12)}
+    folder = kaggle_folder(labels)
+    part = dict(zip(labels, assign(open_dataset(folder), SplitRule(seed=0)), strict=True))
+    one, other = next(name for name in labels if part[name] == "train"), next(n for n in labels if part[n] != "train")
+    (folder / "train" / f"{one}.tif").write_bytes((folder / "train" / f"{other}.tif").read_bytes())
+    assert main(["check", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert "split: hash of patches, seed 0: 10% validation, 16% test" in said
+    assert re.search(r"^leak: +2  a \(near\) duplicate is in another part of the split  \(", said, re.MULTILINE)
+    kept = next(seed for seed in range(1, 50) if _together(open_dataset(folder), SplitRule(seed=seed), one, other))
+    dataset = open_dataset(folder)
+    rule = SplitRule(seed=kept)
+    save_split(make_split_file(dataset, rule, assign(dataset, rule)), tmp_path / "split.json")
+    assert main(["check", str(folder), "--split", str(tmp_path / "split.json")]) == 0
+    assert f"seed {kept}" in capsys.readouterr().out
+
+
+def _together(dataset: Dataset, rule: SplitRule, one: str, other: str) -> bool:
+    part = dict(zip(dataset.table["id"], assign(dataset, rule), strict=True))
+    return part[one] == part[other]
+
+
+def test_the_two_known_bad_patches_are_left_out_and_named(
+    kaggle_folder: Callable[..., Path], fresh_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = kaggle_folder({"a": 1, "b": 0, **dict.fromkeys(KNOWN_BAD, 0)})
+    assert main(["check", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "2 patches, 2 left out" in said
+    assert "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2: left out: known to be broken (overexposed)" in said
+    assert "9369c7278ec8bcc6c880d99194de09fc2bd4efbe: left out: known to be black" in said
 
 
 def test_a_clean_folder_passes(kaggle_folder: Callable[..., Path], fresh_home: Path) -> None:

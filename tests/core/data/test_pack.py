@@ -87,7 +87,9 @@ def test_a_chunk_that_reached_the_journal_but_not_the_disk_is_written_again(fold
 def test_a_folder_that_changed_is_noticed_and_packed_anew(folder: Path) -> None:
     first, before = make_pack(open_dataset(folder)), open_dataset(folder).stamp()
     shutil.copy(folder / "train" / "p0.tif", folder / "train" / "p3.tif")
-    changed = open_dataset(folder)
+    assert isinstance(open_dataset(folder).store, PackedStore)  # rewritten in place, which a glance does not see
+    assert isinstance(open_dataset(folder, fresh=True).store, FileStore)
+    changed = open_dataset(folder)  # and once it was seen, a glance is not enough any more
     assert isinstance(changed.store, FileStore)
     assert is_stale(changed)
     assert changed.stamp() != before

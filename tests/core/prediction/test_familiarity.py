@@ -136,6 +136,32 @@ def test_of_two_data_sets_the_nearer_counts() -> None:
     assert known.strangeness(np.array([[25, 25, 25]], np.float32))[0] > 3
 
 
+def slides_of(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features of 30 patches of each slide: a slide's own place, and little around it."""
+    own = rng.normal(size=(count, 8))
+    features = own.repeat(30, axis=0) + 0.3 * rng.normal(size=(count * 30, 8))
+    return features.astype(np.float32), np.repeat([f"s{number}" for number in range(count)], 30).astype(object)
+
+
+def test_a_limit_found_on_whole_slides_holds_on_new_slides() -> None:
+    alarms = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        features, slides = slides_of(rng, 40)
+        new, _ = slides_of(rng, 400)
+        by_patch = fit({"a": features}, layer="x")
+        by_slide = fit({"a": features}, layer="x", slides={"a": slides})
+        alarms.append([float((known.strangeness(new) > 1).mean()) for known in (by_patch, by_slide)])
+    patch, slide = np.mean(alarms, axis=0)
+    assert patch > 0.08  # where 2.5 % were wanted
+    assert slide < 0.04
+    # With too few slides the limit would hang on two of them.
+    few = slides == "s0"
+    few |= slides == "s1"
+    apart = fit({"a": features[few]}, layer="x", slides={"a": slides[few]})
+    assert apart.limits == fit({"a": features[few]}, layer="x").limits
+
+
 def test_too_few_patches_are_refused() -> None:
     with pytest.raises(DataError, match="at least 40 patches of a data set; found few: 39"):
         fit({"few": np.zeros((39, 2), np.float32)}, layer="x")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.errors import PatchError
-from core.prediction.images import decode_patch, overview
+from core.prediction.images import decode_patch, decode_whole, shrink
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def test_a_place_outside_is_refused(picture: tuple[np.ndarray, bytes], at: tuple
 
 def test_the_overview_is_the_mean_of_its_squares(picture: tuple[np.ndarray, bytes]) -> None:
     pixels, data = picture
-    small = overview(data, side=100)
+    small = shrink(decode_whole(data).pixels, side=100)
     assert small.shape == (50, 100, 3)
     means = pixels.reshape(50, 4, 100, 4, 3).mean(axis=(1, 3))
     assert np.abs(small - means).max() <= 1
 
 
 def test_a_small_picture_stays_as_it_is(picture: tuple[np.ndarray, bytes]) -> None:
-    assert (overview(picture[1], side=500) == picture[0]).all()
+    assert (shrink(decode_whole(picture[1]).pixels, side=500) == picture[0]).all()
 
 
 def test_the_overview_refuses_what_is_no_picture() -> None:
     with pytest.raises(PatchError, match="x: This is not an image"):
-        overview(b"no image", name="x")
+        decode_whole(b"no image", name="x")

@@ -9,8 +9,10 @@ from core.data import Dataset
 from core.errors import DataError, RunError
 from core.prediction import Bundle, Predictor
 from core.prediction import score_job as module
+from core.prediction.partial import Chunk, Partial
+from core.prediction.score import score
 from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import load_scores
+from core.prediction.scores import load_scores, partial_of
 
 
 @pytest.fixture
@@ -32,6 +34,49 @@ def test_a_cancelled_job_leaves_none(job: ScoreJob, small_demo: Dataset, tiny_bu
     assert job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test").state == "cancelled"
     assert job.status().state == "cancelled"
     assert load_scores(tiny_bundle, small_demo, "test") is None
+
+
+def test_a_cancelled_job_is_continued_where_it_ended(
+    job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.prediction.score.CHUNK", 8)
+    predictor = Predictor(tiny_bundle, device="cpu")
+    whole = score(predictor, small_demo, part="test")
+    read: list[int] = []
+    load = type(small_demo.store).load
+
+    def counting(self: object, rows: np.ndarray) -> object:
+        read.append(len(rows))
+        if len(read) == 3:
+            job.cancel()
+        return load(self, rows)
+
+    monkeypatch.setattr(type(small_demo.store), "load", counting)
+    assert job.run(predictor, small_demo, "test").state == "cancelled"
+    assert partial_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 16
+    (job.path / "stop").unlink()
+    read[:] = [0, 0, 0]
+    assert job.run(predictor, small_demo, "test").state == "finished"
+    assert sum(read) == len(whole) - 16
+    stored = load_scores(tiny_bundle, small_demo, "test")
+    assert stored is not None
+    np.testing.assert_array_equal(stored.logits, whole.logits)
+    np.testing.assert_array_equal(stored.looks.values, whole.looks.values)
+    assert not partial_of(tiny_bundle, small_demo, "test", device="cpu").path.exists()
+
+
+def test_chunks_of_other_patches_are_not_taken(small_demo: Dataset, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    rows = np.arange(4)
+    chunk = Chunk(np.ones(4, np.float32), np.ones((4, 5), np.float32), np.ones(4, bool))
+    keep = Partial.of(tmp_path / "p", rows, stamp="a", device="cpu")
+    keep.write(0, chunk)
+    assert keep.read(0, 4) is not None
+    assert keep.read(0, 5) is None
+    for stamp, device, others in (("b", "cpu", rows), ("a", "cuda", rows), ("a", "cpu", rows + 1)):
+        assert Partial.of(tmp_path / "p", others, stamp=stamp, device=device).read(0, 4) is None
+    next((tmp_path / "p").iterdir()).write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match="Delete the folder"):
+        keep.read(0, 4)
 
 
 def test_progress_says_the_share_and_the_time_left(

@@ -10,14 +10,13 @@ from core.data.store import ArrayStore
 from core.errors import DataError, EvaluationError
 from core.prediction import Bundle, Predictor
 from core.prediction.looks import Looks
-from core.prediction.score import assemble, score, select
+from core.prediction.score import Scored, assemble, score, select
 from core.prediction.scores import (
     forget_scores,
     load_scores,
     save_scores,
     scores_csv,
     scores_path,
-    stored_or_scored,
 )
 
 
@@ -25,6 +24,13 @@ def part_of(dataset: Dataset, rows: np.ndarray) -> Dataset:
     table = dataset.table.iloc[rows].reset_index(drop=True)
     pixels = dataset.store.load(rows).pixels
     return Dataset("Some", "nowhere", "kaggle", table, ArrayStore(pixels))
+
+
+def scored_and_stored(predictor: Predictor, dataset: Dataset, part: str) -> Scored:
+    """Score and store."""
+    made = score(predictor, dataset, part=part)
+    save_scores(made, predictor.bundle, dataset, part)
+    return made
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def some(small_demo: Dataset) -> Dataset:
 def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
     predictor = Predictor(tiny_bundle, device="cpu")
     assert load_scores(tiny_bundle, some, "all") is None
-    made = stored_or_scored(predictor, some, "all")
+    made = scored_and_stored(predictor, some, "all")
     read = load_scores(tiny_bundle, some, "all")
     assert scores_path(tiny_bundle, some, "all").is_relative_to(fresh_home)
     assert read is not None
@@ -48,7 +54,7 @@ def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle
 
 
 def test_they_fit_the_same_patches_in_another_order(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
-    made = stored_or_scored(Predictor(tiny_bundle, device="cpu"), some, "all")
+    made = scored_and_stored(Predictor(tiny_bundle, device="cpu"), some, "all")
     turned = part_of(some, np.arange(20)[::-1])
     read = load_scores(tiny_bundle, turned, "all")
     assert read is not None
@@ -59,14 +65,30 @@ def test_they_fit_the_same_patches_in_another_order(some: Dataset, tiny_bundle: 
 
 
 def test_they_do_not_fit_more_patches_or_another_bundle(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
-    stored_or_scored(Predictor(tiny_bundle, device="cpu"), some, "all")
+    scored_and_stored(Predictor(tiny_bundle, device="cpu"), some, "all")
     assert load_scores(tiny_bundle, part_of(some, np.arange(19)), "all") is None
     moved = Bundle(tiny_bundle.card.with_changes(threshold=0.7), tiny_bundle.weights)
     assert load_scores(moved, some, "all") is None
 
 
+def test_they_stand_when_labels_are_decided_anew_and_patches_excluded(
+    some: Dataset, tiny_bundle: Bundle, fresh_home: Path
+) -> None:
+    before = replace(some, files="a")
+    made = scored_and_stored(Predictor(tiny_bundle, device="cpu"), before, "all")
+    decided = replace(part_of(some, np.arange(1, 20)), files="a")
+    decided.table.loc[0, "label"] = 1 - decided.table.loc[0, "label"]
+    read = load_scores(tiny_bundle, decided, "all")
+    assert read is not None
+    np.testing.assert_array_equal(read.logits, made.logits[1:])
+    np.testing.assert_array_equal(read.looks.values, made.looks.values[1:])
+    assert read.labels[0] == 1 - made.labels[1]
+    assert load_scores(tiny_bundle, replace(decided, files="b"), "all") is None
+    assert load_scores(tiny_bundle, replace(decided, files=""), "all") is None
+
+
 def test_a_damaged_file_is_said_and_not_taken_for_none(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
-    made = stored_or_scored(Predictor(tiny_bundle, device="cpu"), some, "all")
+    made = scored_and_stored(Predictor(tiny_bundle, device="cpu"), some, "all")
     path = save_scores(made, tiny_bundle, some, "all")
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match="damaged"):

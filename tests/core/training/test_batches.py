@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from torch.nn import functional as F
 
 import models
@@ -14,7 +13,9 @@ from core.errors import ConfigError, TrainingError
 from core.training import Augmentation, TrainingConfig
 from core.training.backbone import head_of, train_mode
 from core.training.batches import class_weights, epoch_order
+from core.training.feed import Batch, Feed
 from core.training.gradients import Gradients
+from core.training.learner import Learner
 from core.training.material import Part
 from core.training.memory import is_out_of_memory
 
@@ -59,14 +60,14 @@ def _part(count: int) -> Part:
 
 
 def _gradients(config: TrainingConfig, part: Part) -> tuple[Gradients, list[str]]:
-    torch.manual_seed(0)
-    network = models.Normalised(
-        models.build(config.model, **config.model_arguments), mean=config.mean, std=config.std
-    )  # fmt: skip
-    accelerator = Accelerator(cpu=True)
-    model, optimiser = accelerator.prepare(network, torch.optim.SGD(network.parameters(), 0.1))
     said: list[str] = []
-    return Gradients(accelerator, model, optimiser, config, part, say=said.append), said
+    learner = Learner(config, part, say=said.append)
+    learner.prepare(frozen=False)
+    return learner.gradients, said
+
+
+def _batch(part: Part, config: TrainingConfig = PLAIN) -> Batch:
+    return Feed(part, config, device=torch.device("cpu")).batch(np.arange(len(part)), 0)
 
 
 def _values(gradients: Gradients) -> torch.Tensor:
@@ -78,13 +79,13 @@ def test_weighted_loss_is_the_weighted_mean() -> None:
     plain, _ = _gradients(PLAIN, part)
     weighted, _ = _gradients(PLAIN.with_changes(balance="weights"), part)
 
-    found = weighted.make(np.arange(12), 0)
+    found = weighted.make(_batch(part))
 
     with torch.no_grad():
         logits = plain.model(torch.from_numpy(part.pixels).permute(0, 3, 1, 2).float() / 255)
     each = F.binary_cross_entropy_with_logits(logits, torch.tensor(part.labels).float(), reduction="none")
     assert found.item() == pytest.approx((each * torch.tensor([12 / 18, 12 / 6])[part.labels]).mean().item(), rel=1e-5)
-    assert plain.make(np.arange(12), 0).item() == pytest.approx(each.mean().item(), rel=1e-5)
+    assert plain.make(_batch(part)).item() == pytest.approx(each.mean().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_gradient(
 ) -> None:
     part = _part(10)
     whole, _ = _gradients(PLAIN, part)
-    loss = whole.make(np.arange(10), 0)
+    loss = whole.make(_batch(part))
     small, said = _gradients(PLAIN, part)
     real = Gradients._loss
 
@@ -106,7 +107,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_gradient(
 
     monkeypatch.setattr(Gradients, "_loss", scarce)
 
-    again = small.make(np.arange(10), 0)
+    again = small.make(_batch(part))
 
     assert small.pieces == 4
     assert said[0].startswith("Out of memory with 10 patches at once: each step of 10 is now worked on in 2 pieces")
@@ -121,7 +122,7 @@ def test_no_memory_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Gradients, "_loss", none)
     with pytest.raises(TrainingError, match=r"not enough memory for 2 patches at once. Close other programs"):
-        _gradients(PLAIN, _part(4))[0].make(np.arange(4), 0)
+        _gradients(PLAIN, _part(4))[0].make(_batch(_part(4)))
 
 
 def test_another_failure_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_another_failure_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Gradients, "_loss", broken)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        _gradients(PLAIN, _part(4))[0].make(np.arange(4), 0)
+        _gradients(PLAIN, _part(4))[0].make(_batch(_part(4)))
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(ValueError("out of memory"))
 

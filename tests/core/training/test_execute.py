@@ -18,7 +18,7 @@ import torch
 import models
 from core.data import ArrayStore, Dataset, assign, default_rule, make_table, open_dataset
 from core.errors import DataError, StorageError, TrainingError
-from core.prediction import Predictor, load_bundle
+from core.prediction import Bundle, Predictor, load_bundle
 from core.training import Augmentation, TrainingConfig, create_run, loop
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
@@ -62,6 +62,7 @@ def _weights(run: Run) -> dict[str, torch.Tensor]:
 
 def _assert_same_result(run: Run, other: Run) -> None:
     assert (run.path / "metrics.csv").read_bytes() == (other.path / "metrics.csv").read_bytes()
+    assert (run.path / "patches.csv").read_bytes() == (other.path / "patches.csv").read_bytes()
     assert (run.path / "predictions.csv").read_bytes() == (other.path / "predictions.csv").read_bytes()
     mine, theirs = _weights(run), _weights(other)
     assert mine.keys() == theirs.keys()
@@ -83,8 +84,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
     assert _files(uninterrupted) == {
-        "config.json", "process.json", "status.json", "metrics.csv", "speed.csv", "data.json", "split.csv",
-        "checkpoint.pt", "log.txt", "predictions.csv", "bundle.safetensors",
+        "config.json", "process.json", "status.json", "metrics.csv", "speed.csv", "patches.csv", "data.json",
+        "decisions-0.csv", "split.csv", "checkpoint.pt", "log.txt", "predictions.csv", "test_predictions.csv",
+        "bundle.safetensors",
     }  # fmt: skip
     assert uninterrupted.status().state == "finished"
     assert uninterrupted.status().message == ""
@@ -246,11 +248,14 @@ execute(run)
 
 @pytest.mark.slow
 def test_a_run_killed_at_many_points_goes_on_as_if_it_had_never_been_killed(
-    kaggle_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kaggle_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Bundle
 ) -> None:
     monkeypatch.setattr("core.training.execute.open_dataset", open_dataset)
-    folder = kaggle_folder({f"{number:03}": number % 2 for number in range(90)})
-    config = CONFIG.with_changes(data=(str(folder),))
+    folder = kaggle_folder({f"{number:03}": number % 2 for number in range(80)}, test=tuple("abcdefghij"))
+    tiny_bundle.save(tmp_path / "teacher.safetensors")
+    config = CONFIG.with_changes(
+        data=(str(folder),), teachers=(str(tmp_path / "teacher.safetensors"),), distillation=0.5, unlabelled=True
+    )
     runs = [create_run(config, tmp_path / name) for name in ("killed", "whole")]
     root = Path(__file__).resolve().parents[3]
     points = {"2": [0, 2], "within a save": [0, 3], "before the metrics": [1, 0], "6": [1, 2]}
@@ -326,7 +331,7 @@ def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatc
 def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "forward", lambda _model, part, _device: np.full(len(part), np.nan))
+    monkeypatch.setattr(loop.Forward, "logits", lambda _self, _model, part: np.full(len(part), np.nan))
     run = create_run(CONFIG, tmp_path / "run")
 
     with pytest.raises(TrainingError, match="gives no numbers any more after step 4 of epoch 1"):

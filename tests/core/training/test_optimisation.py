@@ -137,7 +137,7 @@ def test_the_moving_average_follows_its_closed_form() -> None:
     for step, value in enumerate((1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)):
         with torch.no_grad():
             model.weight.fill_(value)
-        average.update(model, step)
+        average.update(step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * value
 
@@ -151,7 +151,7 @@ def test_without_decay_the_average_is_the_weights() -> None:
     with torch.no_grad():
         model.weight.fill_(7.0)
 
-    average.update(model, 5)
+    average.update(5)
 
     assert average.average["weight"].item() == 7.0
     assert average.average["weight"].data_ptr() != model.weight.data_ptr()
@@ -163,7 +163,7 @@ def test_running_statistics_are_averaged_and_counters_copied() -> None:
     norm.running_mean.fill_(10.0)
     norm.num_batches_tracked.fill_(5)
 
-    average.update(norm, 0)
+    average.update(0)
 
     assert average.average["running_mean"].item() == pytest.approx(9.0)  # decay (1 + 0) / (10 + 0)
     assert average.average["num_batches_tracked"].item() == 5

@@ -1,0 +1,98 @@
+"""The networks side by side: size, cost, speed, and how well bundles that are given do on patches kept away.
+
+Run: ``python benchmarks/networks.py [--data DIR --bundle FILE ...]``. Without bundles it tells what random weights can
+tell: parameters, multiplications, images a second. Speed is eager fp32 on one CPU thread, batch 32, processor time; the
+networks take turns, and each figure is the best of the rounds, since other work can only slow it down. A network that
+is baked for prediction runs baked. With bundles, each one's own test part of the data set is measured, in one pass.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import models
+from core.data import open_dataset
+from core.prediction import Predictor, load_bundle
+from core.prediction.score import score
+
+NAMES = ("notebook-cnn", "keras-cnn", "resnet50", "resnet18", "efficientnet-lite0", "nodescope-net")
+REFERENCE = "resnet18"
+BATCH = 32
+FIGURES = ("auc", "accuracy", "nll", "ece")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", default="demo", help="whose test part the bundles are measured on")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be given more than once")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    _print_costs(arguments.rounds)
+    if arguments.bundle:
+        _print_figures(arguments.data, arguments.bundle)
+
+
+def _print_costs(rounds: int) -> None:
+    trained = {name: models.build(name) for name in NAMES}
+    running = {name: _as_it_predicts(network) for name, network in trained.items()}
+    speeds = images_per_second(running, rounds=rounds)
+    print(f"eager fp32, 1 thread, batch {BATCH}, processor time, best of {rounds} rounds, torch {torch.__version__}\n")
+    print(f"| network | parameters trained | GMAC at 96 px | images/s | × {REFERENCE} |")
+    print("|---|---:|---:|---:|---:|")
+    for name in NAMES:
+        count, cost = models.parameter_count(trained[name]), multiplications(running[name]) / 1e9
+        speed = speeds[name]
+        print(f"| {name} | {count:,} | {cost:.3f} | {speed:.0f} | {speed / speeds[REFERENCE]:.2f} |")
+
+
+def _as_it_predicts(network: nn.Module) -> nn.Module:
+    bake = getattr(network.eval(), "bake", None)
+    plain: nn.Module = network if bake is None else bake()
+    return plain.eval().to(memory_format=torch.channels_last)
+
+
+def multiplications(network: nn.Module) -> float:
+    """Return the multiply-accumulates of one patch; PyTorch counts each as two operations."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 96, 96))
+    return counter.get_total_flops() / 2
+
+
+@torch.inference_mode()
+def images_per_second(networks: dict[str, nn.Module], *, rounds: int) -> dict[str, float]:
+    """Return the best throughput of each network; they take turns."""
+    batch = torch.rand(BATCH, 3, 96, 96).contiguous(memory_format=torch.channels_last)
+    best = dict.fromkeys(networks, 0.0)
+    for _ in range(rounds + 1):  # the first round warms up and counts if it should be the best
+        for name, network in networks.items():
+            started = time.process_time()
+            network(batch)
+            best[name] = max(best[name], BATCH / (time.process_time() - started))
+    return best
+
+
+def _print_figures(data: str, bundles: list[Path]) -> None:
+    dataset = open_dataset(data)
+    print(f"\n{dataset.name}, each bundle's own test part, one pass\n")
+    print("| bundle | network | n | AUC | accuracy | NLL | ECE | file, MB |")
+    print("|---|---|---:|---|---|---|---|---:|")
+    for path in bundles:
+        bundle = load_bundle(path)
+        scored = score(Predictor(bundle, device="cpu"), dataset, part="test")
+        figures = scored.evaluation(bundle.card.threshold).figures
+        cells = " | ".join(str(figures[name]) for name in FIGURES)
+        size = path.stat().st_size / 1e6
+        print(f"| {bundle.card.name} | {bundle.card.model} | {len(scored):,} | {cells} | {size:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""``python -m core search``: try settings out."""
+
+import argparse
+from typing import Any, get_args
+
+from core.commands.studies import carry_out
+from core.commands.train import add_training, config_of, refuse_training
+from core.errors import ConfigError
+from core.training.search import Pruner, create_search, extend_search
+from core.training.search_space import DEFAULT_OVER, SPACE
+from core.training.study import open_study
+
+TRIALS = 20
+
+
+def add(commands: Any) -> None:
+    """Describe the command."""
+    ranges = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values())
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "search",
+        help="search for good settings, each trial a run",
+        description="Let Optuna choose settings, trial after trial, by the validation AUC. Each trial is an ordinary "
+        "run and none is ever overwritten. Ctrl+C ends it; --resume goes on.",
+        epilog=f"What can be searched, with its usual range: {ranges}.",
+    )
+    parser.add_argument("--trials", type=int, help=f"how many in all (default: {TRIALS}); more than before extends")
+    parser.add_argument(
+        "--over",
+        default=",".join(DEFAULT_OVER),
+        metavar="NAME,...",
+        help="what is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pruner", choices=get_args(Pruner), default="median", help="ends bad trials (default: median)"
+    )
+    parser.add_argument("--search-seed", type=int, default=0, help="of the search; --seed is that of the trainings")
+    parser.add_argument("--name", help="of the study, with which the names of its runs begin (default: one is made)")
+    parser.add_argument("--resume", metavar="NAME", help="go on with a search that was stopped, killed, or finished")
+    add_training(parser)
+    parser.set_defaults(run=run_search)
+
+
+def run_search(arguments: argparse.Namespace) -> int:
+    """Search and return the exit status: 0 finished or stopped as asked, 1 it failed, 2 no start."""
+    if arguments.resume is None:
+        study = create_search(
+            config_of(arguments),
+            trials=TRIALS if arguments.trials is None else arguments.trials,
+            over=arguments.over.split(","),
+            pruner=arguments.pruner,
+            seed=arguments.search_seed,
+            name=arguments.name,
+        )
+        return carry_out(study)
+    refuse_training(arguments)
+    study = open_study(arguments.resume)
+    if study.kind != "search":
+        raise ConfigError(f"The study {study.name} is a cross-validation: python -m core folds --resume {study.name}")
+    if arguments.trials is not None:
+        extend_search(study, arguments.trials)
+    return carry_out(study)

@@ -1,0 +1,218 @@
+"""Fetch the public data sets: PatchCamelyon through torchvision, the competition's folder through kagglehub.
+
+Both need a package that nothing else here needs (gdown, kagglehub), which is imported only when it is wanted. What is
+not finished lies in ``.download`` inside the target folder, where the next attempt takes it up as far as these packages
+can; files take their place once they are whole.
+"""
+
+import importlib
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data.kaggle import LABELS_FILE
+from core.data.pcam import open_pcam, x_file, y_file
+from core.data.store import Progress
+from core.errors import DataError, StorageError
+
+STAGING = ".download"
+LOOK_SECONDS = 1.0
+COMPETITION = "histopathologic-cancer-detection"
+
+PCAM_PARTS = {"train": ("train", 6.42e9, 262_144), "val": ("valid", 0.81e9, 32_768), "test": ("test", 0.80e9, 32_768)}
+"""torchvision's name of a part -> its name in the files, bytes to fetch (7.48 GiB in all, as TensorFlow Datasets lists
+them), and patches."""
+
+PATCH_BYTES = 96 * 96 * 3
+KAGGLE_ARCHIVE = 6.8e9
+KAGGLE_FILES = 220_025 + 57_458 + 2
+KAGGLE_UNPACKED = 7.8e9
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that can be fetched.
+
+    Attributes:
+        label: what it is called.
+        about: what is in it.
+        by_hand: what to do without a network.
+    """
+
+    label: str
+    about: str
+    by_hand: str
+
+
+SOURCES = {
+    "pcam": Source(
+        "PatchCamelyon",
+        "327,680 labelled patches with an official train, valid and test part. 8.0 GB to fetch, 9.1 GB unpacked. No "
+        "account is needed; the package gdown is (pip install gdown).",
+        "By hand: download the six files camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5.gz from "
+        "https://zenodo.org/records/2546921, unpack them with gunzip into one folder, and type its path under "
+        "'Data set' in the sidebar.",
+    ),
+    "kaggle": Source(
+        "Histopathologic Cancer Detection (Kaggle)",
+        "220,025 labelled and 57,458 unlabelled patches. About 6.8 GB to fetch, 7.8 GB unpacked. Your own Kaggle "
+        "account and token are needed, and the package kagglehub (pip install kagglehub).",
+        f"By hand: accept the rules at https://www.kaggle.com/c/{COMPETITION}/rules, press Download All at "
+        f"https://www.kaggle.com/c/{COMPETITION}/data, unzip it into a folder so that train/, test/ and {LABELS_FILE} "
+        "lie side by side, and type the folder's path under 'Data set' in the sidebar.",
+    ),
+}
+"""What can be fetched, by its name on the command line."""
+
+TOKEN = (
+    "Kaggle gives its data to signed-in people only. Make a token at https://www.kaggle.com/settings (API, Create New "
+    "Token), put kaggle.json into ~/.kaggle/, accept the competition's rules, and try again."
+)
+
+
+def fetch(name: str, folder: Path, *, progress: Progress) -> None:
+    """Fetch a data set into a folder; what is there already is not fetched again.
+
+    Args:
+        name: in :data:`SOURCES`.
+        folder: is made if it is not there.
+        progress: told the finished share every second; what it raises ends the waiting. The download itself ends with
+            the process.
+
+    Raises:
+        DataError: it cannot be fetched; the sentence says what to do by hand.
+        StorageError: the disk has too little space, or the folder cannot be written.
+    """
+    source, staging = SOURCES[name], folder / STAGING
+    try:
+        if folder.is_dir() and not staging.is_dir() and (folder / "train").exists():
+            raise DataError(f"{folder} holds a folder train already. Choose an empty folder, or open this one.")
+        staging.mkdir(parents=True, exist_ok=True)
+        free, needed = shutil.disk_usage(folder).free + _bytes(staging), _needed(name, folder)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
+    if free < needed:
+        raise StorageError(
+            f"{source.label} needs {needed / 1e9:.0f} GB on the disk of {folder}, and {free / 1e9:.1f} GB are free. "
+            "Free some space, or choose another folder."
+        )
+    (_fetch_pcam if name == "pcam" else _fetch_kaggle)(folder, staging, progress)
+    shutil.rmtree(staging, ignore_errors=True)
+    progress(1.0)
+
+
+def _needed(name: str, folder: Path) -> float:
+    """Return the bytes that are still to be written at the worst moment."""
+    if name == "kaggle":
+        return 0 if (folder / LABELS_FILE).is_file() else KAGGLE_ARCHIVE + KAGGLE_UNPACKED
+    missing = [each for each in PCAM_PARTS.values() if not _has_part(folder, each[0])]
+    return sum(patches * PATCH_BYTES for _, _, patches in missing) + max(
+        (packed for _, packed, _ in missing), default=0
+    )
+
+
+def _has_part(folder: Path, part: str) -> bool:
+    return x_file(folder, part).is_file() and y_file(folder, part).is_file()
+
+
+def _fetch_pcam(folder: Path, staging: Path, progress: Progress) -> None:
+    datasets = _package("pcam", "gdown", "torchvision.datasets")
+    sizes, done = _pcam_sizes(), 0.0
+    for name, (part, _, _) in PCAM_PARTS.items():
+        if not _has_part(folder, part):
+            _fetch_part(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
+        done += sizes[part]
+
+
+def _fetch_part(
+    folder: Path, staging: Path, name: str, datasets: Any, share: Callable[[], float], progress: Progress
+) -> None:
+    place, part = staging / "pcam", PCAM_PARTS[name][0]
+    if place.is_dir():
+        for path in place.iterdir():
+            if path.suffix != ".gz":  # left by an attempt that was stopped: it may not be whole
+                path.unlink()
+    _watched("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
+    open_pcam(place)  # raises if the files do not belong together
+    os.replace(y_file(place, part), y_file(folder, part))
+    os.replace(x_file(place, part), x_file(folder, part))
+    shutil.rmtree(place)
+
+
+def _share_of(staging: Path, done: float, total: float) -> Callable[[], float]:
+    return lambda: (done + _bytes(staging)) / total
+
+
+def _pcam_sizes() -> dict[str, float]:
+    """Return the bytes of each part, packed and unpacked, which lie side by side for a while."""
+    return {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
+
+
+def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
+    if (folder / LABELS_FILE).is_file():
+        return
+    kagglehub = _package("kaggle", "kagglehub", "kagglehub")
+    os.environ["KAGGLEHUB_CACHE"] = str(staging)  # there it goes on with a half-fetched archive
+    found = _watched(
+        "kaggle", lambda: kagglehub.competition_download(COMPETITION), lambda: _unpacked(staging), progress
+    )
+    # The labels last: with them, the folder is a data set.
+    for entry in sorted(Path(found).iterdir(), key=lambda entry: entry.name == LABELS_FILE):
+        os.replace(entry, folder / entry.name)
+
+
+def _unpacked(staging: Path) -> float:
+    """Return the finished share of the archive (most of the time) and of the files in it."""
+    fetched = sum(path.stat().st_size for path in staging.rglob("*.archive"))
+    files = sum(len(os.listdir(part)) for part in staging.glob(f"competitions/{COMPETITION}/t*") if part.is_dir())
+    return 0.8 * min(1.0, fetched / KAGGLE_ARCHIVE) + 0.2 * min(1.0, files / KAGGLE_FILES)
+
+
+def _package(name: str, package: str, module: str) -> Any:
+    try:
+        importlib.import_module(package)
+        return importlib.import_module(module)
+    except ImportError as error:
+        source = SOURCES[name]
+        raise DataError(
+            f"Fetching {source.label} needs the package {package}: pip install {package}. {source.by_hand}"
+        ) from error
+
+
+def _watched(name: str, work: Callable[[], Any], share: Callable[[], float], progress: Progress) -> Any:
+    """Do foreign work beside this thread, which tells how far it is, and return what it gave."""
+    results: list[Any] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001 - whatever somebody else's downloader raises becomes one sentence
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        progress(min(share(), 0.99))
+        thread.join(LOOK_SECONDS)
+    if errors:
+        raise DataError(_sentence(name, errors[0])) from errors[0]
+    return results[0]
+
+
+def _sentence(name: str, error: Exception) -> str:
+    source = SOURCES[name]
+    if type(error).__name__ == "UnauthenticatedError" or "You don't have permission" in str(error):
+        return f"{source.label} could not be fetched: {TOKEN} {source.by_hand}"
+    if {"ConnectionError", "Timeout"} & {each.__name__ for each in type(error).__mro__}:
+        return f"{source.label} could not be fetched: there is no connection to its server. {source.by_hand}"
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{source.label} could not be fetched ({first[:200]}). {source.by_hand}"
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0

@@ -1,0 +1,114 @@
+"""The patch table of a pack, kept beside it so that opening looks at neither the labels nor every single file.
+
+``table.npz`` holds the rows, what was left out, and the two values that say what it is of: the glance at the folder
+just before it was read, and the key of the pack.
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from core import atomic
+from core.data.dataset import Dataset, Problem
+from core.errors import DataError
+
+VERSION = 1
+NAME = "table.npz"
+
+
+@dataclass(frozen=True)
+class KeptTable:
+    """What was kept of a data set.
+
+    Attributes:
+        table: as in :class:`core.data.Dataset`.
+        problems: what was left out when its folder was read.
+        files: the digest of its files at that time.
+        key: of the pack that it belongs to.
+    """
+
+    table: pd.DataFrame
+    problems: tuple[Problem, ...]
+    files: str
+    key: str
+
+
+def keep_table(folder: Path, dataset: Dataset, key: str) -> None:
+    """Keep the table of a data set beside its pack. Raises :class:`StorageError`."""
+    table = dataset.table
+    about = {
+        "version": VERSION,
+        "glance": dataset.glance,
+        "files": dataset.files,
+        "key": key,
+        "problems": [(problem.name, problem.reason) for problem in dataset.problems],
+    }
+    splits, slides = table["split"].astype("category").cat, table["slide"].astype("category").cat
+    with atomic.replacing(folder / NAME) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            about=_bytes(json.dumps(about)),
+            ids=_bytes(json.dumps(table["id"].to_list())),
+            label=table["label"].fillna(-1).to_numpy(np.int8),
+            splits=_bytes(json.dumps(splits.categories.to_list())),
+            split=splits.codes.to_numpy(np.int16),
+            slides=_bytes(json.dumps(slides.categories.to_list())),
+            slide=slides.codes.to_numpy(np.int32),
+        )
+
+
+def read_table(folder: Path, glance: str) -> KeptTable | None:
+    """Return what was kept, or None if there is nothing or the folder looks otherwise than `glance` by now.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = folder / NAME
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            about = json.loads(file["about"].tobytes())
+            if (about["version"], about["glance"]) != (VERSION, glance):
+                return None
+            table = pd.DataFrame(
+                {
+                    "id": pd.array(_texts(file["ids"]), dtype="string"),
+                    "label": _labels(file["label"]),
+                    "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
+                    "slide": _taken(_texts(file["slides"]), file["slide"]),
+                }
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete it; it is made again.") from error
+    problems = tuple(Problem(name, reason) for name, reason in about["problems"])
+    return KeptTable(table, problems, about["files"], about["key"])
+
+
+def drop_table(folder: Path) -> None:
+    """Forget what was kept, if anything was, because the files are not those of the pack any more."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+def _bytes(text: str) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _texts(stored: npt.NDArray[np.uint8]) -> list[str]:
+    texts: list[str] = json.loads(stored.tobytes())
+    return texts
+
+
+def _labels(stored: npt.NDArray[np.int8]) -> "pd.api.extensions.ExtensionArray":
+    missing = stored < 0
+    return pd.arrays.IntegerArray(np.where(missing, 0, stored).astype(np.int8), missing)
+
+
+def _taken(names: list[str], codes: npt.NDArray[np.int32]) -> "pd.api.extensions.ExtensionArray":
+    """Return the names that the codes stand for, missing for -1; quicker than one text a row."""
+    return pd.array(names, dtype="string").take(codes, allow_fill=True)

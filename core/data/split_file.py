@@ -1,0 +1,133 @@
+"""A split as a small file that training obeys.
+
+It holds the rule, and not a line for every patch: with the rule any copy of the data set is divided in the same way.
+The hash of all (id, part) pairs tells whether it still is the same division.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core import atomic
+from core.data.dataset import CLASS_NAMES, Dataset
+from core.data.splits import PARTS, SplitRule, assign
+from core.data.store import Progress
+from core.errors import ConfigError, DataError
+from core.home import home
+
+FORMAT = "nodescope.split"
+VERSION = 1
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """A rule and what it gave.
+
+    Attributes:
+        rule: how the data set is divided.
+        name: of the data set it was made for.
+        fingerprint: :meth:`core.data.Dataset.fingerprint` of it.
+        counts: part -> class -> patches.
+        digest: SHA-256 over the lines ``id,part`` of all labelled patches, sorted.
+    """
+
+    rule: SplitRule
+    name: str
+    fingerprint: str
+    counts: dict[str, dict[str, int]]
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "data": self.name,
+            "fingerprint": self.fingerprint,
+            "rule": self.rule.to_json(),
+            "patches": self.counts,
+            "sha256": self.digest,
+        }
+
+
+def make_split_file(dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_]) -> SplitFile:
+    """Return the file of a division that :func:`core.data.assign` gave."""
+    labels = dataset.table["label"].fillna(-1).to_numpy(np.int64)
+    counts = {
+        part: {name: int(((parts == part) & (labels == number)).sum()) for number, name in enumerate(CLASS_NAMES)}
+        for part in PARTS
+    }
+    return SplitFile(rule, dataset.name, dataset.fingerprint(), counts, _digest(dataset, parts))
+
+
+def splits_home() -> Path:
+    """Return the folder of the saved splits."""
+    return home() / "splits"
+
+
+def saved_splits() -> list[Path]:
+    """Return the files in that folder, by name."""
+    return sorted(splits_home().glob(f"*{SUFFIX}"))
+
+
+def save_split(split: SplitFile, path: Path) -> None:
+    """Write a split file atomically. Raises :class:`StorageError`."""
+    atomic.write_json(path, split.to_json())
+
+
+def load_split(path: Path) -> SplitFile:
+    """Read a split file.
+
+    Raises:
+        DataError: it is not there, is no split file, is damaged or of a later version.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"There is no split file {path}. Check the path, or make it: python -m core split.") from error
+    except OSError as error:
+        raise DataError(f"The split file {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no split file: it is not JSON. Make one with `python -m core split`.") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise DataError(f"{path} is no split file of Nodescope. Make one with `python -m core split`.")
+    if value.get("version") != VERSION:
+        raise DataError(f"{path} has version {value.get('version')}, and this Nodescope reads {VERSION}; update it.")
+    try:
+        rule = SplitRule.from_json(value["rule"])
+        return SplitFile(rule, value["data"], value["fingerprint"], value["patches"], value["sha256"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise DataError(f"The split file {path} is damaged ({error}). Make it again.") from error
+
+
+def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress | None = None) -> npt.NDArray[np.str_]:
+    """Divide a data set as :func:`core.data.assign` does, and make sure that the parts are those of the file.
+
+    Raises:
+        DataError: they are not.
+    """
+    parts = assign(dataset, split.rule, progress=progress)
+    if _digest(dataset, parts) != split.digest:
+        before, now = _total(split.counts), int((parts != "").sum())
+        raise DataError(
+            f"The saved split was made for {split.name} with {before:,} labelled patches (fingerprint "
+            f"{split.fingerprint}); {dataset.name} now has {now:,} ({dataset.fingerprint()}), and its parts would not "
+            "be the same. Use the data set as it was, or save the split again."
+        )
+    return parts
+
+
+def _total(counts: dict[str, dict[str, int]]) -> int:
+    return sum(sum(each.values()) for each in counts.values())
+
+
+def _digest(dataset: Dataset, parts: npt.NDArray[np.str_]) -> str:
+    pairs = zip(dataset.table["id"], parts, strict=True)
+    lines = sorted(f"{patch_id},{part}" for patch_id, part in pairs if part)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,42 @@
+"""Many patches as one table: what was said of each, what was done to it before, and what was refused."""
+
+import csv
+import io
+
+from core.data import CLASS_NAMES
+from core.prediction.batch import ScoredBatch
+from core.prediction.doubts import Doubts
+from core.spreadsheet import plain
+
+COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks", "refused")
+
+_KINDS = {"blank": "blank", "blur": "blurred", "stain": "not H&E colours", "network": "unlike training patches"}
+
+
+def doubt_words(doubts: Doubts | None) -> str:
+    """Return the doubts in a few words; nothing where there are none."""
+    return "; ".join(_KINDS[odd.kind] for odd in doubts.oddities) if doubts else ""
+
+
+def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str:
+    """Return the batch as CSV: scored patches in their order, then what was refused with the reason.
+
+    Args:
+        batch: the patches.
+        threshold: from this probability on the verdict is tumour.
+        left_out: files that were not looked at because the work was stopped; a last line says how many.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for file in batch.files:
+        x, y = ("", "") if file.at is None else map(str, file.at)
+        verdict = CLASS_NAMES[int(file.probability >= threshold)]
+        remarks = " ".join(file.notes)
+        safe = [plain(text) for text in (file.id, file.name)]
+        writer.writerow([*safe, x, y, repr(file.probability), verdict, doubt_words(file.doubts), plain(remarks), ""])
+    for problem in batch.problems:
+        writer.writerow(["", plain(problem.name), "", "", "", "", "", "", plain(problem.reason)])
+    if left_out:
+        writer.writerow(["", "", "", "", "", "", "", "", f"{left_out} more files: stopped before they were predicted"])
+    return buffer.getvalue()

@@ -1,0 +1,166 @@
+"""Plotly figures of cross-validations and searches: data in, figure out."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.display import MUTED, SERIES
+from core.evaluation import FIGURES, roc_points
+from core.training.folds_result import FoldsResult
+from core.training.search_result import SearchResult, Trial
+from core.training.search_space import Axis
+
+_MARKS = {
+    "finished": {"color": SERIES[0], "symbol": "circle", "size": 10},
+    "pruned": {"color": MUTED, "symbol": "x", "size": 9},
+    "running": {"color": SERIES[1], "symbol": "circle-open", "size": 10},
+}
+_SCALE = [[0.0, "#9AA5B1"], [0.5, SERIES[2]], [1.0, SERIES[0]]]
+_DARK_SCALE = [[0.0, "#5A5F66"], [0.5, SERIES[0]], [1.0, SERIES[2]]]
+
+
+def pooled_roc(table: pd.DataFrame) -> go.Figure:
+    """Return the ROC curve of all out-of-fold predictions, and behind it that of each fold.
+
+    Args:
+        table: what :func:`core.training.folds.out_of_fold` gave.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False
+    )
+    for number, (fold, rows) in enumerate(table.groupby("fold")):
+        if rows["label"].nunique() == 2:
+            curve = roc_points(rows["label"], rows["probability"])
+            figure.add_scatter(
+                x=curve.x, y=curve.y, mode="lines", line={"color": MUTED, "width": 1}, opacity=0.7,
+                legendgroup="folds", name="each fold", showlegend=number == 0,
+                hovertemplate=f"fold {fold}<br>false alarms %{{x:.1%}}<br>sensitivity %{{y:.1%}}<extra></extra>",
+            )  # fmt: skip
+    pooled = roc_points(table["label"], table["probability"])
+    figure.add_scatter(
+        x=pooled.x, y=pooled.y, mode="lines", line={"color": SERIES[0], "width": 3}, name="all folds together",
+        hovertemplate="all folds<br>false alarms %{x:.1%}<br>sensitivity %{y:.1%}<extra></extra>",
+    )  # fmt: skip
+    return _laid_out(figure, "ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
+
+
+def fold_figures(result: FoldsResult, name: str = "auc") -> go.Figure:
+    """Return a figure of each fold with its interval, and the mean over them as a band."""
+    label, mean = FIGURES[name].label, result.mean[name]
+    measured = [(fold, fold.evaluation.figures[name]) for fold in result.folds if fold.evaluation is not None]
+    figure = go.Figure()
+    if mean.has_interval:
+        figure.add_hrect(y0=mean.low, y1=mean.high, fillcolor=SERIES[2], opacity=0.25, line_width=0)
+    figure.add_hline(y=mean.value, line={"color": SERIES[0], "width": 2})
+    figure.add_scatter(
+        x=[f"fold {fold.number}" for fold, _ in measured], y=[each.value for _, each in measured], mode="markers",
+        marker={"size": 10, "color": SERIES[0]}, customdata=[[each.low, each.high, fold.n] for fold, each in measured],
+        error_y={
+            "type": "data", "symmetric": False, "array": [each.high - each.value for _, each in measured],
+            "arrayminus": [each.value - each.low for _, each in measured], "thickness": 1,
+        },
+        hovertemplate="%{x}, %{customdata[2]:,} patches<br>%{y:.3f} (%{customdata[0]:.3f}–%{customdata[1]:.3f})"
+        "<extra></extra>", showlegend=False,
+    )  # fmt: skip
+    return _laid_out(figure, f"{label} of each fold; line and band are the mean and its interval", "", label)
+
+
+def history(result: SearchResult) -> go.Figure:
+    """Return the validation AUC of each trial, and the best of those finished so far."""
+    figure = go.Figure()
+    for state, mark in _MARKS.items():
+        shown = [each for each in result.trials if each.state == state and each.auc is not None]
+        if shown:
+            figure.add_scatter(
+                x=[each.number for each in shown], y=[each.auc for each in shown], mode="markers", marker=mark,
+                name=state, customdata=[_values(each) for each in shown],
+                hovertemplate="trial %{x}: %{y:.4f}<br>%{customdata}<extra></extra>",
+            )  # fmt: skip
+    finished = [each for each in result.trials if each.state == "finished" and each.auc is not None]
+    if finished:
+        best = np.maximum.accumulate([each.auc or 0.0 for each in finished])
+        figure.add_scatter(
+            x=[each.number for each in finished], y=best, mode="lines", name="best so far", hoverinfo="skip",
+            line={"color": SERIES[0], "width": 2, "shape": "hv"},
+        )  # fmt: skip
+    figure = _laid_out(figure, "Validation AUC, trial by trial", "trial", "best validation AUC")
+    above = {"y": 1.0, "yanchor": "bottom"}  # trials stand everywhere, the legend does not hide them there
+    return figure.update_layout(legend=above, margin={"t": 60}).update_xaxes(
+        tickformat="d", dtick=max(1, len(result.trials) // 10)
+    )
+
+
+def importance(result: SearchResult) -> go.Figure:
+    """Return how much each setting had to do with the difference between trials."""
+    found = sorted((result.importance or {}).items(), key=lambda item: item[1])
+    figure = go.Figure()
+    figure.add_bar(
+        x=[share for _, share in found], y=[_plain(name) for name, _ in found], orientation="h",
+        marker={"color": SERIES[0]}, hovertemplate="%{y}: %{x:.0%}<extra></extra>", showlegend=False,
+    )  # fmt: skip
+    return _laid_out(figure, "What made trials differ", "share", "").update_xaxes(tickformat=".0%", range=[0, 1])
+
+
+def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFFF", is_dark: bool = False) -> go.Figure:
+    """Return a line a trial through the values of its settings, to its validation AUC.
+
+    Args:
+        result: with one trial or more that has an AUC.
+        axes: what was varied.
+        paper: colour of the page, with which this kind of figure surrounds its words.
+        is_dark: whether that is a dark one.
+    """
+    ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
+    trials = [each for each in result.trials if each.auc is not None]
+    aucs = [each.auc or 0.0 for each in trials]
+    dimensions = [_dimension(axis, [each.values[axis.name] for each in trials]) for axis in axes]
+    figure = go.Figure(
+        go.Parcoords(
+            line={"color": aucs, "colorscale": scale, "showscale": False},
+            dimensions=[*dimensions, {"label": "validation AUC", "values": aucs, "tickformat": ".3f"}],
+            labelfont={"color": ink, "size": 12}, tickfont={"color": ink, "size": 11},
+            rangefont={"color": "rgba(0,0,0,0)", "size": 1},
+        )
+    )  # fmt: skip
+    return figure.update_layout(height=340, margin={"l": 60, "r": 50, "t": 50, "b": 20}, paper_bgcolor=paper)
+
+
+def _dimension(axis: Axis, values: list[Any]) -> dict[str, Any]:
+    if axis.choices:
+        places = list(range(len(axis.choices)))
+        return {
+            "label": _plain(axis.name), "values": [axis.choices.index(value) for value in values],
+            "range": [0, len(places) - 1], "tickvals": places, "ticktext": [str(each) for each in axis.choices],
+        }  # fmt: skip
+    if not axis.log:
+        return {"label": _plain(axis.name), "values": values, "range": [axis.low, axis.high]}
+    ends = [math.log10(axis.low), math.log10(axis.high)]
+    ticks = np.linspace(ends[0], ends[1], 5)
+    return {
+        "label": _plain(axis.name), "values": [math.log10(value) for value in values], "range": ends,
+        "tickvals": ticks.tolist(), "ticktext": [f"{10**tick:.2g}" for tick in ticks],
+    }  # fmt: skip
+
+
+def _values(trial: Trial) -> str:
+    return "<br>".join(
+        f"{_plain(name)} {value:.3g}" if isinstance(value, float) else f"{_plain(name)} {value}"
+        for name, value in trial.values.items()
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _laid_out(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    return figure.update_layout(
+        title={"text": title, "font": {"size": 14}}, height=320, margin={"l": 0, "r": 8, "t": 40, "b": 0},
+        xaxis_title=x or None, yaxis_title=y or None, uirevision=title,
+        legend={"orientation": "h", "y": 0.02, "x": 0.98, "xanchor": "right", "yanchor": "bottom"},
+    )  # fmt: skip

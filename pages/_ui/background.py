@@ -1,0 +1,57 @@
+"""Work in the background as a page shows it: a button that starts it, then its progress and a way to stop it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.errors import NodescopeError
+from core.job import Job
+from pages._ui import frame
+
+
+def draw(
+    job: Job, command: Sequence[str], *, label: str, doing: str, can_stop: bool = True, icon: str = "play_arrow"
+) -> None:
+    """Draw the button that starts a job, or how far the job is; the page is drawn again when it has ended.
+
+    Args:
+        job: what is started and watched.
+        command: the words after ``python -m core``.
+        label: on the button.
+        doing: what is going on, beside the progress.
+        can_stop: whether there is a place in the work where a wish to stop is noticed.
+        icon: on the button.
+    """
+    status = job.status()
+    if status.is_active:
+        _watch(job, doing, can_stop)
+        return
+    if status.state in ("failed", "lost"):
+        st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
+    elif status.state == "cancelled":
+        st.caption("The last attempt was stopped.")
+    st.button(label, icon=f":material/{icon}:", on_click=_launch, args=(job, command), key=f"start-{job.path.name}")
+
+
+def _launch(job: Job, command: Sequence[str]) -> None:
+    try:
+        job.launch(command)
+    except NodescopeError as error:
+        frame.show_error(error)
+
+
+@st.fragment(run_every=1.0)
+def _watch(job: Job, doing: str, can_stop: bool) -> None:
+    status = job.status()
+    if not status.is_active:
+        st.rerun()
+    words = f"{doing}: {status.share:.0%}"
+    if status.seconds_left:
+        words += f", about {max(1, round(status.seconds_left)):,} s left"
+    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else words)
+    if not can_stop:
+        st.caption("It goes on if you leave this page, and cannot be stopped half-way.")
+    elif job.is_cancelled():
+        st.caption("Stopping after the patches in work …")
+    else:
+        st.button("Stop", icon=":material/stop:", on_click=job.cancel, key=f"stop-{job.path.name}")

@@ -1,0 +1,70 @@
+"""The charts of a split: where slides and colours fall."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.data import PARTS
+from core.display import SERIES
+
+HEIGHT = 300
+MOST_SLIDES = 300
+MOST_POINTS = 1000
+MARGIN = {"l": 0, "r": 0, "t": 6, "b": 0}
+COLOURS = {"train": SERIES[0], "valid": SERIES[1], "test": SERIES[3]}
+SYMBOLS = {"train": "circle", "valid": "diamond", "test": "x"}
+PATTERNS = {"train": "", "valid": "/", "test": "x"}
+
+
+def colours(table: pd.DataFrame) -> go.Figure:
+    """Return eosin over haematoxylin, a dot for each of at most 1,000 patches of a part, and the means."""
+    figure = go.Figure()
+    for part in PARTS:
+        here = table[table["part"] == part]
+        some = here.sample(min(len(here), MOST_POINTS), random_state=0)
+        figure.add_scattergl(
+            x=some["haematoxylin"], y=some["eosin"], mode="markers", name=part, hoverinfo="skip", showlegend=False,
+            marker={"color": COLOURS[part], "size": 4, "opacity": 0.35},
+        )  # fmt: skip
+    for part in PARTS:
+        here = table[table["part"] == part]
+        if len(here):
+            figure.add_scattergl(  # as the dots, or these could cover it
+                x=[here["haematoxylin"].mean()], y=[here["eosin"].mean()], mode="markers", name=part,
+                marker={"color": COLOURS[part], "symbol": SYMBOLS[part], "size": 15,
+                        "line": {"color": "white", "width": 2}},
+                hovertemplate=f"{part}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(height=HEIGHT, margin=MARGIN, legend={"orientation": "h", "y": 1.1})
+    figure.update_xaxes(title="haematoxylin, mean optical density", range=_range(table["haematoxylin"]))
+    figure.update_yaxes(title="eosin, mean optical density", range=_range(table["eosin"]))
+    return figure
+
+
+def _range(values: pd.Series) -> list[float]:
+    """Return where an axis begins and ends: a few patches far out must not press the others together."""
+    low, high = np.quantile(values.to_numpy(np.float64), [0.005, 0.995]) if len(values) else (0.0, 1.0)
+    space = max(0.15 * float(high - low), 0.05)
+    return [float(low) - space, float(high) + space]
+
+
+def slides(names: npt.NDArray[np.object_], parts: npt.NDArray[np.str_]) -> tuple[go.Figure, int]:
+    """Return a bar for each slide, divided by part; and how many slides, the smallest ones, are not drawn."""
+    labelled = parts != ""
+    counts = pd.crosstab(names[labelled], parts[labelled]).reindex(columns=list(PARTS), fill_value=0)
+    largest = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_SLIDES)
+    # Slides of one part stand together, so that a clean division is seen at once.
+    shown = largest.iloc[np.argsort(np.argmax(largest.to_numpy(), axis=1), kind="stable")]
+    figure = go.Figure()
+    for part in PARTS:
+        figure.add_bar(
+            x=shown.index.astype(str), y=shown[part], name=part, marker_color=COLOURS[part],
+            marker_pattern_shape=PATTERNS[part], hovertemplate=f"%{{x}}: %{{y:,}} in {part}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="stack", height=220, margin=MARGIN, bargap=0.15, legend={"orientation": "h", "y": 1.15}
+    )
+    figure.update_xaxes(showticklabels=len(shown) <= 60, tickangle=-60, type="category")
+    figure.update_yaxes(title="patches")
+    return figure, len(counts) - len(shown)

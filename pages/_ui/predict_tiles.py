@@ -1,0 +1,111 @@
+"""Predict: all tiles of a larger picture. A probability on each, and any of them to be explained."""
+
+import base64
+import hashlib
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data import PATCH_SIZE
+from core.display import CLASS_COLOURS, MUTED, to_jpeg
+from core.prediction import Predictor
+from core.prediction.batch import ScoredBatch
+from core.prediction.images import shrink
+from core.prediction.sizes import Whole, tiles
+from core.reports.batch import table_csv
+from pages._ui import explain, frame, predict_answer, widgets
+from pages._ui.predict_input import Chosen
+from pages._ui.predict_sizes import Tiled
+
+SIDE = 1_400
+"""Longest side of the overview picture in pixels."""
+
+
+def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
+    """Draw the picture with its tiles; return the tile that was pressed, at first the most suspicious one."""
+    batch = explain.tiles(predictor, tiled.name, tiled.whole)
+    line = predict_answer.threshold(predictor)
+    probabilities = np.array([file.probability for file in batch.files])
+    doubtful = np.array([bool(file.doubts) for file in batch.files])
+    _summary(batch, probabilities, doubtful, line)
+    picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
+    pressed = _overview(tiled.whole, batch, probabilities, doubtful, line, key=f"tiles-{picture}")
+    sure = np.where(doubtful, -1.0, probabilities)
+    position = int(np.argmax(sure)) if pressed is None else pressed
+    file = batch.files[position]
+    st.caption(
+        f"Below: {'the tile with the highest probability' if pressed is None else 'the tile that you pressed'}, "
+        f"{file.name}. Press another to see it."
+    )
+    return Chosen(file.name, tiles(tiled.whole)[position].decoded)
+
+
+def _summary(batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float) -> None:
+    called = (probabilities >= line) & ~doubtful
+    first, second, third, take = st.columns(4, vertical_alignment="center")
+    first.metric("Tiles", f"{len(probabilities):,}")
+    second.metric("Called tumour", f"{int(called.sum()):,}", help=f"From {line:.3f} on, without the doubtful ones")
+    third.metric("Doubtful", f"{int(doubtful.sum()):,}", help="Blank glass, blurred, or unlike what the model knows")
+    take.download_button(
+        "Table as CSV", lambda: table_csv(batch, threshold=line), "tiles.csv", "text/csv", icon=":material/download:",
+        on_click="ignore", help="Place, probability, verdict and doubts of every tile. " + frame.RESEARCH_ONLY,
+    )  # fmt: skip
+
+
+def _overview(
+    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float, *, key: str
+) -> int | None:
+    width, height = whole.size
+    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(shrink(whole.pixels, side=SIDE))).decode()
+    figure = go.Figure()
+    figure.add_layout_image(
+        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
+    )
+    words = np.where(doubtful, "doubtful", np.where(probabilities >= line, "called tumour", "called normal"))
+    for file, probability, word in zip(batch.files, probabilities, words, strict=True):
+        _tile(figure, file.at or (0, 0), float(probability), str(word))
+    corners = np.array([file.at or (0, 0) for file in batch.files])
+    middles = corners + PATCH_SIZE / 2
+    figure.add_scatter(
+        x=middles[:, 0], y=middles[:, 1], mode="markers+text" if len(words) <= 150 else "markers",
+        marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        text=["?" if word == "doubtful" else f"{p:.0%}" for p, word in zip(probabilities, words, strict=True)],
+        textfont={"size": 13, "color": "white", "shadow": "0 0 3px black, 0 0 3px black"},
+        customdata=[f"{w}<br>{p:.1%} at {f.at}" for f, p, w in zip(batch.files, probabilities, words, strict=True)],
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
+    figure.update_yaxes(
+        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
+    )
+    figure.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0}, height=max(220, min(760, round(1080 * height / width))),
+        hoverdistance=60, clickmode="event+select", dragmode=False, showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    event = st.plotly_chart(
+        figure, key=key, on_select="rerun", selection_mode="points", config=widgets.CHART, theme=None,
+        alt="The picture with the probability of each tile",
+    )  # fmt: skip
+    st.caption(
+        "Solid red: called tumour, the stronger the higher its probability. Dashed green: called normal. Dotted grey "
+        "and ?: doubtful, such as bare glass. Each answer is about the centre 32×32 of its tile; what lies between the "
+        "centres was context only."
+    )
+    points = event["selection"]["point_indices"] if event else []
+    return int(points[0]) if points else None
+
+
+def _tile(figure: go.Figure, at: tuple[int, int], probability: float, word: str) -> None:
+    colour, dash, fill = {
+        "called tumour": (CLASS_COLOURS[1], "solid", f"rgba(215,38,61,{0.05 + 0.25 * probability:.2f})"),
+        "called normal": (CLASS_COLOURS[0], "dash", "rgba(0,0,0,0)"),
+        "doubtful": (MUTED, "dot", "rgba(0,0,0,0)"),
+    }[word]
+    x, y = at
+    figure.add_shape(
+        type="rect", x0=x + 2, y0=y + 2, x1=x + PATCH_SIZE - 2, y1=y + PATCH_SIZE - 2, fillcolor=fill,
+        line={"color": colour, "width": 1.5, "dash": dash}, layer="between",
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""Train: studies, which are cross-validations and searches: start one, watch it, stop it, go on with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from core.errors import NodescopeError
+from core.training import STATES, find_run
+from core.training.study import STUDY_STATES, Progress, Study, list_studies, progress_of, start_study
+from pages._ui import frame, state, train_folds, train_search, train_watch
+
+ICONS = {
+    "none": ":material/hourglass_empty:",
+    "starting": ":material/hourglass_top:",
+    "running": ":material/play_circle:",
+    "finished": ":material/check_circle:",
+    "cancelled": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "lost": ":material/help:",
+}
+COLOURS: dict[str, Literal["gray", "blue", "orange", "green", "red"]] = {
+    "none": "gray",
+    "starting": "blue",
+    "running": "blue",
+    "finished": "green",
+    "cancelled": "gray",
+    "failed": "red",
+    "lost": "orange",
+}
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    label: str
+    icon: str
+    form: Callable[[], None]
+    result: Callable[[Study], str | None]
+
+
+KINDS = {
+    "folds": _Kind("Cross-validation", ":material/grid_view:", train_folds.form, train_folds.result),
+    "search": _Kind("Search", ":material/travel_explore:", train_search.form, train_search.result),
+}
+
+
+def show() -> None:
+    """Draw the forms for new studies and the one that is chosen."""
+    studies = list_studies()
+    st.caption(
+        "A study is several runs that belong together. Its process trains one after the other and goes on without "
+        "the page; killed, it goes on where it was."
+    )
+    for column, (kind, each) in zip(st.columns(2), KINDS.items(), strict=True):
+        with column.expander(f"New {each.label.lower()}", icon=each.icon, expanded=not studies, key=f"new-{kind}"):
+            each.form()
+    if not studies:
+        st.info(
+            "No study yet. A **cross-validation** tests every patch by a model that never saw it, and tells how "
+            "certain the figures are. A **search** tries settings out and keeps a record of every trial.",
+            icon=":material/grid_view:",
+        )
+        return
+    _chosen(studies)
+
+
+def _chosen(studies: list[Study]) -> None:
+    names = [study.name for study in studies]
+    wanted = st.session_state.pop(state.WANTED_STUDY, None)
+    if wanted in names or st.session_state.get(state.STUDY) not in names:
+        st.session_state[state.STUDY] = wanted if wanted in names else names[0]
+    name = st.selectbox("Study", names, key=state.STUDY, bind="query-params")
+    study = studies[names.index(name)]
+    progress = progress_of(study)
+    # The disk is asked again and again only while something works on the study.
+    st.fragment(_panel, run_every=POLL_SECONDS if progress.status.is_active else None)(study, progress.status.state)
+
+
+def _panel(study: Study, state_on_page: str) -> None:
+    if not study.path.exists():
+        st.rerun()
+    progress = progress_of(study)
+    status, kind = progress.status, KINDS[study.kind]
+    if status.state != state_on_page:
+        st.rerun()
+    words = STUDY_STATES[status.state].partition(":")[0]
+    st.badge(f"{words} · {kind.label.lower()}", icon=ICONS[status.state], color=COLOURS[status.state])
+    if status.state == "failed":
+        st.error(status.message)
+    if status.state == "lost":
+        st.warning("The process of this study is gone, perhaps killed or after a restart. Resume goes on from there.")
+    if status.state != "finished":
+        st.progress(min(progress.share, 1.0), text=_words(progress))
+    _buttons(study, progress)
+    try:
+        chosen = kind.result(study)
+        if chosen is not None:
+            find_run(chosen)  # says so if it was deleted
+    except NodescopeError as error:
+        frame.show_error(error)
+        return
+    if chosen is not None:
+        st.session_state[state.WANTED_RUN] = chosen
+        st.rerun()  # the choice of the view stands outside of this fragment
+    with st.expander("Folder and log"):
+        st.caption(str(study.path))
+        log = study.path / "log.txt"
+        st.code(log.read_text("utf-8")[-4000:] if log.is_file() else "No log: it was started on the command line.")
+
+
+def _words(progress: Progress) -> str:
+    words = [f"{progress.done} of {progress.total} runs"]
+    if progress.status.is_active and progress.current is not None:
+        status = progress.current.status()
+        at = f"epoch {status.epoch} of {status.epochs}" if status.steps else status.stage or STATES[status.state]
+        words.append(f"{progress.current.name}: {at}")
+        left = _seconds_left(progress)
+        words += [f"about {train_watch.duration(left)} left"] if left is not None else []
+    return " · ".join(words)
+
+
+def _seconds_left(progress: Progress) -> float | None:
+    """Return how long the study may still take, judged by the run in work."""
+    if progress.current is None:
+        return None
+    status = progress.current.status()
+    if status.seconds_left is None or not status.progress:
+        return None
+    whole = status.seconds + status.seconds_left
+    return status.seconds_left + whole * (progress.total - progress.done - 1)
+
+
+def _buttons(study: Study, progress: Progress) -> None:
+    status = progress.status
+    with st.container(horizontal=True):
+        if status.is_active and study.is_cancelled():
+            st.caption(":material/pause_circle: Stopping after this step …")
+        elif status.is_active:
+            st.button(
+                "Stop study", icon=":material/stop:", on_click=_attempt, args=(Study.cancel, study),
+                help="The run in work finishes its step, saves and ends; the study can be resumed.",
+            )  # fmt: skip
+        elif status.state != "finished":
+            st.button(
+                "Start" if status.state == "none" else "Resume study", icon=":material/resume:", type="primary",
+                on_click=_attempt, args=(start_study, study),
+                help="Finished runs are kept, the unfinished one goes on from its checkpoint.",
+            )  # fmt: skip
+
+
+def _attempt(action: Callable[[Study], None], study: Study) -> None:
+    try:
+        action(study)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)

@@ -1,0 +1,41 @@
+"""Train: what the forms for new studies share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from core.data import DEMO
+from core.errors import NodescopeError
+from core.training import PRESETS, TrainingConfig
+from core.training.study import Study, start_study
+from pages._ui import frame, state
+
+
+def training(key: str) -> TrainingConfig:
+    """Draw the fields that say what is trained, on the data and the device of the sidebar."""
+    name = st.selectbox(
+        "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=f"{key}-preset",
+        persist_state="session", help="A named set of settings to start from.",
+    )  # fmt: skip
+    preset = PRESETS[name].config
+    epochs = st.number_input(
+        "Epochs of each run", 1, 10_000, preset.epochs, key=f"{key}-epochs-{name}",
+        help="How often every training patch is seen. Fewer take less time.",
+    )  # fmt: skip
+    data = DEMO if frame.data_source() == DEMO else str(Path(frame.data_source()).resolve())
+    return preset.with_changes(data=(data,), device=frame.device(), epochs=int(epochs))
+
+
+def start(make: Callable[[], Study]) -> None:
+    """Make a study and start its process, then show it."""
+    frame.dataset()  # says what is wrong with the folder before a study is made for it
+    try:
+        study = make()
+        start_study(study)
+    except NodescopeError as error:
+        frame.show_error(error)
+        return
+    st.session_state[state.WANTED_STUDY] = study.name
+    st.session_state[state.NOTICE] = f"Started {study.name}"
+    st.rerun()

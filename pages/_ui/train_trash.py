@@ -1,0 +1,57 @@
+"""Train: the trash: what was deleted, the way back, and the end of it."""
+
+from datetime import datetime
+
+import streamlit as st
+
+from core.errors import NodescopeError
+from core.training import Trashed, empty_trash, list_trash, restore
+from pages._ui import state
+
+
+def show() -> None:
+    """Draw what is in the trash; nothing if it is empty."""
+    found = list_trash()
+    if not found:
+        return
+    size = sum(each.size for each in found) / 1e6
+    with st.expander(f"Trash: {len(found)} deleted run{'s' if len(found) > 1 else ''}, {size:,.0f} MB",
+                     icon=":material/delete:"):  # fmt: skip
+        for each in found:
+            _draw(each)
+        if st.session_state.get(state.EMPTYING):
+            st.warning(f"This deletes {len(found)} runs with their models for good. There is no way back.")
+            with st.container(horizontal=True):
+                st.button("Delete for good", type="primary", icon=":material/delete_forever:", on_click=_empty)
+                st.button("Keep them", on_click=_ask, args=(False,))
+        else:
+            st.button("Empty the trash …", icon=":material/delete_forever:", on_click=_ask, args=(True,))
+
+
+def _draw(each: Trashed) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Put back", icon=":material/undo:", key=f"restore-{each.name}", on_click=_restore, args=(each.name,))
+        st.markdown(f"{each.name} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
+
+
+def _ask(wanted: bool) -> None:
+    st.session_state[state.EMPTYING] = wanted
+
+
+def _restore(name: str) -> None:
+    try:
+        run = restore(name)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{name} is back as {run.name}"
+
+
+def _empty() -> None:
+    _ask(False)
+    try:
+        count = empty_trash()
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{count} runs are deleted for good"

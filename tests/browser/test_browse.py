@@ -1,0 +1,59 @@
+"""Browse by mouse and keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def press(page: Page, element: Locator, x: float, y: float) -> None:
+    """Press a place of an element, given as shares of its width and height."""
+    expect(element).to_be_visible()
+    page.wait_for_timeout(1500)  # a chart takes clicks only once it is drawn
+    box = element.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x * box["width"] - 3, box["y"] + y * box["height"])
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def test_a_pressed_patch_opens_and_the_keys_go_on(page: Page, address: str) -> None:
+    page.goto(address)
+    grid = page.locator("[class*=st-key-gallery]").first
+    press(page, grid, 2.5 / 15, 1.5 / 6)  # third patch of the second row: the 18th
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("18 of 973 in the grid")).to_be_visible()
+    expect(dialog.get_by_alt_text("Saliency map over the patch")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_text("19 of 973 in the grid")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Centre box")).to_contain_text("B")  # the page has its keys back
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("page=2"))
+    page.keyboard.press("b")
+    expect(page).to_have_url(re.compile("boxes=true"))
+
+
+def test_the_grid_fits_a_narrow_window_and_leaves_no_gap(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1024, "height": 800})
+    page.goto(address)
+    grid = page.locator("[class*=st-key-gallery]").first
+    expect(grid).to_be_visible()
+    expect(page.locator(".js-plotly-plot image")).to_have_count(2)
+    box = grid.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 1024
+    assert box["height"] == pytest.approx(box["width"] * 654 / 1644, abs=2)  # the shape of 6 × 15 patches
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+
+
+def test_a_pressed_bar_filters_and_its_chip_removes_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/?browse_view=Balance")
+    press(page, page.locator("[class*=st-key-by_part]").first, 0.4, 0.7)
+    expect(page).to_have_url(re.compile("in_part=train"))
+    page.get_by_role("button", name="part train").click()
+    expect(page).not_to_have_url(re.compile("in_part"))

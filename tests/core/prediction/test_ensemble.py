@@ -1,0 +1,116 @@
+"""Several bundles as one, and what Kaggle wants of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, logit
+
+import models
+from core.commands import main
+from core.data import open_dataset
+from core.errors import BundleError, DataError
+from core.prediction import Bundle, Predictor
+from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.kaggle_kit import score_test, submission
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def pair(tiny_bundle: Bundle) -> tuple[Bundle, Bundle]:
+    torch.manual_seed(1)
+    card = tiny_bundle.card.with_changes(name="other", threshold=0.6)
+    return tiny_bundle, Bundle(card, models.build("notebook-cnn").state_dict())
+
+
+@pytest.fixture
+def paths(pair: tuple[Bundle, Bundle], tmp_path: Path) -> list[Path]:
+    found = [tmp_path / f"{number}.safetensors" for number in (1, 2)]
+    for bundle, path in zip(pair, found, strict=True):
+        bundle.save(path)
+    return found
+
+
+def test_the_logit_is_the_mean_of_the_calibrated_ones(pair: tuple[Bundle, Bundle]) -> None:
+    told: list[float] = []
+    found = Ensemble(pair, device="cpu").predict(PIXELS, progress=told.append)
+    one, two = (logit(Predictor(bundle, device="cpu").predict(PIXELS).probabilities) for bundle in pair)
+
+    assert found.probabilities == pytest.approx(expit((one + two) / 2), rel=1e-12)
+    assert found.logits == pytest.approx((one + two) / 2, abs=1e-6)
+    assert found.threshold == pytest.approx(0.5)  # between 0.4 and 0.6
+    assert told == [0.5, 1.0]
+
+
+def test_members_that_say_the_same_are_not_made_less_sure(tiny_bundle: Bundle) -> None:
+    twin = Bundle(tiny_bundle.card.with_changes(name="twin"), tiny_bundle.weights)
+    found = Ensemble([tiny_bundle, twin], device="cpu").predict(PIXELS)
+    alone = Predictor(tiny_bundle, device="cpu").predict(PIXELS)
+    assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-12)
+    assert (found.verdicts == alone.verdicts).all()
+
+
+def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle]) -> None:
+    one, two = pair
+    with pytest.raises(BundleError, match="two bundles or more; found 1"):
+        Ensemble([one])
+    with pytest.raises(BundleError, match="the same bundle"):
+        Ensemble([one, two, one])
+    cards = [
+        bundle.card.with_changes(training={"data": [{"kind": kind, "name": kind.title()}]})
+        for bundle, kind in zip(pair, ("demo", "kaggle"), strict=True)
+    ]
+    with pytest.raises(BundleError, match="for Demo and other for Kaggle"):
+        Ensemble([Bundle(card, bundle.weights) for card, bundle in zip(cards, pair, strict=True)])
+
+
+def test_the_command_line_takes_several_bundles(
+    paths: list[Path], kaggle_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y", "z"))
+    options = [word for path in paths for word in ("--bundle", str(path))]
+    assert main(["predict", str(folder / "test"), *options, "--device", "cpu"]) == 0
+    printed = dict(line.split(",") for line in capsys.readouterr().out.splitlines()[1:])
+
+    dataset = open_dataset(str(folder))
+    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    assert {name: float(value) for name, value in printed.items()} == scores.probabilities
+    assert list(scores.probabilities) == ["x", "y", "z"]
+
+
+def test_the_submission_has_the_ids_of_the_sample_in_its_order(
+    paths: list[Path], kaggle_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y", "z"))
+    dataset = open_dataset(str(folder))
+    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    lines = {name: f"{name},{value!r}" for name, value in scores.probabilities.items()}
+
+    assert submission(scores, dataset).splitlines() == ["id,label", *lines.values()]
+    (folder / "sample_submission.csv").write_text("id,label\nz,0\nx,0\ny,0\n")
+    assert submission(scores, dataset).splitlines() == ["id,label", lines["z"], lines["x"], lines["y"]]
+    other = tmp_path / "sample.csv"
+    other.write_text("id,label\nz,0\nx,0\ny,0\nw,0\n")
+    with pytest.raises(DataError, match=r"1 of the 4 ids .*such as w"):
+        submission(scores, dataset, sample=other)
+
+
+def test_an_unreadable_test_patch_is_named(paths: list[Path], kaggle_folder: Callable[..., Path]) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y"))
+    (folder / "test" / "y.tif").write_bytes(b"no picture")
+    dataset = open_dataset(str(folder))
+    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    assert list(scores.probabilities) == ["x"]
+    with pytest.raises(DataError, match=r"1 test patches cannot be read, such as y"):
+        submission(scores, dataset)
+
+
+def test_without_unlabelled_patches_there_is_nothing_to_submit(
+    paths: list[Path], kaggle_folder: Callable[..., Path]
+) -> None:
+    dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1})))
+    with pytest.raises(DataError, match="no patch without a label"):
+        score_test(load_ensemble(paths, device="cpu"), dataset)

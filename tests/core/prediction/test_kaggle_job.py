@@ -1,0 +1,93 @@
+"""A submission in a process of its own: checked against the sample, of one bundle or several."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.commands import main
+from core.data import Dataset, open_dataset
+from core.data.dataset import make_table
+from core.data.store import Loaded
+from core.errors import DataError
+from core.prediction import Bundle, Predictor
+from core.prediction.kaggle_job import SubmissionJob
+from core.prediction.kaggle_kit import TestScores, submission
+
+TEST = 57_458
+
+
+@pytest.fixture
+def folder(kaggle_folder: Callable[..., Path], fresh_home: Path) -> Path:
+    path = kaggle_folder({"a": 0, "b": 1}, test=("t1", "t2", "t3"))
+    (path / "sample_submission.csv").write_text("id,label\nt3,0\nt1,0\nt2,0\n")
+    return path
+
+
+def test_a_job_leaves_the_ids_of_the_sample_in_its_order(folder: Path, tiny_bundle: Bundle) -> None:
+    dataset, predictor = open_dataset(str(folder)), Predictor(tiny_bundle, device="cpu")
+    job = SubmissionJob.of([tiny_bundle.digest], dataset)
+    assert job.run(predictor, dataset).state == "finished"
+    rows = list(csv.DictReader(job.text_path.read_text().splitlines()))
+    by_id = dict(zip(dataset.table["id"], range(len(dataset.table)), strict=True))
+    expected = predictor.predict(dataset.store.load([by_id[name] for name in ("t3", "t1", "t2")]).pixels).probabilities
+    assert [row["id"] for row in rows] == ["t3", "t1", "t2"]
+    assert [float(row["label"]) for row in rows] == expected.tolist()
+
+
+def test_an_id_without_a_patch_is_its_last_word_and_leaves_no_file(folder: Path, tiny_bundle: Bundle) -> None:
+    with (folder / "sample_submission.csv").open("a") as file:
+        file.write("t9,0\n")
+    dataset = open_dataset(str(folder))
+    job = SubmissionJob.of([tiny_bundle.digest], dataset)
+    with pytest.raises(DataError, match="1 of the 4 ids"):
+        job.run(Predictor(tiny_bundle, device="cpu"), dataset)
+    assert job.status().state == "failed"
+    assert "such as t9" in job.status().message
+    assert not job.text_path.exists()
+
+
+def test_models_and_patches_have_a_place_of_their_own(folder: Path) -> None:
+    dataset = open_dataset(str(folder))
+    assert SubmissionJob.of(["x", "y"], dataset) == SubmissionJob.of(["y", "x"], dataset)
+    assert SubmissionJob.of(["x"], dataset) != SubmissionJob.of(["x", "y"], dataset)
+
+
+def test_the_command_writes_it_and_says_how_many(
+    folder: Path, tiny_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_bundle.save(tmp_path / "b.safetensors")
+    out = tmp_path / "out.csv"
+    words = ["submit", "--data", str(folder), "--bundle", str(tmp_path / "b.safetensors"), "--out", str(out)]
+    assert main([*words, "--device", "cpu"]) == 0
+    assert "3 ids in" in capsys.readouterr().err
+    assert out.read_text().splitlines()[1].startswith("t3,0.")
+
+
+class Nothing:
+    """57,458 patches that nobody reads."""
+
+    def __len__(self) -> int:
+        return TEST
+
+    def load(self, rows: object) -> Loaded:
+        raise NotImplementedError
+
+
+def test_all_57_458_ids_of_the_competition_stand_in_the_order_of_the_sample(tmp_path: Path) -> None:
+    ids = [f"{number:040x}" for number in range(TEST)]
+    order = np.random.default_rng(0).permutation(ids).tolist()
+    sample = tmp_path / "sample_submission.csv"
+    sample.write_text("id,label\n" + "".join(f"{name},0\n" for name in order))
+    values = np.random.default_rng(1).random(TEST)
+    scores = TestScores(dict(zip(ids, values.tolist(), strict=True)), {})
+    dataset = Dataset("Big", str(tmp_path), "kaggle", make_table(ids, split="test"), Nothing())
+    lines = submission(scores, dataset).splitlines()
+    assert lines[0] == "id,label"
+    assert len(lines) == TEST + 1
+    assert [line.split(",")[0] for line in lines[1:]] == order
+    assert float(lines[1].split(",")[1]) == values[int(order[0], 16)]
+    with pytest.raises(DataError, match="1 of the 57,458 ids"):
+        submission(TestScores(dict(zip(ids[:-1], values[:-1].tolist(), strict=True)), {}), dataset)

@@ -1,0 +1,55 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.reports import study_charts as charts
+from core.training.search_result import SearchResult, Trial
+from core.training.search_space import Axis
+
+AXES = (Axis("learning_rate", 1e-4, 1e-2, log=True), Axis("clip", choices=(0.0, 1.0)), Axis("stain", 0.0, 0.4))
+
+
+def trial(number: int, state: str, auc: float | None) -> Trial:
+    values = {"learning_rate": 10.0 ** -(1 + number), "clip": float(number % 2), "stain": 0.1 * number}
+    return Trial(number, f"run-{number}", state, values, auc, 4)
+
+
+RESULT = SearchResult(
+    (trial(1, "finished", 0.8), trial(2, "pruned", 0.85), trial(3, "finished", 0.7), trial(4, "failed", None)),
+    {"stain": 0.25, "learning_rate": 0.75},
+)
+
+
+def test_the_best_so_far_counts_finished_trials_alone() -> None:
+    shown = {trace.name: trace for trace in charts.history(RESULT).data}
+    assert set(shown) == {"finished", "pruned", "best so far"}
+    assert list(shown["best so far"].x) == [1, 3]
+    assert list(shown["best so far"].y) == [0.8, 0.8]
+    assert list(shown["pruned"].x) == [2]
+
+
+def test_the_most_important_setting_stands_on_top() -> None:
+    (bars,) = charts.importance(RESULT).data
+    assert list(bars.y) == ["stain", "learning rate"]  # Plotly draws from below
+    assert list(bars.x) == [0.25, 0.75]
+
+
+def test_parallel_coordinates_take_logarithms_and_numbers_of_choices() -> None:
+    (lines,) = charts.parallel(RESULT, AXES).data
+    rate, clip, stain, auc = lines.dimensions
+    assert list(rate["values"]) == pytest.approx([-2, -3, -4])
+    assert list(rate["range"]) == pytest.approx([-4, -2])
+    assert (list(clip["values"]), list(clip["ticktext"])) == ([1, 0, 1], ["0.0", "1.0"])
+    assert list(stain["values"]) == pytest.approx([0.1, 0.2, 0.3])
+    assert list(auc["values"]) == [0.8, 0.85, 0.7]
+
+
+def test_the_pooled_curve_stands_before_those_of_the_folds() -> None:
+    labels = np.tile([0, 1], 10)
+    table = pd.DataFrame(
+        {"label": labels, "fold": np.repeat([1, 2], 10), "probability": np.where(labels == 1, 0.8, 0.2)}
+    )
+    chance, first, second, pooled = charts.pooled_roc(table).data
+    assert pooled.name == "all folds together"
+    assert (list(pooled.x), list(pooled.y)) == ([0, 0, 1], [0, 1, 1])
+    assert (first.showlegend, second.showlegend, chance.showlegend) == (True, False, False)
