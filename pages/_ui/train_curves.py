@@ -87,7 +87,7 @@ def _draw(
         )  # fmt: skip
     if star is not None:
         figure.add_scatter(
-            x=[star["epoch"]], y=[star["valid_auc"]], mode="markers", name="best", hoverinfo="skip",
+            x=[star["epoch"]], y=[star["valid_auc"]], mode="markers", showlegend=False, hoverinfo="skip",
             marker={"symbol": "star", "size": 13, "color": SERIES[0]},
         )  # fmt: skip
     figure.add_vline(x=best_epoch, line={"color": MUTED, "width": 1, "dash": "dot"})

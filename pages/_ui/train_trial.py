@@ -65,12 +65,13 @@ def _rate(trial: Trial, config: TrainingConfig, origin: str) -> None:
             alt="Loss over the learning rate, on a logarithmic axis, with the suggestion",
         )  # fmt: skip
         st.markdown(curve.sentence())
-        st.button(
+        if st.button(
             f"Use {curve.suggestion:.2g}",
             icon=":material/check:",
             on_click=use,
             args=(curve.suggestion, config, origin),
-        )
+        ):
+            st.rerun()  # the field stands outside of this fragment
     _button(trial, config, "Find a learning rate" if curve is None else "Find it again", "Raising the learning rate")
 
 
@@ -103,11 +104,12 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
     ):  # fmt: skip
         chart.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
         chart.add_scatter(x=[None], y=[None], mode="lines", name=words, line={"color": colour, "dash": dash})
-    low, high = float(curve.smoothed.min()), float(curve.smoothed[0])
-    margin = 0.5 * max(high - low, 0.05)
+    falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
+    low, high = float(falls.min()), float(falls.max())
+    margin = 0.3 * max(high - low, 0.05)
     chart.update_layout(
-        height=260, margin={"l": 0, "r": 8, "t": 30, "b": 0}, uirevision="rate",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        height=300, margin={"l": 0, "r": 8, "t": 8, "b": 0}, uirevision="rate",
+        legend={"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0},
     )  # fmt: skip
     chart.update_xaxes(title="learning rate", type="log", exponentformat="power", dtick=1)
     chart.update_yaxes(

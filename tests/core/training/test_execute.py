@@ -343,7 +343,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
 def test_a_data_set_that_cannot_be_opened_fails_with_its_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(source: str, progress: object = None) -> Dataset:
+    def missing(source: str, **_: object) -> Dataset:
         raise DataError("There is no folder x.")
 
     monkeypatch.setattr("core.training.execute.open_dataset", missing)
