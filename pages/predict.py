@@ -37,10 +37,8 @@ def main() -> None:
         if one is not None:
             _patch(predictor, one, in_batch=True)
         return
-    if chosen is None:
-        st.info("Bring a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
-        return
-    _patch(predictor, chosen, in_batch=False)
+    if chosen is not None:
+        _patch(predictor, chosen, in_batch=False)
 
 
 def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:

@@ -83,10 +83,15 @@ def find_patches(paths: Sequence[str | Path], *, limits: Limits = Limits()) -> F
 
 
 def patches_in_memory(files: Sequence[tuple[str, bytes]], *, limits: Limits = Limits()) -> Found:  # noqa: B008
-    """Find the patches in uploaded files, images and zips mixed: (name, content) pairs in the given order."""
+    """Find the patches in uploaded files, images and zips mixed: (name, content) pairs in the given order.
+
+    A name with slashes is of a file in an uploaded folder, and gives the name and id that the folder's path would.
+    """
     search = _Search(limits)
     for name, data in files:
-        search.content(display_name(PurePosixPath(name.replace("\\", "/")).name), data)
+        path = PurePosixPath(name.replace("\\", "/"))
+        parts = [part for part in path.parts if part not in ("..", "/")]
+        search.content(parts[0] if len(parts) > 1 else "", PurePosixPath(*(parts[1:] or parts)), data)
     return search.result()
 
 
@@ -160,13 +165,14 @@ class _Search:
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             self._problem(shown, os_reason(error))
 
-    def content(self, name: str, data: bytes) -> None:
+    def content(self, folder: str, inner: PurePosixPath, data: bytes) -> None:
+        name = display_name(str(inner))
         if _is_zip(name, data):
             self.archive(data, name)
         elif len(data) > self._limits.max_file_bytes:
             self._problem(name, _too_large(self._limits.max_file_bytes))
         else:
-            self._add("", PurePosixPath(name), name, _Bytes(data))
+            self._add(folder, PurePosixPath(name), name, _Bytes(data))
 
     def archive(self, data: bytes | Path, name: str) -> None:
         try:

@@ -50,6 +50,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
             return _recorded(run, group, after_epoch)
     finally:
         group.begin(go=False)  # unless they have begun, the others need not wait any longer
+        group.end()
         lock.release()
 
 
@@ -58,6 +59,7 @@ def _assist(run: Run, group: Group) -> Status:
     if group.begin(go=False):
         with suppress(Stopped):
             Loop(run, run.config(), _gathered(run)).fit()
+    group.end()
     return read_status(run)
 
 

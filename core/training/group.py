@@ -53,3 +53,8 @@ class Group:
             return go
         self._begun = True
         return self.from_main(go)
+
+    def end(self) -> None:
+        """Leave the group, so that none of its threads is at work when this process ends: that would abort it."""
+        if self.size > 1:
+            PartialState().destroy_process_group()

@@ -109,7 +109,7 @@ class Run:
             is_new = status.state == "starting" and time.time() - status.updated < START_SECONDS
             if status.is_active and not is_new:
                 return Status.from_json({**status.to_json(), "state": "lost"})
-        if status.state in ("queued", "running") and self.stop_requested():
+        if status.state in ("starting", "queued", "running") and self.stop_requested():
             return Status.from_json({**status.to_json(), "state": "stopping"})
         return status
 

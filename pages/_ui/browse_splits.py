@@ -194,12 +194,13 @@ def _show(dataset: Dataset, made: Made) -> None:
 
 def _table(summary: SplitSummary) -> None:
     table = summary.table.reset_index().dropna(axis=1, how="all")  # no slides where they are not known
+    table["tumour_share"] *= 100  # the format "percent" gives each row another number of decimals
     columns = {
         "part": st.column_config.TextColumn("Part"),
         "patches": st.column_config.NumberColumn("Patches", format="localized"),
         "normal": st.column_config.NumberColumn("Normal", format="localized"),
         "tumour": st.column_config.NumberColumn("Tumour", format="localized"),
-        "tumour_share": st.column_config.NumberColumn("Tumour, %", format="percent"),
+        "tumour_share": st.column_config.NumberColumn("Tumour share", format="%.1f%%"),
         "slides": st.column_config.NumberColumn("Slides"),
         "brightness": st.column_config.NumberColumn("Brightness", format="%.0f", help="Mean grey level, 0 to 255"),
         "haematoxylin": st.column_config.NumberColumn("Haematoxylin", format="%.3f", help="Mean optical density"),

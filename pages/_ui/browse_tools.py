@@ -38,7 +38,7 @@ def _held() -> "list[tuple[weakref.ref[object], int, Found | None]]":
 def draw(dataset: Dataset, checked: Found | None) -> None:
     """Draw the two tools: what they have done, what they are doing, or how to start them."""
     with st.expander(_heading(dataset, checked), icon=":material/build:", expanded=True):
-        packing, checking = st.columns(2)
+        packing, checking = st.columns([2, 3])  # what a flag means is a sentence
         with packing:
             _pack(dataset)
         with checking:
@@ -82,8 +82,9 @@ def _check(dataset: Dataset, checked: Found | None) -> None:
     elif checked is not None:
         counts = {name: int(checked[1][name].sum()) for name in FLAGS}
         lines = [(name, counts[name], FLAGS[name]) for name in FLAGS]
-        st.dataframe(pd.DataFrame(lines, columns=["flag", "patches", "means"]), hide_index=True, height=316)
-        st.caption(f"Leaks are those of {default_rule(dataset).describe()}, as training divides unless told otherwise.")
+        st.dataframe(pd.DataFrame(lines, columns=["flag", "patches", "means"]), hide_index=True)
+        usual = default_rule(dataset).describe()
+        st.caption(f"Leaks are between the parts of the split that training makes unless told otherwise ({usual}).")
     else:
         st.caption("The check finds unreadable, blank and blurred patches, duplicates and leaks between split parts.")
         _start(job, "Check", ["check", dataset.source], again="it begins anew")

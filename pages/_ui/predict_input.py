@@ -38,13 +38,15 @@ class Chosen:
 
 
 def choose() -> Chosen | Tiled | Found | None:
-    """Draw the input; return one patch, a picture in tiles, a batch that was found in the uploads, or nothing yet."""
+    """Draw the input; return one patch, a picture in tiles, a batch, or None having said why."""
     upload, examples = st.columns([2, 3], gap="large")
     with upload:
         files = _brought()
     with examples:
         example = _examples(has_upload=bool(files))
     if not files:
+        if example is None:
+            st.info("Bring a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
         return example
     found = patches_in_memory(files, limits=UPLOAD_LIMITS)
     if len(found.files) == 1 and not found.problems:

@@ -284,6 +284,16 @@ def test_uploads_may_be_mixed() -> None:
     assert (ids(tight), [p.name for p in tight.problems]) == (["c"], ["b.png"])
 
 
+def test_an_uploaded_folder_gives_the_names_and_ids_that_its_path_gives(tmp_path: Path) -> None:
+    for name in ("x.png", "a/x.png", "a/y.png", "b/x.png"):
+        put(tmp_path / "slides" / name)
+    uploaded = patches_in_memory([(f"slides/{name}", image()) for name in ("x.png", "a/x.png", "a/y.png", "b/x.png")])
+    found = find_patches([tmp_path / "slides"])
+    assert [(f.id, f.name) for f in uploaded.files] == [(f.id, f.name) for f in found.files]
+    assert [f.name for f in uploaded.files] == ["x.png", "a/x.png", "a/y.png", "b/x.png"]
+    assert ids(uploaded) == ["x", "a__x", "y", "b__x"]
+
+
 def test_a_zip_inside_a_folder_or_a_zip_is_refused_with_a_sentence(tmp_path: Path) -> None:
     put(tmp_path / "a.png", image())
     put(tmp_path / "more.zip", zipped({"b.png": image()}))

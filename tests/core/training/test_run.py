@@ -167,8 +167,9 @@ def test_a_damaged_process_file_is_no_process(run: Run, text: str) -> None:
     assert run.process() is None
 
 
-def test_a_request_to_stop_shows_while_the_run_goes_on(run: Run) -> None:
-    run.write_status(Status(state="running"))
+@pytest.mark.parametrize("state", ["starting", "queued", "running"])
+def test_a_request_to_stop_shows_while_the_run_goes_on(run: Run, state: str) -> None:
+    run.write_status(Status(state=state))
     run.record_process(os.getpid())
     assert not run.stop_requested()
 
@@ -177,7 +178,7 @@ def test_a_request_to_stop_shows_while_the_run_goes_on(run: Run) -> None:
 
     run.withdraw_stop()
     run.withdraw_stop()  # nothing to withdraw is no error
-    assert run.status().state == "running"
+    assert run.status().state == state
 
 
 def test_a_request_to_stop_says_nothing_of_a_finished_run(run: Run) -> None:
