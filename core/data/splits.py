@@ -126,7 +126,7 @@ class SplitRule:
             "stratified": "hash of patches within each class",
             "colour": "whole colour clusters held out",
         }
-        test = f"test fold {self.fold} of 0 to {self.folds - 1}" if self.folds else f"{self.test:.0%} test"
+        test = f"fold {self.fold + 1} of {self.folds} to test" if self.folds else f"{self.test:.0%} test"
         return f"{ways[self.kind]}, seed {self.seed}: {self.valid:.0%} validation, {test}"
 
 

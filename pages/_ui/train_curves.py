@@ -102,5 +102,5 @@ def _lay_out(figure: go.Figure, title: str, epochs: int, *, height: int) -> None
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
-    figure.update_yaxes(exponentformat="e")  # a small learning rate reads 3e-6, not "3µ"
     figure.update_yaxes(nticks=5 if height < 200 else 7, rangemode="tozero" if height < 200 else "normal")
+    figure.update_yaxes(exponentformat="e")  # a small learning rate reads 3e-6, not "3µ"

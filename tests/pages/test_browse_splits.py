@@ -61,7 +61,7 @@ def test_folds_replace_the_test_share(splits: AppTest) -> None:
     splits.selectbox(key="split_fold").set_value(3).run()
 
     assert not splits.exception
-    assert "test fold 3 of 0 to 4" in words(splits)
+    assert "fold 4 of 5 to test" in words(splits)
     table = splits.dataframe[0].value.set_index("part")
     assert table.loc["test", "patches"] == 480  # a fifth of 2,400
     assert not [each for each in splits.number_input if each.label == "Test, %"]

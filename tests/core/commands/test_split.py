@@ -29,7 +29,7 @@ def test_the_table_the_file_and_the_list_agree(data: Path, tmp_path: Path, capsy
     assert saved["patches"]["test"] == {"normal": 10, "tumour": 10}  # a fifth of fifty each
     assert listed["part"].value_counts().to_dict() == {"train": 70, "test": 20, "valid": 10}
     assert " test       20      10      10        50.0% unknown" in output
-    assert "seed 7: 10% validation, test fold 2 of 0 to 4" in output
+    assert "seed 7: 10% validation, fold 3 of 5 to test" in output
     assert "will be too good for new slides" in output
     assert saved["sha256"] in output
 

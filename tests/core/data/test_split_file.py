@@ -137,7 +137,7 @@ def test_a_bundle_finds_its_fold_again_in_a_grown_set(tiny_bundle: Bundle, choic
 
     found = set(new.table["id"].iloc[rows])
     assert found & set(IDS[:300]) == set(material.test(0).ids)
-    assert "test fold 2 of 0 to 2" in words
+    assert "fold 3 of 3 to test" in words
 
 
 def test_training_takes_folds_by_name() -> None:
