@@ -185,7 +185,7 @@ class TestExplanations:
             assert abs(found.gap) < 1e-4
 
     def test_integrated_gradients_add_up(self, baked: BakedNodescopeNet, patches: Tensor) -> None:
-        options = AttributionOptions(steps=200)
+        options = AttributionOptions(steps=800)
         found = completeness(attribute(baked, patches[0], method="integrated-gradients", options=options))
         assert abs(found.change) > 0.1
         assert found.relative < 0.02

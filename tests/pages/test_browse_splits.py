@@ -80,6 +80,7 @@ def test_a_saved_split_is_what_was_shown_and_can_be_trained_with(splits: AppTest
     parts = apply_split(saved, demo)
     table = splits.dataframe[0].value.set_index("part")
     assert {part: int((parts == part).sum()) for part in table.index} == table["patches"].to_dict()
+    splits.query_params["runs_view"] = "New run"
     splits.switch_page("pages/train.py").run()
     assert "Saved: mine" in next(each for each in splits.selectbox if each.label == "Split").options
 

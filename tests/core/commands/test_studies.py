@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.commands import main
 from core.home import home, runs_home
@@ -114,7 +115,8 @@ def test_a_study_that_was_killed_goes_on_to_the_same_table(folder: Path, tmp_pat
     torn = _study(folder)
     whole = create_folds(torn.config(), folds=2, by="patch", name="whole")
     command = [sys.executable, "-m", "core", "studies", "work", "--job", str(torn.path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    same_threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # others would round otherwise
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=same_threads)
     checkpoint = runs_home() / "mine-fold-2" / "checkpoint.pt"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
