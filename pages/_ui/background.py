@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import NodescopeError
 from core.job import Job
-from pages._ui import frame
+from pages._ui import frame, widgets
 
 
 def draw(
@@ -30,10 +30,11 @@ def draw(
         st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
     elif status.state == "cancelled":
         st.caption("The last attempt was stopped.")
-    st.button(label, icon=f":material/{icon}:", on_click=_launch, args=(job, command), key=f"start-{job.path.name}")
+    st.button(label, icon=f":material/{icon}:", on_click=launch, args=(job, command), key=f"start-{job.path.name}")
 
 
-def _launch(job: Job, command: Sequence[str]) -> None:
+def launch(job: Job, command: Sequence[str]) -> None:
+    """Start a job, for a button's `on_click`; what hinders it is shown as a sentence."""
     try:
         job.launch(command)
     except NodescopeError as error:
@@ -55,3 +56,18 @@ def _watch(job: Job, doing: str, can_stop: bool) -> None:
         st.caption("Stopping after the patches in work …")
     else:
         st.button("Stop", icon=":material/stop:", on_click=job.cancel, key=f"stop-{job.path.name}")
+
+
+@st.fragment(run_every=1.0)
+def watch_patches(job: Job, doing: str, patches: int, *, key: str) -> None:
+    """Draw how many of `patches` a job has worked on, and a way to cancel it; the page is drawn again when it ends."""
+    status = job.status()
+    if not status.is_active:
+        st.rerun()
+    left = "" if status.seconds_left is None else f", about {widgets.duration(status.seconds_left)} left"
+    done = f"{doing}: {round(status.share * patches):,} of {patches:,} patches{left}"
+    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
+    if job.is_cancelled():
+        st.caption("Cancelling after the patches in work …")
+    else:
+        st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key=key)

@@ -9,9 +9,8 @@ import streamlit as st
 from core.data import Dataset, default_rule, is_stale, pack_folder
 from core.data.check import FLAGS, Check, check_path, findings, load_check
 from core.data.store import PackedStore, RowStore
-from core.errors import NodescopeError
 from core.job import Job
-from pages._ui import frame
+from pages._ui import background
 
 Found = tuple[Check, pd.DataFrame]
 
@@ -99,14 +98,9 @@ def _start(job: Job, label: str, command: Sequence[str], *, again: str) -> None:
         st.warning(f"The last attempt was killed at {status.share:.0%}. Start it again: {again}.")
     elif status.state == "cancelled":
         st.caption(f"The last attempt was cancelled. Start it again: {again}.")
-    st.button(label, icon=":material/play_arrow:", on_click=_launch, args=(job, command), key=f"start-{label}")
-
-
-def _launch(job: Job, command: Sequence[str]) -> None:
-    try:
-        job.launch(command)
-    except NodescopeError as error:
-        frame.show_error(error)
+    st.button(
+        label, icon=":material/play_arrow:", on_click=background.launch, args=(job, command), key=f"start-{label}"
+    )
 
 
 @st.fragment(run_every=1.0)

@@ -11,7 +11,7 @@ from core.prediction.kaggle_job import SubmissionJob
 from core.prediction.kaggle_kit import SAMPLE
 from core.training.folds import fold_bundles
 from core.training.study import list_studies
-from pages._ui import frame, state, widgets
+from pages._ui import background, frame, state
 from pages._ui.evaluate_scene import Scene
 
 THIS = "This model"
@@ -36,7 +36,7 @@ def draw(scene: Scene) -> None:
     job = SubmissionJob.of([_digest(path, path.stat().st_mtime_ns) for path in bundles], scene.dataset)
     status = job.status()
     if status.is_active:
-        _watch(job, count)
+        background.watch_patches(job, "Predicting", count, key="cancel_submission")
         return
     if status.state == "finished" and job.text_path.is_file():
         _finished(job, scene.dataset)
@@ -87,17 +87,3 @@ def _start(job: SubmissionJob, source: str, bundles: list[Path], device: str) ->
         job.start(source=source, bundles=bundles, device=device)
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
-
-
-@st.fragment(run_every=1.0)
-def _watch(job: SubmissionJob, patches: int) -> None:
-    status = job.status()
-    if not status.is_active:
-        st.rerun()
-    left = "" if status.seconds_left is None else f", about {widgets.duration(status.seconds_left)} left"
-    done = f"Predicting: {round(status.share * patches):,} of {patches:,} patches{left}"
-    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
-    if job.is_cancelled():
-        st.caption("Cancelling after the patches in work …")
-    else:
-        st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key="cancel_submission")

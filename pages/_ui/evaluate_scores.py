@@ -11,7 +11,7 @@ from core.prediction import Predictor
 from core.prediction.score import CHUNK, Scored, select
 from core.prediction.score_job import JobStatus, ScoreJob
 from core.prediction.scores import forget_scores, load_scores, partial_of, score_and_store
-from pages._ui import frame, widgets
+from pages._ui import background, frame
 from pages._ui.evaluate_scene import fingerprint
 
 INLINE = {"cpu": 3_000, "cuda": 50_000}
@@ -68,7 +68,7 @@ def _made(predictor: Predictor, dataset: Dataset, part: str, bundle_path: Path) 
         return None
     job = ScoreJob.of(predictor.bundle, dataset, part)
     if job.status().is_active:
-        _watch(job, len(rows))
+        background.watch_patches(job, "Predicting in the background", len(rows), key="cancel_scoring")
         return None
     inline = len(rows) <= INLINE[predictor.device.type]
     if not st.session_state.pop(_WISH, False):
@@ -145,17 +145,3 @@ def _launch(job: ScoreJob, source: str, bundle_path: Path, part: str, device: st
         job.start(source=source, bundle=bundle_path, part=part, device=device)
     except NodescopeError as error:
         frame.show_error(error)
-
-
-@st.fragment(run_every=1.0)
-def _watch(job: ScoreJob, patches: int) -> None:
-    status = job.status()
-    if not status.is_active:
-        st.rerun()
-    left = "" if status.seconds_left is None else f", about {widgets.duration(status.seconds_left)} left"
-    done = f"Predicting in the background: {round(status.share * patches):,} of {patches:,} patches{left}"
-    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
-    if job.is_cancelled():
-        st.caption("Cancelling after the patches in work …")
-    else:
-        st.button("Cancel", icon=":material/stop:", on_click=job.cancel)
