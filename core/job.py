@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import psutil
 
 from core import atomic
-from core.errors import NodescopeError, RunError
+from core.alone import alone
+from core.errors import NodescopeError, RunError, StorageError
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT_SECONDS = 0.5
@@ -28,22 +29,35 @@ Report = Callable[[float], None]
 """Is told the finished share; raises :class:`Cancelled` once somebody asked the work to end."""
 
 
-def detached(command: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subprocess.Popen[bytes]:
     """Start ``python -m core COMMAND`` in a session of its own, which outlives this process, and return at once.
 
     Args:
         command: the words after ``python -m core``.
-        log: takes all that it prints.
+        log: the file that takes all that it prints.
+        fresh: empty that file first.
+
+    Raises:
+        StorageError: the log cannot be written.
+        RunError: the system starts no more processes.
     """
-    return subprocess.Popen(
-        [sys.executable, "-m", "core", *command],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    try:
+        file = log.open("wb" if fresh else "ab")
+    except OSError as error:
+        raise StorageError(f"{log} cannot be written: {error.strerror}. Free some space.") from error
+    with file:
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "core", *command],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            raise RunError(f"No process could be started: {error.strerror}. Close other programs first.") from error
 
 
 class Cancelled(Exception):  # noqa: N818 - it is no error
@@ -117,16 +131,20 @@ class Job:
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        if self.status().is_active:
-            raise RunError("This is being worked on already; wait for it or cancel it.")
-        self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
-        self.write(JobStatus("starting"))
-        (self.path / "stop").unlink(missing_ok=True)
-        with (self.path / "log.txt").open("wb") as log:
-            process = detached([*command, "--job", str(self.path)], log)
-        self.record_process(process.pid)
+        with alone():
+            self._check_idle()
+            self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
+            self.write(JobStatus("starting"))
+            (self.path / "stop").unlink(missing_ok=True)
+            process = detached([*command, "--job", str(self.path)], self.path / "log.txt", fresh=True)
+            self.record_process(process.pid)
         # Somebody has to take note of its end, or it stays in the process table as a zombie while this one lives.
         threading.Thread(target=process.wait, daemon=True).start()
+
+    def _check_idle(self) -> None:
+        """Raise :class:`RunError` if it cannot be started now. Nobody else starts or deletes anything meanwhile."""
+        if self.status().is_active:
+            raise RunError("This is being worked on already; wait for it or cancel it.")
 
     def cancel(self) -> None:
         """Ask the process to end after the patches in work."""

@@ -5,7 +5,7 @@ They know nothing of files, settings or screens: arguments are plain values, wei
 
 from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, resnet
 from models.normalised import Normalised
-from models.registry import UnknownModelError, build, names, parameter_count, register
+from models.registry import UnknownModelError, build, complete_arguments, names, parameter_count, register
 
 BAKES_TO = {"nodescope-net": nodescope_net.BAKED}
 """Networks that are trained in one form and predict in another: name of each -> name of what its ``bake()`` returns."""
@@ -15,6 +15,7 @@ __all__ = [
     "Normalised",
     "UnknownModelError",
     "build",
+    "complete_arguments",
     "efficientnet_lite",
     "keras_cnn",
     "names",

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from models.registry import register
 
+PATCH = 96  # pixels a side of what the network is given
+
 # kernel, stride of the first block, expansion, width, blocks
 STAGES = (
     (3, 1, 1, 16, 1),
@@ -69,10 +71,22 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 for 96×96 patches: features of 320 channels, 3×3, pooled over 1280 channels to one logit."""
+    """EfficientNet-Lite0 for 96×96 patches: features of 320 channels, 3×3, pooled over 1280 channels to one logit.
 
-    def __init__(self, *, dropout: float = 0.2):
+    Args:
+        dropout: share of the pooled features that is dropped in training.
+        side: patches are first enlarged to so many pixels a side, bilinearly. The published weights know things from
+            pictures of 224, where a nucleus would be more than twice as large; the cost grows with the area.
+
+    Raises:
+        ValueError: `side` is smaller than a patch.
+    """
+
+    def __init__(self, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()
+        if side < PATCH:
+            raise ValueError(f"patches have {PATCH} pixels a side and can only be enlarged; found side {side}")
+        self.side = side
         self.stem = nn.Sequential(SameConv2d(3, 32, 3, stride=2, bias=False), _norm(32), nn.ReLU6())
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         width_in = 32
@@ -95,12 +109,14 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tumour logit (N,) of float N×3×96×96."""
+        if self.side != PATCH:
+            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
         pooled = self.top(self.blocks(self.stem(x))).mean(dim=(2, 3))
         logit: Tensor = self.classifier(self.dropout(pooled)).squeeze(1)
         return logit
 
     def attribution_layer(self) -> nn.Module:
-        """Return the layer for class activation maps: stage 4, 6×6 at 96 px, where the last one has only 3×3."""
+        """Return the layer for class activation maps: stage 4, a cell for 16×16 pixels of the enlarged patch."""
         return self.blocks.get_submodule("stage4_2")
 
     def head(self) -> nn.Module:
@@ -126,6 +142,6 @@ class EfficientNetLite0(nn.Module):
 
 
 @register("efficientnet-lite0")
-def efficientnet_lite0(*, dropout: float = 0.2) -> EfficientNetLite0:
+def efficientnet_lite0(*, dropout: float = 0.2, side: int = PATCH) -> EfficientNetLite0:
     """Return an EfficientNet-Lite0 with one logit."""
-    return EfficientNetLite0(dropout=dropout)
+    return EfficientNetLite0(dropout=dropout, side=side)

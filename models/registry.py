@@ -1,5 +1,6 @@
 """The networks by name."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,22 @@ def build(name: str, **arguments: Any) -> nn.Module:
         return _BUILDERS[name](**arguments)
     except (TypeError, ValueError) as error:
         raise UnknownModelError(f"The network {name!r} does not take {arguments}: {error}.") from error
+
+
+def complete_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return `arguments` and the defaults of all others that the builder of a network takes.
+
+    What is stored with weights must not change its meaning when a default changes. Tuples become lists, as in JSON.
+
+    Raises:
+        UnknownModelError: there is no such network.
+    """
+    if name not in _BUILDERS:
+        raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
+    parameters = inspect.signature(_BUILDERS[name]).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    complete = {**defaults, **arguments}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in complete.items()}
 
 
 def parameter_count(model: nn.Module) -> int:

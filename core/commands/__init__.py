@@ -14,8 +14,8 @@ from core import __version__
 from core.errors import NodescopeError
 
 COMMANDS = (
-    "train", "trial", "runs", "folds", "search", "studies", "predict", "explain", "evaluate", "submit", "leak", "lr",
-    "pack", "check", "errors", "embed", "split", "get", "info",
+    "train", "rehearsal", "runs", "folds", "search", "curve", "studies", "predict", "region", "explain", "evaluate",
+    "submit", "leak", "lr", "pack", "check", "errors", "embed", "split", "get", "info",
 )  # fmt: skip
 """The modules, which are called like their commands, in the order of the help."""
 

@@ -3,11 +3,9 @@
 import argparse
 from typing import Any
 
-from core.commands.studies import carry_out
+from core.commands.studies import carry_out, open_kind
 from core.commands.train import add_training, config_of, refuse_training
-from core.errors import ConfigError
 from core.training.folds import BY_NAMES, create_folds
-from core.training.study import open_study
 
 
 def add(commands: Any) -> None:
@@ -38,7 +36,4 @@ def run_folds(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
         return carry_out(create_folds(config, folds=arguments.count, by=arguments.by, name=arguments.name))
     refuse_training(arguments)
-    study = open_study(arguments.resume)
-    if study.kind != "folds":
-        raise ConfigError(f"The study {study.name} is a search: python -m core search --resume {study.name}")
-    return carry_out(study)
+    return carry_out(open_kind(arguments.resume, "folds"))

@@ -9,12 +9,16 @@ from core.data.store import Progress
 from core.device import DEVICES
 from core.errors import StorageError
 from core.job import Job, Pace, Report
+from core.shipped import SHIPPED
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Add ``--bundle``."""
     parser.add_argument(
-        "--bundle", type=Path, metavar="FILE", help="a .safetensors bundle; default: the one that comes with Nodescope"
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help=f"a .safetensors bundle, or one that comes with Nodescope: {', '.join(SHIPPED)} (default: the first)",
     )
 
 

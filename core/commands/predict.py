@@ -18,6 +18,7 @@ from core.prediction.inputs import find_patches
 from core.prediction.sizes import Sizing
 from core.prediction.submission import read_sample, to_submission
 from core.reports.batch import table_csv
+from core.shipped import SHIPPED
 from core.spreadsheet import plain
 from core.training.folds import fold_bundles
 from core.training.study import open_study
@@ -62,8 +63,8 @@ def add(commands: Any) -> None:
         type=Path,
         action="append",
         metavar="FILE",
-        help="a .safetensors bundle (default: the one that comes with Nodescope); given more than once, the mean of "
-        "their calibrated logits",
+        help=f"a .safetensors bundle, or one that comes with Nodescope: {', '.join(SHIPPED)} (default: the first); "
+        "given more than once, the mean of their calibrated logits",
     )
     parser.add_argument("--study", metavar="NAME", help="the bundles of all folds of a cross-validation, as one")
     add_device(parser)

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
         ("resume", "go on with runs in the background", run_resume, "+"),
         ("compare", "the settings in which runs differ, and how good each became", run_compare, "+"),
         ("delete", "move runs to the folder 'trash' beside 'runs'", run_delete, "+"),
-        ("restore", "move runs from the trash back", run_restore, "+"),
+        ("restore", "move runs, and studies with their runs, from the trash back", run_restore, "+"),
     ):
         each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         each.add_argument("runs", nargs=several or 1, metavar="RUN", help="name or path")
@@ -131,32 +131,38 @@ def run_delete(arguments: argparse.Namespace) -> int:
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
-    """Move each run back from the trash and return 0."""
+    """Move each run or study back from the trash and return 0."""
+    done = []
     for name in arguments.runs:
-        run = restore(name)
-        print(json.dumps({"run": run.name}) if arguments.json else f"{name} is back as {run.name}")
-    return 0
+        back = restore(name).name
+        done.append({"name": name, "back": back})
+        if not arguments.json:
+            print(f"{name} is back as {back}")
+    return _print_json(done) if arguments.json else 0
 
 
 def run_trash(arguments: argparse.Namespace) -> int:
     """Print what is in the trash, or empty it; return 0."""
     found = list_trash()
     if arguments.json and not arguments.empty:
-        return _print_json([{"run": each.name, "deleted": each.deleted, "bytes": each.size} for each in found])
+        return _print_json([
+            {"name": each.name, "kind": "study" if each.is_study else "run", "runs": each.runs,
+             "deleted": each.deleted, "bytes": each.size} for each in found
+        ])  # fmt: skip
     rows = [
-        (each.name, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", f"{each.size / 1e6:.1f} MB")
+        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", f"{each.size / 1e6:.1f} MB")
         for each in found
     ]
     if not found or not arguments.empty:
-        print(table([("run", "deleted", "size"), *rows]) if found else "The trash is empty.")
+        print(table([("name", "what", "deleted", "size"), *rows]) if found else "The trash is empty.")
         return 0
-    if not arguments.yes and not _agrees(len(found)):
+    if not arguments.yes and not _agrees(sum(each.runs for each in found)):
         print("Nothing was deleted.")
         return 0
     count = empty_trash()
     if arguments.json:
         return _print_json({"deleted": count})
-    print(f"{count} runs are deleted for good.")
+    print(f"{count} run{' is' if count == 1 else 's are'} deleted for good.")
     return 0
 
 

@@ -3,12 +3,10 @@
 import argparse
 from typing import Any, get_args
 
-from core.commands.studies import carry_out
+from core.commands.studies import carry_out, open_kind
 from core.commands.train import add_training, config_of, refuse_training
-from core.errors import ConfigError
 from core.training.search import Pruner, create_search, extend_search
 from core.training.search_space import DEFAULT_OVER, SPACE
-from core.training.study import open_study
 
 TRIALS = 20
 
@@ -53,9 +51,7 @@ def run_search(arguments: argparse.Namespace) -> int:
         )
         return carry_out(study)
     refuse_training(arguments)
-    study = open_study(arguments.resume)
-    if study.kind != "search":
-        raise ConfigError(f"The study {study.name} is a cross-validation: python -m core folds --resume {study.name}")
+    study = open_kind(arguments.resume, "search")
     if arguments.trials is not None:
         extend_search(study, arguments.trials)
     return carry_out(study)

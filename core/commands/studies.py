@@ -1,4 +1,4 @@
-"""``python -m core studies``: look at cross-validations and searches, stop them, go on with them."""
+"""``python -m core studies``: look at studies of all kinds, stop them, go on with them."""
 
 import argparse
 import json
@@ -8,24 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.runs import table
-from core.errors import NodescopeError, RunError
+from core.errors import ConfigError, NodescopeError, RunError
 from core.evaluation import FIGURES
 from core.job import JobStatus
+from core.training.curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
+from core.training.curve_result import SHOWN as CURVE_SHOWN
 from core.training.folds import BY_NAMES, finished_folds, folds_result, work_on_folds
 from core.training.search import search_result, work_on_search
-from core.training.study import STUDY_STATES, Study, list_studies, open_study, progress_of, start_study
+from core.training.study import (
+    KIND_NAMES,
+    STUDY_STATES,
+    Kind,
+    Study,
+    list_studies,
+    open_study,
+    progress_of,
+    start_study,
+)
+from core.training.trash import delete_study, list_trash, restore
 
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
-WORK: dict[str, Callable[..., JobStatus]] = {"folds": work_on_folds, "search": work_on_search}
+WORK: dict[Kind, Callable[..., JobStatus]] = {
+    "folds": work_on_folds,
+    "search": work_on_search,
+    "curve": work_on_curve,
+}
 
 
 def add(commands: Any) -> None:
     """Describe the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "studies",
-        help="list, show, stop and resume cross-validations and searches",
-        description="Look after studies, whoever started them: cross-validations (python -m core folds) and searches "
-        "for settings (python -m core search). Their runs are listed by `python -m core runs` too.",
+        help="list, show, stop, resume and delete cross-validations, searches and learning curves",
+        description="Look after studies, whoever started them: cross-validations (python -m core folds), searches "
+        "for settings (search) and learning curves (curve). Their runs are listed by `python -m core runs` too.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all studies, newest first", description="All studies, newest first.")
@@ -35,6 +51,8 @@ def add(commands: Any) -> None:
         ("show", "what a study is and what came of it", run_show),
         ("stop", "ask a study to let the run in work finish its step, save, and end", run_stop),
         ("resume", "go on with a study in the background", run_resume),
+        ("delete", "move a study and all its runs to the trash", run_delete),
+        ("restore", "move a study and its runs from the trash back", run_restore),
     ):
         each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         each.add_argument("name", metavar="NAME", help="of the study")
@@ -52,7 +70,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         return _print_json(found)
     rows = [(each["study"], each["kind"], each["state"], f"{each['done']} of {each['runs']}") for each in found]
     head = ("study", "kind", "state", "runs done")
-    print(table([head, *rows]) if rows else "No studies yet: python -m core folds, or python -m core search")
+    print(table([head, *rows]) if rows else "No studies yet: python -m core folds, search or curve")
     return 0
 
 
@@ -84,6 +102,20 @@ def run_resume(arguments: argparse.Namespace) -> int:
     return _said(study, "goes on in the background", arguments)
 
 
+def run_delete(arguments: argparse.Namespace) -> int:
+    """Move a study and its runs to the trash and return 0."""
+    study = open_study(arguments.name)
+    return _said(study, f"is now {delete_study(study)}, and its runs with it", arguments)
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """Move a study and its runs back from the trash and return 0."""
+    found = [each for each in list_trash() if each.name == arguments.name]
+    if found and not found[0].is_study:
+        raise RunError(f"{arguments.name} is a run: python -m core runs restore {arguments.name}")
+    return _said(Study(restore(arguments.name).path), "is back, and its runs with it", arguments)
+
+
 def run_work(arguments: argparse.Namespace) -> int:
     """Work on a study whose process this is, and return 0 if it is finished or was stopped, else 1."""
     study = Study(arguments.job)
@@ -102,9 +134,24 @@ def carry_out(study: Study) -> int:
     return status
 
 
+def open_kind(name: str, kind: Kind) -> Study:
+    """Return the study of that name to go on with.
+
+    Raises:
+        RunError: there is none.
+        ConfigError: it is of another kind.
+    """
+    study = open_study(name)
+    if study.kind != kind:
+        raise ConfigError(
+            f"The study {name} is a {KIND_NAMES[study.kind]}: python -m core {study.kind} --resume {name}"
+        )
+    return study
+
+
 def describe(study: Study) -> str:
     """Return what has come of a study so far as a table and a few sentences."""
-    return _describe_folds(study) if study.kind == "folds" else _describe_search(study)
+    return DESCRIBE[study.kind](study)
 
 
 def _carry_out(study: Study) -> int:
@@ -154,12 +201,39 @@ def _describe_search(study: Study) -> str:
     return "\n".join(lines)
 
 
+def _describe_curve(study: Study) -> str:
+    result, settings = curve_result(study), study.settings()
+    several = len(settings["seeds"]) > 1
+    labels = [FIGURES[name].label for name in CURVE_SHOWN]
+    rows = [
+        ("patches", *labels, *(f"{label} over seeds" for label in labels if several), "gain in AUC", "epochs", "steps")
+    ]
+    for point in result.points:
+        gain, each = result.gain_to(point.size), point.runs[0]
+        spreads = ("{:.3f}–{:.3f}".format(*point.spread(name)) for name in CURVE_SHOWN if several)
+        rows.append((
+            f"{point.size:,}", *(str(point.figure(name)) for name in CURVE_SHOWN), *spreads,
+            "-" if gain is None else gain.words(), f"{each.epochs:,}", f"{each.steps:,}",
+        ))  # fmt: skip
+    return "\n".join([table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)])
+
+
+DESCRIBE: dict[Kind, Callable[[Study], str]] = {
+    "folds": _describe_folds,
+    "search": _describe_search,
+    "curve": _describe_curve,
+}
+
+
 def _short(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _row(study: Study) -> dict[str, Any]:
-    progress = progress_of(study)
+    try:
+        progress = progress_of(study)
+    except NodescopeError:
+        return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0}
     state = STUDY_STATES[progress.status.state].partition(":")[0].lower()
     return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
 

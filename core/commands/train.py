@@ -15,6 +15,7 @@ from core.data.split_file import load_split
 from core.data.splits import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.prediction import load_bundle
+from core.shipped import bundle_file
 from core.training import PRESETS, Run, TrainingConfig, create_run, open_run, preset
 from core.training.estimate import estimate
 from core.training.execute import execute
@@ -44,6 +45,7 @@ SETTINGS = {
     "split_seed": (int, "seed of a split into training, validation and test patches that is drawn"),
     "folds": (int, "divide into so many folds, one of which is the test part; 0 has none"),
     "fold": (int, "which fold is the test part, from 0 on"),
+    "patches": (int, "learn from so many labelled training patches of the first data set, at random; 0 is all"),
 }
 
 
@@ -185,7 +187,7 @@ def config_of(arguments: argparse.Namespace) -> TrainingConfig:
     if augmentation:
         changes["augmentation"] = replace(config.augmentation, **augmentation)
     if arguments.teacher:
-        changes["teachers"] = tuple(str(path.expanduser().resolve()) for path in arguments.teacher)
+        changes["teachers"] = tuple(str(bundle_file(path).resolve()) for path in arguments.teacher)
     if arguments.split and arguments.split not in CHOICES:
         changes["split"] = str(Path(arguments.split).expanduser().resolve())
         load_split(Path(changes["split"]))  # reads it, or says why not

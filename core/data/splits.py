@@ -237,10 +237,10 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress | None = Non
         test = rule.colours.is_held(colour_features(dataset, progress=progress))
         valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
     elif rule.folds:
-        test = np.floor(_positions(names, rule.seed) * rule.folds) == rule.fold
+        test = np.floor(positions(names, rule.seed) * rule.folds) == rule.fold
         valid = _below(names, rule, rule.valid / (1 - rule.test_share))
     else:
-        position = _positions(names, rule.seed)
+        position = positions(names, rule.seed)
         test, valid = position < rule.test, position < rule.test + rule.valid
     return np.where(labelled, np.where(test, "test", np.where(valid, "valid", "train")), "")
 
@@ -251,13 +251,13 @@ def _stratified(
     if len(rule.cuts) != 2:
         raise ConfigError("A stratified split needs its cuts; make it with choose_rule or fit_rule.")
     low, high, top = np.array(rule.cuts)[dataset.table["label"].fillna(0).to_numpy(np.int64)].T
-    position = _positions(names, rule.seed)
-    return (low <= position) & (position < high), _positions(names, rule.seed, "valid:") < top
+    position = positions(names, rule.seed)
+    return (low <= position) & (position < high), positions(names, rule.seed, "valid:") < top
 
 
 def _cuts(names: Iterable[str], rule: SplitRule) -> tuple[float, float, float]:
     """Return where the hashes of one class are cut so that exactly its share lies between."""
-    position, other = _positions(names, rule.seed), _positions(names, rule.seed, "valid:")
+    position, other = positions(names, rule.seed), positions(names, rule.seed, "valid:")
     count = len(position)
     first, last = rule.fold / (rule.folds or 1), (rule.fold + 1) / (rule.folds or 1)
     low, high = (_cut(position, round(count * share)) for share in ((first, last) if rule.folds else (0, rule.test)))
@@ -274,10 +274,10 @@ def _cut(position: Floats, count: int) -> float:
 
 def _below(names: Iterable[str], rule: SplitRule, share: float) -> npt.NDArray[np.bool_]:
     """Draw a share by a hash that knows nothing of the one that draws folds."""
-    return _positions(names, rule.seed, "valid:") < share
+    return positions(names, rule.seed, "valid:") < share
 
 
-def _positions(names: Iterable[str], seed: int, purpose: str = "") -> Floats:
-    """Return where each name falls in [0, 1): the first 8 bytes of SHA-256 of seed, purpose and name."""
+def positions(names: Iterable[str], seed: int, purpose: str = "") -> Floats:
+    """Return where each name falls in [0, 1): the first 8 bytes of SHA-256 of seed, purpose and name, float64 (N,)."""
     digests = (hashlib.sha256(f"{seed}:{purpose}{name}".encode()).digest() for name in names)
     return np.fromiter((int.from_bytes(digest[:8], "big") / 2**64 for digest in digests), np.float64)

@@ -1,6 +1,6 @@
 """The bundle (one file) and the predictor (bundle and patches to typed results)."""
 
-from core.prediction.bundle import SHIPPED, Bundle, halve, load_bundle
+from core.prediction.bundle import Bundle, halve, load_bundle
 from core.prediction.card import INTENDED_USE, Card, Measurement
 from core.prediction.doubts import Doubts, examine, fit_familiarity
 from core.prediction.familiarity import Familiarity
@@ -9,7 +9,6 @@ from core.prediction.predictor import Predictions, Predictor, as_input
 
 __all__ = [
     "INTENDED_USE",
-    "SHIPPED",
     "Bundle",
     "Card",
     "Doubts",

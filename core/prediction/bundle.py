@@ -21,11 +21,10 @@ from core import atomic
 from core.errors import BundleError
 from core.prediction.card import Card
 from core.prediction.familiarity import PREFIX, Familiarity
+from core.shipped import SHIPPED, bundle_file
 
 FORMAT = "nodescope.bundle"
 VERSION = 1
-SHIPPED = Path(__file__).resolve().parents[2] / "models" / "weights" / "nodescope.safetensors"
-"""The bundle that comes with Nodescope."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,20 @@ class Bundle:
 
 
 def load_bundle(path: str | Path | None = None) -> Bundle:
-    """Read a bundle; the shipped one if no path is given.
+    """Read a bundle.
+
+    Args:
+        path: of the file, or a name in :data:`core.shipped.SHIPPED`; None is the default one of these.
 
     Raises:
         BundleError: there is no such file, it is no bundle, damaged, or of a newer format.
     """
-    path = SHIPPED if path is None else Path(path).expanduser()
+    path = bundle_file(path)
     if not path.is_file():
-        raise BundleError(f"There is no bundle at {path}. A finished run leaves one in its folder: bundle.safetensors.")
+        raise BundleError(
+            f"There is no bundle at {path}. A finished run leaves one in its folder, bundle.safetensors; with "
+            f"Nodescope come {' and '.join(SHIPPED)}."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

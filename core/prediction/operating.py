@@ -36,7 +36,7 @@ class OperatingCurve:
 
     def __post_init__(self) -> None:
         if (
-            not len(self.thresholds) == len(self.sensitivity) == len(self.specificity) >= 2
+            not len(self.thresholds) == len(self.sensitivity) == len(self.specificity) >= 1
             or min(self.positives, self.negatives) < 1
             or any(later > earlier for earlier, later in zip(self.thresholds, self.thresholds[1:], strict=False))
         ):

@@ -80,6 +80,22 @@ class Predictor:
         card = self.bundle.card
         return Predictions(logits, card.calibration.apply(logits), card.threshold)
 
+    @property
+    def reads_regions(self) -> bool:
+        """Whether the network gives a value for every place of a larger picture."""
+        return hasattr(self.module, "logit_map")
+
+    def logit_map(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the logits of all patches on the network's grid, float32 R×C, of a picture, uint8 H×W×3.
+
+        All of it is read at once; :func:`core.prediction.region.read_region` does so in blocks. Only where
+        :attr:`reads_regions` says so.
+        """
+        with self._lock, torch.inference_mode():
+            logits: torch.Tensor = self.module.logit_map(as_input(pixels[None], self.device))  # type: ignore[operator]
+        result: np.ndarray = logits[0].float().cpu().numpy()
+        return result
+
     def _logits(self, pixels: np.ndarray, size: int) -> np.ndarray:
         batch = np.zeros((size, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
         batch[: len(pixels)] = pixels

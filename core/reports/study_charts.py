@@ -11,13 +11,14 @@ import plotly.graph_objects as go
 from core.display import MUTED, SERIES
 from core.evaluation import FIGURES, roc_points
 from core.training.folds_result import FoldsResult
-from core.training.search_result import SearchResult, Trial
+from core.training.search_result import SearchResult, SearchTrial
 from core.training.search_space import Axis
 
 _MARKS = {
     "finished": {"color": SERIES[0], "symbol": "circle", "size": 10},
     "pruned": {"color": MUTED, "symbol": "x", "size": 9},
     "running": {"color": SERIES[1], "symbol": "circle-open", "size": 10},
+    "unfinished": {"color": SERIES[1], "symbol": "circle-open", "size": 10},
 }
 _SCALE = [[0.0, "#9AA5B1"], [0.5, SERIES[2]], [1.0, SERIES[0]]]
 _DARK_SCALE = [[0.0, "#5A5F66"], [0.5, SERIES[0]], [1.0, SERIES[2]]]
@@ -67,7 +68,7 @@ def fold_figures(result: FoldsResult, name: str = "auc") -> go.Figure:
         hovertemplate="%{x}, %{customdata[2]:,} patches<br>%{y:.3f} (%{customdata[0]:.3f}–%{customdata[1]:.3f})"
         "<extra></extra>", showlegend=False,
     )  # fmt: skip
-    return _laid_out(figure, f"{label} of each fold; line and band are the mean and its interval", "", label)
+    return _laid_out(figure, f"{label} of each fold, and their mean", "", label)
 
 
 def history(result: SearchResult) -> go.Figure:
@@ -147,7 +148,7 @@ def _dimension(axis: Axis, values: list[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(trial: Trial) -> str:
+def _values(trial: SearchTrial) -> str:
     return "<br>".join(
         f"{_plain(name)} {value:.3g}" if isinstance(value, float) else f"{_plain(name)} {value}"
         for name, value in trial.values.items()

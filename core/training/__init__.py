@@ -7,7 +7,7 @@ from core.training.record import Record, differing_settings, record_of
 from core.training.reported import flaw_sentence, flaws
 from core.training.run import Run, create_run, find_run, list_runs, open_run
 from core.training.status import ACTIVE, STATES, Status
-from core.training.trash import Trashed, delete, empty_trash, list_trash, restore, trash_home
+from core.training.trash import Trashed, delete, delete_study, empty_trash, list_trash, restore, trash_home
 
 __all__ = [
     "ACTIVE",
@@ -23,6 +23,7 @@ __all__ = [
     "Trashed",
     "create_run",
     "delete",
+    "delete_study",
     "differing_settings",
     "empty_trash",
     "find_run",

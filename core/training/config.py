@@ -19,7 +19,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
 
 COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed",
-    "folds", "fold",
+    "folds", "fold", "patches",
 )  # fmt: skip
 
 
@@ -95,6 +95,8 @@ class TrainingConfig:
             set; the others are then divided by default.
         folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
         fold: which of them is the test part, from 0 on.
+        patches: 0, or how many of the labelled training patches of the first data set are learnt from; further data
+            sets and unlabelled patches are used whole. They are drawn by `split_seed`, see :func:`core.data.thin`.
         validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
             :mod:`core.training.reported`.
         dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.
@@ -136,6 +138,7 @@ class TrainingConfig:
     split: str = "default"
     folds: int = 0
     fold: int = 0
+    patches: int = 0
     validate_on: Literal["valid", "train"] = "valid"
     dropout_in_validation: bool = False
     device: str = "auto"
@@ -182,6 +185,7 @@ class TrainingConfig:
             "split_seed": (0, 2**31 - 1),
             "folds": (0, MOST_FOLDS),
             "fold": (0, max(0, self.folds - 1)),
+            "patches": (0, 2**31 - 1),
         }
         if self.head_learning_rate is not None:
             ranges["head_learning_rate"] = (1e-8, 10)
@@ -219,7 +223,12 @@ class TrainingConfig:
             raise ConfigError(f"folds is {self.folds}, but the split {self.split} has those it has; leave folds at 0.")
 
     def with_changes(self, **changes: Any) -> "TrainingConfig":
-        """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit."""
+        """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit.
+
+        With another network go the arguments of the one before, unless new ones are among the changes.
+        """
+        if changes.get("model", self.model) != self.model:
+            changes.setdefault("model_arguments", {})
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:

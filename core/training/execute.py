@@ -57,7 +57,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
 def _assist(run: Run, group: Group) -> Status:
     """Learn along with the main process of a group, which alone reads and writes the run."""
     if group.begin(go=False):
-        with suppress(Stopped):
+        with suppress(Stopped), group.explained(run.path):
             Loop(run, run.config(), _gathered(run)).fit()
     group.end()
     return read_status(run)
@@ -65,7 +65,8 @@ def _assist(run: Run, group: Group) -> Status:
 
 def _recorded(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
     try:
-        return _train_in_turn(run, group, after_epoch)
+        with group.explained(run.path):
+            return _train_in_turn(run, group, after_epoch)
     except Stopped as reason:
         words = str(reason) or "Stopped as asked; it can be resumed."
         logger.info("%s", words)
@@ -168,6 +169,7 @@ def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> 
         split_seed=config.split_seed,
         folds=config.folds,
         fold=config.fold,
+        patches=config.patches,
         unlabelled=config.unlabelled,
         progress=lambda share: say("Reading patches", share),
     )

@@ -52,7 +52,7 @@ def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
     card = Card(
         name=run.name,
         model=model,
-        arguments=config.model_arguments,
+        arguments=models.complete_arguments(model, config.model_arguments),
         mean=config.mean,
         std=config.std,
         calibration=Calibration(temperature=1.0, bias=0.0),

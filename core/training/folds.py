@@ -7,7 +7,6 @@ certain a figure is. The study's folder holds, when it is finished::
     results.json        core.training.folds_result.FoldsResult; while it goes on, the folds that are measured alone
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,8 +23,9 @@ from core.job import Cancelled, JobStatus, Report
 from core.prediction import load_bundle
 from core.training.config import TrainingConfig
 from core.training.folds_result import Fold, FoldsResult
+from core.training.predictions import read_predictions, test_predictions
 from core.training.run import Run
-from core.training.study import Study, create_study, train_run, work_on
+from core.training.study import KIND_NAMES, Study, create_study, train_run, work_on
 
 By = Literal["slide", "patch", "stratified"]
 BY_NAMES: dict[By, str] = {
@@ -114,11 +114,11 @@ def out_of_fold(study: Study) -> pd.DataFrame:
     """
     path = study.path / "predictions.csv"
     if study.kind != "folds" or not path.is_file():
+        why = "not finished; resume it." if study.kind == "folds" else f"a {KIND_NAMES[study.kind]}."
         raise RunError(
-            f"The study {study.name} has no out-of-fold predictions: it is "
-            + ("not finished; resume it." if study.kind == "folds" else "a search. Run a cross-validation for them.")
+            f"The study {study.name} has no out-of-fold predictions, which a finished cross-validation has: it is {why}"
         )
-    return _read(path)
+    return read_predictions(path)
 
 
 def fold_bundles(study: Study) -> list[Path]:
@@ -176,7 +176,7 @@ def _has_both(labels: np.ndarray, parts: np.ndarray) -> bool:
 
 
 def _fold_of(run: Run, number: int) -> Fold:
-    card, table = load_bundle(run.bundle_path).card, _test_predictions(run)
+    card, table = load_bundle(run.bundle_path).card, test_predictions(run)
     measured = [each.evaluation for each in card.measured if each.part == "test"]
     return Fold(
         number=number,
@@ -188,20 +188,6 @@ def _fold_of(run: Run, number: int) -> Fold:
     )
 
 
-def _test_predictions(run: Run) -> pd.DataFrame:
-    path = run.path / "test_predictions.csv"
-    if not path.is_file():
-        raise RunError(f"The run {run.name} has no test_predictions.csv; delete the run and resume its study.")
-    return _read(path)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Return the table with the very numbers that were written: pandas' own parser may miss the last bit."""
-    table = pd.read_csv(io.StringIO(path.read_text("utf-8")), dtype=str, keep_default_na=False)
-    kinds = {"label": "int64", "fold": "int64", "logit": "float64", "probability": "float64"}
-    return table.astype({name: kind for name, kind in kinds.items() if name in table})
-
-
 def _sentence(fold: Fold) -> str:
     if fold.evaluation is None:
         return f"  n = {fold.n}: its test patches define no figures"
@@ -211,7 +197,7 @@ def _sentence(fold: Fold) -> str:
 def _conclude(study: Study, folds: list[Fold]) -> None:
     runs = study.runs()
     table = pd.concat(
-        [_test_predictions(run).assign(fold=fold.number) for run, fold in zip(runs, folds, strict=True)],
+        [test_predictions(run).assign(fold=fold.number) for run, fold in zip(runs, folds, strict=True)],
         ignore_index=True,
     )[list(COLUMNS)]
     if table["id"].duplicated().any():

@@ -110,8 +110,9 @@ class Gradients:
         before = -(-patches // self.pieces)
         if self._share[1] > 1:
             raise TrainingError(
-                f"There is not enough memory for {before} patches at once in one of {self._share[1]} processes, and "
-                "they cannot change their step one by one. Choose a smaller batch; the last checkpoint is kept."
+                f"There is not enough memory for {before} patches at once in one of {self._share[1]} processes. Resume "
+                "the run in one process, which works on a batch in pieces, or start one with a smaller batch; the last "
+                "checkpoint is kept."
             )
         if before <= 2:
             raise TrainingError(

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import psutil
 
+from core.alone import alone
 from core.errors import RunError
 from core.job import detached
 from core.training.config import TrainingConfig
 from core.training.run import Run, create_run
+from core.training.status import Status
 
 GRACE_SECONDS = 20.0
 """How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
@@ -39,28 +41,40 @@ def launch(run: Run) -> None:
     """Start a detached process that works on an existing run, from its checkpoint if there is one.
 
     Raises:
-        RunError: a process works on it already, or it is finished.
+        RunError: a process works on it already, it is finished, or it is not there any more.
+        StorageError: its folder cannot be written.
     """
     _let_end(run)
-    if run.is_alive():
-        raise RunError(f"The run {run.name} is being worked on already.")
-    if run.status().state == "finished":
-        raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
-    run.withdraw_stop()
-    _started[:] = [each for each in _started if each.poll() is None]
-    # Said before the process can speak for itself, so that a page knows at once that there is something to watch.
-    run.write_status(run.status().now(state="starting", stage="Starting its process", message=""))
-    with run.log_path.open("ab") as log:
-        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], log)
-    _started.append(process)
-    run.record_process(process.pid)
+    with alone():
+        if not run.path.is_dir():
+            raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
+        if run.is_alive():
+            raise RunError(f"The run {run.name} is being worked on already.")
+        status = _last_word(run)
+        if status.state == "finished":
+            raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
+        run.withdraw_stop()
+        _started[:] = [each for each in _started if each.poll() is None]
+        # Said before the process can speak for itself, so that a page knows at once that there is something to watch.
+        run.write_status(status.now(state="starting", stage="Starting its process", message=""))
+        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], run.log_path)
+        _started.append(process)
+        run.record_process(process.pid)
 
 
 def _let_end(run: Run) -> None:
     """Wait for a process that has said its last word and is about to be gone."""
     deadline = time.monotonic() + LAST_WORD_SECONDS
-    while run.is_alive() and not run.status().is_active and time.monotonic() < deadline:
+    while run.is_alive() and not _last_word(run).is_active and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+def _last_word(run: Run) -> Status:
+    """Return the run's status; a fresh one where it is damaged, because a run goes on from its checkpoint."""
+    try:
+        return run.status()
+    except RunError:
+        return Status(epochs=run.config().epochs)
 
 
 def stop(run: Run) -> None:

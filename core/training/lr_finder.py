@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.store import Progress
-from core.errors import TrainingError
+from core.errors import ConfigError, TrainingError
 from core.training.batches import epoch_order
 from core.training.config import TrainingConfig
 from core.training.learner import Learner
@@ -44,7 +44,8 @@ class LearningRateCurve:
         steepest: the rate at which the smoothed loss falls fastest.
         lowest: the rate at which it is lowest.
         suggestion: the rate to take.
-        by: which rule gave it. It is the steepest descent where the loss falls clearly, else a tenth of `lowest`.
+        by: which rule gave it. It is the steepest descent where the loss falls clearly and that lies well before the
+            lowest point, else a tenth of `lowest`: close to it the curve turns, and a jag of noise looks steep.
     """
 
     rates: np.ndarray
@@ -64,10 +65,10 @@ class LearningRateCurve:
 
     def sentence(self) -> str:
         """Return the suggestion in words."""
-        return (
-            f"Suggested learning rate: {self.suggestion:.2g} (by {self.by}; the loss falls fastest at "
-            f"{self.steepest:.2g} and is lowest at {self.lowest:.2g})."
-        )
+        start = f"Suggested learning rate: {self.suggestion:.2g}"
+        if self.by == "steepest descent":
+            return f"{start}, where the loss falls fastest; it is lowest at {self.lowest:.2g}."
+        return f"{start}, a tenth of {self.lowest:.2g}, where the loss is lowest."
 
 
 def find_learning_rate(
@@ -90,9 +91,12 @@ def find_learning_rate(
         progress: told the finished share.
 
     Raises:
+        ConfigError: there are too few steps to tell anything.
         TrainingError: the loss is no number within the first steps.
         NodescopeError: the data cannot be used, or the settings do not fit.
     """
+    if steps <= _SETTLED:
+        raise ConfigError(f"Looking for a learning rate takes {_SETTLED + 1} steps or more; found {steps}.")
     sample = draw_sample(config)
     learner = Learner(config.with_changes(ema=0.0), sample.part)
     learner.prepare(frozen=config.frozen_epochs > 0)
@@ -136,9 +140,9 @@ def curve_of(rates: np.ndarray, losses: np.ndarray) -> LearningRateCurve:
     slope = np.gradient(smoothed, np.log(rates))
     steep = _SETTLED + int(np.argmin(slope[_SETTLED : best + 1]))
     fall = float(smoothed[:_SETTLED].mean() - smoothed[best])
-    is_clear = fall > _NOISE * float(np.std((losses - smoothed)[:best]))
-    by: By = "steepest descent" if is_clear else "a tenth of the lowest loss's"
     steepest, lowest = float(rates[steep]), float(rates[best])
+    is_clear = fall > _NOISE * float(np.std((losses - smoothed)[:best])) and steepest < lowest / 10
+    by: By = "steepest descent" if is_clear else "a tenth of the lowest loss's"
     return LearningRateCurve(rates, losses, smoothed, steepest, lowest, steepest if is_clear else lowest / 10, by)
 
 

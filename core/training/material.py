@@ -1,13 +1,13 @@
 """The patches of a run in memory, divided into parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.data import Dataset, Decided, Problem, SplitRule, assign, choose_rule, join
+from core.data import Dataset, Decided, Problem, SplitRule, assign, choose_rule, join, thin
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import Progress
@@ -21,7 +21,13 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Source:
-    """One of the data sets of a run and how it is divided."""
+    """One of the data sets of a run and how it is divided.
+
+    Attributes:
+        dataset: what is divided.
+        rule: how.
+        parts: "train", "valid", "test", or "" for rows without a label and for training patches that are left out.
+    """
 
     dataset: Dataset
     rule: SplitRule
@@ -88,7 +94,7 @@ class Material:
         return read_part(source.dataset, np.flatnonzero(source.parts == "test"))[0]
 
     def split_table(self) -> pd.DataFrame:
-        """Return id and part of every labelled patch."""
+        """Return id and part of every labelled patch, but for training patches that are left out."""
         tables = [
             pd.DataFrame({"id": source.dataset.table["id"], "part": source.parts})[source.parts != ""]
             for source in self.sources
@@ -103,6 +109,7 @@ def gather(
     split_seed: int = 0,
     folds: int = 0,
     fold: int = 0,
+    patches: int = 0,
     unlabelled: bool = False,
     progress: Progress | None = None,
 ) -> Material:
@@ -115,14 +122,16 @@ def gather(
         split_seed: of a split that is drawn.
         folds: 0, or how many folds there are.
         fold: which of them is the test part, from 0 on.
+        patches: how many labelled training patches of the first data set are learnt from, drawn by `split_seed`; 0 is
+            all. The others are used whole: it is the first one's test part that tells what more patches are worth.
         unlabelled: patches without a label, which belong to no part, join the training patches.
         progress: told the finished share.
 
     Raises:
-        DataError: a part is empty or has one class only, a split by slide is wanted and slides are not known, or the
-            data set has changed since its split was saved.
+        DataError: a part is empty or has one class only, there are fewer training patches than are to be learnt from,
+            a split by slide is wanted and slides are not known, or the data set has changed since its split was saved.
     """
-    sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold)
+    sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold, patches=patches)
     everything = join(datasets)
     valid, valid_problems = read_part(datasets[0], np.flatnonzero(sources[0].parts == "valid"))
     train, train_problems = read_part(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
@@ -131,7 +140,13 @@ def gather(
 
 
 def divide(
-    datasets: list[Dataset], *, split: str = "default", split_seed: int = 0, folds: int = 0, fold: int = 0
+    datasets: list[Dataset],
+    *,
+    split: str = "default",
+    split_seed: int = 0,
+    folds: int = 0,
+    fold: int = 0,
+    patches: int = 0,
 ) -> list[Source]:
     """Divide the data sets and read no patch; arguments and errors are those of :func:`gather`."""
     sources: list[Source] = []
@@ -143,6 +158,8 @@ def divide(
         else:
             saved = load_split(Path(split))
             sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
+    first = sources[0]
+    sources[0] = replace(first, parts=thin(first.dataset, first.parts, patches=patches, seed=split_seed))
     return sources
 
 

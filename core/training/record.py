@@ -66,10 +66,9 @@ class Record:
 def record_of(run: Run) -> Record:
     """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
     try:
-        status, config = run.status(), run.config()
+        status, config, metrics = run.status(), run.config(), run.metrics()
     except NodescopeError as error:
         return Record(run.name, str(run.path), "failed", message=str(error))
-    metrics = run.metrics()
     best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
     message, test = _test_figures(run, status)
     return Record(

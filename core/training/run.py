@@ -209,6 +209,7 @@ class Run:
 
         Raises:
             RunError: another process works on this run.
+            StorageError: the lock cannot be made.
         """
         lock = FileLock(self.path / ".lock")
         try:
@@ -217,22 +218,36 @@ class Run:
             raise RunError(
                 f"Another process works on the run {self.name}. Stop it first, or start a new run."
             ) from error
+        except OSError as error:
+            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
         return lock
 
     def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        """Return a table; empty before it is written. Raises :class:`RunError` if it is damaged."""
         try:
-            return pd.read_csv(io.StringIO((self.path / name).read_text("utf-8")))
+            table = pd.read_csv(io.StringIO((self.path / name).read_text("utf-8")))
         except FileNotFoundError:
             return pd.DataFrame(columns=list(columns))
+        except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
+            raise RunError(f"{name} of the run {self.name} is damaged: {error}.") from error
+        if not set(columns) <= set(table.columns):
+            raise RunError(f"{name} of the run {self.name} is damaged: its columns are {', '.join(table.columns)}.")
+        return table
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
             value: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
         except FileNotFoundError as error:
             raise RunError(f"{self.path} is no run: {name} is missing.") from error
-        except (OSError, json.JSONDecodeError) as error:
-            raise RunError(f"{name} of the run {self.name} is damaged: {error}.") from error
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, str(error)) from error
+        if not isinstance(value, dict):
+            raise self._damaged(name, f"found {type(value).__name__} where names with values are expected")
         return value
+
+    def _damaged(self, name: str, why: str) -> RunError:
+        hint = " Resume makes a new one, and the run goes on from its checkpoint." if name == "status.json" else ""
+        return RunError(f"{name} of the run {self.name} is damaged: {why}.{hint}")
 
 
 def create_run(config: TrainingConfig, path: Path | None = None) -> Run:

@@ -41,7 +41,8 @@ def draw_sample(config: TrainingConfig, *, progress: Progress | None = None) -> 
     """
     datasets = [open_dataset(source, decisions=config.decisions or None) for source in config.data]
     sources = divide(
-        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold
+        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold,
+        patches=config.patches,
     )  # fmt: skip
     everything = join(datasets)
     rows = train_rows(sources, everything, unlabelled=config.unlabelled)

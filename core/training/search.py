@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from core import atomic
-from core.errors import ConfigError, TrainingError
+from core.alone import alone
+from core.errors import ConfigError, RunError, TrainingError
+from core.home import runs_home
 from core.job import Cancelled, JobStatus, Report
 from core.training.config import TrainingConfig
 from core.training.loop import Stopped
 from core.training.run import Run
-from core.training.search_result import SearchResult, Trial
+from core.training.search_result import SearchResult, SearchTrial
 from core.training.search_space import DEFAULT_OVER, Axis, own_values, parse_axes, with_values
-from core.training.study import Study, create_study, train_run, work_on
+from core.training.study import Study, check_free, create_study, train_run, work_on
 
 if TYPE_CHECKING:
     import optuna
@@ -70,22 +72,39 @@ def create_search(
 
 
 def extend_search(study: Study, trials: int) -> None:
-    """Let the search go on to so many trials in all. Raises :class:`ConfigError` if it has more already."""
+    """Let the search go on to so many trials in all, the next time that it is started.
+
+    Raises:
+        ConfigError: it has more already.
+        RunError: a process works on it, or a name that a new trial would have is taken.
+    """
+    with alone():
+        _extend(study, trials)
+
+
+def _extend(study: Study, trials: int) -> None:
+    if study.status().is_active:
+        raise RunError(
+            f"The search {study.name} is being worked on. Let it finish or stop it, then ask for more trials."
+        )
     about = study.about()
     if not about["settings"]["trials"] <= trials <= MOST_TRIALS:
         raise ConfigError(
             f"The search {study.name} has {about['settings']['trials']} trials; ask for as many or more, up to "
             f"{MOST_TRIALS}. Found {trials}."
         )
+    names = [f"{study.name}-{suffix}" for suffix in _suffixes(trials)]
+    check_free(runs_home() / name for name in names[about["settings"]["trials"] :])
     about["settings"]["trials"] = trials
-    about["runs"] = [f"{study.name}-{suffix}" for suffix in _suffixes(trials)]
+    about["runs"] = names
     atomic.write_json(study.path / "study.json", about)
 
 
 def search_result(study: Study) -> SearchResult:
     """Return what the search has come to so far."""
     found = study.results()
-    return SearchResult() if found is None else SearchResult.from_json(found)
+    result = SearchResult() if found is None else SearchResult.from_json(found)
+    return result if study.status().is_active else result.at_rest()
 
 
 def axes_of(study: Study) -> tuple[Axis, ...]:
@@ -197,7 +216,7 @@ class _Searcher:
                 seen = each.intermediate_values
                 auc = each.value if each.state.name == "COMPLETE" else max(seen.values(), default=None)
                 state, values = STATES[each.state.name], dict(each.params)
-                found.append(Trial(each.number + 1, names[each.number], state, values, auc, len(seen)))
+                found.append(SearchTrial(each.number + 1, names[each.number], state, values, auc, len(seen)))
         settled = tuple(each.run for each in found if each.state != "running")
         result = SearchResult(tuple(found), self.importance, settled)
         atomic.write_json(self.study.path / "results.json", result.to_json())

@@ -1,18 +1,18 @@
 """What a search comes to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
-class Trial:
+class SearchTrial:
     """One trial.
 
     Attributes:
         number: from 1.
         run: the name of its run.
-        state: "running", "finished", "pruned" or "failed".
+        state: "running", "finished", "pruned" or "failed"; "unfinished" of a search that nothing works on.
         values: name of a setting to what it was.
         auc: validation AUC of the epoch that was kept, of the best one so far for a trial without an end; None before
             the first.
@@ -38,15 +38,20 @@ class SearchResult:
         settled: the runs that need no more work.
     """
 
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[SearchTrial, ...] = ()
     importance: Mapping[str, float] | None = None
     settled: tuple[str, ...] = ()
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> SearchTrial | None:
         """The finished trial with the highest validation AUC."""
         finished = [each for each in self.trials if each.state == "finished" and each.auc is not None]
         return max(finished, key=lambda each: each.auc or 0.0, default=None)
+
+    def at_rest(self) -> "SearchResult":
+        """Return the same for a search that nothing works on: what it still calls running is unfinished."""
+        trials = (replace(each, state="unfinished") if each.state == "running" else each for each in self.trials)
+        return replace(self, trials=tuple(trials))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -60,5 +65,5 @@ class SearchResult:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "SearchResult":
         """Return what :meth:`to_json` gave."""
-        trials = tuple(Trial(**each) for each in value["trials"])
+        trials = tuple(SearchTrial(**each) for each in value["trials"])
         return cls(trials, value["importance"], tuple(value["settled"]))

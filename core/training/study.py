@@ -7,7 +7,7 @@ A study is a folder of ``studies/`` and a :class:`core.job.Job`::
     status.json         state and share, as of every job
     process.json        which process works on it
     log.txt             what it said
-    results.json        what came of it; see core.training.folds and core.training.search
+    results.json        what came of it; see core.training.folds, .search and .curve
 
 Each of its runs is an ordinary one among all others. A study that was killed goes on: finished runs are kept, the
 unfinished one is taken up from its checkpoint.
@@ -17,11 +17,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -33,12 +33,15 @@ from core.errors import NodescopeError, RunError, StorageError
 from core.home import home, runs_home
 from core.job import Cancelled, Job, JobStatus, Report
 from core.training.config import TrainingConfig
-from core.training.execute import execute
-from core.training.loop import AfterEpoch
 from core.training.run import Run, create_run
 from core.training.status import Status
 
-Kind = Literal["folds", "search"]
+if TYPE_CHECKING:
+    from core.training.loop import AfterEpoch
+
+Kind = Literal["folds", "search", "curve"]
+KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
+"""Every kind of study with its name in words."""
 
 STUDY_STATES = {
     "none": "Not started",
@@ -69,7 +72,7 @@ class Study(Job):
 
     @property
     def kind(self) -> Kind:
-        """Either "folds" (cross-validation) or "search" (of settings)."""
+        """One of "folds" (cross-validation), "search" (of settings) and "curve" (of learning)."""
         kind: Kind = self.about()["kind"]
         return kind
 
@@ -81,14 +84,17 @@ class Study(Job):
         except FileNotFoundError as error:
             raise RunError(f"{self.path} is no study: study.json is missing.") from error
         except (OSError, json.JSONDecodeError, KeyError) as error:
-            raise RunError(f"study.json of the study {self.name} is damaged ({error}).") from error
+            raise RunError(
+                f"study.json of the study {self.name} is damaged ({error}). Put a copy of it back, or delete the "
+                f"folder {self.path}; its runs stay."
+            ) from error
 
     def config(self) -> TrainingConfig:
         """Return the settings that its runs share."""
         return TrainingConfig.from_json(self.about()["config"])
 
     def settings(self) -> dict[str, Any]:
-        """Return what is asked of it beyond the training: folds, or trials and what they vary."""
+        """Return what is asked of it beyond the training: folds, trials and what they vary, or sizes."""
         settings: dict[str, Any] = self.about()["settings"]
         return settings
 
@@ -101,9 +107,20 @@ class Study(Job):
         paths = [runs_home() / name for name in self.run_names()]
         return [Run(path) for path in paths if (path / "config.json").is_file()]
 
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of its runs that are not there: not made yet, or deleted since."""
+        return tuple(name for name in self.run_names() if not (runs_home() / name / "config.json").is_file())
+
     def results(self) -> dict[str, Any] | None:
         """Return ``results.json``, or None before there is one."""
         return self._json("results.json") or None
+
+    def status(self) -> JobStatus:
+        """Return the last word of the study; "failed", with the sentence that says so, where the file is damaged."""
+        try:
+            return super().status()
+        except RunError as error:
+            return JobStatus("failed", message=str(error))
 
     def cancel(self) -> None:
         """Ask the process to let the run in work finish its step, save, and end."""
@@ -111,6 +128,11 @@ class Study(Job):
         for run in self.runs():
             if run.is_alive() and run.status().is_active:
                 run.request_stop()
+
+    def _check_idle(self) -> None:
+        if not self.path.is_dir():
+            raise RunError(f"The study {self.name} is not there any more; it may have been deleted a moment ago.")
+        super()._check_idle()
 
     def withdraw_stop(self) -> None:
         """Forget an earlier request to stop, before this process works on it."""
@@ -121,12 +143,15 @@ class Study(Job):
 
         Raises:
             RunError: another process works on the study.
+            StorageError: the lock cannot be made.
         """
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=5)
         except Timeout as error:
             raise RunError(f"Another process works on the study {self.name}. Stop it first.") from error
+        except OSError as error:
+            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
         return lock
 
 
@@ -196,9 +221,7 @@ def create_study(
         raise RunError(f"A study's name has letters, digits, '.', '_' and '-' only; found {name!r}.")
     study = Study(studies_home() / name)
     runs = [f"{name}-{suffix}" for suffix in suffixes]
-    taken = [path for path in (study.path, *(runs_home() / run for run in runs)) if path.exists()]
-    if taken:
-        raise RunError(f"{taken[0]} is there already, and a study never overwrites anything. Choose another name.")
+    check_free((study.path, *(runs_home() / run for run in runs)))
     try:
         study.path.mkdir(parents=True)
     except OSError as error:
@@ -208,6 +231,13 @@ def create_study(
     about = {"kind": kind, "config": config.to_json(), "settings": settings, "runs": runs}
     atomic.write_json(study.path / "study.json", about)
     return study
+
+
+def check_free(paths: Iterable[Path]) -> None:
+    """Raise :class:`RunError` if one of the folders that a study would make is there already."""
+    taken = [path for path in paths if path.exists()]
+    if taken:
+        raise RunError(f"{taken[0]} is there already, and a study never overwrites anything. Choose another name.")
 
 
 def start_study(study: Study) -> None:
@@ -233,15 +263,20 @@ def work_on(study: Study, what: Callable[[Report], object]) -> JobStatus:
     lock = study.lock()
     try:
         return study.work(what, every=0.0)
+    except NodescopeError:
+        raise  # it has been written down
     except KeyboardInterrupt:
         study.write(JobStatus("cancelled"))
+        raise
+    except BaseException as error:
+        study.write(JobStatus("failed", message=f"{type(error).__name__}: {error}"))
         raise
     finally:
         lock.release()
 
 
 def train_run(
-    study: Study, name: str, config: TrainingConfig, *, after_epoch: AfterEpoch = lambda _rows: None
+    study: Study, name: str, config: TrainingConfig, *, after_epoch: "AfterEpoch" = lambda _rows: None
 ) -> tuple[Run, Status]:
     """Train one run of a study in this process, from where it was left; a finished one is kept as it is.
 
@@ -249,6 +284,8 @@ def train_run(
         Cancelled: somebody asked the study to end.
         NodescopeError: the run failed, or is another one than that.
     """
+    from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
+
     if study.is_cancelled():
         raise Cancelled
     run = _made(name, config)

@@ -64,7 +64,10 @@ def watch_patches(job: Job, doing: str, patches: int, *, key: str) -> None:
     status = job.status()
     if not status.is_active:
         st.rerun()
-    left = "" if status.seconds_left is None else f", about {widgets.duration(status.seconds_left)} left"
+    left = ""
+    if status.seconds_left:
+        rate = (1 - status.share) * patches / status.seconds_left
+        left = f", {rate:,.0f} a second, about {widgets.duration(status.seconds_left)} left"
     done = f"{doing}: {round(status.share * patches):,} of {patches:,} patches{left}"
     st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
     if job.is_cancelled():

@@ -17,7 +17,7 @@ from core.prediction import Bundle, load_bundle
 from core.prediction.score import CHOICES
 from core.prediction.score_job import ScoreJob
 from core.prediction.scores import load_scores, scores_path
-from pages._ui import cache, frame
+from pages._ui import background, cache, frame
 
 PART = "all"
 """What Browse asks for; predictions of other parts, as Evaluate makes them, are shown as well."""
@@ -75,7 +75,7 @@ def draw(dataset: Dataset, found: Predicted | None) -> None:
         return  # predicted() has said so
     job = ScoreJob(_paths(bundle, _undecided(dataset))[PART].with_suffix(".job"))
     if job.status().is_active:
-        _watch(job, labelled)
+        background.watch_patches(job, "Predicting in the background", labelled, key="cancel_predict")
         return
     missing = labelled if found is None else labelled - int(found.known.sum())
     if missing > labelled * 0.001:
@@ -108,21 +108,6 @@ def _launch(job: ScoreJob, source: str, bundle_path: Path) -> None:
         ])  # fmt: skip
     except NodescopeError as error:
         frame.show_error(error)
-
-
-@st.fragment(run_every=1.0)
-def _watch(job: ScoreJob, patches: int) -> None:
-    status = job.status()
-    if not status.is_active:
-        st.rerun()
-    left = "" if status.seconds_left is None else f", about {max(1, round(status.seconds_left)):,} s left"
-    done = f"Predicting in the background: {round(status.share * patches):,} of {patches:,} patches{left}"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
-        if job.is_cancelled():
-            st.caption("Cancelling …", width="content")
-        else:
-            st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key="cancel_predict")
 
 
 def _undecided(dataset: Dataset) -> Dataset:

@@ -62,7 +62,7 @@ def _pack(dataset: Dataset) -> None:
     if dataset.kind == "demo":
         st.caption("The demo set needs no packing.")
     elif job.status().is_active:
-        _watch(job, "Packing", len(dataset))
+        background.watch_patches(job, "Packing", len(dataset), key="cancel-Packing")
     elif _is_packed(dataset):
         st.caption("Patches come from the pack, one fast file.")
     else:
@@ -77,7 +77,7 @@ def _pack(dataset: Dataset) -> None:
 def _check(dataset: Dataset, checked: Found | None) -> None:
     job = Job(pack_folder(dataset.source) / "check.job")
     if job.status().is_active:
-        _watch(job, "Checking", len(dataset))
+        background.watch_patches(job, "Checking", len(dataset), key="cancel-Checking")
     elif checked is not None:
         counts = {name: int(checked[1][name].sum()) for name in FLAGS}
         lines = [(name, counts[name], FLAGS[name]) for name in FLAGS]
@@ -101,19 +101,3 @@ def _start(job: Job, label: str, command: Sequence[str], *, again: str) -> None:
     st.button(
         label, icon=":material/play_arrow:", on_click=background.launch, args=(job, command), key=f"start-{label}"
     )
-
-
-@st.fragment(run_every=1.0)
-def _watch(job: Job, label: str, patches: int) -> None:
-    status = job.status()
-    if not status.is_active:
-        st.rerun()
-    text = f"{label}: {round(status.share * patches):,} of {patches:,} patches"
-    if status.seconds_left:
-        rate = (1 - status.share) * patches / status.seconds_left
-        text += f", {rate:,.0f} a second, about {max(1, round(status.seconds_left)):,} s left"
-    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else text)
-    if job.is_cancelled():
-        st.caption("Cancelling after the patches in work …")
-    else:
-        st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key=f"cancel-{label}")

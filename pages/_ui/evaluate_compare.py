@@ -10,7 +10,7 @@ from core.prediction import Predictor
 from core.prediction.score import CHOICES, Scored, select
 from core.reports import evaluation_charts as charts
 from pages._ui import cache, evaluate_scores, frame
-from pages._ui.evaluate_scene import OTHER, Scene, bundles, chart_config, set_look
+from pages._ui.evaluate_scene import OTHER, Scene, chart_config, set_look
 
 MANY = 100_000
 
@@ -21,13 +21,13 @@ def draw(scene: Scene) -> None:
         "Two models on the **same** patches: what makes a patch hard for both cancels, so that small differences show "
         "(**paired difference**)."
     )
-    names = [name for name, path in bundles().items() if path != frame.bundle_path()]
+    names = [name for name, path in frame.bundles().items() if path != frame.bundle_path()]
     if not names:
         st.info("There is no second model yet. Finish a run under Train, and it can be chosen here.")
         return
     st.selectbox(
         "Compare with", names, key=OTHER, persist_state="session",
-        format_func=lambda name: "Shipped with Nodescope" if name == frame.SHIPPED_NAME else name,
+        format_func=frame.bundle_label,
     )  # fmt: skip
     other = _other()
     if other is None:
@@ -38,7 +38,7 @@ def draw(scene: Scene) -> None:
             "The two models were trained on different parts of this data set, so one may have seen patches that the "
             "other is measured on. Only common patches are compared; choose another part above to be sure."
         )
-    path = bundles()[str(st.session_state[OTHER])]
+    path = frame.bundles()[str(st.session_state[OTHER])]
     second = evaluate_scores.scored(other, scene.dataset, part or scene.part, path)
     if second is None:
         return
@@ -65,7 +65,7 @@ def order(scene: Scene) -> np.ndarray | None:
 
 
 def _other() -> Predictor | None:
-    path = bundles().get(str(st.session_state.get(OTHER)))
+    path = frame.bundles().get(str(st.session_state.get(OTHER)))
     if path is None or path == frame.bundle_path():
         return None
     try:

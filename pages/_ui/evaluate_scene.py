@@ -2,7 +2,6 @@
 
 import weakref
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,10 @@ import streamlit as st
 from core.data import Dataset
 from core.evaluation import Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.figures import log_losses
-from core.prediction import SHIPPED, Predictor
-from core.prediction.rethreshold import bundles_home
+from core.prediction import Predictor
 from core.prediction.score import Scored
 from core.reports.evaluation_charts import CELL_NAMES
-from core.training import list_runs
-from pages._ui import frame, state
+from pages._ui import state
 
 VIEW = "view"
 LOOK = "look"
@@ -117,13 +114,6 @@ def fingerprint(dataset: Dataset) -> str:
 @st.cache_resource(show_spinner=False)
 def _fingerprints() -> "list[tuple[weakref.ref[object], str]]":
     return []
-
-
-def bundles() -> dict[str, Path]:
-    """Return the bundles that can be compared with: the shipped one, saved copies and those of finished runs."""
-    runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
-    saved = {path.stem: path for path in sorted(bundles_home().glob("*.safetensors"))}
-    return {frame.SHIPPED_NAME: SHIPPED, **saved, **runs}
 
 
 def look_label(look: str) -> str:

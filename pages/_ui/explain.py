@@ -16,6 +16,7 @@ from core.prediction import Predictor
 from core.prediction.answer import Answer, ask
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.neighbours import Index, build_index
+from core.prediction.region import RegionMap, read_region
 from core.prediction.sizes import Whole
 from core.prediction.sizes import tiles as cut_tiles
 from core.reports.checks import Check, quick_checks, thorough_checks
@@ -117,13 +118,28 @@ def index(predictor: Predictor, dataset: Dataset, *, ask_for: bool) -> Index | N
     return _recall("index", key, make, most=4)
 
 
+def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
+    """Return the probability of every place of a picture, from the cache or made now with progress.
+
+    Raises:
+        BundleError: the model's network cannot do that.
+    """
+
+    def make() -> RegionMap:
+        with _bar("Reading the whole picture") as show:
+            return read_region(predictor, pixels, progress=show)
+
+    return _recall("region", _about(predictor, pixels), make, most=8)
+
+
 def _random_twin(predictor: Predictor) -> nn.Module:
     key = (predictor.bundle.digest, str(predictor.device))
     return _recall("random", key, lambda: trust.with_random_weights(predictor.module), most=4)
 
 
 def _about(predictor: Predictor, pixels: np.ndarray) -> tuple[str, str, str]:
-    return predictor.bundle.digest, str(predictor.device), hashlib.sha256(pixels.tobytes()).hexdigest()
+    content = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes())
+    return predictor.bundle.digest, str(predictor.device), content.hexdigest()
 
 
 @contextmanager

@@ -13,13 +13,15 @@ import torch
 from core.data import DEMO, Dataset
 from core.device import describe_device
 from core.errors import BundleError, NodescopeError
-from core.prediction import SHIPPED, Predictor
+from core.prediction import Predictor
 from core.prediction.rethreshold import bundles_home
+from core.shipped import DEFAULT, SHIPPED
 from core.training import list_runs
 from pages._ui import cache, state
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
-SHIPPED_NAME = "shipped"
+_SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
+_SHIPPED_LABELS = {"nodescope": "Nodescope, most accurate", "nodescope-net": "Nodescope, symmetric"}
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
 
 STYLE = """
@@ -92,24 +94,26 @@ def device() -> str:
 
 def bundle_path() -> Path:
     """Return the file of the bundle that the sidebar names. Raises :class:`BundleError` if it is gone."""
-    chosen = str(st.session_state.get(state.MODEL) or SHIPPED_NAME)
-    paths = _bundles()
+    chosen = str(st.session_state.get(state.MODEL) or f"{_SHIPPED}{DEFAULT}")
+    paths = bundles()
     if chosen not in paths:
         raise BundleError(f"The model {chosen!r} is not there any more; choose another one in the sidebar.")
     return paths[chosen]
 
 
-def _bundles() -> dict[str, Path]:
-    """Return where the bundles lie: the shipped one, those of finished runs, and those saved by hand."""
+def bundles() -> dict[str, Path]:
+    """Return where the bundles lie, by a name for :func:`bundle_label`: shipped, of finished runs, saved by hand."""
+    shipped = {f"{_SHIPPED}{name}": path for name, path in SHIPPED.items()}
     runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
-    saved = {f"saved:{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
-    return {SHIPPED_NAME: SHIPPED, **runs, **saved}
+    saved = {f"{_SAVED}{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
+    return {**shipped, **runs, **saved}
 
 
-def _bundle_label(name: str) -> str:
-    if name == SHIPPED_NAME:
-        return "Shipped with Nodescope"
-    return f"Saved {name.removeprefix('saved:')}" if name.startswith("saved:") else f"Run {name}"
+def bundle_label(name: str) -> str:
+    """Return in words what bundle a name of :func:`bundles` means."""
+    if name.startswith(_SHIPPED):
+        return _SHIPPED_LABELS[name.removeprefix(_SHIPPED)]
+    return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
 
 
 def _sidebar() -> None:
@@ -139,7 +143,7 @@ def _choose_data() -> None:
 
 
 def _choose_model() -> None:
-    names = list(_bundles())
+    names = list(bundles())
     wanted = st.session_state.pop(state.WANTED_MODEL, None)
     if wanted in names:
         st.session_state[state.MODEL] = wanted
@@ -148,9 +152,10 @@ def _choose_model() -> None:
         names,
         key=state.MODEL,
         bind="query-params",
-        format_func=_bundle_label,
-        help="The model that comes with Nodescope, that of a finished run, or one saved with its own threshold. "
-        "Evaluate and Predict use it.",
+        format_func=bundle_label,
+        help="A model that comes with Nodescope, that of a finished run, or one saved with its own threshold. Evaluate "
+        "and Predict use it. *Symmetric* gives a patch and its flips and turns the very same answer and draws maps of "
+        "larger pictures; *most accurate* is right more often.",
     )
 
 

@@ -8,18 +8,30 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data import PATCH_SIZE
-from core.display import CLASS_COLOURS, MUTED, to_jpeg
+from core.display import CLASS_COLOURS, MUTED, to_jpeg, to_png
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.images import shrink
+from core.prediction.region import RegionMap
 from core.prediction.sizes import Whole, tiles
 from core.reports.batch import table_csv
-from pages._ui import explain, frame, predict_answer, widgets
+from pages._ui import explain, frame, predict_answer, state, widgets
 from pages._ui.predict_input import Chosen
 from pages._ui.predict_sizes import Tiled
 
+LAYERS = {"tiles": "Tiles", "map": "Map"}
 SIDE = 1_400
 """Longest side of the overview picture in pixels."""
+
+_TILES_LEGEND = (
+    "Solid red: called tumour, the stronger the higher its probability. Dashed green: called normal. Dotted grey "
+    "and ?: doubtful, such as bare glass. Each answer is about the centre 32×32 of its tile; what lies between the "
+    "centres was context only."
+)
+_MAP_LEGEND = (
+    "Red: called tumour, the stronger the higher the probability of the patch around that place, one every 8 pixels. "
+    "The border of 44 pixels is the middle of no patch and stays as it is. Doubtful tiles are not marked here."
+)
 
 
 def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
@@ -29,8 +41,9 @@ def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
     probabilities = np.array([file.probability for file in batch.files])
     doubtful = np.array([bool(file.doubts) for file in batch.files])
     _summary(batch, probabilities, doubtful, line)
+    region = _region(predictor, tiled, line)
     picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
-    pressed = _overview(tiled.whole, batch, probabilities, doubtful, line, key=f"tiles-{picture}")
+    pressed = _overview(tiled.whole, batch, probabilities, doubtful, line, region=region, key=f"tiles-{picture}")
     sure = np.where(doubtful, -1.0, probabilities)
     position = int(np.argmax(sure)) if pressed is None else pressed
     file = batch.files[position]
@@ -53,22 +66,52 @@ def _summary(batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray
     )  # fmt: skip
 
 
+def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None:
+    """Draw the choice between tiles and map, where the model has one; return the map if it is wanted."""
+    if not predictor.reads_regions:
+        st.caption(
+            ":material/info: This model answers for single patches. *Nodescope, symmetric* (in the sidebar) also draws "
+            "a map without gaps between them."
+        )
+        return None
+    choice, take = st.columns([3, 1], vertical_alignment="center")
+    wanted = choice.segmented_control(
+        "Show", list(LAYERS), format_func=LAYERS.__getitem__, default="tiles", required=True, key=state.TILES_LAYER,
+        persist_state="session", help="Tiles: one answer per square of 96×96. Map: an answer every 8 pixels.",
+    )  # fmt: skip
+    if wanted != "map":
+        return None
+    region = explain.region(predictor, tiled.whole.pixels)
+    choice.markdown(f"**{region.share(line):.1%}** of the area is called tumour at {line:.3f}.")
+    with take.popover("Save the map", icon=":material/download:"):
+        st.download_button(
+            "Picture as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line)), "map.png",
+            "image/png", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Probabilities as CSV", region.table, "map.csv", "text/csv", on_click="ignore", help=frame.RESEARCH_ONLY
+        )
+    return region
+
+
 def _overview(
-    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float, *, key: str
-) -> int | None:
+    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float, *,
+    region: RegionMap | None, key: str,
+) -> int | None:  # fmt: skip
     width, height = whole.size
-    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(shrink(whole.pixels, side=SIDE))).decode()
+    shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=line)
+    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(shrink(shown, side=SIDE))).decode()
     figure = go.Figure()
     figure.add_layout_image(
         source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
     )
     words = np.where(doubtful, "doubtful", np.where(probabilities >= line, "called tumour", "called normal"))
-    for file, probability, word in zip(batch.files, probabilities, words, strict=True):
+    for file, probability, word in zip(batch.files, probabilities, words, strict=True) if region is None else ():
         _tile(figure, file.at or (0, 0), float(probability), str(word))
     corners = np.array([file.at or (0, 0) for file in batch.files])
     middles = corners + PATCH_SIZE / 2
     figure.add_scatter(
-        x=middles[:, 0], y=middles[:, 1], mode="markers+text" if len(words) <= 150 else "markers",
+        x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(words) <= 150 else "markers",
         marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         text=["?" if word == "doubtful" else f"{p:.0%}" for p, word in zip(probabilities, words, strict=True)],
@@ -89,11 +132,7 @@ def _overview(
         figure, key=key, on_select="rerun", selection_mode="points", config=widgets.CHART, theme=None,
         alt="The picture with the probability of each tile",
     )  # fmt: skip
-    st.caption(
-        "Solid red: called tumour, the stronger the higher its probability. Dashed green: called normal. Dotted grey "
-        "and ?: doubtful, such as bare glass. Each answer is about the centre 32×32 of its tile; what lies between the "
-        "centres was context only."
-    )
+    st.caption(_TILES_LEGEND if region is None else _MAP_LEGEND)
     points = event["selection"]["point_indices"] if event else []
     return int(points[0]) if points else None
 

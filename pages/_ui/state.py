@@ -79,6 +79,10 @@ WANTED_NEW = "wanted_new"
 # The run whose settings the form starts from, and the one whose deletion waits for a yes.
 DUPLICATED = "duplicated"
 DELETING = "deleting"
+# The study whose deletion waits for a yes.
+DELETING_STUDY = "deleting_study"
+# How many studies this visitor has started.
+STUDIES_STARTED = "studies_started"
 # Whether emptying the trash waits for a yes.
 EMPTYING = "emptying"
 
@@ -99,6 +103,7 @@ FOLDER = "folder"
 PASTE = "paste"
 PASTED = "pasted"
 CUT_WAY = "cut_way"
+TILES_LAYER = "tiles-layer"
 CUT_MPP = "cut_mpp"
 CUT_X = "cut_x"
 CUT_Y = "cut_y"

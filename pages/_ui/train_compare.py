@@ -57,7 +57,7 @@ def table(records: list[Record]) -> pd.DataFrame:
             "network": [each.model for each in records],
             "data": [", ".join(each.data) for each in records],
             "best valid AUC": [each.valid_auc for each in records],
-            "best epoch": [each.best_epoch for each in records],
+            "best epoch": pd.array([each.best_epoch for each in records], dtype="Int64"),
             "accuracy there": [each.valid_accuracy for each in records],
             "test AUC (95 %)": ["" if each.test_auc is None else str(each.test_auc) for each in records],
             "test accuracy (95 %)": ["" if each.test_accuracy is None else str(each.test_accuracy) for each in records],
@@ -74,7 +74,7 @@ def to_csv(records: list[Record]) -> str:
     rows = table(records)
     for name in ("run", "preset", "network", "data", "notes", "flaw"):
         rows[name] = rows[name].map(plain)
-    text: str = rows.to_csv(index=False, lineterminator="\n")
+    text: str = rows.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d %H:%M:%S")
     return text
 
 
@@ -109,7 +109,7 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
         )
     else:
         st.caption("None of them has finished an epoch yet.")
-    st.dataframe(differences([named[name] for name in chosen]), hide_index=True)
+    st.dataframe(differences([named[name] for name in chosen]), hide_index=True, height="content")
 
 
 def differences(runs: list[Run]) -> pd.DataFrame:
@@ -133,6 +133,8 @@ def differences(runs: list[Run]) -> pd.DataFrame:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

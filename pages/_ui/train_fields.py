@@ -146,6 +146,9 @@ EXPERT: dict[str, tuple[Field, ...]] = {
         Field("folds", "Folds", "Divide into so many parts, one of which is the test part; 0 has none. To train all of "
               "them, see Studies.", high=MOST_FOLDS),
         Field("fold", "Test fold", "Which of the folds is the test part, from 0 on.", high=MOST_FOLDS - 1),
+        Field("patches", "Labelled patches", "Learn from so many labelled training patches, drawn at random; 0 takes "
+              "all. Validation and test patches stay as they are. For several sizes at once, see Studies.",
+              high=2**31 - 1, step=100),
     ),
     "Teachers": (
         Field("teachers", "Teachers", "Paths of model files to learn from, separated by commas. The new network then "
@@ -207,8 +210,6 @@ def changed(config: TrainingConfig, values: dict[str, Any]) -> TrainingConfig:
         given["head_learning_rate"] = given["head_learning_rate"] or None
     if "teachers" in given:
         given["teachers"] = tuple(each.strip() for each in given["teachers"].split(",") if each.strip())
-    if given.get("model", config.model) != config.model:
-        given["model_arguments"] = {}  # they are those of the other network
     return config.with_changes(augmentation=replace(config.augmentation, **augmentation), **given)
 
 

@@ -17,8 +17,9 @@ from core.training.folds import (
 )
 from core.training.folds_result import FoldsResult
 from core.training.study import Study
-from pages._ui import train_study_form, widgets
+from pages._ui import train_curves, train_study_form, widgets
 
+AS_THEY_ALLOW = "as the data allow"
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 
 
@@ -30,13 +31,14 @@ def form() -> None:
         "Folds", 2, MOST_FOLDS, 5, key="folds-count",
         help="Into how many parts the patches are divided. So many runs are trained, each on all parts but one.",
     )  # fmt: skip
-    by = right.selectbox(
-        "What stays together", [None, *BY_NAMES], key="folds-by",
-        format_func=lambda each: "as the data allow" if each is None else BY_NAMES[each],
+    together = right.selectbox(
+        "What stays together", [AS_THEY_ALLOW, *BY_NAMES], key="folds-by",
+        format_func=lambda each: BY_NAMES.get(each, each),
         help="Patches of one slide look alike, so whole slides should stay together. As the data allow: whole slides "
         "where they are known, else single patches.",
     )  # fmt: skip
     if st.button("Start cross-validation", type="primary", icon=":material/play_arrow:", width="stretch"):
+        by = next((each for each in BY_NAMES if each == together), None)
         train_study_form.start(lambda: create_folds(config, folds=int(count), by=by))
 
 
@@ -48,6 +50,8 @@ def result(study: Study) -> str | None:
     chosen = _table(study, found)
     if found is not None:
         _charts(study, found)
+    else:
+        _curves(study)
     return chosen
 
 
@@ -67,7 +71,7 @@ def _means(found: FoldsResult) -> None:
 def _table(study: Study, found: FoldsResult | None) -> str | None:
     folds = list(found.folds) if found is not None else finished_folds(study)
     if not folds:
-        st.caption("The first figures come when the first fold is trained.")
+        st.caption("The first figures come when the first fold is trained and tested.")
         return None
     rows: list[dict[str, Any]] = [
         {
@@ -99,6 +103,17 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
 
 def _figures(figures: dict[str, Estimate] | None) -> dict[str, str]:
     return {FIGURES[name].label: "-" if figures is None else str(figures[name]) for name in SHOWN}
+
+
+def _curves(study: Study) -> None:
+    """Draw how the folds learn, before there is a result."""
+    metrics = {f"fold {number}": run.metrics() for number, run in enumerate(study.runs(), start=1)}
+    drawn = {name: each for name, each in metrics.items() if not each.empty}
+    if drawn:
+        st.plotly_chart(
+            train_curves.overlay(drawn, "valid_auc"), config=widgets.CHART, key=f"learning-{study.name}",
+            alt=f"Validation AUC of {', '.join(drawn)} by epoch",
+        )  # fmt: skip
 
 
 def _charts(study: Study, found: FoldsResult) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.data import DEMO
 from core.errors import ConfigError, NodescopeError
 from core.training import PRESETS, TrainingConfig, find_run, flaw_sentence, start
-from pages._ui import frame, state, train_fields, train_trial
+from pages._ui import frame, state, train_fields, train_rehearsal
 
 
 @st.fragment
@@ -32,7 +32,7 @@ def show() -> None:
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
         _start(wanted, note)
     st.caption("It starts at once if the device is free; else it queues up and starts by itself when its turn comes.")
-    train_trial.show(wanted, origin)
+    train_rehearsal.show(wanted, origin)
 
 
 def duplicate(run_name: str) -> None:

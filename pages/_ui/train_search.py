@@ -5,15 +5,27 @@ from typing import get_args
 import pandas as pd
 import streamlit as st
 
+from core.errors import NodescopeError
 from core.evaluation import FIGURES
 from core.reports import study_charts as charts
 from core.spreadsheet import plain
 from core.training import record_of
-from core.training.search import RANDOM_TRIALS, Pruner, axes_of, create_search, search_result
+from core.training.search import (
+    MOST_TRIALS,
+    RANDOM_TRIALS,
+    Pruner,
+    axes_of,
+    create_search,
+    extend_search,
+    search_result,
+)
 from core.training.search_result import SearchResult
 from core.training.search_space import DEFAULT_OVER, SPACE
-from core.training.study import Study
-from pages._ui import train_study_form, widgets
+from core.training.study import Study, start_study
+from pages._ui import state, train_study_form, widgets
+
+DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""
+"""Plotly draws the axes of parallel coordinates black, whatever the page is."""
 
 PRUNERS = {
     "median": "if behind the median",
@@ -42,6 +54,33 @@ def form() -> None:
     )  # fmt: skip
     if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
         train_study_form.start(lambda: create_search(config, trials=int(trials), over=over, pruner=pruner))
+
+
+def more(study: Study) -> None:
+    """Draw how a search goes on beyond the trials it was made with."""
+    tried = study.settings()["trials"]
+    most = MOST_TRIALS - tried
+    if most < 1:
+        return
+    with st.popover("More trials", icon=":material/add:"):
+        count = st.number_input(
+            "More trials", 1, most, min(10, most), key=f"more-{study.name}",
+            help=f"Beyond the {tried} it was made with. What came of those is kept, and the new ones build on it.",
+        )  # fmt: skip
+        st.button(
+            f"Try {int(count)} more", type="primary", icon=":material/play_arrow:", on_click=_extend,
+            args=(study, tried + int(count)),
+        )  # fmt: skip
+
+
+def _extend(study: Study, trials: int) -> None:
+    try:
+        extend_search(study, trials)
+        start_study(study)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{study.name} goes on to {trials} trials"
 
 
 def result(study: Study) -> str | None:
@@ -99,7 +138,8 @@ def _table(study: Study, found: SearchResult) -> str | None:
         table, hide_index=True, key=f"trials-{study.name}", on_select="rerun", selection_mode="single-row",
         column_config={
             "validation AUC": st.column_config.NumberColumn(format="%.4f", help="Of the best epoch"),
-            **{name: st.column_config.NumberColumn(format="%.3g") for name in floats},
+            **{axis.name: st.column_config.Column(axis.name.replace("_", " ")) for axis in axes_of(study)},
+            **{name: st.column_config.NumberColumn(name.replace("_", " "), format="%.3g") for name in floats},
         },
     )  # fmt: skip
     left, right = st.columns([3, 1], vertical_alignment="center")
@@ -130,6 +170,8 @@ def _charts(study: Study, found: SearchResult) -> None:
     else:
         right.caption(f"Which settings mattered can be said from {RANDOM_TRIALS} finished trials on.")
     is_dark = st.context.theme.type == "dark"
+    if is_dark:
+        st.html(DARK_AXES)
     st.plotly_chart(
         charts.parallel(found, axes_of(study), paper=f"rgb{widgets.background()}", is_dark=is_dark), theme=None,
         config=widgets.CHART, key=f"parallel-{study.name}",

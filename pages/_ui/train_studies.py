@@ -1,4 +1,4 @@
-"""Train: studies, which are cross-validations and searches: start one, watch it, stop it, go on with it."""
+"""Train: studies, which are cross-validations, searches and learning curves: start, watch, stop, go on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Literal
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.training import STATES, find_run
+from core.training import STATES, delete_study, find_run
 from core.training.study import STUDY_STATES, Progress, Study, list_studies, progress_of, start_study
-from pages._ui import frame, state, train_folds, train_search, train_watch
+from pages._ui import frame, state, train_curve, train_folds, train_search, train_trash, train_watch
 
 ICONS = {
     "none": ":material/hourglass_empty:",
@@ -38,11 +38,13 @@ class _Kind:
     icon: str
     form: Callable[[], None]
     result: Callable[[Study], str | None]
+    more: Callable[[Study], None] = lambda _study: None  # buttons of its own, while nothing works on it
 
 
 KINDS = {
     "folds": _Kind("Cross-validation", ":material/grid_view:", train_folds.form, train_folds.result),
-    "search": _Kind("Search", ":material/travel_explore:", train_search.form, train_search.result),
+    "search": _Kind("Search", ":material/travel_explore:", train_search.form, train_search.result, train_search.more),
+    "curve": _Kind("Learning curve", ":material/show_chart:", train_curve.form, train_curve.result),
 }
 
 
@@ -53,17 +55,24 @@ def show() -> None:
         "A study is several runs that belong together. Its process trains one after the other and goes on without "
         "the page; killed, it goes on where it was."
     )
-    for column, (kind, each) in zip(st.columns(2), KINDS.items(), strict=True):
-        with column.expander(f"New {each.label.lower()}", icon=each.icon, expanded=not studies, key=f"new-{kind}"):
+    for column, (kind, each) in zip(st.columns(len(KINDS)), KINDS.items(), strict=True):
+        with column.expander(
+            f"New {each.label.lower()}",
+            icon=each.icon,
+            expanded=not studies,
+            key=f"new-{kind}-{st.session_state.get(state.STUDIES_STARTED, 0)}",  # it folds when one has been started
+        ):
             each.form()
     if not studies:
         st.info(
             "No study yet. A **cross-validation** tests every patch by a model that never saw it, and tells how "
-            "certain the figures are. A **search** tries settings out and keeps a record of every trial.",
+            "certain the figures are. A **search** tries settings out and keeps a record of every trial. A **learning "
+            "curve** trains on fewer and more patches, and tells whether more labels would help.",
             icon=":material/grid_view:",
         )
-        return
-    _chosen(studies)
+    else:
+        _chosen(studies)
+    train_trash.show()
 
 
 def _chosen(studies: list[Study]) -> None:
@@ -88,14 +97,19 @@ def _panel(study: Study, state_on_page: str) -> None:
     words = STUDY_STATES[status.state].partition(":")[0]
     st.badge(f"{words} · {kind.label.lower()}", icon=ICONS[status.state], color=COLOURS[status.state])
     if status.state == "failed":
-        st.error(status.message)
+        st.error(status.message or "It failed; the log says why.")
     if status.state == "lost":
-        st.warning("The process of this study is gone, perhaps killed or after a restart. Resume goes on from there.")
+        st.warning(
+            "The process of this study is gone: killed perhaps, by a restart or because the disk was full. Resume goes "
+            "on from there."
+        )
     if status.state != "finished":
         st.progress(min(progress.share, 1.0), text=_words(progress))
-    _buttons(study, progress)
+    chosen = _buttons(study, progress)
+    if st.session_state.get(state.DELETING_STUDY) == study.name:
+        _confirm(study)
     try:
-        chosen = kind.result(study)
+        chosen = kind.result(study) or chosen
         if chosen is not None:
             find_run(chosen)  # says so if it was deleted
     except NodescopeError as error:
@@ -114,7 +128,9 @@ def _words(progress: Progress) -> str:
     words = [f"{progress.done} of {progress.total} runs"]
     if progress.status.is_active and progress.current is not None:
         status = progress.current.status()
-        at = f"epoch {status.epoch} of {status.epochs}" if status.steps else status.stage or STATES[status.state]
+        at = f"epoch {status.epoch} of {status.epochs}" if status.steps else ""
+        stage = "" if status.stage in ("Training", "Validating") else status.stage
+        at = ", ".join(each for each in (at, stage) if each) or STATES[status.state]
         words.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)
         words += [f"about {train_watch.duration(left)} left"] if left is not None else []
@@ -132,9 +148,10 @@ def _seconds_left(progress: Progress) -> float | None:
     return status.seconds_left + whole * (progress.total - progress.done - 1)
 
 
-def _buttons(study: Study, progress: Progress) -> None:
+def _buttons(study: Study, progress: Progress) -> str | None:
+    """Draw what can be done with the study; return the name of the run that is wanted, or None."""
     status = progress.status
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if status.is_active and study.is_cancelled():
             st.caption(":material/pause_circle: Stopping after this step …")
         elif status.is_active:
@@ -142,12 +159,56 @@ def _buttons(study: Study, progress: Progress) -> None:
                 "Stop study", icon=":material/stop:", on_click=_attempt, args=(Study.cancel, study),
                 help="The run in work finishes its step, saves and ends; the study can be resumed.",
             )  # fmt: skip
-        elif status.state != "finished":
+        elif status.state != "finished" or _trains_again(study):
             st.button(
                 "Start" if status.state == "none" else "Resume study", icon=":material/resume:", type="primary",
                 on_click=_attempt, args=(start_study, study),
                 help="Finished runs are kept, the unfinished one goes on from its checkpoint.",
             )  # fmt: skip
+        if not status.is_active:
+            KINDS[study.kind].more(study)
+            st.button("Delete …", icon=":material/delete:", on_click=_ask, args=(study.name,))
+        current = progress.current if status.is_active else None
+        if current is not None and st.button("Show the run in work", icon=":material/arrow_forward:"):
+            return current.name
+    if status.state == "finished" and study.missing():
+        st.caption(
+            f":material/info: Deleted since: {', '.join(study.missing())}. The figures of the study stay."
+            + (" *Resume study* trains them again." if _trains_again(study) else "")
+        )
+    return None
+
+
+def _trains_again(study: Study) -> bool:
+    """Whether a finished study would train again what was deleted of it; a search keeps its record instead."""
+    return study.kind != "search" and bool(study.missing())
+
+
+def _confirm(study: Study) -> None:
+    there = len(study.runs())
+    with st.container(border=True):
+        st.markdown(
+            f"Move **{study.name}** to the trash, with "
+            + (f"its {there} runs, their models and logs?" if there != 1 else "its one run, the model and the log?")
+        )
+        st.caption("It comes back whole from the trash until that is emptied; the trash is at the end of this page.")
+        with st.container(horizontal=True):
+            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(study,))
+            st.button("Keep it", on_click=_ask, args=(None,))
+
+
+def _ask(name: str | None) -> None:
+    st.session_state[state.DELETING_STUDY] = name
+
+
+def _delete(study: Study) -> None:
+    _ask(None)
+    try:
+        delete_study(study)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{study.name} is in the trash, with its runs"
 
 
 def _attempt(action: Callable[[Study], None], study: Study) -> None:

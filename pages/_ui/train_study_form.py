@@ -12,15 +12,20 @@ from core.training.study import Study, start_study
 from pages._ui import frame, state
 
 
-def training(key: str) -> TrainingConfig:
-    """Draw the fields that say what is trained, on the data and the device of the sidebar."""
+def training(key: str, *, epochs_of: str = "each run") -> TrainingConfig:
+    """Draw the fields that say what is trained, on the data and the device of the sidebar.
+
+    Args:
+        key: begins the keys of the fields.
+        epochs_of: whose epochs they ask for, in words.
+    """
     name = st.selectbox(
         "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=f"{key}-preset",
         persist_state="session", help="A named set of settings to start from.",
     )  # fmt: skip
     preset = PRESETS[name].config
     epochs = st.number_input(
-        "Epochs of each run", 1, 10_000, preset.epochs, key=f"{key}-epochs-{name}",
+        f"Epochs of {epochs_of}", 1, 10_000, preset.epochs, key=f"{key}-epochs-{name}",
         help="How often every training patch is seen. Fewer take less time.",
     )  # fmt: skip
     data = DEMO if frame.data_source() == DEMO else str(Path(frame.data_source()).resolve())
@@ -37,5 +42,6 @@ def start(make: Callable[[], Study]) -> None:
         frame.show_error(error)
         return
     st.session_state[state.WANTED_STUDY] = study.name
+    st.session_state[state.STUDIES_STARTED] = st.session_state.get(state.STUDIES_STARTED, 0) + 1
     st.session_state[state.NOTICE] = f"Started {study.name}"
     st.rerun()

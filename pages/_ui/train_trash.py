@@ -15,12 +15,14 @@ def show() -> None:
     if not found:
         return
     size = sum(each.size for each in found) / 1e6
-    with st.expander(f"Trash: {len(found)} deleted run{'s' if len(found) > 1 else ''}, {size:,.0f} MB",
-                     icon=":material/delete:"):  # fmt: skip
+    runs = sum(each.runs for each in found)
+    with st.expander(f"Trash: {runs} deleted run{'' if runs == 1 else 's'}, {size:,.0f} MB", icon=":material/delete:"):
         for each in found:
             _draw(each)
         if st.session_state.get(state.EMPTYING):
-            st.warning(f"This deletes {len(found)} runs with their models for good. There is no way back.")
+            st.warning(
+                f"This deletes {runs} run{'' if runs == 1 else 's'} with all models for good. There is no way back."
+            )
             with st.container(horizontal=True):
                 st.button("Delete for good", type="primary", icon=":material/delete_forever:", on_click=_empty)
                 st.button("Keep them", on_click=_ask, args=(False,))
@@ -31,7 +33,7 @@ def show() -> None:
 def _draw(each: Trashed) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Put back", icon=":material/undo:", key=f"restore-{each.name}", on_click=_restore, args=(each.name,))
-        st.markdown(f"{each.name} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
+        st.markdown(f"{each.name} · {each.words} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
 
 
 def _ask(wanted: bool) -> None:
@@ -40,11 +42,11 @@ def _ask(wanted: bool) -> None:
 
 def _restore(name: str) -> None:
     try:
-        run = restore(name)
+        back = restore(name)
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
     else:
-        st.session_state[state.NOTICE] = f"{name} is back as {run.name}"
+        st.session_state[state.NOTICE] = f"{name} is back" + ("" if back.name == name else f" as {back.name}")
 
 
 def _empty() -> None:
@@ -54,4 +56,4 @@ def _empty() -> None:
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
     else:
-        st.session_state[state.NOTICE] = f"{count} runs are deleted for good"
+        st.session_state[state.NOTICE] = f"{count} run{' is' if count == 1 else 's are'} deleted for good"

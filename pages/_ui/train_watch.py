@@ -86,8 +86,11 @@ def _panel(run: Run, state_on_page: str) -> None:
         if status.state == "finished":
             _result(run)
     with st.container():
-        train_curves.show(run)
-        train_patches.show(run, status.epochs)
+        try:
+            train_curves.show(run)
+            train_patches.show(run, status.epochs)
+        except NodescopeError as error:
+            frame.show_error(error)
     with st.container():
         _facts(run, status)
 
@@ -102,8 +105,8 @@ def _words(status: Status, flaw: str) -> None:
         st.warning(status.message)  # such as that memory ran out and the batch was halved
     if status.state == "lost":
         st.warning(
-            "The process of this run is gone, perhaps killed or after a restart. Resume goes on from the last "
-            "checkpoint."
+            "The process of this run is gone: killed perhaps, by a restart or because the disk was full. Resume goes "
+            "on from the last checkpoint."
         )
     if status.state == "stopping":
         st.caption(

@@ -110,3 +110,21 @@ def test_the_published_package_fits() -> None:
     # Trained weights and running statistics belong together: features stay in the range of ReLU6 and are sparse.
     assert 0 <= features.min() <= features.max() <= 6
     assert 0.02 < (features > 0).float().mean() < 0.6
+
+
+def test_enlarging_is_the_same_as_a_larger_patch() -> None:
+    torch.manual_seed(0)
+    plain, large = EfficientNetLite0().eval(), EfficientNetLite0(side=144).eval()
+    large.load_state_dict(plain.state_dict())
+    x = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    larger = F.interpolate(x, size=(144, 144), mode="bilinear")
+
+    with torch.inference_mode():
+        assert torch.equal(large(x), plain(larger))
+        assert not torch.equal(large(x), plain(x))
+        assert large.blocks(large.stem(larger)).shape[2:] == (5, 5)
+
+
+def test_a_patch_is_never_made_smaller() -> None:
+    with pytest.raises(models.UnknownModelError, match="can only be enlarged; found side 80"):
+        models.build("efficientnet-lite0", side=80)

@@ -155,8 +155,8 @@ class TestBaking:
         assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
     def test_the_default_has_the_documented_size(self, network: NodescopeNet, baked: BakedNodescopeNet) -> None:
-        assert models.parameter_count(network) == 93_392
-        assert models.parameter_count(baked) == 750_193
+        assert models.parameter_count(network) == 164_888
+        assert models.parameter_count(baked) == 1_323_361
 
     @pytest.mark.parametrize("widths", [(4, 6, 8), (4, 6, 8, 8, 12, 16, 0)])
     @pytest.mark.parametrize("name", ["nodescope-net", BAKED])

@@ -1,5 +1,7 @@
 """The networks by name: parameters, arguments, and what comes out."""
 
+import json
+
 import pytest
 import torch
 
@@ -46,6 +48,15 @@ def test_a_wrong_argument_is_named() -> None:
 def test_a_value_that_the_network_cannot_use_is_refused() -> None:
     with pytest.raises(models.UnknownModelError, match=r"'notebook-cnn' does not take \{'dropout': 5\}"):
         models.build("notebook-cnn", dropout=5)
+
+
+def test_complete_arguments_hold_the_defaults_as_json_gives_them_back() -> None:
+    assert models.complete_arguments("efficientnet-lite0", {"side": 144}) == {"dropout": 0.2, "side": 144}
+    complete = models.complete_arguments("nodescope-net", {})
+    assert complete == {"widths": [4, 6, 10, 12, 18, 30, 44], "dropout": 0.1}
+    assert json.loads(json.dumps(complete)) == complete
+    with pytest.raises(models.UnknownModelError, match="no network called 'alexnet'"):
+        models.complete_arguments("alexnet", {})
 
 
 def test_a_name_is_given_once() -> None:

@@ -6,6 +6,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.data import Dataset
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -16,3 +18,10 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
     return AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+
+
+@pytest.fixture
+def quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and the small demo set on every page."""
+    monkeypatch.setattr("pages._ui.cache.open_dataset", lambda *_, **__: small_demo)
+    return fresh_home

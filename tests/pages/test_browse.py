@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.data import open_dataset
 from core.data.check import make_check
 from core.job import Job, JobStatus
-from core.prediction import SHIPPED, load_bundle
+from core.prediction import load_bundle
 from core.prediction.score import assemble
 from core.prediction.scores import save_scores
 from pages._ui import browse_charts, browse_facts
@@ -189,7 +189,7 @@ def test_a_pack_is_started_from_the_page_and_watched(
 
 def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
     """Predictions of the shipped model, as a process would leave them."""
-    dataset, bundle = open_dataset(kaggle), load_bundle(SHIPPED)
+    dataset, bundle = open_dataset(kaggle), load_bundle()
     rows = np.flatnonzero(dataset.table["id"].isin(list(logits)))
     values = np.array([logits[name] for name in dataset.table["id"].iloc[rows]], np.float32)
     unreadable = len(dataset) - len(rows)
@@ -255,7 +255,7 @@ def test_predictions_are_asked_for_in_the_background(
     assert started[0][5:7] == ["--split", "all"]
     assert started[0][-2:] == ["--decisions", "none"]
     button(app, "Cancel").click().run()
-    assert "Cancelling …" in words(app)
+    assert "Cancelling after the patches in work" in words(app)
 
 
 def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: AppTest, kaggle: Path, fresh_home: Path) -> None:

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import Decision, decide, decisions_of, open_dataset
 from core.job import Job, JobStatus
-from core.prediction import SHIPPED
 from core.prediction.suspects import IMAGENET_KEY, Suspects, save_suspects
+from core.shipped import DEFAULT, SHIPPED
 from pages._ui.browse_errors import IMAGENET
 
 LABELS = {"a": 0, "b": 0, "c": 0, "d": 0, "e": 1, "f": 1, "g": 1, "h": 1}
@@ -75,7 +75,7 @@ def test_a_ranking_is_started_from_the_page_and_watched(
     assert "was trained on labels like these" in words(page)
     button(page, "Rank the labels").click().run()
     assert started[1][:5] == ["errors", "--data", str(folder), "--probe", "--bundle"]
-    assert started[1][5] == str(SHIPPED)
+    assert started[1][5] == str(SHIPPED[DEFAULT])
 
 
 def test_suspects_are_told_and_filtered_by_label(ranked: AppTest) -> None:

@@ -9,8 +9,9 @@ from streamlit.testing.v1 import AppTest
 from core.data import Dataset, Decision, decide, open_dataset
 from core.display import CLASS_COLOURS
 from core.job import Job, JobStatus
-from core.prediction import SHIPPED, load_bundle
+from core.prediction import load_bundle
 from core.prediction.embedding import Embedding, save_embedding
+from core.shipped import DEFAULT, SHIPPED
 from pages._ui import browse_map
 from pages._ui.browse_facts import Facts, Fixed
 from pages._ui.browse_map import figure, groups_of, selected
@@ -41,7 +42,7 @@ def page(app: AppTest, folder: Path) -> AppTest:
 def _save_map(folder: Path, *, patches: int = 5) -> None:
     points = np.arange(10, dtype=np.float32).reshape(5, 2)
     found = Embedding(("a", "b", "c", "d", "t"), points, np.array([0.5, 0.25]), None, patches, "features of a test")
-    save_embedding(found, open_dataset(folder), load_bundle(SHIPPED))
+    save_embedding(found, open_dataset(folder), load_bundle())
 
 
 def _facts(dataset: Dataset, predicted: Predicted | None = None) -> Facts:
@@ -61,7 +62,7 @@ def test_a_map_is_started_from_the_page(page: AppTest, folder: Path, monkeypatch
     assert not page.exception
     button(page, "Make the map").click().run()
     assert not page.exception
-    assert started == [["embed", "--data", str(folder), "--bundle", str(SHIPPED), "--device", "auto"]]
+    assert started == [["embed", "--data", str(folder), "--bundle", str(SHIPPED[DEFAULT]), "--device", "auto"]]
     assert "Stop" in [each.label for each in page.button]
 
 

@@ -14,6 +14,7 @@ from core.prediction import Bundle, Predictor
 from core.prediction.kaggle_job import SubmissionJob
 from core.prediction.score_job import JobStatus, ScoreJob
 from core.prediction.scores import load_scores, score_and_store
+from core.shipped import DEFAULT
 from pages._ui import evaluate_probabilities, evaluate_scene, evaluate_scores, frame, state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,8 +55,7 @@ def page(app: AppTest, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, mo
     """The Evaluate page with a small bundle in the place of the shipped one; not drawn yet."""
     path = tmp_path / "tiny.safetensors"
     tiny_bundle.save(path)
-    monkeypatch.setattr(frame, "SHIPPED", path)
-    monkeypatch.setattr(evaluate_scene, "SHIPPED", path)
+    monkeypatch.setattr(frame, "SHIPPED", {DEFAULT: path})
     return app
 
 

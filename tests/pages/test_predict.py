@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import open_demo
 from core.prediction import Predictor, load_bundle
+from core.prediction.region import read_region
 from pages._ui import predict_batch
 
 
@@ -167,6 +168,20 @@ def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_expla
     found = Predictor(load_bundle(), device="cpu").predict(np.stack(tiles)).probabilities
     helps = [element.help for element in predict.markdown if element.help]
     assert any(repr(float(found.max())) in text for text in helps)
+
+
+def test_the_symmetric_model_also_draws_a_map_of_a_larger_picture(predict: AppTest) -> None:
+    picture = region()
+    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
+    choice(predict, "Cut out").set_value("tiles").run()
+    assert "answers for single patches" in words(predict)
+    model = next(each for each in predict.selectbox if each.label == "Model")
+    model.set_value("shipped:nodescope-net").run()
+    choice(predict, "Show").set_value("map").run()
+    assert not predict.exception
+    expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), picture)
+    assert f"**{expected.share():.1%}** of the area is called tumour" in words(predict)
+    assert "one every 8 pixels" in words(predict)
 
 
 def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: AppTest) -> None:

@@ -1,19 +1,17 @@
+"""The Train page: a run in each of its states, all runs, and the trash."""
+
 import os
-from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
 from core.home import runs_home
-from core.job import JobStatus
 from core.training import (
     GRACE_SECONDS,
     PRESETS,
-    Augmentation,
     Run,
     Status,
     TrainingConfig,
@@ -21,10 +19,7 @@ from core.training import (
     delete,
     list_trash,
 )
-from core.training.estimate import Estimate
-from core.training.lr_finder import LearningRateCurve
-from core.training.trial import Trial
-from pages._ui import train_fields, train_patches
+from pages._ui import train_patches
 
 
 def words(app: AppTest) -> str:
@@ -39,13 +34,6 @@ def open_train(app: AppTest) -> AppTest:
 
 def labels(app: AppTest) -> list[str]:
     return [each.label for each in app.button]
-
-
-@pytest.fixture
-def quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, and the small demo set on every page."""
-    monkeypatch.setattr("pages._ui.cache.open_dataset", lambda *_, **__: small_demo)
-    return fresh_home
 
 
 def run_in(state: str, **values) -> Run:
@@ -94,31 +82,6 @@ def test_a_live_run_can_be_stopped_from_the_page(app: AppTest, quiet_demo: Path)
     next(each for each in app.button if each.label == "Stop").click().run()
     assert run.stop_requested()
     assert "Stopping after this step]" in words(app)
-
-
-def test_the_form_starts_a_process_with_its_values(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launched: list[Run] = []
-    monkeypatch.setattr("core.training.job.launch", launched.append)
-    new_run(app)
-    next(each for each in app.number_input if each.label == "Epochs").set_value(3)
-    next(each for each in app.number_input if each.label == "Seed").set_value(7)
-    next(each for each in app.button if each.label == "Start training").click().run()
-    assert not app.exception
-    assert len(launched) == 1
-    config = launched[0].config()
-    assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
-
-
-def test_a_folder_that_is_gone_starts_nothing(app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setenv("NODESCOPE_HOME", str(quiet_demo))
-    app.query_params["data"] = "/no/such/folder"
-    new_run(app)
-    next(each for each in app.button if each.label == "Start training").click().run()
-    assert "There is no folder" in app.error[0].value
-    assert not runs_home().exists()
 
 
 ROWS = [
@@ -185,23 +148,6 @@ def test_notes_are_kept_in_the_run_directory(app: AppTest, two_runs: tuple[Run, 
     assert (two_runs[1].path / "notes.txt").read_text() == "enough seeds"
 
 
-def test_a_duplicate_fills_the_form_and_keeps_the_rest(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launched: list[Run] = []
-    monkeypatch.setattr("core.training.job.launch", launched.append)
-    config = TrainingConfig(epochs=6, seed=9, ema=0.5, label_smoothing=0.1, device="cpu")
-    run = create_run(config, runs_home() / "mine")
-    run.write_status(Status(state="stopped"))
-    open_train(app)
-    pick(app, "Duplicate with changes")
-    assert next(each for each in app.number_input if each.label == "Epochs").value == 6
-    next(each for each in app.number_input if each.label == "Seed").set_value(10)
-    next(each for each in app.button if each.label == "Start training").click().run()
-    assert launched[0].config() == config.with_changes(seed=10)
-    assert not any(each.label == "Back to presets" for each in app.button)
-
-
 def test_deleting_asks_and_moves_to_the_trash(app: AppTest, two_runs: tuple[Run, Run]) -> None:
     open_train(app)
     pick(app, "Delete …")
@@ -222,46 +168,6 @@ def press(app: AppTest, label: str) -> AppTest:
     return next(each for each in app.button if each.label == label).click().run()
 
 
-def test_every_setting_has_a_field_or_is_known_to_have_none() -> None:
-    settings = {each.name for each in fields(TrainingConfig)} - {"augmentation"}
-    expected = settings | {each.name for each in fields(Augmentation)}
-
-    shown = [each.name for each in train_fields.all_fields()]
-
-    assert len(shown) == len(set(shown))
-    assert set(shown) | set(train_fields.NOT_ON_THE_PAGE) == expected
-    assert not set(shown) & set(train_fields.NOT_ON_THE_PAGE)
-    assert all(len(each.help) > 20 for each in train_fields.all_fields())
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_form_that_nobody_touches_asks_for_the_preset(name: str) -> None:
-    config = PRESETS[name].config
-    values = {each.name: train_fields.value_in(config, each.name) for each in train_fields.all_fields()}
-
-    assert train_fields.changed(config, values) == config
-
-
-def test_fields_become_settings() -> None:
-    values = {
-        "stain": 0.3, "teachers": " a , b,", "distillation": 0.5, "head_learning_rate": 0.0, "model": "resnet18",
-    }  # fmt: skip
-    start = TrainingConfig(model_arguments={"dropout": 0.1}, head_learning_rate=0.1)
-
-    config = train_fields.changed(start, values)
-
-    assert config.augmentation == Augmentation(stain=0.3)
-    assert (config.teachers, config.distillation, config.head_learning_rate) == (("a", "b"), 0.5, None)
-    assert (config.model, config.model_arguments) == ("resnet18", {})
-
-
-def test_settings_that_do_not_fit_are_said_and_start_nothing(app: AppTest, quiet_demo: Path) -> None:
-    new_run(app)
-    next(each for each in app.number_input if each.label == "Share of the teachers").set_value(0.5).run()
-    assert "there is no teacher to learn from" in app.error[0].value
-    assert labels(app) == []
-
-
 def test_a_preset_as_reported_says_so_before_and_after_it_has_run(app: AppTest, quiet_demo: Path) -> None:
     run = create_run(PRESETS["keras-reported"].config, runs_home() / "as-it-was")
     run.write_status(Status(state="stopped"))
@@ -274,47 +180,6 @@ def test_a_preset_as_reported_says_so_before_and_after_it_has_run(app: AppTest, 
     assert not app.warning
     app.selectbox(key="preset").set_value("notebook-reported").run()
     assert app.warning[0].value.startswith("As reported, flawed: dropout stays on in validation")
-    assert not app.exception
-
-
-CURVE = LearningRateCurve(
-    np.geomspace(1e-5, 1, 30), np.linspace(1, 0.4, 30), np.linspace(1, 0.4, 30), 0.01, 0.1, 0.0123, "steepest descent"
-)
-COST = Estimate(0.5, 26.0, 520.0, 1_200_000_000, None, 5_000_000, 52, 1680, 360, 12, "CPU, 1 thread")
-
-
-def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pages._ui.train_trial.Trial.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs))
-    monkeypatch.setattr("pages._ui.train_trial.Trial.rate", lambda _self: CURVE)
-    new_run(app)
-    assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in words(app)
-    assert "Suggested learning rate: 0.012" in words(app)
-    press(app, "Use 0.012")
-    assert next(each for each in app.number_input if each.label == "Learning rate").value == 0.0123
-    assert not app.exception
-
-
-def test_a_trial_is_started_watched_and_cancelled(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[Trial] = []
-
-    def start(self: Trial, config: TrainingConfig) -> None:
-        assert config.data == ("demo",)
-        started.append(self)
-        self.path.mkdir(parents=True)
-        self.record_process(os.getpid())
-        self.write(JobStatus("running", 0.25, seconds_left=12.0))
-
-    monkeypatch.setattr("pages._ui.train_trial.Trial.start", start)
-    new_run(app)
-    press(app, "Estimate")
-    assert [trial.kind for trial in started] == ["cost"]
-    assert labels(app) == ["Start training", "Cancel", "Find a learning rate"]
-    press(app, "Cancel")
-    assert started[0].is_cancelled()
     assert not app.exception
 
 

@@ -17,7 +17,7 @@ from core.training import Status, TrainingConfig, create_run
 from core.training.folds import create_folds
 from core.training.folds_result import Fold, FoldsResult
 from core.training.search import create_search
-from core.training.search_result import SearchResult, Trial
+from core.training.search_result import SearchResult, SearchTrial
 from core.training.study import Study, list_studies
 
 
@@ -153,6 +153,83 @@ def test_a_study_that_ended_early_can_be_resumed(app: AppTest, launched: list[st
     assert launched == [study.name]
 
 
+def test_deleting_a_study_says_what_goes_and_it_comes_back_from_the_trash(app: AppTest) -> None:
+    study = folds("cancelled")
+    for name in study.run_names():
+        create_run(study.config(), runs_home() / name).write_status(Status(state="stopped"))
+    open_studies(app)
+    press(app, "Delete …")
+    assert "Move **mine** to the trash, with its 2 runs, their models and logs?" in words(app)
+    assert study.path.is_dir()  # not before the yes
+    press(app, "Keep it")
+    press(app, "Delete …")
+    press(app, "Move to trash")
+    assert not app.exception
+    assert (list_studies(), list(runs_home().iterdir())) == ([], [])
+    assert "No study yet" in words(app)
+    assert "mine · study with 2 runs · deleted" in words(app)
+    app.button(key="restore-mine").click().run()
+    assert not app.exception
+    assert [run.name for run in study.runs()] == ["mine-fold-1", "mine-fold-2"]
+    assert "Stopped · cross-validation]" in words(app)
+
+
+def test_a_study_at_work_cannot_be_deleted(app: AppTest) -> None:
+    study = folds("running")
+    study.record_process(os.getpid())
+    open_studies(app)
+    assert "Delete …" not in labels(app)
+
+
+def test_a_finished_study_of_which_a_run_was_deleted_trains_it_again(app: AppTest, launched: list[str]) -> None:
+    study = folds()
+    finish(study)
+    create_run(study.config(), runs_home() / "mine-fold-1").write_status(Status(state="stopped"))
+    open_studies(app)
+    assert "Deleted since: mine-fold-2. The figures of the study stay. *Resume study* trains them again" in words(app)
+    press(app, "Resume study")
+    assert launched == ["mine"]
+    create_run(study.config(), runs_home() / "mine-fold-2").write_status(Status(state="stopped"))
+    app.run()
+    assert "Deleted since" not in words(app)
+    assert "Resume study" not in labels(app)
+
+
+def test_folds_are_seen_learning_before_there_is_a_result(app: AppTest) -> None:
+    study = folds("cancelled")
+    run = create_run(study.config(), runs_home() / "mine-fold-1")
+    run.write_status(Status(state="stopped", stage="Measuring the result"))
+    row = {"train_loss": 0.5, "valid_loss": 0.4, "valid_auc": 0.8, "valid_accuracy": 0.8, "learning_rate": 1e-3}
+    run.write_metrics([{"epoch": 1, **row}])
+    open_studies(app)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize("name", ["status.json", "study.json", "results.json"])
+def test_a_damaged_study_says_so_and_hides_no_other(app: AppTest, name: str) -> None:
+    study = folds("cancelled")
+    create_folds(TrainingConfig(epochs=4), folds=2, by="patch", name="other")
+    (study.path / name).write_text("{")
+    app.query_params["study"] = "mine"
+    open_studies(app)
+    assert not app.exception
+    assert f"{name} " in app.error[0].value
+    assert "damaged" in app.error[0].value
+    app.selectbox(key="study").set_value("other").run()
+    assert "Not started · cross-validation]" in words(app)
+
+
+def test_a_search_goes_on_to_more_trials(app: AppTest, launched: list[str]) -> None:
+    study = create_search(TrainingConfig(epochs=4), trials=3, over=("clip",), name="find")
+    study.write(JobStatus("finished", 1.0))
+    open_studies(app)
+    app.number_input(key="more-find").set_value(20).run()
+    press(app, "Try 20 more")
+    assert not app.exception
+    assert (study.settings()["trials"], study.run_names()[-1], launched) == (23, "find-trial-023", ["find"])
+
+
 def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: AppTest) -> None:
     study = folds()
     finish(study)
@@ -172,9 +249,9 @@ def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: AppTest) -> Non
     study = create_search(config, trials=3, over=("learning_rate", "batch_size"), name="find")
     values = [{"learning_rate": 1e-3 * number, "batch_size": 16 * number} for number in (1, 2, 4)]
     trials = [
-        Trial(1, "find-trial-001", "finished", values[0], 0.8, 4),
-        Trial(2, "find-trial-002", "finished", values[1], 0.9, 4),
-        Trial(3, "find-trial-003", "pruned", values[2], 0.95, 1),
+        SearchTrial(1, "find-trial-001", "finished", values[0], 0.8, 4),
+        SearchTrial(2, "find-trial-002", "finished", values[1], 0.9, 4),
+        SearchTrial(3, "find-trial-003", "pruned", values[2], 0.95, 1),
     ]
     settled = tuple(trial.run for trial in trials)
     result = SearchResult(tuple(trials), {"learning_rate": 0.7, "batch_size": 0.3}, settled)

@@ -69,14 +69,29 @@ def test_a_run_is_found_by_name_and_by_path(run: Run, capsys: pytest.CaptureFixt
     assert "There is no run 'third'. Give the name of a run in" in capsys.readouterr().err
 
 
-def test_a_damaged_run_does_not_hide_the_others(other: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    (other.path / "config.json").write_text("{")
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", "{", "config.json of the run second is damaged"),
+        ("status.json", "{", "status.json of the run second is damaged"),
+        ("status.json", "[1]", "found list where names with values are expected. Resume makes a new one"),
+        ("metrics.csv", "", "metrics.csv of the run second is damaged: No columns"),
+        ("metrics.csv", "x,y\n1,2\n", "metrics.csv of the run second is damaged: its columns are x, y"),
+    ],
+)
+def test_a_damaged_run_says_so_and_does_not_hide_the_others(
+    other: Run, capsys: pytest.CaptureFixture[str], name: str, content: str, words: str
+) -> None:
+    (other.path / name).write_text(content)
 
     assert main(["runs", "list"]) == 0
 
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["second", "failed"], ["first", "stopped"],
     ]  # fmt: skip
+    main(["runs", "show", "second"])
+    said = capsys.readouterr()
+    assert words in said.out + said.err
 
 
 def test_compare_prints_only_what_differs(run: Run, other: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,21 +175,21 @@ def test_what_was_deleted_is_listed_restored_and_ended(run: Run, capsys: pytest.
     capsys.readouterr()
     assert main(["runs", "trash", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    assert found["run"] == "first"
+    assert (found["name"], found["kind"], found["runs"]) == ("first", "run", 1)
     assert found["bytes"] == sum(path.stat().st_size for path in (home() / "trash" / "first").iterdir())
 
     assert main(["runs", "restore", "first"]) == 0
     assert capsys.readouterr().out == "first is back as first\n"
     assert run.metrics()["epoch"].tolist() == [1, 2, 3]
     assert main(["runs", "restore", "first"]) == 2
-    assert "There is no run 'first' in the trash (it is empty)." in capsys.readouterr().err
+    assert "There is no run or study 'first' in the trash (it is empty)." in capsys.readouterr().err
 
     main(["runs", "delete", "first"])
     assert main(["runs", "trash", "--empty"]) == 2  # nobody can be asked
     assert (home() / "trash" / "first").is_dir()
     assert main(["runs", "trash", "--empty", "--yes"]) == 0
     assert main(["runs", "trash"]) == 0
-    assert capsys.readouterr().out.endswith("1 runs are deleted for good.\nThe trash is empty.\n")
+    assert capsys.readouterr().out.endswith("1 run is deleted for good.\nThe trash is empty.\n")
     assert list((home() / "trash").iterdir()) == []
 
 

@@ -30,6 +30,7 @@ def test_a_run_is_trained_to_its_bundle_and_never_again(
 ) -> None:
     folder = tmp_path / "run"
     words = ["train", "--data", str(data), "--run-dir", str(folder), *SMALL, "--learning-rate", "0.003", "--seed", "5"]
+    words += ["--patches", "50"]
 
     assert main(words) == 0
 
@@ -39,7 +40,7 @@ def test_a_run_is_trained_to_its_bundle_and_never_again(
     run = open_run(folder)
     assert run.status().state == "finished"
     expected = preset("quick").with_changes(
-        data=(str(data),), epochs=1, batch_size=16, device="cpu", learning_rate=0.003, seed=5
+        data=(str(data),), epochs=1, batch_size=16, device="cpu", learning_rate=0.003, seed=5, patches=50
     )
     assert run.config() == expected
     assert load_bundle(run.bundle_path).card.name == "run"

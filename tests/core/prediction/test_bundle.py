@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from core.data import CLASS_NAMES
 from core.errors import BundleError, StorageError
 from core.evaluation import evaluate
-from core.prediction import INTENDED_USE, SHIPPED, Bundle, Measurement, halve, load_bundle
+from core.prediction import INTENDED_USE, Bundle, Measurement, halve, load_bundle
+from core.shipped import DEFAULT, SHIPPED
 
 
 @pytest.fixture
@@ -215,10 +216,20 @@ def test_a_folder_that_cannot_be_written_is_said(bundle: Bundle, tmp_path: Path)
         bundle.save(tmp_path / "file" / "b.safetensors")
 
 
-@pytest.mark.skipif(not SHIPPED.is_file(), reason="no bundle is shipped here")
-def test_the_shipped_bundle_is_what_no_path_means() -> None:
-    shipped = load_bundle()
+def test_no_path_means_the_default_bundle_and_names_mean_those_that_are_shipped() -> None:
+    assert load_bundle().digest == load_bundle(DEFAULT).digest == load_bundle(SHIPPED[DEFAULT]).digest
+    assert load_bundle("nodescope-net").card.model == "nodescope-net-baked"
 
-    assert shipped.card == load_bundle(SHIPPED).card
-    assert 0 < shipped.card.threshold < 1
-    shipped.network()
+
+def test_a_file_goes_before_a_shipped_bundle_of_its_name(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle.save(Path("nodescope-net"))
+
+    assert load_bundle("nodescope-net").digest == bundle.digest
+
+
+def test_a_name_that_means_nothing_is_answered_with_those_that_do() -> None:
+    with pytest.raises(BundleError, match=r"no bundle at nodescope-not.* come nodescope and nodescope-net"):
+        load_bundle("nodescope-not")

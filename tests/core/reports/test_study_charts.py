@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 
 from core.reports import study_charts as charts
-from core.training.search_result import SearchResult, Trial
+from core.training.search_result import SearchResult, SearchTrial
 from core.training.search_space import Axis
 
 AXES = (Axis("learning_rate", 1e-4, 1e-2, log=True), Axis("clip", choices=(0.0, 1.0)), Axis("stain", 0.0, 0.4))
 
 
-def trial(number: int, state: str, auc: float | None) -> Trial:
+def trial(number: int, state: str, auc: float | None) -> SearchTrial:
     values = {"learning_rate": 10.0 ** -(1 + number), "clip": float(number % 2), "stain": 0.1 * number}
-    return Trial(number, f"run-{number}", state, values, auc, 4)
+    return SearchTrial(number, f"run-{number}", state, values, auc, 4)
 
 
 RESULT = SearchResult(

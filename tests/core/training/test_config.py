@@ -56,6 +56,7 @@ WRONG: list[dict[str, Any]] = [
     {"balance": "other"},
     *({"frozen_epochs": value} for value in (-1, 10_001, 1.5)),
     *({name: value} for name in ("seed", "split_seed") for value in (-1, 2**31)),
+    *({"patches": value} for value in (-1, 2**31, 10.5)),
     *({"mean": value} for value in ((0.5, 0.5), (0.5, 0.5, float("nan")))),
     *({"std": value} for value in ((1.0, 1.0), (1.0, 1.0, 0.0), (1.0, -1.0, 1.0))),
 ]
@@ -119,6 +120,15 @@ def test_provenance_holds_no_path_and_no_device() -> None:
 def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="no preset 'fast'; choose from quick, transfer"):
         preset("fast")
+
+
+def test_the_arguments_of_a_network_go_with_it() -> None:
+    config = preset("transfer-large")
+
+    assert config.model_arguments == {"side": 144}
+    assert config.with_changes(model="efficientnet-lite0").model_arguments == {"side": 144}
+    assert config.with_changes(model="resnet18").model_arguments == {}
+    assert config.with_changes(model="resnet18", model_arguments={"dropout": 0.1}).model_arguments == {"dropout": 0.1}
 
 
 def test_settings_do_not_change() -> None:

@@ -153,7 +153,7 @@ def test_remains_of_a_run_that_was_never_made_are_no_obstacle(monkeypatch: pytes
     half.mkdir(parents=True)
     (half / "status.json").write_text("{}")
     (half / ".config.json.1-abc.tmp").write_text("{")
-    monkeypatch.setattr("core.training.study.execute", lambda run, **_: run.status())
+    monkeypatch.setattr("core.training.execute.execute", lambda run, **_: run.status())
 
     assert work_on_folds(study).state == "cancelled"
     assert Run(half).config() == fold_config(study.config(), folds=3, by="slide", number=1)

@@ -1,6 +1,7 @@
 """Several processes that train one network: the same as one with the same batch, and one run for all."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ConfigError
+from core.errors import ConfigError, TrainingError
 from core.training import Augmentation, TrainingConfig, create_run
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 from core.training.feed import Feed
-from core.training.group import Group
+from core.training.group import REASON, Group
 from core.training.learner import _check_shares
 from core.training.material import Part
 
@@ -33,6 +34,28 @@ def after_step(self):
     real(self)
 loop.Loop._after_step = after_step
 execute(open_run(Path(sys.argv[1])))
+"""
+
+
+BROKEN = """
+import os, signal, sys
+from pathlib import Path
+from core.errors import NodescopeError
+from core.training import open_run
+from core.training.execute import execute
+from core.training.gradients import Gradients
+real, way, place = Gradients._piecewise, sys.argv[2], int(sys.argv[3])
+def piecewise(self, batch):
+    if batch.step == 2 and self._share[0] == place:
+        if way == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    return real(self, batch)
+Gradients._piecewise = piecewise
+try:
+    execute(open_run(Path(sys.argv[1])))
+except NodescopeError as error:
+    sys.exit(f"error: {error}")
 """
 
 
@@ -103,3 +126,70 @@ def test_two_processes_give_the_loss_of_one_with_the_double_batch(
     ours, theirs = (load_checkpoint(run.checkpoint_path, torch.device("cpu"))["model"] for run in (two, one))
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=2e-5)
+
+
+def _one_of_two(*, is_main: bool) -> Group:
+    """A group of two without the other one."""
+    group = Group("cpu")
+    group.size, group.is_main = 2, is_main
+    return group
+
+
+def _fail(error: Exception) -> None:
+    raise error
+
+
+def test_the_first_reason_of_the_group_becomes_that_of_the_run(tmp_path: Path) -> None:
+    lost = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1234")
+    main, other = (_one_of_two(is_main=is_main) for is_main in (True, False))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def fail_one_after_the_other() -> None:
+        with pytest.raises(TrainingError), other.explained(tmp_path):
+            _fail(TrainingError("Too little memory."))
+        _fail(lost)
+
+    with pytest.raises(TrainingError, match="Too little memory"), main.explained(tmp_path):
+        fail_one_after_the_other()
+    with pytest.raises(TrainingError, match="One of the 2 processes ended without a word"), main.explained(tmp_path):
+        _fail(lost)  # what was said before was forgotten
+    with pytest.raises(TrainingError, match="the run says why"), other.explained(tmp_path):
+        _fail(lost)
+    with pytest.raises(TrainingError, match="without a word"), main.explained(tmp_path):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_defect_of_one_of_the_group_surfaces(tmp_path: Path) -> None:
+    main, other = (_one_of_two(is_main=is_main) for is_main in (True, False))
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"), main.explained(tmp_path):
+        _fail(RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes do not fit"), other.explained(tmp_path):
+        _fail(RuntimeError("shapes do not fit"))
+
+    assert (tmp_path / REASON).read_text() == "RuntimeError: shapes do not fit"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "place", "words"),
+    [
+        ("memory", 0, "not enough memory for 8 patches at once in one of 2 processes. Resume the run in one process"),
+        ("memory", 1, "not enough memory for 8 patches at once in one of 2 processes. Resume the run in one process"),
+        ("killed", 1, "One of the 2 processes ended without a word"),
+    ],
+)
+def test_a_group_that_runs_out_of_memory_says_what_to_do_and_one_process_goes_on(
+    kaggle_folder: Callable[..., Path], tmp_path: Path, way: str, place: int, words: str
+) -> None:
+    folder = kaggle_folder({f"{number:03}": number % 2 for number in range(60)})
+    run = create_run(TrainingConfig(data=(str(folder),), epochs=1, batch_size=16, device="cpu"), tmp_path / "run")
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN)
+
+    assert _launch(script, run.path, way, str(place)).returncode != 0
+
+    assert run.status().state == "failed"
+    assert words in run.status().message
+    assert execute(run).state == "finished"

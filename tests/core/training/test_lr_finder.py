@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from core.commands import main
-from core.errors import TrainingError
+from core.errors import ConfigError, TrainingError
 from core.training import TrainingConfig
 from core.training.lr_finder import curve_of, find_learning_rate, smooth
 
@@ -30,7 +30,7 @@ def test_where_the_loss_falls_clearly_the_steepest_descent_is_suggested() -> Non
     assert curve.suggestion == curve.steepest
     assert 1e-3 <= curve.steepest <= 3e-3  # the running mean lags behind by some steps
     assert 0.03 <= curve.lowest <= 0.3
-    assert "by steepest descent" in curve.sentence()
+    assert "where the loss falls fastest; it is lowest at" in curve.sentence()
 
 
 def test_where_it_hardly_falls_a_tenth_of_the_lowest_is_suggested() -> None:
@@ -42,9 +42,23 @@ def test_where_it_hardly_falls_a_tenth_of_the_lowest_is_suggested() -> None:
     assert curve.suggestion == pytest.approx(curve.lowest / 10)
 
 
+def test_a_jag_just_before_the_loss_blows_up_is_not_suggested() -> None:
+    losses = 0.7 - 0.02 * np.clip(np.log10(RATES) + 4, 0, 2)  # falls evenly from 1e-4 to 1e-2
+    losses = np.where(RATES > 1e-2, losses - 0.5 * (np.log10(RATES) + 2), losses)  # and steeply from there
+    losses = np.where(RATES > 10**-1.6, 3.0, losses)
+
+    curve = curve_of(RATES, losses)
+
+    assert curve.lowest / 10 < curve.steepest <= curve.lowest
+    assert (curve.suggestion, curve.by) == (curve.lowest / 10, "a tenth of the lowest loss's")
+    assert curve.sentence() == "Suggested learning rate: 0.0025, a tenth of 0.025, where the loss is lowest."
+
+
 def test_too_few_steps_are_refused() -> None:
     with pytest.raises(TrainingError, match="no number after 3 steps, and 11 are needed"):
         curve_of(RATES[:3], np.ones(3))
+    with pytest.raises(ConfigError, match="takes 11 steps or more; found 10"):
+        find_learning_rate(TrainingConfig(), steps=10)
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_a_search_that_was_stopped_within_a_trial_goes_on_as_it_would_have(monke
     with monkeypatch.context() as patch:
         patch.setattr(loop.Loop, "_after_step", stopping)
         assert work_on_search(study).state == "cancelled"
-    assert [each.state for each in search_result(study).trials] == ["finished", "running"]
+    assert [each.state for each in search_result(study).trials] == ["finished", "unfinished"]
     study.withdraw_stop()
     extend_search(study, 3)
 

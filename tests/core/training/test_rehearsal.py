@@ -13,7 +13,7 @@ from core.job import JobStatus
 from core.training import TrainingConfig, preset
 from core.training.estimate import Estimate
 from core.training.lr_finder import curve_of
-from core.training.trial import KEPT, Trial, trials_home
+from core.training.rehearsal import KEPT, Rehearsal, rehearsals_home
 
 COST = Estimate(0.5, 26.0, 26.0, 1_200_000_000, None, 5_000_000, 52, 1680, 360, 12, "CPU, 1 thread")
 RATES = np.geomspace(1e-5, 1.0, 40)
@@ -22,15 +22,15 @@ LOSSES = 1 - 0.5 / (1 + np.exp(-np.linspace(-6, 6, 40)))
 
 @pytest.fixture
 def launched(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial is worked on in this process, and answers at once."""
-    monkeypatch.setattr(Trial, "launch", lambda self, words: main([*words, "--job", str(self.path)]))
-    monkeypatch.setattr("core.training.trial.estimate", lambda *_, **__: COST)
-    monkeypatch.setattr("core.training.trial.find_learning_rate", lambda *_, **__: curve_of(RATES, LOSSES))
+    """A rehearsal is worked on in this process, and answers at once."""
+    monkeypatch.setattr(Rehearsal, "launch", lambda self, words: main([*words, "--job", str(self.path)]))
+    monkeypatch.setattr("core.training.rehearsal.estimate", lambda *_, **__: COST)
+    monkeypatch.setattr("core.training.rehearsal.find_learning_rate", lambda *_, **__: curve_of(RATES, LOSSES))
 
 
 def test_an_answer_is_there_after_the_trial_and_not_before(launched: None) -> None:
     config = TrainingConfig(epochs=20)
-    cost, rate = Trial.of("cost", config), Trial.of("rate", config)
+    cost, rate = Rehearsal.of("cost", config), Rehearsal.of("rate", config)
     assert (cost.cost(20), rate.rate()) == (None, None)
 
     cost.start(config)
@@ -51,35 +51,37 @@ def test_settings_that_do_not_matter_make_no_other_trial(fresh_home: Path) -> No
     same = config.with_changes(epochs=99, patience=3, learning_rate=config.learning_rate / 2, schedule="constant")
     for kind in ("cost", "rate"):
         other = same.with_changes(head_learning_rate=(config.head_learning_rate or 0) / 2)
-        assert Trial.of(kind, other) == Trial.of(kind, config)
-        assert Trial.of(kind, config.with_changes(batch_size=8)) != Trial.of(kind, config)
-    assert Trial.of("cost", config).path != Trial.of("rate", config).path
-    assert Trial.of("rate", same) != Trial.of("rate", config)  # the last layer's share of the rate is another one
+        assert Rehearsal.of(kind, other) == Rehearsal.of(kind, config)
+        assert Rehearsal.of(kind, config.with_changes(batch_size=8)) != Rehearsal.of(kind, config)
+    assert Rehearsal.of("cost", config).path != Rehearsal.of("rate", config).path
+    assert Rehearsal.of("rate", same) != Rehearsal.of(
+        "rate", config
+    )  # the last layer's share of the rate is another one
 
 
 def test_an_answer_of_an_earlier_attempt_is_gone_while_a_new_one_is_made(launched: None) -> None:
     config = TrainingConfig()
-    trial = Trial.of("cost", config)
-    trial.start(config)
-    trial.write(JobStatus("cancelled"))
+    rehearsal = Rehearsal.of("cost", config)
+    rehearsal.start(config)
+    rehearsal.write(JobStatus("cancelled"))
 
-    assert trial.cost(1) is None
+    assert rehearsal.cost(1) is None
 
 
 def test_a_damaged_answer_is_said(launched: None) -> None:
     config = TrainingConfig()
-    trial = Trial.of("cost", config)
-    trial.start(config)
-    (trial.path / "result.json").write_text(json.dumps({"seconds_per_epoch": 1}))
+    rehearsal = Rehearsal.of("cost", config)
+    rehearsal.start(config)
+    (rehearsal.path / "result.json").write_text(json.dumps({"seconds_per_epoch": 1}))
 
     with pytest.raises(RunError, match=r"is damaged .* measure again"):
-        trial.cost(3)
+        rehearsal.cost(3)
 
 
 def test_only_the_newest_answers_are_kept(launched: None) -> None:
     for size in range(2, KEPT + 5):
         config = TrainingConfig(batch_size=size)
-        Trial.of("cost", config).start(config)
+        Rehearsal.of("cost", config).start(config)
 
-    assert len(list(trials_home().iterdir())) == KEPT
-    assert Trial.of("cost", TrainingConfig(batch_size=KEPT + 4)).cost(1) is not None
+    assert len(list(rehearsals_home().iterdir())) == KEPT
+    assert Rehearsal.of("cost", TrainingConfig(batch_size=KEPT + 4)).cost(1) is not None

@@ -1,7 +1,7 @@
 """What is measured before a run starts, in a process of its own: what it will cost, or which learning rate suits it.
 
-A trial is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/trials`` whose name follows from the settings that
-matter to it, so that the same question is answered once.
+A rehearsal is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
+settings that matter to it, so that the same question is answered once.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ Kind = Literal["cost", "rate"]
 KINDS: tuple[Kind, Kind] = ("cost", "rate")
 
 KEPT = 40
-"""Trials whose answers are kept."""
+"""Rehearsals whose answers are kept."""
 
 
 @dataclass(frozen=True)
-class Trial(Job):
+class Rehearsal(Job):
     """A folder in which a process takes a few steps of a run.
 
     Attributes:
@@ -39,11 +39,11 @@ class Trial(Job):
     kind: Kind = "cost"
 
     @classmethod
-    def of(cls, kind: Kind, config: TrainingConfig) -> "Trial":
-        """Return the trial for these settings; those that do not matter to it make no other one."""
+    def of(cls, kind: Kind, config: TrainingConfig) -> "Rehearsal":
+        """Return the rehearsal for these settings; those that do not matter to it make no other one."""
         text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return cls(trials_home() / f"{kind}-{digest}", kind)
+        return cls(rehearsals_home() / f"{kind}-{digest}", kind)
 
     def start(self, config: TrainingConfig) -> None:
         """Start a detached process; return at once.
@@ -55,7 +55,7 @@ class Trial(Job):
         _forget_old()
         atomic.write_json(self.path / "config.json", _what_matters(self.kind, config).to_json())
         (self.path / "result.json").unlink(missing_ok=True)
-        self.launch(["trial", self.kind])
+        self.launch(["rehearsal", self.kind])
 
     def run(self) -> JobStatus:
         """Measure in this process and write the answer down; return the last word.
@@ -101,9 +101,9 @@ class Trial(Job):
         return RunError(f"The answer in {self.path} is damaged ({error}); measure again.")
 
 
-def trials_home() -> Path:
-    """Return the folder of the trials."""
-    return home() / "trials"
+def rehearsals_home() -> Path:
+    """Return the folder of the rehearsals."""
+    return home() / "rehearsals"
 
 
 def _what_matters(kind: Kind, config: TrainingConfig) -> TrainingConfig:
@@ -127,9 +127,9 @@ def _measured(kind: Kind, config: TrainingConfig, report: Report) -> dict[str, A
 
 def _forget_old() -> None:
     """Keep the newest answers; nobody asks for the others any more."""
-    if not trials_home().is_dir():
+    if not rehearsals_home().is_dir():
         return
-    paths = sorted(trials_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(rehearsals_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths[KEPT - 1 :]:
         if not Job(path).status().is_active:
             shutil.rmtree(path)

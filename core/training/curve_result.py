@@ -1,0 +1,197 @@
+"""What a learning curve comes to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from core.evaluation import FIGURES, Estimate, Evaluation
+
+SHOWN = ("auc", "accuracy")
+"""The figures of a learning curve."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run of a learning curve.
+
+    Attributes:
+        run: its name.
+        size: labelled patches it learnt from.
+        seed: of its training.
+        epochs: how many it was given.
+        steps: how many it was given.
+        epoch_kept: the one with the highest validation AUC, from 1.
+        evaluation: its figures on the test part, which is the same for all.
+    """
+
+    run: str
+    size: int
+    seed: int
+    epochs: int
+    steps: int
+    epoch_kept: int
+    evaluation: Evaluation
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**self.__dict__, "evaluation": self.evaluation.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Trained":
+        """Return what :meth:`to_json` gave."""
+        return cls(**{**value, "evaluation": Evaluation.from_json(value["evaluation"])})
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size of a learning curve.
+
+    Attributes:
+        size: labelled patches that were learnt from.
+        runs: one for each seed.
+    """
+
+    size: int
+    runs: tuple[Trained, ...]
+
+    def figure(self, name: str = "auc") -> Estimate:
+        """Return the figure on the test patches, of several seeds the mean.
+
+        The interval is for the choice of test patches, not for the seed. Of several seeds it is the mean of their
+        intervals: they share the test patches, so that it is not narrower than theirs.
+        """
+        return mean_of([each.evaluation.figures[name] for each in self.runs])
+
+    def spread(self, name: str = "auc") -> tuple[float, float]:
+        """Return the lowest and the highest figure of its seeds."""
+        values = [each.evaluation.figures[name].value for each in self.runs]
+        return min(values), max(values)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the step from one size to the next brought, on the same test patches.
+
+    Attributes:
+        before: the smaller size.
+        after: the larger one.
+        n: number of test patches.
+        differences: name of a figure to larger minus smaller size, one paired difference for each seed.
+    """
+
+    before: int
+    after: int
+    n: int
+    differences: Mapping[str, tuple[Estimate, ...]]
+
+    def figure(self, name: str = "auc") -> Estimate:
+        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.figure`."""
+        return mean_of(self.differences[name])
+
+    def words(self, name: str = "auc") -> str:
+        """Return the difference with its sign and its interval."""
+        each = self.figure(name)
+        return f"{each.value:+.3f} " + (
+            f"({each.low:+.3f} to {each.high:+.3f})" if each.has_interval else "(no interval)"
+        )
+
+    def sentence(self, name: str = "auc") -> str:
+        """Return in plain words what it brought, and what that says about still more labels."""
+        each, label = self.figure(name), FIGURES[name].label
+        start = f"From {self.before:,} to {self.after:,} patches the {label}"
+        if not each.has_interval:
+            return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."
+        seeds = [difference.value for difference in self.differences[name]]
+        if each.low > 0 and min(seeds) > 0:
+            rose = f"rose by {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
+            return f"{start} {rose}: more labels would probably still help."
+        if each.high < 0 and max(seeds) < 0:
+            fell = f"fell by {-each.value:.3f} ({-each.high:.3f} to {-each.low:.3f})"
+            return f"{start} {fell}: the larger number did not help this training."
+        most = f"; a gain above {each.high:.3f} is unlikely" if each.high > 0 else ""
+        return (
+            f"{start} changed by {self.words(name)}, which may be chance: these "
+            f"{self.n:,} test patches cannot tell whether more labels would help{most}."
+        )
+
+    def caveat(self, name: str = "auc") -> str:
+        """Return in plain words what the seed had to do with it."""
+        seeds = [each.value for each in self.differences[name]]
+        if len(seeds) == 1:
+            return "The interval is for the choice of test patches. Another seed may change it too; ask for more seeds."
+        return f"It was {min(seeds):+.3f} to {max(seeds):+.3f} in the {len(seeds)} seeds."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        plain = {name: [each.to_json() for each in found] for name, found in self.differences.items()}
+        return {**self.__dict__, "differences": plain}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Gain":
+        """Return what :meth:`to_json` gave."""
+        found = {name: tuple(map(Estimate.from_json, each)) for name, each in value["differences"].items()}
+        return cls(**{**value, "differences": found})
+
+
+@dataclass(frozen=True)
+class CurveResult:
+    """What a learning curve has come to so far.
+
+    Attributes:
+        trained: the finished runs, in their order.
+        gains: of each size over the one before, for those of which all seeds are trained.
+    """
+
+    trained: tuple[Trained, ...] = ()
+    gains: tuple[Gain, ...] = ()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The sizes with a finished run, from small to large."""
+        sizes = sorted({each.size for each in self.trained})
+        return tuple(Point(size, tuple(each for each in self.trained if each.size == size)) for size in sizes)
+
+    def gain_to(self, size: int) -> Gain | None:
+        """Return what this size brought over the one before, if that is known."""
+        return next((each for each in self.gains if each.after == size), None)
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each run: what it learnt from, and its figures with their intervals."""
+        return pd.DataFrame([_row(each) for each in self.trained])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "trained": [each.to_json() for each in self.trained],
+            "gains": [each.to_json() for each in self.gains],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "CurveResult":
+        """Return what :meth:`to_json` gave."""
+        return cls(tuple(map(Trained.from_json, value["trained"])), tuple(map(Gain.from_json, value["gains"])))
+
+
+def mean_of(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the mean of values, of lower and of upper ends."""
+    count = len(estimates)
+    return Estimate(*(sum(getattr(each, end) for each in estimates) / count for end in ("value", "low", "high")))
+
+
+def _row(each: Trained) -> dict[str, Any]:
+    found = each.evaluation
+    row: dict[str, Any] = {
+        "patches": each.size,
+        "seed": each.seed,
+        "epochs": each.epochs,
+        "steps": each.steps,
+        "epoch_kept": each.epoch_kept,
+        "test_patches": found.n,
+        "test_tumour": found.positives,
+    }
+    for name in SHOWN:
+        estimate = found.figures[name]
+        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {**row, "run": each.run}

@@ -1,0 +1,31 @@
+"""Read the predictions that a run wrote down."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import RunError
+from core.training.run import Run
+
+
+def test_predictions(run: Run) -> pd.DataFrame:
+    """Return the answers of a finished run on the test part of its first data set.
+
+    Returns:
+        Columns id (text), label (0 or 1), logit before and probability after calibration, a row for each patch.
+
+    Raises:
+        RunError: the file is missing.
+    """
+    path = run.path / "test_predictions.csv"
+    if not path.is_file():
+        raise RunError(f"The run {run.name} has no test_predictions.csv; delete the run and resume its study.")
+    return read_predictions(path)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return the table with the very numbers that were written: pandas' own parser may miss the last bit."""
+    table = pd.read_csv(io.StringIO(path.read_text("utf-8")), dtype=str, keep_default_na=False)
+    kinds = {"label": "int64", "fold": "int64", "logit": "float64", "probability": "float64"}
+    return table.astype({name: kind for name, kind in kinds.items() if name in table})

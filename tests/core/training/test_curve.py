@@ -1,0 +1,248 @@
+"""Learning curves: nested sizes on the same test patches, and going on as if nothing had happened."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.data import ArrayStore, Dataset, make_table
+from core.errors import ConfigError, DataError, RunError
+from core.evaluation import compare
+from core.home import HOME_VARIABLE, runs_home
+from core.job import JobStatus
+from core.prediction import load_bundle
+from core.training import Augmentation, TrainingConfig, loop
+from core.training.curve import conclusion, create_curve, curve_result, curve_runs, parse_size, work_on_curve
+from core.training.material import divide
+from core.training.predictions import test_predictions as answers_of
+from core.training.study import Study, list_studies, open_study, progress_of
+
+CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), split_seed=9, device="cpu")
+
+
+def _coloured() -> Dataset:
+    """200 patches of 40 slides, whose label shows in the red of the centre; two more have no label."""
+    random = np.random.default_rng(0)
+    labels = [*(np.arange(200) % 2), None, None]
+    pixels = random.integers(60, 200, (202, 96, 96, 3), dtype=np.uint8)
+    pixels[:200][np.arange(200) % 2 == 1, 40:56, 40:56, 0] += 25
+    ids = [f"patch-{number}" for number in range(202)]
+    slides = [f"slide-{number // 2 % 40}" for number in range(202)]
+    table = make_table(ids, labels=labels, split="train", slides=slides)
+    return Dataset("coloured", "coloured", "kaggle", table, ArrayStore(pixels))
+
+
+COLOURED = _coloured()
+LABELLED = 126
+"""Its training patches under the default split, seed 9."""
+
+
+def _open_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("execute", "curve", "curve_gains"):
+        monkeypatch.setattr(f"core.training.{place}.open_dataset", lambda *_, **__: COLOURED)
+
+
+@pytest.fixture(autouse=True)
+def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _open_coloured(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the finished study "whole": two sizes, two seeds."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        _open_coloured(patch)
+        assert work_on_curve(create_curve(CONFIG, sizes=(32, "all"), seeds=2, name="whole")).state == "finished"
+    return home
+
+
+@pytest.fixture
+def whole(finished_home: Path, _opened: None, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setenv(HOME_VARIABLE, str(finished_home))
+    return open_study("whole")
+
+
+def _part(run: str, part: str) -> set[str]:
+    table = pd.read_csv(runs_home() / run / "split.csv")
+    return set(table.loc[table["part"] == part, "id"])
+
+
+def test_the_smaller_sizes_are_among_the_larger_and_the_other_parts_are_the_same(whole: Study) -> None:
+    names = [f"whole-{size}-patches-seed-0" for size in (32, LABELLED)]
+    train = [_part(name, "train") for name in names]
+
+    assert [len(each) for each in train] == [32, LABELLED]
+    assert train[0] < train[1]
+    assert [len(_part(names[0], part)) for part in ("valid", "test")] == [24, 50]
+    for part in ("valid", "test"):
+        assert _part(names[0], part) == _part(names[1], part)
+    assert _part("whole-32-patches-seed-1", "train") == train[0]  # another seed trains on the same patches
+    cards = [load_bundle(run.bundle_path).card.training for run in whole.runs()]
+    assert [card["data"][0]["patches"]["train"] for card in cards] == [32, LABELLED] * 2
+
+
+def test_each_size_gets_the_steps_of_the_largest() -> None:
+    config = CONFIG.with_changes(epochs=2, patience=1)
+    study = create_curve(config, sizes=(32, 64, "all"), name="mine")
+
+    # 126 patches in batches of 16 are 7 steps an epoch, 64 are 4, 32 are 2
+    assert study.settings()["stretch"] == [3.5, 1.75, 1.0]
+    found = [
+        (each.patches, each.epochs, each.patience, each.plateau_patience, each.frozen_epochs)
+        for _, each in curve_runs(study)
+    ]
+    assert found == [(32, 7, 4, 70, 0), (64, 4, 2, 35, 0), (LABELLED, 2, 1, 20, 0)]
+    assert study.run_names() == ("mine-32-patches", "mine-64-patches", f"mine-{LABELLED}-patches")
+
+
+def test_epochs_can_be_the_same_instead_and_few_patches_are_not_seen_for_ever() -> None:
+    same = create_curve(CONFIG.with_changes(epochs=2), sizes=(32, "all"), equal="epochs")
+    few = create_curve(CONFIG.with_changes(epochs=2, batch_size=2), sizes=(3, "all"), name="few")
+
+    assert [config.epochs for _, config in curve_runs(same)] == [2, 2]
+    # 63 steps against 1 would be 75 times the epochs
+    assert [config.epochs for _, config in curve_runs(few)] == [40, 2]
+
+
+def test_without_sizes_they_are_an_eighth_a_quarter_a_half_and_all() -> None:
+    assert create_curve(CONFIG).settings()["sizes"] == [15, 31, 63, LABELLED]
+
+
+def test_sizes_are_sorted_and_the_same_one_counts_once() -> None:
+    study = create_curve(CONFIG, sizes=("all", 64, 32, 64, LABELLED), name="mine")
+
+    assert study.settings()["sizes"] == [32, 64, LABELLED]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"sizes": (32, LABELLED + 1)}, DataError, f"coloured has {LABELLED} labelled training patches"),
+        ({"sizes": ("all",)}, ConfigError, "2 to 12 different sizes; found 1"),
+        ({"sizes": tuple(range(30, 43))}, ConfigError, "found 13"),
+        ({"sizes": (0, 32)}, ConfigError, "at least 2 patches"),
+        ({"seeds": 0}, ConfigError, "1 to 20 seeds; found 0"),
+        ({"seeds": 21}, ConfigError, "found 21"),
+        ({"equal": "minutes"}, ConfigError, "as many steps or as many epochs; found 'minutes'"),
+    ],
+)
+def test_what_cannot_be_is_said_and_leaves_nothing(
+    arguments: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        create_curve(CONFIG, **arguments)  # type: ignore[arg-type]
+    assert list_studies() == []
+
+
+def test_a_size_needs_both_classes() -> None:
+    refused = set()
+    for seed in range(6):
+        parts = divide([COLOURED], split_seed=seed, patches=2)[0].parts
+        config = CONFIG.with_changes(split_seed=seed)
+        has_both = len(set(COLOURED.labels(np.flatnonzero(parts == "train")))) == 2
+        if has_both:
+            assert create_curve(config, sizes=(2, "all"), name=f"seed-{seed}").settings()["sizes"][0] == 2
+        else:
+            with pytest.raises(DataError, match="the 2 patches of a size have one class only"):
+                create_curve(config, sizes=(2, "all"))
+        refused.add(has_both)
+    assert refused == {True, False}
+
+
+def test_words_become_sizes() -> None:
+    assert [parse_size(word) for word in ("1000", "ALL")] == [1000, "all"]
+    with pytest.raises(ConfigError, match="such as 2000, or all; found 'many'"):
+        parse_size("many")
+
+
+def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
+    result = curve_result(whole)
+
+    assert [(each.size, each.seed) for each in result.trained] == [
+        (32, 0), (LABELLED, 0), (32, 1), (LABELLED, 1),
+    ]  # fmt: skip
+    assert [(each.epochs, each.steps) for each in result.trained[:2]] == [(4, 8), (1, 7)]
+    for each, run in zip(result.trained, whole.runs(), strict=True):
+        card = load_bundle(run.bundle_path).card
+        assert each.run == run.name
+        assert each.evaluation == card.measured[0].evaluation
+        assert each.epoch_kept == card.training["epoch_kept"]
+    point = result.points[0]
+    aucs = [each.evaluation.figures["auc"].value for each in point.runs]
+    assert point.figure().value == pytest.approx(sum(aucs) / 2)
+    assert point.spread() == (min(aucs), max(aucs))
+    table = result.table()
+    assert table["patches"].tolist() == [32, LABELLED] * 2
+    assert table["auc"].tolist() == [each.evaluation.figures["auc"].value for each in result.trained]
+
+
+def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study) -> None:
+    result = curve_result(whole)
+    small, large = result.trained[:2]
+    answers = [answers_of(run) for run in whole.runs()[:2]]
+    slides = COLOURED.table.set_index("id")["slide"]
+    by_hand = compare(
+        answers[1]["label"],
+        answers[1]["probability"],
+        answers[0]["probability"],
+        groups=answers[1]["id"].map(slides),
+        threshold=large.evaluation.threshold,
+        second_threshold=small.evaluation.threshold,
+    )
+
+    gain = result.gain_to(LABELLED)
+    assert gain is not None
+    assert (gain.before, gain.after, gain.n) == (32, LABELLED, 50)
+    assert gain.differences["auc"][0] == by_hand["auc"]
+    assert gain.differences["accuracy"][0] == by_hand["accuracy"]
+    assert len(gain.differences["auc"]) == 2
+    assert len(result.gains) == 1
+    assert conclusion(whole)[0] == gain.sentence()
+    assert conclusion(whole)[1].endswith("in the 2 seeds.")
+    assert "drawn from the same slides" in conclusion(whole)[2]
+
+
+def _stop_in_step(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Ask for a stop in the given step of the first run that gets there."""
+    real = loop.Loop._after_step
+
+    def counted(self: loop.Loop) -> None:
+        if self.run.name.endswith(f"{LABELLED}-patches-seed-0") and self._done() == step:
+            open_study("torn").cancel()
+        real(self)
+
+    patch.setattr(loop.Loop, "_after_step", counted)
+
+
+def test_a_curve_that_was_stopped_goes_on_to_the_same_result(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = json.loads((whole.path / "results.json").read_text().replace("whole-", "torn-"))
+    study = create_curve(CONFIG, sizes=(32, "all"), seeds=2, name="torn")
+    with monkeypatch.context() as patch:
+        _stop_in_step(3, patch)
+        assert work_on_curve(study).state == "cancelled"
+    assert [run.status().state for run in study.runs()] == ["finished", "stopped"]
+    assert len(curve_result(study).trained) == 1
+    assert conclusion(study) == ()
+    assert progress_of(study).done == 1
+
+    study.withdraw_stop()
+    assert work_on_curve(study).state == "finished"
+
+    assert json.loads((study.path / "results.json").read_text()) == expected
+    assert progress_of(study).share == 1.0
+
+
+def test_other_test_patches_are_not_compared(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = runs_home() / f"whole-{LABELLED}-patches-seed-1" / "test_predictions.csv"
+    text = path.read_text()
+    try:
+        path.write_text("\n".join(text.splitlines()[:-1]) + "\n")
+        with pytest.raises(RunError, match="were tested on different patches"):
+            work_on_curve(whole)
+    finally:
+        path.write_text(text)
+        whole.write(JobStatus("finished", 1.0))

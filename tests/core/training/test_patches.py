@@ -1,0 +1,128 @@
+"""Learning from some of the labelled patches: every part of a run obeys it, and nothing else changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from core.data import open_dataset
+from core.errors import DataError
+from core.prediction import load_bundle
+from core.training import Augmentation, TrainingConfig, create_run, loop
+from core.training.estimate import estimate
+from core.training.execute import execute
+from core.training.lr_finder import find_learning_rate
+from core.training.material import gather
+from core.training.rehearsal import Rehearsal
+from core.training.run import Run
+from core.training.sample import draw_sample
+
+
+@pytest.fixture
+def folder(kaggle_folder: Callable[..., Path]) -> Path:
+    return kaggle_folder({f"{number:03}": number % 2 for number in range(120)}, test=("a", "b", "c"))
+
+
+def _config(folder: Path, **changes: object) -> TrainingConfig:
+    plain = TrainingConfig(
+        data=(str(folder),), epochs=2, batch_size=8, augmentation=Augmentation(stain=0.1), patches=40, device="cpu"
+    )
+    return plain.with_changes(**changes)
+
+
+def test_fewer_train_and_the_other_parts_stay(folder: Path) -> None:
+    dataset = open_dataset(folder)
+    whole, half, few = (gather([dataset], patches=patches) for patches in (0, 40, 20))
+
+    assert (len(half.train), len(few.train)) == (40, 20)
+    assert set(few.train.ids) < set(half.train.ids) < set(whole.train.ids)
+    assert few.valid.ids.tolist() == whole.valid.ids.tolist()
+    assert few.test(0).ids.tolist() == whole.test(0).ids.tolist()
+    assert few.sources[0].provenance()["patches"] == {
+        "train": 20, "valid": len(whole.valid), "test": len(whole.test(0)),
+    }  # fmt: skip
+    assert set(few.split_table().query("part == 'train'")["id"]) == set(few.train.ids)
+
+
+def test_unlabelled_patches_do_not_count(folder: Path) -> None:
+    dataset = open_dataset(folder)
+
+    material = gather([dataset], patches=20, unlabelled=True)
+
+    assert material.train.ids.tolist() == [*gather([dataset], patches=20).train.ids, "a", "b", "c"]
+
+
+def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[..., Path]) -> None:
+    other = open_dataset(kaggle_folder({f"o{number:02}": number % 2 for number in range(40)}, name="other"))
+    alone = len(gather([other]).train)
+
+    material = gather([open_dataset(folder), other], patches=20)
+
+    assert [source.provenance()["patches"]["train"] for source in material.sources] == [20, alone]
+    assert sum(str(each).startswith("o") for each in material.train.ids) == alone
+
+
+def test_folds_are_thinned_too(folder: Path) -> None:
+    dataset = open_dataset(folder)
+    folds = [gather([dataset], split="stratified", folds=3, fold=fold, patches=30) for fold in range(3)]
+
+    assert [len(each.train) for each in folds] == [30, 30, 30]
+    assert sorted(np.concatenate([each.test(0).ids for each in folds])) == [f"{number:03}" for number in range(120)]
+
+
+def test_what_is_tried_before_the_start_obeys_it(folder: Path) -> None:
+    config = _config(folder)
+    drawn = draw_sample(config)
+
+    assert drawn.train == 40
+    assert set(drawn.part.ids) == set(gather([open_dataset(folder)], patches=40).train.ids)
+    found = estimate(config)
+    assert (found.train, found.steps_per_epoch) == (40, 5)
+    assert len(find_learning_rate(config, steps=15).losses) == 15
+    assert Rehearsal.of("cost", config).path != Rehearsal.of("cost", config.with_changes(patches=0)).path
+
+
+def test_a_run_tells_it_and_goes_on_as_if_nothing_had_happened(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = create_run(_config(folder), tmp_path / "whole")
+    execute(whole)
+    stopped = create_run(_config(folder), tmp_path / "stopped")
+    with monkeypatch.context() as patch:
+        _stop_in_step(3, stopped, patch)
+        assert execute(stopped).state == "stopped"
+    assert execute(stopped).state == "finished"
+
+    training = load_bundle(whole.bundle_path).card.training
+    assert training["data"][0]["patches"]["train"] == training["config"]["patches"] == 40
+    assert whole.status().steps == 2 * 40 // 8
+    assert (pd.read_csv(whole.path / "split.csv")["part"] == "train").sum() == 40
+    for name in ("metrics.csv", "predictions.csv", "test_predictions.csv", "split.csv"):
+        assert (whole.path / name).read_bytes() == (stopped.path / name).read_bytes()
+    mine, theirs = (load_bundle(run.bundle_path).weights for run in (whole, stopped))
+    assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
+
+
+def test_more_than_there_are_fails_with_their_number(folder: Path, tmp_path: Path) -> None:
+    train = len(gather([open_dataset(folder)]).train)
+    run = create_run(_config(folder, patches=119), tmp_path / "run")
+
+    with pytest.raises(DataError, match=f"has {train} labelled training patches"):
+        execute(run)
+
+    assert run.status().state == "failed"
+    assert f"Ask for at most {train}" in run.status().message
+
+
+def _stop_in_step(step: int, run: Run, patch: pytest.MonkeyPatch) -> None:
+    real = loop.Loop._after_step
+
+    def counted(self: loop.Loop) -> None:
+        if self._done() == step:
+            run.request_stop()
+        real(self)
+
+    patch.setattr(loop.Loop, "_after_step", counted)
