@@ -184,7 +184,7 @@ def test_a_group_that_runs_out_of_memory_says_what_to_do_and_one_process_goes_on
     kaggle_folder: Callable[..., Path], tmp_path: Path, way: str, place: int, words: str
 ) -> None:
     folder = kaggle_folder({f"{number:03}": number % 2 for number in range(60)})
-    run = create_run(TrainingConfig(data=(str(folder),), epochs=1, batch_size=16, device="cpu"), tmp_path / "run")
+    run = create_run(TrainingConfig(data=(str(folder),), epochs=2, batch_size=16, device="cpu"), tmp_path / "run")
     script = tmp_path / "broken.py"
     script.write_text(BROKEN)
 

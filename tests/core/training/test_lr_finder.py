@@ -51,7 +51,7 @@ def test_a_jag_just_before_the_loss_blows_up_is_not_suggested() -> None:
 
     assert curve.lowest / 10 < curve.steepest <= curve.lowest
     assert (curve.suggestion, curve.by) == (curve.lowest / 10, "a tenth of the lowest loss's")
-    assert curve.sentence() == "Suggested learning rate: 0.0025, a tenth of 0.025, where the loss is lowest."
+    assert curve.sentence() == "Suggested learning rate: 0.0022, a tenth of 0.022, where the loss is lowest."
 
 
 def test_too_few_steps_are_refused() -> None:
