@@ -76,7 +76,7 @@ class EfficientNetLite0(nn.Module):
     Args:
         dropout: share of the pooled features that is dropped in training.
         side: patches are first enlarged to so many pixels a side, bilinearly. The published weights know things from
-            pictures of 224, where a nucleus would be more than twice as large; the cost grows with the area.
+            pictures of 224, in which they are larger; the cost grows with the area.
 
     Raises:
         ValueError: `side` is smaller than a patch.
