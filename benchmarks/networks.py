@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -19,9 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
-from core.data import open_dataset
-from core.prediction import Predictor, load_bundle
-from core.prediction.score import score
+from core.data import Dataset, open_dataset
+from core.evaluation import evaluate
+from core.prediction import Bundle, Predictor, load_bundle
+from core.prediction.ensemble import load_ensemble
+from core.prediction.score import score, select
 from core.shipped import bundle_file
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,11 +43,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", default="demo", help="whose test part the bundles are measured on")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be given more than once")
+    parser.add_argument("--turned", action="store_true", help="also the mean logit of all eight flips and turns")
+    parser.add_argument("--together", action="store_true", help="also all bundles as one ensemble")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     _print_costs(arguments.rounds)
     if arguments.bundle:
-        _print_figures(arguments.data, arguments.bundle)
+        _print_figures(arguments.data, arguments.bundle, turned=arguments.turned, together=arguments.together)
 
 
 def _print_costs(rounds: int) -> None:
@@ -86,7 +91,7 @@ def images_per_second(networks: dict[str, nn.Module], *, rounds: int) -> dict[st
     return best
 
 
-def _print_figures(data: str, bundles: list[Path]) -> None:
+def _print_figures(data: str, bundles: list[Path], *, turned: bool, together: bool) -> None:
     dataset = open_dataset(data)
     print(f"\n{dataset.name}, each bundle's own test part, one pass\n")
     print("| bundle | network | n | AUC | accuracy | NLL | ECE | file, MB |")
@@ -98,6 +103,30 @@ def _print_figures(data: str, bundles: list[Path]) -> None:
         cells = " | ".join(str(figures[name]) for name in FIGURES)
         size = bundle_file(path).stat().st_size / 1e6
         print(f"| {bundle.card.name} | {bundle.card.model} | {len(scored):,} | {cells} | {size:.1f} |", flush=True)
+        if turned:
+            pixels, labels = _test_patches(dataset, bundle)
+            probabilities = bundle.card.calibration.apply(_turned_logits(Predictor(bundle, device="cpu"), pixels))
+            _print_row(f"{bundle.card.name}, eight passes", labels, probabilities, bundle.card.threshold)
+    if together:
+        ensemble = load_ensemble(bundles, device="cpu")
+        pixels, labels = _test_patches(dataset, load_bundle(bundles[0]))
+        _print_row("all together", labels, ensemble.predict(pixels).probabilities, ensemble.threshold)
+
+
+def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    rows = select(bundle, dataset, "test")[0]
+    return dataset.store.load(rows).pixels, dataset.table["label"].to_numpy()[rows].astype(int)
+
+
+def _turned_logits(predictor: Predictor, pixels: np.ndarray) -> np.ndarray:
+    every = [np.rot90(side, turns, axes=(1, 2)) for side in (pixels, pixels[:, :, ::-1]) for turns in range(4)]
+    return np.mean([predictor.predict(np.ascontiguousarray(each)).logits for each in every], axis=0)
+
+
+def _print_row(title: str, labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> None:
+    figures = evaluate(labels, probabilities, threshold=threshold).figures
+    cells = " | ".join(str(figures[name]) for name in FIGURES)
+    print(f"| {title} | | {len(labels):,} | {cells} | |", flush=True)
 
 
 if __name__ == "__main__":

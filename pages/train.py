@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.data import DEMO
 from core.training import Run, list_runs
-from pages._ui import frame, state, train_compare, train_form, train_studies, train_watch, widgets
+from pages._ui import frame, state, train_compare, train_form, train_studies, train_trash, train_watch, widgets
 
 NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
@@ -29,6 +29,7 @@ def main() -> None:
         train_studies.show()
     elif not runs:
         st.info("No run yet. Choose **New run**, and press **Start training** there.", icon=":material/model_training:")
+        train_trash.show()
     elif view == ONE:
         train_watch.show(runs)
     else:

@@ -284,6 +284,8 @@ def _leaning(by_centre: float, by_rim: float) -> str:
     """Return in words which change of the probability is larger, that without the centre or that without the rim."""
     if max(by_centre, by_rim) < 0.05:
         return "neither alone matters much"
+    if abs(by_centre - by_rim) < 0.05:
+        return "centre and rim matter about equally"
     if by_centre >= by_rim:
         return "the network leans more on the centre, as it should"
     return "the network leans more on the rim, which the label ignores"

@@ -11,7 +11,7 @@ from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
 from core.prediction import Predictor, load_bundle
-from core.prediction.region import RegionMap, read_region
+from core.prediction.region import RegionMap, map_about, read_region
 from core.prediction.sizes import Whole, prepare
 
 WRITERS = (".png", ".csv")
@@ -50,6 +50,8 @@ def run_region(arguments: argparse.Namespace) -> int:
         if out.suffix.lower() not in WRITERS:
             raise ConfigError(f"{out.name} should end in {' or '.join(WRITERS)}, which says what to write.")
         check_folder(out)
+        if out.expanduser().resolve() == arguments.picture.expanduser().resolve():
+            raise ConfigError(f"{out.name} is the picture itself, which would be lost; give --out another name.")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise ConfigError(f"--threshold lies between 0 and 1; found {arguments.threshold:g}.")
     whole = _opened(arguments)
@@ -57,11 +59,12 @@ def run_region(arguments: argparse.Namespace) -> int:
     region = read_region(predictor, whole.pixels, progress=progress_line("Reading"))
     line = region.threshold if arguments.threshold is None else arguments.threshold
     for out in arguments.out:
-        _write(out, whole, region, line)
+        _write(out, whole, region, line, map_about(predictor.bundle, line))
     rows, columns = region.probabilities.shape
     print(
         f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {region.share(line):.1%} called tumour at "
-        f"{line:.3f}, highest probability {region.probabilities.max():.3f}. {', '.join(map(str, arguments.out))}"
+        f"{line:.3f}, highest probability {region.probabilities.max():.3f}. {', '.join(map(str, arguments.out))}. "
+        "Research use only."
     )
     return 0
 
@@ -79,8 +82,8 @@ def _opened(arguments: argparse.Namespace) -> Whole:
     return whole
 
 
-def _write(out: Path, whole: Whole, region: RegionMap, line: float) -> None:
+def _write(out: Path, whole: Whole, region: RegionMap, line: float, about: dict[str, str]) -> None:
     if out.suffix.lower() == ".csv":
         atomic.write_text(out, region.table())
     else:
-        atomic.write_bytes(out, to_png(region.overlay(whole.pixels, threshold=line)))
+        atomic.write_bytes(out, to_png(region.overlay(whole.pixels, threshold=line), about=about))

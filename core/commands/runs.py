@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         ("stop", "ask runs to finish their step, save and end", run_stop, "+"),
         ("resume", "go on with runs in the background", run_resume, "+"),
         ("compare", "the settings in which runs differ, and how good each became", run_compare, "+"),
-        ("delete", "move runs to the folder 'trash' beside 'runs'", run_delete, "+"),
+        ("delete", "move runs to the trash, from which restore brings them back", run_delete, "+"),
         ("restore", "move runs, and studies with their runs, from the trash back", run_restore, "+"),
     ):
         each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")

@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
         ("show", "what a study is and what came of it", run_show),
         ("stop", "ask a study to let the run in work finish its step, save, and end", run_stop),
         ("resume", "go on with a study in the background", run_resume),
-        ("delete", "move a study and all its runs to the trash", run_delete),
+        ("delete", "move a study and all its runs to the trash, from which restore brings them back", run_delete),
         ("restore", "move a study and its runs from the trash back", run_restore),
     ):
         each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -215,7 +215,10 @@ def _describe_curve(study: Study) -> str:
             f"{point.size:,}", *(str(point.figure(name)) for name in CURVE_SHOWN), *spreads,
             "-" if gain is None else gain.words(), f"{each.epochs:,}", f"{each.steps:,}",
         ))  # fmt: skip
-    return "\n".join([table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)])
+    lines = [table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)]
+    if len(lines) > 2 and not several:
+        lines.append("This curve has one seed. For more of them, start a new one: python -m core curve --seeds 3")
+    return "\n".join(lines)
 
 
 DESCRIBE: dict[Kind, Callable[[Study], str]] = {

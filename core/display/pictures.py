@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from core.data.store import CENTRE
 from core.display.palette import CLASS_COLOURS, rgb
@@ -173,8 +174,16 @@ def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
-def to_png(pixels: np.ndarray) -> bytes:
-    """Return the picture as PNG: for single patches, where every pixel counts."""
+def to_png(pixels: np.ndarray, *, about: dict[str, str] | None = None) -> bytes:
+    """Return the picture as PNG: for single patches, where every pixel counts.
+
+    Args:
+        pixels: uint8 H×W×3 or H×W.
+        about: what is written beside the pixels, by PNG's keywords, such as "Title".
+    """
+    texts = PngInfo()
+    for name, text in (about or {}).items():
+        texts.add_itxt(name, text)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1, pnginfo=texts)
     return buffer.getvalue()

@@ -42,7 +42,8 @@ class Estimate:
             return "undefined"
         if not self.has_interval:
             return f"{self.value:.3f} (interval unknown)"
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        to = " to " if self.low < 0 else "–"  # a dash beside a minus sign cannot be read
+        return f"{self.value:.3f} ({self.low:.3f}{to}{self.high:.3f})"
 
     def to_json(self) -> dict[str, float | None]:
         """Return a dictionary that strict JSON can hold: NaN becomes null."""

@@ -12,8 +12,10 @@ import numpy as np
 from PIL import Image
 
 from core.data import PATCH_SIZE
-from core.display import CLASS_COLOURS, rgb
+from core.display import CLASS_COLOURS, MUTED, rgb
 from core.errors import BundleError, PatchError
+from core.prediction.bundle import Bundle
+from core.prediction.card import INTENDED_USE
 from core.prediction.predictor import Predictor
 
 STRIDE = 8
@@ -53,7 +55,7 @@ class RegionMap:
         """Return the picture, uint8 H×W×3, with red laid over it.
 
         What is called tumour is the redder the higher its probability; all else, and the border that is nowhere the
-        middle of a patch, stays as it is.
+        middle of a patch, stays as it is, with a grey line between them.
 
         Args:
             pixels: the picture, uint8 H×W×3.
@@ -68,6 +70,8 @@ class RegionMap:
         result = pixels.copy()
         window = result[upper:lower, left:right]
         window[:] = np.rint(window * (1 - alpha) + np.array(rgb(CLASS_COLOURS[1])) * alpha).astype(np.uint8)
+        result[[upper - 1, lower], left - 1 : right + 1] = rgb(MUTED)
+        result[upper - 1 : lower + 1, [left - 1, right]] = rgb(MUTED)
         return result
 
     def table(self) -> str:
@@ -80,6 +84,17 @@ class RegionMap:
             for j in range(columns)
         ]
         return "\n".join(["x,y,probability", *lines]) + "\n"
+
+
+def map_about(bundle: Bundle, threshold: float) -> dict[str, str]:
+    """Return what stands in the file of a saved map, beside the picture."""
+    return {
+        "Title": "Probability of tumour in the centre of each 96×96 patch, red from the threshold on",
+        "Software": "Nodescope",
+        "Model": f"{bundle.card.name} ({bundle.digest})",
+        "Threshold": f"{threshold:.4f}",
+        "Disclaimer": INTENDED_USE,
+    }
 
 
 def read_region(

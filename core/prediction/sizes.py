@@ -111,7 +111,8 @@ def prepare(
         mpp = mpp_of(data, page=page)
         if mpp is None:
             raise PatchError(
-                f"{name}: The file does not say how many µm a pixel is wide; say it yourself, or take it as it is."
+                f"{name}: The file does not say how many µm a pixel is wide; say it yourself, or "
+                "leave its scale as it is."
             )
         if mpp > COARSEST:
             raise PatchError(f"{name}: It says {mpp:.3g} µm per pixel, but at most {COARSEST} can be used; scan finer.")

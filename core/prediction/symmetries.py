@@ -46,6 +46,8 @@ class Spread:
     @property
     def sentence(self) -> str:
         """What it means, in plain words."""
+        if self.highest - self.lowest < 0.0005:
+            return f"Flipped and turned, the patch gets the same in all eight positions: {self.mean:.1%}."
         found = f"Flipped and turned, the patch gets {self.lowest:.1%} to {self.highest:.1%} (mean {self.mean:.1%})"
         if self.agreeing == COUNT:
             return f"{found}; all eight give the same verdict."

@@ -140,9 +140,9 @@ def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> N
     first, second = scene.predictor.bundle.card.name, other.bundle.card.name
     st.plotly_chart(
         charts.estimates(
-            [FIGURES[name].label for name in differences], list(differences.values()), reference=0.0,
+            [_label(name) for name in differences], list(differences.values()), reference=0.0,
             title=f"{first} minus {second}, 95 % intervals",
-            notes=["lower is better" if not FIGURES[name].higher_is_better else "" for name in differences],
+            notes=[_verdict(name, each, first, second) for name, each in differences.items()],
         ),
         config=chart_config(), key="differences", alt="Differences of the figures",
     )  # fmt: skip
@@ -158,6 +158,10 @@ def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> N
             pd.DataFrame(rows, columns=["figure", f"{first} minus {second}", "better"]), hide_index=True,
             height="content",
         )  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return FIGURES[name].label + ("" if FIGURES[name].higher_is_better else " (lower is better)")
 
 
 def _verdict(name: str, each: Estimate, first: str, second: str) -> str:

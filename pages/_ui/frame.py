@@ -21,7 +21,7 @@ from pages._ui import cache, state
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 _SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
-_SHIPPED_LABELS = {"nodescope": "Nodescope, most accurate", "nodescope-net": "Nodescope, symmetric"}
+_SHIPPED_LABELS = {"nodescope": "nodescope, most accurate", "nodescope-net": "nodescope-net, symmetric"}
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
 
 STYLE = """

@@ -45,7 +45,8 @@ def _first(predictor: Predictor) -> str:
     held = explain.methods(predictor)
     return st.selectbox(
         "What speaks for tumour (saliency map)", held, format_func=_label, key=state.METHOD, bind="query-params",
-        help="How the map is made. Each method asks another question of the network.",
+        help="How the map is made. Start with the first one, and put a quite different one beside it, such as "
+        "Occlusion: what both mark deserves more belief. A sentence on each method stands below.",
     )  # fmt: skip
 
 

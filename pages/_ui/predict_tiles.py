@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from pathlib import PurePath
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,7 +13,7 @@ from core.display import CLASS_COLOURS, MUTED, to_jpeg, to_png
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.images import shrink
-from core.prediction.region import RegionMap
+from core.prediction.region import RegionMap, map_about
 from core.prediction.sizes import Whole, tiles
 from core.reports.batch import table_csv
 from pages._ui import explain, frame, predict_answer, state, widgets
@@ -30,7 +31,8 @@ _TILES_LEGEND = (
 )
 _MAP_LEGEND = (
     "Red: called tumour, the stronger the higher the probability of the patch around that place, one every 8 pixels. "
-    "The border of 44 pixels is the middle of no patch and stays as it is. Doubtful tiles are not marked here."
+    "The border outside the grey frame is the middle of no patch and has no answer. Doubtful tiles are not "
+    "marked here; the words beside the pointer are those of the nearest tile."
 )
 
 
@@ -70,7 +72,7 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
     """Draw the choice between tiles and map, where the model has one; return the map if it is wanted."""
     if not predictor.reads_regions:
         st.caption(
-            ":material/info: This model answers for single patches. *Nodescope, symmetric* (in the sidebar) also draws "
+            ":material/info: This model answers for single patches. *nodescope-net* (in the sidebar) also draws "
             "a map without gaps between them."
         )
         return None
@@ -82,14 +84,21 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
     if wanted != "map":
         return None
     region = explain.region(predictor, tiled.whole.pixels)
-    choice.markdown(f"**{region.share(line):.1%}** of the area is called tumour at {line:.3f}.")
+    choice.markdown(f"**{region.share(line):.1%}** of the places in the grey frame are called tumour at {line:.3f}.")
+    stem = PurePath(tiled.name).stem
+    about = map_about(predictor.bundle, line)
     with take.popover("Save the map", icon=":material/download:"):
         st.download_button(
-            "Picture as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line)), "map.png",
-            "image/png", on_click="ignore",
+            "Picture as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line), about=about),
+            f"{stem}-map.png", "image/png", on_click="ignore", help=frame.RESEARCH_ONLY,
         )  # fmt: skip
         st.download_button(
-            "Probabilities as CSV", region.table, "map.csv", "text/csv", on_click="ignore", help=frame.RESEARCH_ONLY
+            "Probabilities as CSV",
+            region.table,
+            f"{stem}-map.csv",
+            "text/csv",
+            on_click="ignore",
+            help=frame.RESEARCH_ONLY,
         )
     return region
 
@@ -116,7 +125,10 @@ def _overview(
         unselected={"marker": {"opacity": 0}},
         text=["?" if word == "doubtful" else f"{p:.0%}" for p, word in zip(probabilities, words, strict=True)],
         textfont={"size": 13, "color": "white", "shadow": "0 0 3px black, 0 0 3px black"},
-        customdata=[f"{w}<br>{p:.1%} at {f.at}" for f, p, w in zip(batch.files, probabilities, words, strict=True)],
+        customdata=[
+            f"Tile at {file.at}, its centre:<br>{word}, {probability:.1%}"
+            for file, probability, word in zip(batch.files, probabilities, words, strict=True)
+        ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")

@@ -9,10 +9,13 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.spreadsheet import plain
 from core.training import STATES, Record, Run, differing_settings, record_of
-from pages._ui import state, train_curves, train_trash, widgets
+from pages._ui import state, train_curves, train_fields, train_trash, widgets
 
 MOST = 6
 """Runs that are compared at most: as many as there are colours."""
+
+FILES = ("decisions", "split", "pretrained")
+"""Settings that can be the path of a file."""
 
 
 def show(runs: list[Run]) -> None:
@@ -109,11 +112,33 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
         )
     else:
         st.caption("None of them has finished an epoch yet.")
-    st.dataframe(differences([named[name] for name in chosen]), hide_index=True, height="content")
+    found = differences([named[name] for name in chosen])
+    st.dataframe(in_words(found), hide_index=True, height="content")
+    st.download_button(
+        "Comparison as CSV", found.map(plain).to_csv(index=False, lineterminator="\n"),
+        "comparison-research-use-only.csv", "text/csv", icon=":material/download:",
+        help="With the names that the command line and the files have for settings.",
+    )  # fmt: skip
+
+
+def in_words(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what :func:`differences` gave as it is shown: settings as in the form, files without their folders."""
+    shown = found.copy()
+    for number in found.index[found[""].isin(FILES)]:
+        shown.iloc[number, 1:] = _file_names([str(value) for value in found.iloc[number, 1:]])
+    shown[""] = [train_fields.label_of(name) for name in found[""]]
+    return shown
+
+
+def _file_names(paths: list[str]) -> list[str]:
+    """Return the names of files, with their folder where different files have the same name."""
+    names = {each: Path(each).name for each in paths}
+    is_clear = len(set(names.values())) == len(names)
+    return [names[each] if is_clear else "/".join(Path(each).parts[-2:]) for each in paths]
 
 
 def differences(runs: list[Run]) -> pd.DataFrame:
-    """Return how good each run became, and below it the settings in which they differ."""
+    """Return how good each run became, and below it by their names the settings in which they differ."""
     records = [_record(run) for run in runs]
     rows = {
         "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.4f}" for each in records],

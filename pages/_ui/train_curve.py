@@ -24,13 +24,20 @@ from core.training.curve_result import SHOWN, CurveResult, Point
 from core.training.study import Study
 from pages._ui import frame, train_curves, train_study_form, widgets
 
-NUMBERS = {name: st.column_config.NumberColumn(format="localized") for name in ("patches", "epochs", "steps")}
+COLUMNS: dict[str, Any] = {
+    **{name: st.column_config.NumberColumn(format="localized") for name in ("patches", "epochs", "steps")},
+    "gain in AUC": st.column_config.Column(width=210),  # the whole interval is seen
+}
 """How the columns of the tables are shown."""
 
 
 def form() -> None:
     """Draw the form and start what it asks for."""
-    config = train_study_form.training("curve", epochs_of="the largest size")
+    config = train_study_form.training(
+        "curve", epochs_of="the largest size",
+        epochs_help="How often the largest size sees each of its patches. A smaller size sees each of its own more "
+        "often, where every size trains for as many steps. Fewer take less time.",
+    )  # fmt: skip
     left, right = st.columns(2)
     sizes = left.text_input(
         "Sizes", key="curve-sizes", persist_state="session", placeholder="⅛, ¼, ½ and all",
@@ -85,13 +92,15 @@ def _conclusion(study: Study) -> None:
         with st.container(border=True):
             st.markdown(f"**{words[0]}**")
             st.caption(" ".join(words[1:]))
+            if len(study.settings()["seeds"]) == 1:
+                st.caption("This curve has one seed. For more of them, start a new curve above, with more **Seeds**.")
 
 
 def _table(study: Study, found: CurveResult) -> str | None:
     several = len(study.settings()["seeds"]) > 1
     rows = pd.DataFrame([_row(found, point, several=several) for point in found.points])
     if several:
-        st.dataframe(rows, hide_index=True, key=f"sizes-{study.name}", column_config=NUMBERS)
+        st.dataframe(rows, hide_index=True, key=f"sizes-{study.name}", column_config=COLUMNS)
         with st.expander(f"Runs ({len(found.trained)})", icon=":material/list:"):
             chosen = _pressed(_runs(found), f"runs-{study.name}")
     else:
@@ -131,7 +140,7 @@ def _runs(found: CurveResult) -> pd.DataFrame:
 def _pressed(rows: pd.DataFrame, key: str) -> str | None:
     """Draw a table with a column ``run`` and return the run of the row that was pressed, or None."""
     event = st.dataframe(
-        rows, hide_index=True, key=key, on_select="rerun", selection_mode="single-row", column_config=NUMBERS
+        rows, hide_index=True, key=key, on_select="rerun", selection_mode="single-row", column_config=COLUMNS
     )
     selected = event["selection"]["rows"]
     return str(rows["run"].iloc[selected[0]]) if selected else None

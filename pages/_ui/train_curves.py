@@ -1,10 +1,13 @@
 """Train: the curves of a run, and those of several runs in one figure."""
 
+import json
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.display import MUTED, SERIES
+from core.errors import RunError
 from core.training import Run
 from pages._ui import widgets
 
@@ -19,6 +22,9 @@ CURVES = {
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Beside the colour, so that curves are told apart without it."""
+
+OFFICIAL_BY_SLIDE = ("demo", "pcam")
+"""Kinds of data whose own parts are different slides."""
 
 
 def show(run: Run) -> None:
@@ -37,13 +43,27 @@ def show(run: Run) -> None:
         _draw(right, speed, {"patches_per_second": "patches a second"}, "Training patches a second", epoch, height=180)
     st.caption(
         f"★ Best validation AUC {best['valid_auc']:.4f} in epoch {epoch} (dotted line), accuracy there "
-        f"{best['valid_accuracy']:.1%}. Validation patches choose the epoch, so these figures are slightly optimistic; "
-        + (
-            "those on test patches stand above."
-            if run.bundle_path.exists()
-            else "test patches are measured at the end."
-        )
+        f"{best['valid_accuracy']:.1%}. Validation chose this epoch, which flatters its figures a little. "
+        + ("Test patches (above)" if run.bundle_path.exists() else "Test patches (at the end)")
+        + " are others"
+        + (" and from other slides" if _by_slide(run) else "")
+        + ": their figures can be higher or lower."
     )
+
+
+def _by_slide(run: Run) -> bool:
+    """Whether the run's parts are known to be different slides; False before it has divided its data."""
+    path = run.path / "data.json"
+    if not path.is_file():
+        return False
+    try:
+        sources = json.loads(path.read_text("utf-8"))
+        ways = [(each["kind"], each["split"]["kind"], each["split"]["by"]) for each in sources]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is damaged ({error!r}); expected how the run divided its data. Duplicate the run and start that."
+        ) from error
+    return all(by == "slide" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways)
 
 
 def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:

@@ -178,9 +178,23 @@ NOT_ON_THE_PAGE = (
 """Settings that come from the sidebar, the preset or the data set."""
 
 
+PRESET_HELP = (
+    "A named set of settings to start from. For a first look: Quick look. For real data, on a GPU or on a laptop with "
+    "patience: Transfer. The others are for comparison: enlarged patches, Nodescope's own network, and earlier "
+    "recipes; those “as reported” keep the flaws of their originals."
+)
+"""Which preset to take for what."""
+
+
 def all_fields() -> tuple[Field, ...]:
     """Return the fields in the order of the page."""
     return (*FIRST, *(each for group in EXPERT.values() for each in group))
+
+
+def label_of(setting: str) -> str:
+    """Return what the form calls a setting, "Stain" for "augmentation.stain"; one without a field stays as it is."""
+    name = setting.removeprefix("augmentation.")
+    return next((each.label for each in all_fields() if each.name == name), setting)
 
 
 def key_of(name: str, origin: str) -> str:

@@ -57,9 +57,9 @@ def _origin() -> tuple[str, TrainingConfig]:
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     name = left.selectbox(
         "Preset", list(PRESETS), format_func=lambda key: PRESETS[key].label, key="preset", persist_state="session",
-        help="A named set of settings to start from.",
+        help=train_fields.PRESET_HELP,
     )  # fmt: skip
-    right.caption(PRESETS[name].help)
+    right.caption(f"{PRESETS[name].help} On the command line: `--preset {name}`.")
     data = DEMO if frame.data_source() == DEMO else str(Path(frame.data_source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=frame.device())
 

@@ -28,8 +28,8 @@ DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B
 """Plotly draws the axes of parallel coordinates black, whatever the page is."""
 
 PRUNERS = {
-    "median": "if behind the median",
-    "hyperband": "by successive halving (Hyperband)",
+    "median": "below median",
+    "hyperband": "Hyperband",
     "none": "never",
 }
 
@@ -49,8 +49,9 @@ def form() -> None:
     )  # fmt: skip
     pruner = right.selectbox(
         "End trials early", get_args(Pruner), key="search-pruner", format_func=lambda each: PRUNERS[each],
-        help=f"A trial that does worse than the others did at the same epoch is not worth its time. The first "
-        f"{RANDOM_TRIALS} always go to their end.",
+        help="A trial that does worse than the others did at the same epoch is not worth its time. *Below median* "
+        f"ends what is behind the middle one of them, except among the first {RANDOM_TRIALS}; *Hyperband* halves the "
+        "field again and again.",
     )  # fmt: skip
     if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
         train_study_form.start(lambda: create_search(config, trials=int(trials), over=over, pruner=pruner))
@@ -154,7 +155,8 @@ def _table(study: Study, found: SearchResult) -> str | None:
 
 
 def _charts(study: Study, found: SearchResult) -> None:
-    if not any(each.auc is not None for each in found.trials):
+    if not any(each.auc is not None and each.state != "running" for each in found.trials):
+        st.caption("The charts appear when the first trial has come to its end.")
         return
     left, right = st.columns([3, 2])
     left.plotly_chart(

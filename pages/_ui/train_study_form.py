@@ -9,24 +9,27 @@ from core.data import DEMO
 from core.errors import NodescopeError
 from core.training import PRESETS, TrainingConfig
 from core.training.study import Study, start_study
-from pages._ui import frame, state
+from pages._ui import frame, state, train_fields
+
+EPOCHS_HELP = "How often every training patch is seen. Fewer take less time."
 
 
-def training(key: str, *, epochs_of: str = "each run") -> TrainingConfig:
+def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS_HELP) -> TrainingConfig:
     """Draw the fields that say what is trained, on the data and the device of the sidebar.
 
     Args:
         key: begins the keys of the fields.
         epochs_of: whose epochs they ask for, in words.
+        epochs_help: what an epoch is there.
     """
     name = st.selectbox(
         "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=f"{key}-preset",
-        persist_state="session", help="A named set of settings to start from.",
+        persist_state="session", help=train_fields.PRESET_HELP,
     )  # fmt: skip
     preset = PRESETS[name].config
     epochs = st.number_input(
         f"Epochs of {epochs_of}", 1, 10_000, preset.epochs, key=f"{key}-epochs-{name}",
-        help="How often every training patch is seen. Fewer take less time.",
+        help=epochs_help,
     )  # fmt: skip
     data = DEMO if frame.data_source() == DEMO else str(Path(frame.data_source()).resolve())
     return preset.with_changes(data=(data,), device=frame.device(), epochs=int(epochs))

@@ -15,19 +15,33 @@ def show() -> None:
     if not found:
         return
     size = sum(each.size for each in found) / 1e6
-    runs = sum(each.runs for each in found)
-    with st.expander(f"Trash: {runs} deleted run{'' if runs == 1 else 's'}, {size:,.0f} MB", icon=":material/delete:"):
+    what = contents(found)
+    with st.expander(f"Trash: {what}, {size:,.0f} MB", icon=":material/delete:"):
         for each in found:
             _draw(each)
         if st.session_state.get(state.EMPTYING):
-            st.warning(
-                f"This deletes {runs} run{'' if runs == 1 else 's'} with all models for good. There is no way back."
-            )
+            st.warning(f"This deletes {what} for good, with all models. There is no way back.")
             with st.container(horizontal=True):
                 st.button("Delete for good", type="primary", icon=":material/delete_forever:", on_click=_empty)
                 st.button("Keep them", on_click=_ask, args=(False,))
         else:
             st.button("Empty the trash …", icon=":material/delete_forever:", on_click=_ask, args=(True,))
+
+
+def contents(found: list[Trashed]) -> str:
+    """Return what is in the trash, such as "1 deleted study with 2 runs and 3 deleted runs"."""
+    studies = [each.runs for each in found if each.is_study]
+    alone = len(found) - len(studies)
+    words = []
+    if studies:
+        words.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
+    if alone:
+        words.append(_count(alone, "deleted run"))
+    return " and ".join(words)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _draw(each: Trashed) -> None:

@@ -40,6 +40,9 @@ STYLE = """<style>
 .run-numbers div { display: flex; flex-direction: column; }
 .run-numbers small { opacity: .7; font-size: .8rem; }
 </style>"""
+PATCHES_READ = "Reading patches (100%)"
+"""The last word of a run before its first step."""
+
 MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 
 
@@ -71,7 +74,7 @@ def _panel(run: Run, state_on_page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(STATES[status.state].partition(":")[0], icon=ICONS[status.state], color=COLOURS[status.state])
         if status.stage and status.is_active:
-            st.markdown(status.stage)
+            st.markdown(stage_in_words(status.stage))
     try:
         flaw = flaw_sentence(run.config())
     except NodescopeError as error:
@@ -117,6 +120,11 @@ def _words(status: Status, flaw: str) -> None:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
     if status.steps:
         _numbers(status)
+
+
+def stage_in_words(stage: str) -> str:
+    """Return what a run is doing; once the patches are read, the network is made before there is another word."""
+    return "Preparing the network" if stage == PATCHES_READ else stage
 
 
 def _progress_text(status: Status) -> str:
@@ -192,7 +200,8 @@ def _more(run: Run, status: Status) -> None:
 
 def _confirm(run: Run) -> None:
     with st.container(border=True):
-        st.markdown(f"Move **{run.name}** with its model and log to the trash folder?")
+        st.markdown(f"Move **{run.name}** to the trash, with its model and log?")
+        st.caption("It comes back whole from the trash until that is emptied; the trash is at the end of *All runs*.")
         with st.container(horizontal=True):
             st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(run,))
             st.button("Keep it", on_click=_keep)
@@ -201,11 +210,11 @@ def _confirm(run: Run) -> None:
 def _delete(run: Run) -> None:
     _keep()
     try:
-        place = delete(run)
+        delete(run)
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
     else:
-        st.session_state[state.NOTICE] = f"{run.name} is now {place}; move it back to have it again"
+        st.session_state[state.NOTICE] = f"{run.name} is in the trash, at the end of All runs"
 
 
 def _keep() -> None:

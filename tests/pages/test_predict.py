@@ -180,7 +180,7 @@ def test_the_symmetric_model_also_draws_a_map_of_a_larger_picture(predict: AppTe
     choice(predict, "Show").set_value("map").run()
     assert not predict.exception
     expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), picture)
-    assert f"**{expected.share():.1%}** of the area is called tumour" in words(predict)
+    assert f"**{expected.share():.1%}** of the places in the grey frame are called tumour" in words(predict)
     assert "one every 8 pixels" in words(predict)
 
 

@@ -1,5 +1,6 @@
 """The Train page: a run in each of its states, all runs, and the trash."""
 
+import json
 import os
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from core.training import (
     Run,
     Status,
     TrainingConfig,
+    Trashed,
     create_run,
     delete,
     list_trash,
 )
-from pages._ui import train_patches
+from pages._ui import train_compare, train_patches, train_trash
 
 
 def words(app: AppTest) -> str:
@@ -136,9 +138,64 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest,
     app.query_params["runs_view"] = "All runs"
     open_train(app)
     found = app.dataframe[1].value
-    assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "test AUC", "test accuracy", "seed"]
+    assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "test AUC", "test accuracy", "Seed"]
     assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "7"]
     assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "0"]
+
+
+def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
+    found = pd.DataFrame({
+        "": ["test AUC", "learning_rate", "augmentation.stain", "validate_on", "decisions"],
+        "one": ["0.9", "0.001", "0.1", "train", "/home/me/studies/one/decisions.csv"],
+        "two": ["0.8", "0.002", "0.2", "valid", "/home/me/mine.csv"],
+    })  # fmt: skip
+
+    shown = train_compare.in_words(found)
+
+    assert shown[""].tolist() == ["test AUC", "Learning rate", "Stain", "validate_on", "decisions"]
+    assert shown.iloc[4, 1:].tolist() == ["decisions.csv", "mine.csv"]
+    assert shown.iloc[:4, 1:].equals(found.iloc[:4, 1:])
+    assert found[""].tolist()[1:3] == ["learning_rate", "augmentation.stain"]
+    found.iloc[4, 2] = "/home/me/studies/two/decisions.csv"
+    shown = train_compare.in_words(found)
+    assert shown.iloc[4, 1:].tolist() == ["one/decisions.csv", "two/decisions.csv"]
+
+
+def test_patches_that_are_read_are_followed_by_the_network(app: AppTest, quiet_demo: Path) -> None:
+    run = run_in("running", stage="Reading patches (40%)")
+    run.record_process(os.getpid())
+    open_train(app)
+    assert "Reading patches (40%)" in words(app)
+    run.write_status(Status(state="running", epochs=4, stage="Reading patches (100%)", updated=1.0))
+    app.run()
+    assert "Preparing the network" in words(app)
+    assert "Reading patches" not in words(app)
+
+
+@pytest.mark.parametrize(
+    ("split", "kind", "is_apart"),
+    [
+        ({"kind": "hashed", "by": "slide"}, "kaggle", True),
+        ({"kind": "hashed", "by": "patch"}, "kaggle", False),
+        ({"kind": "official", "by": "patch"}, "demo", True),
+        ({"kind": "stratified", "by": "patch"}, "demo", False),
+    ],
+)
+def test_the_curves_say_whether_test_patches_are_of_other_slides(
+    app: AppTest, two_runs: tuple[Run, Run], split: dict[str, str], kind: str, is_apart: bool
+) -> None:
+    (two_runs[1].path / "data.json").write_text(json.dumps([{"kind": kind, "split": split}]))
+    open_train(app)
+    assert "Validation chose this epoch" in words(app)
+    assert (" and from other slides: their figures can be higher or lower" in words(app)) is is_apart
+    assert "are others: their figures can be higher or lower" in words(app) or is_apart
+
+
+def test_damaged_words_about_the_data_are_said(app: AppTest, two_runs: tuple[Run, Run]) -> None:
+    (two_runs[1].path / "data.json").write_text("{")
+    open_train(app)
+    assert "data.json is damaged" in app.error[0].value
+    assert not app.exception
 
 
 def test_notes_are_kept_in_the_run_directory(app: AppTest, two_runs: tuple[Run, Run]) -> None:
@@ -151,12 +208,36 @@ def test_notes_are_kept_in_the_run_directory(app: AppTest, two_runs: tuple[Run, 
 def test_deleting_asks_and_moves_to_the_trash(app: AppTest, two_runs: tuple[Run, Run]) -> None:
     open_train(app)
     pick(app, "Delete …")
+    assert "Move **b-other-run** to the trash, with its model and log?" in words(app)
+    assert "the trash is at the end of *All runs*" in words(app)
     assert two_runs[1].path.is_dir()  # not before the yes
     next(each for each in app.button if each.label == "Move to trash").click().run()
     assert not app.exception
     assert not two_runs[1].path.exists()
     assert (runs_home().parent / "trash" / "b-other-run" / "notes.txt").read_text() == "more seeds"
     assert "Stopped]" in words(app)  # the other one is shown
+    assert [each.value for each in app.toast] == ["b-other-run is in the trash, at the end of All runs"]
+
+
+def test_the_last_run_can_be_taken_back_too(app: AppTest, quiet_demo: Path) -> None:
+    delete(run_in("stopped"))
+    app.query_params["runs_view"] = "All runs"
+    open_train(app)
+    assert "No run yet" in words(app)
+    assert [each.label for each in app.expander] == ["Trash: 1 deleted run, 0 MB"]
+    app.button(key="restore-a-stopped-run").click().run()
+    assert app.dataframe[0].value["run"].tolist() == ["a-stopped-run"]
+
+
+def test_the_trash_counts_studies_and_runs_apart(tmp_path: Path) -> None:
+    run, study, other = (
+        Trashed(tmp_path / name, 0.0, 0, is_study=is_study, runs=runs)
+        for name, is_study, runs in (("a", False, 1), ("b", True, 2), ("c", True, 1))
+    )
+    assert train_trash.contents([run]) == "1 deleted run"
+    assert train_trash.contents([study]) == "1 deleted study with 2 runs"
+    assert train_trash.contents([other]) == "1 deleted study with 1 run"
+    assert train_trash.contents([run, study, run, other]) == "2 deleted studies with 3 runs and 2 deleted runs"
 
 
 def new_run(app: AppTest) -> AppTest:

@@ -74,6 +74,7 @@ def measured(study: Study, wrong: list[int]) -> CurveResult:
 def test_a_learning_curve_is_started_with_what_the_form_says(app: AppTest, launched: list[str]) -> None:
     open_studies(app)
     assert "A **learning curve** trains on fewer and more patches" in words(app)
+    assert "A smaller size sees each of its own more often" in app.number_input(key="curve-epochs-quick").help
     app.text_input(key="curve-sizes").set_value("20, 40 all").run()
     app.number_input(key="curve-seeds").set_value(2).run()
     app.number_input(key="curve-epochs-quick").set_value(3).run()
@@ -111,6 +112,7 @@ def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app:
     assert table["AUC"].tolist() == [str(each.figure()) for each in result.points]
     assert table["gain in AUC"].tolist() == ["", "+0.200 (+0.100 to +0.300)"]
     assert table["run"].tolist() == ["mine-20-patches", "mine-40-patches"]
+    assert "For more of them, start a new curve above" in words(app)
     assert len(app.get("plotly_chart")) == 2
 
 
@@ -126,6 +128,7 @@ def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: AppTest) -> N
     assert runs["seed"].tolist() == ["0", "0", "1", "1"]
     assert runs["AUC"].str[:5].tolist() == ["0.700", "0.900", "0.900", "1.000"]
     assert "It was +0.200 to +0.200 in the 2 seeds." in words(app)
+    assert "start a new curve above" not in words(app)
 
 
 def test_a_curve_at_its_beginning_promises_nothing(app: AppTest) -> None:

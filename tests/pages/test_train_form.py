@@ -60,6 +60,13 @@ def test_the_form_starts_a_process_with_its_values(
     assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
 
 
+def test_a_preset_says_what_it_is_for_and_its_name_on_the_command_line(app: AppTest, quiet_demo: Path) -> None:
+    new_run(app)
+    assert "For a first look: Quick look." in app.selectbox(key="preset").help
+    app.selectbox(key="preset").set_value("symmetric").run()
+    assert f"{PRESETS['symmetric'].help} On the command line: `--preset symmetric`." in words(app)
+
+
 def test_a_folder_that_is_gone_starts_nothing(app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("NODESCOPE_HOME", str(quiet_demo))

@@ -168,6 +168,7 @@ def test_deleting_a_study_says_what_goes_and_it_comes_back_from_the_trash(app: A
     assert (list_studies(), list(runs_home().iterdir())) == ([], [])
     assert "No study yet" in words(app)
     assert "mine · study with 2 runs · deleted" in words(app)
+    assert app.expander[-1].label == "Trash: 1 deleted study with 2 runs, 0 MB"
     app.button(key="restore-mine").click().run()
     assert not app.exception
     assert [run.name for run in study.runs()] == ["mine-fold-1", "mine-fold-2"]
@@ -242,6 +243,18 @@ def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: AppTest
     assert table["patches"].tolist() == [20, 20, 40]
     assert table["run"].tolist() == ["mine-fold-1", "mine-fold-2", ""]
     assert len(app.get("plotly_chart")) == 2
+
+
+def test_a_search_draws_nothing_before_a_trial_has_ended(app: AppTest) -> None:
+    study = create_search(TrainingConfig(epochs=4), trials=3, over=("clip",), name="find")
+    trial = SearchTrial(1, "find-trial-001", "running", {"clip": 0.0}, 0.7, 1)
+    (study.path / "results.json").write_text(json.dumps(SearchResult((trial,), None, ()).to_json()))
+    study.write(JobStatus("running", 0.1))
+    study.record_process(os.getpid())
+    open_studies(app)
+    assert not app.exception
+    assert "The charts appear when the first trial has come to its end." in words(app)
+    assert app.get("plotly_chart") == []
 
 
 def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: AppTest) -> None:

@@ -152,6 +152,14 @@ def test_blanking_the_centre_or_the_rim(make_linear):
     )
 
 
+def test_a_network_that_leans_on_both_alike_is_not_said_to_prefer_one(make_linear):
+    weight = torch.zeros(3, 96, 96)
+    weight[:, 32:64, 32:64] = -2 / (3 * 32 * 32)
+    weight[:, :32, :32] = -2.1 / (3 * 32 * 32)
+    found = trust.blanking(make_linear(weight, bias=4.1), np.zeros((96, 96, 3), np.uint8))
+    assert found.sentence.endswith("centre and rim matter about equally.")
+
+
 def test_a_network_that_leans_on_the_rim_is_told(make_linear):
     weight = torch.zeros(3, 96, 96)
     weight[:, :32] = -4 / (3 * 32 * 96)

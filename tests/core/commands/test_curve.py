@@ -38,6 +38,7 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert "Learning curve with as many epochs for each size" in printed
     assert "From 20 to 61 patches the AUC " in printed
     assert "the larger size also took more steps" in printed
+    assert printed.endswith("start a new one: python -m core curve --seeds 3\n")
 
     assert main(["studies", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [

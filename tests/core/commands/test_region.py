@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.commands import main
 from core.data import Dataset
-from core.prediction import Predictor, load_bundle
+from core.prediction import INTENDED_USE, Predictor, load_bundle
 from core.prediction.region import read_region
 
 
@@ -31,6 +31,8 @@ def test_it_writes_the_map_as_a_picture_and_as_a_table(picture: Path, tmp_path: 
         pixels = np.array(opened)
     expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), pixels)
     with Image.open(over) as drawn:
+        assert drawn.text["Disclaimer"] == INTENDED_USE
+        assert drawn.text["Threshold"] == "0.0000"
         np.testing.assert_array_equal(np.asarray(drawn), expected.overlay(pixels, threshold=0.0))
     assert table.read_text() == expected.table()
     assert "192×96 pixels, 13×1 places: 100.0% called tumour at 0.000" in capsys.readouterr().out
@@ -41,6 +43,7 @@ def test_it_writes_the_map_as_a_picture_and_as_a_table(picture: Path, tmp_path: 
     [
         (["--out", "map.jpg"], "map.jpg should end in .png or .csv"),
         (["--out", "gone/map.png"], "There is no folder gone"),
+        (["--out", "two.png"], "two.png is the picture itself, which would be lost"),
         (["--out", "map.png", "--threshold", "2"], "--threshold lies between 0 and 1; found 2."),
         (["--out", "map.png", "--bundle", "nodescope"], "answers for single patches only"),
         (["--out", "map.png", "--mpp", "fine"], "--mpp wants µm per pixel"),
