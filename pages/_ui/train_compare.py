@@ -115,10 +115,16 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
     found = differences([named[name] for name in chosen])
     st.dataframe(in_words(found), hide_index=True, height="content")
     st.download_button(
-        "Comparison as CSV", found.map(plain).to_csv(index=False, lineterminator="\n"),
-        "comparison-research-use-only.csv", "text/csv", icon=":material/download:",
+        "Comparison as CSV", comparison_csv(found), "comparison-research-use-only.csv", "text/csv",
+        icon=":material/download:",
         help="With the names that the command line and the files have for settings.",
     )  # fmt: skip
+
+
+def comparison_csv(found: pd.DataFrame) -> str:
+    """Return what :func:`differences` gave for a spreadsheet, with settings by their names and whole paths."""
+    text: str = found.rename(columns=plain).map(plain).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def in_words(found: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from core.training import (
     delete,
     list_trash,
 )
-from pages._ui import train_compare, train_patches, train_trash
+from pages._ui import train_patches, train_trash
 
 
 def words(app: AppTest) -> str:
@@ -141,24 +141,6 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest,
     assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "test AUC", "test accuracy", "Seed"]
     assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "7"]
     assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "0"]
-
-
-def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
-    found = pd.DataFrame({
-        "": ["test AUC", "learning_rate", "augmentation.stain", "validate_on", "decisions"],
-        "one": ["0.9", "0.001", "0.1", "train", "/home/me/studies/one/decisions.csv"],
-        "two": ["0.8", "0.002", "0.2", "valid", "/home/me/mine.csv"],
-    })  # fmt: skip
-
-    shown = train_compare.in_words(found)
-
-    assert shown[""].tolist() == ["test AUC", "Learning rate", "Stain", "validate_on", "decisions"]
-    assert shown.iloc[4, 1:].tolist() == ["decisions.csv", "mine.csv"]
-    assert shown.iloc[:4, 1:].equals(found.iloc[:4, 1:])
-    assert found[""].tolist()[1:3] == ["learning_rate", "augmentation.stain"]
-    found.iloc[4, 2] = "/home/me/studies/two/decisions.csv"
-    shown = train_compare.in_words(found)
-    assert shown.iloc[4, 1:].tolist() == ["one/decisions.csv", "two/decisions.csv"]
 
 
 def test_patches_that_are_read_are_followed_by_the_network(app: AppTest, quiet_demo: Path) -> None:
