@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import models
 from core.data import Dataset, open_dataset
 from core.evaluation import evaluate
-from core.prediction import Bundle, Predictor, load_bundle
-from core.prediction.ensemble import load_ensemble
+from core.prediction import Bundle, Predictions, Predictor, load_bundle
+from core.prediction.ensemble import Ensemble, load_ensemble
 from core.prediction.score import score, select
 from core.shipped import bundle_file
 
@@ -105,12 +105,11 @@ def _print_figures(data: str, bundles: list[Path], *, turned: bool, together: bo
         print(f"| {bundle.card.name} | {bundle.card.model} | {len(scored):,} | {cells} | {size:.1f} |", flush=True)
         if turned:
             pixels, labels = _test_patches(dataset, bundle)
-            probabilities = bundle.card.calibration.apply(_turned_logits(Predictor(bundle, device="cpu"), pixels))
-            _print_row(f"{bundle.card.name}, eight passes", labels, probabilities, bundle.card.threshold)
+            predictions = Ensemble([bundle], device="cpu", turns=True).predict(pixels)
+            _print_row(f"{bundle.card.name}, eight passes", labels, predictions)
     if together:
-        ensemble = load_ensemble(bundles, device="cpu")
         pixels, labels = _test_patches(dataset, load_bundle(bundles[0]))
-        _print_row("all together", labels, ensemble.predict(pixels).probabilities, ensemble.threshold)
+        _print_row("all together", labels, load_ensemble(bundles, device="cpu").predict(pixels))
 
 
 def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
@@ -118,13 +117,8 @@ def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndar
     return dataset.store.load(rows).pixels, dataset.table["label"].to_numpy()[rows].astype(int)
 
 
-def _turned_logits(predictor: Predictor, pixels: np.ndarray) -> np.ndarray:
-    every = [np.rot90(side, turns, axes=(1, 2)) for side in (pixels, pixels[:, :, ::-1]) for turns in range(4)]
-    return np.mean([predictor.predict(np.ascontiguousarray(each)).logits for each in every], axis=0)
-
-
-def _print_row(title: str, labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> None:
-    figures = evaluate(labels, probabilities, threshold=threshold).figures
+def _print_row(title: str, labels: np.ndarray, predictions: Predictions) -> None:
+    figures = evaluate(labels, predictions.probabilities, threshold=predictions.threshold).figures
     cells = " | ".join(str(figures[name]) for name in FIGURES)
     print(f"| {title} | | {len(labels):,} | {cells} | |", flush=True)
 

@@ -9,6 +9,7 @@ from core.errors import BundleError
 from core.evaluation import Calibration
 from core.prediction.bundle import Bundle, load_bundle
 from core.prediction.predictor import Predictions, Predictor
+from core.prediction.symmetries import COUNT, turned
 
 
 class Ensemble:
@@ -20,20 +21,23 @@ class Ensemble:
 
     Attributes:
         members: the predictors, in the order given.
+        turns: whether each is asked about all eight positions of a patch.
         threshold: the mean of the members' thresholds.
 
     Args:
         bundles: two or more that were trained for the same data, none of them twice.
         device: "auto", "cpu" or "cuda".
+        turns: each member is asked about all eight flips and quarter turns of a patch, and one bundle will do.
 
     Raises:
         BundleError: they do not fit together.
         DeviceError: there is no such device.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], *, device: str = "auto"):
-        _check(bundles)
+    def __init__(self, bundles: Sequence[Bundle], *, device: str = "auto", turns: bool = False):
+        _check(bundles, fewest=1 if turns else 2)
         self.members = tuple(Predictor(bundle, device=device) for bundle in bundles)
+        self.turns = turns
         self.threshold = sum(bundle.card.threshold for bundle in bundles) / len(bundles)
 
     def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:
@@ -46,24 +50,28 @@ class Ensemble:
         Raises:
             PatchError: the array is of another shape or type.
         """
-        count = len(self.members)
+        questions = [(member, position) for member in self.members for position in range(COUNT if self.turns else 1)]
+        count = len(questions)
         logits = np.zeros(len(pixels))
-        for number, member in enumerate(self.members):
+        for number, (member, position) in enumerate(questions):
             told = None if progress is None else _share_of(progress, number, count)
             calibration = member.bundle.card.calibration
-            found = member.predict(pixels, progress=told).logits.astype(np.float64)
+            asked = turned(pixels, position) if position else pixels
+            found = member.predict(asked, progress=told).logits.astype(np.float64)
             logits += (found / calibration.temperature + calibration.bias) / count
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)
 
 
-def load_ensemble(paths: Sequence[Path], *, device: str = "auto") -> Ensemble:
-    """Read the bundles at `paths` and return them as one. Raises as :class:`Ensemble` does."""
-    return Ensemble([load_bundle(path) for path in paths], device=device)
+def load_ensemble(paths: Sequence[Path | None], *, device: str = "auto", turns: bool = False) -> Ensemble:
+    """Read the bundles at `paths` (None is the default one) and return them as one; see :class:`Ensemble`."""
+    return Ensemble([load_bundle(path) for path in paths], device=device, turns=turns)
 
 
-def _check(bundles: Sequence[Bundle]) -> None:
-    if len(bundles) < 2:
-        raise BundleError(f"An ensemble needs two bundles or more; found {len(bundles)}.")
+def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:
+    if len(bundles) < fewest:
+        raise BundleError(
+            f"An ensemble needs {'one bundle' if fewest == 1 else 'two bundles'} or more; found {len(bundles)}."
+        )
     names: dict[str, str] = {}
     for bundle in bundles:
         if bundle.digest in names:

@@ -56,8 +56,13 @@ class Spread:
 
 def views(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return the eight flips and quarter turns of a patch, uint8 8×96×96×3, the patch itself first."""
-    turned = [np.rot90(side, turns) for side in (patch, patch[:, ::-1]) for turns in range(4)]
-    return np.ascontiguousarray(np.stack(turned))
+    return np.concatenate([turned(patch[None], position) for position in range(COUNT)])
+
+
+def turned(patches: npt.NDArray[np.uint8], position: int) -> npt.NDArray[np.uint8]:
+    """Return patches, uint8 N×96×96×3, in position 0 (as they are) to 7: four turns, then four mirrored ones."""
+    side = patches if position < COUNT // 2 else patches[:, :, ::-1]
+    return np.ascontiguousarray(np.rot90(side, position % (COUNT // 2), axes=(1, 2)))
 
 
 def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: float | None = None) -> Spread:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.special import expit, logit
 
 import models
@@ -51,6 +52,27 @@ def test_members_that_say_the_same_are_not_made_less_sure(tiny_bundle: Bundle) -
     alone = Predictor(tiny_bundle, device="cpu").predict(PIXELS)
     assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-12)
     assert (found.verdicts == alone.verdicts).all()
+
+
+def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bundle: Bundle) -> None:
+    both = np.concatenate([PIXELS, np.rot90(PIXELS, 1, axes=(1, 2)), PIXELS[:, ::-1]])
+
+    found = Ensemble([tiny_bundle], device="cpu", turns=True).predict(both).logits.reshape(3, -1)
+
+    seen = [np.rot90(side, k, axes=(1, 2)) for side in (PIXELS, PIXELS[:, :, ::-1]) for k in range(4)]
+    predictor = Predictor(tiny_bundle, device="cpu")
+    alone = [logit(predictor.predict(np.ascontiguousarray(each)).probabilities) for each in seen]
+    assert np.std(alone, axis=0).min() > 1e-4
+    assert found[0] == pytest.approx(np.mean(alone, axis=0), abs=1e-6)
+    assert found[1] == pytest.approx(found[0], abs=1e-6)
+    assert found[2] == pytest.approx(found[0], abs=1e-6)
+
+
+def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_path: Path, capsys) -> None:
+    Image.fromarray(PIXELS[0]).save(tmp_path / "p.png")
+    assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--turns", "--device", "cpu"]) == 0
+    expected = load_ensemble(paths[:1], device="cpu", turns=True).predict(PIXELS[:1]).probabilities[0]
+    assert capsys.readouterr().out.splitlines()[1] == f"p,{float(expected)!r}"
 
 
 def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle]) -> None:
