@@ -141,6 +141,7 @@ def _material(run: Run, status: Status) -> Material:
 
     run.write_status(status.now(stage="Opening the data"))
     material = _gathered(run, say)
+    run.write_status(status.now(stage="Preparing the network"))
     for source in material.sources:
         left = source.dataset.problems
         if left:

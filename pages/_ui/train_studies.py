@@ -129,7 +129,7 @@ def _words(progress: Progress) -> str:
     if progress.status.is_active and progress.current is not None:
         status = progress.current.status()
         at = f"epoch {status.epoch} of {status.epochs}" if status.steps else ""
-        stage = "" if status.stage in ("Training", "Validating") else train_watch.stage_in_words(status.stage)
+        stage = "" if status.stage in ("Training", "Validating") else status.stage
         at = ", ".join(each for each in (at, stage) if each) or STATES[status.state]
         words.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)

@@ -40,8 +40,6 @@ STYLE = """<style>
 .run-numbers div { display: flex; flex-direction: column; }
 .run-numbers small { opacity: .7; font-size: .8rem; }
 </style>"""
-PATCHES_READ = "Reading patches (100%)"
-"""The last word of a run before its first step."""
 
 MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 
@@ -74,7 +72,7 @@ def _panel(run: Run, state_on_page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(STATES[status.state].partition(":")[0], icon=ICONS[status.state], color=COLOURS[status.state])
         if status.stage and status.is_active:
-            st.markdown(stage_in_words(status.stage))
+            st.markdown(status.stage)
     try:
         flaw = flaw_sentence(run.config())
     except NodescopeError as error:
@@ -120,11 +118,6 @@ def _words(status: Status, flaw: str) -> None:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
     if status.steps:
         _numbers(status)
-
-
-def stage_in_words(stage: str) -> str:
-    """Return what a run is doing; once the patches are read, the network is made before there is another word."""
-    return "Preparing the network" if stage == PATCHES_READ else stage
 
 
 def _progress_text(status: Status) -> str:

@@ -143,17 +143,6 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest,
     assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "0"]
 
 
-def test_patches_that_are_read_are_followed_by_the_network(app: AppTest, quiet_demo: Path) -> None:
-    run = run_in("running", stage="Reading patches (40%)")
-    run.record_process(os.getpid())
-    open_train(app)
-    assert "Reading patches (40%)" in words(app)
-    run.write_status(Status(state="running", epochs=4, stage="Reading patches (100%)", updated=1.0))
-    app.run()
-    assert "Preparing the network" in words(app)
-    assert "Reading patches" not in words(app)
-
-
 @pytest.mark.parametrize(
     ("split", "kind", "is_apart"),
     [

@@ -68,6 +68,22 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, coloured: Dataset) -
     return run
 
 
+def test_a_run_says_what_it_does_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    write = Run.write_status
+    monkeypatch.setattr(Run, "write_status", lambda run, status: (seen.append(status.stage), write(run, status))[1])
+
+    execute(create_run(CONFIG.with_changes(epochs=1), tmp_path / "run"))
+
+    before = seen[: seen.index("Training")]
+    assert [each for each in before if each][-1] == "Preparing the network"
+    assert (
+        before.index("Opening the data")
+        < before.index("Reading patches (100%)")
+        < before.index("Preparing the network")
+    )
+
+
 def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
     assert _files(uninterrupted) == {
         "config.json", "process.json", "status.json", "metrics.csv", "speed.csv", "patches.csv", "data.json",
