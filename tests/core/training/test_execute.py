@@ -75,13 +75,8 @@ def test_a_run_says_what_it_does_before_the_first_step(tmp_path: Path, monkeypat
 
     execute(create_run(CONFIG.with_changes(epochs=1), tmp_path / "run"))
 
-    before = seen[: seen.index("Training")]
-    assert [each for each in before if each][-1] == "Preparing the network"
-    assert (
-        before.index("Opening the data")
-        < before.index("Reading patches (100%)")
-        < before.index("Preparing the network")
-    )
+    stages = ["Opening the data", "Reading patches (100%)", "Preparing the network", "Validating"]
+    assert [each for each in dict.fromkeys(seen) if each in stages] == stages
 
 
 def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
