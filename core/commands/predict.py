@@ -83,7 +83,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
     if arguments.submission is not None and (arguments.remarks or sizing.cut == "tiles"):
         raise ConfigError("A submission has one line a patch and no remarks; leave out --remarks and --size tiles.")
     wanted = None if arguments.submission is None else read_sample(arguments.submission)
-    predictor = predictor_of(arguments)
+    predictor = predictor_of(arguments, turns=arguments.turns)
     found = find_patches(arguments.paths)
     batch = score_files(
         predictor,
@@ -108,8 +108,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
     return 1 if batch.problems else 0
 
 
-def predictor_of(arguments: argparse.Namespace) -> Predictor | Ensemble:
-    """Return what ``--bundle`` and ``--study`` ask for.
+def predictor_of(arguments: argparse.Namespace, *, turns: bool = False) -> Predictor | Ensemble:
+    """Return what ``--bundle`` and ``--study`` ask for, asked about all eight positions of a patch if `turns`.
 
     Raises:
         ConfigError: both were given.
@@ -118,9 +118,9 @@ def predictor_of(arguments: argparse.Namespace) -> Predictor | Ensemble:
     if arguments.study is not None and arguments.bundle:
         raise ConfigError("--study brings its bundles; leave out --bundle, or name all of them with --bundle.")
     paths = fold_bundles(open_study(arguments.study)) if arguments.study is not None else arguments.bundle or [None]
-    if len(paths) == 1 and not arguments.turns:
+    if len(paths) == 1 and not turns:
         return Predictor(load_bundle(paths[0]), device=arguments.device)
-    return load_ensemble(paths, device=arguments.device, turns=arguments.turns)
+    return load_ensemble(paths, device=arguments.device, turns=turns)
 
 
 def _threshold(predictor: Predictor | Ensemble) -> float:
