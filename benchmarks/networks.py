@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
 from core.data import Dataset, open_dataset
-from core.evaluation import evaluate
-from core.prediction import Bundle, Predictions, Predictor, load_bundle
+from core.evaluation import Evaluation, evaluate
+from core.prediction import Bundle, Predictor, load_bundle
 from core.prediction.ensemble import Ensemble, load_ensemble
 from core.prediction.score import score, select
 from core.shipped import bundle_file
@@ -43,13 +43,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", default="demo", help="whose test part the bundles are measured on")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be given more than once")
-    parser.add_argument("--turned", action="store_true", help="also the mean logit of all eight flips and turns")
+    parser.add_argument("--turns", action="store_true", help="also the mean logit of all eight flips and turns")
     parser.add_argument("--together", action="store_true", help="also all bundles as one ensemble")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     _print_costs(arguments.rounds)
     if arguments.bundle:
-        _print_figures(arguments.data, arguments.bundle, turned=arguments.turned, together=arguments.together)
+        _print_figures(arguments.data, arguments.bundle, turns=arguments.turns, together=arguments.together)
 
 
 def _print_costs(rounds: int) -> None:
@@ -91,7 +91,7 @@ def images_per_second(networks: dict[str, nn.Module], *, rounds: int) -> dict[st
     return best
 
 
-def _print_figures(data: str, bundles: list[Path], *, turned: bool, together: bool) -> None:
+def _print_figures(data: str, bundles: list[Path], *, turns: bool, together: bool) -> None:
     dataset = open_dataset(data)
     print(f"\n{dataset.name}, each bundle's own test part, one pass\n")
     print("| bundle | network | n | AUC | accuracy | NLL | ECE | file, MB |")
@@ -99,17 +99,15 @@ def _print_figures(data: str, bundles: list[Path], *, turned: bool, together: bo
     for path in bundles:
         bundle = load_bundle(path)
         scored = score(Predictor(bundle, device="cpu"), dataset, part="test")
-        figures = scored.evaluation(bundle.card.threshold).figures
-        cells = " | ".join(str(figures[name]) for name in FIGURES)
-        size = bundle_file(path).stat().st_size / 1e6
-        print(f"| {bundle.card.name} | {bundle.card.model} | {len(scored):,} | {cells} | {size:.1f} |", flush=True)
-        if turned:
+        size = f"{bundle_file(path).stat().st_size / 1e6:.1f}"
+        _print_row(bundle.card.name, bundle.card.model, scored.evaluation(bundle.card.threshold), size)
+        if turns:
             pixels, labels = _test_patches(dataset, bundle)
-            predictions = Ensemble([bundle], device="cpu", turns=True).predict(pixels)
-            _print_row(f"{bundle.card.name}, eight passes", labels, predictions)
+            found = _measured(Ensemble([bundle], device="cpu", turns=True), pixels, labels)
+            _print_row(f"{bundle.card.name}, eight passes", bundle.card.model, found)
     if together:
         pixels, labels = _test_patches(dataset, load_bundle(bundles[0]))
-        _print_row("all together", labels, load_ensemble(bundles, device="cpu").predict(pixels))
+        _print_row("all together", "", _measured(load_ensemble(bundles, device="cpu"), pixels, labels))
 
 
 def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
@@ -117,10 +115,13 @@ def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndar
     return dataset.store.load(rows).pixels, dataset.table["label"].to_numpy()[rows].astype(int)
 
 
-def _print_row(title: str, labels: np.ndarray, predictions: Predictions) -> None:
-    figures = evaluate(labels, predictions.probabilities, threshold=predictions.threshold).figures
-    cells = " | ".join(str(figures[name]) for name in FIGURES)
-    print(f"| {title} | | {len(labels):,} | {cells} | |", flush=True)
+def _measured(ensemble: Ensemble, pixels: np.ndarray, labels: np.ndarray) -> Evaluation:
+    return evaluate(labels, ensemble.predict(pixels).probabilities, threshold=ensemble.threshold)
+
+
+def _print_row(title: str, network: str, found: Evaluation, size: str = "") -> None:
+    cells = " | ".join(str(found.figures[name]) for name in FIGURES)
+    print(f"| {title} | {network} | {found.n:,} | {cells} | {size} |", flush=True)
 
 
 if __name__ == "__main__":

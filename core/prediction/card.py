@@ -75,6 +75,11 @@ class Card:
     notes: tuple[str, ...] = ()
     operating: OperatingCurve | None = None
 
+    @property
+    def tested(self) -> Evaluation | None:
+        """The figures on the test part of the first data set that has any; None where no test part was measured."""
+        return next((each.evaluation for each in self.measured if each.part == "test"), None)
+
     def with_changes(self, **changes: Any) -> "Card":
         """Return a copy with some values replaced."""
         return replace(self, **changes)

@@ -17,9 +17,7 @@ from core.errors import BundleError, PatchError
 from core.prediction.bundle import Bundle
 from core.prediction.card import INTENDED_USE
 from core.prediction.predictor import Predictor
-
-STRIDE = 8
-"""Step in pixels from one value to the next."""
+from models.nodescope_net import STRIDE
 
 BLOCK = 64
 """Values along each side of a block: a picture of 600×600 pixels at once, about 100 MB."""
@@ -33,12 +31,10 @@ class RegionMap:
         probabilities: float64 R×C, calibrated: value (i, j) is that of the patch whose upper left corner is at
             x = 8j, y = 8i, and speaks of that patch's centre.
         threshold: from this probability on the verdict is tumour.
-        size: (width, height) of the picture in pixels.
     """
 
     probabilities: np.ndarray
     threshold: float
-    size: tuple[int, int]
 
     @property
     def area(self) -> tuple[int, int, int, int]:
@@ -134,4 +130,4 @@ def read_region(
         if progress is not None:
             progress(done / len(corners))
     card = predictor.bundle.card
-    return RegionMap(card.calibration.apply(logits), card.threshold, (pixels.shape[1], pixels.shape[0]))
+    return RegionMap(card.calibration.apply(logits), card.threshold)

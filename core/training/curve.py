@@ -18,13 +18,14 @@ import numpy as np
 
 from core import atomic
 from core.data import join, open_dataset, thin
-from core.errors import ConfigError, DataError, RunError
+from core.errors import ConfigError, DataError
 from core.job import Cancelled, JobStatus, Report
 from core.prediction import load_bundle
 from core.training.config import TrainingConfig
 from core.training.curve_gains import Gains
 from core.training.curve_result import CurveResult, Trained
 from core.training.material import Source, divide, train_rows
+from core.training.predictions import test_evaluation
 from core.training.run import Run
 from core.training.study import Study, create_study, train_run, work_on
 
@@ -222,9 +223,6 @@ def _config(config: TrainingConfig, size: int, seed: int, stretch: float) -> Tra
 
 def _trained(run: Run, config: TrainingConfig) -> Trained:
     card, status = load_bundle(run.bundle_path).card, run.status()
-    measured = [each.evaluation for each in card.measured if each.part == "test"]
-    if not measured:
-        raise RunError(f"The run {run.name} measured no test part; its log says why.")
     return Trained(
         run=run.name,
         size=config.patches,
@@ -232,5 +230,5 @@ def _trained(run: Run, config: TrainingConfig) -> Trained:
         epochs=config.epochs,
         steps=status.steps,
         epoch_kept=card.training["epoch_kept"],
-        evaluation=measured[0],
+        evaluation=test_evaluation(run, card),
     )

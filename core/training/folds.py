@@ -177,14 +177,13 @@ def _has_both(labels: np.ndarray, parts: np.ndarray) -> bool:
 
 def _fold_of(run: Run, number: int) -> Fold:
     card, table = load_bundle(run.bundle_path).card, test_predictions(run)
-    measured = [each.evaluation for each in card.measured if each.part == "test"]
     return Fold(
         number=number,
         run=run.name,
         n=len(table),
         positives=int(table["label"].sum()),
         threshold=card.threshold,
-        evaluation=measured[0] if measured else None,
+        evaluation=card.tested,
     )
 
 

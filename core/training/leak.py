@@ -16,6 +16,7 @@ from core.evaluation import FIGURES, Estimate, Evaluation, corrected_half_width
 from core.prediction import load_bundle
 from core.training.config import TrainingConfig
 from core.training.execute import execute
+from core.training.predictions import test_evaluation
 from core.training.run import Run, create_run
 
 Way = Literal["patch", "slide"]
@@ -172,7 +173,4 @@ def measure_leak(
 def _test(run: Run) -> Evaluation:
     if not run.bundle_path.is_file():
         raise RunError(f"The run {run.name} is not finished (its state is {run.status().state}).")
-    measured = [each for each in load_bundle(run.bundle_path).card.measured if each.part == "test"]
-    if not measured:
-        raise RunError(f"The run {run.name} measured no test part; its log says why.")
-    return measured[0].evaluation
+    return test_evaluation(run, load_bundle(run.bundle_path).card)

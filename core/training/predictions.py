@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from core.errors import RunError
+from core.evaluation import Evaluation
+from core.prediction import Card
 from core.training.run import Run
 
 
@@ -29,3 +31,14 @@ def read_predictions(path: Path) -> pd.DataFrame:
     table = pd.read_csv(io.StringIO(path.read_text("utf-8")), dtype=str, keep_default_na=False)
     kinds = {"label": "int64", "fold": "int64", "logit": "float64", "probability": "float64"}
     return table.astype({name: kind for name, kind in kinds.items() if name in table})
+
+
+def test_evaluation(run: Run, card: Card) -> Evaluation:
+    """Return the figures of a finished run, whose card this is, on its test part.
+
+    Raises:
+        RunError: it measured none.
+    """
+    if card.tested is None:
+        raise RunError(f"The run {run.name} measured no test part; its log says why.")
+    return card.tested

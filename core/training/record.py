@@ -97,11 +97,10 @@ def _test_figures(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]
     if status.state != "finished":
         return "", {}
     try:
-        measured = load_bundle(run.bundle_path).card.measured
+        tested = load_bundle(run.bundle_path).card.tested
     except NodescopeError as error:
         return str(error), {}
-    tests = [each.evaluation.figures for each in measured if each.part == "test"]
-    return "", tests[0] if tests else {}
+    return "", {} if tested is None else tested.figures
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:

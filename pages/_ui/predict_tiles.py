@@ -115,8 +115,9 @@ def _overview(
         source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
     )
     words = np.where(doubtful, "doubtful", np.where(probabilities >= line, "called tumour", "called normal"))
-    for file, probability, word in zip(batch.files, probabilities, words, strict=True) if region is None else ():
-        _tile(figure, file.at or (0, 0), float(probability), str(word))
+    if region is None:
+        for file, probability, word in zip(batch.files, probabilities, words, strict=True):
+            _tile(figure, file.at or (0, 0), float(probability), str(word))
     corners = np.array([file.at or (0, 0) for file in batch.files])
     middles = corners + PATCH_SIZE / 2
     figure.add_scatter(

@@ -1,23 +1,17 @@
 """``python -m core curve``."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from core.commands import main
-from core.home import home, runs_home
-from core.job import ROOT
+from core.home import home
 from core.training import TrainingConfig
 from core.training.curve import create_curve, work_on_curve
 from core.training.folds import create_folds
+from core.training.study import Study
 
 OPTIONS = ["--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 
@@ -81,19 +75,12 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_a_curve_that_was_killed_goes_on_to_the_same_result(folder: Path) -> None:
+def test_a_curve_that_was_killed_goes_on_to_the_same_result(
+    folder: Path, kill_in: Callable[[Study, str], None]
+) -> None:
     config = TrainingConfig(data=(str(folder),), epochs=2, batch_size=8, device="cpu")
     torn, whole = (create_curve(config, sizes=(20, "all"), name=name) for name in ("torn", "whole"))
-    command = [sys.executable, "-m", "core", "studies", "work", "--job", str(torn.path)]
-    same_threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # others would round otherwise
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=same_threads)
-    checkpoint = runs_home() / "torn-61-patches" / "checkpoint.pt"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert torn.status().state == "lost"
+    kill_in(torn, "torn-61-patches")
 
     assert work_on_curve(torn).state == "finished"
     assert work_on_curve(whole).state == "finished"

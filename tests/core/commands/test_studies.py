@@ -2,19 +2,14 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from core.commands import main
 from core.home import home, runs_home
-from core.job import ROOT, JobStatus
+from core.job import JobStatus
 from core.training import TrainingConfig
 from core.training.folds import create_folds, out_of_fold, work_on_folds
 from core.training.study import Study, open_study
@@ -111,19 +106,12 @@ def test_a_study_that_works_is_asked_to_stop(folder: Path, capsys: pytest.Captur
 
 
 @pytest.mark.slow
-def test_a_study_that_was_killed_goes_on_to_the_same_table(folder: Path, tmp_path: Path) -> None:
+def test_a_study_that_was_killed_goes_on_to_the_same_table(
+    folder: Path, tmp_path: Path, kill_in: Callable[[Study, str], None]
+) -> None:
     torn = _study(folder)
     whole = create_folds(torn.config(), folds=2, by="patch", name="whole")
-    command = [sys.executable, "-m", "core", "studies", "work", "--job", str(torn.path)]
-    same_threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # others would round otherwise
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=same_threads)
-    checkpoint = runs_home() / "mine-fold-2" / "checkpoint.pt"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert torn.status().state == "lost"
+    kill_in(torn, "mine-fold-2")
     assert [run.status().state for run in torn.runs()] == ["finished", "lost"]
 
     assert work_on_folds(torn).state == "finished"

@@ -46,7 +46,7 @@ def test_blocks_leave_no_seam_and_tell_their_progress(predictor: Predictor, monk
 
 def test_colour_lies_where_tumour_is_called_and_nowhere_else() -> None:
     pixels = np.full((104, 112, 3), 100, np.uint8)
-    found = RegionMap(np.array([[0.2, 0.2, 0.2], [0.2, 0.2, 1.0]]), 0.5, (112, 104))
+    found = RegionMap(np.array([[0.2, 0.2, 0.2], [0.2, 0.2, 1.0]]), 0.5)
     assert found.area == (44, 44, 68, 60)
 
     drawn = found.overlay(pixels, opacity=0.5)
@@ -67,14 +67,14 @@ def test_colour_lies_where_tumour_is_called_and_nowhere_else() -> None:
 
 
 def test_the_share_counts_places_from_the_threshold_on() -> None:
-    found = RegionMap(np.array([[0.2, 0.5], [0.7, 0.9]]), 0.5, (104, 104))
+    found = RegionMap(np.array([[0.2, 0.5], [0.7, 0.9]]), 0.5)
 
     assert found.share() == 0.75
     assert found.share(0.8) == 0.25
 
 
 def test_the_table_names_the_middle_of_each_patch() -> None:
-    table = RegionMap(np.array([[0.25, 0.5]]), 0.5, (104, 96)).table()
+    table = RegionMap(np.array([[0.25, 0.5]]), 0.5).table()
 
     assert table == "x,y,probability\n48,48,0.250000\n56,48,0.500000\n"
 
