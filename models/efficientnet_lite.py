@@ -1,9 +1,11 @@
-"""EfficientNet-Lite0 with one logit.
+"""EfficientNet-Lite0, 1 and 2 with one logit.
 
 Architecture: Tan & Le, "EfficientNet", 2019; the Lite variant (Google, 2020) leaves out squeeze-and-excitation, uses
-ReLU6, and keeps stem and head at their width. Its modules stand in the order of the published weights.
+ReLU6, and keeps stem, top and the number of blocks in the first and last stage. Its modules stand in the order of the
+published weights.
 """
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -14,7 +16,7 @@ from models.registry import register
 
 PATCH = 96  # pixels a side of what the network is given
 
-# kernel, stride of the first block, expansion, width, blocks
+# kernel, stride of the first block, expansion, width, blocks: those of Lite0
 STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -24,6 +26,8 @@ STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))  # of version 0, 1 and 2: times the width, times the blocks
 
 
 class SameConv2d(nn.Conv2d):
@@ -39,6 +43,11 @@ class SameConv2d(nn.Conv2d):
         if padding[0] == padding[1] == padding[2] == padding[3]:
             return F.conv2d(x, self.weight, self.bias, self.stride, padding[0], self.dilation, self.groups)
         return F.conv2d(F.pad(x, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _scaled_width(width: int, scale: float) -> int:
+    """Return the multiple of 8 that is nearest to width × scale (all of these lose less than a tenth by it)."""
+    return int(width * scale + 4) // 8 * 8
 
 
 def _norm(width: int) -> nn.BatchNorm2d:
@@ -70,27 +79,33 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 for 96×96 patches: features of 320 channels, 3×3, pooled over 1280 channels to one logit.
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite for 96×96 patches: features of 320 channels (Lite2: 352), 3×3, pooled over 1280 to one logit.
 
     Args:
+        version: 0, 1 or 2; Lite1 has five blocks more than Lite0, Lite2 is a tenth wider than Lite1 as well.
         dropout: share of the pooled features that is dropped in training.
         side: patches are first enlarged to so many pixels a side, bilinearly. The published weights know things from
-            pictures of 224, in which they are larger; the cost grows with the area.
+            pictures of 224 (Lite1: 240, Lite2: 260), in which they are larger; the cost grows with the area.
 
     Raises:
         ValueError: `side` is smaller than a patch.
     """
 
-    def __init__(self, *, dropout: float = 0.2, side: int = PATCH):
+    def __init__(self, version: int, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()
         if side < PATCH:
             raise ValueError(f"patches have {PATCH} pixels a side and can only be enlarged; found side {side}")
+        self.version = version
         self.side = side
+        width_scale, depth_scale = SCALES[version]
         self.stem = nn.Sequential(SameConv2d(3, 32, 3, stride=2, bias=False), _norm(32), nn.ReLU6())
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         width_in = 32
-        for stage, (kernel, stride, expansion, width, count) in enumerate(STAGES):
+        for stage, (kernel, stride, expansion, lite0_width, lite0_count) in enumerate(STAGES):
+            width = _scaled_width(lite0_width, width_scale)
+            is_outer = stage in (0, len(STAGES) - 1)
+            count = lite0_count if is_outer else math.ceil(lite0_count * depth_scale)
             for number in range(count):
                 blocks[f"stage{stage}_{number}"] = InvertedResidual(
                     width_in=width_in,
@@ -116,8 +131,9 @@ class EfficientNetLite0(nn.Module):
         return logit
 
     def attribution_layer(self) -> nn.Module:
-        """Return the layer for class activation maps: stage 4, a cell for 16×16 pixels of the enlarged patch."""
-        return self.blocks.get_submodule("stage4_2")
+        """Return the layer for class activation maps: the end of stage 4, a cell for 16×16 (enlarged) pixels."""
+        last = [name for name, _ in self.blocks.named_children() if name.startswith("stage4_")][-1]
+        return self.blocks.get_submodule(last)
 
     def head(self) -> nn.Module:
         """Return the part that is trained while the backbone is frozen."""
@@ -135,13 +151,26 @@ class EfficientNetLite0(nn.Module):
         mine = {name: value for name, value in self.state_dict().items() if not name.startswith("classifier.")}
         theirs = list(weights.values())[: len(mine)]
         if [value.shape for value in mine.values()] != [value.shape for value in theirs]:
-            raise ValueError(f"expected {len(mine)} tensors of EfficientNet-Lite0, found {len(weights)} others")
+            name = f"EfficientNet-Lite{self.version}"
+            raise ValueError(f"expected {len(mine)} tensors of {name}, found {len(weights)} others")
         with torch.no_grad():
             for target, source in zip(mine.values(), theirs, strict=True):
                 target.copy_(source)
 
 
 @register("efficientnet-lite0")
-def efficientnet_lite0(*, dropout: float = 0.2, side: int = PATCH) -> EfficientNetLite0:
+def efficientnet_lite0(*, dropout: float = 0.2, side: int = PATCH) -> EfficientNetLite:
     """Return an EfficientNet-Lite0 with one logit."""
-    return EfficientNetLite0(dropout=dropout, side=side)
+    return EfficientNetLite(0, dropout=dropout, side=side)
+
+
+@register("efficientnet-lite1")
+def efficientnet_lite1(*, dropout: float = 0.2, side: int = PATCH) -> EfficientNetLite:
+    """Return an EfficientNet-Lite1 with one logit."""
+    return EfficientNetLite(1, dropout=dropout, side=side)
+
+
+@register("efficientnet-lite2")
+def efficientnet_lite2(*, dropout: float = 0.2, side: int = PATCH) -> EfficientNetLite:
+    """Return an EfficientNet-Lite2 with one logit."""
+    return EfficientNetLite(2, dropout=dropout, side=side)

