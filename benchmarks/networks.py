@@ -1,9 +1,9 @@
 """The networks side by side: size, cost, speed, and how well bundles that are given do on patches kept away.
 
 Run: ``python benchmarks/networks.py [--data DIR --bundle FILE ...]``. Without bundles it tells what random weights can
-tell: parameters, multiplications, images a second. Speed is eager fp32 on one CPU thread, batch 32, processor time; the
-networks take turns, and each figure is the best of the rounds, since other work can only slow it down. A network that
-is baked for prediction runs baked. With bundles, each one's own test part of the data set is measured, in one pass.
+tell: parameters, multiplications, images a second. Speed is eager fp32 on one CPU thread, in batches of the size and in
+the form in which the predictor runs each (norms folded, baked where there is a baked form), processor time; the networks
+take turns, and each figure is the best of the rounds, since other work can only slow it down. With bundles, each one's own test part of the data set is measured, in one pass.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from core.data import Dataset, open_dataset
 from core.evaluation import Evaluation, evaluate
 from core.prediction import Bundle, Predictor, load_bundle
 from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.predictor import BATCH
 from core.prediction.score import score, select
 from core.shipped import bundle_file
 
@@ -33,7 +34,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "nodescope-net": ("nodescope-net", {}),
 }
 REFERENCE = "resnet18"
-BATCH = 32
+SIZE = BATCH["cpu"]
 FIGURES = ("auc", "accuracy", "nll", "ece")
 
 
@@ -56,7 +57,7 @@ def _print_costs(rounds: int) -> None:
     trained = {title: models.build(name, **arguments) for title, (name, arguments) in NETWORKS.items()}
     running = {name: _as_it_predicts(network) for name, network in trained.items()}
     speeds = images_per_second(running, rounds=rounds)
-    print(f"eager fp32, 1 thread, batch {BATCH}, processor time, best of {rounds} rounds, torch {torch.__version__}\n")
+    print(f"eager fp32, 1 thread, batch {SIZE}, processor time, best of {rounds} rounds, torch {torch.__version__}\n")
     print(f"| network | parameters trained | GMAC a patch | images/s | × {REFERENCE} |")
     print("|---|---:|---:|---:|---:|")
     for name in NETWORKS:
@@ -67,8 +68,7 @@ def _print_costs(rounds: int) -> None:
 
 def _as_it_predicts(network: nn.Module) -> nn.Module:
     bake = getattr(network.eval(), "bake", None)
-    plain: nn.Module = network if bake is None else bake()
-    return plain.eval().to(memory_format=torch.channels_last)
+    return models.fold(network if bake is None else bake()).to(memory_format=torch.channels_last)
 
 
 def multiplications(network: nn.Module) -> float:
@@ -81,13 +81,13 @@ def multiplications(network: nn.Module) -> float:
 @torch.inference_mode()
 def images_per_second(networks: dict[str, nn.Module], *, rounds: int) -> dict[str, float]:
     """Return the best throughput of each network; they take turns."""
-    batch = torch.rand(BATCH, 3, 96, 96).contiguous(memory_format=torch.channels_last)
+    batch = torch.rand(SIZE, 3, 96, 96).contiguous(memory_format=torch.channels_last)
     best = dict.fromkeys(networks, 0.0)
     for _ in range(rounds + 1):  # the first round warms up and counts if it should be the best
         for name, network in networks.items():
             started = time.process_time()
             network(batch)
-            best[name] = max(best[name], BATCH / (time.process_time() - started))
+            best[name] = max(best[name], SIZE / (time.process_time() - started))
     return best
 
 

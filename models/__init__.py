@@ -4,6 +4,7 @@ They know nothing of files, settings or screens: arguments are plain values, wei
 """
 
 from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, resnet
+from models.folding import fold
 from models.normalised import Normalised
 from models.registry import UnknownModelError, build, complete_arguments, names, parameter_count, register
 
@@ -17,6 +18,7 @@ __all__ = [
     "build",
     "complete_arguments",
     "efficientnet_lite",
+    "fold",
     "keras_cnn",
     "names",
     "nodescope_net",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+import models
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import PatchError
@@ -44,13 +45,13 @@ class Predictor:
     Attributes:
         bundle: where the network comes from.
         device: where it runs.
-        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,). Shared: who wants to hook it copies it.
+        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), norms folded. Shared: who wants to hook it copies it.
     """
 
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
         self.bundle = bundle
         self.device = resolve_device(device)
-        module = bundle.network().to(self.device).to(memory_format=torch.channels_last)
+        module = models.fold(bundle.network()).to(self.device).to(memory_format=torch.channels_last)
         self.module = module.requires_grad_(False)
         self._lock = threading.Lock()
 

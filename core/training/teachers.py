@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import models
 from core.prediction import Bundle
 
 
@@ -33,7 +34,7 @@ class Teachers:
         self.bundles = tuple(bundles)
         self._device, self._bf16 = device, bf16
         self._modules = [
-            bundle.network().to(device).to(memory_format=torch.channels_last).requires_grad_(False)
+            models.fold(bundle.network()).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
             for bundle in bundles
         ]
 
