@@ -55,6 +55,7 @@ AUGMENTATION = {
     "rotation": "largest turn about the centre in degrees",
     "blur": "largest standard deviation of a blur in pixels, at most 2",
     "cutout": "share of the patches that lose a square off the centre",
+    "moved": "share of the patches that are moved, so that other tissue is in the centre; teachers alone teach them",
 }
 """Random changes of training patches that take a number."""
 
@@ -142,7 +143,12 @@ def _train(arguments: argparse.Namespace) -> int:
     logger.info("Run: %s", run.path)
     try:
         execute(run)
-    except NodescopeError:
+    except NodescopeError as error:
+        if not group.is_main:
+            return 1  # the main process says why
+        if not run.is_there():
+            print(f"error: {error}", file=sys.stderr)  # its log is gone too
+            return 1
         if run.status().state != "failed":
             raise  # it did not start, such as when another process works on it
         return 1  # the sentence is in the log and, unless quiet, on screen
@@ -164,13 +170,25 @@ def _check_resume(arguments: argparse.Namespace) -> None:
     refuse_training(arguments)
 
 
-def refuse_training(arguments: argparse.Namespace) -> None:
-    """See that no setting is given to what goes on with those it was made with. Raises :class:`ConfigError`."""
+def refuse_training(arguments: argparse.Namespace, **others: object) -> None:
+    """See that no setting is given to what goes on with those it was made with.
+
+    Args:
+        arguments: what was given.
+        others: the command's own settings by the name of their option; what is None was not given.
+
+    Raises:
+        ConfigError: a setting was given.
+    """
     names = (*SETTINGS, *AUGMENTATION, *SWITCHES, "data", "preset", "device", "teacher")
-    given = [name for name in names if getattr(arguments, name) is not None]
+    values = {**{name: getattr(arguments, name) for name in names}, **others}
+    given = [name for name, value in values.items() if value is not None]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ConfigError(f"A run goes on with the settings it was made with; leave out {options}, or start a new run.")
+        what = "study" if others else "run"
+        raise ConfigError(
+            f"A {what} goes on with the settings it was made with; leave out {options}, or start a new {what}."
+        )
 
 
 def config_of(arguments: argparse.Namespace) -> TrainingConfig:

@@ -1,7 +1,7 @@
 """Random changes of training patches, a batch at a time, on the device of the batch.
 
 Every random number comes from the generator that is passed in, so the same seed gives the same patches. Nothing here
-moves the label out of the centre.
+moves the label out of the centre, except for patches that are told to be moved: their label no longer counts.
 """
 
 import math
@@ -22,6 +22,8 @@ STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))
 SIDE = 96
 CENTRE = (32, 64)
 CUTOUT_SIDE = 24
+MOVE = 32
+"""Pixels that a patch is moved at most: what comes into the centre is tissue, never its mirror image."""
 BLUR_RADIUS = 6
 """Pixels to each side: three standard deviations of the strongest blur."""
 
@@ -51,6 +53,8 @@ class Changes:
         sigma: of the blur in pixels, float (N,).
         corners: x and y of the square that is cut out, int (N, 2).
         chosen: whether one is, bool (N,).
+        moved: whether a patch is moved, bool (N,).
+        offsets: by how many pixels, x and y, int (N, 2); 0 where it is not.
     """
 
     which: Tensor | None = None
@@ -60,6 +64,8 @@ class Changes:
     sigma: Tensor | None = None
     corners: Tensor | None = None
     chosen: Tensor | None = None
+    moved: Tensor | None = None
+    offsets: Tensor | None = None
 
     def of(self, rows: slice) -> "Changes":
         """Return the changes of some of the patches."""
@@ -87,6 +93,10 @@ def draw(count: int, settings: Augmentation, generator: torch.Generator) -> Chan
     if settings.cutout:
         found["chosen"] = torch.rand(count, generator=generator) < settings.cutout
         found["corners"] = _CORNERS[torch.randint(len(_CORNERS), (count,), generator=generator)]
+    if settings.moved:
+        found["moved"] = torch.rand(count, generator=generator) < settings.moved
+        offsets = torch.randint(-MOVE, MOVE + 1, (count, 2), generator=generator)
+        found["offsets"] = offsets * found["moved"][:, None]
     return Changes(**found)
 
 
@@ -101,6 +111,8 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
     images = images.contiguous()  # colour by colour, which every change is quicker with
     if changes.which is not None:
         images = symmetries(images, changes.which)
+    if changes.offsets is not None:
+        images = move(images, changes.offsets.to(device))
     if images.dtype == torch.uint8:
         images = images.float().div_(255)
     if changes.degrees is not None:
@@ -138,6 +150,22 @@ def symmetries(images: Tensor, which: Tensor) -> Tensor:
         if len(chosen):
             result[chosen] = symmetry(images[chosen], number)
     return result
+
+
+def move(images: Tensor, offsets: Tensor) -> Tensor:
+    """Return each image moved by its x and y (int, N×2, pixels to the right and down), mirrored at the edge."""
+    count, colours, height, width = images.shape
+    columns = _mirrored(torch.arange(width, device=images.device) - offsets[:, :1], width)
+    rows = _mirrored(torch.arange(height, device=images.device) - offsets[:, 1:], height)
+    number = torch.arange(count, device=images.device)[:, None, None, None]
+    colour = torch.arange(colours, device=images.device)[None, :, None, None]
+    return images[number, colour, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _mirrored(place: Tensor, side: int) -> Tensor:
+    """Return places in [0, side) for places less than a side outside: 0 1 2 | 2 1 0."""
+    place = torch.where(place < 0, -1 - place, place)
+    return torch.where(place >= side, 2 * side - 1 - place, place)
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class Augmentation:
         rotation: largest turn about the centre in degrees; what comes in from outside is mirrored.
         blur: largest standard deviation of a Gaussian blur in pixels; each patch draws one between 0 and this.
         cutout: share of the patches that lose a square of 24×24 pixels, never one of the centre.
+        moved: share of the patches that are moved by up to 32 pixels each way, so that other tissue lies in the centre;
+            what comes in from outside is mirrored. They lose their label with it: teachers alone teach them.
     """
 
     symmetries: bool = True
@@ -42,9 +44,11 @@ class Augmentation:
     rotation: float = 0.0
     blur: float = 0.0
     cutout: float = 0.0
+    moved: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, largest in (("stain", 1.0), ("brightness", 1.0), ("rotation", 180.0), ("blur", 2.0), ("cutout", 1.0)):
+        limits = {"stain": 1.0, "brightness": 1.0, "rotation": 180.0, "blur": 2.0, "cutout": 1.0, "moved": 1.0}
+        for name, largest in limits.items():
             if not 0 <= getattr(self, name) <= largest:
                 raise ConfigError(f"Augmentation {name} lies between 0 and {largest}; found {getattr(self, name)}.")
 
@@ -200,10 +204,12 @@ class TrainingConfig:
             raise ConfigError(f"std has a number above 0 for each of three colours; found {self.std}.")
 
     def _check_teaching(self) -> None:
-        if self.teachers and not (self.distillation or self.unlabelled):
+        if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.moved):
             raise ConfigError("Teachers were given, but nothing is learnt from them: set distillation above 0.")
         if self.distillation and not self.teachers:
             raise ConfigError(f"distillation is {self.distillation:g}, but there is no teacher to learn from.")
+        if self.augmentation.moved and not self.teachers:
+            raise ConfigError("A moved patch has no label and can only be learnt from with a teacher; name one.")
         if self.unlabelled and not self.teachers:
             raise ConfigError("Patches without a label can only be learnt from with a teacher; name one.")
         if self.unlabelled and self.validate_on == "train":

@@ -27,7 +27,7 @@ class Batch:
     Attributes:
         step: its number among all steps of the run, from 0.
         images: float N×3×96×96 in [0, 1], channels last in memory.
-        labels: float (N,); -1 for none.
+        labels: float (N,); -1 for none, as of a patch that was moved.
     """
 
     step: int
@@ -104,6 +104,8 @@ class Feed:
         pixels = self._pixels.index_select(0, own.to(self._pixels.device)).to(self._device)
         images = apply(pixels.permute(0, 3, 1, 2), changes.of(slice(place, None, others)))
         labels = self._labels[own.to(self._device)]
+        if changes.moved is not None:
+            labels = labels.masked_fill(changes.moved[place::others].to(self._device), -1)
         return Batch(step, images.contiguous(memory_format=torch.channels_last), labels)
 
 

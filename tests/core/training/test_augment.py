@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.training import Augmentation
-from core.training.augment import augment, blur, restain, rotate, symmetries, symmetry
+from core.training.augment import apply, augment, blur, draw, move, restain, rotate, symmetries, symmetry
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
@@ -176,3 +176,28 @@ def test_cutout_strikes_the_asked_for_share() -> None:
 
     struck = (changed != images).flatten(1).any(dim=1).float().mean().item()
     assert abs(struck - 0.25) < 3 * math.sqrt(0.25 * 0.75 / 400)
+
+
+def test_a_moved_patch_brings_other_tissue_into_the_centre_and_mirrors_at_the_edge() -> None:
+    ramp = torch.arange(96.0).expand(1, 3, 96, 96) / 95  # 0 at the left, 1 at the right
+
+    right, up = move(ramp, torch.tensor([[32, 0]])), move(ramp.transpose(2, 3), torch.tensor([[0, -32]]))
+
+    expected = torch.cat([torch.arange(31, -1, -1), torch.arange(64)]) / 95
+    torch.testing.assert_close(right[0, 1, 5], expected)
+    torch.testing.assert_close(up[0, 1, :, 5], torch.cat([torch.arange(32, 96), torch.arange(95, 63, -1)]) / 95)
+    assert torch.equal(move(ramp, torch.tensor([[0, 0]])), ramp)
+
+
+def test_the_asked_for_share_is_moved_and_the_rest_stays() -> None:
+    images = _images(400)
+
+    changes = draw(400, Augmentation(symmetries=False, moved=0.25), torch.Generator().manual_seed(0))
+    changed = apply(images, changes)
+
+    assert changes.moved is not None
+    assert changes.offsets is not None
+    assert abs(changes.moved.float().mean().item() - 0.25) < 3 * math.sqrt(0.25 * 0.75 / 400)
+    assert torch.equal((changed != images).flatten(1).any(dim=1), changes.moved)
+    assert int(changes.offsets.min()) == -32
+    assert int(changes.offsets.max()) == 32

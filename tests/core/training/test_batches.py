@@ -168,7 +168,7 @@ def test_settings_of_earlier_versions_are_read_with_the_same_meaning(tmp_path: P
     value = TrainingConfig().to_json()
     for name in ("clip", "balance", "frozen_epochs"):
         del value[name]
-    for name in ("blur", "cutout"):
+    for name in ("blur", "cutout", "moved"):
         del value["augmentation"][name]
 
     assert TrainingConfig.from_json(value) == TrainingConfig()

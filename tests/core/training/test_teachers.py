@@ -140,6 +140,21 @@ def test_an_unlabelled_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_
     assert loss == pytest.approx(expected / 4, rel=1e-5)
 
 
+def test_a_moved_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_bundle: Bundle) -> None:
+    config = PLAIN.with_changes(teachers=(teacher,), augmentation=Augmentation(symmetries=False, moved=1.0))
+    learner = _learner(config, [0, 1, 1, 0])
+
+    loss, _ = _made(learner, 4)
+
+    batch = learner.feed.batch(np.arange(4), 0)
+    assert batch.labels.tolist() == [-1, -1, -1, -1]
+    with torch.no_grad():
+        logits = learner.network(batch.images).tolist()
+        answers = tiny_bundle.network()(batch.images).sigmoid().tolist()
+    expected = [_entropy(answer, logit) for answer, logit in zip(answers, logits, strict=True)]
+    assert loss == pytest.approx(sum(expected) / 4, rel=1e-5)
+
+
 def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = PLAIN.with_changes(
         teachers=(teacher,), distillation=1.0, augmentation=Augmentation(stain=0.3, cutout=0.5, rotation=20)
@@ -164,6 +179,7 @@ def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeyp
         ({"teachers": ("x",)}, "nothing is learnt from them"),
         ({"distillation": 0.5}, "distillation is 0.5, but there is no teacher"),
         ({"unlabelled": True}, "can only be learnt from with a teacher"),
+        ({"augmentation": Augmentation(moved=0.5)}, "A moved patch has no label and can only be learnt from with a te"),
         ({"teachers": ("x",), "unlabelled": True, "balance": "sampling"}, "draws patches by their label"),
         ({"teachers": ("x",), "distillation": 1.5}, "distillation lies between 0 and 1; found 1.5"),
     ],
@@ -288,7 +304,19 @@ def test_the_command_line_takes_teachers_and_augmentation(folder: Path, tiny_bun
     tiny_bundle.save(teacher)
     words = ["train", "--data", str(folder), "--quiet", "--preset", "quick", "--epochs", "1", "--device", "cpu"]
     given = ["--teacher", str(teacher), "--distillation", "0.7", "--unlabelled", "--ema", "0.5", "--stain", "0.3"]
-    more = ["--brightness", "0.02", "--blur", "0.5", "--cutout", "0.25", "--rotation", "15", "--no-symmetries"]
+    more = [
+        "--brightness",
+        "0.02",
+        "--blur",
+        "0.5",
+        "--cutout",
+        "0.25",
+        "--rotation",
+        "15",
+        "--no-symmetries",
+        "--moved",
+        "0.5",
+    ]
 
     run = tmp_path / "run"
     assert main([*words, *given, *more, "--label-smoothing", "0.1", "--run-dir", str(run)]) == 0
@@ -297,7 +325,7 @@ def test_the_command_line_takes_teachers_and_augmentation(folder: Path, tiny_bun
     assert (config.teachers, config.distillation, config.unlabelled) == ((str(teacher),), 0.7, True)
     assert (config.ema, config.label_smoothing) == (0.5, 0.1)
     assert config.augmentation == Augmentation(
-        symmetries=False, stain=0.3, brightness=0.02, blur=0.5, cutout=0.25, rotation=15.0
+        symmetries=False, stain=0.3, brightness=0.02, blur=0.5, cutout=0.25, rotation=15.0, moved=0.5
     )
 
 
