@@ -28,6 +28,7 @@ SETTINGS = {
     "epochs": (int, "passes over the training patches"),
     "batch_size": (int, "patches a step"),
     "learning_rate": (float, "largest learning rate"),
+    "head_learning_rate": (float, "largest learning rate of the last layer, where it has its own"),
     "weight_decay": (float, "weight decay"),
     "patience": (int, "end after so many epochs without a better validation AUC; 0 never does"),
     "clip": (float, "largest norm of the gradient; 0 never shortens it"),
