@@ -12,8 +12,8 @@ NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 def main() -> None:
     widgets.title("Train", dataset=frame.dataset() if frame.data_source() == DEMO else None)
     st.caption(
-        "A run goes on in a process of its own: close the page or stop the app, and it is still here afterwards. One "
-        "run works on a device at a time; the others wait for their turn, first come, first served."
+        "A run is a process of its own and goes on without this page and the app. One run works on a device at a time; "
+        "the others wait for their turn."
     )
     runs = list_runs()
     view = _view(runs)

@@ -10,6 +10,7 @@ from core.data import CLASS_NAMES, Dataset, open_dataset
 from core.data.store import Progress
 from core.errors import ConfigError, NodescopeError
 from core.job import Job, JobStatus
+from core.percent import percent
 from core.prediction import Predictor, load_bundle
 from core.prediction.suspects import (
     IMAGENET_KEY,
@@ -123,8 +124,8 @@ def _print(suspects: Suspects, dataset: Dataset, top: int) -> None:
     share = found.errors / len(table)
     print(f"about {found.errors:,} labels ({share:.1%}) are wrong by confident learning's estimate; look at them first")
     for row in table.head(top).itertuples():
-        mark = "suspect" if row.suspect else ""
-        print(f"{row.rank:>6}  {row.id:<42} {_name(row)}  probability of tumour {row.probability:.3f}  {mark}".rstrip())
+        said = f"probability of tumour {percent(row.probability)}" + ("  suspect" if row.suspect else "")
+        print(f"{row.rank:>6}  {row.id:<42} {_name(row)}  {said}")
 
 
 def _name(row: Any) -> str:

@@ -13,6 +13,7 @@ from core.attribution import METHODS, AttributionOptions, attribute, available, 
 from core.commands.options import add_bundle, add_device
 from core.display import to_png
 from core.errors import AttributionError, PatchError
+from core.percent import percent
 from core.prediction import Predictor, load_bundle
 from core.prediction.answer import ask
 from core.prediction.images import DecodedPatch, decode_patch
@@ -117,7 +118,7 @@ class _Work:
         )
         atomic.write_text(folder / "report.html", report.to_html())
         doubts = f" Doubtful: {answer.doubts.sentence}" if answer.doubts else ""
-        print(f"{file.name}: {answer.probability:.4f}, {answer.verdict}.{doubts} {folder / 'report.html'}")
+        print(f"{file.name}: {percent(answer.probability)}, {answer.verdict}.{doubts} {folder / 'report.html'}")
 
     def _map(self, decoded: DecodedPatch, method: str, folder: Path) -> ShownMap:
         pixels = decoded.pixels

@@ -7,6 +7,8 @@ from core.commands.studies import carry_out, open_kind
 from core.commands.train import add_training, config_of, refuse_training
 from core.training.folds import BY_NAMES, create_folds
 
+FOLDS = 5
+
 
 def add(commands: Any) -> None:
     """Describe the command."""
@@ -17,7 +19,7 @@ def add(commands: Any) -> None:
         "holds the out-of-fold predictions of all patches and the figures with their intervals; the runs are ordinary "
         "ones. Ctrl+C ends it; --resume goes on.",
     )
-    parser.add_argument("--folds", type=int, default=5, dest="count", metavar="K", help="how many (default: 5)")
+    parser.add_argument("--folds", type=int, dest="count", metavar="K", help=f"how many (default: {FOLDS})")
     parser.add_argument(
         "--by",
         choices=list(BY_NAMES),
@@ -34,6 +36,7 @@ def run_folds(arguments: argparse.Namespace) -> int:
     """Cross-validate and return the exit status: 0 finished or stopped as asked, 1 a run failed, 2 no start."""
     if arguments.resume is None:
         config = config_of(arguments)
-        return carry_out(create_folds(config, folds=arguments.count, by=arguments.by, name=arguments.name))
-    refuse_training(arguments)
+        count = FOLDS if arguments.count is None else arguments.count
+        return carry_out(create_folds(config, folds=count, by=arguments.by, name=arguments.name))
+    refuse_training(arguments, folds=arguments.count, by=arguments.by, name=arguments.name)
     return carry_out(open_kind(arguments.resume, "folds"))

@@ -10,6 +10,7 @@ from core.commands.options import add_device, check_folder, progress_line
 from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
+from core.percent import percent
 from core.prediction import Predictor, load_bundle
 from core.prediction.region import RegionMap, map_about, read_region
 from core.prediction.sizes import Whole, prepare
@@ -63,7 +64,7 @@ def run_region(arguments: argparse.Namespace) -> int:
     rows, columns = region.probabilities.shape
     print(
         f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {region.share(line):.1%} called tumour at "
-        f"{line:.3f}, highest probability {region.probabilities.max():.3f}. {', '.join(map(str, arguments.out))}. "
+        f"{line:.3f}, highest probability {percent(region.probabilities.max())}. {', '.join(map(str, arguments.out))}. "
         "Research use only."
     )
     return 0

@@ -24,14 +24,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--trials", type=int, help=f"how many in all (default: {TRIALS}); more than before extends")
     parser.add_argument(
         "--over",
-        default=",".join(DEFAULT_OVER),
         metavar="NAME,...",
-        help="what is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range (default: %(default)s)",
+        help="what is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range (default: " + ",".join(DEFAULT_OVER) + ")",
     )
-    parser.add_argument(
-        "--pruner", choices=get_args(Pruner), default="median", help="ends bad trials (default: median)"
-    )
-    parser.add_argument("--search-seed", type=int, default=0, help="of the search; --seed is that of the trainings")
+    parser.add_argument("--pruner", choices=get_args(Pruner), help="ends bad trials (default: median)")
+    parser.add_argument("--search-seed", type=int, help="of the search; --seed is that of the trainings")
     parser.add_argument("--name", help="of the study, with which the names of its runs begin (default: one is made)")
     parser.add_argument("--resume", metavar="NAME", help="go on with a search that was stopped, killed, or finished")
     add_training(parser)
@@ -44,13 +41,15 @@ def run_search(arguments: argparse.Namespace) -> int:
         study = create_search(
             config_of(arguments),
             trials=TRIALS if arguments.trials is None else arguments.trials,
-            over=arguments.over.split(","),
-            pruner=arguments.pruner,
-            seed=arguments.search_seed,
+            over=DEFAULT_OVER if arguments.over is None else arguments.over.split(","),
+            pruner=arguments.pruner or "median",
+            seed=arguments.search_seed or 0,
             name=arguments.name,
         )
         return carry_out(study)
-    refuse_training(arguments)
+    refuse_training(
+        arguments, over=arguments.over, pruner=arguments.pruner, search_seed=arguments.search_seed, name=arguments.name
+    )
     study = open_kind(arguments.resume, "search")
     if arguments.trials is not None:
         extend_search(study, arguments.trials)

@@ -217,7 +217,7 @@ def _describe_curve(study: Study) -> str:
         ))  # fmt: skip
     lines = [table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)]
     if len(lines) > 2 and not several:
-        lines.append("This curve has one seed. For more of them, start a new one: python -m core curve --seeds 3")
+        lines.append(f"This curve has one seed. For more of them: python -m core curve --resume {study.name} --seeds 3")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from core.data.open import DEMO, open_dataset
 from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
 from core.data.splits import PARTS, SplitRule, assign, choose_rule, default_rule, fit_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, Hdf5Store, JoinedStore, Loaded, PatchStore, read
-from core.data.thinning import thin
+from core.data.thinning import Thinning, find_thinning, thin
 
 __all__ = [
     "CENTRE",
@@ -28,6 +28,7 @@ __all__ = [
     "PatchStore",
     "Problem",
     "SplitRule",
+    "Thinning",
     "apply_decisions",
     "assign",
     "choose_rule",
@@ -36,6 +37,7 @@ __all__ = [
     "decisions_path",
     "default_rule",
     "find_pack",
+    "find_thinning",
     "fit_rule",
     "is_stale",
     "join",

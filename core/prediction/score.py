@@ -1,10 +1,11 @@
 """Score a part of a data set with a bundle, and measure it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from core.data import Dataset, SplitRule, assign, default_rule
+from core.data import Dataset, SplitRule, Thinning, assign, default_rule, find_thinning
 from core.data.store import Progress
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
@@ -147,14 +148,16 @@ def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str
     """Return the row numbers of a part and the part in words.
 
     The division is that of the bundle's training where its card knows this kind of data set, so that "test" is what the
-    bundle has never seen, also when the folder lies elsewhere or holds more patches.
+    bundle has never seen, also when the folder lies elsewhere or holds more patches. "train" is what it learnt from:
+    where that were some of the training patches only, the others are in no part.
     """
     if part not in CHOICES:
         raise DataError(f"There is no part {part!r}; choose from {', '.join(CHOICES)}.")
     labelled = dataset.table["label"].notna().to_numpy()
     if part == "all":
         return np.flatnonzero(labelled), "all labelled patches"
-    rule = _rule(bundle, dataset)
+    source = _source(bundle, dataset)
+    rule = _rule(bundle, dataset, source)
     if part == "auto":
         if rule is None:
             return np.flatnonzero(labelled), "all labelled patches (none were trained on, as far as the card tells)"
@@ -165,25 +168,49 @@ def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str
         parts = np.where(labelled, dataset.table["split"].astype(str), "")
     else:
         parts = assign(dataset, rule)
+    if part == "train" and source is not None:
+        thinning = _thinning(bundle, dataset, parts, source)
+        if thinning is not None:
+            parts, names[part] = thinning.apply(dataset, parts), "the patches of the training part that it learnt from"
     return np.flatnonzero(parts == part), f"{names[part]} ({rule.describe()})"
 
 
-def _rule(bundle: Bundle, dataset: Dataset) -> SplitRule | None:
+def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
+    """Return what the card says of this data set, else of the first one of its kind; None if it knows no such data."""
+    same: list[dict[str, Any]] = [
+        source for source in bundle.card.training.get("data", []) if source["kind"] == dataset.kind
+    ]
+    if len(same) > 1:
+        fingerprint = dataset.fingerprint()
+        same.sort(key=lambda source: source["fingerprint"] != fingerprint)
+    return same[0] if same else None
+
+
+def _thinning(bundle: Bundle, dataset: Dataset, parts: np.ndarray, source: dict[str, Any]) -> Thinning | None:
+    """Return which of the training patches the bundle learnt from, or None if from all of them."""
+    if "thinning" in source:
+        return None if source["thinning"] is None else Thinning.from_json(source["thinning"])
+    # Before cards held the limit of the hash, the settings told the number of patches and the seed.
+    training = bundle.card.training
+    settings = training.get("config", {}) if source is training["data"][0] else {}
+    patches = min(settings.get("patches", 0), int((parts == "train").sum()))
+    return find_thinning(dataset, parts, patches=patches, seed=settings.get("split_seed", 0))
+
+
+def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> SplitRule | None:
     """Return the division that keeps training patches of the bundle apart, or None if it saw no such data.
 
     Raises:
         DataError: it was trained on such data divided by slide, and the slides are not known here.
     """
-    default = default_rule(dataset)
-    for source in bundle.card.training.get("data", []):
-        rule = SplitRule.from_json(source["split"])
-        if source["kind"] != dataset.kind:
-            continue
-        if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:
-            raise DataError(
-                f"{bundle.card.name} was trained on whole slides of such data, and {dataset.name} does not say which "
-                "slide its patches come from, so that what it was trained on cannot be kept apart. Add the slides, or "
-                "measure all patches (--split all)."
-            )
-        return rule
-    return default if default.kind == "official" else None
+    if source is None:
+        default = default_rule(dataset)
+        return default if default.kind == "official" else None
+    rule = SplitRule.from_json(source["split"])
+    if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:
+        raise DataError(
+            f"{bundle.card.name} was trained on whole slides of such data, and {dataset.name} does not say which "
+            "slide its patches come from, so that what it was trained on cannot be kept apart. Add the slides, or "
+            "measure all patches (--split all)."
+        )
+    return rule

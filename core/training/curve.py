@@ -17,14 +17,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core import atomic
-from core.data import join, open_dataset, thin
+from core.data import thin
 from core.errors import ConfigError, DataError
 from core.job import Cancelled, JobStatus, Report
 from core.prediction import load_bundle
 from core.training.config import TrainingConfig
 from core.training.curve_gains import Gains
 from core.training.curve_result import CurveResult, Trained
-from core.training.material import Source, divide, train_rows
+from core.training.divided import open_divided
+from core.training.extension import extending
+from core.training.material import Source
 from core.training.predictions import test_evaluation
 from core.training.run import Run
 from core.training.study import Study, create_study, train_run, work_on
@@ -67,11 +69,11 @@ def create_curve(
     if not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"A learning curve trains each size with 1 to {MOST_SEEDS} seeds; found {seeds}.")
     config = config.with_changes(patches=0)
-    sources, others = _divided(config)
-    labelled = int((sources[0].parts == "train").sum())
+    first, others = _divided(config)
+    labelled = int((first.parts == "train").sum())
     numbers = _numbers(sizes, labelled)
     for size in numbers:
-        _check_classes(sources[0], size, seed=config.split_seed)
+        _check_classes(first, size, seed=config.split_seed)
     steps = [_steps(config, size + others) for size in numbers]
     settings: dict[str, Any] = {
         "sizes": numbers,
@@ -81,6 +83,25 @@ def create_curve(
     }
     suffixes = [suffix for suffix, _ in _plan(config, settings)]
     return create_study("curve", config, name=name, settings=settings, suffixes=suffixes)
+
+
+def extend_curve(study: Study, seeds: int) -> None:
+    """Let the learning curve go on to so many seeds in all, the next time that it is started; what it has stays.
+
+    Raises:
+        ConfigError: it has more already, or they are too many.
+        RunError: a process works on it, or a name that a new run would have is taken.
+    """
+    with extending(study) as about:
+        settings, config = about["settings"], TrainingConfig.from_json(about["config"])
+        if not len(settings["seeds"]) <= seeds <= MOST_SEEDS:
+            raise ConfigError(
+                f"The learning curve {study.name} trains each size with {len(settings['seeds'])} seed(s); ask for as "
+                f"many or more in all, up to {MOST_SEEDS}. Found {seeds}."
+            )
+        settings["seeds"] = [config.seed + number for number in range(seeds)]
+        new = _plan(config, settings)[len(about["runs"]) :]
+        about["runs"] += [f"{study.name}-{suffix}" for suffix, _ in new]
 
 
 def parse_size(word: str) -> Size:
@@ -154,20 +175,16 @@ def work_on_curve(study: Study, *, say: Callable[[str], None] = lambda _words: N
     return work_on(study, what)
 
 
-def _divided(config: TrainingConfig) -> tuple[list[Source], int]:
-    """Return the data sets with their parts, and how many training patches there are beside those that are counted."""
-    datasets = [open_dataset(source, decisions=config.decisions or None) for source in config.data]
-    sources = divide(
-        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold
-    )  # fmt: skip
-    first = sources[0]
+def _divided(config: TrainingConfig) -> tuple[Source, int]:
+    """Return the first data set with its parts, and how many training patches there are beside its labelled ones."""
+    divided = open_divided(config)
+    first = divided.sources[0]
     if not _has_both(first, first.parts, "test"):
         raise DataError(
             f"{first.dataset.name}: the test part does not have both tumour and normal patches, so a learning curve "
             "cannot be measured on it. Use more patches, or another split seed."
         )
-    every = len(train_rows(sources, join(datasets), unlabelled=config.unlabelled))
-    return sources, every - int((first.parts == "train").sum())
+    return first, len(divided.train) - int((first.parts == "train").sum())
 
 
 def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:

@@ -74,6 +74,7 @@ def _recorded(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
         run.withdraw_stop()
         return status
     except NodescopeError as error:
+        run.check_there()  # if it is gone, that is the reason, and there is nowhere to write it
         logger.error("%s", error)
         _try_last_word(run, str(error))
         raise
@@ -82,6 +83,7 @@ def _recorded(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
         _try_last_word(run, "Interrupted; it can be resumed from its last checkpoint.", state="stopped")
         raise
     except BaseException as error:
+        run.check_there()
         logger.exception("The run failed.")
         _try_last_word(run, f"{type(error).__name__}: {error}")
         raise
@@ -149,8 +151,8 @@ def _material(run: Run, status: Status) -> Material:
     for problem in material.problems:
         logger.warning("Left out %s: %s", problem.name, problem.reason)
     split = material.split_table().to_csv(index=False, lineterminator="\n")
-    atomic.write_text(run.path / "split.csv", split)
-    atomic.write_json(run.path / "data.json", [source.provenance() for source in material.sources])
+    atomic.write_text(run.place("split.csv"), split)
+    atomic.write_json(run.place("data.json"), [source.provenance() for source in material.sources])
     return material
 
 
@@ -182,7 +184,7 @@ def _split(run: Run) -> str:
     if split in CHOICES:
         return split
     if not path.is_file():
-        save_split(load_split(Path(split)), path)
+        save_split(load_split(Path(split)), run.place(path.name))
     return str(path)
 
 
@@ -192,7 +194,7 @@ def _decisions(run: Run, number: int, source: str) -> Path:
     if not path.is_file():
         kind, folder = recognise(source)
         own = DEMO if kind == DEMO else str(folder)
-        atomic.write_text(path, to_csv(decisions_of(own, run.config().decisions or None)))
+        atomic.write_text(run.place(path.name), to_csv(decisions_of(own, run.config().decisions or None)))
     return path
 
 
@@ -212,7 +214,8 @@ def read_status(run: Run) -> Status:
 def _try_last_word(run: Run, message: str, *, state: str = "failed") -> None:
     # On a full disk the last word cannot be written; the run is then seen as lost, and its log says why.
     with suppress(StorageError):
-        _last_word(run, state, message)
+        if run.is_there():
+            _last_word(run, state, message)
 
 
 @contextmanager

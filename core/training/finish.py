@@ -69,12 +69,12 @@ def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
     threshold = best_threshold(material.valid.labels, probabilities)
     operating = OperatingCurve.measured(material.valid.labels, probabilities)
     card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
-    _write_predictions(run.path / "predictions.csv", material.valid, logits, probabilities)
+    _write_predictions(run.place("predictions.csv"), material.valid, logits, probabilities)
     say("Measuring on test patches")
     card = card.with_changes(measured=_measure(run, predictor, card, material, probabilities))
     say("Getting to know the training patches")
     bundle = Bundle(card, bundle.weights, _familiarity(bundle, material.sources, device=config.device))
-    bundle.save(run.bundle_path)
+    bundle.save(run.place(run.bundle_path.name))
     return bundle
 
 
@@ -120,7 +120,7 @@ def _measure(
         logits = predictor.predict(part.pixels).logits
         probabilities = card.calibration.apply(logits)
         if number == 0:
-            _write_predictions(run.path / "test_predictions.csv", part, logits, probabilities)
+            _write_predictions(run.place("test_predictions.csv"), part, logits, probabilities)
         try:
             evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
         except EvaluationError as error:

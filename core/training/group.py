@@ -97,7 +97,7 @@ class Group:
             signal.signal(signal.SIGTERM, before)
 
     def _leave(self, reason: Path, words: str) -> None:
-        if not self.is_main:
+        if not self.is_main and reason.parent.is_dir():
             with suppress(StorageError):  # then the main process says that it does not know why
                 atomic.write_text(reason, words)
 

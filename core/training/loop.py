@@ -262,7 +262,7 @@ class Loop:
         self._read_losses()
         if self.group.is_main:
             save_checkpoint(
-                self.run.checkpoint_path,
+                self.run.place(self.run.checkpoint_path.name),
                 {
                     **self.learner.state(),
                     "valid_batch": self.forward.batch,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.data import Dataset, Decided, Problem, SplitRule, assign, choose_rule, join, thin
+from core.data import Dataset, Decided, Problem, SplitRule, Thinning, assign, choose_rule, find_thinning, join
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import Progress
@@ -27,11 +27,13 @@ class Source:
         dataset: what is divided.
         rule: how.
         parts: "train", "valid", "test", or "" for rows without a label and for training patches that are left out.
+        thinning: which training patches are learnt from; None is all.
     """
 
     dataset: Dataset
     rule: SplitRule
     parts: np.ndarray
+    thinning: Thinning | None = None
 
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle's card says of it."""
@@ -42,6 +44,7 @@ class Source:
             "kind": self.dataset.kind,
             "fingerprint": self.dataset.fingerprint(),
             "split": self.rule.to_json(),
+            "thinning": None if self.thinning is None else self.thinning.to_json(),
             "patches": counts,
             "decisions": {"excluded": decided.excluded, "relabelled": decided.relabelled},
         }
@@ -159,7 +162,9 @@ def divide(
             saved = load_split(Path(split))
             sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
     first = sources[0]
-    sources[0] = replace(first, parts=thin(first.dataset, first.parts, patches=patches, seed=split_seed))
+    thinning = find_thinning(first.dataset, first.parts, patches=patches, seed=split_seed)
+    if thinning is not None:
+        sources[0] = replace(first, parts=thinning.apply(first.dataset, first.parts), thinning=thinning)
     return sources
 
 

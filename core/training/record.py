@@ -67,6 +67,7 @@ def record_of(run: Run) -> Record:
     """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
     try:
         status, config, metrics = run.status(), run.config(), run.metrics()
+        started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
         return Record(run.name, str(run.path), "failed", message=str(error))
     best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
@@ -87,7 +88,7 @@ def record_of(run: Run) -> Record:
         test_auc=test.get("auc"),
         test_accuracy=test.get("accuracy"),
         flaw=flaw_sentence(config),
-        started=(run.path / "config.json").stat().st_mtime,
+        started=started,
         seconds=status.seconds,
         notes=run.notes(),
     )

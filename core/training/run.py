@@ -26,6 +26,7 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,6 +94,23 @@ class Run:
         """What the process said."""
         return self.path / "log.txt"
 
+    def is_there(self) -> bool:
+        """Whether the folder still holds a run; somebody may delete it by hand, also while it trains."""
+        return (self.path / "config.json").is_file()
+
+    def place(self, name: str) -> Path:
+        """Return where a file of the run is written. Raises :class:`RunError` if the folder is gone."""
+        self.check_there()  # writing would bring it back, without what made it a run
+        return self.path / name
+
+    def check_there(self) -> None:
+        """Raise :class:`RunError` if the folder is gone."""
+        if not self.is_there():
+            raise RunError(
+                f"The folder of the run {self.name} is gone: {self.path / 'config.json'} is missing. It was deleted or "
+                "moved while it was in use, so nothing more is written there and its training ends."
+            )
+
     def config(self) -> TrainingConfig:
         """Return the settings. Raises :class:`RunError` if they are missing or damaged."""
         return TrainingConfig.from_json(self._json("config.json"))
@@ -145,7 +163,7 @@ class Run:
 
     def write_notes(self, text: str) -> None:
         """Replace the notes. Raises :class:`StorageError`."""
-        atomic.write_text(self.path / "notes.txt", text)
+        atomic.write_text(self.place("notes.txt"), text)
 
     def is_alive(self) -> bool:
         """Whether the process that works on the run is there; a later one with the same pid does not count."""
@@ -164,11 +182,11 @@ class Run:
     def record_process(self, pid: int) -> None:
         """Write down which process works on the run."""
         record = {"pid": pid, "created": psutil.Process(pid).create_time()}
-        atomic.write_json(self.path / "process.json", record)
+        atomic.write_json(self.place("process.json"), record)
 
     def request_stop(self) -> None:
         """Ask the process to finish its step, save and end."""
-        atomic.write_text(self.path / "stop", "")
+        atomic.write_text(self.place("stop"), "")
 
     def stop_requested(self) -> bool:
         """Whether somebody asked for it."""
@@ -187,22 +205,22 @@ class Run:
 
     def write_status(self, status: Status) -> None:
         """Replace ``status.json``."""
-        atomic.write_json(self.path / "status.json", status.to_json())
+        atomic.write_json(self.place("status.json"), status.to_json())
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace ``metrics.csv``."""
         table = pd.DataFrame(rows, columns=list(METRICS))
-        atomic.write_text(self.path / "metrics.csv", table.to_csv(index=False, lineterminator="\n"))
+        atomic.write_text(self.place("metrics.csv"), table.to_csv(index=False, lineterminator="\n"))
 
     def write_speed(self, rows: list[dict[str, float]]) -> None:
         """Replace ``speed.csv``."""
         table = pd.DataFrame(rows, columns=list(SPEED))
-        atomic.write_text(self.path / "speed.csv", table.to_csv(index=False, lineterminator="\n"))
+        atomic.write_text(self.place("speed.csv"), table.to_csv(index=False, lineterminator="\n"))
 
     def write_patches(self, rows: list[dict[str, Any]]) -> None:
         """Replace ``patches.csv``."""
         table = pd.DataFrame(rows, columns=list(PATCHES))
-        atomic.write_text(self.path / "patches.csv", table.to_csv(index=False, lineterminator="\n"))
+        atomic.write_text(self.place("patches.csv"), table.to_csv(index=False, lineterminator="\n"))
 
     def lock(self) -> FileLock:
         """Return a held lock that any death of this process frees.
@@ -274,7 +292,8 @@ def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
             f"The run folder {place} cannot be made: {error.strerror}. Choose another folder, or set {HOME_VARIABLE}."
         ) from error
     run = Run(path.resolve())
-    run.write_status(Status().now(stage="Waiting for its process", epochs=config.epochs))
+    first = Status().now(stage="Waiting for its process", epochs=config.epochs)
+    atomic.write_json(run.path / "status.json", first.to_json())
     atomic.write_json(run.path / "config.json", config.to_json())
     return run
 
@@ -304,8 +323,11 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     folder = folder or runs_home()
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if (path / "config.json").is_file()]
-    return [Run(path) for path in sorted(found, key=lambda path: path.name, reverse=True)]
+    found = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError, NotADirectoryError):  # no run, or deleted in this moment
+            found.append(((path / "config.json").stat().st_mtime_ns, path.name, path))
+    return [Run(path) for _, _, path in sorted(found, reverse=True)]
 
 
 def _fresh_folder(label: str) -> Path:

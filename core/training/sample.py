@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.data import join, open_dataset
 from core.data.store import Progress
 from core.errors import DataError
 from core.training.config import TrainingConfig
-from core.training.material import Part, divide, read_part, train_rows
+from core.training.divided import open_divided
+from core.training.material import Part, read_part
 
 FEWEST = 2048
 """So many patches are drawn at least, or a batch if that is more; all of them where there are fewer."""
@@ -39,19 +39,14 @@ def draw_sample(config: TrainingConfig, *, progress: Progress | None = None) -> 
     Raises:
         DataError: the data cannot be opened or divided, or no training patch can be read.
     """
-    datasets = [open_dataset(source, decisions=config.decisions or None) for source in config.data]
-    sources = divide(
-        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold,
-        patches=config.patches,
-    )  # fmt: skip
-    everything = join(datasets)
-    rows = train_rows(sources, everything, unlabelled=config.unlabelled)
+    divided = open_divided(config)
+    rows, everything = divided.train, divided.everything
     wanted = min(len(rows), max(FEWEST, config.batch_size))
     drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])
     part, _ = read_part(everything, rows[drawn], progress)
     if not len(part):
         raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
-    return Sample(_in_drawn_order(part, config.seed), len(rows), int((sources[0].parts == "valid").sum()))
+    return Sample(_in_drawn_order(part, config.seed), len(rows), int((divided.sources[0].parts == "valid").sum()))
 
 
 def _in_drawn_order(part: Part, seed: int) -> Part:

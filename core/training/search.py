@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from core import atomic
-from core.alone import alone
-from core.errors import ConfigError, RunError, TrainingError
-from core.home import runs_home
+from core.errors import ConfigError, TrainingError
 from core.job import Cancelled, JobStatus, Report
 from core.training.config import TrainingConfig
+from core.training.extension import extending
 from core.training.loop import Stopped
 from core.training.run import Run
 from core.training.search_result import SearchResult, SearchTrial
 from core.training.search_space import DEFAULT_OVER, Axis, own_values, parse_axes, with_values
-from core.training.study import Study, check_free, create_study, train_run, work_on
+from core.training.study import Study, create_study, train_run, work_on
 
 if TYPE_CHECKING:
     import optuna
@@ -78,26 +77,14 @@ def extend_search(study: Study, trials: int) -> None:
         ConfigError: it has more already.
         RunError: a process works on it, or a name that a new trial would have is taken.
     """
-    with alone():
-        _extend(study, trials)
-
-
-def _extend(study: Study, trials: int) -> None:
-    if study.status().is_active:
-        raise RunError(
-            f"The search {study.name} is being worked on. Let it finish or stop it, then ask for more trials."
-        )
-    about = study.about()
-    if not about["settings"]["trials"] <= trials <= MOST_TRIALS:
-        raise ConfigError(
-            f"The search {study.name} has {about['settings']['trials']} trials; ask for as many or more, up to "
-            f"{MOST_TRIALS}. Found {trials}."
-        )
-    names = [f"{study.name}-{suffix}" for suffix in _suffixes(trials)]
-    check_free(runs_home() / name for name in names[about["settings"]["trials"] :])
-    about["settings"]["trials"] = trials
-    about["runs"] = names
-    atomic.write_json(study.path / "study.json", about)
+    with extending(study) as about:
+        if not about["settings"]["trials"] <= trials <= MOST_TRIALS:
+            raise ConfigError(
+                f"The search {study.name} has {about['settings']['trials']} trials; ask for as many or more, up to "
+                f"{MOST_TRIALS}. Found {trials}."
+            )
+        about["settings"]["trials"] = trials
+        about["runs"] = [f"{study.name}-{suffix}" for suffix in _suffixes(trials)]
 
 
 def search_result(study: Study) -> SearchResult:

@@ -67,5 +67,5 @@ def _mlflow(run: Run) -> Any:
     known = place.read_text("utf-8").strip() if place.is_file() else None
     tracker = tracking.MLflowTracker(EXPERIMENT, run_id=known, run_name=run.name)
     tracker.start()
-    atomic.write_text(place, str(tracker.tracker.info.run_id))
+    atomic.write_text(run.place(place.name), str(tracker.tracker.info.run_id))
     return tracker

@@ -8,11 +8,17 @@ import streamlit as st
 
 from core.errors import NodescopeError
 from core.spreadsheet import plain
-from core.training import STATES, Record, Run, differing_settings, record_of
+from core.training import Record, Run, differing_settings, record_of
 from pages._ui import state, train_curves, train_fields, train_trash, widgets
 
 MOST = 6
 """Runs that are compared at most: as many as there are colours."""
+
+ORDER = (
+    "run", "state", "preset", "best valid AUC", "best epoch", "accuracy there", "test AUC (95 %)",
+    "test accuracy (95 %)", "minutes", "notes", "flaw", "network", "data", "started",
+)  # fmt: skip
+"""Columns of the table as they are shown, the more telling first; those without a value are not."""
 
 FILES = ("decisions", "split", "pretrained")
 """Settings that can be the path of a file."""
@@ -26,16 +32,23 @@ def show(runs: list[Run]) -> None:
         placeholder="Words that must stand in the name, state, preset, network, data or notes",
     )  # fmt: skip
     kept = [each for each in records if matches(each, wanted)]
-    st.dataframe(
-        table(kept), hide_index=True, placeholder="",
+    rows = table(kept)
+    event = st.dataframe(
+        rows, hide_index=True, placeholder="", key="all-runs", on_select="rerun", selection_mode="single-row",
+        column_order=[name for name in ORDER if rows[name].notna().any() and rows[name].ne("").any()],
         column_config={
             "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
             "best valid AUC": st.column_config.NumberColumn(format="%.4f", help="Of all epochs, not the last one"),
             "accuracy there": st.column_config.NumberColumn(format="percent", help="On validation patches"),
+            "notes": st.column_config.TextColumn(width="medium"),
             "minutes": st.column_config.NumberColumn(format="%.1f", help="Worked on it, in all sessions together"),
         },
     )  # fmt: skip
-    st.caption(f"{len(kept)} of {len(records)} runs")
+    selected = event["selection"]["rows"]
+    if selected and selected[0] < len(kept):
+        st.session_state[state.WANTED_RUN] = kept[selected[0]].name
+        st.rerun()  # the choice of the view stands above
+    st.caption(f"{len(kept)} of {len(records)} runs. Press a row for its run.")
     st.download_button(
         "Table as CSV", to_csv(kept), "runs-research-use-only.csv", "text/csv", icon=":material/download:"
     )
@@ -55,7 +68,7 @@ def table(records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": [each.name for each in records],
-            "state": [STATES[each.state].partition(":")[0] for each in records],
+            "state": [each.state.capitalize() for each in records],
             "preset": [each.preset for each in records],
             "network": [each.model for each in records],
             "data": [", ".join(each.data) for each in records],
@@ -82,17 +95,23 @@ def to_csv(records: list[Record]) -> str:
 
 
 def _compare(runs: list[Run], kept: list[str]) -> None:
-    """Draw what is compared: any of the runs that the filter keeps, and those that were chosen before."""
+    """Draw what is compared: any of the runs that the filter keeps, and those that were chosen before.
+
+    Nothing is compared unasked: which runs belong together only their owner knows, and the address keeps the choice.
+    """
     st.subheader("Compare", anchor=False)
     named = {run.name: run for run in runs}
     before = [name for name in st.session_state.get(state.COMPARED, ()) if name in named]
     offered = [name for name in named if name in kept or name in before]
     chosen = st.multiselect(
-        "Runs to compare", offered, default=offered[:2], key=state.COMPARED, max_selections=MOST, bind="query-params",
-        help="Their curves in one figure, and only the settings in which they differ.",
+        "Runs to compare", offered, key=state.COMPARED, max_selections=MOST, bind="query-params",
+        placeholder=f"Choose up to {MOST}",
+        help="Their curves in one figure, and only the settings in which they differ. The address keeps the choice, so "
+        "that a link shows the same comparison.",
     )  # fmt: skip
+    if len(chosen) < 2:
+        _invite(kept, chosen)
     if not chosen:
-        st.caption("Choose two or more runs.")
         return
     column = st.selectbox(
         "Curve", list(train_curves.CURVES), format_func=lambda name: train_curves.CURVES[name], key=state.CURVE,
@@ -113,12 +132,36 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
     else:
         st.caption("None of them has finished an epoch yet.")
     found = differences([named[name] for name in chosen])
-    st.dataframe(in_words(found), hide_index=True, height="content")
+    st.dataframe(
+        in_words(found), hide_index=True, height="content",
+        column_config={"": st.column_config.Column(width=190)},  # the longest name of a setting is seen
+    )  # fmt: skip
     st.download_button(
         "Comparison as CSV", comparison_csv(found), "comparison-research-use-only.csv", "text/csv",
         icon=":material/download:",
         help="With the names that the command line and the files have for settings.",
     )  # fmt: skip
+
+
+def _invite(kept: list[str], chosen: list[str]) -> None:
+    """Say how runs are compared, and offer those in the table where there is something to compare."""
+    if chosen:
+        st.caption("Choose another run to see in what the two differ.")
+        return
+    st.caption(
+        "Choose two or more runs to see their curves in one figure and the settings in which they differ. To compare "
+        "runs of one kind, filter the table first."
+    )
+    count = min(len(kept), MOST)
+    if count > 1:
+        st.button(
+            f"Compare the {count} in the table" if len(kept) <= MOST else f"Compare the {count} newest in the table",
+            icon=":material/compare_arrows:", on_click=_take, args=(kept[:count],),
+        )  # fmt: skip
+
+
+def _take(names: list[str]) -> None:
+    st.session_state[state.COMPARED] = names
 
 
 def comparison_csv(found: pd.DataFrame) -> str:
@@ -155,6 +198,7 @@ def differences(runs: list[Run]) -> pd.DataFrame:
     }
     if any(each.flaw for each in records):
         rows["flaw"] = [each.flaw for each in records]
+    rows = {name: values for name, values in rows.items() if any(values)}
     settings = differing_settings([run for run, each in zip(runs, records, strict=True) if each.preset])
     whole = all(each.preset for each in records)
     if whole:

@@ -1,5 +1,6 @@
 """Train: learning curves."""
 
+from functools import partial
 from typing import Any, get_args
 
 import pandas as pd
@@ -18,6 +19,7 @@ from core.training.curve import (
     conclusion,
     create_curve,
     curve_result,
+    extend_curve,
     parse_size,
 )
 from core.training.curve_result import SHOWN, CurveResult, Point
@@ -38,13 +40,12 @@ def form() -> None:
         epochs_help="How often the largest size sees each of its patches. A smaller size sees each of its own more "
         "often, where every size trains for as many steps. Fewer take less time.",
     )  # fmt: skip
-    left, right = st.columns(2)
-    sizes = left.text_input(
+    sizes = st.text_input(
         "Sizes", key="curve-sizes", persist_state="session", placeholder="⅛, ¼, ½ and all",
         help="How many labelled training patches are learnt from, such as 1000 2000 4000 all. The smaller sizes are "
         "among the larger ones. Empty: an eighth, a quarter, a half and all there are.",
     )  # fmt: skip
-    seeds = right.number_input(
+    seeds = st.number_input(
         "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds",
         help="How often each size is trained. More of them tell what chance in training does.",
     )  # fmt: skip
@@ -61,6 +62,26 @@ def form() -> None:
             frame.show_error(error)
             return
         train_study_form.start(lambda: create_curve(config, sizes=wanted, seeds=int(seeds), equal=equal))
+
+
+def more(study: Study) -> None:
+    """Draw how a curve gets more seeds than it was made with."""
+    settings = study.settings()
+    seeds, sizes = len(settings["seeds"]), len(settings["sizes"])
+    most = MOST_SEEDS - seeds
+    if most < 1:
+        return
+    with st.popover("More seeds", icon=":material/add:"):
+        count = int(st.number_input(
+            "More seeds", 1, most, min(2, most), key=f"more-{study.name}",
+            help=f"Beyond the {seeds} it has. Each size is trained again from other first weights and in another "
+            "order, on the same patches: so one sees how much of a step is chance. What is trained stays.",
+        ))  # fmt: skip
+        st.caption(f"{sizes} sizes, {count * sizes} more runs.")
+        st.button(
+            f"Train {count} more", type="primary", icon=":material/play_arrow:", on_click=train_study_form.go_on,
+            args=(study, partial(extend_curve, study, seeds + count), f"{seeds + count} seeds"),
+        )  # fmt: skip
 
 
 def result(study: Study) -> str | None:
@@ -93,7 +114,7 @@ def _conclusion(study: Study) -> None:
             st.markdown(f"**{words[0]}**")
             st.caption(" ".join(words[1:]))
             if len(study.settings()["seeds"]) == 1:
-                st.caption("This curve has one seed. For more of them, start a new curve above, with more **Seeds**.")
+                st.caption("This curve has one seed. **More seeds** above trains each size again.")
 
 
 def _table(study: Study, found: CurveResult) -> str | None:

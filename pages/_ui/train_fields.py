@@ -155,7 +155,10 @@ EXPERT: dict[str, tuple[Field, ...]] = {
               "also learns to answer as they do.", kind="text"),
         Field("distillation", "Share of the teachers", "How much of the loss is towards the teachers' answer; the rest "
               "is towards the label.", kind="number", high=1.0, step=0.1),
-        Field("unlabelled", "Learn from unlabelled patches", "Patches of the data set without a label are used too, "
+        Field("moved", "Moved patches", "Share of training patches that are moved, so that other tissue lies in their "
+              "centre. They lose their label with it, and the teachers alone teach them.", kind="number", high=1.0,
+              step=0.1),
+        Field("unlabelled", "Unlabelled patches too", "Patches of the data set without a label are used too, "
               "with the teachers' answer in place of it.", kind="switch"),
     ),
     "Speed and repeating": (

@@ -26,12 +26,11 @@ SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 def form() -> None:
     """Draw the form and start what it asks for."""
     config = train_study_form.training("folds")
-    left, right = st.columns(2)
-    count = left.number_input(
+    count = st.number_input(
         "Folds", 2, MOST_FOLDS, 5, key="folds-count",
         help="Into how many parts the patches are divided. So many runs are trained, each on all parts but one.",
     )  # fmt: skip
-    together = right.selectbox(
+    together = st.selectbox(
         "What stays together", [AS_THEY_ALLOW, *BY_NAMES], key="folds-by",
         format_func=lambda each: BY_NAMES.get(each, each),
         help="Patches of one slide look alike, so whole slides should stay together. As the data allow: whole slides "

@@ -1,11 +1,11 @@
 """Train: searches for settings."""
 
+from functools import partial
 from typing import get_args
 
 import pandas as pd
 import streamlit as st
 
-from core.errors import NodescopeError
 from core.evaluation import FIGURES
 from core.reports import study_charts as charts
 from core.spreadsheet import plain
@@ -21,8 +21,8 @@ from core.training.search import (
 )
 from core.training.search_result import SearchResult
 from core.training.search_space import DEFAULT_OVER, SPACE
-from core.training.study import Study, start_study
-from pages._ui import state, train_study_form, widgets
+from core.training.study import Study
+from pages._ui import train_study_form, widgets
 
 DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""
 """Plotly draws the axes of parallel coordinates black, whatever the page is."""
@@ -42,12 +42,11 @@ def form() -> None:
         format_func=lambda name: name.replace("_", " "),
         help="Ranges: " + "; ".join(f"{name.replace('_', ' ')} {axis.describe()}" for name, axis in SPACE.items()),
     )  # fmt: skip
-    left, right = st.columns(2)
-    trials = left.number_input(
+    trials = st.number_input(
         "Trials", 1, 999, 20, key="search-trials",
         help="How many settings are tried. The first are those of the preset.",
     )  # fmt: skip
-    pruner = right.selectbox(
+    pruner = st.selectbox(
         "End trials early", get_args(Pruner), key="search-pruner", format_func=lambda each: PRUNERS[each],
         help="A trial that does worse than the others did at the same epoch is not worth its time. *Below median* "
         f"ends what is behind the middle one of them, except among the first {RANDOM_TRIALS}; *Hyperband* halves the "
@@ -69,19 +68,10 @@ def more(study: Study) -> None:
             help=f"Beyond the {tried} it was made with. What came of those is kept, and the new ones build on it.",
         )  # fmt: skip
         st.button(
-            f"Try {int(count)} more", type="primary", icon=":material/play_arrow:", on_click=_extend,
-            args=(study, tried + int(count)),
+            f"Try {int(count)} more", type="primary", icon=":material/play_arrow:",
+            on_click=train_study_form.go_on,
+            args=(study, partial(extend_search, study, tried + int(count)), f"{tried + int(count)} trials"),
         )  # fmt: skip
-
-
-def _extend(study: Study, trials: int) -> None:
-    try:
-        extend_search(study, trials)
-        start_study(study)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{study.name} goes on to {trials} trials"
 
 
 def result(study: Study) -> str | None:

@@ -44,7 +44,7 @@ class _Kind:
 KINDS = {
     "folds": _Kind("Cross-validation", ":material/grid_view:", train_folds.form, train_folds.result),
     "search": _Kind("Search", ":material/travel_explore:", train_search.form, train_search.result, train_search.more),
-    "curve": _Kind("Learning curve", ":material/show_chart:", train_curve.form, train_curve.result),
+    "curve": _Kind("Learning curve", ":material/show_chart:", train_curve.form, train_curve.result, train_curve.more),
 }
 
 
@@ -55,6 +55,13 @@ def show() -> None:
         "A study is several runs that belong together. Its process trains one after the other and goes on without "
         "the page; killed, it goes on where it was."
     )
+    if not studies:
+        st.info(
+            "No study yet. A **cross-validation** tests every patch by a model that never saw it, and tells how "
+            "certain the figures are. A **search** tries settings out and keeps a record of every trial. A **learning "
+            "curve** trains on fewer and more patches, and tells whether more labels would help.",
+            icon=":material/grid_view:",
+        )
     for column, (kind, each) in zip(st.columns(len(KINDS)), KINDS.items(), strict=True):
         with column.expander(
             f"New {each.label.lower()}",
@@ -63,14 +70,7 @@ def show() -> None:
             key=f"new-{kind}-{st.session_state.get(state.STUDIES_STARTED, 0)}",  # it folds when one has been started
         ):
             each.form()
-    if not studies:
-        st.info(
-            "No study yet. A **cross-validation** tests every patch by a model that never saw it, and tells how "
-            "certain the figures are. A **search** tries settings out and keeps a record of every trial. A **learning "
-            "curve** trains on fewer and more patches, and tells whether more labels would help.",
-            icon=":material/grid_view:",
-        )
-    else:
+    if studies:
         _chosen(studies)
     train_trash.show()
 

@@ -35,6 +35,23 @@ def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS
     return preset.with_changes(data=(data,), device=frame.device(), epochs=int(epochs))
 
 
+def go_on(study: Study, extend: Callable[[], None], words: str) -> None:
+    """Ask more of a study and start its process again: a callback.
+
+    Args:
+        study: what goes on.
+        extend: asks more of it.
+        words: to what it goes on.
+    """
+    try:
+        extend()
+        start_study(study)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{study.name} goes on to {words}"
+
+
 def start(make: Callable[[], Study]) -> None:
     """Make a study and start its process, then show it."""
     frame.dataset()  # says what is wrong with the folder before a study is made for it

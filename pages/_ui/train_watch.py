@@ -122,7 +122,7 @@ def _words(status: Status, flaw: str) -> None:
 
 def _progress_text(status: Status) -> str:
     parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step:,} of {status.steps:,}"]
-    if status.is_active and status.seconds_left is not None:
+    if status.is_active and status.state != "stopping" and status.seconds_left is not None:
         parts.append(f"about {duration(status.seconds_left)} left")
     return " · ".join(parts) if status.steps else "Getting ready"
 

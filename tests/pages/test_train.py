@@ -81,9 +81,11 @@ def test_a_live_run_can_be_stopped_from_the_page(app: AppTest, quiet_demo: Path)
     run.record_process(os.getpid())
     open_train(app)
     assert "Running]" in words(app)
+    assert app.get("progress")[0].proto.text.endswith("about 5 min left")
     next(each for each in app.button if each.label == "Stop").click().run()
     assert run.stop_requested()
     assert "Stopping after this step]" in words(app)
+    assert "left" not in app.get("progress")[0].proto.text  # it will not take that long any more
 
 
 ROWS = [
@@ -134,13 +136,49 @@ def test_all_runs_stand_in_a_table_that_can_be_filtered(app: AppTest, two_runs: 
     assert not app.exception
 
 
-def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest, two_runs: tuple[Run, Run]) -> None:
+def test_a_row_of_the_table_leads_to_its_run(app: AppTest, two_runs: tuple[Run, Run]) -> None:
     app.query_params["runs_view"] = "All runs"
     open_train(app)
+    app.session_state["all-runs"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    assert not app.exception
+    assert (app.session_state["run"], app.session_state["runs_view"]) == ("a-stopped-run", "One run")
+    app.segmented_control(key="runs_view").set_value("All runs").run()
+    assert app.dataframe[0].value["run"].tolist() == ["b-other-run", "a-stopped-run"]  # and stays there
+
+
+def test_compared_runs_show_only_the_settings_in_which_they_differ(app: AppTest, two_runs: tuple[Run, Run]) -> None:
+    app.query_params["runs_view"] = "All runs"
+    app.query_params["compared"] = ["b-other-run", "a-stopped-run"]
+    open_train(app)
     found = app.dataframe[1].value
-    assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "test AUC", "test accuracy", "Seed"]
-    assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "7"]
-    assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "", "", "0"]
+    assert found[""].tolist() == ["best valid AUC", "in epoch", "accuracy there", "Seed"]  # none has been tested yet
+    assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "7"]
+    assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "0"]
+
+
+def test_nothing_is_compared_unasked_and_a_choice_stays(app: AppTest, two_runs: tuple[Run, Run]) -> None:
+    create_run(TrainingConfig(epochs=4), runs_home() / "c-newest-run").write_status(Status(state="stopped"))
+    two_runs[0].write_notes("seeds")
+    app.query_params["runs_view"] = "All runs"
+    open_train(app)
+    assert len(app.dataframe) == 1
+    assert app.multiselect(key="compared").value == []
+    assert "Choose two or more runs to see their curves in one figure" in words(app)
+    app.text_input(key="filter").set_value("more seeds").run()
+    assert "Compare the" not in str(labels(app))  # one alone is not compared
+    app.text_input(key="filter").set_value("seeds").run()
+    press(app, "Compare the 2 in the table")
+    assert app.dataframe[1].value.columns.tolist() == ["", "b-other-run", "a-stopped-run"]
+    create_run(TrainingConfig(), runs_home() / "d-still-newer-run").write_status(Status(state="stopped"))
+    app.segmented_control(key="runs_view").set_value("One run").run()
+    app.segmented_control(key="runs_view").set_value("All runs").run()
+    assert app.multiselect(key="compared").value == ["b-other-run", "a-stopped-run"]
+    delete(two_runs[1])
+    app.run()
+    assert not app.exception
+    assert app.multiselect(key="compared").value == ["a-stopped-run"]
+    assert "Choose another run to see in what the two differ" in words(app)
 
 
 @pytest.mark.parametrize(

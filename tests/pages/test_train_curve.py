@@ -1,25 +1,26 @@
 """The Train page's learning curves: started, and shown as far as they are."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
-from core.evaluation import Estimate, Evaluation, evaluate
+from core.evaluation import Estimate
 from core.home import runs_home
 from core.job import JobStatus
 from core.training import Status, TrainingConfig, create_run
-from core.training.curve import create_curve
+from core.training.curve import MOST_SEEDS, create_curve
 from core.training.curve_result import CurveResult, Gain, Trained
 from core.training.study import Study, list_studies
 
 
 @pytest.fixture(autouse=True)
 def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pages._ui.cache", "core.training.curve"):
+    for place in ("pages._ui.cache", "core.training.divided"):
         monkeypatch.setattr(f"{place}.open_dataset", lambda *_, **__: small_demo)
 
 
@@ -45,30 +46,31 @@ def open_studies(app: AppTest) -> AppTest:
     return app.switch_page("pages/train.py").run()
 
 
-def evaluation(wrong: int) -> Evaluation:
-    labels = np.arange(20) % 2
-    probabilities = np.where(labels == 1, 0.8, 0.2)
-    probabilities[0 : 2 * wrong : 2] = 0.9
-    return evaluate(labels, probabilities, resamples=20)
+Measured = Callable[[Study, list[int]], CurveResult]
 
 
-def measured(study: Study, wrong: list[int]) -> CurveResult:
-    """Write down what the first runs of a study came to: so many of ten normal patches with too high an answer."""
-    settings = study.settings()
-    plan = [(size, seed) for seed in settings["seeds"] for size in settings["sizes"]]
-    trained = tuple(
-        Trained(name, size, seed, 4, 40, 3, evaluation(count))
-        for name, (size, seed), count in zip(study.run_names(), plan, wrong, strict=False)
-    )
-    for each in trained:
-        create_run(study.config(), runs_home() / each.run).write_status(Status(state="finished"))
-    result = CurveResult(trained)
-    if len(trained) > 1:
-        difference = (Estimate(0.2, 0.1, 0.3),) * len(settings["seeds"])
-        gain = Gain(settings["sizes"][-2], settings["sizes"][-1], 20, {"auc": difference, "accuracy": difference})
-        result = CurveResult(trained, (gain,))
-    (study.path / "results.json").write_text(json.dumps(result.to_json()))
-    return result
+@pytest.fixture
+def measured(trained: Callable[..., Trained]) -> Measured:
+    """A function that writes down what the first runs of a study came to, see `trained`, and makes those runs."""
+
+    def write(study: Study, wrong: list[int]) -> CurveResult:
+        settings = study.settings()
+        plan = [(size, seed) for seed in settings["seeds"] for size in settings["sizes"]]
+        done = tuple(
+            trained(size, seed, count, run=name)
+            for name, (size, seed), count in zip(study.run_names(), plan, wrong, strict=False)
+        )
+        for each in done:
+            create_run(study.config(), runs_home() / each.run).write_status(Status(state="finished"))
+        result = CurveResult(done)
+        if len(done) > 1:
+            difference = (Estimate(0.2, 0.1, 0.3),) * len(settings["seeds"])
+            gain = Gain(settings["sizes"][-2], settings["sizes"][-1], 20, {"auc": difference, "accuracy": difference})
+            result = CurveResult(done, (gain,))
+        (study.path / "results.json").write_text(json.dumps(result.to_json()))
+        return result
+
+    return write
 
 
 def test_a_learning_curve_is_started_with_what_the_form_says(app: AppTest, launched: list[str]) -> None:
@@ -99,7 +101,7 @@ def test_sizes_that_cannot_be_are_said_and_start_nothing(
     assert (list_studies(), launched) == ([], [])
 
 
-def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app: AppTest) -> None:
+def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app: AppTest, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
     result = measured(study, [3, 1])
     study.write(JobStatus("finished", 1.0))
@@ -112,11 +114,11 @@ def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app:
     assert table["AUC"].tolist() == [str(each.figure()) for each in result.points]
     assert table["gain in AUC"].tolist() == ["", "+0.200 (+0.100 to +0.300)"]
     assert table["run"].tolist() == ["mine-20-patches", "mine-40-patches"]
-    assert "For more of them, start a new curve above" in words(app)
+    assert "**More seeds** above trains each size again" in words(app)
     assert len(app.get("plotly_chart")) == 2
 
 
-def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: AppTest) -> None:
+def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: AppTest, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), seeds=2, name="mine")
     measured(study, [3, 1, 1, 0])
     study.write(JobStatus("finished", 1.0))
@@ -128,10 +130,10 @@ def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: AppTest) -> N
     assert runs["seed"].tolist() == ["0", "0", "1", "1"]
     assert runs["AUC"].str[:5].tolist() == ["0.700", "0.900", "0.900", "1.000"]
     assert "It was +0.200 to +0.200 in the 2 seeds." in words(app)
-    assert "start a new curve above" not in words(app)
+    assert "**More seeds** above" not in words(app)
 
 
-def test_a_curve_at_its_beginning_promises_nothing(app: AppTest) -> None:
+def test_a_curve_at_its_beginning_promises_nothing(app: AppTest, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
     measured(study, [3])
     study.write(JobStatus("cancelled"))
@@ -142,3 +144,31 @@ def test_a_curve_at_its_beginning_promises_nothing(app: AppTest) -> None:
     assert "From 20 to 40" not in words(app)
     assert app.dataframe[0].value["patches"].tolist() == [20]
     assert len(app.get("plotly_chart")) == 3  # both figures, and how the runs learn
+
+
+def test_a_finished_curve_gets_more_seeds(app: AppTest, launched: list[str], measured: Measured) -> None:
+    study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
+    measured(study, [3, 1])
+    study.write(JobStatus("finished", 1.0))
+    open_studies(app)
+    app.number_input(key="more-mine").set_value(3).run()
+    assert "2 sizes, 6 more runs." in words(app)
+    press(app, "Train 3 more")
+    assert not app.exception
+    assert (study.settings()["seeds"], launched) == ([0, 1, 2, 3], ["mine"])
+    assert [each.value for each in app.toast] == ["mine goes on to 4 seeds"]
+    assert app.dataframe[0].value["AUC over seeds"].tolist() == ["0.700–0.700", "0.900–0.900"]  # of the one so far
+
+
+def test_a_curve_at_work_or_with_all_the_seeds_gets_no_more(app: AppTest) -> None:
+    study = create_curve(TrainingConfig(), sizes=(20, 40), seeds=MOST_SEEDS, name="mine")
+    study.write(JobStatus("cancelled"))
+    open_studies(app)
+    assert "More seeds" not in [each.label for each in app.number_input]
+    other = create_curve(TrainingConfig(), sizes=(20, 40), name="other")
+    other.write(JobStatus("running"))
+    other.record_process(os.getpid())
+    app.run()
+    app.selectbox(key="study").set_value("other").run()
+    assert not app.exception
+    assert "More seeds" not in [each.label for each in app.number_input]

@@ -32,7 +32,7 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert "Learning curve with as many epochs for each size" in printed
     assert "From 20 to 61 patches the AUC " in printed
     assert "the larger size also took more steps" in printed
-    assert printed.endswith("start a new one: python -m core curve --seeds 3\n")
+    assert printed.endswith("For more of them: python -m core curve --resume mine --seeds 3\n")
 
     assert main(["studies", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
@@ -43,6 +43,14 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert [each["size"] for each in shown["results"]["trained"]] == [20, 61]
     assert shown["settings"]["sizes"] == [20, 61]
 
+    assert main(["curve", "--resume", "mine", "--seeds", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "Run 3 of 4: 20 patches, seed 1: mine-20-patches-seed-1" in printed
+    assert "in the 2 seeds." in printed
+    assert "This curve has one seed" not in printed
+    assert main(["curve", "--resume", "mine", "--seeds", "1"]) == 2
+    assert "ask for as many or more in all, up to 20. Found 1." in capsys.readouterr().err
+
 
 def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = TrainingConfig(data=(str(folder),), epochs=1, batch_size=8, device="cpu")
@@ -51,6 +59,8 @@ def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.C
 
     assert main(["curve", "--resume", "mine", "--epochs", "3"]) == 2
     assert "leave out --epochs" in capsys.readouterr().err
+    assert main(["curve", "--resume", "mine", "--sizes", "5", "all", "--equal", "epochs"]) == 2
+    assert "leave out --sizes, --equal, or start a new study" in capsys.readouterr().err
     assert main(["folds", "--resume", "mine"]) == 2
     assert "mine is a learning curve: python -m core curve --resume mine" in capsys.readouterr().err
     assert main(["curve", "--resume", "other"]) == 2

@@ -88,6 +88,10 @@ def test_a_study_goes_on_with_the_settings_it_was_made_with(folder: Path, capsys
     _study(folder)
     assert main(["folds", "--resume", "mine", "--epochs", "3"]) == 2
     assert "leave out --epochs" in capsys.readouterr().err
+    assert main(["folds", "--resume", "mine", "--folds", "3", "--by", "slide"]) == 2
+    assert "leave out --folds, --by, or start a new study" in capsys.readouterr().err
+    assert main(["search", "--resume", "mine", "--over", "clip", "--search-seed", "0"]) == 2
+    assert "leave out --over, --search-seed, or start a new study" in capsys.readouterr().err
     assert main(["search", "--resume", "mine"]) == 2
     assert "python -m core folds --resume mine" in capsys.readouterr().err
 

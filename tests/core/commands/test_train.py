@@ -3,15 +3,17 @@
 import json
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.commands import main
 from core.errors import RunError
 from core.prediction import load_bundle
-from core.training import Status, create_run, open_run, preset
+from core.training import Status, create_run, loop, open_run, preset
 
 SMALL = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")
 
@@ -124,6 +126,34 @@ def test_a_run_that_another_process_works_on_is_2_and_not_silent(
 
     assert main(["train", "--run-dir", str(run.path), "--resume"]) == 2
     assert "error: Another process works on the run run." in _error(capsys)
+
+
+def test_a_run_whose_folder_is_deleted_while_it_works_is_1_and_says_so(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
+
+    assert main(["train", "--data", str(data), "--run-dir", str(tmp_path / "mine"), "--quiet", *SMALL]) == 1
+
+    assert re.search(r"^error: The folder of the run mine is gone: .*deleted or moved", _error(capsys))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_another_than_the_main_process_leaves_the_reason_to_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = create_run(preset("quick"), tmp_path / "run")
+
+    def fail(_: object) -> Status:
+        raise RunError("Another process of this training has ended; the run says why.")
+
+    monkeypatch.setattr("core.commands.train.execute", fail)
+    monkeypatch.setattr(
+        "core.commands.train.Group", lambda _: SimpleNamespace(is_main=False, from_main=lambda _: run.path)
+    )
+
+    assert main(["train", "--run-dir", str(run.path), "--resume"]) == 1
+    assert _error(capsys) == ""
 
 
 def test_data_are_written_down_so_that_any_folder_can_resume(

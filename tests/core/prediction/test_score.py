@@ -1,5 +1,6 @@
 """Which patches a bundle is measured on, and that the figures are those of its predictions."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from core.errors import DataError
 from core.evaluation import evaluate
 from core.prediction import Bundle, Predictor
 from core.prediction.score import CHOICES, score, select
+from core.training.material import divide
 
 IDS = [f"{number:040x}" for number in range(400)]
 
@@ -49,6 +51,65 @@ def test_the_other_parts_are_those_of_the_card_too(tiny_bundle: Bundle) -> None:
     for part in ("train", "valid", "test"):
         assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(assign(dataset, rule) == part).tolist()
     assert select(bundle, dataset, "all")[0].tolist() == list(range(400))
+
+
+def _that_learnt_from(bundle: Bundle, dataset: Dataset, *, patches: int, old: bool = False) -> Bundle:
+    """Return the bundle of a run on so many patches; with `old`, as cards were before they held a limit."""
+    (source,) = divide([dataset], split_seed=5, patches=patches)
+    data = source.provenance()
+    if old:
+        del data["thinning"]
+    training = {"data": [data], "config": {"patches": patches, "split_seed": 5}}
+    return Bundle(bundle.card.with_changes(training=json.loads(json.dumps(training))), bundle.weights)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_of_a_training_on_fewer_patches_the_training_part_is_those(tiny_bundle: Bundle, old: bool) -> None:
+    dataset = _dataset(IDS)
+    (source,) = divide([dataset], split_seed=5, patches=40)
+    (whole,) = divide([dataset], split_seed=5)
+    bundle = _that_learnt_from(tiny_bundle, dataset, patches=40, old=old)
+
+    rows, words = select(bundle, _dataset(IDS), "train")
+
+    assert len(rows) == 40
+    assert rows.tolist() == np.flatnonzero(source.parts == "train").tolist()
+    assert words.startswith("the patches of the training part that it learnt from (hash of patches, seed 5")
+    for part in ("valid", "test"):
+        assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(whole.parts == part).tolist()
+    everything = _that_learnt_from(tiny_bundle, dataset, patches=0, old=old)
+    assert select(everything, dataset, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+
+
+def test_they_are_found_again_in_a_data_set_that_has_grown_and_in_one_that_has_lost_some(tiny_bundle: Bundle) -> None:
+    middle = _dataset(IDS[100:300])
+    bundle = _that_learnt_from(tiny_bundle, middle, patches=40)
+    learnt = {IDS[100 + row] for row in select(bundle, middle, "train")[0]}
+    assert len(learnt) == 40
+
+    grown, less = _dataset(IDS), _dataset(IDS[150:250])
+
+    found = {IDS[row] for row in select(bundle, grown, "train")[0]}
+    assert found & set(IDS[100:300]) == learnt
+    assert {IDS[150 + row] for row in select(bundle, less, "train")[0]} == learnt & set(IDS[150:250])
+
+
+def test_of_an_old_card_with_more_patches_than_are_left_all_of_them_count(tiny_bundle: Bundle) -> None:
+    bundle = _that_learnt_from(tiny_bundle, _dataset(IDS), patches=200, old=True)
+    few = _dataset(IDS[:60])
+    (whole,) = divide([few], split_seed=5)
+
+    assert select(bundle, few, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+
+
+def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bundle: Bundle) -> None:
+    first, second = _dataset(IDS[:200]), _dataset(IDS[200:])
+    sources = divide([first, second], split_seed=5, patches=40)
+    training = {"data": [source.provenance() for source in sources]}
+    bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
+
+    for dataset, source in zip((first, second), sources, strict=True):
+        assert select(bundle, dataset, "train")[0].tolist() == np.flatnonzero(source.parts == "train").tolist()
 
 
 def test_unknown_data_are_used_whole(tiny_bundle: Bundle) -> None:

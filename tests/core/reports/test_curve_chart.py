@@ -1,25 +1,15 @@
 import math
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from core.evaluation import Evaluation, evaluate
 from core.reports.curve_chart import learning_curve
 from core.training.curve_result import CurveResult, Trained
 
 
-def evaluation(wrong: int) -> Evaluation:
-    labels = np.arange(20) % 2
-    probabilities = np.where(labels == 1, 0.8, 0.2)
-    probabilities[0 : 2 * wrong : 2] = 0.9
-    return evaluate(labels, probabilities, resamples=20)
-
-
-def trained(size: int, seed: int, wrong: int) -> Trained:
-    return Trained(f"run-{size}-{seed}", size, seed, 4, 40, 3, evaluation(wrong))
-
-
-def test_a_size_is_a_point_with_its_interval_and_each_doubling_has_the_same_room() -> None:
+def test_a_size_is_a_point_with_its_interval_and_each_doubling_has_the_same_room(
+    trained: Callable[..., Trained],
+) -> None:
     result = CurveResult((trained(100, 0, 3), trained(200, 0, 1)))
 
     figure = learning_curve(result, (100, 200, 400))
@@ -35,7 +25,7 @@ def test_a_size_is_a_point_with_its_interval_and_each_doubling_has_the_same_room
     assert axis.range[0] < math.log10(100) < math.log10(400) < axis.range[1]
 
 
-def test_seeds_stand_behind_their_mean() -> None:
+def test_seeds_stand_behind_their_mean(trained: Callable[..., Trained]) -> None:
     result = CurveResult((trained(100, 0, 3), trained(200, 0, 1), trained(100, 1, 1)))
 
     seeds, curve = learning_curve(result, (100, 200)).data

@@ -1,61 +1,58 @@
 """Learning curves: nested sizes on the same test patches, and going on as if nothing had happened."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from core.data import ArrayStore, Dataset, make_table
+from core.data import Dataset
 from core.errors import ConfigError, DataError, RunError
 from core.evaluation import compare
 from core.home import HOME_VARIABLE, runs_home
 from core.job import JobStatus
 from core.prediction import load_bundle
 from core.training import Augmentation, TrainingConfig, loop
-from core.training.curve import conclusion, create_curve, curve_result, curve_runs, parse_size, work_on_curve
+from core.training.curve import (
+    conclusion,
+    create_curve,
+    curve_result,
+    curve_runs,
+    extend_curve,
+    parse_size,
+    work_on_curve,
+)
 from core.training.material import divide
 from core.training.predictions import test_predictions as answers_of
 from core.training.study import Study, list_studies, open_study, progress_of
 
 CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), split_seed=9, device="cpu")
-
-
-def _coloured() -> Dataset:
-    """200 patches of 40 slides, whose label shows in the red of the centre; two more have no label."""
-    random = np.random.default_rng(0)
-    labels = [*(np.arange(200) % 2), None, None]
-    pixels = random.integers(60, 200, (202, 96, 96, 3), dtype=np.uint8)
-    pixels[:200][np.arange(200) % 2 == 1, 40:56, 40:56, 0] += 25
-    ids = [f"patch-{number}" for number in range(202)]
-    slides = [f"slide-{number // 2 % 40}" for number in range(202)]
-    table = make_table(ids, labels=labels, split="train", slides=slides)
-    return Dataset("coloured", "coloured", "kaggle", table, ArrayStore(pixels))
-
-
-COLOURED = _coloured()
+Opened = Callable[[pytest.MonkeyPatch, Dataset], None]
 LABELLED = 126
 """Its training patches under the default split, seed 9."""
 
 
-def _open_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("execute", "curve", "curve_gains"):
-        monkeypatch.setattr(f"core.training.{place}.open_dataset", lambda *_, **__: COLOURED)
+@pytest.fixture(scope="module")
+def dataset(make_coloured: Callable[..., Dataset]) -> Dataset:
+    """200 patches of 40 slides, hard enough that more of them help; two more have no label."""
+    return make_coloured(200, slides=40, unlabelled=2, faint=True)
 
 
 @pytest.fixture(autouse=True)
-def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _open_coloured(monkeypatch)
+def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, opened_as: Opened) -> None:
+    opened_as(monkeypatch, dataset)
 
 
 @pytest.fixture(scope="module")
-def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_home(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, opened_as: Opened) -> Path:
     """A home with the finished study "whole": two sizes, two seeds."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, str(home))
-        _open_coloured(patch)
+        opened_as(patch, dataset)
         assert work_on_curve(create_curve(CONFIG, sizes=(32, "all"), seeds=2, name="whole")).state == "finished"
     return home
 
@@ -138,12 +135,12 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
     assert list_studies() == []
 
 
-def test_a_size_needs_both_classes() -> None:
+def test_a_size_needs_both_classes(dataset: Dataset) -> None:
     refused = set()
     for seed in range(6):
-        parts = divide([COLOURED], split_seed=seed, patches=2)[0].parts
+        parts = divide([dataset], split_seed=seed, patches=2)[0].parts
         config = CONFIG.with_changes(split_seed=seed)
-        has_both = len(set(COLOURED.labels(np.flatnonzero(parts == "train")))) == 2
+        has_both = len(set(dataset.labels(np.flatnonzero(parts == "train")))) == 2
         if has_both:
             assert create_curve(config, sizes=(2, "all"), name=f"seed-{seed}").settings()["sizes"][0] == 2
         else:
@@ -180,11 +177,11 @@ def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
     assert table["auc"].tolist() == [each.evaluation.figures["auc"].value for each in result.trained]
 
 
-def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study) -> None:
+def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study, dataset: Dataset) -> None:
     result = curve_result(whole)
     small, large = result.trained[:2]
     answers = [answers_of(run) for run in whole.runs()[:2]]
-    slides = COLOURED.table.set_index("id")["slide"]
+    slides = dataset.table.set_index("id")["slide"]
     by_hand = compare(
         answers[1]["label"],
         answers[1]["probability"],
@@ -246,3 +243,45 @@ def test_other_test_patches_are_not_compared(whole: Study, monkeypatch: pytest.M
     finally:
         path.write_text(text)
         whole.write(JobStatus("finished", 1.0))
+
+
+def test_a_curve_that_gets_another_seed_comes_to_what_it_would_have_with_both(
+    whole: Study, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = curve_result(whole)
+    monkeypatch.setenv(HOME_VARIABLE, str(fresh_home))
+    study = create_curve(CONFIG, sizes=(32, "all"), name="grown")
+    assert work_on_curve(study).state == "finished"
+    first = [(run.bundle_path, run.bundle_path.stat().st_mtime_ns) for run in study.runs()]
+
+    extend_curve(study, 2)
+
+    assert study.run_names() == (
+        "grown-32-patches", f"grown-{LABELLED}-patches", "grown-32-patches-seed-1", f"grown-{LABELLED}-patches-seed-1",
+    )  # fmt: skip
+    assert (progress_of(study).done, progress_of(study).total) == (2, 4)
+    assert work_on_curve(study).state == "finished"
+    assert [(path, path.stat().st_mtime_ns) for path, _ in first] == first  # what was trained stays as it was
+    result = curve_result(study)
+    assert result.gains == expected.gains
+    assert [(each.size, each.seed, each.evaluation) for each in result.trained] == [
+        (each.size, each.seed, each.evaluation) for each in expected.trained
+    ]
+    assert conclusion(study) == conclusion(whole)
+
+
+def test_a_curve_is_never_shortened_nor_extended_while_it_works_or_over_other_runs() -> None:
+    study = create_curve(CONFIG, sizes=(32, "all"), seeds=2, name="mine")
+    for seeds in (1, 21):
+        with pytest.raises(
+            ConfigError, match=r"mine trains each size with 2 seed\(s\); ask for as many or more in all"
+        ):
+            extend_curve(study, seeds)
+    (runs_home() / "mine-32-patches-seed-2").mkdir(parents=True)
+    with pytest.raises(RunError, match="mine-32-patches-seed-2 is there already"):
+        extend_curve(study, 3)
+    study.write(JobStatus("running"))
+    study.record_process(os.getpid())
+    with pytest.raises(RunError, match="The learning curve mine is being worked on"):
+        extend_curve(study, 2)
+    assert (study.settings()["seeds"], len(study.run_names())) == ([0, 1], 4)

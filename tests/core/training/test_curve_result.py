@@ -2,31 +2,19 @@
 
 import json
 import math
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from core.evaluation import Estimate, Evaluation, evaluate
+from core.evaluation import Estimate
 from core.training.curve_result import CurveResult, Gain, Point, Trained
-
-
-def evaluation(wrong: int) -> Evaluation:
-    """Return the figures of 20 patches of which so many normal ones get the highest probability."""
-    labels = np.arange(20) % 2
-    probabilities = np.where(labels == 1, 0.8, 0.2)
-    probabilities[0 : 2 * wrong : 2] = 0.9
-    return evaluate(labels, probabilities, resamples=20)
-
-
-def trained(size: int, seed: int, wrong: int) -> Trained:
-    return Trained(f"run-{size}-{seed}", size, seed, 4, 40, 3, evaluation(wrong))
 
 
 def gain(*values: tuple[float, float, float]) -> Gain:
     return Gain(4000, 7186, 1500, {"auc": tuple(Estimate(*each) for each in values)})
 
 
-def test_several_seeds_are_their_mean_and_their_range() -> None:
+def test_several_seeds_are_their_mean_and_their_range(trained: Callable[..., Trained]) -> None:
     runs = (trained(100, 0, 1), trained(100, 1, 3))
     point = Point(100, runs)
     found = [run.evaluation.figures["auc"] for run in runs]
@@ -38,7 +26,7 @@ def test_several_seeds_are_their_mean_and_their_range() -> None:
     assert Point(100, runs[:1]).figure() == found[0]
 
 
-def test_sizes_stand_from_small_to_large_and_go_to_json_and_back() -> None:
+def test_sizes_stand_from_small_to_large_and_go_to_json_and_back(trained: Callable[..., Trained]) -> None:
     pair = gain((0.01, 0.002, 0.02))
     result = CurveResult((trained(200, 0, 1), trained(100, 0, 2), trained(200, 1, 0)), (pair,))
 

@@ -1,13 +1,15 @@
 """Cross-validation: each patch once, figures that can be computed by hand, and going on as if nothing had happened."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from core.data import ArrayStore, Dataset, assign, make_table
+from core.data import Dataset, assign
 from core.data.decisions import Decision, decide, read_decisions
 from core.data.splits import choose_rule
 from core.errors import ConfigError, RunError, TrainingError
@@ -29,40 +31,27 @@ from core.training.study import Study, list_studies, open_study, progress_of
 
 CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), device="cpu")
 SLIDES = 12
-
-
-def _coloured() -> Dataset:
-    """A hundred patches of twelve slides, whose label shows in the red of the centre; two more have no label."""
-    random = np.random.default_rng(0)
-    labels = [*(np.arange(100) % 2), None, None]
-    pixels = random.integers(60, 200, (102, 96, 96, 3), dtype=np.uint8)
-    pixels[:100][np.arange(100) % 2 == 1, 32:64, 32:64, 0] = 250
-    ids = [f"patch-{number}" for number in range(102)]
-    slides = [f"slide-{number // 2 % SLIDES}" for number in range(102)]
-    table = make_table(ids, labels=labels, split="train", slides=slides)
-    return Dataset("coloured", "coloured", "kaggle", table, ArrayStore(pixels))
-
-
-COLOURED = _coloured()
-
-
-def _open_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("core.training.execute", "core.training.folds"):
-        monkeypatch.setattr(f"{place}.open_dataset", lambda *_, **__: COLOURED)
-
-
-@pytest.fixture(autouse=True)
-def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _open_coloured(monkeypatch)
+Opened = Callable[[pytest.MonkeyPatch, Dataset], None]
 
 
 @pytest.fixture(scope="module")
-def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(make_coloured: Callable[..., Dataset]) -> Dataset:
+    """A hundred patches of twelve slides; two more have no label."""
+    return make_coloured(100, slides=SLIDES, unlabelled=2)
+
+
+@pytest.fixture(autouse=True)
+def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, opened_as: Opened) -> None:
+    opened_as(monkeypatch, dataset)
+
+
+@pytest.fixture(scope="module")
+def finished_home(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, opened_as: Opened) -> Path:
     """A home with the finished study "whole"."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, str(home))
-        _open_coloured(patch)
+        opened_as(patch, dataset)
         assert work_on_folds(create_folds(CONFIG, folds=3, name="whole")).state == "finished"
     return home
 
@@ -73,15 +62,11 @@ def whole(finished_home: Path, _opened: None, monkeypatch: pytest.MonkeyPatch) -
     return open_study("whole")
 
 
-def _labelled() -> list[str]:
-    return sorted(COLOURED.table.loc[COLOURED.table["label"].notna(), "id"])
-
-
-def test_every_labelled_patch_is_tested_once_by_a_run_that_never_saw_it(whole: Study) -> None:
+def test_every_labelled_patch_is_tested_once_by_a_run_that_never_saw_it(whole: Study, dataset: Dataset) -> None:
     table = out_of_fold(whole)
 
     assert tuple(table.columns) == COLUMNS
-    assert sorted(table["id"]) == _labelled()
+    assert sorted(table["id"]) == sorted(dataset.table.loc[dataset.table["label"].notna(), "id"])
     assert set(table["fold"]) == {1, 2, 3}
     for fold, rows in table.groupby("fold"):
         run = Run(runs_home() / f"whole-fold-{fold}")
@@ -92,8 +77,8 @@ def test_every_labelled_patch_is_tested_once_by_a_run_that_never_saw_it(whole: S
         assert card.calibration.apply(rows["logit"].to_numpy()) == pytest.approx(rows["probability"].to_numpy())
 
 
-def test_whole_slides_stay_together_where_they_are_known(whole: Study) -> None:
-    slides = COLOURED.table.set_index("id")["slide"]
+def test_whole_slides_stay_together_where_they_are_known(whole: Study, dataset: Dataset) -> None:
+    slides = dataset.table.set_index("id")["slide"]
     folds = out_of_fold(whole).assign(slide=lambda table: table["id"].map(slides)).groupby("slide")["fold"].nunique()
 
     assert whole.settings() == {"folds": 3, "by": "slide"}
@@ -171,6 +156,21 @@ def test_a_failed_run_fails_the_study_with_its_sentence(monkeypatch: pytest.Monk
     assert [run.name for run in list_runs()] == ["mine-fold-1"]
 
 
+def test_a_fold_whose_folder_is_deleted_while_it_works_fails_the_study_and_is_to_be_trained_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = create_folds(CONFIG, folds=3, name="mine")
+    monkeypatch.setattr(loop.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
+
+    with pytest.raises(RunError, match="The folder of the run mine-fold-1 is gone"):
+        work_on_folds(study)
+
+    assert study.status().state == "failed"
+    assert study.status().message.startswith("The folder of the run mine-fold-1 is gone")
+    assert study.missing() == ("mine-fold-1", "mine-fold-2", "mine-fold-3")
+    assert (list_runs(), list(runs_home().iterdir())) == ([], [])
+
+
 def test_a_study_never_overwrites_anything() -> None:
     create_folds(CONFIG, folds=3, name="mine")
     with pytest.raises(RunError, match="is there already"):
@@ -189,7 +189,7 @@ def test_folds_that_cannot_be_are_refused(folds: int, by: str, words: str) -> No
     assert list_studies() == []
 
 
-def test_studies_are_listed_and_opened_by_name_and_can_all_be_measured() -> None:
+def test_studies_are_listed_and_opened_by_name_and_can_all_be_measured(dataset: Dataset) -> None:
     first = create_folds(CONFIG, folds=3, name="first")
     assert list_studies() == [first]
     assert open_study("first") == first
@@ -198,8 +198,8 @@ def test_studies_are_listed_and_opened_by_name_and_can_all_be_measured() -> None
         "folds", CONFIG.with_changes(split_seed=seed, decisions=str(first.path / "decisions.csv")), JobStatus("none")
     )  # fmt: skip
     for fold in range(3):
-        parts = assign(COLOURED, choose_rule(COLOURED, "slide", seed=seed, folds=3, fold=fold))
-        both = COLOURED.table.assign(part=parts).groupby("part")["label"].nunique()
+        parts = assign(dataset, choose_rule(dataset, "slide", seed=seed, folds=3, fold=fold))
+        both = dataset.table.assign(part=parts).groupby("part")["label"].nunique()
         assert both[["train", "valid", "test"]].tolist() == [2, 2, 2]
     with pytest.raises(RunError, match=r"no study 'second' .*first"):
         open_study("second")

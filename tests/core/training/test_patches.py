@@ -11,6 +11,7 @@ import torch
 from core.data import open_dataset
 from core.errors import DataError
 from core.prediction import load_bundle
+from core.prediction.score import select
 from core.training import Augmentation, TrainingConfig, create_run, loop
 from core.training.estimate import estimate
 from core.training.execute import execute
@@ -99,7 +100,11 @@ def test_a_run_tells_it_and_goes_on_as_if_nothing_had_happened(
     training = load_bundle(whole.bundle_path).card.training
     assert training["data"][0]["patches"]["train"] == training["config"]["patches"] == 40
     assert whole.status().steps == 2 * 40 // 8
-    assert (pd.read_csv(whole.path / "split.csv")["part"] == "train").sum() == 40
+    learnt = pd.read_csv(whole.path / "split.csv", dtype=str).query("part == 'train'")["id"]
+    assert len(learnt) == 40
+    dataset = open_dataset(folder)
+    rows, _ = select(load_bundle(whole.bundle_path), dataset, "train")
+    assert dataset.table["id"].iloc[rows].tolist() == learnt.tolist()
     for name in ("metrics.csv", "predictions.csv", "test_predictions.csv", "split.csv"):
         assert (whole.path / name).read_bytes() == (stopped.path / name).read_bytes()
     mine, theirs = (load_bundle(run.bundle_path).weights for run in (whole, stopped))

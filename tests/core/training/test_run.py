@@ -90,12 +90,14 @@ def test_a_home_that_cannot_hold_runs_is_named(tmp_path: Path, monkeypatch: pyte
         create_run(CONFIG)
 
 
-def test_runs_are_listed_newest_first_and_other_folders_are_not(tmp_path: Path) -> None:
-    for name in ("20250101-b", "20260101-a", "20240101-c"):
-        create_run(CONFIG, tmp_path / name)
-    (tmp_path / "notes").mkdir()
+def test_runs_are_listed_newest_first_whatever_they_are_called_and_other_folders_are_not(tmp_path: Path) -> None:
+    for made, name in ((3, "20240101-c"), (2, "mine-fold-1"), (4, "a"), (2, "mine-fold-2")):
+        create_run(TrainingConfig(), tmp_path / name)
+        os.utime(tmp_path / name / "config.json", (made, made))
+    (tmp_path / "zz").mkdir()
+    (tmp_path / "zz.txt").write_text("no run")
 
-    assert [each.name for each in list_runs(tmp_path)] == ["20260101-a", "20250101-b", "20240101-c"]
+    assert [each.name for each in list_runs(tmp_path)] == ["a", "20240101-c", "mine-fold-2", "mine-fold-1"]
     assert list_runs(tmp_path / "nowhere") == []
 
 

@@ -1,12 +1,12 @@
 """Search: ranges, trials that are runs, pruning, and going on as if nothing had happened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.data import ArrayStore, Dataset, make_table
+from core.data import Dataset
 from core.errors import ConfigError
 from core.home import runs_home
 from core.training import Augmentation, TrainingConfig, loop
@@ -23,24 +23,18 @@ from core.training.study import Study, list_studies, progress_of
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, learning_rate=2e-3, device="cpu")
 OVER = ("learning_rate", "stain", "batch_size=8|16")
+Opened = Callable[[pytest.MonkeyPatch, Dataset], None]
 
 
-def _coloured() -> Dataset:
-    """Sixty patches whose label shows in the red of the centre."""
-    random = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    pixels = random.integers(60, 200, (60, 96, 96, 3), dtype=np.uint8)
-    pixels[labels == 1, 32:64, 32:64, 0] = 250
-    table = make_table([f"patch-{number}" for number in range(60)], labels=labels, split="train")
-    return Dataset("coloured", "coloured", "kaggle", table, ArrayStore(pixels))
-
-
-COLOURED = _coloured()
+@pytest.fixture(scope="module")
+def dataset(make_coloured: Callable[..., Dataset]) -> Dataset:
+    """Sixty patches."""
+    return make_coloured(60)
 
 
 @pytest.fixture(autouse=True)
-def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.training.execute.open_dataset", lambda *_, **__: COLOURED)
+def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, opened_as: Opened) -> None:
+    opened_as(monkeypatch, dataset)
     monkeypatch.setattr("core.training.execute.finish", lambda *_, **__: None)  # a trial is judged by its epochs
 
 

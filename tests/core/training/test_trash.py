@@ -228,7 +228,7 @@ def test_two_who_ask_for_more_trials_do_not_get_both(started: list[str]) -> None
         start_study(study)
 
     more()
-    with pytest.raises(RunError, match="find is being worked on"):
+    with pytest.raises(RunError, match=r"The search find is being worked on\. Let it finish or stop it"):
         more()
     assert (started, study.settings()["trials"]) == (["studies"], 5)
 
