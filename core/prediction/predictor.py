@@ -45,7 +45,8 @@ class Predictor:
     Attributes:
         bundle: where the network comes from.
         device: where it runs.
-        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), norms folded. Shared: who wants to hook it copies it.
+        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), with folded norms. Shared: who wants to hook
+            it copies it.
     """
 
     def __init__(self, bundle: Bundle, *, device: str = "auto"):

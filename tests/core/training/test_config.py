@@ -85,7 +85,15 @@ def test_the_ends_of_the_ranges_are_allowed(edges: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"stain": 1.1}, {"brightness": -0.1}, {"rotation": 181}, {"blur": 2.1}, {"cutout": 2}, {"moved": -1}, {"stain": float("nan")}],
+    [
+        {"stain": 1.1},
+        {"brightness": -0.1},
+        {"rotation": 181},
+        {"blur": 2.1},
+        {"cutout": 2},
+        {"moved": -1},
+        {"stain": float("nan")},
+    ],
 )
 def test_augmentation_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"Augmentation {next(iter(wrong))} lies between 0 and"):
