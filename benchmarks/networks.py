@@ -2,8 +2,9 @@
 
 Run: ``python benchmarks/networks.py [--data DIR --bundle FILE ...]``. Without bundles it tells what random weights can
 tell: parameters, multiplications, images a second. Speed is eager fp32 on one CPU thread, in batches of the size and in
-the form in which the predictor runs each (norms folded, baked where there is a baked form), processor time; the networks
-take turns, and each figure is the best of the rounds, since other work can only slow it down. With bundles, each one's own test part of the data set is measured, in one pass.
+the form in which the predictor runs each network (norms folded, baked where there is a baked form), processor time; the
+networks take turns, and each figure is the best of the rounds, since other work can only slow it down. With bundles,
+each one's own test part of the data set is measured, in one pass.
 """
 
 import argparse
@@ -29,7 +30,8 @@ from core.prediction.score import score, select
 from core.shipped import bundle_file
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (name, {}) for name in ("notebook-cnn", "keras-cnn", "resnet50", "resnet18", "efficientnet-lite0")},
+    **{name: (name, {}) for name in ("notebook-cnn", "keras-cnn", "resnet50", "resnet18")},
+    **{name: (name, {}) for name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")},
     "efficientnet-lite0, enlarged to 144 px": ("efficientnet-lite0", {"side": 144}),
     "nodescope-net": ("nodescope-net", {}),
 }
