@@ -16,6 +16,7 @@ PAGES = {
     "browse-balance": "?browse_view=Balance",
     "browse-patch": "?open=demo-s00-p049",
     "browse-quality": "?browse_view=Quality",
+    "browse-splits": "?browse_view=Splits&split_by=By+slide",
     "train": "train",
     "evaluate": "evaluate",
     "predict": "predict",
@@ -24,6 +25,7 @@ PAGES = {
     "predict-uncertain": "predict?patch=demo-s26-p004",
     "predict-photograph": "predict",
     "predict-tiles": "predict",
+    "predict-map": "predict?model=nodescope-net,+symmetric",
 }
 """Name of the picture -> the page and what its address says."""
 
@@ -47,14 +49,18 @@ def region() -> np.ndarray:
     return np.concatenate([np.concatenate(patches[start : start + 6], axis=1) for start in (0, 6, 12)])
 
 
-UPLOADS: dict[str, Callable[[], np.ndarray]] = {"predict-photograph": photograph, "predict-tiles": region}
+UPLOADS: dict[str, Callable[[], np.ndarray]] = {
+    "predict-photograph": photograph,
+    "predict-tiles": region,
+    "predict-map": region,
+}
 """Name of the picture -> what is uploaded first."""
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 def take(browser: Browser, address: str, name: str) -> None:
-    """Open one page and save what is seen; Evaluate is asked to evaluate first."""
+    """Open one page and save what is seen; Evaluate is asked to evaluate first, Quality to check."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
     page.set_default_timeout(180_000)
     page.goto(f"{address}/{PAGES[name]}")
@@ -63,27 +69,36 @@ def take(browser: Browser, address: str, name: str) -> None:
         page.get_by_text("Grad-CAM").first.wait_for()
     if name == "evaluate":
         page.wait_for_timeout(2000)
-        start = page.get_by_role("button", name="Evaluate", exact=True)
+        start = page.get_by_role("button", name="Evaluate")
         if start.count():
             start.click()
             page.get_by_text("Confusion matrix").first.wait_for()
+    if name == "browse-quality":
+        start = page.get_by_role("button", name="Check")
+        if start.count():
+            start.click()
+        page.get_by_text("checked: ").wait_for()
     if name in UPLOADS:
         buffer = io.BytesIO()
         Image.fromarray(UPLOADS[name]()).save(buffer, "PNG")
         file = {"name": f"{name.removeprefix('predict-')}.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
         page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(file)
-    if name == "predict-tiles":
+    if name in ("predict-tiles", "predict-map"):
         page.get_by_text("All tiles", exact=True).click()
         page.get_by_text("Solid red: called tumour").wait_for()
+    if name == "predict-map":
+        page.get_by_text("Map", exact=True).click()
+        page.get_by_text("Red: called tumour, the stronger").wait_for()
     if name.startswith("predict"):
         page.get_by_text("Does it look at the centre?").wait_for()
     page.wait_for_timeout(4000)
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(1500)
-    if name == "predict-tiles":
+    if name in ("predict-tiles", "predict-map"):
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 560)")
         page.wait_for_timeout(1500)
-    page.screenshot(path=str(FOLDER / f"{name}.png"))
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    shot.quantize(256).save(FOLDER / f"{name}.png", optimize=True)  # a third of the size
     page.close()
 
 

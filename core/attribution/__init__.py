@@ -10,7 +10,7 @@ from core.attribution.compute import attribute
 from core.attribution.holds import available, holds_for
 from core.attribution.methods import METHODS, Method
 from core.attribution.options import AttributionOptions
-from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, draw_centre_box, overlay
+from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, overlay
 from core.attribution.result import Attribution, centre_share
 from core.attribution.saliency import saliency_map
 
@@ -25,7 +25,6 @@ __all__ = [
     "available",
     "centre_share",
     "colour_table",
-    "draw_centre_box",
     "holds_for",
     "overlay",
     "saliency_map",

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from core.attribution.patch import PATCH
-from core.data.store import CENTRE
+from core.display.pictures import with_centre_box
 from core.errors import AttributionError, ConfigError, PatchError
 
 SEQUENTIAL = ("inferno", "viridis", "cividis", "magma")
@@ -58,23 +58,7 @@ def overlay(
     tissue = patch.repeat(zoom, axis=0).repeat(zoom, axis=1).astype(np.float32)
     weight = opacity * np.abs(values)[..., None] if fade else np.float32(opacity)
     image = np.rint(tissue + (painted - tissue) * weight).astype(np.uint8)
-    if centre_box:
-        draw_centre_box(image, zoom=zoom)
-    return image
-
-
-def draw_centre_box(image: npt.NDArray[np.uint8], *, zoom: int = 1) -> None:
-    """Draw a frame around the centre into an image of (96·zoom)² pixels.
-
-    Dashes of black and white are seen on any ground. The frame lies outside the labelled pixels.
-    """
-    width = max(1, zoom // 3)
-    low, high = CENTRE.start * zoom - width, CENTRE.stop * zoom + width
-    dashes = (np.arange(high - low) // (4 * zoom)) % 2 == 0
-    ink = np.where(dashes, 255, 0).astype(np.uint8)[:, None]
-    for edge in (slice(low, low + width), slice(high - width, high)):
-        image[edge, low:high] = ink[None]
-        image[low:high, edge] = ink[:, None]
+    return with_centre_box(image, zoom=zoom) if centre_box else image
 
 
 @cache

@@ -19,6 +19,7 @@ from core.attribution.replica import device_of, full_copy_of
 from core.attribution.result import Attribution, centre_share
 from core.data.store import CENTRE
 from core.errors import AttributionError, ConfigError
+from core.percent import percent
 
 __all__ = [
     "Blanking",
@@ -274,8 +275,8 @@ def blanking(
     whole, rim_only, centre_only = (float(value) for value in probabilities_of(logits, calibrate))
     verdict = _leaning(abs(whole - rim_only), abs(whole - centre_only))
     sentence = (
-        f"The probability of {whole:.0%} becomes {rim_only:.0%} without the centre and {centre_only:.0%} "
-        f"without the rim: {verdict}."
+        f"The probability of {percent(whole)} becomes {percent(rim_only)} without the centre and "
+        f"{percent(centre_only)} without the rim: {verdict}."
     )
     return Blanking(whole, rim_only, centre_only, sentence)
 

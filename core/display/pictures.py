@@ -124,15 +124,18 @@ def with_centre_box(patch: np.ndarray, *, zoom: int = 1, colour: tuple[int, int,
 
     Args:
         patch: uint8 96×96×3, or the same enlarged `zoom` times.
-        zoom: how much it is enlarged already.
+        zoom: how much it is enlarged already. The lines grow with it: a browser that shows an enlarged patch at half
+            its size leaves out every other pixel, and with it any line that is one pixel wide.
         colour: of the box; a dark line beside it keeps it visible on a light ground.
     """
-    picture = Image.fromarray(patch)
-    draw = ImageDraw.Draw(picture)
-    start, stop = CENTRE.start * zoom, CENTRE.stop * zoom
-    draw.rectangle((start - 2, start - 2, stop + 1, stop + 1), outline=(20, 20, 20))
-    draw.rectangle((start - 1, start - 1, stop, stop), outline=colour)
-    return np.asarray(picture)
+    boxed = patch.copy()
+    width = min(zoom, max(2, -(-zoom // 2)))
+    for beyond, ink in ((2 * width, (20, 20, 20)), (width, colour)):
+        around = slice(CENTRE.start * zoom - beyond, CENTRE.stop * zoom + beyond)
+        boxed[around, around] = ink
+    centre = slice(CENTRE.start * zoom, CENTRE.stop * zoom)
+    boxed[centre, centre] = patch[centre, centre]
+    return boxed
 
 
 def with_scale_bar(picture: np.ndarray, *, zoom: int, micrometres: int = 20) -> np.ndarray:

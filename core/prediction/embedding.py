@@ -4,8 +4,6 @@ Made once and kept as ``map-<bundle digest>.npz`` in the data set's folder (:fun
 not depend on labels, so decisions about patches leave the map as it is.
 """
 
-import json
-import zipfile
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from core import atomic
+from core.arrays import save_arrays, stored_arrays
 from core.data import Dataset, pack_folder
 from core.data.store import Progress
 from core.errors import ConfigError, DataError
@@ -139,8 +137,7 @@ def save_embedding(embedding: Embedding, dataset: Dataset, bundle: Bundle) -> No
     arrays: dict[str, Any] = {"components": embedding.components, "explained": embedding.explained}
     if embedding.umap is not None:
         arrays["umap"] = embedding.umap
-    with atomic.replacing(embedding_path(dataset.source, bundle)) as temporary, temporary.open("wb") as file:
-        np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+    save_arrays(embedding_path(dataset.source, bundle), about, **arrays)
 
 
 def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
@@ -149,24 +146,20 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
     Raises:
         DataError: it is damaged.
     """
-    path = embedding_path(dataset.source, bundle)
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            if (about["version"], about["files"]) != (VERSION, dataset.files):
-                return None
-            return Embedding(
-                tuple(about["ids"]),
-                file["components"],
-                file["explained"],
-                file.get("umap"),
-                int(about["patches"]),
-                str(about["words"]),
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it and make the map again.") from error
+    with stored_arrays(embedding_path(dataset.source, bundle), remedy="Delete it and make the map again.") as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        if (about["version"], about["files"]) != (VERSION, dataset.files):
+            return None
+        return Embedding(
+            tuple(about["ids"]),
+            file["components"],
+            file["explained"],
+            file.get("umap"),
+            int(about["patches"]),
+            str(about["words"]),
+        )
 
 
 def stored_or_made(

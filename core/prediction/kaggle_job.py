@@ -10,7 +10,8 @@ from core.data import Dataset
 from core.home import home
 from core.job import Job, JobStatus, Report
 from core.prediction.ensemble import Ensemble
-from core.prediction.kaggle_kit import score_test, submission
+from core.prediction.kaggle_kit import rows_of_test, score_test, submission
+from core.prediction.partial import Partial
 from core.prediction.predictor import Predictor
 
 
@@ -29,6 +30,10 @@ class SubmissionJob(Job):
         """Where the checked submission is, once the job is finished."""
         return self.path / "submission.csv"
 
+    def partial(self, dataset: Dataset, *, device: str) -> Partial:
+        """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+        return Partial.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
+
     def start(self, *, source: str, bundles: Sequence[Path], device: str = "auto") -> None:
         """Start a detached process; return at once.
 
@@ -45,13 +50,17 @@ class SubmissionJob(Job):
         self.launch(["submit", "--data", source, *named, "--device", device])
 
     def run(self, predictor: Predictor | Ensemble, dataset: Dataset) -> JobStatus:
-        """Predict, check and store in this process, and return the last word.
+        """Predict, check and store in this process, and return the last word; it goes on where a cancelled one ended.
 
         Raises:
             NodescopeError: it failed, such as for an id that has no patch.
         """
+        first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
+        keep = self.partial(dataset, device=first.device.type)
 
         def what(report: Report) -> None:
-            atomic.write_text(self.text_path, submission(score_test(predictor, dataset, progress=report), dataset))
+            scores = score_test(predictor, dataset, keep=keep, progress=report)
+            atomic.write_text(self.text_path, submission(scores, dataset))
+            keep.forget()
 
         return self.work(what)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from core.data import Dataset
 from core.data.store import Progress
 from core.errors import DataError
 from core.prediction.ensemble import Ensemble
+from core.prediction.partial import Partial
 from core.prediction.predictor import Predictor
 from core.prediction.submission import read_sample, to_submission
 
@@ -31,35 +33,59 @@ class TestScores:
     unreadable: dict[str, str]
 
 
-def score_test(predictor: Predictor | Ensemble, dataset: Dataset, *, progress: Progress | None = None) -> TestScores:
+def rows_of_test(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Return the row numbers of the patches without a label, (n,)."""
+    return np.flatnonzero(dataset.table["label"].isna().to_numpy()).astype(np.int64)
+
+
+def score_test(
+    predictor: Predictor | Ensemble,
+    dataset: Dataset,
+    *,
+    keep: Partial | None = None,
+    progress: Progress | None = None,
+) -> TestScores:
     """Predict all patches of a data set that have no label.
 
     Args:
         predictor: a bundle, or several as one.
         dataset: such as Kaggle's folder, whose `test/` has no labels.
+        keep: where finished chunks are kept, and taken from where an earlier attempt left them.
         progress: told the finished share; what it raises ends the work, which is the way to cancel.
 
     Raises:
-        DataError: every patch has a label.
+        DataError: every patch has a label, or what was kept is damaged.
+        StorageError: a chunk cannot be kept.
     """
-    rows = np.flatnonzero(dataset.table["label"].isna().to_numpy())
+    rows = rows_of_test(dataset)
     if not len(rows):
         raise DataError(f"{dataset.name} has no patch without a label; a submission is about those of Kaggle's test/.")
-    ids = dataset.table["id"].astype(str).to_numpy()[rows]
-    probabilities: dict[str, float] = {}
-    unreadable: dict[str, str] = {}
+    found, usable = np.empty(len(rows)), np.ones(len(rows), bool)
     for start in range(0, len(rows), CHUNK):
         chunk = slice(start, start + CHUNK)
-        loaded = dataset.store.load(rows[chunk])
-        found = predictor.predict(loaded.pixels).probabilities
-        for position, (name, probability) in enumerate(zip(ids[chunk], found, strict=True)):
-            if position in loaded.unreadable:
-                unreadable[name] = loaded.unreadable[position]
-            else:
-                probabilities[name] = float(probability)
+        kept = None if keep is None else keep.arrays(start, len(rows[chunk]), ("probabilities", "usable"))
+        if kept is None:
+            kept = _chunk(predictor, dataset, rows[chunk])
+            if keep is not None:
+                keep.keep(start, probabilities=kept[0], usable=kept[1])
+        found[chunk], usable[chunk] = kept
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
-    return TestScores(probabilities, unreadable)
+    ids = dataset.table["id"].astype(str).to_numpy()[rows]
+    why = dataset.store.load(rows[~usable]).unreadable if not usable.all() else {}
+    return TestScores(
+        dict(zip(ids[usable], found[usable].tolist(), strict=True)),
+        {name: why.get(place, "it could not be read at first") for place, name in enumerate(ids[~usable])},
+    )
+
+
+def _chunk(
+    predictor: Predictor | Ensemble, dataset: Dataset, rows: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.float64] | npt.NDArray[np.bool_]]:
+    loaded = dataset.store.load(rows)
+    usable = np.ones(len(rows), bool)
+    usable[list(loaded.unreadable)] = False
+    return [predictor.predict(loaded.pixels).probabilities, usable]
 
 
 def submission(scores: TestScores, dataset: Dataset, *, sample: Path | None = None) -> str:

@@ -1,21 +1,23 @@
-"""What scoring has done so far, kept in chunks, so that a cancelled or killed attempt is continued and not repeated.
+"""What predicting has done so far, kept in chunks, so that a cancelled or killed attempt is continued and not repeated.
 
-A folder beside the stored predictions, ``<data fingerprint>-<part>.partial``, with one ``.npz`` file a chunk of rows,
-written atomically. Their names hold a key of the rows, the stamp of the data and the kind of device, so that chunks of
-other patches are never taken for these. The folder goes when the predictions are complete.
+A folder beside what will be stored (``<data fingerprint>-<part>.partial`` for the predictions of a part, ``chunks`` for
+those of a submission) with one ``.npz`` file a chunk of rows, written atomically. Their names hold a key of the rows,
+the stamp of the data and the kind of device, so that chunks of other patches are never taken for these. The folder goes
+when the predictions are complete.
 """
 
 import hashlib
 import shutil
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from core import atomic
-from core.errors import DataError, StorageError
+from core.arrays import save_arrays, stored_arrays
+from core.errors import StorageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,23 +59,27 @@ class Partial:
         Raises:
             DataError: its file is damaged.
         """
-        path = self._file(start)
-        try:
-            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-                chunk = Chunk(file["logits"], file["looks"], file["usable"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"What was kept of a stopped attempt is damaged ({path.name}: {error}). Delete the folder {self.path} "
-                "and evaluate again."
-            ) from error
-        return chunk if len(chunk.logits) == length else None
+        found = self.arrays(start, length, ("logits", "looks", "usable"))
+        return None if found is None else Chunk(*found)
 
     def write(self, start: int, chunk: Chunk) -> None:
         """Keep a chunk. Raises :class:`StorageError`."""
-        with atomic.replacing(self._file(start)) as temporary, temporary.open("wb") as file:
-            np.savez(file, logits=chunk.logits, looks=chunk.looks, usable=chunk.usable)
+        self.keep(start, logits=chunk.logits, looks=chunk.looks, usable=chunk.usable)
+
+    def arrays(self, start: int, length: int, names: Sequence[str]) -> list[npt.NDArray[Any]] | None:
+        """Return the arrays that were kept by these names of the rows from position `start`, or None if there are none.
+
+        Raises:
+            DataError: their file is damaged.
+        """
+        remedy = f"Delete the folder {self.path}, which was kept of a stopped attempt, and start again."
+        with stored_arrays(self._file(start), remedy=remedy) as stored:
+            found = None if stored is None else [stored[1][name] for name in names]
+        return found if found is not None and len(found[0]) == length else None
+
+    def keep(self, start: int, **arrays: npt.NDArray[Any]) -> None:
+        """Keep arrays of the rows from position `start`. Raises :class:`StorageError`."""
+        save_arrays(self._file(start), {}, **arrays)
 
     def kept(self, chunk: int, total: int) -> int:
         """Return how many of `total` patches are done, in chunks of `chunk`, without a gap from the first."""

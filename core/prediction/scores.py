@@ -7,9 +7,7 @@ another folder or order; labels, slides and calibration come from data set and b
 
 import csv
 import io
-import json
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core import atomic
+from core.arrays import save_arrays, stored_arrays
 from core.data import CLASS_NAMES, Dataset
 from core.data.store import Progress
-from core.errors import DataError, StorageError
+from core.errors import StorageError
 from core.home import home
 from core.prediction.bundle import Bundle
 from core.prediction.looks import Looks
@@ -81,14 +79,12 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
     }
     ids = dataset.table["id"].to_numpy(dtype=object)[scored.rows]
     arrays: dict[str, Any] = {
-        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
         "ids": np.frombuffer("\n".join(ids).encode(), np.uint8),
         "logits": scored.logits.astype(np.float32),
     }
     if scored.looks is not None:
         arrays["looks"] = scored.looks.values
-    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    save_arrays(path, about, **arrays)
     return path
 
 
@@ -103,6 +99,8 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
     wanted, words = select(bundle, dataset, part)
     for path in _candidates(bundle, dataset, part):
         stored = _read(path)
+        if stored is None:
+            continue
         rows = pd.Index(dataset.table["id"]).get_indexer(stored.ids)
         usable = np.isin(rows, wanted)
         missing = len(wanted) - int(usable.sum())
@@ -135,22 +133,16 @@ def _candidates(bundle: Bundle, dataset: Dataset, part: str) -> list[Path]:
     own = scores_path(bundle, dataset, part)
     # Where no files stand behind the pixels, nothing tells patches of the same ids apart.
     others = sorted(path for path in own.parent.glob(f"*-{part}.npz") if path != own) if dataset.files else []
-    return [path for path in (own, *others) if path.is_file()]
+    return [own, *others]
 
 
-def _read(path: Path) -> _Stored:
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return _Stored(
-                json.loads(file["about"].tobytes()),
-                file["ids"].tobytes().decode().split("\n"),
-                file["logits"],
-                Looks(file["looks"]) if "looks" in file else None,
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"The stored predictions {path} are damaged ({error}). Delete the file and evaluate again."
-        ) from error
+def _read(path: Path) -> _Stored | None:
+    with stored_arrays(path, remedy="Delete this file of stored predictions and evaluate again.") as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        ids = file["ids"].tobytes().decode().split("\n")
+        return _Stored(about, ids, file["logits"], Looks(file["looks"]) if "looks" in file else None)
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, part: str) -> None:

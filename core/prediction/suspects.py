@@ -6,8 +6,6 @@ The probabilities come from a linear probe on a network's features (:func:`probe
 ranking as it is.
 """
 
-import json
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core import atomic
+from core.arrays import save_arrays, stored_arrays
 from core.data import Dataset, pack_folder
 from core.data.store import Progress
 from core.errors import DataError
@@ -126,14 +124,10 @@ def save_suspects(suspects: Suspects, dataset: Dataset, key: str) -> None:
         "fingerprint": suspects.fingerprint,
         "ids": suspects.ids,
     }
-    with atomic.replacing(suspects_path(dataset.source, key)) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-            labels=suspects.labels,
-            probabilities=suspects.probabilities,
-            folds=suspects.folds,
-        )
+    save_arrays(
+        suspects_path(dataset.source, key), about,
+        labels=suspects.labels, probabilities=suspects.probabilities, folds=suspects.folds,
+    )  # fmt: skip
 
 
 def load_suspects(dataset: Dataset, key: str) -> Suspects | None:
@@ -142,24 +136,20 @@ def load_suspects(dataset: Dataset, key: str) -> Suspects | None:
     Raises:
         DataError: it is damaged.
     """
-    path = suspects_path(dataset.source, key)
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            if (about["version"], about["files"]) != (VERSION, dataset.files):
-                return None
-            return Suspects(
-                tuple(about["ids"]),
-                file["labels"],
-                file["probabilities"],
-                file["folds"],
-                str(about["words"]),
-                str(about["fingerprint"]),
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it and rank again.") from error
+    with stored_arrays(suspects_path(dataset.source, key), remedy="Delete it and rank again.") as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        if (about["version"], about["files"]) != (VERSION, dataset.files):
+            return None
+        return Suspects(
+            tuple(about["ids"]),
+            file["labels"],
+            file["probabilities"],
+            file["folds"],
+            str(about["words"]),
+            str(about["fingerprint"]),
+        )
 
 
 def _part(progress: Progress | None, start: float, end: float) -> Progress | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core.percent import percent
 from core.prediction.predictor import Predictor
 
 COUNT = 8
@@ -47,8 +48,9 @@ class Spread:
     def sentence(self) -> str:
         """What it means, in plain words."""
         if self.highest - self.lowest < 0.0005:
-            return f"Flipped and turned, the patch gets the same in all eight positions: {self.mean:.1%}."
-        found = f"Flipped and turned, the patch gets {self.lowest:.1%} to {self.highest:.1%} (mean {self.mean:.1%})"
+            return f"Flipped and turned, the patch gets the same in all eight positions: {percent(self.mean)}."
+        lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))
+        found = f"Flipped and turned, the patch gets {lowest} to {highest} (mean {mean})"
         if self.agreeing == COUNT:
             return f"{found}; all eight give the same verdict."
         return f"{found}; only {self.agreeing} of 8 give the same verdict: the model is undecided."

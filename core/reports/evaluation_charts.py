@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
+from core.percent import percent
 
 CELLS = (("tn", "fp"), ("fn", "tp"))
 """Cells of the confusion matrix, row by row: the label down, the verdict across."""
@@ -53,11 +54,12 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
         unselected={"marker": {"opacity": 0.6}},
         x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
         line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
+        text=[percent(mean) for mean in diagram.mean_probability],
         error_y={
             "type": "data", "symmetric": False, "array": diagram.high - diagram.observed,
             "arrayminus": diagram.observed - diagram.low, "thickness": 1,
         },
-        hovertemplate="predicted %{x:.1%}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
+        hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
     return _finish(figure, f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from core.attribution import METHODS, Attribution
 from core.display import enlarge, to_png, with_centre_box
 from core.evaluation import FIGURES
+from core.percent import percent
 from core.prediction import INTENDED_USE, Bundle
 from core.prediction.answer import Answer
 from core.reports import html
@@ -65,7 +66,7 @@ class PredictionReport:
         answer = self.answer
         side = "at or above" if answer.is_tumour else "below"
         values: list[tuple[str, object]] = [
-            ("Probability of tumour in the centre", f"{answer.probability:.1%} (exactly {answer.probability!r})"),
+            ("Probability of tumour in the centre", f"{percent(answer.probability)} (exactly {answer.probability!r})"),
             ("Verdict", f"{answer.verdict}, {side} the threshold {answer.threshold:.4f}"),
             ("In validation", answer.operating_sentence),
             ("Eight flips and turns", answer.spread.sentence),

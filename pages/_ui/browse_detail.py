@@ -8,7 +8,8 @@ from core.data import CENTRE
 from core.data.check import partners
 from core.data.quality import MEASURES
 from core.display import enlarge, to_png, with_centre_box, with_scale_bar
-from pages._ui import address, browse_basket, browse_model, decide, frame, state, widgets
+from core.percent import percent
+from pages._ui import address, browse_basket, browse_model, decide, frame, state
 from pages._ui.browse_facts import Facts
 
 ZOOM = 5
@@ -43,12 +44,12 @@ def box_button(*, key: str, with_shortcut: bool) -> bool:
 def summary(known: Facts, row: int) -> str:
     """Return what the pointer tells of a patch, in lines of HTML."""
     fixed, predicted = known.fixed, known.predicted
-    label = int(fixed.label[row])
-    lines = [str(fixed.ids[row]), widgets.label_name(None if label < 0 else label)]
+    lines = [str(fixed.ids[row]), known.label_words(row)]
     if fixed.slide[row] >= 0:
         lines.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
     if predicted is not None and predicted.label[row] >= 0:
-        lines.append(f"probability of tumour {predicted.probability[row]:.1%}: {browse_model.verdict(predicted, row)}")
+        said = browse_model.verdict(predicted, row)
+        lines.append(f"probability of tumour {percent(predicted.probability[row])}: {said}")
     return "<br>".join([*lines, *(name for name, marked in known.flags.items() if marked[row])])
 
 
@@ -131,10 +132,11 @@ def _set_box(on: bool) -> None:
 
 def _metadata(known: Facts, row: int) -> None:
     fixed, dataset = known.fixed, known.dataset
-    label, patch_id = int(fixed.label[row]), str(fixed.ids[row])
-    colour = {1: "red", 0: "green"}.get(label, "gray")
+    patch_id = str(fixed.ids[row])
+    told, *why = known.label_words(row).split(" by ")
+    colour = {1: "red", 0: "green"}.get(known.label(row), "gray")
     st.code(patch_id, language=None, wrap_lines=True)
-    facts = [f"Label :{colour}[**{widgets.label_name(None if label < 0 else label)}**]"]
+    facts = [f"Label :{colour}[**{told}**]" + "".join(f" by {each}" for each in why)]
     if fixed.slide[row] >= 0:
         facts.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
     facts.append(f"part {fixed.part_names[fixed.part[row]]}")
@@ -169,8 +171,7 @@ def _take(known: Facts, row: int, patch: npt.NDArray[np.uint8]) -> None:
             "PNG", to_png(patch), file_name=f"{patch_id}.png", mime="image/png", icon=":material/download:",
             on_click="ignore",
         )  # fmt: skip
-        shared = {key: str(st.session_state[key]) for key in (state.DATA, state.MODEL) if st.session_state.get(key)}
         st.page_link(
             "pages/predict.py", label="Open in Predict", icon=":material/biotech:",
-            query_params={**shared, state.PATCH: patch_id}, help=frame.RESEARCH_ONLY,
+            query_params={**frame.shared(), state.PATCH: patch_id}, help=frame.RESEARCH_ONLY,
         )  # fmt: skip

@@ -11,6 +11,7 @@ import streamlit as st
 from core.data import Dataset, Decision, decisions_of
 from core.display import mosaic
 from core.job import Job
+from core.percent import percent
 from core.prediction import Predictor
 from core.prediction.suspects import IMAGENET_KEY, Suspects, has_learnt, load_suspects, probe_key, suspects_path
 from core.training.study import open_study
@@ -194,6 +195,6 @@ def _hover(line: Any, decision: Decision | None) -> str:
         f"rank {line.rank:,}{suspect}",
         line.id,
         f"labelled {given}",
-        f"probability of tumour {line.probability:.1%}",
+        f"probability of tumour {percent(line.probability)}",
     ]
     return "<br>".join([*texts, *([] if decision is None else [f"decided: {decide.words(decision)}"])])

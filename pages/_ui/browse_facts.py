@@ -1,7 +1,7 @@
 """What Browse knows of every patch of a data set, as columns: made once for a data set, looked up ever after."""
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +12,9 @@ import streamlit as st
 from core.data import PARTS, Dataset, assign, default_rule
 from core.data.check import FLAGS, Check
 from core.data.quality import MEASURES
-from pages._ui import browse_scores, browse_tools
+from pages._ui import browse_checked, browse_scores, decide
 from pages._ui.browse_scores import Predicted
+from pages._ui.cache import Relabelled
 
 NO_LABEL = "no label"
 PROBABILITY, LOSS = "probability", "loss"
@@ -73,6 +74,7 @@ class Facts:
         flags: name -> bool (N,); empty without a check.
         predicted: what the sidebar's model says of the patches, or None.
         columns: numbers by which can be sorted and cut: float (N,), NaN where not known.
+        relabelled: the patches whose label a decision changes.
     """
 
     dataset: Dataset
@@ -81,11 +83,21 @@ class Facts:
     flags: dict[str, npt.NDArray[np.bool_]]
     predicted: Predicted | None
     columns: dict[str, npt.NDArray[np.floating]]
+    relabelled: Relabelled = field(default_factory=dict)
+
+    def label(self, row: int) -> int:
+        """Return the label of a patch as it was decided, 1, 0 or -1, also where `dataset` knows of no decision."""
+        both = self.relabelled.get(str(self.fixed.ids[row]))
+        return int(self.fixed.label[row]) if both is None else both[1]
+
+    def label_words(self, row: int) -> str:
+        """Return the label of a patch in words; of a relabelled one the label that the data give as well."""
+        return decide.label_words(int(self.fixed.label[row]), self.relabelled.get(str(self.fixed.ids[row])))
 
 
 def facts(dataset: Dataset) -> Facts:
     """Return what is known of a data set; only what has changed is worked out anew."""
-    checked = browse_tools.found(dataset)
+    checked = browse_checked.found(dataset)
     predicted = browse_scores.predicted(dataset)
     columns: dict[str, npt.NDArray[np.floating]] = {}
     flags: dict[str, npt.NDArray[np.bool_]] = {}
@@ -95,7 +107,8 @@ def facts(dataset: Dataset) -> Facts:
         flags = {name: table[name].to_numpy(bool) for name in FLAGS}
     if predicted is not None:
         columns |= {PROBABILITY: predicted.probability, LOSS: predicted.loss}
-    return Facts(dataset, fixed(dataset), None if checked is None else checked[0], flags, predicted, columns)
+    check = None if checked is None else checked[0]
+    return Facts(dataset, fixed(dataset), check, flags, predicted, columns, decide.relabelled(dataset))
 
 
 def fixed(dataset: Dataset) -> Fixed:

@@ -12,6 +12,7 @@ from core.data.check import FLAGS
 from pages._ui import address, state
 from pages._ui.browse_facts import Facts
 
+SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
 ANY = "any"
 FLAGGED = "any flag"
 CLEAN = "no flag"

@@ -12,7 +12,6 @@ from core.display import mosaic
 from pages._ui import address, browse_basket, browse_detail, browse_filter, browse_scores, cache, frame, state, widgets
 from pages._ui.browse_facts import Facts, facts
 
-SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
 IN_ADDRESS = (state.SHUFFLE_SEED, state.BOXES, state.RANGES, state.DETAIL)
 
 
@@ -29,7 +28,7 @@ class Layout:
     """How the grids are laid out.
 
     Attributes:
-        show: one of :data:`SHOW`.
+        show: one of :data:`browse_filter.SHOW`.
         columns: patches in a row.
         per_grid: patches of a grid on a page.
         boxes: whether the labelled centre is marked.
@@ -60,8 +59,8 @@ def _controls() -> Layout:
     is_open = bool(address.read(state.DETAIL))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = st.segmented_control(
-            "Show", list(SHOW), format_func=SHOW.__getitem__, default="both", key=state.SHOW, bind="query-params",
-            required=True,
+            "Show", list(browse_filter.SHOW), format_func=browse_filter.SHOW.__getitem__, default="both",
+            key=state.SHOW, bind="query-params", required=True,
         )  # fmt: skip
         boxes = browse_detail.box_button(key="grid_box", with_shortcut=not is_open)
         st.button(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data import CLASS_NAMES, Dataset
+from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.job import Job
 from core.prediction.bundle import Bundle
@@ -149,11 +149,9 @@ def figure(
 ) -> go.Figure:
     """Return the map, drawn by the graphics card: one trace for each group."""
     ids = known.fixed.ids[rows]
-    label = known.fixed.label[rows]
-    names = np.array(["no label", *CLASS_NAMES], dtype=object)[label + 1]
     chart = go.Figure()
     for group in groups:
-        told = [f"{patch_id}<br>{name}" for patch_id, name in zip(ids[group.at], names[group.at], strict=True)]
+        told = [f"{ids[at]}<br>{known.label_words(int(rows[at]))}" for at in group.at]
         chart.add_scattergl(
             x=points[group.at, 0], y=points[group.at, 1], mode="markers", name=f"{group.name} ({len(group.at):,})",
             text=told, hovertemplate="%{text}<extra></extra>",

@@ -7,6 +7,7 @@ import streamlit as st
 from core.attribution import METHODS, overlay, saliency_map
 from core.display import STAINS, enlarge, outlined, stain_picture, to_png, with_centre_box
 from core.errors import NodescopeError
+from core.percent import percent
 from core.prediction import Predictor
 from core.prediction.neighbours import Index, most_like
 from pages._ui import address, explain, frame, state, widgets
@@ -36,7 +37,7 @@ def predictor() -> Predictor | None:
 
 def draw_prediction(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.uint8]) -> None:
     """Draw probability and verdict; a patch that was not predicted yet is predicted now."""
-    predicted, label = known.predicted, int(known.fixed.label[row])
+    predicted, label = known.predicted, known.label(row)
     if predicted is not None and predicted.label[row] >= 0:
         probability = float(predicted.probability[row])
     else:
@@ -44,7 +45,7 @@ def draw_prediction(predictor: Predictor, known: Facts, row: int, patch: npt.NDA
     threshold = predictor.bundle.card.threshold
     called = probability >= threshold
     words = f"Model: :{'red' if called else 'green'}[**{'tumour' if called else 'normal'}**], "
-    words += f"probability of tumour **{probability:.1%}** (threshold {threshold:.1%})"
+    words += f"probability of tumour **{percent(probability)}** (threshold {threshold:.1%})"
     if label >= 0:
         wrong = "false positive" if called else "false negative"
         words += ", which is right" if called == (label == 1) else f": a **{wrong}**"
@@ -107,8 +108,9 @@ def draw_neighbours(predictor: Predictor, known: Facts, row: int, patch: npt.NDA
 def _alike(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.uint8], index: Index) -> None:
     found = most_like(predictor, index, patch, count=COUNT, leave_out=row)
     pixels = known.dataset.store.load([each.row for each in found]).pixels
-    for column, each, shown in zip(st.columns(COUNT), found, pixels, strict=False):
-        label, patch_id = int(known.fixed.label[each.row]), str(known.fixed.ids[each.row])
+    labels = [known.label(each.row) for each in found]
+    for column, each, label, shown in zip(st.columns(COUNT), found, labels, pixels, strict=False):
+        patch_id = str(known.fixed.ids[each.row])
         picture = outlined(enlarge(shown, 2), label, widgets.background())
         column.image(to_png(picture), width="stretch", alt=f"{widgets.label_name(label)} patch")
         column.caption(f"**{widgets.label_name(label)}** {each.likeness:.2f}")
@@ -116,8 +118,7 @@ def _alike(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.u
             "Open", key=f"alike-{each.row}", on_click=address.write, args=(state.DETAIL, [patch_id]), width="stretch",
             help=patch_id,
         )  # fmt: skip
-    tumours = sum(int(known.fixed.label[each.row]) for each in found)
     st.caption(
-        f"{tumours} of {len(found)} are tumour. The number is the cosine between what the network's last layer sees of "
-        f"two patches. Searched: {len(index.rows):,} patches, {index.part}."
+        f"{labels.count(1)} of {len(found)} are tumour. The number is the cosine between what the network's last layer "
+        f"sees of two patches. Searched: {len(index.rows):,} patches, {index.part}."
     )

@@ -20,7 +20,7 @@ from core.data.split_summary import SplitSummary, summarise
 from core.data.splits import TEST, VALID, is_official
 from core.data.store import Progress
 from core.errors import NodescopeError
-from pages._ui import browse_charts, browse_split_charts, browse_tools, state, widgets
+from pages._ui import browse_charts, browse_checked, browse_split_charts, browse_tools, state, widgets
 
 FOLDS = (0, 2, 3, 4, 5, 8, 10, 20)
 MOST_MEASURED = 20_000
@@ -79,7 +79,7 @@ def draw(dataset: Dataset) -> None:
     if made is None:
         if wish.choice == "colour" and len(dataset) > MOST_MEASURED and not knows_colours(dataset):
             st.info("Colours have to be measured first, for all patches. The check does that, in the background.")
-            browse_tools.draw(dataset, browse_tools.found(dataset))
+            browse_tools.draw(dataset, browse_checked.found(dataset))
             return
         with st.spinner("Dividing the patches …"):
             made = _make(dataset, wish)

@@ -1,37 +1,16 @@
 """Packing and checking from the Browse page, in the background; and what the check found."""
 
-import weakref
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from core.data import Dataset, default_rule, is_stale, pack_folder
-from core.data.check import FLAGS, Check, check_path, findings, load_check
+from core.data.check import FLAGS
 from core.data.store import PackedStore, RowStore
 from core.job import Job
-from pages._ui import background
-
-Found = tuple[Check, pd.DataFrame]
-
-
-def found(dataset: Dataset) -> Found | None:
-    """Return the check of the data set and its findings, or None if it was not checked as it is now."""
-    path = check_path(dataset.source)
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    held = _held()
-    for table, known, value in held:
-        if table() is dataset.table and known == stamp:
-            return value
-    check = load_check(dataset)
-    value = None if check is None else (check, findings(check, dataset))
-    held[:] = [(weakref.ref(dataset.table), stamp, value), *held[:3]]
-    return value
-
-
-@st.cache_resource(show_spinner=False)
-def _held() -> "list[tuple[weakref.ref[object], int, Found | None]]":
-    return []
+from pages._ui import address, background, browse_filter, state
+from pages._ui.browse_checked import Found
 
 
 def draw(dataset: Dataset, checked: Found | None) -> None:
@@ -79,14 +58,46 @@ def _check(dataset: Dataset, checked: Found | None) -> None:
     if job.status().is_active:
         background.watch_patches(job, "Checking", len(dataset), key="cancel-Checking")
     elif checked is not None:
-        counts = {name: int(checked[1][name].sum()) for name in FLAGS}
-        lines = [(name, counts[name], FLAGS[name]) for name in FLAGS]
-        st.dataframe(pd.DataFrame(lines, columns=["flag", "patches", "means"]), hide_index=True)
+        _flags(checked[1])
         usual = default_rule(dataset).describe()
         st.caption(f"Leaks are between the parts of the split that training makes unless told otherwise ({usual}).")
     else:
         st.caption("The check finds unreadable, blank and blurred patches, duplicates and leaks between split parts.")
         _start(job, "Check", ["check", dataset.source], again="it begins anew")
+
+
+def _flags(table: pd.DataFrame) -> None:
+    """Draw how many patches have each flag; pressing a number shows them."""
+    counts = {name: int(table[name].sum()) for name in FLAGS}
+    absent = ", ".join(name for name, count in counts.items() if not count)
+    if not any(counts.values()):
+        st.markdown(f":material/check: Nothing was found. No patch is marked as {absent}.")
+        return
+    st.caption("Press a number to see the patches.")
+    told = {browse_filter.FLAGGED: int(table[list(FLAGS)].any(axis=1).sum()), **counts}
+    for name, count in told.items():
+        if count:
+            number, words = st.columns([1, 5], vertical_alignment="center")
+            number.button(
+                f"{count:,}", key=f"flag-{name}", width="stretch", on_click=_show_flagged, args=(name,),
+                help=f"Show these under Patches: {name}",
+            )  # fmt: skip
+            means = FLAGS.get(name, name)
+            words.markdown(f"**{name.capitalize()}**" + ("" if means == name else f": {means}"))
+    if absent:
+        st.caption(f"None is marked as {absent}.")
+
+
+def _show_flagged(flag: str) -> None:
+    browse_filter.clear()
+    browse_filter.choose(state.FLAG, flag)
+    st.session_state[state.SHOW] = "all"  # also those without a label
+    st.session_state[state.BROWSE_VIEW] = "Patches"
+    # Widgets that are not there do not tell the address by themselves, and would believe an old one.
+    for key in (state.FIND, state.IN_PART, state.SLIDE, state.VERDICT):
+        address.write(key, [])
+    address.write(state.FLAG, [flag])
+    address.write(state.SHOW, [browse_filter.SHOW["all"]])
 
 
 def _start(job: Job, label: str, command: Sequence[str], *, again: str) -> None:

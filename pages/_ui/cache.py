@@ -11,6 +11,9 @@ from core.data.pack import made_stamp
 from core.data.store import Progress
 from core.prediction import Predictor, load_bundle
 
+Relabelled = dict[str, tuple[int, int]]
+"""Id -> the label that the data give, -1 for none, and the one that was decided."""
+
 
 def dataset(source: str) -> Dataset:
     """Return the data set at `source` as people decided about its patches; a new decision counts at once.
@@ -24,6 +27,22 @@ def dataset(source: str) -> Dataset:
     stamp = decisions_stamp(base.source)
     if source not in held or held[source][:2] != (id(base), stamp):
         held[source] = (id(base), stamp, apply_decisions(base, decisions_of(base.source)))
+    return held[source][2]
+
+
+def relabelled(source: str) -> Relabelled:
+    """Return the patches at `source` whose label a decision changes.
+
+    Raises:
+        DataError: the data set cannot be opened, or the decisions cannot be read.
+    """
+    base, held = undecided(source), _relabelled()
+    stamp = decisions_stamp(base.source)
+    if source not in held or held[source][:2] != (id(base), stamp):
+        decided = {name: each.label for name, each in decisions_of(base.source).items() if each.label is not None}
+        table = base.table[base.table["id"].isin(list(decided))]
+        given = zip(table["id"], table["label"].fillna(-1).astype(int), strict=True)
+        held[source] = (id(base), stamp, {name: (was, decided[name]) for name, was in given if was != decided[name]})
     return held[source][2]
 
 
@@ -50,6 +69,7 @@ def forget_dataset(source: str) -> None:
     """Open the data set anew when it is next wanted, for a folder that has changed."""
     _datasets().pop(source, None)
     _decided().pop(source, None)
+    _relabelled().pop(source, None)
 
 
 def reload_dataset(source: str) -> None:
@@ -65,6 +85,11 @@ def _to_look_at() -> set[str]:
 
 @st.cache_resource(show_spinner=False)
 def _decided() -> dict[str, tuple[int, int, Dataset]]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _relabelled() -> dict[str, tuple[int, int, Relabelled]]:
     return {}
 
 

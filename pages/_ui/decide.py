@@ -3,9 +3,9 @@
 import streamlit as st
 
 from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of, take_back
-from core.data.decisions import to_csv
+from core.data.decisions import decisions_stamp, to_csv
 from core.errors import NodescopeError
-from pages._ui import cache, frame, state
+from pages._ui import cache, frame, state, widgets
 
 Undo = tuple[str, str, Decision | None]
 """A data set, a patch, and what was decided about it before."""
@@ -16,6 +16,19 @@ def words(decision: Decision) -> str:
     if decision.kind == "relabel":
         return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
     return {"exclude": "excluded", "fine": "label is right"}[decision.kind]
+
+
+def relabelled(dataset: Dataset) -> cache.Relabelled:
+    """Return the patches whose label a decision changes, of the sidebar's data set with or without the decisions."""
+    return cache.relabelled(frame.data_source()) if decisions_stamp(dataset.source) else {}
+
+
+def label_words(label: int, both: tuple[int, int] | None) -> str:
+    """Return a label (1, 0, or -1 for none) in words; of a relabelled patch, see :func:`relabelled`, both labels."""
+    if both is None:
+        return widgets.label_name(None if label < 0 else label)
+    given, decided = (widgets.label_name(None if each < 0 else each) for each in both)
+    return f"{decided} by decision ({given} in the data)"
 
 
 def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None:

@@ -8,10 +8,10 @@ from core.data import Dataset
 from core.errors import NodescopeError, RunError
 from core.prediction import load_bundle
 from core.prediction.kaggle_job import SubmissionJob
-from core.prediction.kaggle_kit import SAMPLE
+from core.prediction.kaggle_kit import CHUNK, SAMPLE
 from core.training.folds import fold_bundles
 from core.training.study import list_studies
-from pages._ui import background, frame, state
+from pages._ui import background, evaluate_scores, frame, state
 from pages._ui.evaluate_scene import Scene
 
 THIS = "This model"
@@ -41,13 +41,11 @@ def draw(scene: Scene) -> None:
     if status.state == "finished" and job.text_path.is_file():
         _finished(job, scene.dataset)
         return
-    if status.state in ("failed", "lost"):
-        st.error(f"No submission was made. {status.message}", icon=":material/error:")
-    elif status.state == "cancelled":
-        st.caption("The last attempt was cancelled.")
+    device = scene.predictor.device.type
+    evaluate_scores.last_word(status, job.partial(scene.dataset, device=device).kept(CHUNK, count), count)
     st.button(
         f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=_start,
-        args=(job, scene.dataset.source, bundles, scene.predictor.device.type),
+        args=(job, scene.dataset.source, bundles, device),
         help="In the background; you may leave the page and come back.",
     )  # fmt: skip
 

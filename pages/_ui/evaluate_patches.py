@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.attribution import METHODS, overlay, saliency_map
 from core.display import enlarge, mosaic, to_png, with_centre_box
+from core.percent import percent
 from pages._ui import decide, evaluate_compare, evaluate_slices, explain, predict_answer, widgets
 from pages._ui.evaluate_scene import LOOK, TOP, Scene, is_look, look_label
 
@@ -72,9 +73,10 @@ def _gallery(scene: Scene, order: np.ndarray, look: str) -> None:
     pixels = scene.dataset.store.load(rows).pixels
     labels = [int(label) for label in scored.labels[order]]
     picture = mosaic(pixels, labels, columns=COLUMNS, background=widgets.background())
+    relabelled = decide.relabelled(scene.dataset)
     hover = [
-        f"{table['id'].iloc[row]}<br>label {widgets.label_name(label)}<br>probability {probability:.1%}"
-        for row, label, probability in zip(rows, labels, scored.probabilities[order], strict=True)
+        f"{name}<br>label {decide.label_words(label, relabelled.get(name))}<br>probability {percent(probability)}"
+        for name, label, probability in zip(table["id"].iloc[rows], labels, scored.probabilities[order], strict=True)
     ]
     clicked = widgets.gallery(picture, hover, key=f"behind-{look}-{len(rows)}-{hash(rows.tobytes())}")
     if clicked is not None:
@@ -85,11 +87,13 @@ def _gallery(scene: Scene, order: np.ndarray, look: str) -> None:
 def _why(scene: Scene, position: int, patch: np.ndarray) -> None:
     scored = scene.scored
     row, label = int(scored.rows[position]), int(scored.labels[position])
+    patch_id = str(scene.dataset.table["id"].iloc[row])
     probability = float(scored.probabilities[position])
+    told = decide.label_words(label, decide.relabelled(scene.dataset).get(patch_id))
     verdict = "tumour" if probability >= scene.threshold else "normal"
     st.markdown(
-        f"Label **{widgets.label_name(label)}**, called **{verdict}** with a probability of tumour of "
-        f"**{probability:.1%}** (threshold {scene.threshold:.1%}); loss {scene.losses()[position]:.2f}"
+        f"Label **{told}**, called **{verdict}** with a probability of tumour of "
+        f"**{percent(probability)}** (threshold {scene.threshold:.1%}); loss {scene.losses()[position]:.2f}"
     )
     left, right = st.columns(2)
     left.image(to_png(with_centre_box(enlarge(patch, 4), zoom=4)), alt="The patch, enlarged four times")
@@ -100,7 +104,6 @@ def _why(scene: Scene, position: int, patch: np.ndarray) -> None:
         st.image(to_png(overlay(patch, saliency, opacity=0.6, zoom=4, fade=True)), alt="Saliency map over the patch")
     right.caption(f"{METHODS[method].label}: {METHODS[method].help}")
     slide = "" if scored.slides is None else f" · slide `{scored.slides[position]}`"
-    patch_id = str(scene.dataset.table["id"].iloc[row])
     left.caption(f"`{patch_id}`{slide}")
     decide.buttons(scene.dataset, patch_id)
     predict_answer.neighbours_of(scene.predictor, scene.dataset, patch, row)

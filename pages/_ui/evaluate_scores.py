@@ -71,14 +71,16 @@ def _made(predictor: Predictor, dataset: Dataset, part: str, bundle_path: Path) 
         background.watch_patches(job, "Predicting in the background", len(rows), key="cancel_scoring")
         return None
     inline = len(rows) <= INLINE[predictor.device.type]
+    place = st.empty()  # of both, or the button that was pressed would stay below the bar, grey and without a word
     if not st.session_state.pop(_WISH, False):
-        _invite(predictor, dataset, part, bundle_path, rows, words, job, inline)
+        with place.container():
+            _invite(predictor, dataset, part, bundle_path, rows, words, job, inline)
         return None
-    bar, stop = st.progress(0.0, text="Predicting"), st.empty()
-    stop.button("Stop", icon=":material/stop:", help="What is done is kept")
-    found = score_and_store(predictor, dataset, part, progress=lambda share: _show(bar, share))
-    bar.empty()
-    stop.empty()
+    with place.container():
+        bar = st.progress(0.0, text=f"Predicting {len(rows):,} patches")
+        st.button("Stop", icon=":material/stop:", help="What is done is kept")
+    found = score_and_store(predictor, dataset, part, progress=lambda share: _show(bar, share, len(rows)))
+    place.empty()
     return found
 
 
@@ -86,8 +88,8 @@ def _chosen(predictor: Predictor, dataset: Dataset, part: str) -> tuple[np.ndarr
     return select(predictor.bundle, dataset, part)
 
 
-def _show(bar: "st.delta_generator.DeltaGenerator", share: float) -> None:
-    bar.progress(min(share, 1.0), text=f"Predicting: {share:.0%}")
+def _show(bar: "st.delta_generator.DeltaGenerator", share: float, patches: int) -> None:
+    bar.progress(min(share, 1.0), text=f"Predicting {patches:,} patches: {share:.0%}")
 
 
 def _nothing(dataset: Dataset, words: str) -> str:
@@ -110,7 +112,7 @@ def _invite(
     inline: bool,
 ) -> None:
     done = partial_of(predictor.bundle, dataset, part, device=predictor.device.type).kept(CHUNK, len(rows))
-    _last_word(job.status(), done, len(rows))
+    last_word(job.status(), done, len(rows))
     wait = "You can watch it here." if inline else "It runs in the background: you may leave the page and come back."
     st.info(
         f"**{predictor.bundle.card.name}** has not predicted these {len(rows):,} patches of **{dataset.name}** "
@@ -126,7 +128,8 @@ def _invite(
         )  # fmt: skip
 
 
-def _last_word(status: JobStatus, done: int, patches: int) -> None:
+def last_word(status: JobStatus, done: int, patches: int) -> None:
+    """Draw how the last attempt to predict so many patches ended, and how many of them are done and kept."""
     kept = f" {done:,} of {patches:,} patches are done and kept; it goes on from there." if done else ""
     if status.state in ("failed", "lost"):
         st.error(f"The last attempt failed. {status.message}{kept}", icon=":material/error:")

@@ -28,6 +28,10 @@ STYLE = """
 <style>
   [data-testid="stImage"] img { image-rendering: pixelated; }
   .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4rem; padding-bottom: 2rem; }
+  @media (max-width: 1200px) {
+    .block-container, [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; }
+  }
+  [data-testid="stFileUploaderDropzoneInstructions"] * { white-space: normal; overflow: visible; }
   .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
                    margin-top: 2rem; }
 </style>
@@ -74,7 +78,8 @@ def show_error(error: NodescopeError) -> None:
 
 def dataset() -> Dataset:
     """Return the data set that the sidebar names. Raises :class:`DataError`."""
-    return cache.dataset(data_source())
+    with st.container():  # holds the place of what is shown while it loads, see predictor()
+        return cache.dataset(data_source())
 
 
 def data_source() -> str:
@@ -84,7 +89,10 @@ def data_source() -> str:
 
 def predictor() -> Predictor:
     """Return the model that the sidebar names, loaded. Raises :class:`BundleError`."""
-    return cache.predictor(bundle_path(), device())
+    # A spinner takes a place on the page the first time only. Without one of its own all that follows would move up the
+    # next time, and while that run lasts what was there before would stand below it, grey.
+    with st.container():
+        return cache.predictor(bundle_path(), device())
 
 
 def device() -> str:
@@ -107,6 +115,12 @@ def bundles() -> dict[str, Path]:
     runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
     saved = {f"{_SAVED}{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
     return {**shipped, **runs, **saved}
+
+
+def shared() -> dict[str, str]:
+    """Return what an address says of the sidebar's choices, for links to another page: the words that it shows."""
+    model = str(st.session_state.get(state.MODEL) or "")
+    return {state.DATA: data_source(), **({state.MODEL: bundle_label(model)} if model else {})}
 
 
 def bundle_label(name: str) -> str:

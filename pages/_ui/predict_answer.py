@@ -7,6 +7,7 @@ import streamlit as st
 from core.data import Dataset
 from core.display import CLASS_COLOURS, enlarge, outlined, to_png
 from core.errors import NodescopeError
+from core.percent import percent
 from core.prediction import Predictor
 from core.prediction.answer import Answer
 from core.prediction.neighbours import most_like
@@ -57,14 +58,15 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> A
         f"{answer.probability!r}.",
     )
     faded = "gray" if answer.doubts else None
-    number.markdown(f"## :{faded}[{answer.probability:.1%}]" if faded else f"## {answer.probability:.1%}")
+    shown = percent(answer.probability)
+    number.markdown(f"## :{faded}[{shown}]" if faded else f"## {shown}")
     scale.plotly_chart(_scale(answer), config=widgets.CHART, key="scale", alt="Probability on a scale")
     colour = "red" if answer.is_tumour else "green"
     side = "at or above" if answer.is_tumour else "below"
     words = f"Verdict: :{colour}[**{answer.verdict}**] ({side} {answer.threshold:.3f})"
     if chosen.label is not None:
         right = "right" if chosen.label == int(answer.is_tumour) else "wrong"
-        words += f"  \nLabel: **{widgets.label_name(chosen.label)}**, so the verdict is {right}"
+        words += f"  \nLabel: **{chosen.label_words}**, so the verdict is {right}"
     verdict.markdown(words)
     st.caption(answer.operating_sentence)
     st.caption(answer.spread.sentence)
@@ -80,7 +82,8 @@ def _scale(answer: Answer) -> go.Figure:
     figure.add_scatter(
         x=answer.spread.probabilities, y=[0.42] * len(answer.spread.probabilities), mode="markers",
         marker={"symbol": "line-ns-open", "size": 9, "color": "gray"},
-        hovertemplate="flipped or turned: %{x:.1%}<extra></extra>",
+        text=[percent(value) for value in answer.spread.probabilities],
+        hovertemplate="flipped or turned: %{text}<extra></extra>",
     )  # fmt: skip
     figure.add_vline(x=answer.threshold, line={"dash": "dot", "width": 2, "color": "gray"})
     figure.update_layout(height=76, margin={"l": 8, "r": 16, "t": 4, "b": 22}, showlegend=False)

@@ -157,7 +157,8 @@ def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: fl
         {
             "patch": [_thumbnail(pixels) for pixels in cut.patches(files)],
             "name": [file.name for file in files],
-            "probability": [file.probability for file in files],
+            # Four digits must not say 1.0000 or 0.0000; the file to take away has all of them.
+            "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
             "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
             "doubt": [doubt_words(file.doubts) for file in files],
             "remarks": [" ".join(file.notes) for file in files],

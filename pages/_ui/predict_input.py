@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from core.data import PATCH_SIZE, Dataset
@@ -12,7 +13,7 @@ from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
 from core.prediction.images import DecodedPatch, decode_patch, decode_whole
 from core.prediction.inputs import UPLOAD_LIMITS, Found, patches_in_memory
-from pages._ui import frame, predict_sizes, state
+from pages._ui import decide, frame, predict_sizes, state
 from pages._ui.predict_sizes import Tiled
 
 EXAMPLES = 6
@@ -29,12 +30,14 @@ class Chosen:
         decoded: its pixels and what was done to them.
         label: 0, 1 or None where it is not known.
         row: its row in the open data set, -1 for uploads.
+        label_words: the label in words, empty where it is not known; of a relabelled patch both labels.
     """
 
     name: str
     decoded: DecodedPatch
     label: int | None = None
     row: int = -1
+    label_words: str = ""
 
 
 def choose() -> Chosen | Tiled | Found | None:
@@ -119,14 +122,12 @@ def from_row(dataset: Dataset, row: int) -> Chosen:
     loaded = dataset.store.load([row])
     if loaded.unreadable:
         raise PatchError(loaded.unreadable[0])
-    label = dataset.table["label"].iloc[row]
-    known = label is not None and label == label  # a missing label is not equal to itself
-    return Chosen(
-        str(dataset.table["id"].iloc[row]),
-        DecodedPatch(loaded.pixels[0], (), (PATCH_SIZE, PATCH_SIZE)),
-        int(label) if known and str(label) != "<NA>" else None,
-        row,
-    )
+    name, label = str(dataset.table["id"].iloc[row]), dataset.table["label"].iloc[row]
+    decoded = DecodedPatch(loaded.pixels[0], (), (PATCH_SIZE, PATCH_SIZE))
+    if pd.isna(label):
+        return Chosen(name, decoded, row=row)
+    words = decide.label_words(int(label), decide.relabelled(dataset).get(name))
+    return Chosen(name, decoded, int(label), row, words)
 
 
 def _examples(*, has_upload: bool) -> Chosen | None:

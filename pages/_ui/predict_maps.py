@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
 from core.display import MUTED, SERIES, enlarge, to_png, with_centre_box, with_scale_bar
+from core.percent import percent
 from core.prediction import Predictor
 from core.prediction.answer import Answer
 from core.reports.checks import Check
@@ -172,7 +173,8 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
     for curve, colour, dash in zip(curves, SERIES, ("solid", "dash"), strict=False):
         figure.add_scatter(
             x=curve.fractions, y=curve.probabilities, mode="lines", name=curve.kind,
-            line={"color": colour, "dash": dash}, hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra></extra>",
+            line={"color": colour, "dash": dash}, text=[percent(value) for value in curve.probabilities],
+            hovertemplate="%{x:.0%} of the pixels: %{text}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0.5, line={"color": MUTED, "dash": "dot", "width": 1})
     figure.update_layout(
@@ -195,7 +197,7 @@ def downloads(
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in chosen.name.rsplit(".", 1)[0])
     report = PredictionReport(
         name=chosen.name, answer=answer, bundle=predictor.bundle, maps=tuple(maps), look=look,
-        notes=chosen.decoded.notes, label="" if chosen.label is None else widgets.label_name(chosen.label),
+        notes=chosen.decoded.notes, label=chosen.label_words,
         settings=options.to_json(),
     )  # fmt: skip
     with st.container(horizontal=True):

@@ -1,6 +1,5 @@
 """Predict: all tiles of a larger picture. A probability on each, and any of them to be explained."""
 
-import base64
 import hashlib
 from pathlib import PurePath
 
@@ -9,7 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data import PATCH_SIZE
-from core.display import CLASS_COLOURS, MUTED, to_jpeg, to_png
+from core.display import CLASS_COLOURS, MUTED, to_png
+from core.percent import percent
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.images import shrink
@@ -23,6 +23,9 @@ from pages._ui.predict_sizes import Tiled
 LAYERS = {"tiles": "Tiles", "map": "Map"}
 SIDE = 1_400
 """Longest side of the overview picture in pixels."""
+
+TALLEST = 760
+"""Pixels on the screen that it is high at most."""
 
 _TILES_LEGEND = (
     "Solid red: called tumour, the stronger the higher its probability. Dashed green: called normal. Dotted grey "
@@ -109,11 +112,7 @@ def _overview(
 ) -> int | None:  # fmt: skip
     width, height = whole.size
     shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=line)
-    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(shrink(shown, side=SIDE))).decode()
     figure = go.Figure()
-    figure.add_layout_image(
-        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
-    )
     words = np.where(doubtful, "doubtful", np.where(probabilities >= line, "called tumour", "called normal"))
     if region is None:
         for file, probability, word in zip(batch.files, probabilities, words, strict=True):
@@ -124,30 +123,20 @@ def _overview(
         x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(words) <= 150 else "markers",
         marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        text=["?" if word == "doubtful" else f"{p:.0%}" for p, word in zip(probabilities, words, strict=True)],
+        text=["?" if odd else percent(each, digits=0) for each, odd in zip(probabilities, doubtful, strict=True)],
         textfont={"size": 13, "color": "white", "shadow": "0 0 3px black, 0 0 3px black"},
         customdata=[
-            f"Tile at {file.at}, its centre:<br>{word}, {probability:.1%}"
+            f"Tile at {file.at}, its centre:<br>{word}, {percent(probability)}"
             for file, probability, word in zip(batch.files, probabilities, words, strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
-    figure.update_yaxes(
-        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
-    )
-    figure.update_layout(
-        margin={"l": 0, "r": 0, "t": 0, "b": 0}, height=max(220, min(760, round(1080 * height / width))),
-        hoverdistance=60, clickmode="event+select", dragmode=False, showlegend=False,
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
-    event = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", config=widgets.CHART, theme=None,
+    pressed = widgets.picture_chart(
+        figure, shrink(shown, side=SIDE), whole.size, widest=min(SIDE, round(TALLEST * width / height)), key=key,
         alt="The picture with the probability of each tile",
     )  # fmt: skip
     st.caption(_TILES_LEGEND if region is None else _MAP_LEGEND)
-    points = event["selection"]["point_indices"] if event else []
-    return int(points[0]) if points else None
+    return pressed
 
 
 def _tile(figure: go.Figure, at: tuple[int, int], probability: float, word: str) -> None:

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -42,8 +43,6 @@ def gallery(
         key: names the chart.
         on_click: is told the clicked position before the page is drawn again; the click is then dealt with.
     """
-    height, width = picture.pixels.shape[:2]
-    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(picture.pixels)).decode()
     xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
     figure = go.Figure(
         go.Scatter(
@@ -57,21 +56,7 @@ def gallery(
             hovertemplate="%{text}<extra></extra>",
         )
     )
-    figure.add_layout_image(
-        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
-    )
-    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
-    figure.update_yaxes(
-        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
-    )
-    figure.update_layout(
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        hoverdistance=60,
-        clickmode="event+select",
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
+    height, width = picture.pixels.shape[:2]
     name = f"{key}-{st.session_state.get(state.CLICKS, 0)}"
 
     def told() -> None:
@@ -80,27 +65,57 @@ def gallery(
             on_click(int(chosen[0]))
             forget_click()
 
-    # The browser gives the chart the shape of the picture at whatever width there is.
-    place = f"gallery-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    shape = f"aspect-ratio: {width} / {height}; max-width: {width}px; overflow: hidden"
+    return picture_chart(
+        figure, picture.pixels, (width, height), widest=width, key=name, alt="Grid of patches",
+        on_select="rerun" if on_click is None else told,
+    )  # fmt: skip
+
+
+def picture_chart(
+    figure: go.Figure,
+    pixels: np.ndarray,
+    size: tuple[int, int],
+    *,
+    widest: int,
+    key: str,
+    alt: str,
+    on_select: Any = "rerun",
+) -> int | None:
+    """Draw a picture with the points of a figure over it; return the position of the pressed point.
+
+    Args:
+        figure: its points, in pixels of the picture from the upper left.
+        pixels: uint8 H×W×3, the picture, or the same made smaller.
+        size: width and height of the picture in pixels.
+        widest: pixels on the screen that it is wide at most.
+        key: names the chart.
+        alt: what it shows, for who cannot see it.
+        on_select: as of ``st.plotly_chart``.
+    """
+    width, height = size
+    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode()
+    figure.add_layout_image(
+        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
+    )
+    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
+    figure.update_yaxes(
+        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
+    )
+    figure.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0}, hoverdistance=60, clickmode="event+select", dragmode=False,
+        showlegend=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    # The browser gives the chart the shape of the picture at whatever width there is, so that nothing is left below.
+    place = f"picture-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    shape = f"aspect-ratio: {width} / {height}; max-width: {widest}px; overflow: hidden"
     st.html(f"<style>.st-key-{place} {{ {shape} }}</style>")
     with st.container(key=place, height="content"):
-        event = _chart(figure, name, "rerun" if on_click is None else told)
+        event = st.plotly_chart(
+            figure, key=key, height="stretch", on_select=on_select, selection_mode="points", config=CHART, theme=None,
+            alt=alt,
+        )  # fmt: skip
     points = event["selection"]["point_indices"] if event else []
     return int(points[0]) if points else None
-
-
-def _chart(figure: go.Figure, key: str, on_select: Any) -> Any:
-    return st.plotly_chart(
-        figure,
-        key=key,
-        height="stretch",
-        on_select=on_select,
-        selection_mode="points",
-        config=CHART,
-        theme=None,
-        alt="Grid of patches",
-    )
 
 
 def forget_click() -> None:

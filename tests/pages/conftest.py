@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
@@ -25,3 +27,16 @@ def quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.Monkey
     """An empty home, and the small demo set on every page."""
     monkeypatch.setattr("pages._ui.cache.open_dataset", lambda *_, **__: small_demo)
     return fresh_home
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    """A Kaggle folder: three tumour and two normal patches, one label without a file, one file that is broken."""
+    (tmp_path / "train").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        Image.fromarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8)).save(tmp_path / "train" / f"p{number}.tif")
+    (tmp_path / "train" / "p1.tif").write_bytes(b"no image")
+    rows = ["p0,1", "p1,1", "p2,1", "p3,0", "p4,0", "gone,0"]
+    (tmp_path / "train_labels.csv").write_text("\n".join(["id,label", *rows]))
+    return tmp_path

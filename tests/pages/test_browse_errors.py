@@ -104,8 +104,10 @@ def test_a_patch_is_decided_about_and_the_decision_undone(ranked: AppTest, folde
     assert "1 relabelled · 0 excluded · 0 fine" in words(ranked)
     assert "7 patches by rank" in words(ranked)  # the undecided ones
     assert "made before the latest decisions" in words(ranked)
+    assert "Label :red[**tumour**] by decision (normal in the data)" in words(ranked)
     button(ranked, "Exclude").click().run()
     assert decisions_of(str(folder))["d"].kind == "exclude"
+    assert "Label :green[**normal**]" in words(ranked)
     assert "Normal **4 → 3**" in words(ranked)
     button(ranked, "Undo").click().run()
     assert decisions_of(str(folder)) == {"d": Decision("relabel", 1)}

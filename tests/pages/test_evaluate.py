@@ -274,7 +274,12 @@ def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path
     assert "2 lines: the ids of test/, as there is no sample_submission.csv" in words(page)
     job.write(JobStatus("failed", message="One of the ids is missing."))
     page.run()
-    assert "No submission was made. One of the ids is missing." in words(page)
+    assert "The last attempt failed. One of the ids is missing." in words(page)
+    job.partial(dataset, device="cpu").keep(0, probabilities=np.zeros(2), usable=np.ones(2, bool))
+    job.write(JobStatus("cancelled"))
+    page.run()
+    told = "The last attempt was cancelled. 2 of 2 patches are done and kept; it goes on from there."
+    assert told in words(page)
 
 
 def test_without_test_patches_there_is_nothing_to_submit(page: AppTest, kaggle: Path) -> None:

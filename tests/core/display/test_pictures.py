@@ -112,13 +112,30 @@ def test_the_centre_box_covers_no_pixel_of_the_centre(zoom: int) -> None:
     start, stop = 32 * zoom, 64 * zoom
     changed = (boxed != large).any(axis=2)
     assert not changed[start:stop, start:stop].any()
+    width = {1: 1, 3: 2, 6: 3}[zoom]
     ring = np.zeros_like(changed)
-    ring[start - 1 : stop + 1, start - 1 : stop + 1] = True
+    ring[start - width : stop + width, start - width : stop + width] = True
     ring[start:stop, start:stop] = False
     assert (boxed[ring] == (1, 2, 3)).all()  # it touches the centre on all four sides
-    changed[start - 2 : stop + 2, start - 2 : stop + 2] = False
+    around = 2 * width
+    assert (boxed[start - around, start:stop] == 20).all()  # the dark line beside it
+    changed[start - around : stop + around, start - around : stop + around] = False
     assert not changed.any()
     assert np.array_equal(large, before)
+
+
+@pytest.mark.parametrize("zoom", [2, 3, 4, 5])
+def test_the_centre_box_is_seen_on_all_sides_when_the_picture_is_shown_at_half_its_size(zoom: int) -> None:
+    boxed = with_centre_box(enlarge(np.full((96, 96, 3), 128, np.uint8), zoom), zoom=zoom)
+    for offset in (0, 1):  # which of two pixels a browser leaves out is its own affair
+        shown = boxed[offset::2, offset::2]
+        middle = shown[len(shown) // 2, :, 0].tolist(), shown[:, len(shown) // 2, 0].tolist()
+        for line in middle:
+            half = len(line) // 2
+            assert 255 in line[:half]
+            assert 255 in line[half:]
+            assert 20 in line[:half]
+            assert 20 in line[half:]
 
 
 def test_boxes_in_a_mosaic() -> None:

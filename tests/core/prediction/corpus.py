@@ -1,166 +1,37 @@
-"""Some 300 image files, made by code, each with what decode_patch has to make of it.
-
-The encoders for kinds that Pillow cannot write (16-bit PNG, odd TIFFs) are written out here, so that the
-expected pixels come from the array that was encoded and never from Pillow's own reading.
-"""
+"""Some 300 image files, made by code, each with what decode_patch has to make of it."""
 
 import io
 import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from patch_corpus_bad import bombs, damage, foreign
+from patch_encoders import (
+    ARRAY,
+    CMYK,
+    EXTRA,
+    GREY,
+    LEVELS,
+    TURNED,
+    WHITE,
+    Case,
+    centre,
+    chunk,
+    cropped,
+    exif,
+    one_tiff,
+    over_white,
+    picture,
+    pil,
+    png,
+    rgb_of,
+    rgb_page,
+    smooth,
+    tags,
+    tiff,
+)
 from PIL import Image
-
-GREY = "The picture is greyscale: the colours of the stain are missing, and the model expects H&E."
-CMYK = "Converted from CMYK (print colours); the colours may have shifted."
-WHITE = "Transparency was laid over white."
-TURNED = "The picture was turned upright, as its orientation tag says."
-EXTRA = "Extra channels beside the colours were left out."
-
-
-@dataclass(frozen=True)
-class Case:
-    id: str
-    data: bytes
-    pixels: np.ndarray | None = None  # None: refused
-    notes: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()  # what the refusal has to say
-    tolerance: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-# --- pictures --------------------------------------------------------------------------------------
-
-
-def picture(width: int, height: int) -> np.ndarray:
-    """An RGB picture in which neighbouring pixels differ, so that a shift by one pixel is seen."""
-    y, x = np.mgrid[:height, :width]
-    return np.stack([(x * 5 + y * 3) % 256, (x * 7 + y * 11) % 256, (x * 13 + y * 2) % 256], -1).astype(np.uint8)
-
-
-def smooth(width: int, height: int) -> np.ndarray:
-    """A gentle slope, which lossy formats keep within a few grey levels."""
-    y, x = np.mgrid[:height, :width]
-    return np.stack([60 + x * 120 // width, 70 + y * 120 // height, 90 + (x + y) * 60 // (width + height)], -1).astype(
-        np.uint8
-    )
-
-
-def centre(array: np.ndarray) -> np.ndarray:
-    top, left = (array.shape[0] - 96) // 2, (array.shape[1] - 96) // 2
-    return array[top : top + 96, left : left + 96]
-
-
-def cropped(width: int, height: int) -> tuple[str, ...]:
-    return () if (width, height) == (96, 96) else (f"Cropped the centre 96×96 of {width}×{height} pixels.",)
-
-
-def over_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    a = alpha.astype(float)[..., None] / 255
-    return np.floor(colour * a + 255 * (1 - a) + 0.5).astype(np.uint8)
-
-
-def rgb_of(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[..., None], 3, axis=-1)
-
-
-ARRAY = picture(96, 96)
-LEVELS = np.tile(np.arange(96) * 255 // 95, (96, 1)).astype(np.uint8)  # every strength of alpha, left to right
-
-
-# --- encoders --------------------------------------------------------------------------------------
-
-
-def pil(array: np.ndarray, kind: str, mode: str | None = None, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image = Image.fromarray(array)
-    (image.convert(mode) if mode else image).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(
-    array: np.ndarray, bits: int, colour_type: int, extra: bytes = b"", size: tuple[int, int] | None = None
-) -> bytes:
-    """A PNG of any depth; array holds H×W or H×W×C samples (PNG specification, third edition)."""
-    height, width = array.shape[:2]
-    samples = array.reshape(height, -1)
-    if bits == 16:
-        rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    elif bits == 8:
-        rows = samples.astype(np.uint8)
-    else:
-        each = (samples[..., None] >> np.arange(bits - 1, -1, -1)) & 1
-        rows = np.packbits(each.reshape(height, -1).astype(np.uint8), axis=1)
-    raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()
-    header = struct.pack(">IIBBBBB", *(size or (width, height)), bits, colour_type, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
-    )
-
-
-def tiff(*pages: tuple[bytes, dict[int, int | tuple[int, ...]]], order: str = "<", big: bool = False) -> bytes:
-    """An uncompressed TIFF (or BigTIFF) of the given strips and tags; tags are SHORT or LONG (TIFF 6.0)."""
-    start = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
-    start += struct.pack(order + "HH", 8, 0) if big else b""
-    word, pointer, count_word = ("Q", 8, "Q") if big else ("I", 4, "H")
-    out = bytearray(start + bytes(pointer))
-    link = len(start)
-    for strip, tags in pages:
-        strip_at = len(out)
-        out += strip + bytes(-len(strip) % 8)
-        entries = {273: strip_at, 279: len(strip)} | tags
-        packed = []
-        for tag, value in sorted(entries.items()):
-            values = value if isinstance(value, tuple) else (value,)
-            kind = 4 if tag in (273, 279) or max(values) > 65535 else 3
-            body = struct.pack(order + f"{len(values)}{'I' if kind == 4 else 'H'}", *values)
-            if len(body) > pointer:
-                at = len(out)
-                out += body + bytes(-len(body) % 8)
-                body = struct.pack(order + word, at)
-            packed.append(struct.pack(order + "HH" + word, tag, kind, len(values)) + body.ljust(pointer, b"\0"))
-        struct.pack_into(order + word, out, link, len(out))
-        out += struct.pack(order + count_word, len(packed)) + b"".join(packed)
-        link = len(out)
-        out += bytes(pointer)
-    return bytes(out)
-
-
-def tags(array: np.ndarray, photometric: int, bits: int = 8, **more: int | tuple[int, ...]) -> dict[int, Any]:
-    channels = 1 if array.ndim == 2 else array.shape[2]
-    named = {"extra": 338, "sample_format": 339, "orientation": 274, "colours": 320, "compression": 259}
-    base = {
-        256: array.shape[1],
-        257: array.shape[0],
-        258: (bits,) * channels,
-        259: 1,
-        262: photometric,
-        277: channels,
-    }
-    return base | {278: array.shape[0]} | {named[key]: value for key, value in more.items()}
-
-
-def one_tiff(array: np.ndarray, photometric: int, bits: int = 8, order: str = "<", **more: Any) -> bytes:
-    return tiff((array.tobytes(), tags(array, photometric, bits, **more)), order=order)
-
-
-def rgb_page(array: np.ndarray, **more: Any) -> tuple[bytes, dict[int, Any]]:
-    return array.tobytes(), tags(array, 2, **more)
-
-
-def exif(orientation: int) -> bytes:
-    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
-    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
-
-
-# --- the cases -------------------------------------------------------------------------------------
 
 LOSSLESS: dict[str, dict[str, Any]] = {
     "TIFF": {},
@@ -435,108 +306,6 @@ def pages() -> Iterator[Case]:
         )
         note = "The file is an animation of 2 frames; the first was used."
         yield Case(f"{kind} animation", buffer.getvalue(), ARRAY, (note,))
-
-
-def damage() -> Iterator[Case]:
-    files = {
-        "TIFF": pil(ARRAY, "TIFF"),
-        "TIFF-lzw": pil(ARRAY, "TIFF", compression="tiff_lzw"),
-        "PNG": pil(ARRAY, "PNG"),
-        "JPEG": pil(smooth(96, 96), "JPEG"),
-        "JPEG-progressive": pil(smooth(96, 96), "JPEG", progressive=True),
-        "WEBP": pil(ARRAY, "WEBP"),
-        "WEBP-lossless": pil(ARRAY, "WEBP", lossless=True),
-    }
-    for key, data in files.items():
-        for part in (0.1, 0.25, 0.5, 0.9):
-            words = ("damaged",) if int(len(data) * part) > 12 else ()
-            yield Case(f"{key} cut to {part:.0%}", data[: int(len(data) * part)], words=words)
-        yield Case(f"{key} 2 bytes", data[:2], words=("not an image",))
-        yield Case(f"{key} 12 bytes", data[:12], words=("damaged",))
-    broken = bytearray(files["PNG"])
-    broken[60] ^= 255
-    yield Case("PNG wrong checksum", bytes(broken), words=("damaged",))
-    start = files["PNG"].index(b"IDAT")
-    yield Case("PNG broken stream", png(ARRAY, 8, 2).replace(b"\x78\x9c", b"\x00\x00", 1), words=("damaged",))
-    yield Case("PNG without pixels", files["PNG"][: start - 4] + chunk(b"IEND", b""), words=("damaged",))
-    yield Case("PNG width 0", png(ARRAY, 8, 2, size=(0, 96)), words=("damaged",))
-    text_bomb = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(50_000_000)))
-    yield Case("PNG text bomb", png(ARRAY, 8, 2, text_bomb), words=("damaged",))
-
-
-def foreign() -> Iterator[Case]:
-    brand = bytes(4) + b"ftyp"
-    for kind, data in {
-        "GIF": pil(ARRAY, "GIF"),
-        "BMP": pil(ARRAY, "BMP"),
-        "PDF": b"%PDF-1.7\n",
-        "zip": b"PK\x03\x04" + bytes(40),
-        "HEIC": brand + b"heic" + bytes(20),
-        "AVIF": brand + b"avif" + bytes(20),
-        "JPEG 2000": b"\xff\x4f\xff\x51" + bytes(9),
-        "Photoshop": b"8BPS\0\1",
-        "DICOM": bytes(128) + b"DICM",
-        "HDF5": b"\x89HDF\r\n\x1a\n",
-        "NumPy": b"\x93NUMPY\1\0",
-        "gzip": b"\x1f\x8b\x08",
-        "7-Zip": b"7z\xbc\xaf\x27\x1c",
-        "RAR": b"Rar!\x1a\x07",
-    }.items():
-        yield Case(f"foreign {kind}", data, words=("This is a", kind, "TIFF, PNG, JPEG or WebP"))
-    for kind, data in {
-        "text": b"hello, world\n" * 9,
-        "html": b"<!doctype html><p>404",
-        "svg": b"<svg xmlns='x'/>",
-        "zeros": bytes(999),
-        "csv": b"id,label\na,1\n",
-        "noise": np.random.default_rng(3).bytes(4000),
-        "one byte": b"I",
-        "ppm": b"P6 96 96 255\n",
-        "RIFF sound": b"RIFF\x24\0\0\0WAVEfmt ",
-        "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n",
-    }.items():
-        yield Case(f"foreign {kind}", data, words=("not an image", "TIFF, PNG, JPEG or WebP"))
-    yield Case("empty", b"", words=("empty (0 bytes)",))
-
-
-def bomb_png() -> bytes:
-    """12,288×12,288 black pixels, 151 million, in 18 KB."""
-    header = struct.pack(">IIBBBBB", 12_288, 12_288, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(12_288 * (1 + 12_288 // 8)), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def bombs() -> Iterator[Case]:
-    words = ("100,000,000 pixels", "cut")
-    yield Case("PNG bomb", bomb_png(), words=("12,288×12,288", *words))
-    yield Case("PNG says 100,000²", png(ARRAY, 8, 2, size=(100_000, 100_000)), words=words)
-    yield Case("PNG says 10,001x10,000", png(ARRAY, 8, 2, size=(10_001, 10_000)), words=("10,001×10,000", *words))
-    yield Case("TIFF says 20,000²", tiff((b"", tags(ARRAY, 2) | {256: 20_000, 257: 20_000})), words=words)
-    yield Case(
-        "TIFF page says 12,000²",
-        tiff(rgb_page(ARRAY), (b"", tags(ARRAY, 2) | {256: 12_000, 257: 12_000})),
-        words=("12,000×12,000", *words),
-        options={"page": 1},
-    )
-    jpeg = bytearray(pil(smooth(96, 96), "JPEG"))
-    at = jpeg.index(b"\xff\xc0") + 5
-    jpeg[at : at + 4] = struct.pack(">HH", 60_000, 60_000)
-    yield Case("JPEG says 60,000²", bytes(jpeg), words=words)
-    webp = pil(ARRAY, "WEBP", lossless=True)[12:]
-    canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (16_382).to_bytes(3, "little") * 2
-    whole = b"RIFF" + struct.pack("<I", 4 + len(canvas) + len(webp)) + b"WEBP" + canvas + webp
-    yield Case("WEBP says 16,383²", whole, words=words)
-    lower = {"max_pixels": 10_000}
-    yield Case(
-        "limit met",
-        pil(picture(100, 100), "PNG"),
-        centre(picture(100, 100)),
-        cropped(100, 100),
-        options=lower,
-    )
-    by_one = {"max_pixels": 9_999}
-    words = ("100×100", "9,999 pixels")
-    yield Case("limit passed by one", pil(picture(100, 100), "PNG"), words=words, options=by_one)
 
 
 def cases() -> list[Case]:

@@ -22,9 +22,9 @@ from core.prediction.formats import count_pages, kind_of
 from core.prediction.images import MAX_PIXELS, decode_patch
 
 
-def _load_corpus() -> ModuleType:
-    """Tests are no package, so the corpus beside this file is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("patch_corpus", Path(__file__).with_name("corpus.py"))
+def _load(name: str) -> ModuleType:
+    """Tests are no package, so what lies beside this file is loaded by its path, as patch_NAME."""
+    spec = importlib.util.spec_from_file_location(f"patch_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
@@ -32,7 +32,9 @@ def _load_corpus() -> ModuleType:
     return module
 
 
-corpus = _load_corpus()
+encoders = _load("encoders")
+bad = _load("corpus_bad")
+corpus = _load("corpus")
 CASES = corpus.cases()
 
 
@@ -66,7 +68,7 @@ def test_refuses_in_one_sentence_that_names_the_file_and_what_to_do(case) -> Non
 
 
 def test_a_bomb_of_18_kb_is_refused_at_once_and_without_its_memory() -> None:
-    data = corpus.bomb_png()
+    data = bad.bomb_png()
     assert len(data) < 20_000
     tracemalloc.start()
     begin = time.perf_counter()
@@ -81,23 +83,23 @@ def test_a_bomb_of_18_kb_is_refused_at_once_and_without_its_memory() -> None:
 
 def test_a_picture_of_exactly_the_default_limit_is_not_too_large() -> None:
     with pytest.raises(PatchError, match="damaged"):  # it says 10,000×10,000 and holds 96×96
-        decode_patch(corpus.png(corpus.ARRAY, 8, 2, size=(10_000, MAX_PIXELS // 10_000)))
+        decode_patch(encoders.png(encoders.ARRAY, 8, 2, size=(10_000, MAX_PIXELS // 10_000)))
 
 
 def test_the_pixels_can_be_written_to_and_belong_to_the_caller() -> None:
-    data = corpus.pil(corpus.ARRAY, "PNG")
+    data = encoders.pil(encoders.ARRAY, "PNG")
     first = decode_patch(data).pixels
     first[:] = 0
-    assert np.array_equal(decode_patch(data).pixels, corpus.ARRAY)
+    assert np.array_equal(decode_patch(data).pixels, encoders.ARRAY)
 
 
 def test_original_size_is_that_of_the_upright_picture() -> None:
-    data = corpus.pil(corpus.picture(120, 100), "PNG", exif=corpus.exif(6))
+    data = encoders.pil(encoders.picture(120, 100), "PNG", exif=encoders.exif(6))
     assert decode_patch(data).original_size == (100, 120)
 
 
 def test_wrong_options_are_defects_of_the_caller() -> None:
-    data = corpus.pil(corpus.ARRAY, "PNG")
+    data = encoders.pil(encoders.ARRAY, "PNG")
     with pytest.raises(ValueError, match="fit"):
         decode_patch(data, fit="stretch")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_pixels"):
@@ -108,20 +110,20 @@ def test_wrong_options_are_defects_of_the_caller() -> None:
 
 def test_nothing_is_warned_or_logged_whatever_the_filters(caplog: pytest.LogCaptureFixture) -> None:
     """Pillow warns on odd metadata and large sizes; a caller must see the same with any filter."""
-    actl = corpus.chunk(b"acTL", struct.pack(">II", 0, 0))
-    odd = corpus.png(corpus.ARRAY, 8, 2, actl)
+    actl = encoders.chunk(b"acTL", struct.pack(">II", 0, 0))
+    odd = encoders.png(encoders.ARRAY, 8, 2, actl)
     with caplog.at_level(logging.INFO), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        assert np.array_equal(decode_patch(odd, name="secret").pixels, corpus.ARRAY)
+        assert np.array_equal(decode_patch(odd, name="secret").pixels, encoders.ARRAY)
         with pytest.raises(PatchError):
-            decode_patch(corpus.bomb_png(), name="secret")
+            decode_patch(bad.bomb_png(), name="secret")
     assert seen == []
     assert "secret" not in caplog.text
 
 
 def test_the_warning_filters_are_as_they_were() -> None:
     before = list(warnings.filters)
-    decode_patch(corpus.pil(corpus.ARRAY, "PNG"))
+    decode_patch(encoders.pil(encoders.ARRAY, "PNG"))
     assert warnings.filters == before
 
 
@@ -147,19 +149,19 @@ def test_threads_do_not_disturb_each_other() -> None:
 def _small_bases() -> list[bytes]:
     """One file per decoder and layout; small, so that most changes hit something that matters."""
     flat = np.full((96, 96, 3), 120, np.uint8)
-    make = corpus.pil
+    make = encoders.pil
     return [
-        make(flat, "PNG", exif=corpus.exif(6)),
+        make(flat, "PNG", exif=encoders.exif(6)),
         make(flat[..., 0], "PNG"),
-        make(flat, "JPEG", exif=corpus.exif(8)),
-        make(flat, "WEBP", lossless=True, exif=corpus.exif(3)),
+        make(flat, "JPEG", exif=encoders.exif(8)),
+        make(flat, "WEBP", lossless=True, exif=encoders.exif(3)),
         make(flat, "WEBP"),
         make(flat, "TIFF", compression="tiff_lzw"),
         make(flat, "TIFF", compression="jpeg"),
         make(flat, "TIFF", compression="tiff_adobe_deflate"),
-        corpus.tiff(corpus.rgb_page(flat, orientation=6), corpus.rgb_page(flat)),
-        corpus.tiff(corpus.rgb_page(flat), big=True),
-        corpus.one_tiff(np.zeros((96, 96), np.uint8), 3, colours=tuple(range(768))),
+        encoders.tiff(encoders.rgb_page(flat, orientation=6), encoders.rgb_page(flat)),
+        encoders.tiff(encoders.rgb_page(flat), big=True),
+        encoders.one_tiff(np.zeros((96, 96), np.uint8), 3, colours=tuple(range(768))),
     ]
 
 
@@ -221,7 +223,7 @@ def test_pages_are_counted_up_to_1000_in_linear_time() -> None:
 
 
 def test_a_kind_is_told_by_the_first_bytes_alone() -> None:
-    assert kind_of(corpus.pil(corpus.ARRAY, "PNG")[:8]) == "PNG"
-    assert kind_of(corpus.pil(corpus.ARRAY, "WEBP")[:12]) == "WEBP"
+    assert kind_of(encoders.pil(encoders.ARRAY, "PNG")[:8]) == "PNG"
+    assert kind_of(encoders.pil(encoders.ARRAY, "WEBP")[:12]) == "WEBP"
     assert kind_of(b"RIFF\0\0\0\0WAVE") == ""
     assert kind_of(b"") == ""

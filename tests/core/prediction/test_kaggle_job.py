@@ -12,9 +12,10 @@ from core.data import Dataset, open_dataset
 from core.data.dataset import make_table
 from core.data.store import Loaded
 from core.errors import DataError
-from core.prediction import Bundle, Predictor
+from core.prediction import Bundle, Predictor, kaggle_kit
 from core.prediction.kaggle_job import SubmissionJob
-from core.prediction.kaggle_kit import TestScores, submission
+from core.prediction.kaggle_kit import TestScores, score_test, submission
+from core.prediction.predictor import Predictions
 
 TEST = 57_458
 
@@ -91,3 +92,51 @@ def test_all_57_458_ids_of_the_competition_stand_in_the_order_of_the_sample(tmp_
     assert float(lines[1].split(",")[1]) == values[int(order[0], 16)]
     with pytest.raises(DataError, match="1 of the 57,458 ids"):
         submission(TestScores(dict(zip(ids[:-1], values[:-1].tolist(), strict=True)), {}), dataset)
+
+
+class Counting:
+    """A predictor that counts the patches that it is asked about, and is told to stop after some."""
+
+    def __init__(self, predictor: Predictor, job: SubmissionJob, *, stop_after: int):
+        self.predictor, self.job, self.stop_after = predictor, job, stop_after
+        self.device, self.asked = predictor.device, 0
+
+    def predict(self, pixels: np.ndarray) -> Predictions:
+        self.asked += len(pixels)
+        if self.asked >= self.stop_after:
+            self.job.cancel()
+        return self.predictor.predict(pixels)
+
+
+def test_a_cancelled_submission_goes_on_where_it_ended(
+    kaggle_folder: Callable[..., Path], fresh_home: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kaggle_kit, "CHUNK", 2)
+    dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1}, test=("t1", "t2", "t3", "t4", "t5"))))
+    predictor, job = Predictor(tiny_bundle, device="cpu"), SubmissionJob.of([tiny_bundle.digest], dataset)
+    expected = submission(score_test(predictor, dataset), dataset)
+    first = Counting(predictor, job, stop_after=2)
+    assert job.run(first, dataset).state == "cancelled"
+    assert job.partial(dataset, device="cpu").kept(2, 5) == 2
+    assert not job.text_path.exists()
+    (job.path / "stop").unlink()  # as a new start does
+    second = Counting(predictor, job, stop_after=99)
+    assert job.run(second, dataset).state == "finished"
+    assert (first.asked, second.asked) == (2, 3)
+    assert job.text_path.read_text() == expected
+    assert not job.partial(dataset, device="cpu").path.exists()
+
+
+def test_a_patch_that_could_not_be_read_is_named_with_its_reason_by_who_goes_on_too(
+    kaggle_folder: Callable[..., Path], fresh_home: Path, tiny_bundle: Bundle
+) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1}, test=("t1", "t2"))
+    (folder / "test" / "t2.tif").write_bytes(b"no image")
+    dataset = open_dataset(str(folder))
+    predictor, job = Predictor(tiny_bundle, device="cpu"), SubmissionJob.of([tiny_bundle.digest], dataset)
+    keep = job.partial(dataset, device="cpu")
+    made = score_test(predictor, dataset, keep=keep)
+    again = score_test(Counting(predictor, job, stop_after=99), dataset, keep=keep)
+    assert list(made.probabilities) == ["t1"]
+    assert list(made.unreadable) == ["t2"]
+    assert again == made
