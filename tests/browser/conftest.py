@@ -24,7 +24,7 @@ QUIET = [
     "--disable-sync",
 ]
 
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds until something expected must be there: the first page waits for the demo set to be generated."""
 
 
