@@ -58,14 +58,16 @@ def main() -> None:
 def _print_costs(rounds: int) -> None:
     trained = {title: models.build(name, **arguments) for title, (name, arguments) in NETWORKS.items()}
     running = {name: _as_it_predicts(network) for name, network in trained.items()}
-    speeds = images_per_second(running, rounds=rounds)
+    plain = {f"{name}, as trained": each.to(memory_format=torch.channels_last) for name, each in trained.items()}
+    speeds = images_per_second({**running, **plain}, rounds=rounds)
     print(f"eager fp32, 1 thread, batch {SIZE}, processor time, best of {rounds} rounds, torch {torch.__version__}\n")
-    print(f"| network | parameters trained | GMAC a patch | images/s | × {REFERENCE} |")
-    print("|---|---:|---:|---:|---:|")
+    print(f"| network | parameters trained | GMAC a patch | images/s | × {REFERENCE} | × as trained |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name in NETWORKS:
         count, cost = models.parameter_count(trained[name]), multiplications(running[name]) / 1e9
         speed = speeds[name]
-        print(f"| {name} | {count:,} | {cost:.3f} | {speed:.0f} | {speed / speeds[REFERENCE]:.2f} |")
+        gain = speed / speeds[f"{name}, as trained"]
+        print(f"| {name} | {count:,} | {cost:.3f} | {speed:.0f} | {speed / speeds[REFERENCE]:.2f} | {gain:.2f} |")
 
 
 def _as_it_predicts(network: nn.Module) -> nn.Module:
