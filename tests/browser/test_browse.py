@@ -9,11 +9,12 @@ pytestmark = pytest.mark.browser
 
 
 def press(page: Page, element: Locator, x: float, y: float) -> None:
-    """Press a place of an element, given as shares of its width and height."""
-    expect(element).to_be_visible()
-    page.wait_for_timeout(1500)  # a chart takes clicks only once it is drawn
-    box = element.bounding_box()
-    assert box is not None
+    """Press a place of a chart, given as shares of its width and height, once it is drawn and stays where it is."""
+    expect(element.locator(".main-svg").first).to_be_visible()
+    before, box = None, element.bounding_box()
+    while box is None or box != before:
+        page.wait_for_timeout(1500)
+        before, box = box, element.bounding_box()
     page.mouse.move(box["x"] + x * box["width"] - 3, box["y"] + y * box["height"])
     page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
     page.wait_for_timeout(300)
@@ -22,7 +23,7 @@ def press(page: Page, element: Locator, x: float, y: float) -> None:
 
 def test_a_pressed_patch_opens_and_the_keys_go_on(page: Page, address: str) -> None:
     page.goto(address)
-    grid = page.locator("[class*=st-key-gallery]").first
+    grid = page.locator("[class*=st-key-picture]").first
     press(page, grid, 2.5 / 15, 1.5 / 6)  # third patch of the second row: the 18th
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("18 of 973 in the grid")).to_be_visible()
@@ -37,7 +38,7 @@ def test_a_pressed_patch_opens_and_the_keys_go_on(page: Page, address: str) -> N
 def test_the_grid_fits_a_narrow_window_and_leaves_no_gap(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 1024, "height": 800})
     page.goto(address)
-    grid = page.locator("[class*=st-key-gallery]").first
+    grid = page.locator("[class*=st-key-picture]").first
     expect(grid).to_be_visible()
     expect(page.locator(".js-plotly-plot image")).to_have_count(2)
     box = grid.bounding_box()
