@@ -56,6 +56,15 @@ class Bundle:
             raise BundleError(f"The bundle's weights do not fit its network {self.card.model!r}: {error}") from error
         return models.Normalised(network, mean=self.card.mean, std=self.card.std).eval()
 
+    def answering(self, device: torch.device) -> nn.Module:
+        """Return :meth:`network` as it answers fastest: on `device`, channels last, norms folded, without gradients.
+
+        Raises:
+            BundleError: as :meth:`network` does.
+        """
+        folded = models.fold(self.network()).to(device)
+        return folded.to(memory_format=torch.channels_last).requires_grad_(False)
+
     def save(self, path: Path) -> None:
         """Write the bundle atomically. Raises :class:`core.errors.StorageError`."""
         atomic.write_bytes(path, self._bytes)

@@ -146,12 +146,11 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
     Raises:
         DataError: it is damaged.
     """
-    with stored_arrays(embedding_path(dataset.source, bundle), remedy="Delete it and make the map again.") as stored:
+    path, current = embedding_path(dataset.source, bundle), {"version": VERSION, "files": dataset.files}
+    with stored_arrays(path, remedy="Delete it and make the map again.", only=current) as stored:
         if stored is None:
             return None
         about, file = stored
-        if (about["version"], about["files"]) != (VERSION, dataset.files):
-            return None
         return Embedding(
             tuple(about["ids"]),
             file["components"],

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-import models
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import PatchError
@@ -52,8 +51,7 @@ class Predictor:
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
         self.bundle = bundle
         self.device = resolve_device(device)
-        module = models.fold(bundle.network()).to(self.device).to(memory_format=torch.channels_last)
-        self.module = module.requires_grad_(False)
+        self.module = bundle.answering(self.device)
         self._lock = threading.Lock()
 
     def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:

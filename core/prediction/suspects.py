@@ -136,12 +136,11 @@ def load_suspects(dataset: Dataset, key: str) -> Suspects | None:
     Raises:
         DataError: it is damaged.
     """
-    with stored_arrays(suspects_path(dataset.source, key), remedy="Delete it and rank again.") as stored:
+    path, current = suspects_path(dataset.source, key), {"version": VERSION, "files": dataset.files}
+    with stored_arrays(path, remedy="Delete it and rank again.", only=current) as stored:
         if stored is None:
             return None
         about, file = stored
-        if (about["version"], about["files"]) != (VERSION, dataset.files):
-            return None
         return Suspects(
             tuple(about["ids"]),
             file["labels"],

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import models
 from core.prediction import Bundle
 
 
@@ -33,10 +32,7 @@ class Teachers:
     def __init__(self, bundles: Sequence[Bundle], *, device: torch.device, bf16: bool = False):
         self.bundles = tuple(bundles)
         self._device, self._bf16 = device, bf16
-        self._modules = [
-            models.fold(bundle.network()).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-            for bundle in bundles
-        ]
+        self._modules = [bundle.answering(device) for bundle in bundles]
 
     def digests(self) -> list[str]:
         """Return what names exactly these bundles, in order."""

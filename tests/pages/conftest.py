@@ -1,5 +1,6 @@
 """The app without a browser."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
+from core.job import Job, JobStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,3 +42,17 @@ def kaggle(tmp_path: Path) -> Path:
     rows = ["p0,1", "p1,1", "p2,1", "p3,0", "p4,0", "gone,0"]
     (tmp_path / "train_labels.csv").write_text("\n".join(["id,label", *rows]))
     return tmp_path
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that are launched as jobs: none runs, each is half done and stays so."""
+    commands: list[list[str]] = []
+
+    def launch(self: Job, command: list[str]) -> None:
+        commands.append(list(command))
+        self.record_process(os.getpid())
+        self.write(JobStatus("running", 0.5, seconds_left=2.0))
+
+    monkeypatch.setattr(Job, "launch", launch)
+    return commands

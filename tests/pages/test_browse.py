@@ -1,14 +1,11 @@
 """Browse without a browser: the grid, its pages, the basket, and the patch that is open."""
 
-import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Decision, decide, open_dataset
-from core.job import Job, JobStatus
 from pages._ui import browse_detail, cache
 from pages._ui.browse_facts import Facts, Fixed
 
@@ -105,22 +102,14 @@ def test_patches_in_the_basket_are_excluded_and_put_back(app: AppTest, kaggle: P
 
 
 def test_a_pack_is_started_from_the_page_and_watched(
-    app: AppTest, kaggle: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
-    started: list[list[str]] = []
-
-    def launch(self: Job, command: list[str]) -> None:
-        started.append(list(command))
-        self.record_process(os.getpid())
-        self.write(JobStatus("running", 0.5, seconds_left=2.0))
-
-    monkeypatch.setattr(Job, "launch", launch)
     app.query_params["data"] = str(kaggle)
     app.query_params["browse_view"] = "Quality"
     app.run()
     button(app, "Pack").click().run()
     assert not app.exception
-    assert started == [["pack", str(kaggle)]]
+    assert launched == [["pack", str(kaggle)]]
     assert "Cancel" in [each.label for each in app.button]
     button(app, "Cancel").click().run()
     assert "Cancelling after the patches in work" in words(app)

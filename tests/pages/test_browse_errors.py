@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +6,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Decision, decide, decisions_of, open_dataset
-from core.job import Job, JobStatus
 from core.prediction.suspects import IMAGENET_KEY, Suspects, save_suspects
 from core.shipped import DEFAULT, SHIPPED
 from pages._ui.browse_errors import IMAGENET
@@ -53,29 +51,19 @@ def ranked(page: AppTest, folder: Path) -> AppTest:
     return page
 
 
-def test_a_ranking_is_started_from_the_page_and_watched(
-    page: AppTest, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[list[str]] = []
-
-    def launch(self: Job, command: list[str]) -> None:
-        started.append(list(command))
-        self.record_process(os.getpid())
-        self.write(JobStatus("running", 0.5, seconds_left=2.0))
-
-    monkeypatch.setattr(Job, "launch", launch)
+def test_a_ranking_is_started_from_the_page_and_watched(page: AppTest, folder: Path, launched: list[list[str]]) -> None:
     page.run()
     assert not page.exception
     assert "8 labelled patches are to be looked at" in words(page)
     button(page, "Rank the labels").click().run()
     assert not page.exception
-    assert started == [["errors", "--data", str(folder), "--probe", "--imagenet", "--device", "auto"]]
+    assert launched == [["errors", "--data", str(folder), "--probe", "--imagenet", "--device", "auto"]]
     assert "Stop" in labels(page)
     page.selectbox(key="errors_by").set_value("Quick probe: the sidebar's model").run()
     assert "was trained on labels like these" in words(page)
     button(page, "Rank the labels").click().run()
-    assert started[1][:5] == ["errors", "--data", str(folder), "--probe", "--bundle"]
-    assert started[1][5] == str(SHIPPED[DEFAULT])
+    assert launched[1][:5] == ["errors", "--data", str(folder), "--probe", "--bundle"]
+    assert launched[1][5] == str(SHIPPED[DEFAULT])
 
 
 def test_suspects_are_told_and_filtered_by_label(ranked: AppTest) -> None:

@@ -1,6 +1,5 @@
 """Browse without a browser: which patches are shown and in which order, and the charts that choose them."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import open_dataset
 from core.data.check import make_check
-from core.job import Job, JobStatus
 from core.prediction import load_bundle
 from core.prediction.score import assemble
 from core.prediction.scores import save_scores
@@ -30,6 +28,15 @@ def button(app: AppTest, label: str):
 def view(app: AppTest, name: str) -> None:
     app.segmented_control(key="browse_view").set_value(name).run()
     assert not app.exception
+
+
+@pytest.fixture
+def shaded(kaggle: Path, fresh_home: Path) -> Path:
+    """The folder, checked, with plain patches of brightness 50 (p0), 200 (p2) and 100 (p3)."""
+    for name, level in (("p0", 50), ("p2", 200), ("p3", 100)):
+        Image.new("RGB", (96, 96), (level,) * 3).save(kaggle / "train" / f"{name}.tif")
+    make_check(str(kaggle))
+    return kaggle
 
 
 def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
@@ -79,16 +86,13 @@ def test_an_id_is_found(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
     assert "dashed green outline** · 1 patch" in words(app)
 
 
-def test_sorting_by_a_measure(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
-    for number, level in enumerate((50, 200, 100)):
-        Image.new("RGB", (96, 96), (level,) * 3).save(kaggle / "train" / f"p{(0, 2, 3)[number]}.tif")
-    make_check(str(kaggle))
-    app.query_params["data"] = str(kaggle)
+def test_sorting_by_a_measure(app: AppTest, shaded: Path) -> None:
+    app.query_params["data"] = str(shaded)
     app.query_params["sort"] = "brightness, high first"
     app.run()
     assert not app.exception
     assert app.selectbox(key="sort").value == "brightness, high first"
-    known = browse_facts.facts(open_dataset(kaggle))
+    known = browse_facts.facts(open_dataset(shaded))
     rows = ordered(known, np.array([0, 2, 3]), "brightness, high first")
     assert rows.tolist() == [2, 3, 0]
     assert ordered(known, np.array([3, 0, 2]), "id").tolist() == [0, 2, 3]
@@ -142,34 +146,23 @@ def test_predictions_hold_whatever_is_decided_later(app: AppTest, kaggle: Path, 
 
 
 def test_predictions_are_asked_for_in_the_background(
-    app: AppTest, kaggle: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
-    started: list[list[str]] = []
-
-    def launch(self: Job, command: list[str]) -> None:
-        started.append(list(command))
-        self.record_process(os.getpid())
-        self.write(JobStatus("running", 0.4, seconds_left=3.0))
-
-    monkeypatch.setattr(Job, "launch", launch)
     app.query_params["data"] = str(kaggle)
     app.run()
     assert "has not predicted these 5 labelled patches" in words(app)
     assert "verdict" not in app.session_state
     button(app, "Predict them").click().run()
     assert not app.exception
-    assert started[0][:3] == ["evaluate", "--data", str(kaggle)]
-    assert started[0][5:7] == ["--split", "all"]
-    assert started[0][-2:] == ["--decisions", "none"]
+    assert launched[0][:3] == ["evaluate", "--data", str(kaggle)]
+    assert launched[0][5:7] == ["--split", "all"]
+    assert launched[0][-2:] == ["--decisions", "none"]
     button(app, "Cancel").click().run()
     assert "Cancelling after the patches in work" in words(app)
 
 
-def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
-    for number, level in enumerate((50, 200, 100)):
-        Image.new("RGB", (96, 96), (level,) * 3).save(kaggle / "train" / f"p{(0, 2, 3)[number]}.tif")
-    make_check(str(kaggle))
-    app.query_params["data"] = str(kaggle)
+def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: AppTest, shaded: Path) -> None:
+    app.query_params["data"] = str(shaded)
     app.query_params["range"] = ["brightness:40:110", "contrast:0:1", "nonsense", "eosin:9:1"]
     app.query_params["in_part"] = "train"
     app.run()

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset, Decision, decide, open_dataset
 from core.display import CLASS_COLOURS
-from core.job import Job, JobStatus
 from core.prediction import load_bundle
 from core.prediction.embedding import Embedding, save_embedding
 from core.shipped import DEFAULT, SHIPPED
@@ -49,20 +47,12 @@ def _facts(dataset: Dataset, predicted: Predicted | None = None) -> Facts:
     return Facts(dataset, Fixed(dataset), None, {}, predicted, {})
 
 
-def test_a_map_is_started_from_the_page(page: AppTest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-
-    def launch(self: Job, command: list[str]) -> None:
-        started.append(list(command))
-        self.record_process(os.getpid())
-        self.write(JobStatus("running", 0.5))
-
-    monkeypatch.setattr(Job, "launch", launch)
+def test_a_map_is_started_from_the_page(page: AppTest, folder: Path, launched: list[list[str]]) -> None:
     page.run()
     assert not page.exception
     button(page, "Make the map").click().run()
     assert not page.exception
-    assert started == [["embed", "--data", str(folder), "--bundle", str(SHIPPED[DEFAULT]), "--device", "auto"]]
+    assert launched == [["embed", "--data", str(folder), "--bundle", str(SHIPPED[DEFAULT]), "--device", "auto"]]
     assert "Stop" in [each.label for each in page.button]
 
 
