@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._ui import frame
+from pages._ui import layout
 
 st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
 
@@ -15,5 +15,5 @@ page = st.navigation(
     ],
     position="top",
 )
-with frame.around(page):
+with layout.around(page):
     page.run()

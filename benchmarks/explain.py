@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.attribution import METHODS, AttributionOptions, attribute, available, overlay, saliency_map
 from core.attribution.inspection import inspect
+from core.bundle import load_bundle
 from core.data import open_demo
 from core.display import to_png
-from core.prediction import Predictor, as_input, load_bundle
+from core.prediction import Predictor, as_input
 
 PATCHES = 5
 BATCH = 32

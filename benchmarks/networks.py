@@ -21,13 +21,14 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
+from core.bundle import Bundle, load_bundle
+from core.bundle.shipped import bundle_file
 from core.data import Dataset, open_dataset
 from core.evaluation import Evaluation, evaluate
-from core.prediction import Bundle, Predictor, load_bundle
+from core.prediction import Predictor
 from core.prediction.ensemble import Ensemble, load_ensemble
 from core.prediction.predictor import BATCH
-from core.prediction.score import score, select
-from core.shipped import bundle_file
+from core.scoring.dataset import score, select
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("notebook-cnn", "keras-cnn", "resnet50", "resnet18")},

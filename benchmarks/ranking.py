@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.attribution import METHODS, attribute, available
 from core.attribution.ground_truth import against_mask
+from core.bundle import load_bundle
 from core.data import Dataset, open_demo
-from core.prediction import Predictor, load_bundle
+from core.prediction import Predictor
 
 DRAWS = 2000
 

@@ -31,12 +31,12 @@ from torchvision import transforms
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
-from core.training import Augmentation, TrainingConfig
-from core.training.batches import epoch_order
-from core.training.feed import Batch
-from core.training.learner import Learner
-from core.training.material import Part
+from core.runs import Augmentation, TrainingConfig
+from core.training.data import Part
+from core.training.loader import Batch
 from core.training.memory import keep_memory
+from core.training.sampling import epoch_order
+from core.training.step import Learner
 
 PATCHES = 512
 NETWORKS = ("notebook-cnn", "keras-cnn", "efficientnet-lite0", "nodescope-net", "resnet50")

@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 
-from core import atomic
-from core.alone import alone
 from core.errors import NodescopeError, RunError, StorageError
+from core.storage import atomic
+from core.storage.lock import alone
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT_SECONDS = 0.5

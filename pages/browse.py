@@ -5,34 +5,24 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.data import Dataset
-from pages._ui import (
-    browse_charts,
-    browse_errors,
-    browse_get,
-    browse_grid,
-    browse_map,
-    browse_quality,
-    browse_splits,
-    frame,
-    state,
-    widgets,
-)
+from pages._ui import layout, state, widgets
+from pages._ui.browse import charts, download, embedding_map, grid, label_errors, quality_tab, splits
 
 # What the page can show of a data set, each drawn by a function that is given it; in this order: Patches, Balance,
 # Quality, Map, Label errors, Splits, Get data.
 VIEWS: dict[str, Callable[[Dataset], None]] = {
-    "Patches": browse_grid.draw,
-    "Balance": browse_charts.draw,
-    "Quality": browse_quality.draw,
-    "Map": browse_map.draw,
-    "Label errors": browse_errors.draw,
-    "Splits": browse_splits.draw,
-    "Get data": browse_get.draw,
+    "Patches": grid.draw,
+    "Balance": charts.draw,
+    "Quality": quality_tab.draw,
+    "Map": embedding_map.draw,
+    "Label errors": label_errors.draw,
+    "Splits": splits.draw,
+    "Get data": download.draw,
 }
 
 
 def main() -> None:
-    dataset = frame.dataset()
+    dataset = layout.dataset()
     widgets.title("Browse", dataset=dataset)
     if not len(dataset):
         st.info("This data set holds no patches. Choose another one in the sidebar, or go back to the synthetic demo.")
@@ -44,4 +34,4 @@ def main() -> None:
     VIEWS[str(view or "Patches")](dataset)
 
 
-frame.show(main)
+layout.show(main)

@@ -5,22 +5,20 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.prediction.score import CHOICES
-from pages._ui import (
-    evaluate_checks,
-    evaluate_compare,
-    evaluate_export,
-    evaluate_figures,
-    evaluate_patches,
-    evaluate_probabilities,
-    evaluate_scores,
-    evaluate_slices,
-    evaluate_triage,
-    frame,
-    state,
-    widgets,
+from core.scoring.dataset import CHOICES
+from pages._ui import layout, state, widgets
+from pages._ui.evaluate import (
+    audits,
+    calibration,
+    compare,
+    export,
+    metrics,
+    patches,
+    predictions,
+    subgroups,
+    triage,
 )
-from pages._ui.evaluate_scene import VIEW, Scene
+from pages._ui.evaluate.context import VIEW, Scene
 
 PARTS = {
     "auto": "Not trained on",
@@ -31,20 +29,20 @@ PARTS = {
 }
 
 VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
-    "figures": ("Figures", evaluate_figures.draw),
-    "probabilities": ("Calibration", evaluate_probabilities.draw),
-    "triage": ("Triage", evaluate_triage.draw),
-    "slices": ("Slices", evaluate_slices.draw),
-    "compare": ("Compare", evaluate_compare.draw),
-    "checks": ("Checks", evaluate_checks.draw),
-    "export": ("Take away", evaluate_export.draw),
+    "figures": ("Figures", metrics.draw),
+    "probabilities": ("Calibration", calibration.draw),
+    "triage": ("Triage", triage.draw),
+    "slices": ("Slices", subgroups.draw),
+    "compare": ("Compare", compare.draw),
+    "checks": ("Checks", audits.draw),
+    "export": ("Take away", export.draw),
 }
 
 
 def main() -> None:
-    dataset = frame.dataset()
+    dataset = layout.dataset()
     widgets.title("Evaluate", dataset=dataset)
-    predictor = frame.predictor()
+    predictor = layout.predictor()
     part = str(
         st.segmented_control(
             "Patches", list(CHOICES), format_func=PARTS.__getitem__, default="auto", key=state.PART,
@@ -53,14 +51,14 @@ def main() -> None:
             "part where the model was trained on such data, else everything.",
         )
     )  # fmt: skip
-    scored = evaluate_scores.scored(predictor, dataset, part, frame.bundle_path())
+    scored = predictions.scored(predictor, dataset, part, layout.bundle_path())
     if scored is None:
         return
     st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.part}")
     if scored.unreadable:
         st.warning(f"{scored.unreadable:,} patches could not be read and are left out.")
-    key = evaluate_scores.scored_key(predictor, dataset, part)
-    threshold = evaluate_figures.threshold(scored, predictor.bundle.card.threshold, key=key)
+    key = predictions.scored_key(predictor, dataset, part)
+    threshold = metrics.threshold(scored, predictor.bundle.card.threshold, key=key)
     scene = Scene(predictor, dataset, part, scored, threshold, key)
     view = st.segmented_control(
         "View", list(VIEWS), format_func=lambda name: VIEWS[name][0], default="figures", key=VIEW,
@@ -69,9 +67,9 @@ def main() -> None:
     try:
         VIEWS[str(view)][1](scene)
     except NodescopeError as error:
-        frame.show_error(error)  # the patches below still stand
+        layout.show_error(error)  # the patches below still stand
     if view not in ("checks", "export"):
-        evaluate_patches.draw(scene)
+        patches.draw(scene)
 
 
-frame.show(main)
+layout.show(main)

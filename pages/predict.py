@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from core.images.discover import Found
 from core.prediction import Predictor
-from core.prediction.inputs import Found
-from pages._ui import frame, predict_answer, predict_batch, predict_input, predict_maps, predict_tiles, widgets
-from pages._ui.predict_input import Chosen
-from pages._ui.predict_sizes import Tiled
+from pages._ui import layout, widgets
+from pages._ui.predict import batch, result, saliency, tiles, upload
+from pages._ui.predict.crop import Tiled
+from pages._ui.predict.upload import Chosen
 
 # On a narrow window the maps stand below the answer, or both would be too narrow to read.
 NARROW = """
@@ -26,14 +27,10 @@ def main() -> None:
     st.caption(
         "Is there tumour in the centre 32×32 pixels of a patch? The answer, how sure it is, and what speaks for it."
     )
-    predictor = frame.predictor()
-    chosen = predict_input.choose()
+    predictor = layout.predictor()
+    chosen = upload.choose()
     if isinstance(chosen, Found | Tiled):
-        one = (
-            predict_batch.draw(predictor, chosen)
-            if isinstance(chosen, Found)
-            else predict_tiles.draw(predictor, chosen)
-        )
+        one = batch.draw(predictor, chosen) if isinstance(chosen, Found) else tiles.draw(predictor, chosen)
         if one is not None:
             _patch(predictor, one, in_batch=True)
         return
@@ -48,19 +45,19 @@ def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     with st.container(key="answer-and-maps"):
         answer_column, maps_column = st.columns([1, 3], gap="large")
     with answer_column:
-        answer = predict_answer.draw(predictor, chosen, with_slider=not in_batch)
+        answer = result.draw(predictor, chosen, with_slider=not in_batch)
     with warning:
-        predict_answer.doubts(answer)
+        result.doubts(answer)
     with maps_column:
-        names, look, options = predict_maps.controls(predictor)
+        names, look, options = saliency.controls(predictor)
         patch_column, *map_columns = st.columns(1 + len(names))
         with patch_column:
-            predict_maps.patch(chosen, box=look.centre_box)
-        made = predict_maps.draw(predictor, chosen, names, look, options, map_columns)
-    maps = predict_maps.trust(predictor, chosen, made, options)
-    predict_answer.neighbours(predictor, chosen)
-    predict_maps.not_offered(predictor)
-    predict_maps.downloads(predictor, chosen, answer, maps, look, options)
+            saliency.patch(chosen, box=look.centre_box)
+        made = saliency.draw(predictor, chosen, names, look, options, map_columns)
+    maps = saliency.trust(predictor, chosen, made, options)
+    result.neighbours(predictor, chosen)
+    saliency.not_offered(predictor)
+    saliency.downloads(predictor, chosen, answer, maps, look, options)
 
 
-frame.show(main)
+layout.show(main)

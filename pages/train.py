@@ -3,14 +3,16 @@
 import streamlit as st
 
 from core.data import DEMO
-from core.training import Run, list_runs
-from pages._ui import frame, state, train_compare, train_form, train_studies, train_trash, train_watch, widgets
+from core.runs import Run, list_runs
+from pages._ui import layout, state, widgets
+from pages._ui.train import form, run, studies, trash
+from pages._ui.train import runs as train_compare
 
 NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
 
 def main() -> None:
-    widgets.title("Train", dataset=frame.dataset() if frame.data_source() == DEMO else None)
+    widgets.title("Train", dataset=layout.dataset() if layout.data_source() == DEMO else None)
     st.caption(
         "A run is a process of its own and goes on without this page and the app. One run works on a device at a time; "
         "the others wait for their turn."
@@ -24,14 +26,14 @@ def main() -> None:
                 "two minutes on a laptop, and you see the curves grow here.",
                 icon=":material/model_training:",
             )
-        train_form.show()
+        form.show()
     elif view == STUDIES:
-        train_studies.show()
+        studies.show()
     elif not runs:
         st.info("No run yet. Choose **New run**, and press **Start training** there.", icon=":material/model_training:")
-        train_trash.show()
+        trash.show()
     elif view == ONE:
-        train_watch.show(runs)
+        run.show(runs)
     else:
         train_compare.show(runs)
 
@@ -52,4 +54,4 @@ def _view(runs: list[Run]) -> str:
     )  # fmt: skip
 
 
-frame.show(main)
+layout.show(main)

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 import models
+from core.bundle import Bundle, Card, halve
 from core.data import Dataset, DemoSize, open_demo
 from core.evaluation import Calibration, evaluate
-from core.home import HOME_VARIABLE
-from core.prediction import Bundle, Card, halve
-from core.training.curve_result import Trained
+from core.storage.home import HOME_VARIABLE
+from core.studies.learning_curve_result import Trained
 
 SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 

@@ -120,4 +120,4 @@ def test_everything_public_is_described(name: str) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("[a-z]*.py")), ids=lambda page: page.stem)
 def test_every_page_is_drawn_in_its_frame_whatever_address_comes_first(page: Path) -> None:
-    assert page.read_text("utf-8").rstrip().endswith("\nframe.show(main)")
+    assert page.read_text("utf-8").rstrip().endswith("\nlayout.show(main)")

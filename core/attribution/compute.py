@@ -9,7 +9,8 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from core.attribution import cam, gradients, rules, symmetry
+from core import d4
+from core.attribution import cam, gradients, rules
 from core.attribution.holds import guided_holds_for, holds_for
 from core.attribution.inspection import inspect
 from core.attribution.layers import Layer, given_layer
@@ -55,12 +56,12 @@ def attribute(
     pixels = as_tensor(patch)
     chosen = _method(method)
     place = _place(model, chosen, layer)
-    views = range(symmetry.COUNT) if options.symmetries else range(1)
+    views = range(d4.COUNT) if options.symmetries else range(1)
     parts = []
     for index in views:
         job = _Job(
             model=model,
-            pixels=symmetry.view(pixels, index).to(device_of(model)),
+            pixels=d4.view(pixels, index).to(device_of(model)),
             options=replace(options, seed=(options.seed + index) % 2**63),
             layer=place,
             report=_share(progress, index, len(views)),
@@ -100,7 +101,7 @@ def _explain(job: _Job, method: Method, index: int) -> tuple[Tensor, float, floa
             baseline_logit = float(twin(job.baseline)[0]) if method.uses_baseline else None
     if isinstance(values, np.ndarray):
         values = torch.from_numpy(values)[None]
-    return symmetry.undo(values.detach().to("cpu", torch.float32)[0], index), logit, baseline_logit
+    return d4.undo(values.detach().to("cpu", torch.float32)[0], index), logit, baseline_logit
 
 
 def _mean(parts: list[tuple[Tensor, float, float | None]], method: Method) -> Attribution:

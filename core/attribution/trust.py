@@ -19,7 +19,7 @@ from core.attribution.replica import device_of, full_copy_of
 from core.attribution.result import Attribution, centre_share
 from core.data.store import CENTRE
 from core.errors import AttributionError, ConfigError
-from core.percent import percent
+from core.formatting import percent
 
 __all__ = [
     "Blanking",

@@ -13,11 +13,13 @@ from importlib import import_module
 from core import __version__
 from core.errors import NodescopeError
 
-COMMANDS = (
-    "train", "rehearsal", "runs", "folds", "search", "curve", "studies", "predict", "region", "explain", "evaluate",
-    "submit", "leak", "lr", "pack", "check", "errors", "embed", "split", "get", "info",
-)  # fmt: skip
-"""The modules, which are called like their commands, in the order of the help."""
+COMMANDS = {
+    "train": "train", "rehearsal": "preflight", "runs": "runs", "folds": "cross_validate", "search": "search",
+    "curve": "learning_curve", "studies": "studies", "predict": "predict", "region": "region", "explain": "explain",
+    "evaluate": "evaluate", "submit": "submit", "leak": "leak", "lr": "lr_find", "pack": "pack", "check": "check",
+    "errors": "label_errors", "embed": "embed", "split": "split", "get": "download", "info": "info",
+}  # fmt: skip
+"""The commands and their modules, in the order of the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     # Each module brings what it needs, PyTorch for the most part; whoever names a command waits for that one alone.
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        import_module(f"core.commands.{name}").add(commands)
+        import_module(f"core.commands.{COMMANDS[name]}").add(commands)
     chosen = parser.parse_args(words)
     try:
         status: int = chosen.run(chosen)

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core import atomic
 from core.commands.options import add_decisions, as_job, progress_line
 from core.data import Dataset, assign, choose_rule, open_dataset
-from core.data.check import FLAGS, findings, load_check, make_check
+from core.data.quality import FLAGS, findings, load_check, make_check
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
-from core.spreadsheet import plain
+from core.storage import atomic
+from core.storage.spreadsheet import plain
 
 SHOWN = 3
 """So many ids are named for each finding."""

@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from core import atomic, spreadsheet
+from core.bundle import load_bundle
 from core.commands.options import add_bundle, add_device, check_folder, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError, NodescopeError
+from core.features.embedding import MOST, NO_UMAP, Embedding, has_umap, stored_or_made
 from core.job import Job, JobStatus
-from core.prediction import Predictor, load_bundle
-from core.prediction.embedding import MOST, NO_UMAP, Embedding, has_umap, stored_or_made
+from core.prediction import Predictor
+from core.storage import atomic, spreadsheet
 
 
 def add(commands: Any) -> None:

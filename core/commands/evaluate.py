@@ -5,16 +5,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core import atomic
+from core.bundle import load_bundle
+from core.bundle.rethreshold import with_threshold
 from core.commands.options import add_bundle, add_decisions, add_device, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError, NodescopeError
 from core.evaluation import FIGURES, Estimate, compare, disagreements
-from core.prediction import Predictor, load_bundle
-from core.prediction.rethreshold import with_threshold
-from core.prediction.score import CHOICES, Scored
-from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import forget_scores, load_scores, score_and_store, scores_csv
+from core.prediction import Predictor
+from core.scoring.dataset import CHOICES, Scored
+from core.scoring.job import JobStatus, ScoreJob
+from core.scoring.store import forget_scores, load_scores, score_and_store, scores_csv
+from core.storage import atomic
 
 
 def add(commands: Any) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from core import atomic
 from core.attribution import METHODS, AttributionOptions, attribute, available, holds_for, trust
+from core.bundle import load_bundle
 from core.commands.options import add_bundle, add_device
 from core.display import to_png
 from core.errors import AttributionError, PatchError
-from core.percent import percent
-from core.prediction import Predictor, load_bundle
-from core.prediction.answer import ask
-from core.prediction.images import DecodedPatch, decode_patch
-from core.prediction.inputs import PatchFile, Problem, find_patches
+from core.formatting import percent
+from core.images.decode import DecodedPatch, decode_patch
+from core.images.discover import PatchFile, Problem, find_patches
+from core.prediction import Predictor
+from core.prediction.result import ask
 from core.reports.checks import quick_checks, thorough_checks
-from core.reports.look import MapLook
+from core.reports.map_settings import MapLook
 from core.reports.prediction import PredictionReport, ShownMap
+from core.storage import atomic
 
 ZOOM = 4
 

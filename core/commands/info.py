@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import models
+from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands.options import add_bundle
 from core.evaluation import FIGURES
-from core.prediction import INTENDED_USE, Bundle, load_bundle
 
 
 def add(commands: Any) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.options import add_device
-from core.training import PRESETS, preset
-from core.training.leak import NAMES, WAYS, measure_leak
+from core.runs import PRESETS, preset
+from core.studies.split_leakage import NAMES, WAYS, measure_leak
 
 
 def add(commands: Any) -> None:

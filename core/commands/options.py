@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from core.bundle.shipped import SHIPPED
 from core.data.store import Progress
 from core.device import DEVICES
 from core.errors import StorageError
 from core.job import Job, Pace, Report
-from core.shipped import SHIPPED
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:

@@ -8,20 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from core import atomic
+from core.bundle import load_bundle
+from core.bundle.shipped import SHIPPED
 from core.commands.options import add_device, check_folder, progress_line
 from core.errors import ConfigError
-from core.prediction import Predictor, load_bundle
+from core.images.discover import find_patches
+from core.images.tiling import Sizing
+from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_files
 from core.prediction.ensemble import Ensemble, load_ensemble
-from core.prediction.inputs import find_patches
-from core.prediction.sizes import Sizing
-from core.prediction.submission import read_sample, to_submission
 from core.reports.batch import table_csv
-from core.shipped import SHIPPED
-from core.spreadsheet import plain
-from core.training.folds import fold_bundles
-from core.training.study import open_study
+from core.scoring.kaggle import read_sample, to_submission
+from core.storage import atomic
+from core.storage.spreadsheet import plain
+from core.studies.cross_validation import fold_bundles
+from core.studies.study import open_study
 
 
 def add(commands: Any) -> None:

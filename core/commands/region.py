@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core import atomic
+from core.bundle import load_bundle
 from core.commands.options import add_device, check_folder, progress_line
 from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
-from core.percent import percent
-from core.prediction import Predictor, load_bundle
+from core.formatting import percent
+from core.images.tiling import Whole, prepare
+from core.prediction import Predictor
 from core.prediction.region import RegionMap, map_about, read_region
-from core.prediction.sizes import Whole, prepare
+from core.storage import atomic
 
 WRITERS = (".png", ".csv")
 BUNDLE = "nodescope-net"

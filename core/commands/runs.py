@@ -8,23 +8,20 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import RunError
-from core.training import (
+from core.runs import (
     GRACE_SECONDS,
     STATES,
     Record,
     Run,
-    delete,
     differing_settings,
-    empty_trash,
     find_run,
-    launch,
     list_runs,
-    list_trash,
     record_of,
-    restore,
     stop,
     stop_and_wait,
 )
+from core.runs.launch import launch
+from core.studies import delete, empty_trash, list_trash, restore
 
 HEAD = ("run", "state", "preset", "data", "best valid AUC (epoch)", "test AUC", "started", "worked")
 

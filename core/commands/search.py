@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from core.commands.studies import carry_out, open_kind
 from core.commands.train import add_training, config_of, refuse_training
-from core.training.search import Pruner, create_search, extend_search
-from core.training.search_space import DEFAULT_OVER, SPACE
+from core.studies.search import Pruner, create_search, extend_search
+from core.studies.search_space import DEFAULT_OVER, SPACE
 
 TRIALS = 20
 

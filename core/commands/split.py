@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core import atomic, spreadsheet
 from core.commands.options import check_folder, progress_line
 from core.data import Dataset, assign, choose_rule, open_dataset
 from core.data.split_file import SplitFile, make_split_file, save_split
 from core.data.split_summary import SplitSummary, summarise
 from core.data.splits import CHOICES, TEST, VALID
+from core.storage import atomic, spreadsheet
 
 
 def add(commands: Any) -> None:

@@ -11,11 +11,11 @@ from core.commands.runs import table
 from core.errors import ConfigError, NodescopeError, RunError
 from core.evaluation import FIGURES
 from core.job import JobStatus
-from core.training.curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
-from core.training.curve_result import SHOWN as CURVE_SHOWN
-from core.training.folds import BY_NAMES, finished_folds, folds_result, work_on_folds
-from core.training.search import search_result, work_on_search
-from core.training.study import (
+from core.studies.cross_validation import BY_NAMES, finished_folds, folds_result, work_on_folds
+from core.studies.learning_curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
+from core.studies.learning_curve_result import SHOWN as CURVE_SHOWN
+from core.studies.search import search_result, work_on_search
+from core.studies.study import (
     KIND_NAMES,
     STUDY_STATES,
     Kind,
@@ -25,7 +25,7 @@ from core.training.study import (
     progress_of,
     start_study,
 )
-from core.training.trash import delete_study, list_trash, restore
+from core.studies.trash import delete_study, list_trash, restore
 
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 WORK: dict[Kind, Callable[..., JobStatus]] = {

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core import atomic
 from core.commands.options import add_device, check_folder, progress_line
 from core.commands.predict import predictor_of
 from core.data import open_dataset
 from core.errors import NodescopeError
 from core.job import JobStatus
-from core.prediction.kaggle_job import SubmissionJob
-from core.prediction.kaggle_kit import score_test, submission
+from core.scoring.kaggle_job import SubmissionJob
+from core.scoring.kaggle_test import score_test, submission
+from core.storage import atomic
 
 
 def add(commands: Any) -> None:

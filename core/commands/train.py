@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.bundle import load_bundle
+from core.bundle.shipped import bundle_file
 from core.commands.options import add_device, progress_line
 from core.data.decisions import NONE, decisions_of
 from core.data.open import recognise
 from core.data.split_file import load_split
 from core.data.splits import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
-from core.prediction import load_bundle
-from core.shipped import bundle_file
-from core.training import PRESETS, Run, TrainingConfig, create_run, open_run, preset
-from core.training.estimate import estimate
+from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
+from core.training.distributed import Group
 from core.training.execute import execute
-from core.training.group import Group
-from core.training.loop import logger
+from core.training.preflight.cost import estimate
+from core.training.trainer import logger
 
 SETTINGS = {
     "model": (str, "network, see `python -m core info --models`"),

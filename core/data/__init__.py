@@ -7,7 +7,7 @@ from core.data.open import DEMO, open_dataset
 from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
 from core.data.splits import PARTS, SplitRule, assign, choose_rule, default_rule, fit_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, Hdf5Store, JoinedStore, Loaded, PatchStore, read
-from core.data.thinning import Thinning, find_thinning, thin
+from core.data.subsample import Thinning, find_thinning, thin
 
 __all__ = [
     "CENTRE",

@@ -16,11 +16,11 @@ from typing import Literal, get_args
 import numpy as np
 from filelock import FileLock
 
-from core import atomic, spreadsheet
 from core.data.dataset import Dataset, Decided, Problem
 from core.data.pack import pack_folder
 from core.data.store import RowStore
 from core.errors import DataError, StorageError
+from core.storage import atomic, spreadsheet
 
 Kind = Literal["exclude", "relabel", "fine"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from core import atomic
 from core.data.dataset import Dataset, make_table
 from core.data.demo import generate_demo
 from core.data.store import ArrayStore, Progress
 from core.errors import StorageError
-from core.home import home
+from core.storage import atomic
+from core.storage.home import home
 
 DEMO_VERSION = 1
 """Raise it when the generator changes, so that nobody goes on with patches of an older one."""

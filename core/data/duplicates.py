@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from core.data.measures import grey
 from core.data.pack_workers import available_workers
-from core.data.quality import grey
 from core.data.store import PATCH_SIZE, PatchStore, Progress
 
 CELLS = 8

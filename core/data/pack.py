@@ -1,7 +1,7 @@
 """A pack: the patches of a folder as one memory map, made once and read ever after.
 
-A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.home.home`. ``about.json`` says what
-was packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3,
+A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.storage.home.home`. ``about.json``
+says what was packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3,
 ``journal-*.jsonl`` a line for each chunk that is written, so that packing goes on where it was killed. Both carry the
 digest of the folder's files in their name, so that a folder that changed starts a pack of its own. ``table.npz`` is
 :mod:`core.data.pack_table`'s.
@@ -20,14 +20,14 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core import atomic
 from core.data import kaggle, pcam
 from core.data.dataset import Dataset
 from core.data.pack_table import drop_table, keep_table, read_table
 from core.data.pack_workers import Written, pack_chunks
 from core.data.store import PATCH_SIZE, PackedStore, Progress
 from core.errors import DataError, StorageError
-from core.home import home
+from core.storage import atomic
+from core.storage.home import home
 
 VERSION = 1
 CHUNK = 512

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core import atomic
 from core.data.dataset import Dataset, Problem
 from core.errors import DataError
+from core.storage import atomic
 
 VERSION = 1
 NAME = "table.npz"

@@ -1,87 +1,208 @@
-"""What can be measured of a patch without a network: brightness, contrast, sharpness, stain."""
+"""The check of a data set: measured once for every patch, stored beside its pack, and what follows from it.
 
-import hashlib
-from dataclasses import dataclass
+``check.npz`` holds what was measured and the pairs of equal and nearly equal patches. Labels and split are not in it:
+what contradicts and what leaks is concluded from them when it is read.
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from core.data.demo.stains import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
+from core.data.dataset import Dataset
+from core.data.duplicates import alike, candidates, describe, same
+from core.data.measures import Measures, measure
+from core.data.open import open_dataset
+from core.data.pack import open_store, pack_folder, settle
+from core.data.splits import assign, default_rule
+from core.data.store import PatchStore, Progress
+from core.errors import DataError
+from core.storage import atomic
 
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+VERSION = 2
+CHUNK = 256
 
-BLACK = 20.0
-"""Patches of a mean grey level below this are black."""
-
-BLANK = 6.0
-"""Patches whose grey levels spread by less than this show nothing (0.4 % of 4,000 PatchCamelyon patches)."""
-
-BLURRED = 0.60
-"""Patches of a sharpness below this are blurred (0.3 % of the same; all of them once blurred by 1.5 pixels)."""
-
-MEASURES = ("brightness", "contrast", "sharpness", "haematoxylin", "eosin")
+FLAGS = {
+    "unreadable": "could not be read, or is not 96×96 in 8-bit RGB",
+    "black": "black",
+    "blank": "shows next to nothing",
+    "blurred": "without fine detail",
+    "duplicate": "has the same pixels as another patch",
+    "near duplicate": "is another patch turned, mirrored, in another light or saved again",
+    "conflict": "a (near) duplicate has another label",
+    "leak": "a (near) duplicate is in another part of the split",
+}
+"""What can be wrong with a patch, in words."""
 
 
 @dataclass(frozen=True)
-class Measures:
-    """What was measured of patches, float32 (N,) each.
+class Check:
+    """What was measured of a data set.
 
     Attributes:
-        brightness: mean grey level, 0 black to 255 white.
-        contrast: standard deviation of the grey levels.
-        sharpness: standard deviation of the Laplacian, in units of the contrast.
-        haematoxylin: mean optical density along the stain's vector, by Ruifrok & Johnston 2001.
-        eosin: the same for eosin.
-        digests: uint64 (N,): equal pixels have equal ones, others by a chance of 1 in 2**64.
+        ids: of all its patches, also of those that are excluded.
+        measures: in the order of `ids`; of an unreadable patch they mean nothing.
+        unreadable: position -> why.
+        pairs: int64 M×2, positions of patches that are the same or nearly so. Of several with the same pixels, the
+            first stands for all: it is paired with every other one, and it alone with what is nearly the same.
+        exact: bool (M,), which of the pairs have the same pixels.
     """
 
-    brightness: npt.NDArray[np.float32]
-    contrast: npt.NDArray[np.float32]
-    sharpness: npt.NDArray[np.float32]
-    haematoxylin: npt.NDArray[np.float32]
-    eosin: npt.NDArray[np.float32]
-    digests: npt.NDArray[np.uint64]
-
-    def is_black(self) -> npt.NDArray[np.bool_]:
-        """Whether each patch is black."""
-        return self.brightness < BLACK
-
-    def is_blank(self) -> npt.NDArray[np.bool_]:
-        """Whether each patch shows next to nothing and is not black."""
-        return (self.contrast < BLANK) & ~self.is_black()
-
-    def is_blurred(self) -> npt.NDArray[np.bool_]:
-        """Whether each patch shows something, but without fine detail."""
-        return (self.sharpness < BLURRED) & (self.contrast >= BLANK) & ~self.is_black()
+    ids: tuple[str, ...]
+    measures: Measures
+    unreadable: dict[int, str]
+    pairs: npt.NDArray[np.int64]
+    exact: npt.NDArray[np.bool_]
 
 
-def grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return uint8 N×H×W×3 as grey levels, float32 N×H×W."""
-    return np.asarray(pixels.astype(np.float32) @ LUMINANCE)
+def check_path(source: str) -> Path:
+    """Return where the check of a data set is or will be."""
+    return pack_folder(source) / "check.npz"
 
 
-def measure(pixels: npt.NDArray[np.uint8]) -> Measures:
-    """Measure patches, uint8 N×96×96×3."""
-    levels = grey(pixels)
-    contrast = levels.std(axis=(1, 2))
-    detail = 4 * levels[:, 1:-1, 1:-1] - levels[:, :-2, 1:-1] - levels[:, 2:, 1:-1]
-    detail -= levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
-    # The stains are a linear function of the density, so that their mean follows from the mean density.
-    stains = _DENSITY[pixels].mean(axis=(1, 2)) @ _UNMIX
-    return Measures(
-        levels.mean(axis=(1, 2)),
-        contrast,
-        detail.std(axis=(1, 2)) / np.maximum(contrast, np.float32(1e-3)),
-        stains[:, 0],
-        stains[:, 1],
-        np.array([_digest(patch) for patch in pixels], np.uint64),
+def make_check(source: str, *, progress: Progress | None = None) -> Check:
+    """Check all patches of a data set, also excluded ones, and store what was found.
+
+    Raises:
+        DataError: it cannot be opened.
+        StorageError: the check cannot be stored.
+    """
+    dataset = open_dataset(source, raw=True)
+    pack = None if dataset.kind == "demo" else settle(dataset)
+    check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
+    _save(check, dataset)
+    return check
+
+
+def load_check(dataset: Dataset) -> Check | None:
+    """Return the stored check, or None if there is none of the files as they are now.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = check_path(dataset.source)
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            about = json.loads(file["about"].tobytes())
+            if (about["version"], about["files"]) != (VERSION, dataset.files):
+                return None
+            check = Check(
+                tuple(file["ids"].tobytes().decode().split("\n")),
+                Measures(**{each.name: file[each.name] for each in fields(Measures)}),
+                {int(position): why for position, why in about["unreadable"].items()},
+                file["pairs"],
+                file["exact"],
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete it and check again.") from error
+    return check if set(dataset.table["id"]) <= set(check.ids) else None
+
+
+def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_] | None = None) -> pd.DataFrame:
+    """Return one row for each patch of the data set: its measures and a bool column for each of :data:`FLAGS`.
+
+    Args:
+        check: of the data set.
+        dataset: with or without its excluded patches.
+        parts: the part of every row in the split in use, "" for rows without a label, as :func:`core.data.assign` gives
+            it; without, that of :func:`core.data.default_rule`. Rows without a label are a part of their own.
+    """
+    place = pd.Index(check.ids).get_indexer(dataset.table["id"])
+    group, links = _groups(check), check.pairs[~check.exact]
+    group = group[place]
+    here = np.isin(links, group).all(axis=1)  # excluded patches count no more
+    links = links[here]
+    label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
+    parts = assign(dataset, default_rule(dataset)) if parts is None else parts
+    readable = ~np.isin(place, list(check.unreadable))
+    table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in _measured()})
+    table["unreadable"] = ~readable
+    for name in ("black", "blank", "blurred"):
+        table[name] = getattr(check.measures, f"is_{name}")()[place] & readable
+    table["duplicate"] = np.bincount(group, minlength=len(check.ids))[group] > 1
+    table["near duplicate"] = np.isin(group, links)
+    table["conflict"] = _differ(group, links, label) & (label >= 0)
+    table["leak"] = _differ(group, links, np.unique(parts, return_inverse=True)[1])
+    return table
+
+
+def partners(check: Check, patch_id: str) -> list[str]:
+    """Return the ids of the patches that are the same as a patch, or nearly so."""
+    group, links = _groups(check), check.pairs[~check.exact]
+    own = group[check.ids.index(patch_id)]
+    others = np.append(links[(links == own).any(axis=1)].ravel(), own)
+    return sorted({check.ids[int(each)] for each in np.flatnonzero(np.isin(group, others))} - {patch_id})
+
+
+def _groups(check: Check) -> npt.NDArray[np.int64]:
+    """Return for each position the first with the same pixels."""
+    first = np.arange(len(check.ids))
+    equal = check.pairs[check.exact]
+    first[equal[:, 1]] = equal[:, 0]
+    return first
+
+
+def _differ(
+    group: npt.NDArray[np.int64], links: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return for each row whether another of its group, or of a linked group, has another value; below 0 is none."""
+    size = int(max(group.max(initial=-1), links.max(initial=-1))) + 1
+    held = np.zeros((size, max(1, int(values.max(initial=0)) + 1)), bool)
+    held[group[values >= 0], values[values >= 0]] = True
+    around = held.copy()
+    for one, other in (links.T, links.T[::-1]):
+        np.logical_or.at(around, one, held[other])
+    around = around[group]
+    around[np.arange(len(group)), values] &= values < 0
+    return np.asarray(around.any(axis=1))
+
+
+def _measured() -> list[str]:
+    return [each.name for each in fields(Measures) if each.name != "digests"]
+
+
+def _check(dataset: Dataset, store: PatchStore, progress: Progress | None) -> Check:
+    measured, described, unreadable = [], [], {}
+    for start in range(0, len(store), CHUNK):
+        loaded = store.load(np.arange(start, min(start + CHUNK, len(store))))
+        measured.append(measure(loaded.pixels))
+        described.append(describe(loaded.pixels))
+        unreadable.update({start + at: why for at, why in loaded.unreadable.items()})
+        if progress is not None:
+            progress(0.8 * min(1.0, (start + CHUNK) / len(store)))
+    measures = Measures(
+        **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
     )
+    readable = np.setdiff1d(np.arange(len(store)), list(unreadable))
+    equal = readable[same(measures.digests[readable])]
+    telling = np.setdiff1d(readable, equal[:, 1])
+    telling = telling[~(measures.is_blank() | measures.is_black())[telling]]
+    near = telling[candidates(np.concatenate(described)[telling], progress=_between(progress, 0.8, 0.98))]
+    near = near[alike(store, near, progress=_between(progress, 0.98, 1.0))]
+    if progress is not None:
+        progress(1.0)
+    exact = np.repeat([True, False], [len(equal), len(near)])
+    return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
 
 
-def _digest(patch: npt.NDArray[np.uint8]) -> int:
-    return int.from_bytes(hashlib.blake2b(patch.tobytes(), digest_size=8).digest(), "little")
+def _between(progress: Progress | None, low: float, high: float) -> Progress | None:
+    return None if progress is None else lambda share: progress(low + share * (high - low))
 
 
-_DENSITY: npt.NDArray[np.float32] = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
-_UNMIX: npt.NDArray[np.float32] = np.linalg.pinv(np.array([RUIFROK_HAEMATOXYLIN, RUIFROK_EOSIN])).astype(np.float32)
+def _save(check: Check, dataset: Dataset) -> None:
+    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
+    with atomic.replacing(check_path(dataset.source)) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+            ids=np.frombuffer("\n".join(check.ids).encode(), np.uint8),
+            pairs=check.pairs,
+            exact=check.exact,
+            **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
+        )

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core import atomic
 from core.data.dataset import CLASS_NAMES, Dataset
 from core.data.splits import PARTS, SplitRule, assign
 from core.data.store import Progress
 from core.errors import ConfigError, DataError
-from core.home import home
+from core.storage import atomic
+from core.storage.home import home
 
 FORMAT = "nodescope.split"
 VERSION = 1

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.check import load_check
-from core.data.colours import FEATURES, some_colours
 from core.data.dataset import Dataset
+from core.data.quality import load_check
 from core.data.splits import PARTS, SplitRule
+from core.data.stain_clusters import FEATURES, some_colours
 from core.data.store import Progress
 
 MOST = 1000

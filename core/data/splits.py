@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.data.colours import Colours, colour_features, find_colours
 from core.data.dataset import Dataset
+from core.data.stain_clusters import Colours, colour_features, find_colours
 from core.data.store import Progress
 from core.errors import ConfigError, DataError
 

@@ -13,7 +13,7 @@ from core.display.pictures import (
     with_centre_box,
     with_scale_bar,
 )
-from core.display.stains import STAINS, stain_amounts, stain_picture
+from core.stain import STAINS, stain_amounts, stain_picture
 
 __all__ = [
     "CLASS_COLOURS",

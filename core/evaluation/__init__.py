@@ -12,10 +12,10 @@ from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from core.evaluation.curves import Curve, Reliability, pr_points, reliability, roc_points
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
-from core.evaluation.figures import ECE_BINS, FIGURES, OPERATING_FIGURES, Figure
 from core.evaluation.intervals import wilson
+from core.evaluation.metrics import ECE_BINS, FIGURES, OPERATING_FIGURES, Figure
 from core.evaluation.resampled import corrected_half_width, corrected_mean
-from core.evaluation.slices import Slice, quantile_bins, slices
+from core.evaluation.subgroups import Slice, quantile_bins, subgroups
 from core.evaluation.thresholds import (
     Triage,
     best_threshold,
@@ -53,7 +53,7 @@ __all__ = [
     "reliability",
     "resamples_for",
     "roc_points",
-    "slices",
+    "subgroups",
     "threshold_for_sensitivity",
     "threshold_for_specificity",
     "triage",

@@ -16,7 +16,7 @@ from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.estimate import Estimate, without_interval
-from core.evaluation.figures import ECE_BINS, log_losses, operating_figures
+from core.evaluation.metrics import ECE_BINS, log_losses, operating_figures
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
 FEWEST_RESAMPLES = 200

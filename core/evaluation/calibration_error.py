@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.evaluation.estimate import Estimate
-from core.evaluation.figures import ECE_BINS
+from core.evaluation.metrics import ECE_BINS
 from core.evaluation.sample import FloatArray, IntArray, Sample, checked_probabilities
 
 _STEPS = 30

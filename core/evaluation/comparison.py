@@ -11,8 +11,8 @@ from core.errors import EvaluationError
 from core.evaluation.bootstrap import percentile_interval, replicate, resamples_for
 from core.evaluation.estimate import UNDEFINED, Estimate
 from core.evaluation.evaluation import evaluate, slides_behind
-from core.evaluation.figures import FIGURES
 from core.evaluation.intervals import Z
+from core.evaluation.metrics import FIGURES
 from core.evaluation.sample import (
     BoolArray,
     Sample,

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from core.errors import EvaluationError
 from core.evaluation.calibration_error import bin_of
-from core.evaluation.figures import ECE_BINS
 from core.evaluation.intervals import wilson
+from core.evaluation.metrics import ECE_BINS
 from core.evaluation.sample import FloatArray, IntArray, Sample, sample_of
 
 MOST_POINTS = 2000

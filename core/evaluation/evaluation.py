@@ -16,7 +16,6 @@ from core.evaluation.bootstrap import Replicates, percentile_interval, replicate
 from core.evaluation.calibration_error import calibration_gaps, ece_interval, gap_noise
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
-from core.evaluation.figures import FIGURES, OPERATING_FIGURES, log_losses
 from core.evaluation.intervals import (
     auc_interval,
     average_precision_interval,
@@ -25,6 +24,7 @@ from core.evaluation.intervals import (
     operating_intervals,
     wilson,
 )
+from core.evaluation.metrics import FIGURES, OPERATING_FIGURES, log_losses
 from core.evaluation.sample import FloatArray, Sample, checked_share, sample_of
 
 

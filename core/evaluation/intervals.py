@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata, t
 
 from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
-from core.evaluation.figures import operating_figures
+from core.evaluation.metrics import operating_figures
 from core.evaluation.sample import BoolArray, FloatArray
 
 Z = 1.959963984540054

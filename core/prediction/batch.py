@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import PatchError
-from core.prediction.doubts import Doubts, examine
+from core.images.discover import Limits, PatchFile, Problem
+from core.images.tiling import Sizing, Tile, patches_of
 from core.prediction.ensemble import Ensemble
-from core.prediction.inputs import Limits, PatchFile, Problem
+from core.prediction.ood_warnings import Doubts, examine
 from core.prediction.predictor import Predictor
-from core.prediction.sizes import Sizing, Tile, patches_of
 
 CHUNK = 128
 """Decoded patches that are held in memory at a time, but for the tiles of one picture."""
@@ -81,7 +81,7 @@ def score_files(
 
     Args:
         predictor: the bundle on its device.
-        files: what :func:`core.prediction.inputs.find_patches` found.
+        files: what :func:`core.images.discover.find_patches` found.
         limits: how many pixels an image may have.
         sizing: what is done to images that are not 96×96.
         with_doubts: examine each patch too, which costs about a second pass of the network.

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from core.bundle.bundle import Bundle, load_bundle
 from core.errors import BundleError
 from core.evaluation import Calibration
-from core.prediction.bundle import Bundle, load_bundle
 from core.prediction.predictor import Predictions, Predictor
-from core.prediction.symmetries import COUNT, turned
+from core.prediction.tta import COUNT, turned
 
 
 class Ensemble:

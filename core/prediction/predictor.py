@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from core.bundle.bundle import Bundle
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import PatchError
-from core.prediction.bundle import Bundle
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another

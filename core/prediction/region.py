@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from core.bundle.bundle import Bundle
+from core.bundle.card import INTENDED_USE
 from core.data import PATCH_SIZE
 from core.display import CLASS_COLOURS, MUTED, rgb
 from core.errors import BundleError, PatchError
-from core.prediction.bundle import Bundle
-from core.prediction.card import INTENDED_USE
 from core.prediction.predictor import Predictor
 from models.nodescope_net import STRIDE
 

@@ -5,8 +5,8 @@ import io
 
 from core.data import CLASS_NAMES
 from core.prediction.batch import ScoredBatch
-from core.prediction.doubts import Doubts
-from core.spreadsheet import plain
+from core.prediction.ood_warnings import Doubts
+from core.storage.spreadsheet import plain
 
 COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks", "refused")
 

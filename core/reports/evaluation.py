@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import core
+from core.bundle import INTENDED_USE, Bundle
 from core.data import CLASS_NAMES, Dataset, SplitRule
 from core.evaluation import (
     FIGURES,
@@ -21,10 +22,7 @@ from core.evaluation import (
     reliability,
     roc_points,
 )
-from core.prediction import INTENDED_USE, Bundle
-from core.prediction.audit import CentreAudit
-from core.prediction.score import Scored
-from core.prediction.slicing import KINDS, possible_kinds, slices_by
+from core.prediction.centre_audit import CentreAudit
 from core.reports import evaluation_charts as charts
 from core.reports.evaluation_blocks import (
     Block,
@@ -37,7 +35,9 @@ from core.reports.evaluation_blocks import (
     to_html,
     to_markdown,
 )
-from core.training.leak import Leak
+from core.scoring.dataset import Scored
+from core.scoring.subgroups import KINDS, possible_kinds, slices_by
+from core.studies.split_leakage import Leak
 
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
 
@@ -54,7 +54,7 @@ class EvaluationReport:
         dataset: what it was measured on.
         scored: the predictions.
         evaluation: the figures at one threshold.
-        slices: way of :data:`core.prediction.slicing.KINDS` -> named slices.
+        slices: way of :data:`core.scoring.subgroups.KINDS` -> named slices.
         audit: what the centre audit found, or None where none was made.
         leak: what the leak meter found, or None.
         day: of the report.

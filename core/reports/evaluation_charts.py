@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
-from core.percent import percent
+from core.formatting import percent
 
 CELLS = (("tn", "fp"), ("fn", "tp"))
 """Cells of the confusion matrix, row by row: the label down, the verdict across."""

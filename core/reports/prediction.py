@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from core.attribution import METHODS, Attribution
+from core.bundle import INTENDED_USE, Bundle
 from core.display import enlarge, to_png, with_centre_box
 from core.evaluation import FIGURES
-from core.percent import percent
-from core.prediction import INTENDED_USE, Bundle
-from core.prediction.answer import Answer
+from core.formatting import percent
+from core.prediction.result import Answer
 from core.reports import html
-from core.reports.look import MapLook
+from core.reports.map_settings import MapLook
 
 ZOOM = 4
 

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import FIGURES, roc_points
-from core.training.folds_result import FoldsResult
-from core.training.search_result import SearchResult, SearchTrial
-from core.training.search_space import Axis
+from core.studies.cross_validation_result import FoldsResult
+from core.studies.search_result import SearchResult, SearchTrial
+from core.studies.search_space import Axis
 
 _MARKS = {
     "finished": {"color": SERIES[0], "symbol": "circle", "size": 10},
@@ -28,7 +28,7 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     """Return the ROC curve of all out-of-fold predictions, and behind it that of each fold.
 
     Args:
-        table: what :func:`core.training.folds.out_of_fold` gave.
+        table: what :func:`core.studies.cross_validation.out_of_fold` gave.
     """
     figure = go.Figure()
     figure.add_scatter(

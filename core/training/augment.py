@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.training.config import Augmentation
+from core.runs.config import Augmentation
 
 # Optical densities of haematoxylin, eosin and a residual in red, green, blue; Ruifrok & Johnston 2001.
 STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))

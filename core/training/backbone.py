@@ -3,7 +3,7 @@
 from torch import nn
 
 from core.errors import ConfigError
-from core.training.config import TrainingConfig
+from core.runs.config import TrainingConfig
 
 
 def head_of(network: nn.Module, config: TrainingConfig) -> nn.Module | None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from core import atomic
 from core.errors import RunError, StorageError
+from core.storage import atomic
 
 # What torch.load raises on damaged files: its reader of plain weights is a small interpreter of pickle.
 _DAMAGE = (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, LookupError, TypeError, AttributeError)

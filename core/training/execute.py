@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from core import atomic
 from core.data import DEMO, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.data.split_file import load_split, save_split
 from core.data.splits import CHOICES
 from core.errors import NodescopeError, StorageError
-from core.training.finish import finish
-from core.training.group import Group
-from core.training.loop import AfterEpoch, Loop, Stopped, logger
-from core.training.material import Material, gather
+from core.runs.device_queue import turn
+from core.runs.run import Run
+from core.runs.status import Status
+from core.storage import atomic
+from core.training.data import Material, gather
+from core.training.distributed import Group
+from core.training.export import finish
 from core.training.memory import keep_memory
-from core.training.run import Run
-from core.training.status import Status
-from core.training.turn import turn
+from core.training.trainer import AfterEpoch, Loop, Stopped, logger
 
 
 def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status:

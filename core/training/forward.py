@@ -9,7 +9,7 @@ from torch import nn
 
 from core.errors import TrainingError
 from core.prediction import as_input
-from core.training.material import Part
+from core.training.data import Part
 from core.training.memory import is_out_of_memory
 
 logger = logging.getLogger("nodescope.training")

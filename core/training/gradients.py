@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
-from core.training.batches import class_weights
-from core.training.config import TrainingConfig
-from core.training.feed import Batch, mix
+from core.runs.config import TrainingConfig
+from core.training.distillation import Lesson, Teachers, lesson
+from core.training.loader import Batch, mix
 from core.training.memory import is_out_of_memory
 from core.training.precision import Precision
-from core.training.teachers import Lesson, Teachers, lesson
+from core.training.sampling import class_weights
 
 logger = logging.getLogger("nodescope.training")
 

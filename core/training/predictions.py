@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.bundle import Card
 from core.errors import RunError
 from core.evaluation import Evaluation
-from core.prediction import Card
-from core.training.run import Run
+from core.runs.run import Run
 
 
 def test_predictions(run: Run) -> pd.DataFrame:

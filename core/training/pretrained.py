@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from core.bundle import Bundle, Card
 from core.errors import WeightsError
 from core.evaluation import Calibration
-from core.prediction import Bundle, Card
 from models.efficientnet_lite import EfficientNetLite
 from models.resnet import ResNet
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from accelerate import tracking
 
-from core import atomic
 from core.errors import ConfigError
-from core.training.config import TrainingConfig
-from core.training.run import Run
+from core.runs.config import TrainingConfig
+from core.runs.run import Run
+from core.storage import atomic
 
 EXPERIMENT = "nodescope"
 """Name of the experiment in MLflow; MLFLOW_EXPERIMENT_NAME and MLFLOW_TRACKING_URI say otherwise."""

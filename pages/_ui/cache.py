@@ -4,12 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.bundle import load_bundle
 from core.data import Dataset, apply_decisions, decisions_of, open_dataset
 from core.data.decisions import NONE, decisions_stamp
 from core.data.open import recognise
 from core.data.pack import made_stamp
 from core.data.store import Progress
-from core.prediction import Predictor, load_bundle
+from core.prediction import Predictor
 
 Relabelled = dict[str, tuple[int, int]]
 """Id -> the label that the data give, -1 for none, and the one that was decided."""

@@ -6,8 +6,9 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.data import Decision, decide, open_dataset
-from pages._ui import browse_detail, cache
-from pages._ui.browse_facts import Facts, Fixed
+from pages._ui import cache
+from pages._ui.browse import detail
+from pages._ui.browse.columns import Facts, Fixed
 
 
 def words(app: AppTest) -> str:
@@ -156,8 +157,8 @@ def test_a_relabelled_patch_says_both_labels(app: AppTest, kaggle: Path, fresh_h
     for dataset in (open_dataset(kaggle), cache.undecided(str(kaggle))):
         relabelled = {"p0": (1, 0)}
         known = Facts(dataset, Fixed(dataset), None, {}, None, {}, relabelled)
-        assert browse_detail.summary(known, 0) == "p0<br>normal by decision (tumour in the data)"
-        assert browse_detail.summary(known, 3) == "p3<br>normal"
+        assert detail.summary(known, 0) == "p0<br>normal by decision (tumour in the data)"
+        assert detail.summary(known, 3) == "p3<br>normal"
         assert known.label(0) == 0
     assert cache.relabelled(str(kaggle)) == {"p0": (1, 0)}
 

@@ -6,16 +6,18 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.bundle import Bundle
+from core.bundle.shipped import DEFAULT
 from core.data import open_dataset
 from core.data.dataset import make_table
 from core.evaluation import confusion_matrix, evaluate, reliability
 from core.job import Cancelled
-from core.prediction import Bundle, Predictor
-from core.prediction.kaggle_job import SubmissionJob
-from core.prediction.score_job import JobStatus, ScoreJob
-from core.prediction.scores import load_scores, score_and_store
-from core.shipped import DEFAULT
-from pages._ui import evaluate_probabilities, evaluate_scene, evaluate_scores, frame, state
+from core.prediction import Predictor
+from core.scoring.job import JobStatus, ScoreJob
+from core.scoring.kaggle_job import SubmissionJob
+from core.scoring.store import load_scores, score_and_store
+from pages._ui import layout, state
+from pages._ui.evaluate import calibration, context, predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +57,7 @@ def page(app: AppTest, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, mo
     """The Evaluate page with a small bundle in the place of the shipped one; not drawn yet."""
     path = tmp_path / "tiny.safetensors"
     tiny_bundle.save(path)
-    monkeypatch.setattr(frame, "SHIPPED", {DEFAULT: path})
+    monkeypatch.setattr(layout, "SHIPPED", {DEFAULT: path})
     return app
 
 
@@ -86,7 +88,7 @@ def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: AppTest, ka
 
 def test_stored_predictions_are_shown_without_a_question(page: AppTest, kaggle: Path) -> None:
     scored_page(page, kaggle)
-    evaluate_scores._held().clear()
+    predictions._held().clear()
     page.run()
     assert not page.exception
     assert page.metric
@@ -95,7 +97,7 @@ def test_stored_predictions_are_shown_without_a_question(page: AppTest, kaggle: 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_draws(page: AppTest, kaggle: Path, view: str) -> None:
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = view
+    page.session_state[context.VIEW] = view
     page.run()
     assert not page.exception
     assert not page.error
@@ -120,7 +122,7 @@ def test_a_cell_shows_its_patches(page: AppTest, kaggle: Path, tiny_bundle) -> N
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     matrix = confusion_matrix(scored.labels, scored.probabilities, threshold=0.4)
     for look, count in (("cell:fn", matrix.fn), ("cell:fp", matrix.fp), ("cell:tp", matrix.tp), ("cell:tn", matrix.tn)):
-        page.session_state[evaluate_scene.LOOK] = look
+        page.session_state[context.LOOK] = look
         page.run()
         said = f"{count:,} patches: the most wrong first" if count else "No patch falls in here"
         assert said in words(page)
@@ -133,7 +135,7 @@ def test_one_class_is_said_and_does_not_crash(page: AppTest, tmp_path: Path) -> 
     assert metrics(page)["AUC"] == "undefined"
     assert "all of one class" in words(page)
     for view in VIEWS:
-        page.session_state[evaluate_scene.VIEW] = view
+        page.session_state[context.VIEW] = view
         page.run()
         assert not page.exception, view
 
@@ -141,7 +143,7 @@ def test_one_class_is_said_and_does_not_crash(page: AppTest, tmp_path: Path) -> 
 def test_no_labels_is_said(page: AppTest, kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset(str(kaggle))
     bare = replace(labelled, name="Bare", table=make_table(list(labelled.table["id"]), split="test"))
-    monkeypatch.setattr(frame, "dataset", lambda: bare)
+    monkeypatch.setattr(layout, "dataset", lambda: bare)
     opened(page, kaggle)
     assert not page.exception
     assert "Bare has no labels" in words(page)
@@ -158,7 +160,7 @@ def test_a_large_set_is_scored_in_the_background(page: AppTest, kaggle: Path, ti
         self.record_process(os.getpid())
         self.write(JobStatus("running", 0.5, seconds_left=200.0))
 
-    monkeypatch.setitem(evaluate_scores.INLINE, "cpu", 10)
+    monkeypatch.setitem(predictions.INLINE, "cpu", 10)
     monkeypatch.setattr(ScoreJob, "start", start)
     opened(page, kaggle)
     button(page, "Evaluate in the background").click().run()
@@ -181,7 +183,7 @@ def test_two_models_are_compared_on_the_same_patches(
         fresh_home / "bundles" / "other.safetensors"
     )
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = "compare"
+    page.session_state[context.VIEW] = "compare"
     page.run()
     button(page, "Evaluate").click().run()
     assert not page.exception
@@ -194,7 +196,7 @@ def test_two_models_are_compared_on_the_same_patches(
 
 def test_the_audit_gives_its_verdict(page: AppTest, kaggle: Path) -> None:
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = "checks"
+    page.session_state[context.VIEW] = "checks"
     page.run()
     button(page, "Audit 30 patches").click().run()
     assert not page.exception
@@ -205,11 +207,11 @@ def test_the_audit_gives_its_verdict(page: AppTest, kaggle: Path) -> None:
 def test_a_new_threshold_is_saved_as_a_new_bundle(page: AppTest, kaggle: Path, fresh_home: Path) -> None:
     scored_page(page, kaggle)
     page.slider(key=state.THRESHOLD).set_value(0.7)
-    page.session_state[evaluate_scene.VIEW] = "export"
+    page.session_state[context.VIEW] = "export"
     page.run()
     button(page, "Save it on this computer").click().run()
     assert not page.exception
-    from core.prediction import load_bundle
+    from core.bundle import load_bundle
 
     assert load_bundle(fresh_home / "bundles" / "tiny-at-0.700.safetensors").card.threshold == pytest.approx(0.7)
 
@@ -219,29 +221,29 @@ def test_the_address_sets_the_threshold_and_nonsense_does_not(page: AppTest, kag
     for said, expected in (("0.7", 0.7), ("much", 0.4), ("1.5", 0.4)):
         other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
         other.query_params[state.THRESHOLD] = said
-        other.query_params[evaluate_scene.LOOK] = "cell:tn" if expected == 0.7 else "nothing"
+        other.query_params[context.LOOK] = "cell:tn" if expected == 0.7 else "nothing"
         opened(other, kaggle)
         assert not other.exception
         assert other.session_state[state.THRESHOLD] == expected
-        assert other.session_state[evaluate_scene.LOOK] == ("cell:tn" if expected == 0.7 else "top")
+        assert other.session_state[context.LOOK] == ("cell:tn" if expected == 0.7 else "top")
 
 
 def test_a_calibration_that_makes_it_worse_is_said(page: AppTest, kaggle: Path, monkeypatch) -> None:
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = "probabilities"
+    page.session_state[context.VIEW] = "probabilities"
     worse = reliability(np.array([0, 1] * 50), np.full(100, 0.9))
     better = reliability(np.array([0, 1] * 50), np.full(100, 0.5))
-    monkeypatch.setattr(evaluate_probabilities, "_diagrams", lambda *_given, **_named: (better, worse))
+    monkeypatch.setattr(calibration, "_diagrams", lambda *_given, **_named: (better, worse))
     page.run()
     assert "Here calibration makes it worse: 0.0% without, 40.0% with it" in words(page)
-    monkeypatch.setattr(evaluate_probabilities, "_diagrams", lambda *_given, **_named: (worse, better))
+    monkeypatch.setattr(calibration, "_diagrams", lambda *_given, **_named: (worse, better))
     page.run()
     assert "makes it worse" not in words(page)
 
 
 def test_what_a_broken_off_attempt_did_is_told(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
-    monkeypatch.setattr("core.prediction.score.CHUNK", 8)
-    monkeypatch.setattr(evaluate_scores, "CHUNK", 8)
+    monkeypatch.setattr("core.scoring.dataset.CHUNK", 8)
+    monkeypatch.setattr(predictions, "CHUNK", 8)
 
     def stop(share: float) -> None:
         if share > 0.6:
@@ -263,7 +265,7 @@ def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path
     for name in ("t1", "t2"):
         Image.fromarray(pixels).save(kaggle / "test" / f"{name}.tif")
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = "export"
+    page.session_state[context.VIEW] = "export"
     page.run()
     assert button(page, "Predict the 2 test patches")
     dataset = open_dataset(str(kaggle))
@@ -284,6 +286,6 @@ def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path
 
 def test_without_test_patches_there_is_nothing_to_submit(page: AppTest, kaggle: Path) -> None:
     scored_page(page, kaggle)
-    page.session_state[evaluate_scene.VIEW] = "export"
+    page.session_state[context.VIEW] = "export"
     page.run()
     assert "A submission is about patches without a label" in words(page)

@@ -9,10 +9,11 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.bundle import load_bundle
 from core.data import open_demo
-from core.prediction import Predictor, load_bundle
+from core.prediction import Predictor
 from core.prediction.region import read_region
-from pages._ui import predict_batch
+from pages._ui.predict import batch
 
 
 def words(app: AppTest) -> str:
@@ -196,24 +197,24 @@ def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: AppTes
 
 
 def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_batch, "PIECE", 2)
+    monkeypatch.setattr(batch, "PIECE", 2)
     pixels = open_demo().store.load(range(5)).pixels
     files = [(f"p{number}.png", png(patch), "image/png") for number, patch in enumerate(pixels)]
-    whole = predict_batch.score_pieces
+    whole = batch.score_pieces
     asked: list[int] = []
 
     def only_the_first(*given: object, **settings: object):
         asked.append(len(given[1]))
         yield next(whole(*given, **settings))
-        predict_batch._stop(predict.session_state["batch"][0])
+        batch._stop(predict.session_state["batch"][0])
         st.rerun()
 
-    monkeypatch.setattr(predict_batch, "score_pieces", only_the_first)
+    monkeypatch.setattr(batch, "score_pieces", only_the_first)
     predict.file_uploader[0].set_value(files).run()
     assert not predict.exception
     assert "Stopped: 2 of 5 files are done" in words(predict)
     assert len(predict.dataframe[0].value) == 2
-    monkeypatch.setattr(predict_batch, "score_pieces", whole)
+    monkeypatch.setattr(batch, "score_pieces", whole)
     button(predict, "Go on").click()
     predict.run()
     assert "Stopped" not in words(predict)

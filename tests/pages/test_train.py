@@ -9,19 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
-from core.home import runs_home
-from core.training import (
-    GRACE_SECONDS,
-    PRESETS,
-    Run,
-    Status,
-    TrainingConfig,
-    Trashed,
-    create_run,
-    delete,
-    list_trash,
-)
-from pages._ui import train_patches, train_trash
+from core.runs import GRACE_SECONDS, PRESETS, Run, Status, TrainingConfig, create_run
+from core.storage.home import runs_home
+from core.studies import Trashed, delete, list_trash
+from pages._ui.train import tracked_patches, trash
 
 
 def words(app: AppTest) -> str:
@@ -243,10 +234,10 @@ def test_the_trash_counts_studies_and_runs_apart(tmp_path: Path) -> None:
         Trashed(tmp_path / name, 0.0, 0, is_study=is_study, runs=runs)
         for name, is_study, runs in (("a", False, 1), ("b", True, 2), ("c", True, 1))
     )
-    assert train_trash.contents([run]) == "1 deleted run"
-    assert train_trash.contents([study]) == "1 deleted study with 2 runs"
-    assert train_trash.contents([other]) == "1 deleted study with 1 run"
-    assert train_trash.contents([run, study, run, other]) == "2 deleted studies with 3 runs and 2 deleted runs"
+    assert trash.contents([run]) == "1 deleted run"
+    assert trash.contents([study]) == "1 deleted study with 2 runs"
+    assert trash.contents([other]) == "1 deleted study with 1 run"
+    assert trash.contents([run, study, run, other]) == "2 deleted studies with 3 runs and 2 deleted runs"
 
 
 def new_run(app: AppTest) -> AppTest:
@@ -284,7 +275,7 @@ def test_a_stopping_run_can_be_killed_only_after_its_grace(
     past = run.path.stat().st_mtime - GRACE_SECONDS - 1
     os.utime(run.path / "stop", (past, past))
     killed: list[Run] = []
-    monkeypatch.setattr("pages._ui.train_watch.kill", killed.append)
+    monkeypatch.setattr("pages._ui.train.run.kill", killed.append)
     app.run()
     assert labels(app) == ["End it now"]
     press(app, "End it now")
@@ -314,7 +305,7 @@ def test_what_the_browser_draws_of_the_watched_patches() -> None:
         {"epoch": [1, 1, 2, 2], "id": ["b", "a", "b", "a"], "label": [0, 1, 0, 1], "probability": [0.6, 0.3, 0.2, 0.9]}
     )
 
-    drawn = train_patches.payload(table, ["one", "two"], run="mine", epochs=5)
+    drawn = tracked_patches.payload(table, ["one", "two"], run="mine", epochs=5)
 
     assert drawn["patches"] == [{"id": "b", "label": 0, "source": "one"}, {"id": "a", "label": 1, "source": "two"}]
     assert drawn["epochs"] == [1, 2]
@@ -330,5 +321,5 @@ def test_the_watched_patches_of_a_run_are_on_its_page(app: AppTest, quiet_demo: 
     open_train(app)
     assert not app.exception
     assert "**Validation patches as it learns**" in words(app)
-    sources = train_patches._sources(("demo",), (*names, "gone"))
+    sources = tracked_patches._sources(("demo",), (*names, "gone"))
     assert [each.partition(",")[0] for each in sources] == ["data:image/jpeg;base64"] * 2 + [""]

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.attribution import METHODS, AttributionOptions, attribute
 from core.attribution.replica import borrowed, replica_of
-from core.attribution.symmetry import undo, view
+from core.d4 import undo, view
 from core.errors import ConfigError, PatchError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from core.attribution import AttributionOptions, attribute, available
+from core.bundle import Bundle
 from core.data import Dataset
-from core.prediction import Bundle, Predictor, examine, fit_familiarity
+from core.prediction import Predictor, examine, fit_familiarity
 
 OPTIONS = AttributionOptions(steps=4, noise_samples=4, occlusion_window=32, occlusion_stride=32)
 

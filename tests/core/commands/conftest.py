@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.home import runs_home
-from core.training.study import Study
+from core.storage.home import runs_home
+from core.studies.study import Study
 
 ROOT = Path(__file__).resolve().parents[3]
 

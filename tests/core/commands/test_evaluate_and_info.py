@@ -10,10 +10,11 @@ import pytest
 
 import models
 from core import __version__
+from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands import main
 from core.data import open_dataset
 from core.evaluation import evaluate
-from core.prediction import INTENDED_USE, Bundle, Predictor, load_bundle
+from core.prediction import Predictor
 
 COMMANDS = ("train", "runs", "predict", "explain", "evaluate", "leak", "pack", "check", "info")
 

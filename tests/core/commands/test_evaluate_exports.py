@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 import core.commands.leak as leak_command
+from core.bundle import Bundle, load_bundle
 from core.commands import main
 from core.evaluation import FIGURES, ConfusionMatrix, Estimate, Evaluation
-from core.prediction import Bundle, load_bundle
-from core.training.leak import Leak
+from core.studies.split_leakage import Leak
 
 
 @pytest.fixture

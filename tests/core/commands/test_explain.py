@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundle import Bundle
 from core.commands import main
 from core.data import Dataset
-from core.prediction import Bundle, Predictor
+from core.prediction import Predictor
 
 
 @pytest.fixture

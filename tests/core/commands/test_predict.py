@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundle import Bundle
 from core.commands import main
-from core.prediction import Bundle, Predictor
+from core.prediction import Predictor
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
 

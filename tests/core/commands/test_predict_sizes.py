@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundle import Bundle
 from core.commands import main
 from core.commands.predict import sizing_of
 from core.errors import ConfigError
-from core.prediction import Bundle
-from core.prediction.sizes import Sizing
+from core.images.tiling import Sizing
 
 
 @pytest.fixture

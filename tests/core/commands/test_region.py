@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundle import INTENDED_USE, load_bundle
 from core.commands import main
 from core.data import Dataset
-from core.prediction import INTENDED_USE, Predictor, load_bundle
+from core.prediction import Predictor
 from core.prediction.region import read_region
 
 

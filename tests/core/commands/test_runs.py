@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.commands import main
-from core.home import home, runs_home
-from core.training import Run, Status, TrainingConfig, create_run, preset
+from core.runs import Run, Status, TrainingConfig, create_run, preset
+from core.storage.home import home, runs_home
 
 ROWS = [
     {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.4, "valid_auc": auc, "valid_accuracy": 0.8,
@@ -150,7 +150,7 @@ def test_stop_with_a_grace_kills_what_does_not_end(
     other: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed: list[Run] = []
-    monkeypatch.setattr("core.training.job.kill", killed.append)
+    monkeypatch.setattr("core.runs.launch.kill", killed.append)
 
     assert main(["runs", "stop", "second", "--grace", "0.3"]) == 0
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from core.bundle import load_bundle
 from core.commands import main
 from core.data import SplitRule
-from core.prediction import load_bundle
-from core.training import open_run
+from core.runs import open_run
 
 
 @pytest.fixture

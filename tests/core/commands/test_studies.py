@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.commands import main
-from core.home import home, runs_home
 from core.job import JobStatus
-from core.training import TrainingConfig
-from core.training.folds import create_folds, out_of_fold, work_on_folds
-from core.training.study import Study, open_study
+from core.runs import TrainingConfig
+from core.storage.home import home, runs_home
+from core.studies.cross_validation import create_folds, out_of_fold, work_on_folds
+from core.studies.study import Study, open_study
 
 OPTIONS = ["--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from core.bundle import load_bundle
 from core.commands import main
 from core.errors import RunError
-from core.prediction import load_bundle
-from core.training import Status, create_run, loop, open_run, preset
+from core.runs import Status, create_run, open_run, preset
+from core.training import trainer
 
 SMALL = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")
 
@@ -131,7 +132,7 @@ def test_a_run_that_another_process_works_on_is_2_and_not_silent(
 def test_a_run_whose_folder_is_deleted_while_it_works_is_1_and_says_so(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
+    monkeypatch.setattr(trainer.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
 
     assert main(["train", "--data", str(data), "--run-dir", str(tmp_path / "mine"), "--quiet", *SMALL]) == 1
 

@@ -20,7 +20,7 @@ from core.data import (
 )
 from core.data.decisions import read_decisions, to_csv
 from core.errors import DataError
-from core.training.material import gather
+from core.training.data import gather
 
 OUT, FINE = Decision("exclude", reason="blurred"), Decision("fine")
 

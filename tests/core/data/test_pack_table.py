@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from core.data import FileStore, find_pack, kaggle, make_pack, open_dataset, pack_folder, remove_pack
-from core.data.check import load_check, make_check
 from core.data.pack_table import keep_table, read_table
+from core.data.quality import load_check, make_check
 from core.data.store import PackedStore
 from core.errors import DataError
 
@@ -143,7 +143,9 @@ def test_a_damaged_table_is_said(folder: Path) -> None:
 def test_where_nothing_can_be_kept_the_pack_is_used_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_pack(open_dataset(folder, raw=True))
     os.utime(folder / "train")
-    monkeypatch.setattr("core.atomic._flush", lambda _path: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    monkeypatch.setattr(
+        "core.storage.atomic._flush", lambda _path: (_ for _ in ()).throw(PermissionError(13, "denied"))
+    )
     opened = open_dataset(folder)
     assert isinstance(opened.store, PackedStore)
     assert opened.problems[-1].name == "pack"

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.bundle import Bundle
 from core.data import ArrayStore, Dataset, assign, choose_rule, make_table
 from core.data.split_file import apply_split, load_split, make_split_file, save_split
 from core.data.split_summary import summarise
 from core.errors import ConfigError, DataError
-from core.prediction import Bundle
-from core.prediction.score import select
-from core.training import TrainingConfig
-from core.training.material import gather
+from core.runs import TrainingConfig
+from core.scoring.dataset import select
+from core.training.data import gather
 
 IDS = [f"{number:040x}" for number in range(400)]
 

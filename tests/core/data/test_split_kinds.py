@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from core.data import PARTS, ArrayStore, Dataset, SplitRule, assign, choose_rule, make_table
-from core.data.colours import FEATURES, Colours, colour_features, find_colours, knows_colours
-from core.data.quality import measure
+from core.data.measures import measure
+from core.data.stain_clusters import FEATURES, Colours, colour_features, find_colours, knows_colours
 from core.errors import ConfigError, DataError
 
 IDS = [f"{number:040x}" for number in range(1003)]
@@ -144,7 +144,7 @@ def test_colour_features_are_the_measures_of_the_patches_and_kept_until_files_ch
     for column, name in enumerate(FEATURES):
         assert found[:, column].tolist() == getattr(measured, name).tolist()
     assert len(list(fresh_home.rglob("colours.npz"))) == 1
-    monkeypatch.setattr("core.data.colours.measure", lambda _pixels: pytest.fail("was measured again"))
+    monkeypatch.setattr("core.data.stain_clusters.measure", lambda _pixels: pytest.fail("was measured again"))
     assert colour_features(dataset).tolist() == found.tolist()
     assert knows_colours(dataset)
     assert not knows_colours(replace(dataset, files="changed"))

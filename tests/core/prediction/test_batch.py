@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundle import Bundle
 from core.errors import PatchError
-from core.prediction import Bundle, Predictor, batch
+from core.images.discover import PatchFile
+from core.prediction import Predictor, batch
 from core.prediction.batch import score_files
-from core.prediction.inputs import PatchFile
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
 

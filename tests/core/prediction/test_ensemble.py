@@ -10,12 +10,13 @@ from PIL import Image
 from scipy.special import expit, logit
 
 import models
+from core.bundle import Bundle
 from core.commands import main
 from core.data import open_dataset
 from core.errors import BundleError, DataError
-from core.prediction import Bundle, Predictor
+from core.prediction import Predictor
 from core.prediction.ensemble import Ensemble, load_ensemble
-from core.prediction.kaggle_kit import score_test, submission
+from core.scoring.kaggle_test import score_test, submission
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.errors import PatchError
-from core.prediction.images import decode_patch, decode_whole, shrink
+from core.images.decode import decode_patch, decode_whole, shrink
 
 
 @pytest.fixture

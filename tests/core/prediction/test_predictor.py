@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import models
+from core.bundle import Bundle, Card, halve
 from core.errors import PatchError
 from core.evaluation import Calibration
-from core.prediction import Bundle, Card, Predictor, as_input, halve
+from core.prediction import Predictor, as_input
 from core.prediction.predictor import BATCH
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (BATCH["cpu"] + 5, 96, 96, 3), dtype=np.uint8)

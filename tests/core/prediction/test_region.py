@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from core.bundle import load_bundle
 from core.display import MUTED, rgb
 from core.errors import BundleError, PatchError
-from core.prediction import Predictor, load_bundle, region
+from core.prediction import Predictor, region
 from core.prediction.region import RegionMap, read_region
 
 

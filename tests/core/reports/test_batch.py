@@ -3,9 +3,9 @@
 import csv
 
 from core.data.dataset import Problem
-from core.prediction.appearance import Oddity
+from core.prediction.artifacts import Oddity
 from core.prediction.batch import ScoredBatch, ScoredFile
-from core.prediction.doubts import Doubts
+from core.prediction.ood_warnings import Doubts
 from core.reports.batch import COLUMNS, table_csv
 
 BATCH = ScoredBatch(

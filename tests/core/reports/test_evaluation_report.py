@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from core.bundle import Bundle
 from core.data import Dataset
-from core.prediction import Bundle, Predictor
-from core.prediction.score import score
+from core.prediction import Predictor
 from core.reports.evaluation import (
     EvaluationReport,
     make_report,
@@ -16,6 +16,7 @@ from core.reports.evaluation import (
     report_html,
 )
 from core.reports.evaluation_blocks import Bullets, Heading, Paragraph, Table, to_html, to_markdown
+from core.scoring.dataset import score
 
 
 class Outline(HTMLParser):

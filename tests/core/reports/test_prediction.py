@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from core.attribution import AttributionOptions, attribute
+from core.bundle import Bundle
 from core.data import Dataset
 from core.errors import ConfigError
-from core.prediction import Bundle, Predictor
-from core.prediction.answer import ask
+from core.prediction import Predictor
+from core.prediction.result import ask
 from core.reports import html
 from core.reports.checks import quick_checks
-from core.reports.look import MapLook
+from core.reports.map_settings import MapLook
 from core.reports.prediction import PredictionReport, ShownMap
 
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from core.reports import study_charts as charts
-from core.training.search_result import SearchResult, SearchTrial
-from core.training.search_space import Axis
+from core.studies.search_result import SearchResult, SearchTrial
+from core.studies.search_space import Axis
 
 AXES = (Axis("learning_rate", 1e-4, 1e-2, log=True), Axis("clip", choices=(0.0, 1.0)), Axis("stain", 0.0, 0.4))
 

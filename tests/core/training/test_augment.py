@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.training import Augmentation
+from core.runs import Augmentation
 from core.training.augment import apply, augment, blur, draw, move, restain, rotate, symmetries, symmetry
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves

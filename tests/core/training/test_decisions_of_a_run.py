@@ -9,7 +9,7 @@ import pytest
 from core.commands import main
 from core.data import Decision, decide, open_dataset
 from core.data.decisions import read_decisions
-from core.training import TrainingConfig, create_run
+from core.runs import TrainingConfig, create_run
 from core.training.execute import _material, execute, read_status
 
 OUT, OTHER = Decision("exclude", reason="blurred"), Decision("relabel", 1)

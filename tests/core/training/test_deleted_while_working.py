@@ -9,10 +9,11 @@ import torch
 
 from core.data import Dataset
 from core.errors import RunError
-from core.training import TrainingConfig, create_run, list_runs, loop, turn
+from core.runs import TrainingConfig, create_run, device_queue, list_runs
+from core.runs.run import Run
+from core.runs.status import Status
+from core.training import trainer
 from core.training.execute import execute
-from core.training.run import Run
-from core.training.status import Status
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, device="cpu")
 GONE = r"The folder of the run mine is gone: .*config.json is missing. It was deleted or moved while it was in use"
@@ -21,7 +22,7 @@ GONE = r"The folder of the run mine is gone: .*config.json is missing. It was de
 @pytest.fixture(autouse=True)
 def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
     monkeypatch.setattr("core.training.execute.open_dataset", lambda *_, **__: coloured)
-    monkeypatch.setattr(loop, "STATUS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "STATUS_SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -81,8 +82,8 @@ def test_a_checkpoint_in_the_making_brings_nothing_back(run: Run, monkeypatch: p
 def test_one_that_waits_in_the_queue_leaves_it(
     run: Run, delete_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "SAY_SECONDS", 0.0)
-    queue = turn.Queue.of(torch.device("cpu"))
+    monkeypatch.setattr(device_queue, "SAY_SECONDS", 0.0)
+    queue = device_queue.Queue.of(torch.device("cpu"))
     held = queue.take()
     assert held is not None
     delete_at("Next in line")
@@ -96,11 +97,11 @@ def test_one_that_waits_in_the_queue_leaves_it(
 
 
 def test_an_interruption_brings_nothing_back_either(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_self: loop.Loop) -> None:
+    def interrupted(_self: trainer.Loop) -> None:
         shutil.rmtree(run.path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Loop, "_after_step", interrupted)
+    monkeypatch.setattr(trainer.Loop, "_after_step", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         execute(run)

@@ -10,12 +10,14 @@ import psutil
 import pytest
 import torch
 
+from core.bundle import load_bundle
 from core.data import Dataset, assign, default_rule
-from core.prediction import Predictor, load_bundle
-from core.training import TrainingConfig, create_run, loop
+from core.prediction import Predictor
+from core.runs import TrainingConfig, create_run
+from core.runs.run import METRICS, Run
+from core.training import trainer
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
-from core.training.run import METRICS, Run
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, ema=0.9, device="cpu")
 
@@ -103,7 +105,7 @@ def test_the_card_says_where_the_weights_come_from(uninterrupted: Run, coloured:
 
 
 def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "roc_auc_score", lambda *_: 0.5)
+    monkeypatch.setattr(trainer, "roc_auc_score", lambda *_: 0.5)
     run = create_run(CONFIG.with_changes(epochs=9, patience=2), tmp_path / "run")
 
     execute(run)
@@ -115,7 +117,7 @@ def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2)])
 def test_the_epoch_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int) -> None:
     scores = iter([0.9, 0.8])
-    monkeypatch.setattr(loop, "roc_auc_score", lambda *_: next(scores))
+    monkeypatch.setattr(trainer, "roc_auc_score", lambda *_: next(scores))
     run = create_run(CONFIG.with_changes(keep=keep), tmp_path / "run")
 
     execute(run)

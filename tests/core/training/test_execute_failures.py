@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import models
+from core.bundle import load_bundle
 from core.data import Dataset
 from core.errors import DataError, StorageError, TrainingError
-from core.prediction import load_bundle
-from core.training import TrainingConfig, create_run, loop
+from core.runs import TrainingConfig, create_run
+from core.training import trainer
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 
@@ -25,9 +26,9 @@ def _opened(monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
 
 
 def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = loop.Loop._step
+    real = trainer.Loop._step
     monkeypatch.setattr(
-        loop.Loop, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
+        trainer.Loop, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
     )
     run = create_run(CONFIG, tmp_path / "run")
 
@@ -43,7 +44,7 @@ def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatc
 def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop.Forward, "logits", lambda _self, _model, part: np.full(len(part), np.nan))
+    monkeypatch.setattr(trainer.Forward, "logits", lambda _self, _model, part: np.full(len(part), np.nan))
     run = create_run(CONFIG, tmp_path / "run")
 
     with pytest.raises(TrainingError, match="gives no numbers any more after step 4 of epoch 1"):
@@ -116,14 +117,14 @@ def test_a_request_while_the_launched_process_starts_is_honoured(tmp_path: Path)
 def test_a_network_that_gives_every_patch_the_same_answer_is_finished_as_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def collapse(self: loop.Loop) -> None:
+    def collapse(self: trainer.Loop) -> None:
         for name, value in self.learner.average.average.items():
             if name.startswith("network."):  # beside it stands the normalisation
                 value.zero_()
         real(self)
 
-    real = loop.Loop._end_epoch
-    monkeypatch.setattr(loop.Loop, "_end_epoch", collapse)
+    real = trainer.Loop._end_epoch
+    monkeypatch.setattr(trainer.Loop, "_end_epoch", collapse)
     run = create_run(CONFIG.with_changes(epochs=1), tmp_path / "run")
 
     assert execute(run).state == "finished"

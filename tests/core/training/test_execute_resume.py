@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from core.bundle import Bundle, load_bundle
 from core.data import Dataset, open_dataset
 from core.errors import StorageError
-from core.prediction import Bundle, load_bundle
-from core.training import Augmentation, TrainingConfig, create_run, loop
+from core.runs import Augmentation, TrainingConfig, create_run
+from core.runs.run import Run
+from core.training import trainer
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
-from core.training.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +51,16 @@ def _assert_same_result(run: Run, other: Run) -> None:
 def _stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the stop file, as a person would, after so many steps."""
     seen = 0
-    real = loop.Loop._after_step
+    real = trainer.Loop._after_step
 
-    def counted(self: loop.Loop) -> None:
+    def counted(self: trainer.Loop) -> None:
         nonlocal seen
         seen += 1
         if seen == steps:
             self.run.request_stop()
         real(self)
 
-    monkeypatch.setattr(loop.Loop, "_after_step", counted)
+    monkeypatch.setattr(trainer.Loop, "_after_step", counted)
 
 
 def test_the_time_of_all_sessions_adds_up(
@@ -125,9 +126,10 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(int(sys.argv[3]))
-from core.training import loop, open_run
+from core.runs import open_run
+from core.training import trainer
 from core.training.execute import execute
-loop.CHECKPOINT_SECONDS = -1.0
+trainer.CHECKPOINT_SECONDS = -1.0
 run, what = open_run(Path(sys.argv[1])), sys.argv[2]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -142,12 +144,12 @@ if what == "within a save":
 elif what == "before the metrics":
     type(run).write_metrics = lambda self, rows: die()
 else:
-    real = loop.Loop._step
+    real = trainer.Loop._step
     def step(self, rows):
         if self.epoch * self.steps_per_epoch + self.step_in_epoch == int(what):
             die()
         return real(self, rows)
-    loop.Loop._step = step
+    trainer.Loop._step = step
 execute(run)
 """
 
@@ -227,11 +229,11 @@ def test_an_interrupted_run_is_stopped_and_can_go_on(
 ) -> None:
     run = create_run(config, tmp_path / "run")
 
-    def interrupt(self: loop.Loop) -> None:
+    def interrupt(self: trainer.Loop) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Loop, "_after_step", interrupt)
+        patch.setattr(trainer.Loop, "_after_step", interrupt)
         with pytest.raises(KeyboardInterrupt):
             execute(run)
 

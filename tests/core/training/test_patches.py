@@ -8,18 +8,19 @@ import pandas as pd
 import pytest
 import torch
 
+from core.bundle import load_bundle
 from core.data import open_dataset
 from core.errors import DataError
-from core.prediction import load_bundle
-from core.prediction.score import select
-from core.training import Augmentation, TrainingConfig, create_run, loop
-from core.training.estimate import estimate
+from core.runs import Augmentation, TrainingConfig, create_run
+from core.runs.run import Run
+from core.scoring.dataset import select
+from core.training import trainer
+from core.training.data import gather
 from core.training.execute import execute
-from core.training.lr_finder import find_learning_rate
-from core.training.material import gather
-from core.training.rehearsal import Rehearsal
-from core.training.run import Run
-from core.training.sample import draw_sample
+from core.training.preflight.cost import estimate
+from core.training.preflight.job import Rehearsal
+from core.training.preflight.lr_finder import find_learning_rate
+from core.training.preflight.sample import draw_sample
 
 
 @pytest.fixture
@@ -123,11 +124,11 @@ def test_more_than_there_are_fails_with_their_number(folder: Path, tmp_path: Pat
 
 
 def _stop_in_step(step: int, run: Run, patch: pytest.MonkeyPatch) -> None:
-    real = loop.Loop._after_step
+    real = trainer.Loop._after_step
 
-    def counted(self: loop.Loop) -> None:
+    def counted(self: trainer.Loop) -> None:
         if self._done() == step:
             run.request_stop()
         real(self)
 
-    patch.setattr(loop.Loop, "_after_step", counted)
+    patch.setattr(trainer.Loop, "_after_step", counted)

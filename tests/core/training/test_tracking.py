@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from core.training import TrainingConfig, create_run
+from core.runs import TrainingConfig, create_run
 from core.training.tracking import Tracker
 
 ROW = {"epoch": 3, "train_loss": 0.5, "valid_auc": 0.9}

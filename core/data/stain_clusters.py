@@ -1,0 +1,222 @@
+"""Clusters of colour: patches that look as if they came from the same laboratory.
+
+Where slides are not known, how dark and how strongly stained a patch is stands in for where it comes from. Clusters
+are found once by k-means; their few centres are kept, so that any patch finds its cluster again anywhere.
+"""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.data.dataset import Dataset
+from core.data.measures import measure
+from core.data.pack import pack_folder
+from core.data.store import Progress
+from core.errors import ConfigError, DataError
+from core.storage import atomic
+
+FEATURES = ("brightness", "haematoxylin", "eosin")
+"""What a colour is made of, see :class:`core.data.measures.Measures`."""
+
+CLUSTERS = 12
+CHUNK = 512
+SAMPLE = 20_000
+"""Patches that k-means looks at; more of them do not move the centres."""
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Clusters of colour, and which of them are held out.
+
+    Attributes:
+        centres: K×3, in units of the scale from the shift, see :data:`FEATURES`.
+        shift: what is subtracted from the features.
+        scale: what divides them afterwards.
+        held: numbers of the clusters that are held out.
+        share: how much of the data set they are found in they hold, in (0, 1).
+
+    Raises:
+        ConfigError: these are no clusters.
+    """
+
+    centres: tuple[tuple[float, ...], ...]
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+    held: tuple[int, ...]
+    share: float
+
+    def __post_init__(self) -> None:
+        sizes = {len(FEATURES)} == {len(self.shift), len(self.scale), *map(len, self.centres)}
+        if not sizes or min(self.scale) <= 0 or not 0 < self.share < 1:
+            raise ConfigError("The colour clusters of a split are damaged: expected K×3 centres, a shift and a scale.")
+        if not self.held or not set(self.held) < set(range(len(self.centres))):
+            raise ConfigError(f"Some of {len(self.centres)} colour clusters are held out, not {list(self.held)}.")
+
+    def nearest(self, features: Features) -> npt.NDArray[np.int64]:
+        """Return the number of the nearest centre for features, float32 N×3."""
+        scaled = (features.astype(np.float64) - self.shift) / self.scale
+        apart = [((scaled - np.array(centre)) ** 2).sum(axis=1) for centre in self.centres]
+        return np.asarray(np.argmin(apart, axis=0), np.int64)
+
+    def is_held(self, features: Features) -> npt.NDArray[np.bool_]:
+        """Return whether each patch, by its features, lies in a cluster that is held out."""
+        return np.isin(self.nearest(features), self.held)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Colours":
+        """Return the clusters whose plain values these are."""
+        return cls(
+            tuple(tuple(centre) for centre in value["centres"]),
+            tuple(value["shift"]),
+            tuple(value["scale"]),
+            tuple(value["held"]),
+            float(value["share"]),
+        )
+
+
+def find_colours(
+    features: Features, labels: npt.NDArray[np.int64], *, seed: int, test: float, folds: int = 0, fold: int = 0
+) -> Colours:
+    """Find clusters and hold out some of them.
+
+    Args:
+        features: float32 N×3.
+        labels: 0 or 1 (N,): clusters are chosen so that the test part has its share of both classes, as far as they
+            allow, for pale patches are seldom tumour.
+        seed: of k-means and of the choice.
+        test: share to hold out; whole clusters come as near to it as they can.
+        folds: instead, divide the clusters into so many groups, as alike in size as they can be.
+        fold: number of the group that is held out.
+
+    Raises:
+        DataError: the patches have too few different colours.
+    """
+    count = max(CLUSTERS, 2 * folds)
+    if len(np.unique(features, axis=0)) < count:
+        raise DataError(
+            f"A split by colour needs patches of at least {count} different colours; found "
+            f"{len(np.unique(features, axis=0))}. Use more patches, or another kind of split."
+        )
+    shift, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    scale = np.where(scale > 0, scale, 1.0)
+    centres = _centres((features - shift) / scale, count, seed)
+    whole = Colours(centres, tuple(shift.tolist()), tuple(scale.tolist()), (0,), 0.5)
+    cluster = whole.nearest(features)
+    sizes = np.stack([np.bincount(cluster[labels == label], minlength=count) for label in (0, 1)], axis=1)
+    shares = sizes / np.maximum(sizes.sum(axis=0), 1)
+    held = _groups(shares, folds)[fold] if folds else _near(shares, test, seed)
+    return Colours(centres, whole.shift, whole.scale, held, float(sizes[list(held)].sum() / sizes.sum()))
+
+
+def _centres(scaled: npt.NDArray[np.float64], count: int, seed: int) -> tuple[tuple[float, ...], ...]:
+    from sklearn.cluster import KMeans  # takes a second to import, and few splits need it
+
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(scaled), min(SAMPLE, len(scaled)), replace=False)
+    found = KMeans(count, n_init=4, random_state=seed).fit(scaled[np.sort(chosen)]).cluster_centers_
+    return tuple(tuple(round(float(value), 6) for value in centre) for centre in found)
+
+
+def _groups(shares: npt.NDArray[np.float64], folds: int) -> list[tuple[int, ...]]:
+    """Divide clusters into groups by their shares of both classes, K×2: the largest first, each where there is room."""
+    groups: list[list[int]] = [[] for _ in range(folds)]
+    for cluster in np.argsort(-shares.sum(axis=1), kind="stable"):
+        room = [float((shares[group].sum(axis=0) * shares[cluster]).sum()) for group in groups]
+        groups[int(np.argmin(room))].append(int(cluster))
+    return [tuple(sorted(group)) for group in groups]
+
+
+def _near(shares: npt.NDArray[np.float64], test: float, seed: int) -> tuple[int, ...]:
+    """Take clusters in an order drawn by the seed, each if it brings the shares of both classes nearer to `test`."""
+    held = list[int]()
+    for cluster in np.random.default_rng(seed).permutation(len(shares)):
+        if _miss(shares, [*held, int(cluster)], test) < _miss(shares, held, test):
+            held.append(int(cluster))
+    alone = min(range(len(shares)), key=lambda cluster: _miss(shares, [cluster], test))
+    return tuple(sorted(held or [alone]))
+
+
+def _miss(shares: npt.NDArray[np.float64], held: list[int], test: float) -> float:
+    return float(((shares[held].sum(axis=0) - test) ** 2).sum())
+
+
+def colour_features(dataset: Dataset, *, progress: Progress | None = None) -> Features:
+    """Return the features of all patches, float32 N×3, measured once for the files as they are and then stored.
+
+    Those of an unreadable patch are those of white.
+
+    Args:
+        dataset: the patches.
+        progress: told the finished share where they have to be measured.
+    """
+    stored = _stored(dataset)
+    if stored is not None:
+        return stored
+    found = _measured(dataset, np.arange(len(dataset)), progress)
+    if dataset.files:
+        _store(dataset, found)
+    return found
+
+
+def knows_colours(dataset: Dataset) -> bool:
+    """Return whether the colours of all patches are stored, so that nothing has to be measured."""
+    return _stored(dataset) is not None
+
+
+def some_colours(
+    dataset: Dataset, rows: npt.NDArray[np.int64], *, progress: Progress | None = None
+) -> tuple[npt.NDArray[np.int64], Features]:
+    """Return rows and their features: of all patches where they are stored, else of `rows`, measured now."""
+    stored = _stored(dataset)
+    if stored is not None:
+        return np.arange(len(dataset)), stored
+    return rows, _measured(dataset, rows, progress)
+
+
+def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress | None) -> Features:
+    found = np.empty((len(rows), len(FEATURES)), np.float32)
+    for start in range(0, len(rows), CHUNK):
+        measures = measure(dataset.store.load(rows[start : start + CHUNK]).pixels)
+        found[start : start + CHUNK] = np.stack([getattr(measures, name) for name in FEATURES], axis=1)
+        if progress is not None:
+            progress(min(1.0, (start + CHUNK) / len(rows)))
+    return found
+
+
+def _stored(dataset: Dataset) -> Features | None:
+    from core.data.quality import load_check  # which itself divides the data set, to see what leaks
+
+    if not dataset.files:  # pixels in memory, of which nothing is kept
+        return None
+    check = load_check(dataset)
+    if check is not None:
+        place = {patch_id: position for position, patch_id in enumerate(check.ids)}
+        rows = [place[patch_id] for patch_id in dataset.table["id"]]
+        return np.stack([getattr(check.measures, name)[rows] for name in FEATURES], axis=1)
+    path = pack_folder(dataset.source) / "colours.npz"
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            about, values = json.loads(file["about"].tobytes()), np.asarray(file["values"], np.float32)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete it; it is measured again.") from error
+    return values if about == _about(dataset) else None
+
+
+def _store(dataset: Dataset, values: Features) -> None:
+    about = np.frombuffer(json.dumps(_about(dataset)).encode(), np.uint8)
+    with atomic.replacing(pack_folder(dataset.source) / "colours.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, about=about, values=values)
+
+
+def _about(dataset: Dataset) -> dict[str, str]:
+    ids = hashlib.sha256("\n".join(dataset.table["id"]).encode()).hexdigest()[:16]
+    return {"files": dataset.files, "ids": ids}

@@ -1,0 +1,163 @@
+"""The figures of parts of the patches: where is the model worse?"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import EvaluationError
+from core.evaluation.confusion import ConfusionMatrix
+from core.evaluation.estimate import Estimate
+from core.evaluation.evaluation import evaluate
+from core.evaluation.sample import (
+    BoolArray,
+    FloatArray,
+    checked_share,
+    missing_values,
+    require_equal_length,
+    sample_of,
+)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The patches that share one value, and how the model did on them.
+
+    Attributes:
+        value: what they share, such as a slide id; None for patches where it is missing.
+        n: number of patches.
+        positives: how many of them are labelled tumour.
+        figures: name to estimate; NaN where the slice holds one class only and the figure needs both.
+        confusion: right and wrong decisions.
+        is_small: too few patches to read much into the figures.
+    """
+
+    value: Hashable
+    n: int
+    positives: int
+    figures: dict[str, Estimate]
+    confusion: ConfusionMatrix
+    is_small: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields as a dictionary for JSON; the value as text."""
+        return {
+            "value": None if self.value is None else str(self.value),
+            "n": self.n,
+            "positives": self.positives,
+            "figures": {name: estimate.to_json() for name, estimate in self.figures.items()},
+            "confusion": self.confusion.to_json(),
+            "is_small": self.is_small,
+        }
+
+
+def subgroups(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    by: npt.ArrayLike,
+    *,
+    threshold: float = 0.5,
+    small: int = 30,
+    draws: int = 500,
+    seed: int = 0,
+) -> list[Slice]:
+    """Evaluate the patches of each value of `by` apart, with intervals over patches.
+
+    Args:
+        labels: (N,) 0 or 1.
+        probabilities: (N,) in [0, 1].
+        by: (N,) one value for each patch: slide ids, clusters, or the bins of `quantile_bins`.
+        threshold: in [0, 1]; a patch with at least this probability is called tumour.
+        small: a slice with fewer patches is marked as small.
+        draws: how many for the intervals of MCC and ECE.
+        seed: makes the draws repeatable.
+
+    Returns:
+        Slices in the order of their values; patches whose value is missing come last.
+
+    Raises:
+        EvaluationError: see `sample_of`; or `by` has another length, or the threshold lies outside [0, 1].
+    """
+    sample = sample_of(labels, probabilities)
+    line = checked_share(threshold, name="The threshold")
+    values = np.asarray(by)
+    require_equal_length(labels=sample.labels, by=values)
+    return [
+        _slice(value, sample.labels[rows], sample.probabilities[rows], line, small, draws, seed)
+        for value, rows in _rows_by_value(values)
+    ]
+
+
+def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.object_]:
+    """Sort a continuous quantity, such as brightness, into bins with about as many patches each.
+
+    Equal values never part, so there may be fewer bins than asked for. Missing values (NaN) stay None.
+
+    Args:
+        values: (N,) numbers.
+        bins: how many at most, at least 1.
+
+    Returns:
+        (N,) objects: (lowest, highest) of the bin each patch is in, ready for `slices`.
+
+    Raises:
+        EvaluationError: there are no values, or fewer than 1 bins.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(numbers)
+    if bins < 1 or not known.any():
+        raise EvaluationError(
+            f"{int(known.sum())} known values cannot go into {bins} bins; at least one of each is needed."
+        )
+    cuts = np.unique(np.quantile(numbers[known], np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    index = np.searchsorted(cuts, numbers, side="left")
+    out = np.full(len(numbers), None, dtype=object)
+    for number in np.unique(index[known]):
+        rows = np.flatnonzero(known & (index == number))
+        span = (float(numbers[rows].min()), float(numbers[rows].max()))
+        for row in rows:
+            out[row] = span
+    return out
+
+
+def _slice(
+    value: Hashable,
+    labels: BoolArray,
+    probabilities: FloatArray,
+    threshold: float,
+    small: int,
+    draws: int,
+    seed: int,
+) -> Slice:
+    result = evaluate(labels, probabilities, threshold=threshold, resamples=draws, seed=seed)
+    return Slice(value, result.n, result.positives, result.figures, result.confusion, result.n < small)
+
+
+def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray[np.intp]]]:
+    """Return each value with its row numbers, in order, None last."""
+    if values.ndim != 1:
+        raise EvaluationError(f"The values to slice by have shape {values.shape}; expected one per patch, (N,).")
+    missing = missing_values(values)
+    known = np.flatnonzero(~missing)
+    items = values[known].tolist()
+    rows: dict[Hashable, list[int]] = {}
+    for row, item in zip(known.tolist(), items, strict=True):
+        rows.setdefault(item, []).append(row)
+    found: list[tuple[Hashable, npt.NDArray[np.intp]]] = [
+        (value, np.array(rows[value], dtype=np.intp)) for value in _in_order(rows)
+    ]
+    if missing.any():
+        found.append((None, np.flatnonzero(missing)))
+    return found
+
+
+def _in_order(values: Any) -> list[Hashable]:
+    """Sort values; a mix of kinds that has no order of its own is sorted as text."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=str)

@@ -1,0 +1,181 @@
+"""A map of a data set: its patches as points, near each other where the features of a bundle are alike.
+
+Made once and kept as ``map-<bundle digest>.npz`` in the data set's folder (:func:`core.data.pack_folder`). Features do
+not depend on labels, so decisions about patches leave the map as it is.
+"""
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+from core.bundle.bundle import Bundle
+from core.data import Dataset, pack_folder
+from core.data.store import Progress
+from core.errors import ConfigError, DataError
+from core.prediction.features import read_late_features
+from core.prediction.predictor import Predictor
+from core.storage.npz import save_arrays, stored_arrays
+
+VERSION = 1
+MOST = 10_000
+"""Points of a map at most; of a larger data set so many patches are drawn."""
+
+KEPT = 50
+"""Principal components that are kept; UMAP starts from them."""
+
+NO_UMAP = "UMAP needs the package umap-learn (210 MB with all that it needs). Run: pip install umap-learn"
+
+NEIGHBOURS = 15
+"""UMAP's n_neighbors, as its documentation proposes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Points that stand for patches.
+
+    Attributes:
+        ids: of the patches (n,).
+        components: float32 (n, k), the first principal components of the features; k is at most :data:`KEPT`.
+        explained: float64 (k,), share of the features' variance along each.
+        umap: float32 (n, 2), or None where it was not asked for.
+        patches: how many the data set had, of which the points are a draw where they are fewer.
+        words: whose features they are.
+    """
+
+    ids: tuple[str, ...]
+    components: npt.NDArray[np.float32]
+    explained: npt.NDArray[np.float64]
+    umap: npt.NDArray[np.float32] | None
+    patches: int
+    words: str
+
+
+def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Return at most `most` row numbers in order, so that each label in each part keeps its share of the patches."""
+    if len(dataset) <= most:
+        return np.arange(len(dataset))
+    strata = dataset.table["label"].astype("string").fillna("none") + " " + dataset.table["split"].astype("string")
+    codes, names = strata.factorize()
+    sizes = np.bincount(codes, minlength=len(names))
+    exact = sizes * (most / len(dataset))
+    wanted = np.floor(exact).astype(int)
+    wanted[np.argsort(wanted - exact, kind="stable")[: most - wanted.sum()]] += 1
+    random = np.random.default_rng(seed)
+    drawn = [random.permutation(np.flatnonzero(codes == each))[:count] for each, count in enumerate(wanted)]
+    return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress | None = None, seed: int = 0) -> Embedding:
+    """Return the principal components of the features of a data set's patches.
+
+    Args:
+        predictor: whose features are taken: what goes into its last layer, scaled to length 1.
+        dataset: where the patches are.
+        progress: told the finished share; what it raises ends the work.
+        seed: of the draw and of the decomposition.
+
+    Raises:
+        DataError: there are fewer than three readable patches.
+    """
+    rows = draw(dataset, seed=seed)
+    if len(rows) < 3:
+        raise DataError(f"{dataset.name} has {len(rows)} patches; a map needs three at least.")
+    rows, features = read_late_features(predictor, dataset, rows, progress=progress)
+    if len(rows) < 3:
+        raise DataError(f"{len(rows)} patches of {dataset.name} can be read; a map needs three at least.")
+    count = min(KEPT, len(rows), features.shape[1])
+    analysis = PCA(count, svd_solver="randomized", random_state=seed)
+    components = analysis.fit_transform(features).astype(np.float32)
+    ids = tuple(dataset.table["id"].iloc[rows])
+    words = f"features of {predictor.bundle.card.name}"
+    return Embedding(ids, components, analysis.explained_variance_ratio_, None, len(dataset), words)
+
+
+def has_umap() -> bool:
+    """Whether the optional package for UMAP is installed."""
+    return find_spec("umap") is not None
+
+
+def with_umap(embedding: Embedding, *, seed: int = 0) -> Embedding:
+    """Return the embedding with UMAP's two dimensions.
+
+    Source: McInnes, Healy & Melville, "UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction",
+    2018. It keeps neighbours together; distances between clusters, and their sizes, mean little.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+    try:
+        package: Any = import_module("umap")
+    except ImportError as error:
+        raise ConfigError(NO_UMAP) from error
+    near = min(NEIGHBOURS, len(embedding.ids) - 1)
+    reducer = package.UMAP(n_components=2, n_neighbors=near, random_state=seed, n_jobs=1)
+    return replace(embedding, umap=np.asarray(reducer.fit_transform(embedding.components), np.float32))
+
+
+def embedding_path(source: str, bundle: Bundle) -> Path:
+    """Return where the map of a data set by a bundle is or will be."""
+    return pack_folder(source) / f"map-{bundle.digest}.npz"
+
+
+def save_embedding(embedding: Embedding, dataset: Dataset, bundle: Bundle) -> None:
+    """Store a map beside the check of its data set. Raises :class:`StorageError`."""
+    about = {
+        "version": VERSION,
+        "files": dataset.files,
+        "patches": embedding.patches,
+        "words": embedding.words,
+        "ids": embedding.ids,
+    }
+    arrays: dict[str, Any] = {"components": embedding.components, "explained": embedding.explained}
+    if embedding.umap is not None:
+        arrays["umap"] = embedding.umap
+    save_arrays(embedding_path(dataset.source, bundle), about, **arrays)
+
+
+def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
+    """Return the stored map, or None if there is none of the files as they are now.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path, current = embedding_path(dataset.source, bundle), {"version": VERSION, "files": dataset.files}
+    with stored_arrays(path, remedy="Delete it and make the map again.", only=current) as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        return Embedding(
+            tuple(about["ids"]),
+            file["components"],
+            file["explained"],
+            file.get("umap"),
+            int(about["patches"]),
+            str(about["words"]),
+        )
+
+
+def stored_or_made(
+    predictor: Predictor, dataset: Dataset, *, umap: bool = False, fresh: bool = False, progress: Progress | None = None
+) -> Embedding:
+    """Return the stored map, or make and store it; with UMAP where that is asked for.
+
+    Raises:
+        ConfigError: UMAP is asked for and not installed.
+        DataError: there are too few patches, or the stored map is damaged.
+        StorageError: it cannot be stored.
+    """
+    found = None if fresh else load_embedding(dataset, predictor.bundle)
+    if found is None:
+        found = embed(predictor, dataset, progress=progress)
+        save_embedding(found, dataset, predictor.bundle)
+    if umap and found.umap is None:
+        found = with_umap(found)
+        save_embedding(found, dataset, predictor.bundle)
+    return found

@@ -1,0 +1,155 @@
+"""Labels that are probably wrong, ranked from out-of-fold probabilities, and kept beside the check of their data set.
+
+The probabilities come from a linear probe on a network's features (:func:`probe`), or from a cross-validation (see
+:func:`core.studies.label_errors.of_study`). One ``errors-<key>.npz`` for each source lies in the data set's folder
+(:func:`core.data.pack_folder`). It holds ids and the labels as they were, so that decisions made since leave the
+ranking as it is.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from core.bundle.bundle import Bundle
+from core.data import Dataset, pack_folder
+from core.data.store import Progress
+from core.errors import DataError
+from core.evaluation.label_errors import LabelErrors, find_label_errors
+from core.evaluation.probe import cross_probabilities
+from core.prediction.features import read_late_features
+from core.prediction.predictor import Predictor
+from core.storage.npz import save_arrays, stored_arrays
+
+VERSION = 1
+SEED = 0
+IMAGENET_KEY = "probe-imagenet"
+
+
+@dataclass(frozen=True, eq=False)
+class Suspects:
+    """The labelled patches of a data set with what speaks against their labels.
+
+    Attributes:
+        ids: of the patches (n,).
+        labels: int64 (n,), as they were when the ranking was made.
+        probabilities: float64 (n,), of tumour, by a model that has not seen that label.
+        folds: int64 (n,), in which fold a patch was kept out.
+        words: where the probabilities come from.
+        fingerprint: of the data set when the ranking was made.
+    """
+
+    ids: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+    folds: npt.NDArray[np.int64]
+    words: str
+    fingerprint: str
+
+    @cached_property
+    def found(self) -> LabelErrors:
+        """What confident learning makes of it."""
+        return find_label_errors(self.labels, self.probabilities)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a patch, the most suspicious first: rank, id, label, probability, quality, suspect, fold."""
+        order, found = self.found.order, self.found
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(order) + 1),
+                "id": np.array(self.ids, dtype=object)[order],
+                "label": self.labels[order],
+                "probability": self.probabilities[order],
+                "quality": found.quality[order],
+                "suspect": found.suspect[order],
+                "fold": self.folds[order],
+            }
+        )
+
+
+def probe_key(bundle: Bundle) -> str:
+    """Return what the ranking by a probe on a bundle's features is filed under."""
+    return f"probe-{bundle.digest}"
+
+
+def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
+    """Whether the bundle was trained on such data, as far as its card tells: it may hide errors that it has learnt."""
+    return any(source.get("kind") == dataset.kind for source in bundle.card.training.get("data", []))
+
+
+def probe(
+    predictor: Predictor, dataset: Dataset, *, words: str | None = None, progress: Progress | None = None
+) -> Suspects:
+    """Rank the labelled patches by a cross-validated linear probe on the features of a network.
+
+    Slides stay together in a fold where they are known.
+
+    Args:
+        predictor: whose features are taken.
+        dataset: what is ranked.
+        words: where the features come from; None names the bundle.
+        progress: told the finished share; what it raises ends the work.
+
+    Raises:
+        DataError: no patch has a label.
+        EvaluationError: there are too few patches or slides.
+    """
+    rows = np.flatnonzero(dataset.table["label"].notna().to_numpy(bool)).astype(np.int64)
+    if not len(rows):
+        raise DataError(f"No patch of {dataset.name} has a label, so there is nothing to rank.")
+    rows, features = read_late_features(predictor, dataset, rows, progress=_part(progress, 0.0, 0.9))
+    labels, groups = dataset.labels(rows), dataset.slides(rows)
+    out = cross_probabilities(features, labels, groups=groups, seed=SEED, progress=_part(progress, 0.9, 1.0))
+    by = "by patch, because slides are unknown" if groups is None else "by slide"
+    name = words or f"features of {predictor.bundle.card.name}"
+    text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
+    ids = tuple(dataset.table["id"].iloc[rows])
+    return Suspects(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
+
+
+def suspects_path(source: str, key: str) -> Path:
+    """Return where a ranking is or will be."""
+    return pack_folder(source) / f"errors-{key}.npz"
+
+
+def save_suspects(suspects: Suspects, dataset: Dataset, key: str) -> None:
+    """Store a ranking beside the check of its data set. Raises :class:`StorageError`."""
+    about = {
+        "version": VERSION,
+        "files": dataset.files,
+        "words": suspects.words,
+        "fingerprint": suspects.fingerprint,
+        "ids": suspects.ids,
+    }
+    save_arrays(
+        suspects_path(dataset.source, key), about,
+        labels=suspects.labels, probabilities=suspects.probabilities, folds=suspects.folds,
+    )  # fmt: skip
+
+
+def load_suspects(dataset: Dataset, key: str) -> Suspects | None:
+    """Return a stored ranking, or None if there is none of the files as they are now.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path, current = suspects_path(dataset.source, key), {"version": VERSION, "files": dataset.files}
+    with stored_arrays(path, remedy="Delete it and rank again.", only=current) as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        return Suspects(
+            tuple(about["ids"]),
+            file["labels"],
+            file["probabilities"],
+            file["folds"],
+            str(about["words"]),
+            str(about["fingerprint"]),
+        )
+
+
+def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
+    return None if progress is None else lambda share: progress(start + (end - start) * share)

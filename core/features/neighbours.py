@@ -1,0 +1,95 @@
+"""The labelled patches that are most like a patch in the eyes of the network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.data import Dataset
+from core.errors import DataError
+from core.prediction.features import late_features, layers_of, read_late_features
+from core.prediction.predictor import Predictor
+from core.scoring.dataset import select
+
+MOST = {"cpu": 2_000, "cuda": 40_000}
+"""Patches that are searched at most; of a larger data set so many are drawn."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A labelled patch that is like another one.
+
+    Attributes:
+        row: its row in the data set.
+        likeness: cosine of the angle between the features, 1 is the same.
+    """
+
+    row: int
+    likeness: float
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Features of labelled patches, to be searched.
+
+    Attributes:
+        layer: whose late features they are.
+        rows: int64 (N,) in the data set.
+        features: float32 (N, C), each of length 1.
+        part: what was searched, in words.
+    """
+
+    layer: str
+    rows: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32]
+    part: str
+
+    def nearest(self, features: npt.NDArray[np.float32], *, count: int = 5, leave_out: int = -1) -> list[Neighbour]:
+        """Return the most like patches, the most like first; of equally like ones the lower row.
+
+        Args:
+            features: float32 (C,) of length 1.
+            count: how many.
+            leave_out: a row that must not be among them, such as the patch itself.
+        """
+        likeness = self.features @ features
+        order = np.lexsort((self.rows, -likeness))
+        chosen = [at for at in order[: count + 1] if self.rows[at] != leave_out][:count]
+        return [Neighbour(int(self.rows[at]), float(likeness[at])) for at in chosen]
+
+
+def build_index(
+    predictor: Predictor, dataset: Dataset, *, seed: int = 0, progress: Callable[[float], None] | None = None
+) -> Index:
+    """Return the index over the training patches of a data set; over all labelled ones where there is no such part.
+
+    Args:
+        predictor: the bundle on its device.
+        dataset: where the patches are.
+        seed: of the draw where there are more than :data:`MOST`.
+        progress: told the finished share; what it raises ends the work.
+
+    Raises:
+        DataError: no patch has a label.
+    """
+    rows, words = select(predictor.bundle, dataset, "train")
+    if not len(rows):
+        rows, words = select(predictor.bundle, dataset, "all")
+    if not len(rows):
+        raise DataError(f"No patch of {dataset.name} has a label, so there are none to compare with.")
+    limit = MOST[predictor.device.type]
+    if len(rows) > limit:
+        words = f"{limit:,} of the {len(rows):,} patches of the {words}"
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+    layer = layers_of(predictor.module).late
+    kept, features = read_late_features(predictor, dataset, rows, layer=layer, progress=progress)
+    return Index(layer, kept, features, words)
+
+
+def most_like(
+    predictor: Predictor, index: Index, patch: npt.NDArray[np.uint8], *, count: int = 5, leave_out: int = -1
+) -> list[Neighbour]:
+    """Return the labelled patches most like `patch`, uint8 96×96×3; see :meth:`Index.nearest`."""
+    features = late_features(predictor, patch[None], layer=index.layer)[0]
+    return index.nearest(features, count=count, leave_out=leave_out)

@@ -1,0 +1,271 @@
+"""Decoding one image file into a 96×96 patch, or refusing it in one sentence.
+
+Nothing is changed without a word: whatever was done to the picture (cropped, turned, laid over white) comes
+back as a note, and what cannot be turned into an 8-bit RGB patch faithfully is refused. Only the pixels are
+handed on; EXIF, colour profiles and other metadata end here.
+
+Pillow by itself would turn 16-bit grey to white and float pixels to black, keep the high bytes of 16-bit
+RGB, drop transparency, and take the first page, all without a word (seen with Pillow 13.0), so each of these
+is decided here.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from core.data.store import DAMAGE, PATCH_SIZE
+from core.errors import PatchError
+from core.images.colour_modes import EXTRA_NOTE, RefusedError, check_colours, has_extra_channels, to_rgb
+from core.images.formats import FORMATS, count_pages, kind_of
+
+MAX_PIXELS = 100_000_000
+"""Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
+
+PILLOW_MAX_PIXELS = 178_956_970
+"""Above this Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS), so no limit can be higher."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_TURNED = "The picture was turned upright, as its orientation tag says."
+_TAG_UNREADABLE = "The orientation tag of the picture is damaged, so it was not turned."
+DAMAGED = "The {} file is damaged or cut off; save or download it again."
+
+
+@dataclass(frozen=True)
+class DecodedPatch:
+    """One image as the model will see it.
+
+    Attributes:
+        pixels: uint8 array of shape 96×96×3, RGB.
+        notes: What was done to the picture, one plain sentence each; empty when it was taken as it is.
+        original_size: (width, height) of the upright picture in pixels, before cropping.
+        pages: Number of pages in a TIFF (at most 1,000 are counted); 1 for everything else.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    notes: tuple[str, ...]
+    original_size: tuple[int, int]
+    pages: int = 1
+
+
+def decode_patch(
+    data: bytes,
+    *,
+    name: str = "image",
+    fit: Literal["crop", "reject"] = "crop",
+    page: int | None = None,
+    at: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> DecodedPatch:
+    """Decode TIFF, PNG, JPEG or WebP bytes into one patch; the content decides, not the file's suffix.
+
+    The centre of a W×H picture is the 96×96 square whose left edge is column ``(W - 96) // 2`` and whose top
+    edge is row ``(H - 96) // 2``: an odd remainder leaves the extra column on the right and the extra row at
+    the bottom. Transparent pixels are laid over white: ``round((alpha * colour + (255 - alpha) * 255) /
+    255)``.
+
+    Args:
+        data: The whole file.
+        name: What to call the file in an error; it is written nowhere else.
+        fit: What to do with a picture larger than 96×96: take its centre, or refuse it.
+        page: Which page of a TIFF, counted from 0; None takes the first and says so if there are more.
+        at: (x, y) of the patch's upper left corner in the upright picture; None takes the centre.
+        max_pixels: Pictures with more pixels are refused before they are decoded (at most 178,956,970).
+
+    Returns:
+        The patch with notes on what was done to it.
+
+    Raises:
+        PatchError: The bytes cannot be used as a patch; "name: one sentence on what is wrong and what to do".
+        ValueError: fit or max_pixels is not one of the allowed values.
+    """
+    if fit not in ("crop", "reject"):
+        raise ValueError(f"fit must be 'crop' or 'reject', found {fit!r}")
+    if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
+        raise ValueError(f"max_pixels must lie between 9,216 and {PILLOW_MAX_PIXELS:,}, found {max_pixels:,}")
+    try:
+        with quiet_pillow():
+            return _decode(data, fit, page, at, max_pixels)
+    except RefusedError as refusal:
+        raise PatchError(f"{name}: {refusal}") from refusal.__cause__
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedPicture:
+    """One whole image.
+
+    Attributes:
+        pixels: uint8 H×W×3, RGB, upright.
+        notes: as of :class:`DecodedPatch`.
+        original_size: (width, height).
+        pages: as of :class:`DecodedPatch`.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    notes: tuple[str, ...]
+    original_size: tuple[int, int]
+    pages: int
+
+
+def decode_whole(
+    data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS
+) -> DecodedPicture:
+    """Decode a whole picture of any size; arguments and errors as :func:`decode_patch`, but small ones are taken."""
+    try:
+        with quiet_pillow(), _open(data, max_pixels) as image:
+            pages = count_pages(data)
+            notes = _choose_page(image, page, pages)
+            if image.width * image.height > max_pixels:
+                raise RefusedError(_too_many(image.size, max_pixels))
+            check_colours(image)
+            upright, turned = _load_upright(image)
+            pixels, colour_notes = to_rgb(upright)
+            if has_extra_channels(image):
+                colour_notes.append(EXTRA_NOTE)
+    except RefusedError as refusal:
+        raise PatchError(f"{name}: {refusal}") from refusal.__cause__
+    return DecodedPicture(pixels, (*notes, *turned, *colour_notes), upright.size, pages)
+
+
+def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.uint8]:
+    """Return a picture, uint8 H×W×3, by box means no longer than `side` on either side; a small one as it is."""
+    longest = max(pixels.shape[:2])
+    if longest <= side:
+        return pixels
+    height, width = (max(1, round(length * side / longest)) for length in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+
+
+def _decode(data: bytes, fit: str, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
+    with _open(data, max_pixels) as image:
+        pages = count_pages(data)
+        notes = _choose_page(image, page, pages)
+        _check_size(image.size, fit, max_pixels)
+        check_colours(image)
+        upright, turned = _load_upright(image)
+        width, height = upright.size
+        left, top = ((width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2) if at is None else at
+        if not (0 <= left <= width - PATCH_SIZE and 0 <= top <= height - PATCH_SIZE):
+            raise RefusedError(f"A patch at {left}, {top} does not lie within {width}×{height} pixels; choose another.")
+        patch = upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE))
+        pixels, colour_notes = to_rgb(patch)
+        if has_extra_channels(image):
+            colour_notes.append(EXTRA_NOTE)
+    notes += turned
+    if (width, height) != (PATCH_SIZE, PATCH_SIZE):
+        place = "centre" if at is None else f"place ({left}, {top})"
+        notes.append(f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {width}×{height} pixels.")
+    return DecodedPatch(pixels, (*notes, *colour_notes), (width, height), pages)
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header only; the decoders are limited to the four formats."""
+    if not data:
+        raise RefusedError("The file is empty (0 bytes); save or download it again.")
+    kind = kind_of(data)
+    if kind not in FORMATS:
+        found = f"This is {kind}" if kind else "This is not an image that can be read"
+        raise RefusedError(f"{found}; use a TIFF, PNG, JPEG or WebP file.")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise RefusedError(_too_many(None, max_pixels)) from error
+    except UnidentifiedImageError as error:
+        if kind == "TIFF":
+            raise RefusedError(
+                "This TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; save it as 8-bit RGB."
+            ) from error
+        raise RefusedError(f"The {kind} file is damaged at its beginning; save or download it again.") from error
+    except DAMAGE as error:
+        raise RefusedError(DAMAGED.format(kind)) from error
+
+
+def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
+    """Go to the page of a TIFF; of an animation only the first frame is ever used."""
+    if page is not None and not 0 <= page < pages:
+        held = "1 page, number 0" if pages == 1 else f"{pages:,} pages, numbered 0 to {pages - 1:,}"
+        raise RefusedError(f"Page {page} was asked for, but the file holds {held}; choose one of these.")
+    if page:
+        try:
+            image.seek(page)
+        except DAMAGE as error:
+            raise RefusedError(
+                f"Page {page} of this TIFF cannot be read: it is damaged or does not hold plain 8-bit "
+                "colours; choose another page."
+            ) from error
+    if pages > 1 and page is None:
+        return [f"The file holds {pages:,} pages; the first was used."]
+    frames = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    return [f"The file is an animation of {frames:,} frames; the first was used."] if frames > 1 else []
+
+
+def _check_size(size: tuple[int, int], fit: str, max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise RefusedError(_too_many(size, max_pixels))
+    if width < PATCH_SIZE or height < PATCH_SIZE:
+        raise RefusedError(
+            f"Found {width}×{height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut "
+            "it from the slide again at about 0.97 µm per pixel, because enlarging it would make the "
+            "magnification wrong."
+        )
+    if fit == "reject" and size != (PATCH_SIZE, PATCH_SIZE):
+        raise RefusedError(
+            f"Found {width}×{height} pixels, but exactly {PATCH_SIZE}×{PATCH_SIZE} are expected; cut the "
+            "patch out, or allow its centre to be taken."
+        )
+
+
+def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Decode all pixels and apply the orientation tag (EXIF 2.32, tag 0x0112)."""
+    turned_by_pillow = isinstance(image, TiffImagePlugin.TiffImageFile)  # and then the tag is gone: read it before
+    try:
+        turn, notes = _turn(image) if turned_by_pillow else (None, [])
+        image.load()
+    except MemoryError as error:
+        raise RefusedError("There is not enough memory for this picture; cut the region of interest out.") from error
+    except Image.DecompressionBombError as error:
+        raise RefusedError(_too_many(None, PILLOW_MAX_PIXELS)) from error
+    except DAMAGE as error:
+        raise RefusedError(DAMAGED.format(image.format)) from error
+    if turned_by_pillow:
+        return image, notes
+    turn, notes = _turn(image)
+    return (image if turn is None else image.transpose(turn)), notes
+
+
+def _turn(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except DAMAGE:
+        return None, [_TAG_UNREADABLE]  # the pixels are good, and the note tells what could not be done
+    return turn, [] if turn is None else [_TURNED]  # FLIP_LEFT_RIGHT is 0
+
+
+def _too_many(size: tuple[int, int] | None, max_pixels: int) -> str:
+    found = f"Found {size[0]:,}×{size[1]:,} pixels" if size else "The picture is far too large"
+    return f"{found}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings on odd metadata and large sizes quiet: what matters is refused or noted here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,49 @@
+"""How much is read at most from files, folders and zips."""
+
+from dataclasses import dataclass
+
+from core.data.store import PATCH_SIZE
+from core.errors import ConfigError
+from core.images.decode import MAX_PIXELS, PILLOW_MAX_PIXELS
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is read at most. The defaults take Kaggle's whole archive; UPLOAD_LIMITS is for strangers' files.
+
+    Attributes:
+        max_file_bytes: One file or unpacked zip member; 320 MiB holds 100 million uncompressed RGB pixels.
+        max_pixels: One picture, to be handed to decode_patch, which enforces it; at most 178,956,970.
+        max_zip_members: Members of one zip; Kaggle's training set has 220,025 patches.
+        max_zip_bytes: The images of one zip, unpacked; Kaggle's training set takes 6.1 GB.
+        max_zip_ratio: Unpacked over packed size of a whole zip. Real patches reach about 2, a folder of
+            blank ones some 300; deflate's own bound is 1,032. Zips that unpack to under 64 MiB are not held
+            to it.
+
+    Raises:
+        ConfigError: A limit is not positive, or max_pixels is out of its range.
+    """
+
+    max_file_bytes: int = 320 * MIB
+    max_pixels: int = MAX_PIXELS
+    max_zip_members: int = 250_000
+    max_zip_bytes: int = 8_192 * MIB
+    max_zip_ratio: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_file_bytes", "max_zip_members", "max_zip_bytes", "max_zip_ratio"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, found {getattr(self, name)}; give a positive number.")
+        if not PATCH_SIZE**2 <= self.max_pixels <= PILLOW_MAX_PIXELS:
+            raise ConfigError(
+                f"max_pixels must lie between {PATCH_SIZE**2:,} (one patch) and {PILLOW_MAX_PIXELS:,} (the "
+                f"most that Pillow opens), found {self.max_pixels:,}; choose a number in between."
+            )
+
+
+UPLOAD_LIMITS = Limits(
+    max_file_bytes=64 * MIB, max_pixels=25_000_000, max_zip_members=60_000, max_zip_bytes=2_048 * MIB
+)
+"""For files that others send: Kaggle's 57,458 test patches pass (1.6 GB), and one picture costs 0.1 GB."""

@@ -1,0 +1,36 @@
+"""What a run is: its configuration, its directory, its status, and the process that works on it."""
+
+from core.runs.config import Augmentation, TrainingConfig
+from core.runs.flaws import flaw_sentence, flaws
+from core.runs.launch import GRACE_SECONDS, kill, may_be_killed, start, stop, stop_and_wait
+from core.runs.presets import PRESETS, Preset, preset
+from core.runs.run import Run, create_run, find_run, list_runs, open_run
+from core.runs.status import ACTIVE, STATES, Status
+from core.runs.summary import Record, differing_settings, record_of
+
+__all__ = [
+    "ACTIVE",
+    "GRACE_SECONDS",
+    "PRESETS",
+    "STATES",
+    "Augmentation",
+    "Preset",
+    "Record",
+    "Run",
+    "Status",
+    "TrainingConfig",
+    "create_run",
+    "differing_settings",
+    "find_run",
+    "flaw_sentence",
+    "flaws",
+    "kill",
+    "list_runs",
+    "may_be_killed",
+    "open_run",
+    "preset",
+    "record_of",
+    "start",
+    "stop",
+    "stop_and_wait",
+]

@@ -1,0 +1,277 @@
+"""The settings of a run."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import models
+from core.data.decisions import NONE
+from core.data.open import DEMO
+from core.data.split_file import SUFFIX
+from core.data.splits import CHOICES, MOST_FOLDS
+from core.device import DEVICES
+from core.errors import ConfigError
+from core.training.sampling import BALANCES, Balance
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
+
+COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed",
+    "folds", "fold", "patches",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training patches that leave the label as it is.
+
+    Attributes:
+        symmetries: one of the eight flips and quarter turns.
+        stain: standard deviation of the log of the factor on haematoxylin and on eosin.
+        brightness: standard deviation of a shift of the optical density, the same for all colours.
+        rotation: largest turn about the centre in degrees; what comes in from outside is mirrored.
+        blur: largest standard deviation of a Gaussian blur in pixels; each patch draws one between 0 and this.
+        cutout: share of the patches that lose a square of 24×24 pixels, never one of the centre.
+        moved: share of the patches that are moved by up to 32 pixels each way, so that other tissue lies in the centre;
+            what comes in from outside is mirrored. They lose their label with it: teachers alone teach them.
+    """
+
+    symmetries: bool = True
+    stain: float = 0.0
+    brightness: float = 0.0
+    rotation: float = 0.0
+    blur: float = 0.0
+    cutout: float = 0.0
+    moved: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = {"stain": 1.0, "brightness": 1.0, "rotation": 180.0, "blur": 2.0, "cutout": 1.0, "moved": 1.0}
+        for name, largest in limits.items():
+            if not 0 <= getattr(self, name) <= largest:
+                raise ConfigError(f"Augmentation {name} lies between 0 and {largest}; found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a run does; it goes to and from JSON.
+
+    Attributes:
+        data: "demo" or folders. The first one chooses epoch, temperature and threshold; the others only add patches.
+        decisions: "" obeys each data set's own decisions about patches, "none" obeys none, else the path of a file with
+            them, see :mod:`core.data.decisions`.
+        preset: what the other values started from.
+        model: name in the registry of networks.
+        model_arguments: what its builder takes.
+        pretrained: "none", "imagenet", or the path of a file with weights.
+        mean: subtracted from pixels in [0, 1].
+        std: divides them afterwards.
+        epochs: passes over the training patches.
+        batch_size: patches a step.
+        optimiser: "adam" or "adamw".
+        learning_rate: the largest one.
+        head_learning_rate: the same for the last layer; None is as for the rest.
+        weight_decay: of AdamW for matrices and filters; biases and norms have none. With Adam it is the L2 term.
+        schedule: "constant", "one-cycle" (warm-up over a tenth, then cosine to zero) or "plateau" (halved when the
+            validation loss has not fallen for `plateau_patience` epochs).
+        plateau_patience: see `schedule`.
+        clip: largest norm of the gradient, by which longer ones are shortened; 0 never does.
+        balance: "weights" lets both classes count the same in the loss, "sampling" draws as many patches of each.
+        frozen_epochs: so many epochs train the last layer alone, before the rest is thawed.
+        label_smoothing: targets become this much / 2 and 1 - this much / 2.
+        teachers: paths of bundle files whose answers are learnt from, see :mod:`core.training.distillation`.
+        distillation: share of the loss that is towards the teachers' answer; the rest is towards the label.
+        unlabelled: the patches of the data sets that have no label are trained on too, taught by the teachers alone.
+        ema: decay of the moving average of the weights that is validated and shipped; 0 is none.
+        augmentation: random changes of training patches.
+        precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU alone.
+        compile: "auto" tries torch.compile before the first step and goes on without where there is no compiler; worth
+            its minutes for long runs on a GPU.
+        tracker: "tensorboard" or "mlflow" are told the figures of each epoch too, see :mod:`core.training.tracking`.
+        keep: "best" keeps the epoch with the highest validation AUC, "last" the last one.
+        patience: end after so many epochs without a better validation AUC; 0 never does.
+        seed: of order, augmentation, dropout and initial weights.
+        split_seed: of a split that is drawn.
+        split: "default" is the data set's own split, else slides together where they are known, else single patches.
+            The others of :data:`core.data.splits.CHOICES` ask for a certain one; "patch" and "stratified" are
+            optimistic for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the first data
+            set; the others are then divided by default.
+        folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
+        fold: which of them is the test part, from 0 on.
+        patches: 0, or how many of the labelled training patches of the first data set are learnt from; further data
+            sets and unlabelled patches are used whole. They are drawn by `split_seed`, see :func:`core.data.thin`.
+        validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
+            :mod:`core.runs.flaws`.
+        dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    data: tuple[str, ...] = (DEMO,)
+    decisions: str = ""
+    preset: str = "quick"
+    model: str = "notebook-cnn"
+    model_arguments: dict[str, Any] = field(default_factory=dict)
+    pretrained: str = "none"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    epochs: int = 10
+    batch_size: int = 64
+    optimiser: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    head_learning_rate: float | None = None
+    weight_decay: float = 0.01
+    schedule: Literal["constant", "one-cycle", "plateau"] = "one-cycle"
+    plateau_patience: int = 20
+    clip: float = 0.0
+    balance: Balance = "none"
+    frozen_epochs: int = 0
+    label_smoothing: float = 0.0
+    teachers: tuple[str, ...] = ()
+    distillation: float = 0.0
+    unlabelled: bool = False
+    ema: float = 0.0
+    augmentation: Augmentation = Augmentation()
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: Literal["off", "auto"] = "off"
+    tracker: Literal["none", "tensorboard", "mlflow"] = "none"
+    keep: Literal["best", "last"] = "best"
+    patience: int = 0
+    seed: int = 0
+    split_seed: int = 0
+    split: str = "default"
+    folds: int = 0
+    fold: int = 0
+    patches: int = 0
+    validate_on: Literal["valid", "train"] = "valid"
+    dropout_in_validation: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_ranges()
+        self._check_teaching()
+        self._check_split()
+
+    def _check_choices(self) -> None:
+        choices = {
+            "model": tuple(models.names()),
+            "optimiser": ("adam", "adamw"),
+            "schedule": ("constant", "one-cycle", "plateau"),
+            "precision": ("auto", "fp32", "bf16", "fp16"),
+            "compile": ("off", "auto"),
+            "tracker": ("none", "tensorboard", "mlflow"),
+            "keep": ("best", "last"),
+            "validate_on": ("valid", "train"),
+            "balance": BALANCES,
+            "device": DEVICES,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is one of {', '.join(allowed)}; found {getattr(self, name)!r}.")
+        if not self.data:
+            raise ConfigError("A run needs data: a folder, or 'demo'.")
+
+    def _check_ranges(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "epochs": (1, 10_000),
+            "batch_size": (2, 65_536),
+            "learning_rate": (1e-8, 10),
+            "weight_decay": (0, 1),
+            "plateau_patience": (1, 10_000),
+            "clip": (0, 1e6),
+            "frozen_epochs": (0, 10_000),
+            "label_smoothing": (0, 0.5),
+            "distillation": (0, 1),
+            "ema": (0, 0.99999),
+            "patience": (0, 10_000),
+            "seed": (0, 2**31 - 1),
+            "split_seed": (0, 2**31 - 1),
+            "folds": (0, MOST_FOLDS),
+            "fold": (0, max(0, self.folds - 1)),
+            "patches": (0, 2**31 - 1),
+        }
+        if self.head_learning_rate is not None:
+            ranges["head_learning_rate"] = (1e-8, 10)
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} lies between {low:g} and {high:g}; found {getattr(self, name)}.")
+            if name in COUNTS and not isinstance(getattr(self, name), int):
+                raise ConfigError(f"{name} is a whole number; found {getattr(self, name)}.")
+        if len(self.mean) != 3 or not all(map(math.isfinite, self.mean)):
+            raise ConfigError(f"mean has a number for each of three colours; found {self.mean}.")
+        if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
+            raise ConfigError(f"std has a number above 0 for each of three colours; found {self.std}.")
+
+    def _check_teaching(self) -> None:
+        if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.moved):
+            raise ConfigError("Teachers were given, but nothing is learnt from them: set distillation above 0.")
+        if self.distillation and not self.teachers:
+            raise ConfigError(f"distillation is {self.distillation:g}, but there is no teacher to learn from.")
+        if self.augmentation.moved and not self.teachers:
+            raise ConfigError("A moved patch has no label and can only be learnt from with a teacher; name one.")
+        if self.unlabelled and not self.teachers:
+            raise ConfigError("Patches without a label can only be learnt from with a teacher; name one.")
+        if self.unlabelled and self.validate_on == "train":
+            raise ConfigError("validate_on 'train' needs the label of every training patch; leave the unlabelled out.")
+        if self.unlabelled and self.balance == "sampling":
+            raise ConfigError(
+                "balance 'sampling' draws patches by their label, and unlabelled ones have none. Choose 'weights' or "
+                "'none', or leave the unlabelled ones out."
+            )
+
+    def _check_split(self) -> None:
+        if self.split not in CHOICES and not self.split.endswith(SUFFIX):
+            raise ConfigError(f"split is one of {', '.join(CHOICES)}, or a {SUFFIX} file; found {self.split!r}.")
+        if self.folds == 1:
+            raise ConfigError("folds is 0 (none) or at least 2; found 1.")
+        if self.folds and (self.split not in CHOICES or self.split == "official"):
+            raise ConfigError(f"folds is {self.folds}, but the split {self.split} has those it has; leave folds at 0.")
+
+    def with_changes(self, **changes: Any) -> "TrainingConfig":
+        """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit.
+
+        With another network go the arguments of the one before, unless new ones are among the changes.
+        """
+        if changes.get("model", self.model) != self.model:
+            changes.setdefault("model_arguments", {})
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "TrainingConfig":
+        """Return the settings that :meth:`to_json` gave.
+
+        Raises:
+            ConfigError: a setting is unknown or does not fit.
+        """
+        unknown = sorted(set(value) - {each.name for each in fields(cls)})
+        if unknown:
+            raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
+        changed = dict(value)
+        try:
+            for name in ("data", "mean", "std", "teachers"):
+                if name in changed:
+                    changed[name] = tuple(changed[name])
+            if "augmentation" in changed:
+                changed["augmentation"] = Augmentation(**changed["augmentation"])
+            return cls(**changed)
+        except TypeError as error:
+            raise ConfigError(f"The settings of the run are damaged: {error}.") from error
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the settings for a bundle's card: without the paths of the machine they were used on."""
+        value = self.to_json()
+        for name in ("data", "device"):
+            del value[name]
+        if self.pretrained not in ("none", "imagenet"):
+            value["pretrained"] = Path(self.pretrained).name
+        if self.decisions not in ("", NONE):
+            value["decisions"] = Path(self.decisions).name
+        if self.split not in CHOICES:
+            value["split"] = Path(self.split).name
+        value["teachers"] = [Path(path).name for path in self.teachers]
+        return value

@@ -1,0 +1,196 @@
+"""One run at a time on a device, first come, first served: the others wait as "queued".
+
+Two kinds of the operating system's locks do it, so that any death frees what the dead one held: the device's lock, held
+by the process that trains, and a ticket's lock, held by a process that waits. A ticket is a file whose name begins with
+the time at which its run was started. Whoever waits may take the device when no ticket with an earlier time is held;
+tickets that nobody holds any more are thrown away. Tickets are drawn and looked through under a third lock, so that
+nobody sees a half-drawn one.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from core.device import resolve_device
+from core.errors import StorageError
+from core.runs.run import Run
+from core.storage import atomic
+from core.storage.home import home
+
+LOOK_SECONDS = 0.2
+"""How often a waiting run looks whether the device is free or it was asked to stop."""
+
+SAY_SECONDS = 2.0
+"""How often it says that it still waits."""
+
+WORDS = {"cpu": "CPU", "cuda": "GPU"}
+
+
+def locks_home() -> Path:
+    """Return the folder of the locks and tickets, for each device some."""
+    return home() / "locks"
+
+
+@contextmanager
+def turn(
+    run: Run, device: str, *, wait: Callable[[str], None], give_up: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold the device for the body; wait for it before.
+
+    Args:
+        run: who wants it.
+        device: "auto", "cpu" or "cuda".
+        wait: told every few seconds, in words, which place in the queue the run has and whom it waits for.
+        give_up: called at every look; it raises to stop waiting.
+
+    Raises:
+        DeviceError: there is no such device.
+        StorageError: a lock cannot be made.
+    """
+    queue = Queue.of(resolve_device(device))
+    lock = _line_up(queue, run, wait, give_up)
+    try:
+        atomic.write_text(queue.holder_path, run.name)
+        yield
+    finally:
+        lock.release()
+
+
+def _line_up(queue: "Queue", run: Run, wait: Callable[[str], None], give_up: Callable[[], None]) -> FileLock:
+    """Return the device's lock, held, once it is the run's turn."""
+    said, last = 0.0, ""
+    ticket = queue.draw(run)
+    try:
+        while True:
+            give_up()
+            ahead = queue.ahead(ticket)
+            lock = None if ahead else queue.take()
+            if lock is not None:
+                return lock
+            words = queue.words(len(ahead))
+            if words != last or time.monotonic() - said > SAY_SECONDS:
+                said, last = time.monotonic(), words
+                wait(words)
+            time.sleep(LOOK_SECONDS)
+    finally:
+        queue.give_back(ticket)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A place in a queue: a file, and the lock on it that shows that somebody still waits.
+
+    Attributes:
+        path: the file; its name begins with the time at which the run was started.
+        lock: held by whoever waits.
+    """
+
+    path: Path
+    lock: FileLock
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Those who wait for a device.
+
+    Attributes:
+        name: of the device, in the names of files: "cpu", or "cuda-" and the number that a GPU was made with, which
+            is the same whatever CUDA_VISIBLE_DEVICES says.
+        device: the device in a word.
+    """
+
+    name: str
+    device: str
+
+    @classmethod
+    def of(cls, device: torch.device) -> "Queue":
+        """Return the queue of the device that PyTorch uses under this name.
+
+        Raises:
+            StorageError: the folder for it cannot be made.
+        """
+        name = "cpu" if device.type == "cpu" else f"cuda-{torch.cuda.get_device_properties(device).uuid}"
+        queue = cls(name, WORDS[device.type])
+        try:
+            queue.tickets_path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"The folder {queue.tickets_path} cannot be made: {error.strerror}.") from error
+        return queue
+
+    @property
+    def tickets_path(self) -> Path:
+        """The folder of the tickets."""
+        return locks_home() / f"{self.name}.queue"
+
+    @property
+    def holder_path(self) -> Path:
+        """The file that names the run the device works for, or worked for last."""
+        return locks_home() / f"{self.name}.txt"
+
+    def draw(self, run: Run) -> Ticket:
+        """Return a ticket for the run, held."""
+        with self._closed():
+            asked = round(_asked(run) * 1e6)
+            lock = None
+            while lock is None:  # taken only where two runs of one name were started in the same microsecond
+                path = self.tickets_path / f"{asked:020}-{run.name}"
+                lock, asked = _held(path), asked + 1
+            return Ticket(path, lock)
+
+    def give_back(self, ticket: Ticket) -> None:
+        """Let go of a ticket; does nothing to one that is gone."""
+        with self._closed():
+            ticket.lock.release()
+            ticket.path.unlink(missing_ok=True)
+
+    def ahead(self, ticket: Ticket) -> list[str]:
+        """Return the names of the runs that wait longer than the ticket's holder, the longest first."""
+        with self._closed():
+            earlier = sorted(path for path in self.tickets_path.iterdir() if path.name < ticket.path.name)
+            return [path.name.partition("-")[2] for path in earlier if _is_held(path)]
+
+    def take(self) -> FileLock | None:
+        """Return the device's lock, held; None if another process has it."""
+        return _held(locks_home() / f"{self.name}.lock")
+
+    def words(self, ahead: int) -> str:
+        """Return what somebody says who waits with so many before him."""
+        place = "Next in line" if not ahead else f"Number {ahead + 1} in the queue"
+        try:
+            holder = self.holder_path.read_text("utf-8").strip()
+        except FileNotFoundError:
+            holder = ""
+        return f"{place} for the {self.device}" + (f", where {holder} is at work" if holder else "")
+
+    def _closed(self) -> FileLock:
+        return FileLock(locks_home() / f"{self.name}.queue.lock")
+
+
+def _asked(run: Run) -> float:
+    """Return when the run was started, in seconds since 1970: processes need unlike long until they can ask."""
+    status = run.status()
+    return status.updated if status.state == "starting" and status.updated else time.time()
+
+
+def _held(path: Path) -> FileLock | None:
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds the ticket; one that nobody holds is thrown away."""
+    lock = _held(path)
+    if lock is None:
+        return True
+    lock.release()
+    path.unlink(missing_ok=True)
+    return False

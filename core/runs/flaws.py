@@ -1,0 +1,78 @@
+"""Earlier recipes as they were reported: measured in a way that flatters or blurs, for comparison with what was meant.
+
+Only the figures of the epochs are taken the reported way. Temperature, threshold and the figures in a bundle always
+come from the validation and test patches that training never saw.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.runs.config import TrainingConfig
+from core.training.data import Material, Part
+
+SUFFIX = "-reported"
+"""Ends the name of a preset that is run as it was reported."""
+
+HEAD = "As reported, flawed"
+
+
+def flaws(config: TrainingConfig) -> tuple[str, ...]:
+    """Return what is wrong with how the settings measure, each in a few words; empty for nearly all runs."""
+    found = []
+    if config.validate_on == "train":
+        found.append("validated on its own training patches")
+    if config.dropout_in_validation:
+        found.append("dropout stays on in validation")
+    if config.split == "patch" and config.preset.endswith(SUFFIX):
+        found.append("split at random, so that patches of one slide stand on both sides")
+    return tuple(found)
+
+
+def flaw_sentence(config: TrainingConfig) -> str:
+    """Return "As reported, flawed: ..." with all that :func:`flaws` found; empty if there is nothing."""
+    found = flaws(config)
+    return f"{HEAD}: {'; '.join(found)}." if found else ""
+
+
+def card_note(config: TrainingConfig, row: dict[str, float]) -> tuple[str, ...]:
+    """Return the note of a bundle's card on a flawed figure, or none.
+
+    Args:
+        config: the settings.
+        row: of ``metrics.csv``, of the epoch that was kept.
+    """
+    found = flaw_sentence(config)
+    if not found:
+        return ()
+    return (
+        f"{found} While it trained, the run showed an accuracy of {row['valid_accuracy']:.3f} and an AUC of "
+        f"{row['valid_auc']:.3f} that way in epoch {int(row['epoch'])}: a figure to compare with the report, not a "
+        "measurement of quality. That is the figure on test patches.",
+    )
+
+
+def validated_part(config: TrainingConfig, material: Material) -> Part:
+    """Return the patches that each epoch is measured on."""
+    return material.train if config.validate_on == "train" else material.valid
+
+
+@contextmanager
+def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterator[None]:
+    """Have dropout on for the body, where the settings ask for it; which units drop out follows from seed and epoch."""
+    dropouts = [each for each in network.modules() if isinstance(each, nn.Dropout | nn.Dropout2d)]
+    if not config.dropout_in_validation:
+        yield
+        return
+    words = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
+    torch.manual_seed(int(words[0]))
+    for each in dropouts:
+        each.train()
+    try:
+        yield
+    finally:
+        for each in dropouts:
+            each.eval()

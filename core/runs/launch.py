@@ -1,0 +1,127 @@
+"""Runs in a process of their own, which outlives the page that started it."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+from core.errors import RunError
+from core.job import detached
+from core.runs.config import TrainingConfig
+from core.runs.run import Run, create_run
+from core.runs.status import Status
+from core.storage.lock import alone
+
+GRACE_SECONDS = 20.0
+"""How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
+
+LAST_WORD_SECONDS = 5.0
+"""How long a process may take to end after its last word."""
+
+_started: list[subprocess.Popen[bytes]] = []
+# Children of this process: each is looked at again later, so that none stays behind as a zombie.
+
+
+def start(config: TrainingConfig, path: Path | None = None) -> Run:
+    """Make a run and start a detached process that works on it; return at once.
+
+    Raises:
+        RunError: the folder is taken.
+        StorageError: it cannot be made.
+    """
+    run = create_run(config, path)
+    launch(run)
+    return run
+
+
+def launch(run: Run) -> None:
+    """Start a detached process that works on an existing run, from its checkpoint if there is one.
+
+    Raises:
+        RunError: a process works on it already, it is finished, or it is not there any more.
+        StorageError: its folder cannot be written.
+    """
+    _let_end(run)
+    with alone():
+        if not run.path.is_dir():
+            raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
+        if run.is_alive():
+            raise RunError(f"The run {run.name} is being worked on already.")
+        status = _last_word(run)
+        if status.state == "finished":
+            raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
+        run.withdraw_stop()
+        _started[:] = [each for each in _started if each.poll() is None]
+        # Said before the process can speak for itself, so that a page knows at once that there is something to watch.
+        run.write_status(status.now(state="starting", stage="Starting its process", message=""))
+        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], run.log_path)
+        _started.append(process)
+        run.record_process(process.pid)
+
+
+def _let_end(run: Run) -> None:
+    """Wait for a process that has said its last word and is about to be gone."""
+    deadline = time.monotonic() + LAST_WORD_SECONDS
+    while run.is_alive() and not _last_word(run).is_active and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _last_word(run: Run) -> Status:
+    """Return the run's status; a fresh one where it is damaged, because a run goes on from its checkpoint."""
+    try:
+        return run.status()
+    except RunError:
+        return Status(epochs=run.config().epochs)
+
+
+def stop(run: Run) -> None:
+    """Ask the run to finish its step, save its state and end.
+
+    Raises:
+        RunError: nothing works on it.
+    """
+    if not run.is_alive():
+        raise RunError(f"Nothing works on the run {run.name}; its state is {run.status().state}.")
+    run.request_stop()
+
+
+def may_be_killed(run: Run) -> bool:
+    """Whether the run was asked to stop, has had its time, and is still there."""
+    asked = run.stop_asked_for()
+    return asked is not None and asked > GRACE_SECONDS and run.is_alive()
+
+
+def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
+    """Ask the run to stop, wait for its end, and kill it when `grace` seconds are over.
+
+    Returns:
+        Whether it ended by itself.
+
+    Raises:
+        RunError: nothing works on it.
+    """
+    stop(run)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline:
+        if not run.is_alive():
+            return True
+        time.sleep(0.1)
+    kill(run)
+    return False
+
+
+def kill(run: Run) -> None:
+    """End the run's process and its children at once; it can be resumed from its last checkpoint."""
+    process = run.process()
+    if process is None:
+        return
+    try:
+        if process.pid == os.getpgid(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return

@@ -1,0 +1,126 @@
+"""What a run comes to, in one row: for tables of runs and for comparing them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.bundle import load_bundle
+from core.errors import NodescopeError
+from core.evaluation import Estimate
+from core.runs.flaws import flaw_sentence
+from core.runs.run import Run
+from core.runs.status import Status
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run in one row.
+
+    Attributes:
+        name: the folder's name.
+        path: the folder.
+        state: one of :data:`core.runs.STATES`.
+        message: why it failed or stopped, or what is damaged; else empty.
+        preset: what its settings started from.
+        model: its network.
+        data: what it trains on.
+        epochs_done: finished epochs.
+        epochs: epochs asked for.
+        valid_auc: the best one of all epochs, not the last; None before the first.
+        best_epoch: its epoch, from 1.
+        valid_accuracy: the accuracy in that epoch; None before the first.
+        test_auc: area under the curve on the first measured test part; None before the end.
+        test_accuracy: share of right answers on it; None before the end.
+        flaw: what is wrong with how it validates, see :mod:`core.runs.flaws`; empty for nearly all runs.
+        started: seconds since 1970 at which the run was made.
+        seconds: time worked on it, in all sessions together.
+        notes: what people wrote down about it.
+    """
+
+    name: str
+    path: str
+    state: str
+    message: str = ""
+    preset: str = ""
+    model: str = ""
+    data: tuple[str, ...] = ()
+    epochs_done: int = 0
+    epochs: int = 0
+    valid_auc: float | None = None
+    best_epoch: int | None = None
+    valid_accuracy: float | None = None
+    test_auc: Estimate | None = None
+    test_accuracy: Estimate | None = None
+    flaw: str = ""
+    started: float | None = None
+    seconds: float = 0.0
+    notes: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        tests = {"test_auc": self.test_auc, "test_accuracy": self.test_accuracy}
+        plain = {name: None if value is None else value.to_json() for name, value in tests.items()}
+        return {**asdict(self), "data": list(self.data), **plain}
+
+
+def record_of(run: Run) -> Record:
+    """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
+    try:
+        status, config, metrics = run.status(), run.config(), run.metrics()
+        started = run.place("config.json").stat().st_mtime
+    except NodescopeError as error:
+        return Record(run.name, str(run.path), "failed", message=str(error))
+    best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
+    message, test = _test_figures(run, status)
+    return Record(
+        name=run.name,
+        path=str(run.path),
+        state=status.state,
+        message=message or status.message,
+        preset=config.preset,
+        model=config.model,
+        data=config.data,
+        epochs_done=len(metrics),
+        epochs=config.epochs,
+        valid_auc=None if best is None else float(best["valid_auc"]),
+        best_epoch=None if best is None else int(best["epoch"]),
+        valid_accuracy=None if best is None else float(best["valid_accuracy"]),
+        test_auc=test.get("auc"),
+        test_accuracy=test.get("accuracy"),
+        flaw=flaw_sentence(config),
+        started=started,
+        seconds=status.seconds,
+        notes=run.notes(),
+    )
+
+
+def _test_figures(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
+    if status.state != "finished":
+        return "", {}
+    try:
+        tested = load_bundle(run.bundle_path).card.tested
+    except NodescopeError as error:
+        return str(error), {}
+    return "", {} if tested is None else tested.figures
+
+
+def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the settings in which runs differ: name (``augmentation.stain`` for a nested one) and a value a run.
+
+    Raises:
+        NodescopeError: the settings of a run are missing or damaged.
+    """
+    flat = [_flat(run.config().to_json()) for run in runs]
+    names = list(dict.fromkeys(name for settings in flat for name in settings))
+    rows = {name: [settings.get(name) for settings in flat] for name in names}
+    return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": item for inner, item in value.items()})
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,179 @@
+"""Predictions on disk: made once for a bundle, a data set and a part, and read by everything that measures them.
+
+One ``.npz`` file, replaced atomically, at ``scores/<bundle digest>/<data fingerprint>-<part>.npz`` under
+:func:`core.storage.home.home`. It holds the ids of the patches, not their row numbers, so that it fits the same data
+set in another folder or order; labels, slides and calibration come from data set and bundle when it is read.
+"""
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from core.bundle.bundle import Bundle
+from core.data import CLASS_NAMES, Dataset
+from core.data.store import Progress
+from core.errors import StorageError
+from core.prediction.appearance import Looks
+from core.prediction.predictor import Predictor
+from core.scoring.chunks import Partial
+from core.scoring.dataset import Scored, assemble, score, select
+from core.storage.home import home
+from core.storage.npz import save_arrays, stored_arrays
+from core.storage.spreadsheet import plain
+
+VERSION = 3
+
+
+def scores_path(bundle: Bundle, dataset: Dataset, part: str) -> Path:
+    """Return where the predictions are or will be."""
+    return home() / "scores" / bundle.digest / f"{dataset.fingerprint()}-{part}.npz"
+
+
+def partial_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) -> Partial:
+    """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+    path = scores_path(bundle, dataset, part).with_suffix(".partial")
+    return Partial.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
+
+
+def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress | None = None) -> Scored:
+    """Predict a part and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
+
+    Args:
+        predictor: the bundle on its device.
+        dataset: where the patches are.
+        part: see :data:`core.scoring.dataset.CHOICES`.
+        progress: told the finished share; what it raises ends the work, and finished chunks are kept.
+
+    Raises:
+        DataError: the part holds no labelled patch, or what was kept is damaged.
+        StorageError: it cannot be stored.
+    """
+    keep = partial_of(predictor.bundle, dataset, part, device=predictor.device.type)
+    scored = score(predictor, dataset, part=part, keep=keep, progress=progress)
+    save_scores(scored, predictor.bundle, dataset, part)
+    keep.forget()
+    return scored
+
+
+def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> Path:
+    """Store predictions atomically and return where. Raises :class:`StorageError`."""
+    path = scores_path(bundle, dataset, part)
+    about = {
+        "version": VERSION,
+        "bundle": bundle.card.name,
+        "digest": bundle.digest,
+        "data": dataset.name,
+        "fingerprint": dataset.fingerprint(),
+        "files": dataset.files,
+        "part": scored.part,
+        "unreadable": scored.unreadable,
+        "device": scored.device,
+        "time": time.time(),
+    }
+    ids = dataset.table["id"].to_numpy(dtype=object)[scored.rows]
+    arrays: dict[str, Any] = {
+        "ids": np.frombuffer("\n".join(ids).encode(), np.uint8),
+        "logits": scored.logits.astype(np.float32),
+    }
+    if scored.looks is not None:
+        arrays["looks"] = scored.looks.values
+    save_arrays(path, about, **arrays)
+    return path
+
+
+def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
+    """Return stored predictions, or None if there are none for the patches that the part has now and as they are.
+
+    Predictions do not depend on labels: when some patches were relabelled or excluded since, those of the others stand.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    wanted, words = select(bundle, dataset, part)
+    for path in _candidates(bundle, dataset, part):
+        stored = _read(path)
+        if stored is None:
+            continue
+        rows = pd.Index(dataset.table["id"]).get_indexer(stored.ids)
+        usable = np.isin(rows, wanted)
+        missing = len(wanted) - int(usable.sum())
+        same = stored.about.get("version") == VERSION and stored.about.get("files") == dataset.files
+        if not same or len(stored.ids) != len(stored.logits) or missing > int(stored.about["unreadable"]):
+            continue
+        return assemble(
+            bundle,
+            dataset,
+            rows[usable].astype(np.int64),
+            stored.logits[usable],
+            part=words,
+            unreadable=missing,
+            looks=None if stored.looks is None else stored.looks.subset(usable),
+            device=str(stored.about["device"]),
+        )
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    about: dict[str, Any]
+    ids: list[str]
+    logits: npt.NDArray[np.float32]
+    looks: Looks | None
+
+
+def _candidates(bundle: Bundle, dataset: Dataset, part: str) -> list[Path]:
+    """Return where predictions of these patches may be: under their own name, or made before labels were decided."""
+    own = scores_path(bundle, dataset, part)
+    # Where no files stand behind the pixels, nothing tells patches of the same ids apart.
+    others = sorted(path for path in own.parent.glob(f"*-{part}.npz") if path != own) if dataset.files else []
+    return [own, *others]
+
+
+def _read(path: Path) -> _Stored | None:
+    with stored_arrays(path, remedy="Delete this file of stored predictions and evaluate again.") as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        ids = file["ids"].tobytes().decode().split("\n")
+        return _Stored(about, ids, file["logits"], Looks(file["looks"]) if "looks" in file else None)
+
+
+def forget_scores(bundle: Bundle, dataset: Dataset, part: str) -> None:
+    """Delete stored predictions and what is kept of an attempt, if there are any. Raises :class:`StorageError`."""
+    path = scores_path(bundle, dataset, part)
+    Partial(path.with_suffix(".partial"), "").forget()
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be deleted: {error.strerror}.") from error
+
+
+def scores_csv(scored: Scored, dataset: Dataset, threshold: float) -> str:
+    """Return the predictions as CSV, one row a patch, in the data set's order.
+
+    Text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "slide", "label", "verdict", "probability", "logit"])
+    ids = dataset.table["id"].to_numpy(dtype=object)[scored.rows]
+    slides = scored.slides if scored.slides is not None else np.full(len(scored.rows), "")
+    for row in np.argsort(scored.rows, kind="stable"):
+        writer.writerow(
+            [
+                plain(str(ids[row])),
+                plain(str(slides[row])),
+                CLASS_NAMES[int(scored.labels[row])],
+                CLASS_NAMES[int(scored.probabilities[row] >= threshold)],
+                f"{scored.probabilities[row]:.6f}",
+                f"{scored.logits[row]:.6f}",
+            ]
+        )
+    return buffer.getvalue()

@@ -1,0 +1,100 @@
+"""Ways to take a scored set apart: by slide, staining, brightness, sharpness, share of tumour."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.data import Dataset
+from core.data.store import CENTRE
+from core.errors import EvaluationError
+from core.evaluation import Slice, quantile_bins, subgroups
+from core.prediction.appearance import Looks, stain_clusters
+from core.scoring.dataset import Scored
+
+SMALL = 30
+"""Slices with fewer patches are marked as small."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to take patches apart.
+
+    Attributes:
+        label: what a person reads.
+        help: how the groups are made, in a sentence.
+    """
+
+    label: str
+    help: str
+
+
+KINDS = {
+    "slide": Kind("Slide", "Each slide apart."),
+    "stain": Kind(
+        "Staining",
+        "Groups of alike staining (stain clusters), from weak to strong: k-means on the mean optical density.",
+    ),
+    "brightness": Kind("Brightness", "Groups of equal size by mean luminance (0 black, 255 white)."),
+    "sharpness": Kind("Sharpness", "Groups of equal size by the variance of the Laplacian; low is blurred or empty."),
+    "tumour": Kind(
+        "Tumour in the centre",
+        "How much of the centre is tumour; only the synthetic demo knows. A group of one class has no AUC.",
+    ),
+}
+
+_SHARES = ("none", "up to half", "half to nine tenths", "nine tenths and more")
+
+
+def possible_kinds(dataset: Dataset, scored: Scored) -> list[str]:
+    """Return the ways for which enough is known."""
+    known = {"slide": scored.slides is not None, "tumour": dataset.masks is not None}
+    return [kind for kind in KINDS if known.get(kind, scored.looks is not None)]
+
+
+def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
+    """Return the group of each patch, (n,).
+
+    Raises:
+        EvaluationError: too little is known for this way.
+    """
+    looks = scored.looks
+    if kind == "slide" and scored.slides is not None:
+        return scored.slides
+    if kind == "tumour" and dataset.masks is not None:
+        shares = np.array([float(dataset.masks[row][CENTRE, CENTRE].mean()) for row in scored.rows])
+        return (shares > 0).astype(np.int64) + (shares > 0.5) + (shares >= 0.9)
+    ways: dict[str, Callable[[Looks], np.ndarray]] = {
+        "stain": stain_clusters,
+        "brightness": lambda each: quantile_bins(each.brightness),
+        "sharpness": lambda each: quantile_bins(each.sharpness),
+    }
+    if looks is None or kind not in ways:
+        raise EvaluationError(
+            f"{dataset.name} cannot be taken apart by {kind!r}; choose from "
+            f"{', '.join(possible_kinds(dataset, scored)) or 'nothing'}."
+        )
+    return ways[kind](looks)
+
+
+def group_name(kind: str, value: Hashable) -> str:
+    """Return a group in words."""
+    if value is None:
+        return "not known"
+    if isinstance(value, tuple):
+        low, high = value
+        return f"{low:.0f} to {high:.0f}"
+    if kind == "tumour":
+        return _SHARES[int(str(value))]
+    return f"staining {int(str(value)) + 1}" if kind == "stain" else str(value)
+
+
+def slices_by(kind: str, dataset: Dataset, scored: Scored, threshold: float) -> list[tuple[str, Slice]]:
+    """Return the groups of one way with their figures and names, in order.
+
+    Raises:
+        EvaluationError: too little is known for this way.
+    """
+    groups = groups_by(kind, dataset, scored)
+    found = subgroups(scored.labels, scored.probabilities, groups, threshold=threshold, small=SMALL)
+    return [(group_name(kind, each.value), each) for each in found]

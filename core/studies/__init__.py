@@ -1,0 +1,13 @@
+"""Several runs that answer one question: cross-validation, learning curve, search; and the trash for all of them."""
+
+from core.studies.trash import Trashed, delete, delete_study, empty_trash, list_trash, restore, trash_home
+
+__all__ = [
+    "Trashed",
+    "delete",
+    "delete_study",
+    "empty_trash",
+    "list_trash",
+    "restore",
+    "trash_home",
+]

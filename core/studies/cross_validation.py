@@ -1,0 +1,234 @@
+"""Cross-validation: the data set is divided into folds, and each is tested by a run that was trained on the others.
+
+So every labelled patch gets the answer of a model that has never seen it, and the spread between the folds tells how
+certain a figure is. The study's folder holds, when it is finished::
+
+    predictions.csv     id, label, fold (from 1), logit, calibrated probability: each labelled patch once
+    results.json        FoldsResult; while it goes on, the folds that are measured alone
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from core.bundle import load_bundle
+from core.data import Dataset, assign, open_dataset
+from core.data.splits import PARTS, choose_rule
+from core.errors import ConfigError, DataError, RunError
+from core.evaluation import FIGURES, Estimate, corrected_mean, evaluate
+from core.job import Cancelled, JobStatus, Report
+from core.runs.config import TrainingConfig
+from core.runs.run import Run
+from core.storage import atomic
+from core.studies.cross_validation_result import Fold, FoldsResult
+from core.studies.study import KIND_NAMES, Study, create_study, train_run, work_on
+from core.training.predictions import read_predictions, test_predictions
+
+By = Literal["slide", "patch", "stratified"]
+BY_NAMES: dict[By, str] = {
+    "slide": "whole slides",
+    "patch": "patches at random",
+    "stratified": "patches at random, both classes shared out evenly",
+}
+MOST_FOLDS = 20
+SEEDS = 100
+COLUMNS = ("id", "label", "fold", "logit", "probability")
+"""Columns of ``predictions.csv``."""
+
+
+def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None, name: str | None = None) -> Study:
+    """Make a cross-validation that is ready to be started, see :func:`core.studies.study.start_study`.
+
+    Args:
+        config: the training; its split is replaced, and its split seed is the first one that is tried: taken is the
+            first under which every part of every fold has both classes, and the study's settings say which.
+        folds: how many, 2 to 20.
+        by: what stays together; None is whole slides where they are known, else single patches, stratified.
+        name: of the study; None makes one.
+
+    Raises:
+        ConfigError: the number of folds or `by` is none.
+        DataError: the data cannot be opened, or no seed divides it like that.
+        RunError: the name is taken.
+    """
+    if not 2 <= folds <= MOST_FOLDS:
+        raise ConfigError(f"A cross-validation has 2 to {MOST_FOLDS} folds; found {folds}.")
+    if by is not None and by not in get_args(By):
+        raise ConfigError(f"Folds are by {', '.join(get_args(By))}; found {by!r}.")
+    dataset = open_dataset(config.data[0], decisions=config.decisions or None)
+    by = ("slide" if dataset.knows_slides else "stratified") if by is None else by
+    if by == "slide":
+        _check_slides(dataset, folds)
+    config = config.with_changes(split_seed=_seed(dataset, config.split_seed, folds=folds, by=by))
+    suffixes = [f"fold-{number}" for number in range(1, folds + 1)]
+    return create_study("folds", config, name=name, settings={"folds": folds, "by": by}, suffixes=suffixes)
+
+
+def fold_config(config: TrainingConfig, *, folds: int, by: By, number: int) -> TrainingConfig:
+    """Return the settings of the run that fold `number`, from 1, tests."""
+    return config.with_changes(split=by, folds=folds, fold=number - 1)
+
+
+def work_on_folds(study: Study, *, say: Callable[[str], None] = lambda _words: None) -> JobStatus:
+    """Train what is left of the runs in this process and put the result together.
+
+    Args:
+        study: made by :func:`create_folds`.
+        say: told, in words, what is done.
+
+    Raises:
+        NodescopeError: a run failed, or another process works on the study.
+    """
+    config, settings, names = study.config(), study.settings(), study.run_names()
+
+    def what(report: Report) -> None:
+        folds: list[Fold] = []
+        for number, name in enumerate(names, start=1):
+            report((number - 1) / len(names))
+            say(f"Fold {number} of {len(names)}: {name}")
+            each = fold_config(config, folds=settings["folds"], by=settings["by"], number=number)
+            run, status = train_run(study, name, each)
+            if status.state != "finished":
+                raise Cancelled
+            folds.append(_fold_of(run, number))
+            say(_sentence(folds[-1]))
+            if len(folds) > len(finished_folds(study)):
+                atomic.write_json(study.path / "results.json", {"folds": [fold.to_json() for fold in folds]})
+        _conclude(study, folds)
+        report(1.0)
+
+    return work_on(study, what)
+
+
+def out_of_fold(study: Study) -> pd.DataFrame:
+    """Return the out-of-fold predictions of a finished cross-validation, a row for each labelled patch.
+
+    Returns:
+        The columns :data:`COLUMNS`: text, 0 or 1, fold from 1, logit before and probability after calibration.
+
+    Raises:
+        RunError: the study is none of folds, or not finished.
+    """
+    path = study.path / "predictions.csv"
+    if study.kind != "folds" or not path.is_file():
+        why = "not finished; resume it." if study.kind == "folds" else f"a {KIND_NAMES[study.kind]}."
+        raise RunError(
+            f"The study {study.name} has no out-of-fold predictions, which a finished cross-validation has: it is {why}"
+        )
+    return read_predictions(path)
+
+
+def fold_bundles(study: Study) -> list[Path]:
+    """Return the bundles of all folds, for :func:`core.prediction.ensemble.load_ensemble`.
+
+    Raises:
+        RunError: the study is none of folds, or a fold is not trained.
+    """
+    runs = study.runs() if study.kind == "folds" else []
+    paths = [run.bundle_path for run in runs if run.bundle_path.is_file()]
+    if len(paths) < len(study.run_names()) or not paths:
+        raise RunError(
+            f"The study {study.name} has {len(paths)} trained folds; an ensemble of folds needs all "
+            f"{len(study.run_names())} of a cross-validation. Resume it first."
+        )
+    return paths
+
+
+def folds_result(study: Study) -> FoldsResult | None:
+    """Return what the cross-validation came to, or None while it is not finished."""
+    found = study.results()
+    return None if found is None or "pooled" not in found else FoldsResult.from_json(found)
+
+
+def finished_folds(study: Study) -> list[Fold]:
+    """Return the folds that are measured so far, also before the study is finished."""
+    return [Fold.from_json(each) for each in (study.results() or {}).get("folds", ())]
+
+
+def _check_slides(dataset: Dataset, folds: int) -> None:
+    slides = dataset.table["slide"].nunique() if dataset.knows_slides else 0
+    if slides < folds:
+        raise ConfigError(
+            f"{dataset.name} has {slides} known slides, too few for {folds} folds by slide. Choose fewer folds, or "
+            "folds by patch."
+        )
+
+
+def _seed(dataset: Dataset, first: int, *, folds: int, by: By) -> int:
+    """Return the first seed from `first` on whose folds can all be trained and measured."""
+    labels = dataset.table["label"].to_numpy()
+    for seed in range(first, first + SEEDS):
+        rules = (choose_rule(dataset, by, seed=seed, folds=folds, fold=fold) for fold in range(folds))
+        if all(_has_both(labels, assign(dataset, rule)) for rule in rules):
+            return seed
+    raise DataError(
+        f"{dataset.name} cannot be divided into {folds} folds of {BY_NAMES[by]} that all have tumour and normal "
+        f"patches in training, validation and test; {SEEDS} seeds from {first} on were tried. Choose fewer folds, or "
+        "other ones."
+    )
+
+
+def _has_both(labels: np.ndarray, parts: np.ndarray) -> bool:
+    return all((labels[parts == part] == label).any() for part in PARTS for label in (0, 1))
+
+
+def _fold_of(run: Run, number: int) -> Fold:
+    card, table = load_bundle(run.bundle_path).card, test_predictions(run)
+    return Fold(
+        number=number,
+        run=run.name,
+        n=len(table),
+        positives=int(table["label"].sum()),
+        threshold=card.threshold,
+        evaluation=card.tested,
+    )
+
+
+def _sentence(fold: Fold) -> str:
+    if fold.evaluation is None:
+        return f"  n = {fold.n}: its test patches define no figures"
+    return f"  n = {fold.n}: AUC {fold.evaluation.figures['auc']}, accuracy {fold.evaluation.figures['accuracy']}"
+
+
+def _conclude(study: Study, folds: list[Fold]) -> None:
+    runs = study.runs()
+    table = pd.concat(
+        [test_predictions(run).assign(fold=fold.number) for run, fold in zip(runs, folds, strict=True)],
+        ignore_index=True,
+    )[list(COLUMNS)]
+    if table["id"].duplicated().any():
+        twice = table.loc[table["id"].duplicated(), "id"].iloc[0]
+        raise RunError(f"The patch {twice} was tested in two folds of {study.name}; were its runs exchanged?")
+    atomic.write_text(study.path / "predictions.csv", table.to_csv(index=False, lineterminator="\n"))
+    atomic.write_json(study.path / "results.json", _result(study, folds, table).to_json())
+
+
+def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult:
+    config = study.config()
+    dataset = open_dataset(config.data[0], decisions=config.decisions or None)
+    labelled = dataset.table[dataset.table["label"].notna()]
+    slides = table["id"].map(labelled.set_index("id")["slide"]) if dataset.knows_slides else None
+    threshold = sum(fold.threshold for fold in folds) / len(folds)
+    ratio = sum(_test_to_train(run) for run in study.runs()) / len(folds)
+    measured = [fold.evaluation for fold in folds if fold.evaluation is not None]
+    mean = {
+        name: _within_scale(corrected_mean([each.figures[name].value for each in measured], test_to_train=ratio), name)
+        for name in FIGURES
+    }
+    groups = None if slides is None else slides.to_numpy()
+    pooled = evaluate(table["label"], table["probability"], threshold=threshold, groups=groups)
+    return FoldsResult(tuple(folds), mean, pooled, left_out=len(labelled) - len(table))
+
+
+def _test_to_train(run: Run) -> float:
+    counts = [source["patches"] for source in load_bundle(run.bundle_path).card.training["data"]]
+    return float(counts[0]["test"]) / float(sum(each["train"] for each in counts))
+
+
+def _within_scale(estimate: Estimate, name: str) -> Estimate:
+    """Return the estimate with its interval cut off where the figure's scale ends."""
+    lowest, highest = (-1.0 if name == "mcc" else 0.0), (float("inf") if name == "nll" else 1.0)
+    return Estimate(estimate.value, max(estimate.low, lowest), min(estimate.high, highest))

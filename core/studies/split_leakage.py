@@ -1,0 +1,176 @@
+"""The leak meter: how much too good a split makes a model look when it lets patches of one slide fall on both sides.
+
+The same preset is trained and measured twice on a data set whose slides are known: with a random split of patches, and
+with a split that keeps slides together. The second is what to expect on new slides; the difference is the leak.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from core.bundle import load_bundle
+from core.data import SplitRule, open_dataset
+from core.errors import DataError, RunError
+from core.evaluation import FIGURES, Estimate, Evaluation, corrected_half_width
+from core.runs.config import TrainingConfig
+from core.runs.run import Run, create_run
+from core.training.execute import execute
+from core.training.predictions import test_evaluation
+
+Way = Literal["patch", "slide"]
+WAYS: tuple[Way, Way] = ("patch", "slide")
+FEWEST_PAIRS = 3
+"""From so many splits on, the spread of the pairs tells how certain their mean difference is."""
+
+NAMES = {"patch": "random split of patches", "slide": "split of whole slides"}
+
+
+@dataclass(frozen=True)
+class Leak:
+    """The same training, measured in two ways, once or on several splits.
+
+    Attributes:
+        by_patch: on the test parts of random splits, one for each split seed.
+        by_slide: on the test parts of splits by slide, with the same seeds.
+
+    Raises:
+        RunError: there is none, or not as many of the one as of the other.
+    """
+
+    by_patch: tuple[Evaluation, ...]
+    by_slide: tuple[Evaluation, ...]
+
+    def __post_init__(self) -> None:
+        if not self.by_patch or len(self.by_patch) != len(self.by_slide):
+            raise RunError(
+                f"A leak meter needs as many runs by patch as by slide; found {len(self.by_patch)} and "
+                f"{len(self.by_slide)}."
+            )
+
+    def figure(self, way: Way, name: str = "auc") -> Estimate:
+        """Return the mean of a figure over the splits of one way, with a 95 % interval.
+
+        The intervals of the splits are put together as if these were independent, so with several splits of one data
+        set the interval is somewhat too narrow.
+        """
+        found = [each.figures[name] for each in (self.by_patch if way == "patch" else self.by_slide)]
+        value = sum(each.value for each in found) / len(found)
+        below = math.hypot(*(each.value - each.low for each in found)) / len(found)
+        above = math.hypot(*(each.high - each.value for each in found)) / len(found)
+        return Estimate(value, value - below, value + above)
+
+    def difference(self, name: str = "auc") -> Estimate:
+        """Return by patch minus by slide with a 95 % interval.
+
+        With three splits or more it comes from how much the pairs differ among each other, by the corrected resampled
+        t (Nadeau & Bengio, Machine Learning 52:239, 2003), which allows for training parts that overlap. With fewer,
+        the intervals of the two test parts are put together as of independent figures (method of variance estimates
+        recovery; Zou & Donner, Stat Med 27:1693, 2008), which is wider.
+        """
+        one, two = self.figure("patch", name), self.figure("slide", name)
+        value = one.value - two.value
+        if len(self.by_patch) >= FEWEST_PAIRS:
+            rule = SplitRule()
+            half = corrected_half_width(
+                [first - second for first, second in self._pairs(name)],
+                test_to_train=rule.test / (1 - rule.test - rule.valid),
+            )
+            return Estimate(value, value - half, value + half)
+        below = math.hypot(one.value - one.low, two.high - two.value)
+        above = math.hypot(one.high - one.value, two.value - two.low)
+        return Estimate(value, value - below, value + above)
+
+    def _pairs(self, name: str) -> list[tuple[float, float]]:
+        pairs = zip(self.by_patch, self.by_slide, strict=True)
+        return [(first.figures[name].value, second.figures[name].value) for first, second in pairs]
+
+    def sentence(self, figure: str = "auc") -> str:
+        """Return the difference in one plain sentence."""
+        label, each = FIGURES[figure].label, self.difference(figure)
+        sign = 1 if FIGURES[figure].higher_is_better else -1
+        values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
+        if not each.has_interval:
+            return f"{label}: {values}; too few slides to tell chance from leak."
+        span = f"{each.value:+.3f}, 95 % interval {each.low:+.3f} to {each.high:+.3f}"
+        if sign * (each.low if sign > 0 else each.high) > 0:
+            return f"The random split flatters the model: {label} {values} on new slides ({span})."
+        if sign * each.value > 0:
+            return f"The random split looks better, {label} {values} on new slides, but chance could do that ({span})."
+        return f"No leak to be seen: {label} {values} on new slides ({span})."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "by_patch": [each.to_json() for each in self.by_patch],
+            "by_slide": [each.to_json() for each in self.by_slide],
+            "auc_difference": self.difference().to_json(),
+            "sentence": self.sentence(),
+        }
+
+
+def leak_configs(config: TrainingConfig) -> dict[Way, TrainingConfig]:
+    """Return the two trainings of a leak meter; all but the split is the same.
+
+    Raises:
+        DataError: the slides of the first data set are not known.
+    """
+    dataset = open_dataset(config.data[0])
+    if not dataset.knows_slides:
+        raise DataError(
+            f"The leak meter needs to know which slide each patch of {dataset.name} comes from. For Kaggle's set, put "
+            "patch_id_wsi_full.csv (columns id, wsi) beside train_labels.csv."
+        )
+    return {way: config.with_changes(split=way, preset=f"leak-{way}-{config.preset}") for way in WAYS}
+
+
+def leak_of(by_patch: Sequence[Run], by_slide: Sequence[Run]) -> Leak:
+    """Read a leak meter from its finished runs.
+
+    Raises:
+        RunError: a run is not finished, was not split in that way, or two of a pair differ in more than the split.
+    """
+    for first, second in zip(by_patch, by_slide, strict=True):
+        one, two = first.config(), second.config()
+        if (one.split, two.split) != WAYS:
+            raise RunError(f"A leak meter needs a run by patch and one by slide; found {one.split} and {two.split}.")
+        if one.with_changes(split="slide", preset=two.preset) != two:
+            raise RunError(f"The runs {first.name} and {second.name} differ in more than their split.")
+    return Leak(tuple(_test(run) for run in by_patch), tuple(_test(run) for run in by_slide))
+
+
+def measure_leak(
+    config: TrainingConfig,
+    folder: Path | None = None,
+    *,
+    split_seeds: Sequence[int] = (0,),
+    say: Callable[[str], None] | None = None,
+) -> Leak:
+    """Train and measure both ways in this process.
+
+    Args:
+        config: the training; its `split` and `split_seed` are replaced.
+        folder: where the runs go; None is among all others.
+        split_seeds: one pair of runs for each; more of them let chance count for less.
+        say: told what is done.
+
+    Raises:
+        DataError: slides are not known, or a part is empty.
+        RunError: a training failed.
+    """
+    runs: dict[Way, list[Run]] = {"patch": [], "slide": []}
+    for seed in split_seeds:
+        for way, each in leak_configs(config.with_changes(split_seed=seed)).items():
+            if say is not None:
+                say(f"Training with a {NAMES[way]}, split seed {seed}")
+            run = create_run(each, None if folder is None else folder / f"{way}-{seed}")
+            execute(run)
+            runs[way].append(run)
+    return leak_of(runs["patch"], runs["slide"])
+
+
+def _test(run: Run) -> Evaluation:
+    if not run.bundle_path.is_file():
+        raise RunError(f"The run {run.name} is not finished (its state is {run.status().state}).")
+    return test_evaluation(run, load_bundle(run.bundle_path).card)

@@ -1,0 +1,345 @@
+"""The study: several runs that belong together, trained one after the other by one process.
+
+A study is a folder of ``studies/`` and a :class:`core.job.Job`::
+
+    study.json          kind, settings, names of its runs; written once
+    decisions.csv       what was decided about patches when it was made; all its runs obey it
+    status.json         state and share, as of every job
+    process.json        which process works on it
+    log.txt             what it said
+    results.json        what came of it; see core.studies.cross_validation, .search and .curve
+
+Each of its runs is an ordinary one among all others. A study that was killed goes on: finished runs are kept, the
+unfinished one is taken up from its checkpoint.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
+
+from core.data import DEMO, decisions_of
+from core.data.decisions import to_csv
+from core.data.open import recognise
+from core.errors import NodescopeError, RunError, StorageError
+from core.job import Cancelled, Job, JobStatus, Report
+from core.runs.config import TrainingConfig
+from core.runs.run import Run, create_run
+from core.runs.status import Status
+from core.storage import atomic
+from core.storage.home import home, runs_home
+
+if TYPE_CHECKING:
+    from core.training.trainer import AfterEpoch
+
+Kind = Literal["folds", "search", "curve"]
+KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
+"""Every kind of study with its name in words."""
+
+STUDY_STATES = {
+    "none": "Not started",
+    "starting": "Starting",
+    "running": "Running",
+    "finished": "Finished",
+    "cancelled": "Stopped",
+    "failed": "Failed",
+    "lost": "Lost: its process ended without a last word",
+}
+"""Every state of a study with its name on screen."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Study(Job):
+    """A folder that holds several runs together.
+
+    Attributes:
+        path: the folder.
+    """
+
+    @property
+    def name(self) -> str:
+        """The folder's name, with which the names of its runs begin."""
+        return self.path.name
+
+    @property
+    def kind(self) -> Kind:
+        """One of "folds" (cross-validation), "search" (of settings) and "curve" (of learning)."""
+        kind: Kind = self.about()["kind"]
+        return kind
+
+    def about(self) -> dict[str, Any]:
+        """Return ``study.json``. Raises :class:`RunError` if it is missing or damaged."""
+        try:
+            value: dict[str, Any] = json.loads((self.path / "study.json").read_text("utf-8"))
+            return {"kind": value["kind"], "config": value["config"], "settings": value["settings"], **value}
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} is no study: study.json is missing.") from error
+        except (OSError, json.JSONDecodeError, KeyError) as error:
+            raise RunError(
+                f"study.json of the study {self.name} is damaged ({error}). Put a copy of it back, or delete the "
+                f"folder {self.path}; its runs stay."
+            ) from error
+
+    def config(self) -> TrainingConfig:
+        """Return the settings that its runs share."""
+        return TrainingConfig.from_json(self.about()["config"])
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is asked of it beyond the training: folds, trials and what they vary, or sizes."""
+        settings: dict[str, Any] = self.about()["settings"]
+        return settings
+
+    def run_names(self) -> tuple[str, ...]:
+        """Return the names of all its runs, those included that are not there yet."""
+        return tuple(self.about()["runs"])
+
+    def runs(self) -> list[Run]:
+        """Return the runs that are there, in their order."""
+        paths = [runs_home() / name for name in self.run_names()]
+        return [Run(path) for path in paths if (path / "config.json").is_file()]
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of its runs that are not there: not made yet, or deleted since."""
+        return tuple(name for name in self.run_names() if not (runs_home() / name / "config.json").is_file())
+
+    def results(self) -> dict[str, Any] | None:
+        """Return ``results.json``, or None before there is one."""
+        return self._json("results.json") or None
+
+    def status(self) -> JobStatus:
+        """Return the last word of the study; "failed", with the sentence that says so, where the file is damaged."""
+        try:
+            return super().status()
+        except RunError as error:
+            return JobStatus("failed", message=str(error))
+
+    def cancel(self) -> None:
+        """Ask the process to let the run in work finish its step, save, and end."""
+        super().cancel()
+        for run in self.runs():
+            if run.is_alive() and run.status().is_active:
+                run.request_stop()
+
+    def _check_idle(self) -> None:
+        if not self.path.is_dir():
+            raise RunError(f"The study {self.name} is not there any more; it may have been deleted a moment ago.")
+        super()._check_idle()
+
+    def withdraw_stop(self) -> None:
+        """Forget an earlier request to stop, before this process works on it."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def lock(self) -> FileLock:
+        """Return a held lock that any death of this process frees.
+
+        Raises:
+            RunError: another process works on the study.
+            StorageError: the lock cannot be made.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=5)
+        except Timeout as error:
+            raise RunError(f"Another process works on the study {self.name}. Stop it first.") from error
+        except OSError as error:
+            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
+        return lock
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is.
+
+    Attributes:
+        status: of its process.
+        done: runs that need no more work.
+        total: all of them.
+        current: the run in work, or None.
+        share: 0 to 1, the run in work counted by its own progress.
+    """
+
+    status: JobStatus
+    done: int
+    total: int
+    current: Run | None
+    share: float
+
+
+def studies_home() -> Path:
+    """Return the folder whose subfolders are studies."""
+    return home() / "studies"
+
+
+def list_studies() -> list[Study]:
+    """Return all studies, newest first."""
+    folder = studies_home()
+    found = [path for path in folder.iterdir() if (path / "study.json").is_file()] if folder.is_dir() else []
+    return [Study(path) for path in sorted(found, key=lambda path: (path / "study.json").stat().st_mtime, reverse=True)]
+
+
+def open_study(name: str) -> Study:
+    """Return the study that is called `name`. Raises :class:`RunError` if there is none."""
+    path = studies_home() / name
+    if _NAME.fullmatch(name) is None or not (path / "study.json").is_file():
+        known = ", ".join(study.name for study in list_studies()[:5]) or "none yet"
+        raise RunError(f"There is no study {name!r} in {studies_home()} ({known}).")
+    return Study(path)
+
+
+def create_study(
+    kind: Kind,
+    config: TrainingConfig,
+    *,
+    name: str | None,
+    settings: dict[str, Any],
+    suffixes: Sequence[str],
+) -> Study:
+    """Make a study that is ready to be started.
+
+    Args:
+        kind: what it is.
+        config: the settings that its runs share.
+        name: letters, digits, ".", "_" and "-"; None makes one of date, kind and preset.
+        settings: what is asked of it beyond that.
+        suffixes: what distinguishes the names of its runs, such as "fold-1".
+
+    Raises:
+        RunError: the name is taken, by a study or by a run, or cannot be one.
+        StorageError: it cannot be made.
+    """
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{kind}-{config.preset}" if name is None else name
+    if _NAME.fullmatch(name) is None:
+        raise RunError(f"A study's name has letters, digits, '.', '_' and '-' only; found {name!r}.")
+    study = Study(studies_home() / name)
+    runs = [f"{name}-{suffix}" for suffix in suffixes]
+    check_free((study.path, *(runs_home() / run for run in runs)))
+    try:
+        study.path.mkdir(parents=True)
+    except OSError as error:
+        raise StorageError(f"The folder {study.path} cannot be made: {error.strerror}.") from error
+    if not config.decisions:
+        config = config.with_changes(decisions=str(_freeze_decisions(study, config.data)))
+    about = {"kind": kind, "config": config.to_json(), "settings": settings, "runs": runs}
+    atomic.write_json(study.path / "study.json", about)
+    return study
+
+
+def check_free(paths: Iterable[Path]) -> None:
+    """Raise :class:`RunError` if one of the folders that a study would make is there already."""
+    taken = [path for path in paths if path.exists()]
+    if taken:
+        raise RunError(f"{taken[0]} is there already, and a study never overwrites anything. Choose another name.")
+
+
+def start_study(study: Study) -> None:
+    """Start a detached process that works on the study, from where it was left; return at once.
+
+    Raises:
+        RunError: a process works on it already.
+    """
+    study.launch(["studies", "work"])
+
+
+def work_on(study: Study, what: Callable[[Report], object]) -> JobStatus:
+    """Do the work of a study in this process, and return the last word, which is on disk too.
+
+    Args:
+        study: what is worked on.
+        what: is given a function that it tells the finished share between two runs.
+
+    Raises:
+        RunError: another process works on it.
+        NodescopeError: it failed.
+    """
+    lock = study.lock()
+    try:
+        return study.work(what, every=0.0)
+    except NodescopeError:
+        raise  # it has been written down
+    except KeyboardInterrupt:
+        study.write(JobStatus("cancelled"))
+        raise
+    except BaseException as error:
+        study.write(JobStatus("failed", message=f"{type(error).__name__}: {error}"))
+        raise
+    finally:
+        lock.release()
+
+
+def train_run(
+    study: Study, name: str, config: TrainingConfig, *, after_epoch: "AfterEpoch" = lambda _rows: None
+) -> tuple[Run, Status]:
+    """Train one run of a study in this process, from where it was left; a finished one is kept as it is.
+
+    Raises:
+        Cancelled: somebody asked the study to end.
+        NodescopeError: the run failed, or is another one than that.
+    """
+    from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
+
+    if study.is_cancelled():
+        raise Cancelled
+    run = _made(name, config)
+    status = run.status()
+    if status.state == "finished":
+        return run, status
+    if run.is_alive() and status.is_active:
+        raise RunError(f"The run {name} is being worked on by another process; resume the study when that has ended.")
+    run.withdraw_stop()
+    run.record_process(os.getpid())  # from here on a request to stop reaches the run
+    if study.is_cancelled():
+        raise Cancelled
+    return run, execute(run, after_epoch=after_epoch)
+
+
+def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
+    """Write down what is decided about patches at this moment, and return where: all runs of a study obey the same."""
+    path, decided = study.path / "decisions.csv", {}
+    for source in sources:
+        kind, folder = recognise(source)
+        decided.update(decisions_of(DEMO if kind == DEMO else str(folder)))
+    atomic.write_text(path, to_csv(decided))
+    return path
+
+
+def _made(name: str, config: TrainingConfig) -> Run:
+    """Return the run of that name, made now if it is not there yet."""
+    path = runs_home() / name
+    if (path / "config.json").is_file():
+        run = Run(path)
+        if run.config() != config:
+            raise RunError(f"The run {name} has other settings than its study gave it; move it away and resume.")
+        return run
+    if path.is_dir() and all(each.name == "status.json" or each.name.startswith(".") for each in path.iterdir()):
+        shutil.rmtree(path)  # its maker was killed before the settings were written
+    return create_run(config, path)
+
+
+def progress_of(study: Study) -> Progress:
+    """Return how far a study is. Raises :class:`RunError` if a file of it is damaged."""
+    names, settled = study.run_names(), set((study.results() or {}).get("settled", ()))
+    done, share, current = 0, 0.0, None
+    for run in study.runs():
+        status = _status(run)
+        if status.state == "finished" or run.name in settled:
+            done, share = done + 1, share + 1
+        else:
+            share += status.progress
+            current = run if status.is_active else current
+    return Progress(study.status(), done, len(names), current, share / max(1, len(names)))
+
+
+def _status(run: Run) -> Status:
+    try:
+        return run.status()
+    except NodescopeError as error:
+        return Status(state="failed", message=str(error))

@@ -1,0 +1,105 @@
+"""Learning from trained networks: the answers of teachers beside, or instead of, the label.
+
+The teachers see the very patch that the student sees, with the same random changes: "consistent teaching" of Beyer et
+al. 2022 ("Knowledge distillation: a good teacher is patient and consistent", arXiv:2106.05237). Their answer is the
+mean of their probabilities, sigmoid(logit) *before* calibration. As the cross-entropy is linear in its target, learning
+from that mean is learning from each of them in equal parts.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.bundle import Bundle
+
+
+class Teachers:
+    """Some bundles on a device; each brings its own normalisation.
+
+    Attributes:
+        bundles: as they were given.
+
+    Args:
+        bundles: at least one.
+        device: where they answer.
+        bf16: answer in bfloat16 where that is safe (autocast), as the student learns.
+    """
+
+    def __init__(self, bundles: Sequence[Bundle], *, device: torch.device, bf16: bool = False):
+        self.bundles = tuple(bundles)
+        self._device, self._bf16 = device, bf16
+        self._modules = [bundle.answering(device) for bundle in bundles]
+
+    def digests(self) -> list[str]:
+        """Return what names exactly these bundles, in order."""
+        return [bundle.digest for bundle in self.bundles]
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return the mean probability of tumour, float32 (N,), of float N×3×96×96 in [0, 1]."""
+        cast = torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
+        with torch.inference_mode(), cast:
+            answers = torch.stack([module(images).float().sigmoid() for module in self._modules])
+        return answers.mean(dim=0).clone()  # a plain tensor: one of inference mode may not enter a loss
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the patches of a batch teach, and how much.
+
+    Attributes:
+        targets: what the label asks for, float (N,), smoothed; anything where there is no label.
+        weights: how much of each patch's loss is towards that, float (N,); 0 where there is no label.
+        teaching: how much is towards the teachers' answer, float (N,); None where there are no teachers.
+    """
+
+    targets: Tensor
+    weights: Tensor | None = None
+    teaching: Tensor | None = None
+
+    def part(self, rows: slice) -> "Lesson":
+        """Return the lesson of some of the patches."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Lesson(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
+
+    def loss(self, logits: Tensor, answers: Tensor | None = None) -> Tensor:
+        """Return the mean over patches of weights · H(target, logit) + teaching · H(answer, logit).
+
+        H is the binary cross-entropy in nats.
+
+        Args:
+            logits: of the student, float (N,).
+            answers: of the teachers, probabilities (N,); None where there are none.
+        """
+        loss = F.binary_cross_entropy_with_logits(logits, self.targets, weight=self.weights)
+        if answers is None:
+            return loss
+        return loss + F.binary_cross_entropy_with_logits(logits, answers, weight=self.teaching)
+
+
+def lesson(
+    labels: Tensor,
+    *,
+    smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+    distillation: float | None = None,
+) -> Lesson:
+    """Return what patches with these labels teach.
+
+    Args:
+        labels: float (N,): 0, 1, or -1 for none.
+        smoothing: targets become this much / 2 and 1 - this much / 2.
+        class_weights: factor of the label's share of the loss, for normal and tumour patches; float (2,).
+        distillation: the teachers' share of the loss of a labelled patch; an unlabelled one they teach alone. None
+            where there are no teachers.
+    """
+    known = labels >= 0
+    targets = labels.clamp(min=0) * (1 - smoothing) + smoothing / 2
+    weights = None if class_weights is None else class_weights[labels.clamp(min=0).long()]
+    if distillation is None:
+        return Lesson(targets, weights)
+    share = torch.where(known, 1.0 - distillation, 0.0)
+    return Lesson(targets, share if weights is None else share * weights, torch.where(known, distillation, 1.0))

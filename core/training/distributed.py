@@ -1,0 +1,130 @@
+"""The processes that ``accelerate launch`` started together to train one network; nearly always there is only one.
+
+Each works on its share of every batch and changes its copy of the network alike. The main one alone takes the lock and
+the turn, reads and writes the run, and decides; the others follow.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from core.device import resolve_device
+from core.errors import NodescopeError, StorageError, TrainingError
+from core.storage import atomic
+
+T = TypeVar("T")
+
+REASON = ".group-failed.txt"
+"""The file in a run's folder in which another than the main process says why it failed."""
+
+_BROKEN = ("connection closed", "connection reset", "broken pipe", "gloo", "nccl", "socket")
+
+PATIENCE = timedelta(days=30)
+"""How long the others wait for the main process, which may itself wait for its turn or read data for hours. A process
+that has died is noticed at once, whatever this says."""
+
+
+class Group:
+    """This process among those that were launched together.
+
+    Attributes:
+        size: how many they are.
+        is_main: whether this is the one that reads and writes the run.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+    """
+
+    def __init__(self, device: str):
+        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.is_main = True
+        self._begun = self.size == 1
+        if self.size > 1:
+            is_cpu = resolve_device(device).type == "cpu"
+            self.is_main = bool(PartialState(cpu=is_cpu, timeout=PATIENCE).is_main_process)
+
+    def from_main(self, value: T) -> T:
+        """Return the value that the main process gave; all of the group call this at the same point."""
+        if self.size == 1:
+            return value
+        box = [value]
+        broadcast_object_list(box, from_process=0)
+        return box[0]
+
+    def begin(self, go: bool) -> bool:
+        """Let the others begin to train (or end, if not `go`); in those, wait for that word. Counts once."""
+        if self._begun:
+            return go
+        self._begun = True
+        return self.from_main(go)
+
+    @contextmanager
+    def explained(self, folder: Path) -> Iterator[None]:
+        """Turn the failure of any process of the group into one sentence of the main one.
+
+        What the others see when one fails is a broken connection, or the launcher's signal that ends them. So who
+        fails first leaves its reason in `folder`, for the main process to find.
+
+        Raises:
+            TrainingError: another process failed, or ended without a word.
+        """
+        if self.size == 1:
+            yield
+            return
+        reason = folder / REASON
+        if self.is_main:
+            reason.unlink(missing_ok=True)
+        before = signal.signal(signal.SIGTERM, _raise)
+        try:
+            yield
+        except (_Ended, RuntimeError, MemoryError) as error:
+            if not isinstance(error, _Ended) and not _is_broken(error):
+                self._leave(reason, f"{type(error).__name__}: {error}")
+                raise
+            raise TrainingError(self._words(reason)) from error
+        except NodescopeError as error:
+            self._leave(reason, str(error))
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _leave(self, reason: Path, words: str) -> None:
+        if not self.is_main and reason.parent.is_dir():
+            with suppress(StorageError):  # then the main process says that it does not know why
+                atomic.write_text(reason, words)
+
+    def _words(self, reason: Path) -> str:
+        if not self.is_main:
+            return "Another process of this training has ended; the run says why."
+        if reason.is_file():
+            return reason.read_text("utf-8")
+        return (
+            f"One of the {self.size} processes ended without a word, as happens when the computer has no memory left. "
+            "Resume the run in fewer processes, or start one with a smaller batch; the last checkpoint is kept."
+        )
+
+    def end(self) -> None:
+        """Leave the group, so that none of its threads is at work when this process ends: that would abort it."""
+        if self.size > 1:
+            PartialState().destroy_process_group()
+
+
+class _Ended(BaseException):
+    """The launcher ends this process, because another one of the group is gone."""
+
+
+def _raise(_signal: int, _frame: FrameType | None) -> None:
+    raise _Ended
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Whether an error says that another process is gone; PyTorch says so in words only."""
+    return any(words in str(error).lower() for words in _BROKEN)

@@ -1,0 +1,193 @@
+"""From trained weights to a bundle: round, calibrate, choose the threshold, measure, know the training patches."""
+
+import logging
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import core
+import models
+from core.bundle import Bundle, Card, Familiarity, Measurement, OperatingCurve, halve
+from core.data import SplitRule
+from core.errors import BundleError, DataError, EvaluationError
+from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
+from core.prediction import Predictor, fit_familiarity
+from core.prediction.ood_warnings import MOST
+from core.runs.flaws import card_note
+from core.runs.run import Run
+from core.storage import atomic
+from core.training.data import UNLABELLED, Material, Part, Source
+from core.training.trainer import Loop
+
+logger = logging.getLogger("nodescope.training")
+
+RANDOM_SPLIT_NOTE = (
+    "The split is by patch, so that patches of one slide may stand on both sides of it: the figures are optimistic for "
+    "slides that are new to the model."
+)
+SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
+
+
+def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
+    """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
+
+    Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
+    stored. Then the test parts are measured, each once.
+    """
+    config, material = loop.config, loop.material
+    model, weights = _as_shipped(loop)
+    card = Card(
+        name=run.name,
+        model=model,
+        arguments=models.complete_arguments(model, config.model_arguments),
+        mean=config.mean,
+        std=config.std,
+        calibration=Calibration(temperature=1.0, bias=0.0),
+        threshold=0.5,
+        training=_provenance(loop),
+        notes=(*_notes(material), *_notes_on_teachers(loop), *_notes_on_flaws(loop)),
+    )
+    bundle = Bundle(card, halve(weights))
+    predictor = Predictor(bundle, device=config.device)
+    say("Calibrating on validation patches")
+    logits = predictor.predict(material.valid.pixels).logits
+    calibration = fit_calibration(logits, material.valid.labels)
+    probabilities = calibration.apply(logits)
+    threshold = best_threshold(material.valid.labels, probabilities)
+    operating = OperatingCurve.measured(material.valid.labels, probabilities)
+    card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
+    _write_predictions(run.place("predictions.csv"), material.valid, logits, probabilities)
+    say("Measuring on test patches")
+    card = card.with_changes(measured=_measure(run, predictor, card, material, probabilities))
+    say("Getting to know the training patches")
+    bundle = Bundle(card, bundle.weights, _familiarity(bundle, material.sources, device=config.device))
+    bundle.save(run.place(run.bundle_path.name))
+    return bundle
+
+
+def _as_shipped(loop: Loop) -> tuple[str, dict[str, torch.Tensor]]:
+    """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
+    config = loop.config
+    state = {name.removeprefix("network."): value.detach().cpu() for name, value in loop.weights.items()}
+    state = {name: value for name, value in state.items() if name not in ("mean", "std")}
+    if config.model not in models.BAKES_TO:
+        return config.model, state
+    network: Any = models.build(config.model, **config.model_arguments)
+    network.load_state_dict(state)
+    baked = network.eval().bake()
+    return models.BAKES_TO[config.model], dict(baked.state_dict())
+
+
+def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:
+    """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
+    pixels, slides = {}, {}
+    for source in sources:
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(source.parts == "train"))[:MOST]
+        loaded = source.dataset.store.load(rows)
+        readable = np.ones(len(rows), bool)
+        readable[list(loaded.unreadable)] = False
+        pixels[source.dataset.name] = loaded.pixels[readable]
+        known = source.dataset.slides(rows[readable])
+        if known is not None:
+            slides[source.dataset.name] = known
+    try:
+        return fit_familiarity(bundle, pixels, slides=slides, device=device)
+    except (DataError, BundleError) as error:
+        logger.warning("The bundle will not know unfamiliar patches from others by its network. %s", error)
+        return None
+
+
+def _measure(
+    run: Run, predictor: Predictor, card: Card, material: Material, valid_probabilities: np.ndarray
+) -> tuple[Measurement, ...]:
+    measured = []
+    for number, source in enumerate(material.sources):
+        part = material.test(number)
+        name, fingerprint = source.dataset.name, source.dataset.fingerprint()
+        logits = predictor.predict(part.pixels).logits
+        probabilities = card.calibration.apply(logits)
+        if number == 0:
+            _write_predictions(run.place("test_predictions.csv"), part, logits, probabilities)
+        try:
+            evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
+        except EvaluationError as error:
+            logger.warning("%s: the test part could not be measured. %s", name, error)
+            continue
+        measured.append(Measurement(name, fingerprint, "test", evaluation))
+        logger.info(
+            "%s, test part (n = %d): AUC %s, accuracy %s",
+            name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
+        )  # fmt: skip
+    first = material.sources[0].dataset
+    valid = material.valid
+    validation = evaluate(valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides)
+    return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
+
+
+def _write_predictions(path: Path, part: Part, logits: np.ndarray, probabilities: np.ndarray) -> None:
+    table = pd.DataFrame(
+        {"id": part.ids, "label": part.labels, "logit": logits, "probability": probabilities},
+    )
+    atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _provenance(loop: Loop) -> dict[str, Any]:
+    return {
+        **_teaching(loop),
+        "data": [source.provenance() for source in loop.material.sources],
+        "left_out": len(loop.material.problems),
+        "config": loop.config.provenance(),
+        "epoch_kept": loop.best_epoch,
+        "minutes": round(loop.seconds() / 60, 1),
+        "device": loop.status.device,
+        "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _teaching(loop: Loop) -> dict[str, Any]:
+    """Return who taught, and how many patches the teachers alone; nothing where there were none."""
+    if loop.teachers is None:
+        return {}
+    return {
+        "teachers": [
+            {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
+            for bundle in loop.teachers.bundles
+        ],
+        "unlabelled": int((loop.material.train.labels == UNLABELLED).sum()),
+    }
+
+
+def _notes_on_teachers(loop: Loop) -> list[str]:
+    """Return a sentence on each teacher that has learnt from patches that validate or measure here."""
+    bundles = () if loop.teachers is None else loop.teachers.bundles
+    return [
+        f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
+        "it taught may come from patches of the validation and test parts, and the figures are optimistic."
+        for bundle in bundles
+        for source in loop.material.sources
+        if _knows_another_split(bundle, source)
+    ]
+
+
+def _knows_another_split(bundle: Bundle, source: Source) -> bool:
+    known = bundle.card.training.get("data", ())
+    same = [data for data in known if data["fingerprint"] == source.dataset.fingerprint()]
+    return any(SplitRule.from_json(data["split"]) != source.rule for data in same)
+
+
+def _notes_on_flaws(loop: Loop) -> tuple[str, ...]:
+    return card_note(loop.config, loop.rows[loop.best_epoch - 1])
+
+
+def _notes(material: Material) -> tuple[str, ...]:
+    notes = []
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in material.sources):
+        notes.append(RANDOM_SPLIT_NOTE)
+    if any(source.dataset.is_synthetic for source in material.sources):
+        notes.append(SYNTHETIC_NOTE)
+    return tuple(notes)

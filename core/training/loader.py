@@ -1,0 +1,126 @@
+"""Batches that are ready to be learnt from: gathered, on the device, changed at random.
+
+What a batch holds follows from the seed, its step and its rows alone. So it may be made ahead, by a thread, while the
+network works on the one before.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import TrainingError
+from core.runs.config import TrainingConfig
+from core.training.augment import apply, draw
+from core.training.data import Part
+from core.training.memory import fits_on_device, is_out_of_memory
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step works on.
+
+    Attributes:
+        step: its number among all steps of the run, from 0.
+        images: float N×3×96×96 in [0, 1], channels last in memory.
+        labels: float (N,); -1 for none, as of a patch that was moved.
+    """
+
+    step: int
+    images: Tensor
+    labels: Tensor
+
+
+class Feed:
+    """Makes the batches of one process.
+
+    Attributes:
+        resident: whether all patches lie in the memory of the GPU.
+
+    Args:
+        part: the training patches.
+        config: seed and augmentation.
+        device: where the network works.
+        share: which of how many processes this is; each takes every so many-th patch of a batch.
+        ahead: make the next batch in a thread; None does where a processor core or a GPU is free to.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        config: TrainingConfig,
+        *,
+        device: torch.device,
+        share: tuple[int, int] = (0, 1),
+        ahead: bool | None = None,
+    ):
+        self._labels = torch.from_numpy(part.labels.astype(np.float32)).to(device)
+        self._pixels = torch.from_numpy(part.pixels)
+        self.resident = fits_on_device(part.pixels.nbytes, device)
+        if self.resident:
+            self._pixels = self._pixels.to(device)
+        self._config, self._device, self._share = config, device, share
+        self._ahead = _may_work_ahead(device) if ahead is None else ahead
+
+    def batch(self, rows: np.ndarray, step: int) -> Batch:
+        """Return the batch of a step: this process's share of `rows`, changed as all processes have drawn alike.
+
+        Raises:
+            TrainingError: there is no memory for it.
+        """
+        try:
+            return self._batch(rows, step)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"There is not enough memory to prepare a batch of {len(rows)} patches. Close other programs, or "
+                "choose a smaller batch; the last checkpoint is kept."
+            ) from error
+
+    def batches(self, rows: Iterable[np.ndarray], *, first: int) -> Iterator[Batch]:
+        """Yield the batch of each of `rows`, whose steps are counted from `first`."""
+        wanted = enumerate(rows, start=first)
+        if not self._ahead:
+            yield from (self.batch(each, step) for step, each in wanted)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="feed") as thread:
+            waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
+            while waiting:
+                batch = waiting.pop().result()
+                waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
+                yield batch
+
+    def _batch(self, rows: np.ndarray, step: int) -> Batch:
+        place, others = self._share
+        changes = draw(
+            len(rows), self._config.augmentation, torch.Generator().manual_seed(mix(self._config.seed, step))
+        )
+        own = torch.from_numpy(np.ascontiguousarray(rows[place::others]))
+        pixels = self._pixels.index_select(0, own.to(self._pixels.device)).to(self._device)
+        images = apply(pixels.permute(0, 3, 1, 2), changes.of(slice(place, None, others)))
+        labels = self._labels[own.to(self._device)]
+        if changes.moved is not None:
+            labels = labels.masked_fill(changes.moved[place::others].to(self._device), -1)
+        return Batch(step, images.contiguous(memory_format=torch.channels_last), labels)
+
+
+def mix(seed: int, step: int) -> int:
+    """Return a 63-bit seed that differs for every pair."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+
+
+def _first(wanted: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the next one, if there is any."""
+    for each in wanted:
+        yield each
+        return
+
+
+def _may_work_ahead(device: torch.device) -> bool:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return device.type == "cuda" or cores > 1

@@ -1,0 +1,181 @@
+"""What a run will cost, from a few measured steps of exactly its settings."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+
+from core.data.store import PATCH_SIZE, Progress
+from core.device import describe_device
+from core.runs.config import TrainingConfig
+from core.training.forward import BATCH, Forward
+from core.training.preflight.sample import Sample, draw_sample
+from core.training.sampling import epoch_order
+from core.training.step import Learner
+
+WARM_UP, FEWEST, MOST = 1, 2, 12
+"""Steps that are not measured, and how many are at least and at most."""
+
+SECONDS = 15.0
+"""No further step is begun after so long."""
+
+_PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
+_LOOK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take, as measured on this machine while nothing or something else was at work on it.
+
+    Attributes:
+        seconds_per_step: the median of the measured steps.
+        seconds_per_epoch: all steps of an epoch and its validation.
+        seconds: all epochs; without reading the data and measuring the result, and with no early end.
+        memory: bytes of the computer's memory at the highest point, for this process and all patches of the run.
+        device_memory: bytes of the GPU's memory at the highest point; None on a CPU.
+        disk: bytes of the run's folder at the most: two checkpoints while one is replaced, and the bundle.
+        steps_per_epoch: how many.
+        train: training patches.
+        valid: validation patches.
+        measured: steps that were measured.
+        device: where, in words.
+    """
+
+    seconds_per_step: float
+    seconds_per_epoch: float
+    seconds: float
+    memory: int
+    device_memory: int | None
+    disk: int
+    steps_per_epoch: int
+    train: int
+    valid: int
+    measured: int
+    device: str
+
+    def sentence(self) -> str:
+        """Return it in words."""
+        parts = [
+            f"{_duration(self.seconds)} ({_duration(self.seconds_per_epoch)} an epoch of {self.steps_per_epoch} steps)",
+            f"{_size(self.memory)} of memory",
+            f"{_size(self.disk)} of disk",
+        ]
+        if self.device_memory is not None:
+            parts.insert(2, f"{_size(self.device_memory)} of GPU memory")
+        return f"About {', '.join(parts)}; from {self.measured} steps on {self.device}."
+
+
+def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Estimate:
+    """Take a few steps of a run without making it, and return what all of them will cost.
+
+    Args:
+        config: the settings.
+        progress: told the finished share.
+
+    Raises:
+        NodescopeError: the data cannot be used, or the settings do not fit.
+    """
+    say = progress or (lambda _: None)
+    sample = draw_sample(config, progress=lambda share: say(share * 0.2))
+    with _memory_peak() as peak:
+        learner = Learner(config, sample.part)
+        if learner.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(learner.device)
+        steps = _measured_steps(config, learner, sample, say)
+        validation = _seconds_to_validate(learner, sample)
+    per_step = float(np.median(steps))
+    steps_per_epoch = sample.train // learner.batch_size
+    per_epoch = per_step * steps_per_epoch + validation
+    say(1.0)
+    return Estimate(
+        seconds_per_step=per_step,
+        seconds_per_epoch=per_epoch,
+        seconds=per_epoch * config.epochs,
+        memory=peak() + _PATCH_BYTES * (sample.train + sample.valid - len(sample.part)),
+        device_memory=_device_peak(learner),
+        disk=_disk(learner),
+        steps_per_epoch=steps_per_epoch,
+        train=sample.train,
+        valid=sample.valid,
+        measured=len(steps),
+        device=describe_device(learner.device),
+    )
+
+
+def _measured_steps(
+    config: TrainingConfig, learner: Learner, sample: Sample, say: Callable[[float], None]
+) -> list[float]:
+    """Return the seconds of each measured step, from one batch to the next."""
+    learner.prepare(frozen=False)
+    labels, size = sample.part.labels, learner.batch_size
+    order = epoch_order(labels, seed=config.seed, epoch=0, balance=config.balance)
+    rows = [np.resize(np.roll(order, -number * size), size) for number in range(WARM_UP + MOST)]
+    found: list[float] = []
+    began = last = time.monotonic()
+    for batch in learner.feed.batches(rows, first=0):
+        float(learner.learn(batch))
+        now = time.monotonic()
+        if batch.step >= WARM_UP:
+            found.append(now - last)
+        last = now
+        say(0.2 + 0.7 * (batch.step + 1) / len(rows))
+        if len(found) >= FEWEST and now - began > SECONDS:
+            break
+    return found
+
+
+def _seconds_to_validate(learner: Learner, sample: Sample) -> float:
+    part, forward = sample.part.first(BATCH), Forward(learner.device)
+    learner.network.eval()
+    began = time.monotonic()
+    forward.logits(learner.network, part)
+    return (time.monotonic() - began) * sample.valid / len(part)
+
+
+def _disk(learner: Learner) -> int:
+    """Return the bytes of two checkpoints (network, average, kept weights, optimiser) and of a bundle in float16."""
+    network = sum(value.numel() * value.element_size() for value in learner.network.state_dict().values())
+    states = learner.optimiser.state_dict()["state"].values()
+    optimiser = sum(value.numel() * value.element_size() for state in states for value in state.values())
+    return int(2 * (3 * network + optimiser) + network // 2)
+
+
+def _device_peak(learner: Learner) -> int | None:
+    return int(torch.cuda.max_memory_reserved(learner.device)) if learner.device.type == "cuda" else None
+
+
+@contextmanager
+def _memory_peak() -> Iterator[Callable[[], int]]:
+    """Watch the memory of this process in the body; what is yielded tells the most that was seen, in bytes."""
+    process, over = psutil.Process(), threading.Event()
+    most = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(_LOOK_SECONDS):
+            most = max(most, process.memory_info().rss)
+
+    thread = threading.Thread(target=watch, name="memory-peak", daemon=True)
+    thread.start()
+    try:
+        yield lambda: int(most)
+    finally:
+        over.set()
+        thread.join()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"

@@ -1,0 +1,135 @@
+"""What is measured before a run starts, in a process of its own: what it will cost, or which learning rate suits it.
+
+A rehearsal is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
+settings that matter to it, so that the same question is answered once.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.errors import RunError
+from core.job import Job, JobStatus, Report
+from core.runs.config import TrainingConfig
+from core.storage import atomic
+from core.storage.home import home
+from core.training.preflight.cost import Estimate, estimate
+from core.training.preflight.lr_finder import LearningRateCurve, curve_of, find_learning_rate
+
+Kind = Literal["cost", "rate"]
+KINDS: tuple[Kind, Kind] = ("cost", "rate")
+
+KEPT = 40
+"""Rehearsals whose answers are kept."""
+
+
+@dataclass(frozen=True)
+class Rehearsal(Job):
+    """A folder in which a process takes a few steps of a run.
+
+    Attributes:
+        kind: "cost" or "rate".
+    """
+
+    kind: Kind = "cost"
+
+    @classmethod
+    def of(cls, kind: Kind, config: TrainingConfig) -> "Rehearsal":
+        """Return the rehearsal for these settings; those that do not matter to it make no other one."""
+        text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(rehearsals_home() / f"{kind}-{digest}", kind)
+
+    def start(self, config: TrainingConfig) -> None:
+        """Start a detached process; return at once.
+
+        Raises:
+            RunError: a process is at work already.
+            StorageError: the folder cannot be written.
+        """
+        _forget_old()
+        atomic.write_json(self.path / "config.json", _what_matters(self.kind, config).to_json())
+        (self.path / "result.json").unlink(missing_ok=True)
+        self.launch(["rehearsal", self.kind])
+
+    def run(self) -> JobStatus:
+        """Measure in this process and write the answer down; return the last word.
+
+        Raises:
+            NodescopeError: it failed.
+        """
+        config = TrainingConfig.from_json(self._json("config.json"))
+
+        def what(report: Report) -> None:
+            atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
+
+        return self.work(what)
+
+    def cost(self, epochs: int) -> Estimate | None:
+        """Return what a run of so many epochs will cost; None if that is not known.
+
+        Raises:
+            RunError: the answer is damaged.
+        """
+        found = self._answer()
+        try:
+            return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
+        except (TypeError, KeyError) as error:
+            raise self._damaged(error) from error
+
+    def rate(self) -> LearningRateCurve | None:
+        """Return the curve of the learning rate; None if it is not known.
+
+        Raises:
+            RunError: the answer is damaged.
+        """
+        found = self._answer()
+        try:
+            return None if found is None else curve_of(np.array(found["rates"]), np.array(found["losses"]))
+        except KeyError as error:
+            raise self._damaged(error) from error
+
+    def _answer(self) -> dict[str, Any] | None:
+        return (self._json("result.json") or None) if self.status().state == "finished" else None
+
+    def _damaged(self, error: Exception) -> RunError:
+        return RunError(f"The answer in {self.path} is damaged ({error}); measure again.")
+
+
+def rehearsals_home() -> Path:
+    """Return the folder of the rehearsals."""
+    return home() / "rehearsals"
+
+
+def _what_matters(kind: Kind, config: TrainingConfig) -> TrainingConfig:
+    """Return the settings with all that does not change the answer set to the same."""
+    same = config.with_changes(epochs=1, patience=0, schedule="constant", preset="", tracker="none")
+    if kind == "cost":
+        head = None if config.head_learning_rate is None else 1e-3
+        return same.with_changes(learning_rate=1e-3, head_learning_rate=head)
+    if config.head_learning_rate is None:
+        return same.with_changes(learning_rate=1e-3)
+    share = float(f"{config.head_learning_rate / config.learning_rate:.3g}")
+    return same.with_changes(learning_rate=1e-3, head_learning_rate=min(10.0, max(1e-8, 1e-3 * share)))
+
+
+def _measured(kind: Kind, config: TrainingConfig, report: Report) -> dict[str, Any]:
+    if kind == "cost":
+        return asdict(estimate(config, progress=report))
+    curve = find_learning_rate(config, progress=report)
+    return {"rates": curve.rates.tolist(), "losses": curve.losses.tolist()}
+
+
+def _forget_old() -> None:
+    """Keep the newest answers; nobody asks for the others any more."""
+    if not rehearsals_home().is_dir():
+        return
+    paths = sorted(rehearsals_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths[KEPT - 1 :]:
+        if not Job(path).status().is_active:
+            shutil.rmtree(path)

@@ -1,0 +1,55 @@
+"""Some of the patches that a run would train on: for a look before the start, which must not take long."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.data.store import Progress
+from core.errors import DataError
+from core.runs.config import TrainingConfig
+from core.training.data import Part, read_part
+from core.training.open_data import open_divided
+
+FEWEST = 2048
+"""So many patches are drawn at least, or a batch if that is more; all of them where there are fewer."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Training patches drawn at random, and how many a run would have.
+
+    Attributes:
+        part: the patches that were drawn and can be read.
+        train: number of all training patches.
+        valid: number of all validation patches.
+    """
+
+    part: Part
+    train: int
+    valid: int
+
+
+def draw_sample(config: TrainingConfig, *, progress: Progress | None = None) -> Sample:
+    """Open the data of a run and read some of its training patches.
+
+    Args:
+        config: the settings.
+        progress: told the finished share.
+
+    Raises:
+        DataError: the data cannot be opened or divided, or no training patch can be read.
+    """
+    divided = open_divided(config)
+    rows, everything = divided.train, divided.everything
+    wanted = min(len(rows), max(FEWEST, config.batch_size))
+    drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])
+    part, _ = read_part(everything, rows[drawn], progress)
+    if not len(part):
+        raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
+    return Sample(_in_drawn_order(part, config.seed), len(rows), int((divided.sources[0].parts == "valid").sum()))
+
+
+def _in_drawn_order(part: Part, seed: int) -> Part:
+    order = np.random.default_rng([seed, 1]).permutation(len(part))
+    slides = None if part.slides is None else part.slides[order]
+    return replace(part, ids=part.ids[order], pixels=part.pixels[order], labels=part.labels[order], slides=slides)

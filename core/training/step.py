@@ -1,0 +1,163 @@
+"""A network that learns one step at a time: what a run, the look for a learning rate and an estimate share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor
+
+import models
+from core.bundle import load_bundle
+from core.device import resolve_device
+from core.errors import ConfigError, TrainingError
+from core.runs.config import TrainingConfig
+from core.training.backbone import head_of, train_mode
+from core.training.compiled import compiled
+from core.training.data import Part
+from core.training.distillation import Teachers
+from core.training.distributed import Group
+from core.training.gradients import Gradients
+from core.training.loader import Batch, Feed
+from core.training.memory import is_out_of_memory
+from core.training.optimiser import MovingAverage, make_optimiser
+from core.training.precision import Precision
+from core.training.pretrained import load_pretrained
+
+
+class Learner:
+    """A network, its optimiser, its moving average and its batches.
+
+    Attributes:
+        group: the processes that learn together.
+        device: where the network works.
+        precision: in which numbers.
+        network: what learns, behind its normalisation.
+        optimiser: changes it.
+        average: the moving average of its weights.
+        teachers: whose answers it learns from, if any.
+        batch_size: patches a step, in all processes together.
+        feed: makes the batches of this process.
+        gradients: makes the gradients of a step.
+        words: what became of the attempt to compile it; empty where there was none.
+
+    Args:
+        config: the settings.
+        train: the training patches.
+        fresh: start from the pretrained weights, and not from those of a checkpoint.
+        say: told in words when the memory has run out.
+
+    Raises:
+        ConfigError: the settings do not fit the network, the device or the number of processes.
+        WeightsError: the pretrained weights are not to be had.
+        BundleError: a teacher is none.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, train: Part, *, fresh: bool = True, say: Callable[[str], None] = lambda _: None
+    ):
+        self.config, self.group = config, Group(config.device)
+        self._accelerator = _accelerator(config)
+        device = self._accelerator.device
+        self.device = torch.device("cpu") if device.type == "cpu" else device  # there is no second CPU, as "cpu:1" says
+        self.precision = Precision(config.precision, self.device)
+        self.batch_size = min(config.batch_size, len(train))
+        _check_shares(self.batch_size, self.group.size)
+        torch.manual_seed(config.seed)
+        network = models.build(config.model, **config.model_arguments)
+        if fresh:
+            load_pretrained(network, config.pretrained)
+        network = models.Normalised(network, mean=config.mean, std=config.std)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self._head = head_of(network.network, config)
+        self.average = MovingAverage(network, config.ema)
+        self.optimiser = make_optimiser(network.network, config)
+        self.teachers = _teachers(config, self.device, self.precision)
+        share = (self._accelerator.process_index, self.group.size)
+        self.feed = Feed(train, config, device=self.device, share=share)
+        model = self._accelerator.prepare_model(self.network)
+        self.words = ""
+        if config.compile == "auto":
+            shape = (self.batch_size // self.group.size, 3, 96, 96)
+            images = torch.rand(shape, device=self.device).contiguous(memory_format=torch.channels_last)
+            model, self.words = compiled(model.train(), images, self.precision)
+        self.gradients = Gradients(
+            model, config, train.labels, precision=self.precision, device=self.device, teachers=self.teachers,
+            share=share, say=say,
+        )  # fmt: skip
+
+    def prepare(self, *, frozen: bool) -> None:
+        """Make the network ready to learn: all of it, or with a `frozen` backbone the head alone."""
+        train_mode(self.network, self._head, frozen=frozen)
+
+    def learn(self, batch: Batch) -> Tensor:
+        """Take one step and return the mean loss over the patches of all processes, on the device.
+
+        Raises:
+            TrainingError: the memory does not suffice.
+        """
+        loss = self.gradients.make(batch)
+        scaler = self.precision.scaler
+        if self.config.clip:
+            scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        try:
+            scaler.step(self.optimiser)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise _no_memory_to_change(batch.step) from error
+            raise
+        scaler.update()
+        self.optimiser.zero_grad()
+        self.average.update(batch.step)
+        mean: Tensor = self._accelerator.reduce(loss, reduction="mean") if self.group.size > 1 else loss
+        return mean
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`restore` needs, as tensors and plain values."""
+        return {
+            "model": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.average,
+            "pieces": self.gradients.pieces,
+            "scaler": self.precision.scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken."""
+        self.network.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.restore(state["average"])
+        self.gradients.pieces = state.get("pieces", 1)
+        if state.get("scaler"):
+            self.precision.scaler.load_state_dict(state["scaler"])
+
+
+def _accelerator(config: TrainingConfig) -> Accelerator:
+    # Precision is ours, so that one process may train in one and then in another. Where a frozen head learns alone, the
+    # other weights have no gradients, which several processes must be told beforehand.
+    handler = DistributedDataParallelKwargs(find_unused_parameters=config.frozen_epochs > 0)
+    is_cpu = resolve_device(config.device).type == "cpu"
+    return Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[handler])
+
+
+def _teachers(config: TrainingConfig, device: torch.device, precision: Precision) -> Teachers | None:
+    if not config.teachers:
+        return None
+    return Teachers([load_bundle(path) for path in config.teachers], device=device, bf16=precision.is_bf16)
+
+
+def _check_shares(batch_size: int, processes: int) -> None:
+    if batch_size % processes:
+        raise ConfigError(
+            f"A batch of {batch_size} patches cannot be shared evenly by {processes} processes. Choose a batch size "
+            f"that is a multiple of {processes}."
+        )
+
+
+def _no_memory_to_change(step: int) -> TrainingError:
+    return TrainingError(
+        f"The memory ran out while the weights were being changed in step {step + 1}. A part of them may have changed "
+        "already, so the step is not repeated. Close other programs or choose a smaller network; the last checkpoint "
+        "is kept, and the run can be resumed from it."
+    )

@@ -1,0 +1,251 @@
+"""The charts of Browse: how the classes are balanced, overall, by part and by slide, and how they differ in looks.
+
+What is pressed becomes a filter of the patches below.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data import Dataset
+from core.display import CLASS_COLOURS, MUTED
+from pages._ui import state, widgets
+from pages._ui.browse import filters, grid
+from pages._ui.browse.columns import LOSS, PROBABILITY, Facts, facts
+from pages._ui.browse.filters import Range
+
+MEANS = {
+    "brightness": "mean grey level, 0 black to 255 white",
+    "contrast": "standard deviation of the grey levels",
+    "sharpness": "fine detail (Laplacian) in units of the contrast",
+    "haematoxylin": "mean optical density of haematoxylin, which stains nuclei blue-violet",
+    "eosin": "mean optical density of eosin, which stains the rest pink",
+    PROBABILITY: "calibrated probability of tumour, by the sidebar's model",
+    LOSS: "how wrong the model is, in nats: 0 is right and certain",
+}
+CLASSES = ((1, "tumour"), (0, "normal"), (-1, "no label"))
+COLOURS = {1: CLASS_COLOURS[1], 0: CLASS_COLOURS[0], -1: MUTED}
+PATTERNS = {1: "", 0: "/", -1: "."}
+BINS = 60
+MOST_SLIDES = 400
+MARGIN = {"l": 0, "r": 0, "t": 6, "b": 0}
+LEGEND = {"orientation": "h", "y": 1.15, "traceorder": "normal"}
+
+
+def draw(dataset: Dataset) -> None:
+    """Draw how the classes are balanced, and how they differ, with the patches that were pressed below."""
+    known = facts(dataset)
+    counts = counted(known.fixed.label)
+    _overall(known, counts)
+    chips = st.container()  # beside the charts that are pressed, although the filter is drawn later
+    parts, slides = st.columns([3, 6])
+    with parts:
+        _by_part(known)
+    with slides:
+        _by_slide(known)
+    _distributions(known)
+    st.markdown("#### The patches behind it")
+    grid.draw(dataset, chips=chips)
+
+
+def counted(label: npt.NDArray[np.int8]) -> dict[str, int]:
+    """Return how many patches there are of each class and without a label."""
+    return {name: int((label == number).sum()) for number, name in CLASSES}
+
+
+def _overall(known: Facts, counts: dict[str, int]) -> None:
+    labelled = counts["tumour"] + counts["normal"]
+    figures, chart = st.columns(2, vertical_alignment="center")
+    with figures, st.container(horizontal=True, gap="medium"):
+        st.metric("Patches", f"{len(known.fixed.label):,}", width="content")
+        for name in ("tumour", "normal"):
+            st.metric(name.capitalize(), f"{counts[name]:,}", help=_share(counts[name], labelled), width="content")
+    with chart:
+        st.plotly_chart(balance(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance")
+
+
+def _share(count: int, labelled: int) -> str:
+    return f"{count / labelled:.1%} of {labelled:,} labelled patches" if labelled else "No patch has a label"
+
+
+def balance(counts: dict[str, int], labelled: int) -> go.Figure:
+    """Return one bar of all patches, divided by class."""
+    figure = go.Figure()
+    for number, name in CLASSES:
+        if counts[name]:
+            share = "" if number < 0 or not labelled else f" {counts[name] / labelled:.1%}"
+            figure.add_bar(
+                x=[counts[name]], y=[""], orientation="h", name=name, marker_color=COLOURS[number],
+                text=f"{name}{share}", textposition="inside", textangle=0, insidetextanchor="middle",
+                hovertemplate=f"{name}: %{{x:,}} patches<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(
+        barmode="stack", height=64, showlegend=False, margin={"l": 0, "r": 0, "t": 6, "b": 6}, bargap=0.1
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _by_part(known: Facts) -> None:
+    fixed = known.fixed
+    st.markdown("**By part**", help=f"As training has them: {fixed.division}. Press a bar for its patches.")
+    figure = by_group(fixed.label, fixed.part, fixed.part_names)
+    figure.update_layout(height=230, showlegend=not fixed.slide_names)  # else the chart beside it has the legend
+    _pressable(figure, "by_part", lambda place: filters.choose(state.IN_PART, fixed.part_names[place]))
+
+
+def _by_slide(known: Facts) -> None:
+    fixed = known.fixed
+    st.markdown("**By slide**", help="The slide with the largest share of tumour first. Press a bar for its patches.")
+    if not fixed.slide_names:
+        st.info(
+            "The slides of these patches are not known, so that a random split is optimistic: patches of one slide "
+            "fall on both sides of it. Lay `patch_id_wsi_full.csv` beside the labels to make them known.",
+            icon=":material/info:",
+        )
+        return
+    order = slide_order(fixed.label, fixed.slide, len(fixed.slide_names))[:MOST_SLIDES]
+    place = np.full(len(fixed.slide_names) + 1, -1)
+    place[order] = np.arange(len(order))
+    names = [fixed.slide_names[slide] for slide in order]
+    figure = by_group(fixed.label, place[fixed.slide], names)
+    figure.update_layout(height=230)
+    figure.update_xaxes(showticklabels=len(names) <= 60, tickangle=-60)
+    _pressable(figure, "by_slide", lambda at: filters.choose(state.SLIDE, names[at]))
+    unknown = int((fixed.slide < 0).sum())
+    notes = [f"{len(fixed.slide_names):,} slides"]
+    notes += (
+        [f"the {MOST_SLIDES} with the largest share of tumour are drawn"] if len(names) < len(fixed.slide_names) else []
+    )
+    notes += [f"the slide of {unknown:,} patches is not known"] if unknown else []
+    st.caption(", ".join(notes))
+
+
+def slide_order(label: npt.NDArray[np.int8], slide: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
+    """Return the slides by their share of tumour, the largest first; of equal ones the lower number."""
+    known = (slide >= 0) & (label >= 0)
+    total = np.bincount(slide[known], minlength=count)
+    tumour = np.bincount(slide[known & (label == 1)], minlength=count)
+    return np.argsort(-tumour / np.maximum(total, 1), kind="stable")
+
+
+def by_group(label: npt.NDArray[np.int8], group: npt.NDArray[np.integer], names: list[str]) -> go.Figure:
+    """Return a stacked bar of the classes for each group; members of group -1 are left out."""
+    figure = go.Figure()
+    totals = np.bincount(group[group >= 0], minlength=len(names))
+    for number, words in CLASSES:
+        counts = np.bincount(group[(group >= 0) & (label == number)], minlength=len(names))
+        if counts.any():
+            figure.add_bar(
+                x=names, y=counts, name=words, marker={"color": COLOURS[number], "pattern": _pattern(number)},
+                customdata=counts / np.maximum(totals, 1),
+                hovertemplate="%{x}: %{y:,} " + words + " (%{customdata:.1%})<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(barmode="stack", margin=MARGIN, legend=LEGEND, bargap=0.15)
+    figure.update_xaxes(type="category", fixedrange=True)
+    figure.update_yaxes(title="patches", fixedrange=True)
+    return figure
+
+
+def _pattern(number: int) -> dict[str, object]:
+    return {"shape": PATTERNS[number], "size": 5, "solidity": 0.25}
+
+
+def _distributions(known: Facts) -> None:
+    st.markdown("**Distribution by class**", help="Press a bin for the patches in it, another one to widen the range.")
+    if not known.columns:
+        st.info(
+            "Brightness, stain and sharpness are measured by the check: start it under Quality.", icon=":material/info:"
+        )
+        return
+    names = list(known.columns)
+    if st.session_state.get(state.MEASURE, names[0]) not in names:
+        st.session_state[state.MEASURE] = names[0]
+    chosen = st.segmented_control(
+        "Measure", names, default=names[0], key=state.MEASURE, bind="query-params", required=True,
+        format_func=str.capitalize, label_visibility="collapsed",
+    )  # fmt: skip
+    name = str(chosen or names[0])
+    values = known.columns[name]
+    usable = np.isfinite(values) & ~known.flags.get("unreadable", np.zeros(len(values), bool))
+    limits = next((each for each in filters.ranges() if each.name == name), None)
+    edges = bin_edges(values[usable])
+    figure = distribution(values[usable], known.fixed.label[usable], edges, name, limits=limits)
+
+    _pressable(figure, f"distribution-{name}", lambda at: filters.cut(widened(name, edges, at, limits)))
+
+
+def widened(name: str, edges: npt.NDArray[np.float64], at: int, limits: Range | None) -> Range:
+    """Return the range of one bin, widened to an earlier range unless the bin lies in that."""
+    low, high = float(edges[at]), float(edges[at + 1])
+    if limits is None or (limits.low <= low and high <= limits.high):
+        return Range(name, low, high)
+    return Range(name, min(low, limits.low), max(high, limits.high))
+
+
+def bin_edges(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the edges of the bins, from the smallest to the largest value."""
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    return np.linspace(low, max(high, low + 1e-6), BINS + 1)
+
+
+def distribution(
+    values: npt.NDArray[np.floating],
+    label: npt.NDArray[np.int8],
+    edges: npt.NDArray[np.float64],
+    name: str,
+    *,
+    limits: Range | None = None,
+) -> go.Figure:
+    """Return the share of each class's patches in bins of a measure, as steps: tumour solid, normal dashed.
+
+    A bar that is not seen stands over each bin, to be pressed.
+    """
+    figure = go.Figure()
+    lines, top = [], 0.0
+    for number, words in CLASSES:
+        of_class = values[label == number]
+        if not len(of_class):
+            continue
+        shares = np.histogram(of_class, edges)[0] / len(of_class)
+        top = max(top, float(shares.max()))
+        lines.append([f"{words} {share:.1%}" for share in shares])
+        dash = {1: "solid", 0: "dash", -1: "dot"}[number]
+        figure.add_scatter(
+            x=edges, y=[*shares, shares[-1]], mode="lines", name=f"{words} ({len(of_class):,})", hoverinfo="skip",
+            line={"shape": "hv", "dash": dash, "color": COLOURS[number]},
+        )  # fmt: skip
+    figure.add_bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=[top * 1.05] * BINS, width=np.diff(edges),
+        marker={"color": MUTED, "opacity": 0},
+        selected={"marker": {"opacity": 0.2}}, unselected={"marker": {"opacity": 0}}, showlegend=False,
+        text=["<br>".join(words) for words in zip(*lines, strict=True)] if lines else None, textposition="none",
+        hovertemplate=f"{name} %{{x:.3g}}<br>%{{text}}<extra></extra>",
+    )  # fmt: skip
+    if limits is not None:
+        figure.add_vrect(limits.low, limits.high, fillcolor=MUTED, opacity=0.25, line_width=0)
+    figure.update_layout(height=240, margin=MARGIN, legend=LEGEND, bargap=0)
+    figure.update_xaxes(title=f"{name}: {MEANS[name]}", fixedrange=True)
+    figure.update_yaxes(title="share of the class", tickformat=".0%", fixedrange=True, range=[0, top * 1.05])
+    return figure
+
+
+def _pressable(figure: go.Figure, name: str, on_press: Callable[[int], None]) -> None:
+    """Draw bars of which one can be pressed; `on_press` is told its place."""
+    key = f"{name}-{st.session_state.get(state.CLICKS, 0)}"
+
+    def pressed() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            on_press(int(points[0]["point_index"]))
+            widgets.forget_click()
+
+    figure.update_layout(dragmode=False, clickmode="event+select")
+    st.plotly_chart(
+        figure, config=widgets.CHART, key=key, on_select=pressed, selection_mode="points",
+        alt=f"{name.replace('_', ' ').replace('-', ' of ')}, by class".capitalize(),
+    )  # fmt: skip

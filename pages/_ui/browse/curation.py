@@ -1,0 +1,126 @@
+"""Deciding about single patches: relabel, exclude, fine. Each decision is written down at once and can be undone."""
+
+import streamlit as st
+
+from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of, take_back
+from core.data.decisions import decisions_stamp, to_csv
+from core.errors import NodescopeError
+from pages._ui import cache, layout, state, widgets
+
+Undo = tuple[str, str, Decision | None]
+"""A data set, a patch, and what was decided about it before."""
+
+
+def words(decision: Decision) -> str:
+    """Return a decision in words."""
+    if decision.kind == "relabel":
+        return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
+    return {"exclude": "excluded", "fine": "label is right"}[decision.kind]
+
+
+def relabelled(dataset: Dataset) -> cache.Relabelled:
+    """Return the patches whose label a decision changes, of the sidebar's data set with or without the decisions."""
+    return cache.relabelled(layout.data_source()) if decisions_stamp(dataset.source) else {}
+
+
+def label_words(label: int, both: tuple[int, int] | None) -> str:
+    """Return a label (1, 0, or -1 for none) in words; of a relabelled patch, see :func:`relabelled`, both labels."""
+    if both is None:
+        return widgets.label_name(None if label < 0 else label)
+    given, decided = (widgets.label_name(None if each < 0 else each) for each in both)
+    return f"{decided} by decision ({given} in the data)"
+
+
+def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None:
+    """Draw what can be decided about a patch, and what was.
+
+    Args:
+        dataset: holds the patch, with decisions applied or not.
+        patch_id: the patch.
+        shortcuts: whether the keys L, E and F decide too; for one patch on a page.
+    """
+    decision = decisions_of(dataset.source).get(patch_id)
+    choices = _choices(dataset, patch_id)
+    st.markdown("**Your decision**" + ("" if decision is None else f": {words(decision)}"))
+    with st.container(horizontal=True):
+        for text, icon, key, choice in choices:
+            st.button(
+                text, icon=f":material/{icon}:", key=f"decide-{choice.kind}-{patch_id}",
+                type="primary" if decision is not None and decision.kind == choice.kind else "secondary",
+                shortcut=key if shortcuts else None, on_click=_decide, args=(dataset.source, patch_id, choice),
+            )  # fmt: skip
+        if decision is not None:
+            st.button("Take back", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=_decide,
+                      args=(dataset.source, patch_id, None))  # fmt: skip
+    st.caption("Written down at once; every page and every training started from now on obeys it.")
+
+
+def draw_counts(undecided: Dataset) -> None:
+    """Draw how the decisions change the classes, the way back, and the file to take away.
+
+    Args:
+        undecided: the data set as it is without any decision.
+    """
+    decisions = decisions_of(undecided.source)
+    with st.container(border=True), st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if decisions:
+            _counts(undecided, decisions)
+            st.download_button("decisions.csv", to_csv(decisions), "decisions.csv", "text/csv",
+                               icon=":material/download:", on_click="ignore")  # fmt: skip
+        else:
+            st.caption("Nothing is decided yet. Press a patch to decide about it.")
+        stack = _stack()
+        if stack and stack[-1][0] == undecided.source:
+            st.button("Undo", icon=":material/undo:", on_click=_undo,
+                      help=f"Take back the last decision, about {stack[-1][1]}")  # fmt: skip
+    if decisions:
+        st.caption(
+            "Training, evaluation and every page use these decisions from now on; runs that are under way do not."
+        )
+
+
+def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:
+    after = apply_decisions(undecided, decisions)
+    before, now = undecided.class_counts(), after.class_counts()
+    for label in (1, 0):
+        st.markdown(f"{CLASS_NAMES[label].capitalize()} **{before[label]:,} → {now[label]:,}**", width="content")
+    kinds: list[str] = [each.kind for each in decisions.values()]
+    told = {"relabel": "relabelled", "exclude": "excluded", "fine": "fine"}
+    st.caption(" · ".join(f"{kinds.count(kind):,} {text}" for kind, text in told.items()), width="content")
+
+
+def _choices(dataset: Dataset, patch_id: str) -> list[tuple[str, str, str, Decision]]:
+    """Return text, icon, key and decision of each button; the other label is that of the data set as it came."""
+    base = cache.undecided(layout.data_source())
+    table = base.table if base.source == dataset.source else dataset.table
+    label = table.loc[table["id"] == patch_id, "label"].dropna()
+    choices = [("Exclude", "block", "E", Decision("exclude", reason="chosen while looking at it"))]
+    if len(label):
+        other = 1 - int(label.iloc[0])
+        relabel = (f"Relabel as {CLASS_NAMES[other]}", "swap_horiz", "L", Decision("relabel", other))
+        choices = [relabel, *choices, ("Label is right", "check", "F", Decision("fine"))]
+    return choices
+
+
+def _decide(source: str, patch_id: str, decision: Decision | None, *, remember: bool = True) -> None:
+    try:
+        before = decisions_of(source).get(patch_id)
+        if decision is None:
+            take_back(source, [patch_id])
+        else:
+            decide(source, {patch_id: decision})
+    except NodescopeError as error:
+        layout.show_error(error)
+        return
+    if remember:
+        _stack().append((source, patch_id, before))
+
+
+def _undo() -> None:
+    source, patch_id, before = _stack().pop()
+    _decide(source, patch_id, before, remember=False)
+
+
+def _stack() -> list[Undo]:
+    stack: list[Undo] = st.session_state.setdefault(state.UNDO, [])
+    return stack

@@ -1,0 +1,66 @@
+"""Browse: fetch a public data set, in the background."""
+
+import hashlib
+from pathlib import Path
+
+import streamlit as st
+
+from core.data import Dataset
+from core.data.download import SOURCES
+from core.data.open import recognise
+from core.errors import DataError
+from core.job import Job
+from core.storage.home import home
+from pages._ui import jobs, state
+
+
+def draw(dataset: Dataset) -> None:  # noqa: ARG001 - every view is given the open data set; this one brings another
+    """Draw what can be fetched, how far it is, and the way to what was fetched."""
+    st.caption(
+        "Public data sets for research. A download goes on when you leave this page, and what is "
+        "finished is not fetched again."
+    )
+    for place, name in zip(st.columns(len(SOURCES), gap="large"), SOURCES, strict=True):
+        with place, st.container(border=True):
+            _source(name)
+
+
+def _source(name: str) -> None:
+    source = SOURCES[name]
+    st.markdown(f"#### {source.label}")
+    st.write(source.about)
+    given = st.text_input(
+        "Folder on this computer", str(home() / "data" / name), key=f"{state.GET_FOLDER}-{name}",
+        persist_state="session", help="It is made if it is not there. The disk needs room for all of it.",
+    )  # fmt: skip
+    folder = Path(given).expanduser().resolve()
+    job = job_of(name, folder)
+    if not job.status().is_active and _is_data_set(folder):
+        st.success(f"It is in {folder}.", icon=":material/check:")
+        st.button("Open it", icon=":material/folder_open:", type="primary", on_click=_open, args=(str(folder),),
+                  key=f"open-{name}")  # fmt: skip
+    else:
+        jobs.draw(job, ["get", name, str(folder)], label="Fetch", doing="Fetching", icon="download")
+    with st.expander("Without a network, or by hand"):
+        st.write(source.by_hand)
+
+
+def job_of(name: str, folder: Path) -> Job:
+    """Return the job that fetches a data set into a folder."""
+    return Job(home() / "downloads" / f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.job")
+
+
+def _is_data_set(folder: Path) -> bool:
+    try:
+        recognise(folder)
+    except DataError:
+        return False
+    return True
+
+
+def _open(folder: str) -> None:
+    known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [])
+    if folder not in known:
+        known.append(folder)
+    st.session_state[state.DATA] = folder
+    st.session_state[state.BROWSE_VIEW] = "Patches"

@@ -1,0 +1,209 @@
+"""Browse: labels that are probably wrong, the most suspicious first, each to be looked at and decided about."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from core.data import Dataset, Decision, decisions_of
+from core.display import mosaic
+from core.features.label_errors import (
+    IMAGENET_KEY,
+    Suspects,
+    has_learnt,
+    load_suspects,
+    probe_key,
+    suspects_path,
+)
+from core.formatting import percent
+from core.job import Job
+from core.prediction import Predictor
+from core.studies.label_errors import finished_studies, of_study
+from core.studies.study import open_study
+from pages._ui import cache, jobs, layout, state, widgets
+from pages._ui.browse import columns as browse_facts
+from pages._ui.browse import curation, detail
+from pages._ui.browse.columns import Facts
+
+MODEL, IMAGENET, STUDY = "Quick probe: the sidebar's model", "Quick probe: ImageNet", "Cross-validation: "
+SHOW = {"open": "Undecided", "decided": "Decided", "all": "All"}
+LABELLED = {"both": "Both", "tumour": "Tumour", "normal": "Normal"}
+COLUMNS, PER_PAGE = 12, 48
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The patches of a ranking that are in the data set, the most suspicious first.
+
+    Attributes:
+        table: as :meth:`Suspects.table` gives it.
+        rows: int64 (n,), of the data set.
+    """
+
+    table: pd.DataFrame
+    rows: npt.NDArray[np.int64]
+
+
+def draw(dataset: Dataset) -> None:
+    """Draw the choice of a source, the ranking, and what was decided.
+
+    Args:
+        dataset: as it is with the decisions. Shown is the one without, so that nothing moves while one decides.
+    """
+    base = cache.undecided(layout.data_source())
+    st.caption(
+        "Labels that a model which has not seen them speaks against. Look at them, decide, and train again. A suspect "
+        "may well be right: hard patches are suspects too."
+    )
+    chosen = _source()
+    suspects = _of_study(base, chosen) if chosen.startswith(STUDY) else _of_probe(base, chosen, dataset)
+    if suspects is None:
+        return
+    ranked = _ranked(suspects, base)
+    _heading(suspects, ranked)
+    curation.draw_counts(base)
+    _grid(browse_facts.facts(base), ranked, decisions_of(base.source))
+
+
+def _source() -> str:
+    options = [MODEL, IMAGENET, *(f"{STUDY}{study.name}" for study in finished_studies())]
+    if st.session_state.get(state.ERRORS_BY, MODEL) not in options:
+        st.session_state[state.ERRORS_BY] = MODEL
+    return str(
+        st.selectbox(
+            "What speaks against a label", options, key=state.ERRORS_BY, bind="query-params", width=420,
+            help="A quick probe fits a logistic regression to a network's features of other patches (of other slides, "
+            "where slides are known) and asks it about those kept out. ImageNet features have seen none of these "
+            "labels. A cross-validation (python -m core folds) is better and takes as long as several trainings.",
+        )
+    )  # fmt: skip
+
+
+def _of_study(base: Dataset, chosen: str) -> Suspects:
+    return of_study(open_study(chosen.removeprefix(STUDY)), base)
+
+
+def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> Suspects | None:
+    """Return the stored ranking by a probe; None, with the way to make it on the page, where there is none."""
+    predictor = layout.predictor() if chosen == MODEL else None
+    if predictor is not None and has_learnt(predictor.bundle, base):
+        st.warning(
+            f"{predictor.bundle.card.name} was trained on labels like these. It has learnt some of their errors and so "
+            "hides them; ImageNet features see more of them in such data, at the price of more false alarms.",
+            icon=":material/visibility_off:",
+        )
+    key = IMAGENET_KEY if predictor is None else probe_key(predictor.bundle)
+    job = Job(suspects_path(base.source, key).with_suffix(".job"))
+    suspects = _stored(base, key)
+    current = suspects is not None and suspects.fingerprint == dataset.fingerprint()
+    if suspects is None or not current or job.status().is_active:
+        _offer(base, job, predictor, again=suspects is not None)
+    return suspects
+
+
+def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool) -> None:
+    if again and not job.status().is_active:
+        st.caption("The ranking was made before the latest decisions. It stays as it is until you rank again.")
+    elif not again:
+        labelled = int(base.table["label"].notna().sum())
+        st.caption(f"{labelled:,} labelled patches are to be looked at; a laptop does about 200 a second.")
+    features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]
+    command = ["errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
+    jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
+
+
+def _stored(base: Dataset, key: str) -> Suspects | None:
+    path = suspects_path(base.source, key)
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    return _load(base.source, key, stamp, base.files, _base=base)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _load(source: str, key: str, stamp: int, files: str, _base: Dataset) -> Suspects | None:  # noqa: ARG001
+    return load_suspects(_base, key)
+
+
+def _ranked(suspects: Suspects, base: Dataset) -> Ranked:
+    table = suspects.table()
+    rows = browse_facts.fixed(base).index.get_indexer(table["id"])
+    return Ranked(table[rows >= 0].reset_index(drop=True), rows[rows >= 0].astype(np.int64))
+
+
+def _heading(suspects: Suspects, ranked: Ranked) -> None:
+    errors, count = suspects.found.errors, len(suspects.ids)
+    st.markdown(
+        f"About **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong, by estimate.",
+        help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts for the other class where its "
+        "probability reaches what patches of that class have on average. The estimate is too high where the model is "
+        f"weak. Made by: {suspects.words}.",
+    )
+    st.caption(f"{suspects.words[:1].upper()}{suspects.words[1:]} · {int(ranked.table['suspect'].sum()):,} suspects")
+
+
+def _grid(known: Facts, ranked: Ranked, decisions: dict[str, Decision]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        at = _filtered(ranked, decisions)
+        pages = max(1, -(-len(at) // PER_PAGE))
+        if state.ERRORS_PAGE in st.session_state:
+            st.session_state[state.ERRORS_PAGE] = min(max(1, int(st.session_state[state.ERRORS_PAGE])), pages)
+        page = int(st.number_input("Page", 1, pages, key=state.ERRORS_PAGE, bind="query-params", width=140))
+        st.caption(f"of {pages:,} pages, {len(at):,} patches by rank", width="content")
+    st.caption("Outline: the label (red solid: tumour, green dashed: normal). Press a patch to decide about it.")
+    shown = at[(page - 1) * PER_PAGE : page * PER_PAGE]
+    if len(shown):
+        _gallery(known, ranked, shown, decisions)
+    else:
+        st.info("No patch is left here. Choose another filter above.")
+    row = detail.opened(known)
+    if row is not None:
+        order = ranked.rows[at]
+        if row not in order:
+            order = np.array([row])
+        detail.draw(known, order, per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
+
+
+def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.int64]:
+    """Draw the filters and return the positions in the ranking that pass."""
+    show = st.segmented_control(
+        "Show", list(SHOW), format_func=SHOW.__getitem__, default="open", key=state.ERRORS_SHOW, bind="query-params",
+        required=True,
+    )  # fmt: skip
+    label = st.segmented_control(
+        "Labelled", list(LABELLED), format_func=LABELLED.__getitem__, default="both", key=state.ERRORS_CLASS,
+        bind="query-params", required=True,
+    )  # fmt: skip
+    keep = np.ones(len(ranked.rows), bool)
+    if show != "all":
+        keep &= ranked.table["id"].isin(list(decisions)).to_numpy(bool) == (show == "decided")
+    if label != "both":
+        keep &= ranked.table["label"].to_numpy() == int(label == "tumour")
+    return np.flatnonzero(keep)
+
+
+def _gallery(known: Facts, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]) -> None:
+    rows = ranked.rows[shown]
+    loaded = known.dataset.store.load(rows)
+    lines = list(ranked.table.iloc[shown].itertuples())
+    picture = mosaic(
+        loaded.pixels, [int(line.label) for line in lines], columns=COLUMNS, background=widgets.background()
+    )
+    widgets.gallery(
+        picture, [_hover(line, decisions.get(line.id)) for line in lines],
+        key=f"suspects-{hash(rows.tobytes())}",
+        on_click=lambda position: detail.open_patch(known, int(rows[position])),
+    )  # fmt: skip
+
+
+def _hover(line: Any, decision: Decision | None) -> str:
+    given = widgets.label_name(int(line.label))
+    suspect = ", suspect" if line.suspect else ""
+    texts = [
+        f"rank {line.rank:,}{suspect}",
+        line.id,
+        f"labelled {given}",
+        f"probability of tumour {percent(line.probability)}",
+    ]
+    return "<br>".join([*texts, *([] if decision is None else [f"decided: {curation.words(decision)}"])])

@@ -1,0 +1,182 @@
+"""Evaluate: does the model read the centre, and does a random split flatter it?"""
+
+import numpy as np
+import streamlit as st
+
+from core.attribution import METHODS
+from core.errors import NodescopeError, RunError
+from core.prediction.centre_audit import CHANCE, CentreAudit, audit_centre
+from core.reports import evaluation_charts as charts
+from core.runs import PRESETS, Run, list_runs, start, stop
+from core.studies.split_leakage import NAMES, WAYS, Leak, leak_configs, leak_of
+from pages._ui import layout, results
+from pages._ui.evaluate.context import Scene, chart_config
+
+PATCHES = 120
+MAPS = 40
+
+LEAK_PRESET = "leak_preset"
+
+
+def draw(scene: Scene) -> None:
+    """Draw the view."""
+    st.markdown("#### Does it read the centre?", help="Centre audit")
+    _centre(scene)
+    st.markdown("#### Does a random split flatter it?", help="Leak meter")
+    _leak(scene)
+
+
+def audit(scene: Scene) -> CentreAudit | None:
+    """Return the audit if it was made."""
+    return _audits().get(scene.key)
+
+
+@st.cache_resource(show_spinner=False)
+def _audits() -> dict[str, CentreAudit]:
+    return {}
+
+
+def _centre(scene: Scene) -> None:
+    st.caption(
+        "The label is about the centre 32×32 only. A model that follows the rim answers another question, and fails "
+        "where surroundings differ. Painting over the centre, or over the rim, shows what it follows."
+    )
+    found = audit(scene)
+    if found is None:
+        count = min(PATCHES, len(scene.scored))
+        if not st.button(f"Audit {count} patches", icon=":material/center_focus_strong:"):
+            return
+        bar = st.progress(0.0, text="Auditing")
+        found = audit_centre(
+            scene.predictor, scene.dataset.store.load(scene.scored.rows[_sample(scene)]).pixels,
+            method=results.methods(scene.predictor)[0], maps=MAPS,
+            progress=lambda share: _show(bar, share),
+        )  # fmt: skip
+        bar.empty()
+        _audits()[scene.key] = found
+    verdict = found.verdict
+    {"centre": st.success, "rim": st.error, "both": st.warning, "unknown": st.info}[verdict](found.sentence)
+    left, right = st.columns(2)
+    with left:
+        figure = charts.changes(found.centre_effect, found.piece_effect, scene.scored.labels[_sample(scene)])
+        st.plotly_chart(figure, config=chart_config(), key="audit_changes", alt="Change of probability by blanking")
+        st.caption(
+            "A point is a patch. Above the dotted line its centre matters more than an equally large piece of its rim "
+            "(mean of eight), below it less."
+        )
+    with right:
+        if len(found.shares):
+            figure = charts.shares(found.shares, CHANCE)
+            st.plotly_chart(figure, config=chart_config(), key="audit_shares", alt="Share of the map inside the centre")
+            st.caption(
+                f"{METHODS[found.method].label} of {len(found.shares)} patches: half of them have at least "
+                f"{float(np.median(found.shares)):.0%} of their map in the centre; by area it would be {CHANCE:.0%}."
+            )
+
+
+def _sample(scene: Scene) -> np.ndarray:
+    """Return positions of the same random patches each time, both classes alike where there are enough."""
+    order = np.random.default_rng(0).permutation(len(scene.scored))
+    if len(order) <= PATCHES:
+        return order
+    labels = scene.scored.labels[order]
+    half = PATCHES // 2
+    chosen = np.concatenate([order[labels == label][:half] for label in (0, 1)])
+    return np.random.default_rng(1).permutation(chosen)
+
+
+def _show(bar: "st.delta_generator.DeltaGenerator", share: float) -> None:
+    bar.progress(min(share, 1.0), text=f"Auditing: {share:.0%}")
+
+
+def _leak(scene: Scene) -> None:
+    st.caption(
+        "Patches of one slide look alike. When a random split puts some of them into training and others into the "
+        "test part, the model has seen the test slides already, and its figures are too good for new ones. The same "
+        "training under both splits shows by how much."
+    )
+    if not scene.dataset.knows_slides:
+        st.info(
+            "The slides of these patches are unknown, so this cannot be measured here. For Kaggle's set, put "
+            "patch_id_wsi_full.csv (columns id, wsi) beside train_labels.csv."
+        )
+        return
+    pair = _pair(scene.dataset.source)
+    if pair is None or not any(run.status().is_active for run in pair):
+        if pair is not None:
+            _result(pair)
+        left, right = st.columns([2, 1], vertical_alignment="bottom")
+        preset = left.selectbox(
+            "Training", list(PRESETS), format_func=lambda name: PRESETS[name].label, key=LEAK_PRESET,
+            persist_state="session",
+        )  # fmt: skip
+        right.button(
+            "Train both" if pair is None else "Train both again", icon=":material/balance:", on_click=_start,
+            args=(scene.dataset.source, str(preset)),
+            help="Two runs, one after the other, in the background; they are listed under Train too.",
+        )  # fmt: skip
+        return
+    _watch(scene.dataset.source)
+
+
+def leak(source: str) -> Leak | None:
+    """Return the newest finished leak meter on a data set, or None."""
+    pair = _pair(source)
+    if pair is None or any(run.status().state != "finished" for run in pair):
+        return None
+    return leak_of(pair[:1], pair[1:])
+
+
+def _pair(source: str) -> tuple[Run, Run] | None:
+    """Return the newest runs of the leak meter on a data set, or None."""
+    newest: dict[str, Run] = {}
+    for run in list_runs():
+        config = run.config()
+        if config.preset.startswith("leak-") and config.data == (source,):
+            newest.setdefault(config.split, run)
+    return (newest["patch"], newest["slide"]) if set(WAYS) <= set(newest) else None
+
+
+def _start(source: str, preset: str) -> None:
+    try:
+        for config in leak_configs(
+            PRESETS[preset].config.with_changes(data=(source,), device=layout.device())
+        ).values():
+            start(config)
+    except NodescopeError as error:
+        layout.show_error(error)
+
+
+def _result(pair: tuple[Run, Run]) -> None:
+    states = [run.status() for run in pair]
+    if any(each.state != "finished" for each in states):
+        for way, each in zip(WAYS, states, strict=True):
+            st.warning(f"The training with a {NAMES[way]} {each.state}. {each.message}")
+        return
+    try:
+        found = leak_of(pair[:1], pair[1:])
+    except RunError as error:
+        layout.show_error(error)
+        return
+    st.markdown(f"**{found.sentence()}**")
+    for column, way in zip(st.columns(2), WAYS, strict=True):
+        auc = found.figure(way)
+        column.metric(f"AUC, {NAMES[way]}", f"{auc.value:.3f}")
+        column.caption(f"{auc.low:.3f} – {auc.high:.3f}")
+
+
+@st.fragment(run_every=2.0)
+def _watch(source: str) -> None:
+    pair = _pair(source)
+    if pair is None or not any(run.status().is_active for run in pair):
+        st.rerun()
+    for way, run in zip(WAYS, pair, strict=True):
+        status = run.status()
+        st.progress(status.progress, text=f"Training with a {NAMES[way]}: {status.stage or status.state}")
+    st.button("Stop both", icon=":material/stop:", on_click=_stop, args=(pair,))
+
+
+def _stop(pair: tuple[Run, Run]) -> None:
+    for run in pair:
+        if run.is_alive():
+            stop(run)

@@ -1,0 +1,171 @@
+"""Evaluate: two models on the same patches, their paired differences and where they disagree."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.errors import BundleError
+from core.evaluation import FIGURES, Estimate, compare, disagreements
+from core.prediction import Predictor
+from core.reports import evaluation_charts as charts
+from core.scoring.dataset import CHOICES, Scored, select
+from pages._ui import cache, layout
+from pages._ui.evaluate import predictions
+from pages._ui.evaluate.context import OTHER, Scene, chart_config, set_look
+
+MANY = 100_000
+
+
+def draw(scene: Scene) -> None:
+    """Draw the view."""
+    st.markdown(
+        "Two models on the **same** patches: what makes a patch hard for both cancels, so that small differences show "
+        "(**paired difference**)."
+    )
+    names = [name for name, path in layout.bundles().items() if path != layout.bundle_path()]
+    if not names:
+        st.info("There is no second model yet. Finish a run under Train, and it can be chosen here.")
+        return
+    st.selectbox(
+        "Compare with", names, key=OTHER, persist_state="session",
+        format_func=layout.bundle_label,
+    )  # fmt: skip
+    other = _other()
+    if other is None:
+        return
+    part = _same_patches(scene, other)
+    if part is None:
+        st.warning(
+            "The two models were trained on different parts of this data set, so one may have seen patches that the "
+            "other is measured on. Only common patches are compared; choose another part above to be sure."
+        )
+    path = layout.bundles()[str(st.session_state[OTHER])]
+    second = predictions.scored(other, scene.dataset, part or scene.part, path)
+    if second is None:
+        return
+    rows = _common(scene.scored, second)
+    if not rows.all():
+        st.caption(f"On the {int(rows.sum()):,} patches that both have predicted.")
+    if not rows.any():
+        st.warning("The two models have no patch in common in this part. Choose all labelled patches above.")
+        return
+    differences = _differences(scene, other, second)
+    _show(scene, other, differences)
+    apart = _apart(scene, other, second)
+    st.markdown(f"They disagree on **{len(apart):,}** of {int(rows.sum()):,} patches.")
+    st.button("Show them below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
+
+
+def order(scene: Scene) -> np.ndarray | None:
+    """Return positions of the patches on which the two models disagree, the furthest apart first; None if unknown."""
+    other = _other()
+    if other is None:
+        return None
+    second = predictions.stored(other, scene.dataset, _same_patches(scene, other) or scene.part)
+    return None if second is None else _apart(scene, other, second)
+
+
+def _other() -> Predictor | None:
+    path = layout.bundles().get(str(st.session_state.get(OTHER)))
+    if path is None or path == layout.bundle_path():
+        return None
+    try:
+        return cache.predictor(path, layout.device())
+    except BundleError as error:
+        layout.show_error(error)
+        return None
+
+
+def _same_patches(scene: Scene, other: Predictor) -> str | None:
+    """Return the part that means the same patches to the other model, or None if there is none."""
+    own, _ = select(scene.predictor.bundle, scene.dataset, scene.part)
+    for part in dict.fromkeys((scene.part, *CHOICES)):
+        if np.array_equal(own, select(other.bundle, scene.dataset, part)[0]):
+            return part
+    return None
+
+
+def _common(first: Scored, second: Scored) -> np.ndarray:
+    return np.isin(first.rows, second.rows)
+
+
+def _pair(first: Scored, second: Scored) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions in both of the patches that they share, in the order of the first."""
+    own = np.flatnonzero(_common(first, second))
+    by_row = np.argsort(second.rows, kind="stable")
+    theirs = by_row[np.searchsorted(second.rows[by_row], first.rows[own])]
+    return own, theirs
+
+
+def _differences(scene: Scene, other: Predictor, second: Scored) -> dict[str, Estimate]:
+    return _compared(
+        scene.scored, second, scene.threshold, other.bundle.card.threshold, key=scene.key, other=other.bundle.digest
+    )
+
+
+@st.cache_data(show_spinner="Comparing; half a minute for 200,000 patches …", max_entries=32)
+def _compared(
+    _first: Scored,
+    _second: Scored,
+    line: float,
+    second_line: float,
+    *,
+    key: str,  # noqa: ARG001 - names the first
+    other: str,  # noqa: ARG001 - names the second
+) -> dict[str, Estimate]:
+    own, theirs = _pair(_first, _second)
+    return compare(
+        _first.labels[own],
+        _first.probabilities[own],
+        _second.probabilities[theirs],
+        groups=None if _first.slides is None else _first.slides[own],
+        resamples=200 if len(own) > MANY else 2000,
+        threshold=line,
+        second_threshold=second_line,
+    )
+
+
+def _apart(scene: Scene, other: Predictor, second: Scored) -> np.ndarray:
+    own, theirs = _pair(scene.scored, second)
+    found = disagreements(
+        scene.scored.probabilities[own],
+        second.probabilities[theirs],
+        threshold=scene.threshold,
+        second_threshold=other.bundle.card.threshold,
+    )
+    positions: np.ndarray = own[found]
+    return positions
+
+
+def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> None:
+    first, second = scene.predictor.bundle.card.name, other.bundle.card.name
+    st.plotly_chart(
+        charts.estimates(
+            [_label(name) for name in differences], list(differences.values()), reference=0.0,
+            title=f"{first} minus {second}, 95 % intervals",
+            notes=[_verdict(name, each, first, second) for name, each in differences.items()],
+        ),
+        config=chart_config(), key="differences", alt="Differences of the figures",
+    )  # fmt: skip
+    st.caption(
+        f"An interval that crosses 0 does not decide. {first} at the threshold {scene.threshold:.3f}, {second} at its "
+        f"own, {other.bundle.card.threshold:.3f}."
+    )
+    with st.expander("As a table"):
+        rows = [
+            (FIGURES[name].label, str(each), _verdict(name, each, first, second)) for name, each in differences.items()
+        ]
+        st.dataframe(
+            pd.DataFrame(rows, columns=["figure", f"{first} minus {second}", "better"]), hide_index=True,
+            height="content",
+        )  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return FIGURES[name].label + ("" if FIGURES[name].higher_is_better else " (lower is better)")
+
+
+def _verdict(name: str, each: Estimate, first: str, second: str) -> str:
+    if not each.has_interval or each.low <= 0 <= each.high:
+        return "not decided"
+    return first if (each.value > 0) == FIGURES[name].higher_is_better else second

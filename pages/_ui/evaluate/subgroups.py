@@ -1,0 +1,132 @@
+"""Evaluate: the figures of parts of the patches, to see where the model is worse."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data import Dataset
+from core.evaluation import FIGURES, OPERATING_FIGURES, Slice
+from core.reports import evaluation_charts as charts
+from core.scoring.dataset import Scored
+from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, slices_by
+from pages._ui.evaluate.context import SLICE_BY, SLICE_FIGURE, Scene, chart_config, selected, set_look
+
+MOST = 60
+"""Slices in the plot; the table has all."""
+
+Named = list[tuple[str, Slice]]
+
+
+def draw(scene: Scene) -> None:
+    """Draw the view."""
+    st.markdown("Where is the model worse? The same figures for parts of the patches (**slices**).")
+    kinds = possible_kinds(scene.dataset, scene.scored)
+    if not kinds:
+        st.info("Nothing is known of these patches by which they could be taken apart.")
+        return
+    left, right = st.columns([2, 1])
+    by = left.segmented_control(
+        "By", kinds, format_func=lambda kind: KINDS[kind].label, default=kinds[0], required=True, key=SLICE_BY,
+        persist_state="session",
+    )  # fmt: skip
+    figure = right.selectbox(
+        "Figure", ["accuracy", *(name for name in FIGURES if name != "accuracy")], key=SLICE_FIGURE,
+        format_func=lambda name: FIGURES[name].label, persist_state="session",
+    )  # fmt: skip
+    found = _slices(scene, str(by))
+    order = _worst_first(found, figure)[:MOST] if by == "slide" else list(range(len(found)))
+    shown = [found[row] for row in order]
+    st.plotly_chart(
+        charts.estimates(
+            [name for name, _ in shown], [each.figures[figure] for _, each in shown],
+            title=f"{FIGURES[figure].label}, 95 % intervals; dotted: all patches",
+            reference=scene.evaluation().figures[figure].value,
+            notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
+            faint=[each.is_small for _, each in shown],
+        ),
+        config=chart_config(), key="slices_chart", on_select=lambda: _pick(order), selection_mode="points",
+        alt="Slices",
+    )  # fmt: skip
+    st.caption(" ".join(_remarks(str(by), found, len(order))))
+    with st.expander("As a table"):
+        _table(found)
+
+
+def mask(scene: Scene, number: int) -> np.ndarray:
+    """Return a mask (n,) of the slice that was pressed; none where it is not there any more."""
+    by = str(st.session_state.get(SLICE_BY) or "")
+    if by in possible_kinds(scene.dataset, scene.scored):
+        found = _slices(scene, by)
+        if number < len(found):
+            wanted = found[number][1].value
+            return np.array([value == wanted for value in _groups(scene, by).tolist()], bool)
+    return np.zeros(len(scene.scored), bool)
+
+
+def every(scene: Scene) -> dict[str, Named]:
+    """Return all slices of all kinds, for the report."""
+    return {kind: _slices(scene, kind) for kind in possible_kinds(scene.dataset, scene.scored)}
+
+
+def _slices(scene: Scene, by: str) -> Named:
+    return _computed(scene.dataset, scene.scored, scene.threshold, by, key=scene.key)
+
+
+@st.cache_data(show_spinner="Computing the slices …", max_entries=64)
+def _computed(
+    _dataset: Dataset,
+    _scored: Scored,
+    threshold: float,
+    by: str,
+    *,
+    key: str,  # noqa: ARG001 - names data set and predictions
+) -> Named:
+    return slices_by(by, _dataset, _scored, threshold)
+
+
+def _groups(scene: Scene, by: str) -> np.ndarray:
+    return _grouped(scene.dataset, scene.scored, by, key=scene.key)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _grouped(_dataset: Dataset, _scored: Scored, by: str, *, key: str) -> np.ndarray:  # noqa: ARG001 - names the others
+    return groups_by(by, _dataset, _scored)
+
+
+def _worst_first(found: Named, figure: str) -> list[int]:
+    sign = 1 if FIGURES[figure].higher_is_better else -1
+    values = [sign * each.figures[figure].value for _, each in found]
+    return sorted(range(len(found)), key=lambda row: (bool(np.isnan(values[row])), values[row]))
+
+
+def _remarks(by: str, found: Named, shown: int) -> list[str]:
+    remarks = [KINDS[by].help]
+    small = sum(each.is_small for _, each in found)
+    if small:
+        remarks.append(
+            f"{small} of {len(found)} slices have fewer than {SMALL} patches (hollow points): read little into them."
+        )
+    if shown < len(found):
+        remarks.append(f"The {shown} worst of {len(found):,} are drawn.")
+    return [*remarks, "Press a point to see its patches below."]
+
+
+def _table(found: Named) -> None:
+    columns = ("auc", *OPERATING_FIGURES[:4], "ece")
+    rows = [
+        {
+            "slice": name,
+            "n": each.n,
+            "tumour": each.positives,
+            "note": "few patches" if each.is_small else "",
+            **{FIGURES[figure].label: str(each.figures[figure]) for figure in columns},
+        }
+        for name, each in found
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _pick(order: list[int]) -> None:
+    position = selected("slices_chart")
+    if isinstance(position, int | float):
+        set_look(f"slice:{order[int(position)]}")

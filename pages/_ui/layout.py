@@ -1,0 +1,182 @@
+"""What stands around every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
+
+import runpy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import torch
+
+from core.bundle.rethreshold import bundles_home
+from core.bundle.shipped import DEFAULT, SHIPPED
+from core.data import DEMO, Dataset
+from core.device import describe_device
+from core.errors import BundleError, NodescopeError
+from core.prediction import Predictor
+from core.runs import list_runs
+from pages._ui import cache, state
+
+ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+_SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
+_SHIPPED_LABELS = {"nodescope": "nodescope, most accurate", "nodescope-net": "nodescope-net, symmetric"}
+RESEARCH_ONLY = "Research use only. Not for diagnosis."
+
+STYLE = """
+<style>
+  [data-testid="stImage"] img { image-rendering: pixelated; }
+  .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4rem; padding-bottom: 2rem; }
+  @media (max-width: 1200px) {
+    .block-container, [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; }
+  }
+  [data-testid="stFileUploaderDropzoneInstructions"] * { white-space: normal; overflow: visible; }
+  .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
+                   margin-top: 2rem; }
+</style>
+"""
+
+
+_inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
+
+
+@contextmanager
+def around(page: Any) -> Iterator[None]:
+    """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
+    st.html(STYLE)
+    _sidebar()
+    token = _inside.set(True)
+    try:
+        notice = st.session_state.pop(state.NOTICE, None)
+        if notice:
+            st.toast(notice)
+        yield
+    except NodescopeError as error:
+        show_error(error)
+    finally:
+        _inside.reset(token)
+    st.html(f'<div class="research-only">Nodescope · {page.title} · {RESEARCH_ONLY}</div>')
+
+
+def show(main: Callable[[], None]) -> None:
+    """Draw a page: the last line of every file in pages/.
+
+    Streamlit takes a file in a folder of this name for an app of its own when its address is the first that a fresh
+    server is asked for. The frame is then missing, and the app is entered by its front door.
+    """
+    if _inside.get():
+        main()
+    else:
+        runpy.run_path(str(ENTRY))
+
+
+def show_error(error: NodescopeError) -> None:
+    """Show the sentence of an expected error."""
+    st.error(str(error), icon=":material/error:")
+
+
+def dataset() -> Dataset:
+    """Return the data set that the sidebar names. Raises :class:`DataError`."""
+    with st.container():  # holds the place of what is shown while it loads, see predictor()
+        return cache.dataset(data_source())
+
+
+def data_source() -> str:
+    """Return what the sidebar names as data: "demo" or a path."""
+    return str(st.session_state.get(state.DATA) or DEMO)
+
+
+def predictor() -> Predictor:
+    """Return the model that the sidebar names, loaded. Raises :class:`BundleError`."""
+    # A spinner takes a place on the page the first time only. Without one of its own all that follows would move up the
+    # next time, and while that run lasts what was there before would stand below it, grey.
+    with st.container():
+        return cache.predictor(bundle_path(), device())
+
+
+def device() -> str:
+    """Return the device that the sidebar names."""
+    return str(st.session_state.get(state.DEVICE) or "auto")
+
+
+def bundle_path() -> Path:
+    """Return the file of the bundle that the sidebar names. Raises :class:`BundleError` if it is gone."""
+    chosen = str(st.session_state.get(state.MODEL) or f"{_SHIPPED}{DEFAULT}")
+    paths = bundles()
+    if chosen not in paths:
+        raise BundleError(f"The model {chosen!r} is not there any more; choose another one in the sidebar.")
+    return paths[chosen]
+
+
+def bundles() -> dict[str, Path]:
+    """Return where the bundles lie, by a name for :func:`bundle_label`: shipped, of finished runs, saved by hand."""
+    shipped = {f"{_SHIPPED}{name}": path for name, path in SHIPPED.items()}
+    runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
+    saved = {f"{_SAVED}{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
+    return {**shipped, **runs, **saved}
+
+
+def shared() -> dict[str, str]:
+    """Return what an address says of the sidebar's choices, for links to another page: the words that it shows."""
+    model = str(st.session_state.get(state.MODEL) or "")
+    return {state.DATA: data_source(), **({state.MODEL: bundle_label(model)} if model else {})}
+
+
+def bundle_label(name: str) -> str:
+    """Return in words what bundle a name of :func:`bundles` means."""
+    if name.startswith(_SHIPPED):
+        return _SHIPPED_LABELS[name.removeprefix(_SHIPPED)]
+    return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
+
+
+def _sidebar() -> None:
+    with st.sidebar:
+        st.markdown("### :material/biotech: Nodescope")
+        _choose_data()
+        _choose_model()
+        _choose_device()
+        st.caption(f":material/science: {RESEARCH_ONLY}")
+
+
+def _choose_data() -> None:
+    known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [DEMO])
+    for source in (st.query_params.get(state.DATA), data_source()):
+        if source and source not in known:
+            known.append(source)
+    st.selectbox(
+        "Data set",
+        known,
+        key=state.DATA,
+        bind="query-params",
+        accept_new_options=True,
+        format_func=lambda source: "Synthetic demo" if source == DEMO else source,
+        help="The synthetic demo set, or type the path of a folder on this computer: Kaggle's (train_labels.csv beside "
+        "train/ID.tif) or PatchCamelyon's (the .h5 files).",
+    )
+
+
+def _choose_model() -> None:
+    names = list(bundles())
+    wanted = st.session_state.pop(state.WANTED_MODEL, None)
+    if wanted in names:
+        st.session_state[state.MODEL] = wanted
+    st.selectbox(
+        "Model",
+        names,
+        key=state.MODEL,
+        bind="query-params",
+        format_func=bundle_label,
+        help="A model that comes with Nodescope, that of a finished run, or one saved with its own threshold. Evaluate "
+        "and Predict use it. *Symmetric* gives a patch and its flips and turns the very same answer and draws maps of "
+        "larger pictures; *most accurate* is right more often.",
+    )
+
+
+def _choose_device() -> None:
+    if torch.cuda.is_available():
+        st.segmented_control(
+            "Device", ["auto", "cuda", "cpu"], default="auto", key=state.DEVICE, bind="query-params", required=True
+        )
+    else:
+        st.caption(f":material/memory: {describe_device(torch.device('cpu'))} (no GPU found)")

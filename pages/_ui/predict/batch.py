@@ -1,0 +1,212 @@
+"""Predict: many patches at once. Progress, a table, a histogram, a CSV, and one row in detail."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.display import CLASS_COLOURS, to_jpeg
+from core.errors import PatchError
+from core.images.decode import DecodedPatch
+from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
+from core.images.tiling import Sizing, patches_of
+from core.prediction import Predictor
+from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces
+from core.reports.batch import doubt_words, table_csv
+from pages._ui import layout, state, widgets
+from pages._ui.predict import crop, result
+from pages._ui.predict.upload import Chosen
+
+PIECE = 32
+"""Files between two steps of the progress bar; as many are lost at most when the batch is stopped."""
+
+ROWS = 200
+
+
+def draw(predictor: Predictor, found: Found) -> Chosen | None:
+    """Draw the batch; return the patch whose row was clicked."""
+    with st.container(horizontal=True, horizontal_alignment="left"):
+        sizing = crop.sizing()
+    batch = _scored(predictor, found, sizing)
+    problems = [*found.problems, *batch.problems]
+    _problems(problems)
+    if not batch.files:
+        if batch.done == len(found.files):
+            st.info("None of these files could be used. What is wrong with each stands above.", icon=":material/info:")
+        return None
+    line = result.threshold(predictor)
+    probabilities = np.array([file.probability for file in batch.files])
+    _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, line)
+    cut = _Cuts({file.id: file for file in found.files}, sizing)
+    position = _table(batch, cut, probabilities, line)
+    if position is None:
+        st.caption("Click the box at the left of a row to see the patch in detail.")
+        return None
+    try:
+        file = batch.files[position]
+        return Chosen(file.name, cut.patch(file))
+    except PatchError as error:
+        layout.show_error(error)
+        return None
+
+
+def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
+    """Return the batch, or what is done of it after a stop; predict what is missing with progress and a way to stop."""
+    names = "\n".join(file.id for file in found.files)
+    key = predictor.bundle.digest + hashlib.sha256((names + _contents() + repr(sizing)).encode()).hexdigest()
+    kept: tuple[str, ScoredBatch] | None = st.session_state.get(state.BATCH)
+    batch = kept[1] if kept is not None and kept[0] == key else ScoredBatch([], [])
+    if batch.done == len(found.files):
+        return batch
+    if st.session_state.get(state.BATCH_STOPPED) == key:
+        st.info(
+            f"Stopped: {batch.done:,} of {len(found.files):,} files are done and stand below.",
+            icon=":material/stop_circle:",
+        )
+        st.button("Go on", on_click=_forget_stop, type="primary", icon=":material/play_arrow:")
+        return batch
+    place = st.container(horizontal=True, vertical_alignment="center")
+    bar, stop = place.empty(), place.empty()
+    stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done stays")
+    _show(bar, batch.done, len(found.files))
+    rest = found.files[batch.done :]
+    for piece in score_pieces(predictor, rest, limits=UPLOAD_LIMITS, sizing=sizing, with_doubts=True, chunk=PIECE):
+        batch = batch.plus(piece)
+        st.session_state[state.BATCH] = (key, batch)
+        _show(bar, batch.done, len(found.files))
+    bar.empty()
+    stop.empty()
+    return batch
+
+
+def _show(bar: DeltaGenerator, done: int, files: int) -> None:
+    bar.progress(done / files, text=f"Predicting: {done:,} of {files:,} files")
+
+
+def _contents() -> str:
+    """Return what tells this upload from another one with the same names."""
+    held = [*(st.session_state.get(state.UPLOAD) or []), *(st.session_state.get(state.FOLDER) or [])]
+    pasted = [hashlib.sha256(data).hexdigest() for _, data in st.session_state.get(state.PASTED, [])]
+    return "\n".join([*(str(file.file_id) for file in held), *pasted])
+
+
+def _stop(key: str) -> None:
+    st.session_state[state.BATCH_STOPPED] = key
+
+
+def _forget_stop() -> None:
+    st.session_state.pop(state.BATCH_STOPPED, None)
+
+
+def _problems(problems: list[Problem]) -> None:
+    if problems:
+        with st.expander(f"{len(problems):,} could not be used", icon=":material/warning:", expanded=len(problems) < 6):
+            listed = [(problem.name, problem.reason) for problem in problems[:500]]
+            st.dataframe(pd.DataFrame(listed, columns=["file", "why, and what to do"]), hide_index=True)
+            if len(problems) > 500:
+                st.caption(f"The first 500 of {len(problems):,}.")
+
+
+def _summary(batch: ScoredBatch, left_out: int, probabilities: np.ndarray, line: float) -> None:
+    tumours = int((probabilities >= line).sum())
+    doubtful = sum(bool(file.doubts) for file in batch.files)
+    numbers, chart = st.columns([2, 3], vertical_alignment="center")
+    with numbers:
+        first, second, third = st.columns(3)
+        first.metric("Patches", f"{len(probabilities):,}")
+        second.metric("Called tumour", f"{tumours:,}", help=f"{tumours / len(probabilities):.1%}, from {line:.3f} on")
+        third.metric(
+            "Doubtful", f"{doubtful:,}", help="Blank, blurred, in other colours, or unlike what the model knows"
+        )
+        st.download_button(
+            "Table as CSV", lambda: table_csv(batch, threshold=line, left_out=left_out), "predictions.csv", "text/csv",
+            icon=":material/download:", on_click="ignore",
+            help="Probability, verdict, doubts and remarks of every patch; what was refused. " + layout.RESEARCH_ONLY,
+        )  # fmt: skip
+    with chart:
+        figure = go.Figure()
+        for value, name in ((False, "normal"), (True, "tumour")):
+            figure.add_histogram(
+                x=probabilities[(probabilities >= line) == value], name=f"called {name}",
+                xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
+            )  # fmt: skip
+        figure.add_vline(x=line, line={"dash": "dot", "width": 2, "color": "gray"})
+        figure.update_layout(
+            height=170, barmode="stack", bargap=0.06, margin={"l": 0, "r": 22, "t": 8, "b": 0},
+            legend={"orientation": "h", "y": 1.2},
+            xaxis={"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%", "fixedrange": True},
+            yaxis={"title": "patches", "fixedrange": True},
+        )  # fmt: skip
+        st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
+
+
+def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: float) -> int | None:
+    """Draw one page of the table, the highest probability first; return the position of the clicked row."""
+    order = np.argsort(-probabilities, kind="stable")
+    pages = -(-len(order) // ROWS)
+    page = 1
+    if pages > 1:
+        page = int(st.number_input(f"Page (1 to {pages})", 1, pages, 1, key=state.BATCH_PAGE, width=160))
+    shown = order[(page - 1) * ROWS : page * ROWS]
+    files = [batch.files[position] for position in shown]
+    table = pd.DataFrame(
+        {
+            "patch": [_thumbnail(pixels) for pixels in cut.patches(files)],
+            "name": [file.name for file in files],
+            # Four digits must not say 1.0000 or 0.0000; the file to take away has all of them.
+            "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
+            "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
+            "doubt": [doubt_words(file.doubts) for file in files],
+            "remarks": [" ".join(file.notes) for file in files],
+        }
+    )
+    event = st.dataframe(
+        table, hide_index=True, row_height=52, on_select="rerun", selection_mode="single-row", key=f"batch-{page}",
+        column_config={
+            "patch": st.column_config.ImageColumn(width=64),
+            "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
+            "name": st.column_config.TextColumn(width="medium"),
+            "verdict": st.column_config.TextColumn(width=80),
+        },
+    )  # fmt: skip
+    rows = event["selection"]["rows"]
+    return int(shown[rows[0]]) if rows else None
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels[::2, ::2], quality=85)).decode()
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """Gives the patches of scored rows again, each file decoded once.
+
+    Attributes:
+        files: by id.
+        sizing: as they were scored.
+    """
+
+    files: dict[str, PatchFile]
+    sizing: Sizing
+
+    def patch(self, row: ScoredFile) -> DecodedPatch:
+        """Return the patch of a row. Raises :class:`PatchError` if its file is gone."""
+        return self._of(row.source)[row.at]
+
+    def patches(self, rows: list[ScoredFile]) -> list[np.ndarray]:
+        """Return the pixels of the rows' patches; of one picture's tiles the picture is read once."""
+        found: dict[tuple[str, tuple[int, int] | None], np.ndarray] = {}
+        for source in dict.fromkeys(row.source for row in rows):
+            wanted = {row.at for row in rows if row.source == source}
+            found |= {(source, at): tile.pixels for at, tile in self._of(source).items() if at in wanted}
+        return [found[row.source, row.at] for row in rows]
+
+    def _of(self, source: str) -> dict[tuple[int, int] | None, DecodedPatch]:
+        file = self.files[source]
+        cut = patches_of(file.read(), name=file.name, sizing=self.sizing, max_pixels=UPLOAD_LIMITS.max_pixels)
+        return {tile.at: tile.decoded for tile in cut}

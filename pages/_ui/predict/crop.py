@@ -1,0 +1,149 @@
+"""Predict: what becomes of a picture that is larger than a patch. One patch of it or all tiles, rescaled if need be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.data import PATCH_SIZE
+from core.display import MICROMETRES_PER_PIXEL as MPP
+from core.display import to_png
+from core.errors import ConfigError, PatchError
+from core.images.decode import DecodedPatch, decode_patch, shrink
+from core.images.discover import UPLOAD_LIMITS
+from core.images.mpp import LEAST_MPP, mpp_of
+from core.images.tiling import COARSEST, Sizing, Whole, crop, places, prepare
+from pages._ui import layout, state
+
+CUTS = {"crop": "One patch", "tiles": "All tiles"}
+_RED = (215, 38, 61)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiled:
+    """A picture whose tiles are all to be predicted.
+
+    Attributes:
+        name: for people.
+        whole: the picture at the model's scale.
+    """
+
+    name: str
+    whole: Whole
+
+
+def choose(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> DecodedPatch | Tiled | None:
+    """Let the user choose scale and cut of a larger picture; return a patch or all tiles, None after an error."""
+    with st.expander(f"The picture has {size[0]:,}×{size[1]:,} pixels: what shall the model see?", expanded=True):
+        picture, choices = st.columns(2)
+        with choices:
+            cut = str(
+                st.segmented_control(
+                    "Cut out", list(CUTS), format_func=CUTS.__getitem__, default="crop", required=True,
+                    key=state.CUT_WAY, persist_state="session",
+                )
+            )  # fmt: skip
+            mpp = _scale(data, name, page)
+        try:
+            whole = prepare(data, name=name, mpp=mpp, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+            if cut == "tiles":
+                squares = places(whole.size)
+                chosen: DecodedPatch | Tiled = Tiled(name, whole)
+                choices.caption(f"{len(squares):,} tiles. A tile's answer is about its centre 32×32 only.")
+            else:
+                with choices:
+                    at = _place(whole, name)
+                squares = [at or _centre(whole)]
+                # Nothing rescaled: through the same door as a file of its own, to the same bits and notes.
+                chosen = (
+                    decode_patch(data, name=name, page=page, at=at, max_pixels=UPLOAD_LIMITS.max_pixels)
+                    if mpp is None
+                    else crop(whole, at=at)
+                )
+        except PatchError as error:
+            layout.show_error(error)
+            return None
+        for note in whole.notes if mpp is not None else ():
+            choices.caption(f":material/info: {note}")
+        picture.image(to_png(_outlined(whole, squares)), alt="The whole picture, with what the model sees outlined")
+    return chosen
+
+
+def sizing() -> Sizing:
+    """Draw the choices for a batch, folded away; return them."""
+    with st.popover("Other sizes", icon=":material/aspect_ratio:", help="What becomes of pictures that are not 96×96"):
+        cut = st.segmented_control(
+            "Of a larger picture take", list(CUTS), default="crop", required=True, key=state.BATCH_CUT,
+            format_func={"crop": "its centre", "tiles": "all tiles"}.__getitem__, persist_state="session",
+        )  # fmt: skip
+        scale = st.segmented_control(
+            "µm per pixel", list(_SCALES), default="as it is", required=True, key=state.BATCH_SCALE,
+            persist_state="session",
+            help=f"The model knows {MPP} µm per pixel. Pictures at another scale are rescaled to that.",
+        )  # fmt: skip
+        mpp = None
+        if scale == "all have":
+            mpp = st.number_input(
+                "µm per pixel of these pictures", LEAST_MPP, COARSEST, 0.5, 0.01, format="%.3f", key=state.BATCH_MPP,
+                persist_state="session",
+            )  # fmt: skip
+        st.caption(_SCALES[str(scale)])
+    try:
+        return Sizing("tiles" if cut == "tiles" else "crop", "file" if scale == "the file says" else mpp)
+    except ConfigError as error:
+        layout.show_error(error)
+        return Sizing()
+
+
+_SCALES = {
+    "as it is": f"Taken for {MPP} µm per pixel, whatever the file says.",
+    "the file says": "From the resolution in a TIFF. A picture that says nothing is refused.",
+    "all have": "The same for all pictures of this batch.",
+}
+
+
+def _scale(data: bytes, name: str, page: int | None) -> float | None:
+    said = mpp_of(data, page=page)
+    usable = said if said is not None and said <= COARSEST else None
+    value = st.number_input(
+        "µm per pixel of this picture", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",
+        key=f"{state.CUT_MPP}-{name}-{page}", placeholder="as it is",
+        help=f"The model knows {MPP}. A scan at 40× has about 0.25, at 20× about 0.5. Empty: nothing is rescaled.",
+    )  # fmt: skip
+    if said is not None and said > COARSEST:
+        st.caption(f"The file says {said:.3g}, which is too coarse for the model.")
+    elif said is not None:
+        st.caption(f"The file says {said:.3g}.")
+    return None if value is None or abs(value - MPP) < 1e-9 else float(value)
+
+
+def _place(whole: Whole, name: str) -> tuple[int, int] | None:
+    """Draw the sliders; None is the centre."""
+    centre = _centre(whole)
+    x, y = (
+        st.slider(label, 0, length - PATCH_SIZE, middle, key=f"{key}-{name}-{length}") if length > PATCH_SIZE else 0
+        for label, length, middle, key in (
+            ("From the left (px)", whole.size[0], centre[0], state.CUT_X),
+            ("From the top (px)", whole.size[1], centre[1], state.CUT_Y),
+        )
+    )
+    return None if (x, y) == centre else (x, y)
+
+
+def _centre(whole: Whole) -> tuple[int, int]:
+    width, height = whole.size
+    return (width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2
+
+
+def _outlined(whole: Whole, squares: list[tuple[int, int]]) -> np.ndarray:
+    """Return the picture, made smaller, with a frame around each square: thin ones where there are many."""
+    picture = shrink(whole.pixels, side=480).copy()
+    scale = picture.shape[1] / whole.size[0]
+    width = 2 if len(squares) == 1 else 1
+    for x, y in squares:
+        left, top, side = round(x * scale), round(y * scale), max(3, round(PATCH_SIZE * scale))
+        box = picture[top : top + side, left : left + side]
+        inner = box[width:-width, width:-width].copy()
+        box[:] = _RED
+        box[width:-width, width:-width] = inner
+    return picture

@@ -1,0 +1,193 @@
+"""Predict: where the patch comes from. An upload, or a patch of the open data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data import PATCH_SIZE, Dataset
+from core.display import enlarge, to_png
+from core.errors import NodescopeError, PatchError
+from core.images.decode import DecodedPatch, decode_patch, decode_whole
+from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
+from pages._ui import layout, state
+from pages._ui.browse import curation
+from pages._ui.predict import crop
+from pages._ui.predict.crop import Tiled
+
+EXAMPLES = 6
+WAYS = ["Files", "Folder", "Paste"]
+TYPES = ["tif", "tiff", "png", "jpg", "jpeg", "webp", "zip"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The patch that the page is about.
+
+    Attributes:
+        name: for people.
+        decoded: its pixels and what was done to them.
+        label: 0, 1 or None where it is not known.
+        row: its row in the open data set, -1 for uploads.
+        label_words: the label in words, empty where it is not known; of a relabelled patch both labels.
+    """
+
+    name: str
+    decoded: DecodedPatch
+    label: int | None = None
+    row: int = -1
+    label_words: str = ""
+
+
+def choose() -> Chosen | Tiled | Found | None:
+    """Draw the input; return one patch, a picture in tiles, a batch, or None having said why."""
+    upload, examples = st.columns([2, 3], gap="large")
+    with upload:
+        files = _brought()
+    with examples:
+        example = _examples(has_upload=bool(files))
+    if not files:
+        if example is None:
+            st.info("Bring a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
+        return example
+    found = patches_in_memory(files, limits=UPLOAD_LIMITS)
+    if len(found.files) == 1 and not found.problems:
+        return _single(found)
+    return found
+
+
+def _brought() -> list[tuple[str, bytes]]:
+    """Draw the ways to bring patches; return (name, content) of what was brought."""
+    way = st.segmented_control(
+        "Your patches", WAYS, default=WAYS[0], required=True, key=state.UPLOAD_WAY, persist_state="session",
+        help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP; larger pictures are "
+        "cut or rescaled as you say. Several files or a zip make a table. Files stay on this computer.",
+    )  # fmt: skip
+    if way == "Paste":
+        return _pasted()
+    many: Literal[True, "directory"] = "directory" if way == "Folder" else True
+    files = st.file_uploader(
+        "Your patches", type=TYPES, key=state.FOLDER if way == "Folder" else state.UPLOAD, accept_multiple_files=many,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return [(file.name, file.getvalue()) for file in files]
+
+
+def _pasted() -> list[tuple[str, bytes]]:
+    given = st.chat_input(
+        "Click here, press Ctrl+V, then Enter", accept_file="multiple", file_type=TYPES, key=state.PASTE
+    )
+    if given is not None:
+        files = [(file.name, file.getvalue()) for file in given.files]
+        if files:
+            st.session_state[state.PASTED] = files
+        else:
+            st.warning("There was no picture in the clipboard. Copy one first, such as a screenshot.")
+    held: list[tuple[str, bytes]] = st.session_state.get(state.PASTED, [])
+    if held:
+        st.button("Remove what was pasted", icon=":material/close:", on_click=_forget_pasted)
+    else:
+        st.caption("Copy a picture elsewhere, such as a screenshot, and paste it here.")
+    return held
+
+
+def _forget_pasted() -> None:
+    st.session_state.pop(state.PASTED, None)
+
+
+def _single(found: Found) -> Chosen | Tiled | None:
+    file = found.files[0]
+    try:
+        data = file.read()
+        page, picture = None, decode_whole(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels)
+        if picture.pages > 1:
+            chosen = st.number_input(
+                f"Page of {file.name} (1 to {picture.pages:,})", 1, picture.pages, 1, key=state.TIFF_PAGE, width=260
+            )
+            page = int(chosen) - 1
+            picture = decode_whole(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+        if max(picture.original_size) <= PATCH_SIZE:
+            decoded = decode_patch(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+            return Chosen(file.name, decoded)
+    except PatchError as error:
+        layout.show_error(error)
+        return None
+    cut = crop.choose(data, file.name, page, picture.original_size)
+    return Chosen(file.name, cut) if isinstance(cut, DecodedPatch) else cut
+
+
+def from_row(dataset: Dataset, row: int) -> Chosen:
+    """Return a patch of the data set. Raises :class:`PatchError` if it cannot be read."""
+    loaded = dataset.store.load([row])
+    if loaded.unreadable:
+        raise PatchError(loaded.unreadable[0])
+    name, label = str(dataset.table["id"].iloc[row]), dataset.table["label"].iloc[row]
+    decoded = DecodedPatch(loaded.pixels[0], (), (PATCH_SIZE, PATCH_SIZE))
+    if pd.isna(label):
+        return Chosen(name, decoded, row=row)
+    words = curation.label_words(int(label), curation.relabelled(dataset).get(name))
+    return Chosen(name, decoded, int(label), row, words)
+
+
+def _examples(*, has_upload: bool) -> Chosen | None:
+    try:
+        dataset = layout.dataset()
+    except NodescopeError as error:
+        st.caption(f"No examples: {error}")
+        return None
+    rows = example_rows(dataset)
+    if not len(rows):
+        return None
+    if has_upload:
+        st.caption("Remove the upload to go back to the examples.")
+        return None
+    ids = dataset.table["id"].iloc[rows].tolist()
+    note = " (synthetic demo)" if dataset.is_synthetic and "demo" not in dataset.name else ""
+    st.markdown(f"Or an example from {dataset.name}{note}")
+    buttons = st.container()  # above the field, but the field says first which patch the address names
+    typed = st.text_input(
+        "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=str(ids[0]),
+        label_visibility="collapsed", help="The address of this page keeps the id: share it to show the same patch.",
+    )  # fmt: skip
+    wanted = typed or str(ids[0])
+    with buttons:
+        _buttons(dataset, rows, ids, wanted)
+    places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
+    if not len(places):
+        st.warning(f"{dataset.name} holds no patch with the id {wanted}. Copy one from Browse, or press an example.")
+        return None
+    return from_row(dataset, int(places[0]))
+
+
+def _buttons(dataset: Dataset, rows: np.ndarray, ids: Sequence[Any], wanted: str) -> None:
+    loaded = dataset.store.load(rows)
+    for number, column in enumerate(st.columns(len(rows))):
+        column.image(to_png(enlarge(loaded.pixels[number], 2)), width="stretch", alt=f"Example {number + 1}")
+        column.button(
+            f"{number + 1}", key=f"example-{number}", on_click=_choose, args=(str(ids[number]),), width="stretch",
+            type="primary" if str(ids[number]) == wanted else "secondary", help=f"Predict {ids[number]}",
+        )  # fmt: skip
+
+
+def example_rows(dataset: Dataset) -> np.ndarray:
+    """Return the same few rows every time: tumour and normal in turn, from the test part where it has labels."""
+    table = dataset.table
+    pool = (table["split"] == "test").to_numpy()
+    label = table["label"].fillna(-1).to_numpy(dtype=np.int64)
+    if not (pool & (label >= 0)).any():
+        pool = np.ones(len(table), bool)
+    draw = np.random.default_rng(3)
+    kinds = [np.flatnonzero(pool & (label == kind)) for kind in (1, 0)]
+    if not len(kinds[0]) or not len(kinds[1]):
+        everything = np.flatnonzero(pool)
+        return draw.choice(everything, size=min(EXAMPLES, len(everything)), replace=False)
+    picks = [draw.choice(kind, size=min(EXAMPLES // 2, len(kind)), replace=False) for kind in kinds]
+    each = min(len(pick) for pick in picks)
+    return np.stack([pick[:each] for pick in picks], axis=1).ravel()
+
+
+def _choose(patch_id: str) -> None:
+    st.session_state[state.PATCH] = patch_id

@@ -1,0 +1,126 @@
+"""Train: the curves of a run, and those of several runs in one figure."""
+
+import json
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.display import MUTED, SERIES
+from core.errors import RunError
+from core.runs import Run
+from pages._ui import widgets
+
+CURVES = {
+    "valid_auc": "Validation AUC",
+    "valid_accuracy": "Validation accuracy",
+    "valid_loss": "Validation loss",
+    "train_loss": "Training loss",
+    "learning_rate": "Learning rate",
+}
+"""Columns of metrics.csv with their names on screen."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""Beside the colour, so that curves are told apart without it."""
+
+OFFICIAL_BY_SLIDE = ("demo", "pcam")
+"""Kinds of data whose own parts are different slides."""
+
+
+def show(run: Run) -> None:
+    """Draw the curves of a run: loss, validation, learning rate and throughput, with the best epoch marked."""
+    metrics, speed = run.metrics(), run.speed()
+    if metrics.empty:
+        st.caption("The curves begin after the first epoch.")
+        return
+    best = metrics.loc[metrics["valid_auc"].idxmax()]
+    epoch = int(best["epoch"])
+    left, right = st.columns(2)
+    _draw(left, metrics, {"train_loss": "training", "valid_loss": "validation"}, "Loss", epoch)
+    _draw(right, metrics, {"valid_auc": "AUC", "valid_accuracy": "accuracy"}, "Validation", epoch, star=best)
+    _draw(left, metrics, {"learning_rate": "learning rate"}, "Learning rate", epoch, height=180)
+    if not speed.empty:
+        _draw(right, speed, {"patches_per_second": "patches a second"}, "Training patches a second", epoch, height=180)
+    st.caption(
+        f"★ Best validation AUC {best['valid_auc']:.4f} in epoch {epoch} (dotted line), accuracy there "
+        f"{best['valid_accuracy']:.1%}. Validation chose this epoch, which flatters its figures a little. "
+        + ("Test patches (above)" if run.bundle_path.exists() else "Test patches (at the end)")
+        + " are others"
+        + (" and from other slides" if _by_slide(run) else "")
+        + ": their figures can be higher or lower."
+    )
+
+
+def _by_slide(run: Run) -> bool:
+    """Whether the run's parts are known to be different slides; False before it has divided its data."""
+    path = run.path / "data.json"
+    if not path.is_file():
+        return False
+    try:
+        sources = json.loads(path.read_text("utf-8"))
+        ways = [(each["kind"], each["split"]["kind"], each["split"]["by"]) for each in sources]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is damaged ({error!r}); expected how the run divided its data. Duplicate the run and start that."
+        ) from error
+    return all(by == "slide" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways)
+
+
+def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
+    """Return one curve a run, by epoch; a star marks the epoch with the best validation AUC."""
+    figure = go.Figure()
+    for number, (name, table) in enumerate(metrics.items()):
+        colour = SERIES[number % len(SERIES)]
+        figure.add_scatter(
+            x=table["epoch"], y=table[column], name=name, mode="lines+markers" if len(table) == 1 else "lines",
+            legendgroup=name, line={"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]},
+            hovertemplate="%{y:.4g}<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+        best = table.loc[table["valid_auc"].idxmax()]
+        figure.add_scatter(
+            x=[best["epoch"]], y=[best[column]], mode="markers", legendgroup=name, showlegend=False,
+            marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
+            hoverinfo="skip",
+        )  # fmt: skip
+    longest = max(len(table) for table in metrics.values())
+    _lay_out(figure, CURVES[column], longest, height=360)
+    figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"})
+    return figure
+
+
+def _draw(
+    place: "st.delta_generator.DeltaGenerator",
+    metrics: pd.DataFrame,
+    columns: dict[str, str],
+    title: str,
+    best_epoch: int,
+    *,
+    star: pd.Series | None = None,
+    height: int = 260,
+) -> None:
+    figure = go.Figure()
+    for (column, label), colour, dash in zip(columns.items(), SERIES, DASHES, strict=False):
+        figure.add_scatter(
+            x=metrics["epoch"], y=metrics[column], name=label, mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5 if len(metrics) < 40 else 1},
+            hovertemplate="%{y:.4g}<extra>%{fullData.name}</extra>", showlegend=len(columns) > 1,
+        )  # fmt: skip
+    if star is not None:
+        figure.add_scatter(
+            x=[star["epoch"]], y=[star["valid_auc"]], mode="markers", showlegend=False, hoverinfo="skip",
+            marker={"symbol": "star", "size": 13, "color": SERIES[0]},
+        )  # fmt: skip
+    figure.add_vline(x=best_epoch, line={"color": MUTED, "width": 1, "dash": "dot"})
+    _lay_out(figure, title, len(metrics), height=height)
+    place.plotly_chart(figure, config=widgets.CHART, key=f"curve-{title}", alt=f"{title} by epoch")
+
+
+def _lay_out(figure: go.Figure, title: str, epochs: int, *, height: int) -> None:
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "y": 0.98, "yanchor": "top"}, height=height,
+        margin={"l": 0, "r": 8, "t": 34, "b": 0}, hovermode="x unified", uirevision=title,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+    )  # fmt: skip
+    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
+    figure.update_yaxes(nticks=5 if height < 200 else 7, rangemode="tozero" if height < 200 else "normal")
+    figure.update_yaxes(exponentformat="e")  # a small learning rate reads 3e-6, not "3µ"

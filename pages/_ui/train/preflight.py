@@ -1,0 +1,150 @@
+"""Train: what is measured before a run starts: its time and memory, and a learning rate that suits it."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.display import MUTED, SERIES
+from core.errors import NodescopeError
+from core.runs import TrainingConfig, list_runs
+from core.training.preflight.job import Rehearsal
+from core.training.preflight.lr_finder import LearningRateCurve
+from pages._ui import layout, state, widgets
+from pages._ui.train import fields
+
+POLL_SECONDS = 1.0
+
+
+def show(config: TrainingConfig, origin: str) -> None:
+    """Draw the estimate and the learning rate finder for the settings in the form.
+
+    Args:
+        config: what the form holds.
+        origin: what the form was filled from; the end of its widgets' keys.
+    """
+    cost, rate = Rehearsal.of("cost", config), Rehearsal.of("rate", config)
+    busy = any(rehearsal.status().is_active for rehearsal in (cost, rate))
+    st.markdown("**Before you start**")
+    # The disk is asked again and again only while something is being measured.
+    st.fragment(_panel, run_every=POLL_SECONDS if busy else None)(config, origin, busy)
+
+
+def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
+    cost, rate = Rehearsal.of("cost", config), Rehearsal.of("rate", config)
+    if busy and not any(rehearsal.status().is_active for rehearsal in (cost, rate)):
+        st.rerun()
+    left, right = st.columns([2, 3])
+    try:
+        with left.container(border=True):
+            _cost(cost, config)
+        with right.container(border=True):
+            _rate(rate, config, origin)
+    except NodescopeError as error:
+        layout.show_error(error)
+
+
+def _cost(rehearsal: Rehearsal, config: TrainingConfig) -> None:
+    st.markdown(":material/timer: How long, and how much memory?")
+    found = rehearsal.cost(config.epochs)
+    if found is not None:
+        st.markdown(found.sentence())
+        st.caption(f"For {found.train:,} training patches, without reading them and without an early end.")
+    else:
+        st.caption("Takes a few steps with these settings, without making a run.")
+    _button(rehearsal, config, "Estimate" if found is None else "Estimate again", "Taking a few steps")
+    if any(run.status().is_active for run in list_runs()[:20] if (run.path / "status.json").is_file()):
+        st.caption(":material/info: A run is at work or waiting, so that measured times are longer than they would be.")
+
+
+def _rate(rehearsal: Rehearsal, config: TrainingConfig, origin: str) -> None:
+    st.markdown(":material/trending_up: Which learning rate?")
+    curve = rehearsal.rate()
+    if curve is None:
+        st.caption("Raises it step by step and watches the loss; takes a minute or so on a laptop.")
+    else:
+        st.plotly_chart(
+            figure(curve, config.learning_rate), config=widgets.CHART, key="rate-curve",
+            alt="Loss over the learning rate, on a logarithmic axis, with the suggestion",
+        )  # fmt: skip
+        st.markdown(curve.sentence())
+    with st.container(horizontal=True):
+        if curve is not None and st.button(
+            f"Use {curve.suggestion:.2g}",
+            icon=":material/check:",
+            on_click=use,
+            args=(curve.suggestion, config, origin),
+        ):
+            st.rerun()  # the field stands outside of this fragment
+        _button(
+            rehearsal, config, "Find a learning rate" if curve is None else "Find it again", "Raising the learning rate"
+        )
+
+
+def use(rate: float, config: TrainingConfig, origin: str) -> None:
+    """Put a learning rate into the form; that of the last layer keeps its share. A callback."""
+    st.session_state[fields.key_of("learning_rate", origin)] = rate
+    st.session_state[state.NOTICE] = f"The learning rate in the form is now {rate:.2g}"
+    if config.head_learning_rate is not None:
+        head = min(10.0, config.head_learning_rate * rate / config.learning_rate)
+        st.session_state[fields.key_of("head_learning_rate", origin)] = head
+
+
+def figure(curve: LearningRateCurve, now: float) -> go.Figure:
+    """Return the losses over the learning rate, with the suggestion and the rate in the form.
+
+    Args:
+        curve: what was measured.
+        now: the rate in the form.
+    """
+    chart = go.Figure()
+    chart.add_scatter(
+        x=curve.rates, y=curve.losses, mode="markers", name="each step", marker={"size": 4, "color": MUTED},
+        hoverinfo="skip", opacity=0.6,
+    )  # fmt: skip
+    chart.add_scatter(
+        x=curve.rates, y=curve.smoothed, mode="lines", name="smoothed", line={"color": SERIES[0], "width": 2},
+        hovertemplate="rate %{x:.2g}: loss %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    for value, words, dash, colour in (
+        (curve.suggestion, "suggestion", "solid", SERIES[1]), (now, "in the form", "dot", MUTED),
+    ):  # fmt: skip
+        chart.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
+        chart.add_scatter(x=[None], y=[None], mode="lines", name=words, line={"color": colour, "dash": dash})
+    falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
+    low, high = float(falls.min()), float(falls.max())
+    margin = 0.3 * max(high - low, 0.05)
+    chart.update_layout(
+        height=300, margin={"l": 0, "r": 8, "t": 8, "b": 80}, uirevision="rate",
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+    )  # fmt: skip
+    chart.update_xaxes(title="learning rate", type="log", exponentformat="power", dtick=1)
+    chart.update_yaxes(
+        title="loss", range=[low - margin, high + margin]
+    )  # what blows up at the end would hide the rest
+    return chart
+
+
+def _button(rehearsal: Rehearsal, config: TrainingConfig, label: str, doing: str) -> None:
+    status = rehearsal.status()
+    if status.is_active:
+        left = f", about {max(1, round(status.seconds_left))} s left" if status.seconds_left else ""
+        words = "Starting its process …" if status.state == "starting" else f"{doing}: {status.share:.0%}{left}"
+        st.progress(min(status.share, 1.0), text=words)
+        st.button("Cancel", icon=":material/stop:", on_click=rehearsal.cancel, key=f"cancel-{rehearsal.kind}",
+                  disabled=rehearsal.is_cancelled())  # fmt: skip
+        return
+    if status.state in ("failed", "lost"):
+        st.error(status.message, icon=":material/error:")
+    if status.state == "cancelled":
+        st.caption("It was cancelled.")
+    # Outside of this fragment, because from now on it has to be looked at again and again.
+    if st.button(label, icon=":material/play_arrow:", key=f"start-{rehearsal.kind}"):
+        _start(rehearsal, config)
+
+
+def _start(rehearsal: Rehearsal, config: TrainingConfig) -> None:
+    try:
+        layout.dataset()  # says what is wrong with the folder before anything is measured in it
+        rehearsal.start(config)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    st.rerun()

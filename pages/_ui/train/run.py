@@ -1,0 +1,286 @@
+"""Train: one run, watched while it goes on: its state, its buttons, its result."""
+
+import html
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pandas as pd
+import streamlit as st
+
+from core.bundle import load_bundle
+from core.errors import NodescopeError
+from core.evaluation import FIGURES
+from core.runs import GRACE_SECONDS, STATES, Run, Status, flaw_sentence, kill, may_be_killed, stop
+from core.runs.launch import launch
+from core.studies import delete
+from pages._ui import layout, state
+from pages._ui.train import curves, form, tracked_patches
+
+ICONS = {
+    "starting": ":material/hourglass_top:",
+    "queued": ":material/schedule:",
+    "running": ":material/play_circle:",
+    "stopping": ":material/pause_circle:",
+    "stopped": ":material/stop_circle:",
+    "finished": ":material/check_circle:",
+    "failed": ":material/error:",
+    "lost": ":material/help:",
+}
+COLOURS: dict[str, Literal["gray", "blue", "orange", "green", "red"]] = {
+    "starting": "gray",
+    "queued": "gray",
+    "running": "blue",
+    "stopping": "orange",
+    "stopped": "gray",
+    "finished": "green",
+    "failed": "red",
+    "lost": "orange",
+}
+DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
+STYLE = """<style>
+.run-numbers { display: flex; flex-wrap: wrap; gap: .3rem 1.8rem; font-variant-numeric: tabular-nums; }
+.run-numbers div { display: flex; flex-direction: column; }
+.run-numbers small { opacity: .7; font-size: .8rem; }
+</style>"""
+
+MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
+
+
+def show(runs: list[Run]) -> None:
+    """Draw the run that is chosen among `runs`."""
+    names = [run.name for run in runs]
+    if st.session_state.get(state.RUN) not in names:
+        st.session_state[state.RUN] = names[0]
+    name = st.selectbox("Run", names, key=state.RUN, bind="query-params")
+    run = runs[names.index(name)]
+    status = _status(run)
+    # The page asks the disk every second only while something works on the run.
+    st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.state)
+
+
+def _status(run: Run) -> Status:
+    try:
+        return run.status()
+    except NodescopeError as error:
+        return Status(state="failed", message=str(error))
+
+
+def _panel(run: Run, state_on_page: str) -> None:
+    if not run.path.exists():  # it was deleted, here or by somebody else
+        st.rerun()
+    status = _status(run)
+    if status.state != state_on_page:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(STATES[status.state].partition(":")[0], icon=ICONS[status.state], color=COLOURS[status.state])
+        if status.stage and status.is_active:
+            st.markdown(status.stage)
+    try:
+        flaw = flaw_sentence(run.config())
+    except NodescopeError as error:
+        layout.show_error(error)
+        _buttons(run, status)
+        return
+    # Containers, so that what comes below stays in its place while what is above it comes and goes.
+    with st.container():
+        _words(status, flaw)
+    with st.container():
+        _buttons(run, status)
+        if status.state == "finished":
+            _result(run)
+    with st.container():
+        try:
+            curves.show(run)
+            tracked_patches.show(run, status.epochs)
+        except NodescopeError as error:
+            layout.show_error(error)
+    with st.container():
+        _facts(run, status)
+
+
+def _words(status: Status, flaw: str) -> None:
+    """Draw what is to be said of the state, and how far the run is."""
+    if flaw:
+        st.warning(f"{flaw} Curves and best epoch are for comparison, not for quality.", icon=":material/warning:")
+    if status.message and status.state in ("failed", "stopped"):
+        (st.error if status.state == "failed" else st.info)(status.message)
+    if status.message and status.state == "running":
+        st.warning(status.message)  # such as that memory ran out and the batch was halved
+    if status.state == "lost":
+        st.warning(
+            "The process of this run is gone: killed perhaps, by a restart or because the disk was full. Resume goes "
+            "on from the last checkpoint."
+        )
+    if status.state == "stopping":
+        st.caption(
+            f"It finishes its step, saves and ends. If it has not done so after {GRACE_SECONDS:.0f} seconds, a button "
+            "to end it at once comes up here."
+        )
+    if (status.is_active and status.state != "queued") or status.progress:
+        st.progress(min(status.progress, 1.0), text=_progress_text(status))
+    if status.steps:
+        _numbers(status)
+
+
+def _progress_text(status: Status) -> str:
+    parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step:,} of {status.steps:,}"]
+    if status.is_active and status.state != "stopping" and status.seconds_left is not None:
+        parts.append(f"about {duration(status.seconds_left)} left")
+    return " · ".join(parts) if status.steps else "Getting ready"
+
+
+def _numbers(status: Status) -> None:
+    """Draw what the process says of itself besides how far it is."""
+    figures = {"Loss in this epoch": "-" if status.loss is None else f"{status.loss:.4f}"}
+    if status.patches_per_second is not None:
+        figures["Patches a second"] = f"{status.patches_per_second:,.0f}"
+    figures["Worked on it"] = duration(status.seconds)
+    if status.memory is not None:
+        figures["Memory"] = f"{status.memory / 1e9:.2f} GB"
+    if status.device_memory is not None:
+        figures["GPU memory, at most"] = f"{status.device_memory / 1e9:.2f} GB"
+    figures["Device"] = status.device
+    words = "".join(
+        f"<div><small>{html.escape(name)}</small><b>{html.escape(value)}</b></div>" for name, value in figures.items()
+    )
+    st.html(f'<div class="run-numbers">{words}</div>{STYLE}')
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return (
+        f"{round(seconds / 60)} min" if seconds < 5400 else str(timedelta(seconds=round(seconds / 60) * 60))[:-3] + " h"
+    )
+
+
+def _buttons(run: Run, status: Status) -> None:
+    with st.container(horizontal=True):
+        if status.state in ("starting", "queued", "running"):
+            st.button(
+                "Stop", icon=":material/stop:", on_click=_attempt, args=(stop, run), help="Finish the step, save, end"
+            )
+        if status.state == "stopping" and may_be_killed(run):
+            st.button("End it now", icon=":material/dangerous:", on_click=_attempt, args=(kill, run),
+                      help="It does not answer. It can be resumed from its last checkpoint.")  # fmt: skip
+        if status.state in ("stopped", "failed", "lost"):
+            st.button("Resume", icon=":material/resume:", type="primary", on_click=_attempt, args=(launch, run),
+                      help="Go on from the last checkpoint")  # fmt: skip
+        if status.state == "finished" and st.button(
+            "Use this model",
+            icon=":material/check:",
+            type="primary",
+            help="Evaluate and Predict take this run's model from now on",
+        ):
+            _use(run)
+        _more(run, status)
+    if st.session_state.get(state.DELETING) == run.name:
+        _confirm(run)
+
+
+def _more(run: Run, status: Status) -> None:
+    """Draw the menu of what is done less often."""
+    options = [DUPLICATE] if status.is_active else [DUPLICATE, DELETE]
+    chosen = st.menu_button(
+        "More", options, icon=":material/more_horiz:", key=f"more-{run.name}",
+        format_func=lambda option: f"{MENU_ICONS[option]} {option}",
+    )  # fmt: skip
+    if chosen == DUPLICATE:
+        form.duplicate(run.name)
+        st.rerun()  # the form stands outside of this fragment
+    if chosen == DELETE:
+        st.session_state[state.DELETING] = run.name
+
+
+def _confirm(run: Run) -> None:
+    with st.container(border=True):
+        st.markdown(f"Move **{run.name}** to the trash, with its model and log?")
+        st.caption("It comes back whole from the trash until that is emptied; the trash is at the end of *All runs*.")
+        with st.container(horizontal=True):
+            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(run,))
+            st.button("Keep it", on_click=_keep)
+
+
+def _delete(run: Run) -> None:
+    _keep()
+    try:
+        delete(run)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        st.session_state[state.NOTICE] = f"{run.name} is in the trash, at the end of All runs"
+
+
+def _keep() -> None:
+    st.session_state[state.DELETING] = None
+
+
+def _attempt(action: Callable[[Run], None], run: Run) -> None:
+    try:
+        action(run)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+
+
+def _use(run: Run) -> None:
+    st.session_state[state.WANTED_MODEL] = run.name
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}"
+    st.rerun()  # the sidebar stands outside of this fragment
+
+
+def _result(run: Run) -> None:
+    try:
+        card = load_bundle(run.bundle_path).card
+    except NodescopeError as error:
+        layout.show_error(error)
+        return
+    for measurement in card.measured:
+        if measurement.part != "test":
+            continue
+        figures = measurement.evaluation.figures
+        with st.container(border=True):
+            st.markdown(
+                f"**{measurement.data}**, test patches that the run never saw · n = {measurement.evaluation.n:,}"
+            )
+            for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
+                each = figures[name]
+                column.metric(FIGURES[name].label, f"{each.value:.3f}", help=FIGURES[name].help)
+                column.caption(f"{each.low:.3f} – {each.high:.3f}")
+
+
+def _facts(run: Run, status: Status) -> None:
+    _notes(run)
+    with st.expander("Log"):
+        st.code(run.log_tail() or "Nothing yet.", language=None, wrap_lines=True)
+    with st.expander("Settings"):
+        config = run.config().to_json()
+        flat = {**config, **config.pop("augmentation")}
+        rows = [
+            (name, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+            for name, value in flat.items()
+        ]
+        st.dataframe(pd.DataFrame(rows, columns=["setting", "value"]), hide_index=True)
+        st.caption(f"Folder: {run.path}")
+        if status.updated:
+            st.caption(f"Last word: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
+
+
+def _notes(run: Run) -> None:
+    """Draw what people wrote down about the run; whoever looks at it later reads the same."""
+    key = f"notes-{run.name}"
+    written = run.notes()
+    if st.session_state.get(key) != written:  # set only then: it would wipe what is being typed
+        st.session_state[key] = written
+    st.text_area(
+        "Notes", key=key, height=68, on_change=_write_notes, args=(run, key),
+        placeholder="What is this run for? What came of it? Kept in its folder.",
+    )  # fmt: skip
+
+
+def _write_notes(run: Run, key: str) -> None:
+    try:
+        run.write_notes(str(st.session_state[key]))
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)

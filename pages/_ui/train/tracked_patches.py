@@ -1,0 +1,193 @@
+"""Train: a few validation patches and how sure the network was of each at the end of every epoch."""
+
+import base64
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.display import NORMAL, TUMOUR, to_jpeg
+from core.errors import NodescopeError
+from core.runs import Run
+from pages._ui import cache
+
+HTML = """
+<div class="bar">
+  <button type="button" class="play" aria-label="Play from the first epoch">&#9654;</button>
+  <input type="range" min="0" value="0" aria-label="Epoch">
+  <output></output>
+</div>
+<div class="groups"></div>
+"""
+
+CSS = f"""
+:host {{ display: block; }}
+.bar {{ display: flex; gap: .6rem; align-items: center; margin-bottom: .5rem; font: 14px var(--st-font, sans-serif);
+       color: var(--st-text-color); }}
+.bar input {{ flex: 1; max-width: 26rem; accent-color: var(--st-primary-color); }}
+.play {{ border: 1px solid var(--st-border-color, #8886); border-radius: 6px; background: none; color: inherit;
+        width: 2.1rem; height: 2.1rem; cursor: pointer; font-size: .8rem; }}
+.play:hover {{ border-color: var(--st-primary-color); color: var(--st-primary-color); }}
+h4 {{ margin: .5rem 0 .3rem; font: 600 13px var(--st-font, sans-serif); color: var(--st-text-color); }}
+.grid {{ display: flex; flex-wrap: wrap; gap: 8px; }}
+figure {{ margin: 0; width: 74px; position: relative; font: 12px var(--st-font, sans-serif);
+         color: var(--st-text-color); }}
+img {{ width: 68px; height: 68px; display: block; image-rendering: pixelated; border: 3px solid {TUMOUR};
+      border-radius: 3px; }}
+.normal img {{ border: 3px dashed {NORMAL}; }}
+.meter {{ height: 4px; margin-top: 3px; background: var(--st-secondary-background-color); border-radius: 2px; }}
+.meter i {{ display: block; height: 100%; background: var(--st-text-color); opacity: .55; border-radius: 2px; }}
+figcaption {{ display: flex; justify-content: space-between; padding-top: 1px; font-variant-numeric: tabular-nums; }}
+.wrong figcaption {{ font-weight: 700; }}
+.cross {{ display: none; }}
+.wrong .cross {{ display: block; position: absolute; top: -4px; right: -4px; width: 19px; height: 19px;
+                line-height: 19px; text-align: center; border-radius: 50%; font-weight: 700;
+                background: var(--st-text-color); color: var(--st-background-color); }}
+"""
+
+JS = """
+export default function ({ data, parentElement: root }) {
+  const slider = root.querySelector("input"), play = root.querySelector(".play"), says = root.querySelector("output");
+  const groups = root.querySelector(".groups");
+  const memory = (root.host || root).watched ??= { run: null, tiles: [], timer: null, follows: true };
+  const last = data.epochs.length - 1;
+
+  const stop = () => { clearInterval(memory.timer); memory.timer = null; play.innerHTML = "&#9654;"; };
+
+  function build() {
+    stop();
+    Object.assign(memory, { run: data.run, follows: true, tiles: [] });
+    groups.replaceChildren();
+    data.words.forEach((words, label) => {
+      const heading = document.createElement("h4");
+      heading.textContent = words;
+      const grid = document.createElement("div");
+      grid.className = "grid";
+      groups.append(heading, grid);
+      data.patches.forEach((patch, number) => {
+        if (patch.label !== label) return;
+        const tile = document.createElement("figure");
+        tile.innerHTML = '<img alt=""><span class="cross">\\u2717</span><div class="meter"><i></i></div>'
+          + "<figcaption><span></span><span></span></figcaption>";
+        tile.title = patch.id;
+        tile.querySelector("img").src = patch.source;
+        grid.append(tile);
+        memory.tiles[number] = tile;
+      });
+    });
+  }
+
+  function show(at) {
+    const values = data.probabilities[at];
+    const before = memory.tiles.map((tile) => tile.getBoundingClientRect());
+    const order = values.map((value, number) => [value, number]).sort((one, two) => one[0] - two[0]);
+    let wrong = 0;
+    order.forEach(([value, number]) => {
+      const tile = memory.tiles[number], label = data.patches[number].label, missed = (value >= 0.5) !== (label === 1);
+      wrong += missed;
+      tile.className = (label ? "tumour" : "normal") + (missed ? " wrong" : "");
+      tile.querySelector("i").style.width = 100 * value + "%";
+      const [number_, word] = tile.querySelectorAll("figcaption span");
+      number_.textContent = value.toFixed(2);
+      word.textContent = missed ? "wrong" : "";
+      tile.querySelector("img").alt = (label ? "Tumour" : "Normal") + " patch, probability of tumour "
+        + value.toFixed(2) + (missed ? ", wrong" : "");
+      tile.parentNode.append(tile);
+    });
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      memory.tiles.forEach((tile, number) => {
+        const now = tile.getBoundingClientRect(), x = before[number].x - now.x, y = before[number].y - now.y;
+        if ((x || y) && before[number].width) {
+          tile.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }],
+                       { duration: 350, easing: "ease-out" });
+        }
+      });
+    }
+    slider.value = at;
+    says.textContent = `Epoch ${data.epochs[at]} of ${data.of}: ${values.length - wrong} of ${values.length} right`;
+  }
+
+  if (memory.run !== data.run) build();
+  slider.max = last;
+  slider.oninput = () => { stop(); memory.follows = +slider.value === last; show(+slider.value); };
+  play.onclick = () => {
+    if (memory.timer) return stop();
+    let at = +slider.value >= last ? -1 : +slider.value;
+    play.innerHTML = "&#10074;&#10074;";
+    memory.timer = setInterval(() => {
+      at += 1;
+      show(at);
+      if (at >= +slider.max) { stop(); memory.follows = true; }
+    }, 600);
+  };
+  if (!memory.timer) show(memory.follows ? last : Math.min(+slider.value, last));
+  return () => {};
+}
+"""
+
+_mosaic = st.components.v2.component("nodescope.watched_patches", html=HTML, css=CSS, js=JS)
+
+
+def show(run: Run, epochs: int) -> None:
+    """Draw the watched patches of a run with a slider over the epochs; nothing before the first epoch.
+
+    Args:
+        run: the run.
+        epochs: how many it is to have.
+    """
+    table = run.patches()
+    if table.empty:
+        return
+    config = run.config()
+    on_train = config.validate_on == "train"
+    st.markdown("**Training patches as it learns**" if on_train else "**Validation patches as it learns**")
+    try:
+        sources = _sources(config.data, tuple(table["id"][table["epoch"] == table["epoch"].iloc[0]]))
+    except NodescopeError as error:
+        st.caption(f"The patches cannot be shown: {error}")
+        return
+    _mosaic(key=f"watched-{run.name}", data=payload(table, sources, run=run.name, epochs=epochs))
+    st.caption(
+        "A fixed draw with the network's own probability of tumour, before calibration, from low to high. A ✗ and the "
+        "word “wrong” mark those on the wrong side of 0.5."
+        + (" These patches are trained on: see the flaw above." if on_train else "")
+    )
+
+
+def payload(table: pd.DataFrame, sources: list[str], *, run: str, epochs: int) -> dict[str, Any]:
+    """Return what the browser draws: patches, and a row of probabilities for each epoch.
+
+    Args:
+        table: of :meth:`core.runs.Run.patches`.
+        sources: a picture for each patch, in the order of the first epoch.
+        run: name of the run.
+        epochs: how many it is to have.
+    """
+    first = table[table["epoch"] == table["epoch"].iloc[0]]  # each epoch has the same patches in the same order
+    ids = [str(each) for each in first["id"]]
+    patches = [
+        {"id": each, "label": int(label), "source": source}
+        for each, label, source in zip(ids, first["label"], sources, strict=True)
+    ]
+    return {
+        "run": run,
+        "of": epochs,
+        "words": ["Normal: the lower the better", "Tumour: the higher the better"],
+        "patches": patches,
+        "epochs": [int(epoch) for epoch in table["epoch"].unique()],
+        "probabilities": table["probability"].round(4).to_numpy().reshape(-1, len(first)).tolist(),
+    }
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _sources(data: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:
+    """Return a picture of each patch for the browser; an empty one for a patch that is not there any more."""
+    found: dict[str, str] = {}
+    for source in data:
+        dataset = cache.dataset(source)
+        rows = pd.Index(dataset.table["id"].astype(str)).get_indexer([str(each) for each in ids])
+        known = [row for row in rows if row >= 0]
+        names = dataset.table["id"].iloc[known].astype(str)
+        for name, pixels in zip(names, dataset.store.load(known).pixels if known else [], strict=True):
+            found.setdefault(name, "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode())
+    return [found.get(str(each), "") for each in ids]

@@ -1,0 +1,194 @@
+"""Which patches a bundle is measured on, and that the figures are those of its predictions."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.bundle import Bundle
+from core.data import ArrayStore, Dataset, FileStore, SplitRule, assign, default_rule, make_table, open_dataset
+from core.errors import DataError
+from core.evaluation import evaluate
+from core.prediction import Predictor
+from core.scoring.dataset import CHOICES, score, select
+from core.training.data import divide
+
+IDS = [f"{number:040x}" for number in range(400)]
+
+
+def _dataset(ids: list[str], *, kind: Any = "kaggle", split: Any = "train", slides: Any = None) -> Dataset:
+    pixels = np.broadcast_to(np.zeros((), np.uint8), (len(ids), 96, 96, 3))
+    table = make_table(ids, labels=[int(each, 16) % 2 for each in ids], split=split, slides=slides)
+    return Dataset("set", "set", kind, table, ArrayStore(pixels))
+
+
+def _trained_on(bundle: Bundle, kind: str, rule: SplitRule) -> Bundle:
+    source = {"name": "x", "kind": kind, "fingerprint": "0", "split": rule.to_json(), "patches": {}}
+    return Bundle(bundle.card.with_changes(training={"data": [source]}), bundle.weights)
+
+
+@pytest.mark.parametrize("part", ["auto", "test"])
+def test_the_test_part_is_found_again_in_a_moved_and_extended_data_set(tiny_bundle: Bundle, part: str) -> None:
+    rule = SplitRule(seed=7, valid=0.2, test=0.25)
+    bundle = _trained_on(tiny_bundle, "kaggle", rule)
+    old, new = _dataset(IDS[:200]), _dataset(IDS[::-1])
+    kept_away = {patch_id for patch_id, each in zip(IDS[:200], assign(old, rule), strict=True) if each == "test"}
+
+    rows, words = select(bundle, new, part)
+
+    chosen = set(new.table["id"].iloc[rows])
+    assert kept_away
+    assert chosen & set(IDS[:200]) == kept_away
+    assert words == "test part, kept away from training (hash of patches, seed 7: 20% validation, 25% test)"
+
+
+def test_the_other_parts_are_those_of_the_card_too(tiny_bundle: Bundle) -> None:
+    rule = SplitRule(seed=7)
+    bundle, dataset = _trained_on(tiny_bundle, "kaggle", rule), _dataset(IDS)
+
+    for part in ("train", "valid", "test"):
+        assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(assign(dataset, rule) == part).tolist()
+    assert select(bundle, dataset, "all")[0].tolist() == list(range(400))
+
+
+def _that_learnt_from(bundle: Bundle, dataset: Dataset, *, patches: int, old: bool = False) -> Bundle:
+    """Return the bundle of a run on so many patches; with `old`, as cards were before they held a limit."""
+    (source,) = divide([dataset], split_seed=5, patches=patches)
+    data = source.provenance()
+    if old:
+        del data["thinning"]
+    training = {"data": [data], "config": {"patches": patches, "split_seed": 5}}
+    return Bundle(bundle.card.with_changes(training=json.loads(json.dumps(training))), bundle.weights)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_of_a_training_on_fewer_patches_the_training_part_is_those(tiny_bundle: Bundle, old: bool) -> None:
+    dataset = _dataset(IDS)
+    (source,) = divide([dataset], split_seed=5, patches=40)
+    (whole,) = divide([dataset], split_seed=5)
+    bundle = _that_learnt_from(tiny_bundle, dataset, patches=40, old=old)
+
+    rows, words = select(bundle, _dataset(IDS), "train")
+
+    assert len(rows) == 40
+    assert rows.tolist() == np.flatnonzero(source.parts == "train").tolist()
+    assert words.startswith("the patches of the training part that it learnt from (hash of patches, seed 5")
+    for part in ("valid", "test"):
+        assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(whole.parts == part).tolist()
+    everything = _that_learnt_from(tiny_bundle, dataset, patches=0, old=old)
+    assert select(everything, dataset, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+
+
+def test_they_are_found_again_in_a_data_set_that_has_grown_and_in_one_that_has_lost_some(tiny_bundle: Bundle) -> None:
+    middle = _dataset(IDS[100:300])
+    bundle = _that_learnt_from(tiny_bundle, middle, patches=40)
+    learnt = {IDS[100 + row] for row in select(bundle, middle, "train")[0]}
+    assert len(learnt) == 40
+
+    grown, less = _dataset(IDS), _dataset(IDS[150:250])
+
+    found = {IDS[row] for row in select(bundle, grown, "train")[0]}
+    assert found & set(IDS[100:300]) == learnt
+    assert {IDS[150 + row] for row in select(bundle, less, "train")[0]} == learnt & set(IDS[150:250])
+
+
+def test_of_an_old_card_with_more_patches_than_are_left_all_of_them_count(tiny_bundle: Bundle) -> None:
+    bundle = _that_learnt_from(tiny_bundle, _dataset(IDS), patches=200, old=True)
+    few = _dataset(IDS[:60])
+    (whole,) = divide([few], split_seed=5)
+
+    assert select(bundle, few, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+
+
+def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bundle: Bundle) -> None:
+    first, second = _dataset(IDS[:200]), _dataset(IDS[200:])
+    sources = divide([first, second], split_seed=5, patches=40)
+    training = {"data": [source.provenance() for source in sources]}
+    bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
+
+    for dataset, source in zip((first, second), sources, strict=True):
+        assert select(bundle, dataset, "train")[0].tolist() == np.flatnonzero(source.parts == "train").tolist()
+
+
+def test_unknown_data_are_used_whole(tiny_bundle: Bundle) -> None:
+    for bundle in (tiny_bundle, _trained_on(tiny_bundle, "pcam", SplitRule())):
+        rows, words = select(bundle, _dataset(IDS), "auto")
+
+        assert len(rows) == 400
+        assert words == "all labelled patches (none were trained on, as far as the card tells)"
+
+
+def test_an_official_test_part_is_used(tiny_bundle: Bundle, small_demo: Dataset) -> None:
+    rows, words = select(tiny_bundle, small_demo, "auto")
+
+    assert rows.tolist() == np.flatnonzero(small_demo.table["split"] == "test").tolist()
+    assert "the data set's own split" in words
+
+
+def test_a_folder_with_one_official_part_only(tiny_bundle: Bundle) -> None:
+    bundle = _trained_on(tiny_bundle, "pcam", SplitRule(kind="official"))
+
+    rows, _ = select(bundle, _dataset(IDS, kind="pcam", split="test"), "auto")
+    assert len(rows) == 400
+    rows, _ = select(bundle, _dataset(IDS, kind="pcam", split="train"), "auto")
+    assert len(rows) == 0  # all of it was trained on: nothing is said to be new
+
+
+def test_slides_that_were_kept_apart_must_be_known(tiny_bundle: Bundle) -> None:
+    bundle = _trained_on(tiny_bundle, "kaggle", SplitRule(by="slide"))
+    slides = [f"s{number % 40}" for number in range(400)]
+
+    rows, _ = select(bundle, _dataset(IDS, slides=slides), "auto")
+    assert 0 < len(rows) < 400
+    with pytest.raises(DataError, match=r"was trained on whole slides .* set does not say which slide"):
+        select(bundle, _dataset(IDS), "auto")
+    assert len(select(bundle, _dataset(IDS), "all")[0]) == 400
+
+
+def test_an_unknown_part_is_refused(tiny_bundle: Bundle) -> None:
+    with pytest.raises(DataError, match="no part 'best'; choose from " + ", ".join(CHOICES)):
+        select(tiny_bundle, _dataset(IDS), "best")
+
+
+def test_figures_are_those_of_the_predictions(tiny_bundle: Bundle, small_demo: Dataset) -> None:
+    predictor = Predictor(tiny_bundle, device="cpu")
+    rows = np.flatnonzero(assign(small_demo, default_rule(small_demo)) == "test")
+    predictions = predictor.predict(small_demo.store.load(rows).pixels)
+
+    scored = score(predictor, small_demo)
+
+    assert scored.rows.tolist() == rows.tolist()
+    assert scored.logits.tolist() == predictions.logits.tolist()
+    assert scored.probabilities.tolist() == predictions.probabilities.tolist()
+    assert scored.labels.tolist() == small_demo.labels(rows).tolist()
+    assert scored.unreadable == 0
+    expected = evaluate(scored.labels, predictions.probabilities, threshold=0.4, groups=small_demo.slides(rows))
+    assert scored.evaluation(0.4) == expected
+    assert scored.evaluation(0.4).resampled == "slide"
+
+
+def test_unreadable_patches_are_left_out_and_counted(tiny_bundle: Bundle, kaggle_folder: Callable[..., Path]) -> None:
+    folder = kaggle_folder({f"p{number}": number % 2 for number in range(10)})
+    (folder / "train" / "p3.tif").write_bytes(b"damaged")
+    dataset = open_dataset(folder)
+    assert isinstance(dataset.store, FileStore)
+    Path(dataset.store.paths[6]).unlink()
+    shares: list[float] = []
+
+    scored = score(Predictor(tiny_bundle, device="cpu"), dataset, part="all", progress=shares.append)
+
+    assert scored.unreadable == 2
+    assert scored.rows.tolist() == [0, 1, 2, 4, 5, 7, 8, 9]
+    assert scored.labels.tolist() == [0, 1, 0, 0, 1, 1, 0, 1]
+    assert shares == [1.0]
+
+
+def test_a_part_without_labels_is_refused(tiny_bundle: Bundle, kaggle_folder: Callable[..., Path]) -> None:
+    folder = kaggle_folder({"a": 1}, test=("x",))
+    (folder / "train" / "a.tif").unlink()
+
+    with pytest.raises(DataError, match="kaggle has no labelled patch in its part 'auto'"):
+        score(Predictor(tiny_bundle, device="cpu"), open_dataset(folder))

@@ -1,0 +1,43 @@
+"""Where Nodescope keeps what it makes."""
+
+from pathlib import Path
+
+import pytest
+
+from core.storage.home import HOME_VARIABLE, home, runs_home
+
+
+def test_the_variable_chooses_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "a" / ".." / "b"))
+
+    assert home() == tmp_path / "b"
+    assert runs_home() == tmp_path / "b" / "runs"
+    assert not home().exists()  # asking makes nothing
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_without_it_the_folder_is_in_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if value is None:
+        monkeypatch.delenv(HOME_VARIABLE)
+    else:
+        monkeypatch.setenv(HOME_VARIABLE, value)
+
+    assert home() == tmp_path / ".nodescope"
+
+
+def test_a_short_path_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(HOME_VARIABLE, "~/scope")
+
+    assert home() == tmp_path / "scope"
+
+
+def test_it_does_not_hang_on_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, "here")
+
+    assert home() == tmp_path / "here"
+    assert home().is_absolute()

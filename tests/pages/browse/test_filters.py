@@ -1,0 +1,213 @@
+"""Browse without a browser: which patches are shown and in which order, and the charts that choose them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.bundle import load_bundle
+from core.data import open_dataset
+from core.data.quality import make_check
+from core.scoring.dataset import assemble
+from core.scoring.store import save_scores
+from pages._ui.browse import charts, columns
+from pages._ui.browse.filters import Range, ordered
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(app: AppTest, label: str):
+    return next(each for each in app.button if each.label == label)
+
+
+def view(app: AppTest, name: str) -> None:
+    app.segmented_control(key="browse_view").set_value(name).run()
+    assert not app.exception
+
+
+@pytest.fixture
+def shaded(kaggle: Path, fresh_home: Path) -> Path:
+    """The folder, checked, with plain patches of brightness 50 (p0), 200 (p2) and 100 (p3)."""
+    for name, level in (("p0", 50), ("p2", 200), ("p3", 100)):
+        Image.new("RGB", (96, 96), (level,) * 3).save(kaggle / "train" / f"{name}.tif")
+    make_check(str(kaggle))
+    return kaggle
+
+
+def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
+    app: AppTest, kaggle: Path, fresh_home: Path
+) -> None:
+    copy = Image.open(kaggle / "train" / "p0.tif")
+    copy.save(kaggle / "train" / "p3.tif")
+    make_check(str(kaggle))
+    app.query_params["data"] = str(kaggle)
+    app.query_params["flag"] = "conflict"
+    app.run()
+    assert not app.exception
+    assert "solid red outline** · 1 patch" in words(app)  # p0 and p3 are the same with other labels
+    assert "dashed green outline** · 1 patch" in words(app)
+    view(app, "Quality")
+    assert "Pack and check · not packed · checked: 3 patches flagged" in [each.label for each in app.expander]
+    view(app, "Patches")
+    assert app.selectbox(key="flag").value == "conflict"
+    app.selectbox(key="flag").set_value("unreadable").run()
+    assert "solid red outline** · 1 patch" in words(app)
+    assert "None that fit." in words(app)
+
+
+def test_pressing_the_number_of_a_flag_shows_those_patches(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    Image.new("RGB", (96, 96)).save(kaggle / "train" / "p3.tif")
+    make_check(str(kaggle))
+    app.query_params["data"] = str(kaggle)
+    app.query_params["browse_view"] = "Quality"
+    app.run()
+    assert not app.exception
+    assert "None is marked as blank, blurred, duplicate, near duplicate, conflict, leak" in words(app)
+    assert app.button(key="flag-any flag").label == "2"
+    assert app.button(key="flag-black").label == "1"
+    app.button(key="flag-black").click().run()
+    assert not app.exception
+    assert app.segmented_control(key="browse_view").value == "Patches"
+    assert app.selectbox(key="flag").value == "black"
+    assert "unlabelled plain** · 1 patch" in words(app)  # p3
+
+
+def test_an_id_is_found(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    app.query_params["data"] = str(kaggle)
+    app.query_params["find"] = "4"
+    app.run()
+    assert not app.exception
+    assert "solid red outline** · 0 patches" in words(app)
+    assert "dashed green outline** · 1 patch" in words(app)
+
+
+def test_sorting_by_a_measure(app: AppTest, shaded: Path) -> None:
+    app.query_params["data"] = str(shaded)
+    app.query_params["sort"] = "brightness, high first"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="sort").value == "brightness, high first"
+    known = columns.facts(open_dataset(shaded))
+    rows = ordered(known, np.array([0, 2, 3]), "brightness, high first")
+    assert rows.tolist() == [2, 3, 0]
+    assert ordered(known, np.array([3, 0, 2]), "id").tolist() == [0, 2, 3]
+
+
+def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
+    """Predictions of the shipped model, as a process would leave them."""
+    dataset, bundle = open_dataset(kaggle), load_bundle()
+    rows = np.flatnonzero(dataset.table["id"].isin(list(logits)))
+    values = np.array([logits[name] for name in dataset.table["id"].iloc[rows]], np.float32)
+    unreadable = len(dataset) - len(rows)
+    found = assemble(
+        bundle, dataset, rows, values, part="all labelled patches", unreadable=unreadable, looks=None, device="cpu"
+    )
+    save_scores(found, bundle, dataset, "all")
+
+
+def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})  # p1 is broken
+    app.query_params["data"] = str(kaggle)
+    app.query_params["verdict"] = "false negative"
+    app.run()
+    assert not app.exception
+    assert "solid red outline** · 1 patch" in words(app)
+    assert "dashed green outline** · 0 patches" in words(app)
+    known = columns.facts(open_dataset(kaggle))
+    assert known.predicted is not None
+    assert ordered(known, np.arange(5), "loss, high first").tolist()[-1] == 1  # p1, of which nothing is known
+    assert set(ordered(known, np.arange(5), "loss, high first").tolist()[:2]) == {2, 3}  # the two that are wrong
+    assert ordered(known, np.arange(5), "probability, low first").tolist() == [2, 4, 3, 0, 1]
+    app.selectbox(key="verdict").set_value("wrong").run()
+    assert "dashed green outline** · 1 patch" in words(app)
+    app.selectbox(key="verdict").set_value("not predicted").run()
+    assert "solid red outline** · 1 patch" in words(app)
+    assert "dashed green outline** · 0 patches" in words(app)
+
+
+def test_predictions_hold_whatever_is_decided_later(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+    store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
+    app.query_params["data"] = str(kaggle)
+    app.query_params["find"] = "4"
+    app.run()
+    button(app, "Put these 1 into the basket").click().run()
+    button(app, "Exclude").click().run()
+    app.text_input(key="find").set_value("").run()
+    app.selectbox(key="verdict").set_value("wrong").run()
+    assert not app.exception
+    assert "solid red outline** · 1 patch" in words(app)
+    assert "dashed green outline** · 1 patch" in words(app)
+    assert "has not predicted" not in words(app).replace("has not predicted 1 of", "")  # but for the broken p1
+
+
+def test_predictions_are_asked_for_in_the_background(
+    app: AppTest, kaggle: Path, fresh_home: Path, launched: list[list[str]]
+) -> None:
+    app.query_params["data"] = str(kaggle)
+    app.run()
+    assert "has not predicted these 5 labelled patches" in words(app)
+    assert "verdict" not in app.session_state
+    button(app, "Predict them").click().run()
+    assert not app.exception
+    assert launched[0][:3] == ["evaluate", "--data", str(kaggle)]
+    assert launched[0][5:7] == ["--split", "all"]
+    assert launched[0][-2:] == ["--decisions", "none"]
+    button(app, "Cancel").click().run()
+    assert "Cancelling after the patches in work" in words(app)
+
+
+def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: AppTest, shaded: Path) -> None:
+    app.query_params["data"] = str(shaded)
+    app.query_params["range"] = ["brightness:40:110", "contrast:0:1", "nonsense", "eosin:9:1"]
+    app.query_params["in_part"] = "train"
+    app.run()
+    assert not app.exception
+    chips = [each.label for each in app.button if each.key and each.key.startswith("chip-")]
+    assert chips == ["part train", "brightness 40 to 110", "contrast 0 to 1"]
+    assert "solid red outline** · 1 patch" in words(app)  # p0 of 50; p2 of 200 is out
+    button(app, "brightness 40 to 110").click().run()
+    assert app.query_params["range"] == "contrast:0.0:1.0"
+    assert "solid red outline** · 2 patches" in words(app)
+    button(app, "Clear filters").click().run()
+    assert "range" not in app.query_params
+    assert "in_part" not in app.query_params
+    assert "solid red outline** · 3 patches" in words(app)
+
+
+def test_ranges_are_written_and_read_again_without_loss() -> None:
+    wanted = Range("loss", float(np.float32(0.1)), 36.04365338911715)
+    assert Range.parse(wanted.text) == wanted
+    assert [Range.parse(text) for text in ("loss", "loss:1", "loss:a:b", "loss:2:1", "loss:1:2:3")] == [None] * 5
+
+
+def test_a_pressed_bin_is_a_range_and_another_one_widens_it() -> None:
+    edges = np.arange(0.0, 61.0)
+    first = charts.widened("eosin", edges, 10, None)
+    assert first == Range("eosin", 10, 11)
+    wide = charts.widened("eosin", edges, 20, first)
+    assert wide == Range("eosin", 10, 21)
+    assert charts.widened("eosin", edges, 15, wide) == Range("eosin", 15, 16)
+
+
+def test_distributions_are_shares_of_each_class() -> None:
+    values = np.array([0.0, 0.0, 0.0, 60.0, 60.0], np.float32)
+    label = np.array([1, 1, 0, 0, -1], np.int8)
+    edges = charts.bin_edges(values)
+    assert (edges[0], edges[-1], len(edges)) == (0, 60, 61)
+    figure = charts.distribution(values, label, edges, "eosin")
+    tumour, normal, unlabelled, bars = figure.data
+    assert (tumour.y[0], normal.y[0], normal.y[59], unlabelled.y[59]) == (1.0, 0.5, 0.5, 1.0)
+    assert len(bars.x) == 60
+
+
+def test_slides_stand_by_their_share_of_tumour_and_groups_are_counted() -> None:
+    label = np.array([1, 0, 1, 1, 0, -1, 0], np.int8)
+    slide = np.array([0, 0, 1, 1, 2, 2, -1], np.int32)
+    assert charts.slide_order(label, slide, 3).tolist() == [1, 0, 2]
+    tumour, normal, unlabelled = charts.by_group(label, slide, ["a", "b", "c"]).data
+    assert (list(tumour.y), list(normal.y), list(unlabelled.y)) == ([1, 2, 0], [1, 0, 1], [0, 0, 1])

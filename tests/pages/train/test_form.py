@@ -1,0 +1,177 @@
+"""The Train page's form for a new run: its fields, what it starts, and what is measured before."""
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.job import JobStatus
+from core.runs import PRESETS, Augmentation, Run, Status, TrainingConfig, create_run
+from core.storage.home import runs_home
+from core.training.preflight.cost import Estimate
+from core.training.preflight.job import Rehearsal
+from core.training.preflight.lr_finder import LearningRateCurve
+from pages._ui.train import fields as train_fields
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def labels(app: AppTest) -> list[str]:
+    return [each.label for each in app.button]
+
+
+def open_train(app: AppTest) -> AppTest:
+    app.run()
+    return app.switch_page("pages/train.py").run()
+
+
+def new_run(app: AppTest) -> AppTest:
+    app.query_params["runs_view"] = "New run"
+    return open_train(app)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(each for each in app.button if each.label == label).click().run()
+
+
+def pick(app: AppTest, option: str) -> None:
+    menu = app.menu_button[0]
+    menu.click_index(next(n for n, label in enumerate(menu.options) if label.endswith(option))).run()
+
+
+def test_the_form_starts_a_process_with_its_values(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("core.runs.launch.launch", launched.append)
+    new_run(app)
+    next(each for each in app.number_input if each.label == "Epochs").set_value(3)
+    next(each for each in app.number_input if each.label == "Seed").set_value(7)
+    next(each for each in app.button if each.label == "Start training").click().run()
+    assert not app.exception
+    assert len(launched) == 1
+    config = launched[0].config()
+    assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
+
+
+def test_a_preset_says_what_it_is_for_and_its_name_on_the_command_line(app: AppTest, quiet_demo: Path) -> None:
+    new_run(app)
+    assert "For a first look: Quick look." in app.selectbox(key="preset").help
+    app.selectbox(key="preset").set_value("symmetric").run()
+    assert f"{PRESETS['symmetric'].help} On the command line: `--preset symmetric`." in words(app)
+
+
+def test_a_folder_that_is_gone_starts_nothing(app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("NODESCOPE_HOME", str(quiet_demo))
+    app.query_params["data"] = "/no/such/folder"
+    new_run(app)
+    next(each for each in app.button if each.label == "Start training").click().run()
+    assert "There is no folder" in app.error[0].value
+    assert not runs_home().exists()
+
+
+def test_a_duplicate_fills_the_form_and_keeps_the_rest(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("core.runs.launch.launch", launched.append)
+    config = TrainingConfig(epochs=6, seed=9, ema=0.5, label_smoothing=0.1, device="cpu")
+    run = create_run(config, runs_home() / "mine")
+    run.write_status(Status(state="stopped"))
+    open_train(app)
+    pick(app, "Duplicate with changes")
+    assert next(each for each in app.number_input if each.label == "Epochs").value == 6
+    next(each for each in app.number_input if each.label == "Seed").set_value(10)
+    next(each for each in app.button if each.label == "Start training").click().run()
+    assert launched[0].config() == config.with_changes(seed=10)
+    assert not any(each.label == "Back to presets" for each in app.button)
+
+
+def test_every_setting_has_a_field_or_is_known_to_have_none() -> None:
+    settings = {each.name for each in fields(TrainingConfig)} - {"augmentation"}
+    expected = settings | {each.name for each in fields(Augmentation)}
+
+    shown = [each.name for each in train_fields.all_fields()]
+
+    assert len(shown) == len(set(shown))
+    assert set(shown) | set(train_fields.NOT_ON_THE_PAGE) == expected
+    assert not set(shown) & set(train_fields.NOT_ON_THE_PAGE)
+    assert all(len(each.help) > 20 for each in train_fields.all_fields())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_form_that_nobody_touches_asks_for_the_preset(name: str) -> None:
+    config = PRESETS[name].config
+    values = {each.name: train_fields.value_in(config, each.name) for each in train_fields.all_fields()}
+
+    assert train_fields.changed(config, values) == config
+
+
+def test_fields_become_settings() -> None:
+    values = {
+        "stain": 0.3, "teachers": " a , b,", "distillation": 0.5, "head_learning_rate": 0.0, "model": "resnet18",
+    }  # fmt: skip
+    start = TrainingConfig(model_arguments={"dropout": 0.1}, head_learning_rate=0.1)
+
+    config = train_fields.changed(start, values)
+
+    assert config.augmentation == Augmentation(stain=0.3)
+    assert (config.teachers, config.distillation, config.head_learning_rate) == (("a", "b"), 0.5, None)
+    assert (config.model, config.model_arguments) == ("resnet18", {})
+
+
+def test_settings_that_do_not_fit_are_said_and_start_nothing(app: AppTest, quiet_demo: Path) -> None:
+    new_run(app)
+    next(each for each in app.number_input if each.label == "Share of the teachers").set_value(0.5).run()
+    assert "there is no teacher to learn from" in app.error[0].value
+    assert labels(app) == []
+
+
+CURVE = LearningRateCurve(
+    np.geomspace(1e-5, 1, 30), np.linspace(1, 0.4, 30), np.linspace(1, 0.4, 30), 0.01, 0.1, 0.0123, "steepest descent"
+)
+COST = Estimate(0.5, 26.0, 520.0, 1_200_000_000, None, 5_000_000, 52, 1680, 360, 12, "CPU, 1 thread")
+
+
+def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pages._ui.train.preflight.Rehearsal.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs)
+    )
+    monkeypatch.setattr("pages._ui.train.preflight.Rehearsal.rate", lambda _self: CURVE)
+    new_run(app)
+    assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in words(app)
+    assert "Suggested learning rate: 0.012" in words(app)
+    press(app, "Use 0.012")
+    assert next(each for each in app.number_input if each.label == "Learning rate").value == 0.0123
+    assert not app.exception
+
+
+def test_a_rehearsal_is_started_watched_and_cancelled(
+    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Rehearsal] = []
+
+    def start(self: Rehearsal, config: TrainingConfig) -> None:
+        assert config.data == ("demo",)
+        started.append(self)
+        self.path.mkdir(parents=True)
+        self.record_process(os.getpid())
+        self.write(JobStatus("running", 0.25, seconds_left=12.0))
+
+    monkeypatch.setattr(Rehearsal, "start", start)
+    new_run(app)
+    press(app, "Estimate")
+    assert [rehearsal.kind for rehearsal in started] == ["cost"]
+    assert labels(app) == ["Start training", "Cancel", "Find a learning rate"]
+    press(app, "Cancel")
+    assert started[0].is_cancelled()
+    assert not app.exception
