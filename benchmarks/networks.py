@@ -38,7 +38,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 REFERENCE = "resnet18"
 SIZE = BATCH["cpu"]
-FIGURES = ("auc", "accuracy", "nll", "ece")
+METRICS = ("auc", "accuracy", "nll", "ece")
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def _measured(ensemble: Ensemble, pixels: np.ndarray, labels: np.ndarray) -> Eva
 
 
 def _print_row(title: str, network: str, found: Evaluation, size: str = "") -> None:
-    cells = " | ".join(str(found.figures[name]) for name in FIGURES)
+    cells = " | ".join(str(found.figures[name]) for name in METRICS)
     print(f"| {title} | {network} | {found.n:,} | {cells} | {size} |", flush=True)
 
 

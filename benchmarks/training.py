@@ -36,7 +36,7 @@ from core.training.data import Part
 from core.training.loader import Batch
 from core.training.memory import keep_memory
 from core.training.sampling import epoch_order
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 PATCHES = 512
 NETWORKS = ("notebook-cnn", "keras-cnn", "efficientnet-lite0", "nodescope-net", "resnet50")
@@ -205,12 +205,12 @@ def both(config: TrainingConfig, folder: str) -> dict[str, Iterator[None]]:
     keep_memory()
     pixels, labels = patches()
     part = Part(np.arange(PATCHES).astype(str), pixels, labels, None)
-    learner = Learner(config, part)
+    learner = TrainStep(config, part)
     learner.prepare(frozen=False)
     return {"ours": _our_steps(learner, part), "ceiling": _ceiling(learner)}
 
 
-def _our_steps(learner: Learner, part: Part) -> Iterator[None]:
+def _our_steps(learner: TrainStep, part: Part) -> Iterator[None]:
     for batch in learner.feed.batches(_all_rows(part, learner.batch_size), first=0):
         float(learner.learn(batch))
         yield
@@ -224,7 +224,7 @@ def _all_rows(part: Part, size: int) -> Iterator[np.ndarray]:
         epoch += 1
 
 
-def _ceiling(learner: Learner) -> Iterator[None]:
+def _ceiling(learner: TrainStep) -> Iterator[None]:
     ready = learner.feed.batch(np.arange(learner.batch_size), 0)
     for step in range(10**9):
         float(learner.learn(Batch(step, ready.images, ready.labels)))

@@ -19,7 +19,7 @@ import psutil
 
 from core.errors import NodescopeError, RunError, StorageError
 from core.storage import atomic
-from core.storage.lock import alone
+from core.storage.lock import exclusive
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT_SECONDS = 0.5
@@ -131,7 +131,7 @@ class Job:
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        with alone():
+        with exclusive():
             self._check_idle()
             self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
             self.write(JobStatus("starting"))

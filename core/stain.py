@@ -6,8 +6,13 @@ Stains add up in optical density, so that their amounts follow from the density 
 import numpy as np
 import numpy.typing as npt
 
-from core.data.demo.stains import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 from core.errors import PatchError
+
+RUIFROK_HAEMATOXYLIN = (0.650, 0.704, 0.286)
+"""Haematoxylin's optical density in red, green and blue (Ruifrok & Johnston 2001)."""
+
+RUIFROK_EOSIN = (0.072, 0.990, 0.105)
+"""Eosin's optical density in red, green and blue (Ruifrok & Johnston 2001)."""
 
 STAINS = ("haematoxylin", "eosin")
 

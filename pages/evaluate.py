@@ -18,7 +18,7 @@ from pages._ui.evaluate import (
     subgroups,
     triage,
 )
-from pages._ui.evaluate.context import VIEW, Scene
+from pages._ui.evaluate.context import VIEW, EvaluationContext
 
 PARTS = {
     "auto": "Not trained on",
@@ -28,7 +28,7 @@ PARTS = {
     "all": "All labelled",
 }
 
-VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
+VIEWS: dict[str, tuple[str, Callable[[EvaluationContext], None]]] = {
     "figures": ("Figures", metrics.draw),
     "probabilities": ("Calibration", calibration.draw),
     "triage": ("Triage", triage.draw),
@@ -59,17 +59,17 @@ def main() -> None:
         st.warning(f"{scored.unreadable:,} patches could not be read and are left out.")
     key = predictions.scored_key(predictor, dataset, part)
     threshold = metrics.threshold(scored, predictor.bundle.card.threshold, key=key)
-    scene = Scene(predictor, dataset, part, scored, threshold, key)
+    context = EvaluationContext(predictor, dataset, part, scored, threshold, key)
     view = st.segmented_control(
         "View", list(VIEWS), format_func=lambda name: VIEWS[name][0], default="figures", key=VIEW,
         bind="query-params", required=True, label_visibility="collapsed",
     )  # fmt: skip
     try:
-        VIEWS[str(view)][1](scene)
+        VIEWS[str(view)][1](context)
     except NodescopeError as error:
         layout.show_error(error)  # the patches below still stand
     if view not in ("checks", "export"):
-        patches.draw(scene)
+        patches.draw(context)
 
 
 layout.show(main)

@@ -47,7 +47,7 @@ def _patch(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     with answer_column:
         answer = result.draw(predictor, chosen, with_slider=not in_batch)
     with warning:
-        result.doubts(answer)
+        result.ood(answer)
     with maps_column:
         names, look, options = saliency.controls(predictor)
         patch_column, *map_columns = st.columns(1 + len(names))

@@ -2,12 +2,12 @@
 
 Three steps, each usable alone: :func:`attribute` gives a signed attribution shaped like the patch,
 :func:`saliency_map` turns it into a 2-D map for the eye, :func:`overlay` draws that over the patch. Which
-methods mean something on a network is answered by :func:`holds_for`; how far a map deserves belief by
+methods mean something on a network is answered by :func:`supports`; how far a map deserves belief by
 :mod:`core.attribution.trust`.
 """
 
 from core.attribution.compute import attribute
-from core.attribution.holds import available, holds_for
+from core.attribution.holds import available, supports
 from core.attribution.methods import METHODS, Method
 from core.attribution.options import AttributionOptions
 from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, overlay
@@ -25,7 +25,7 @@ __all__ = [
     "available",
     "centre_share",
     "colour_table",
-    "holds_for",
     "overlay",
     "saliency_map",
+    "supports",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core import d4
 from core.attribution import cam, gradients, rules
-from core.attribution.holds import guided_holds_for, holds_for
+from core.attribution.holds import guided_supports, supports
 from core.attribution.inspection import inspect
 from core.attribution.layers import Layer, given_layer
 from core.attribution.methods import METHODS, Method
@@ -202,9 +202,9 @@ def _place(model: nn.Module, method: Method, layer: nn.Module | None) -> Layer |
         raise AttributionError(f"{method.label} explains pixels, not a layer. Leave the layer out.")
     found = inspect(model).layer if method.needs_layer and layer is None else None
     if layer is None:
-        reason = None if found and method.family == "cam" else holds_for(method.name, model)
+        reason = None if found and method.family == "cam" else supports(method.name, model)
     else:  # whether a layer can be found by itself no longer matters
-        reason = guided_holds_for(model) if method.name == "guided-grad-cam" else None
+        reason = guided_supports(model) if method.name == "guided-grad-cam" else None
     if reason is not None:
         raise AttributionError(f"{method.label} cannot explain this network. {reason}")
     return found if layer is None else given_layer(model, layer)

@@ -36,7 +36,7 @@ _LRP_LAYERS = frozenset(
 )
 
 
-def holds_for(method: str, model: nn.Module) -> str | None:
+def supports(method: str, model: nn.Module) -> str | None:
     """Return None when a method means something on this network, else one sentence that says why not.
 
     Decided by what the network does, not by its name: the non-linear steps that autograd records in a forward
@@ -61,12 +61,12 @@ def holds_for(method: str, model: nn.Module) -> str | None:
 
 def available(model: nn.Module) -> list[str]:
     """Return the names of the methods that hold for this network, in the order of ``METHODS``."""
-    return [name for name in METHODS if holds_for(name, model) is None]
+    return [name for name in METHODS if supports(name, model) is None]
 
 
-def guided_holds_for(model: nn.Module) -> str | None:
+def guided_supports(model: nn.Module) -> str | None:
     """Return why Guided Grad-CAM fails on this network apart from the layer, None when it does not."""
-    return holds_for("guided-backprop", model)
+    return supports("guided-backprop", model)
 
 
 def _cam(model: nn.Module) -> str | None:
@@ -92,7 +92,7 @@ def _guided(model: nn.Module) -> str | None:
 
 
 def _guided_cam(model: nn.Module) -> str | None:
-    return _cam(model) or guided_holds_for(model)
+    return _cam(model) or guided_supports(model)
 
 
 def _deeplift(model: nn.Module) -> str | None:

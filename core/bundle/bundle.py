@@ -18,7 +18,7 @@ from torch import nn
 
 import models
 from core.bundle.card import Card
-from core.bundle.ood import PREFIX, Familiarity
+from core.bundle.ood import PREFIX, OodModel
 from core.bundle.shipped import SHIPPED, bundle_file
 from core.errors import BundleError
 from core.storage import atomic
@@ -34,12 +34,12 @@ class Bundle:
     Attributes:
         card: everything but the weights.
         weights: the network's state, as it is stored.
-        familiarity: what its training patches are like, or None where that was not measured.
+        ood_model: what its training patches are like, or None where that was not measured.
     """
 
     card: Card
     weights: dict[str, torch.Tensor]
-    familiarity: Familiarity | None = None
+    ood_model: OodModel | None = None
 
     def network(self) -> nn.Module:
         """Return a new module, float32, in evaluation mode, from pixels in [0, 1] (N×3×96×96) to the logit (N,).
@@ -79,9 +79,9 @@ class Bundle:
         card = json.dumps(self.card.to_json(), allow_nan=False, ensure_ascii=False, sort_keys=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
         metadata = {"format": FORMAT, "version": str(VERSION), "card": card}
-        if self.familiarity is not None:
-            tensors |= self.familiarity.tensors()
-            metadata["familiarity"] = self.familiarity.header()
+        if self.ood_model is not None:
+            tensors |= self.ood_model.tensors()
+            metadata["familiarity"] = self.ood_model.header()
         return _in_order(to_bytes(tensors, metadata=metadata))
 
 
@@ -112,7 +112,7 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
         ) from error
     weights = {name: value for name, value in tensors.items() if not name.startswith(PREFIX)}
     header = metadata.get("familiarity")
-    return Bundle(card, weights, None if header is None else Familiarity.from_parts(header, tensors))
+    return Bundle(card, weights, None if header is None else OodModel.from_parts(header, tensors))
 
 
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

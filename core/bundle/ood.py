@@ -34,7 +34,7 @@ _RIDGE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class OodModel:
     """What the features of the training patches are like.
 
     Attributes:
@@ -64,7 +64,7 @@ class Familiarity:
         ):
             raise BundleError("The bundle's figures on familiarity do not fit together; copy it again.")
 
-    def strangeness(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def ood_score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return float64 (N,): distance in units of the limit, to the nearest data set; above 1 is unfamiliar."""
         if features.shape[1] != self.centres.shape[1]:
             raise BundleError(
@@ -95,7 +95,7 @@ class Familiarity:
         return json.dumps(values, allow_nan=False, ensure_ascii=False, sort_keys=True)
 
     @classmethod
-    def from_parts(cls, header: str, tensors: Mapping[str, torch.Tensor]) -> "Familiarity":
+    def from_parts(cls, header: str, tensors: Mapping[str, torch.Tensor]) -> "OodModel":
         """Return what :meth:`header` and :meth:`tensors` gave.
 
         Raises:
@@ -121,7 +121,7 @@ def fit(
     layer: str,
     slides: Mapping[str, npt.NDArray[np.object_]] | None = None,
     seed: int = 0,
-) -> Familiarity:
+) -> OodModel:
     """Fit a Gaussian and its limit to the features of each data set.
 
     Args:
@@ -136,10 +136,10 @@ def fit(
     """
     if not features or min(map(len, features.values())) < FEWEST:
         counts = ", ".join(f"{name}: {len(values)}" for name, values in features.items()) or "no data set"
-        raise DataError(f"Familiarity is fitted on at least {FEWEST} patches of a data set; found {counts}.")
+        raise DataError(f"The OOD model is fitted on at least {FEWEST} patches of a data set; found {counts}.")
     known = slides or {}
     groups = [_fit(values.astype(np.float64), known.get(name), seed) for name, values in features.items()]
-    return Familiarity(
+    return OodModel(
         layer=layer,
         names=tuple(features),
         centres=np.stack([centre for centre, _, _ in groups]).astype(np.float32),

@@ -10,7 +10,7 @@ from core.bundle.rethreshold import with_threshold
 from core.commands.options import add_bundle, add_decisions, add_device, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError, NodescopeError
-from core.evaluation import FIGURES, Estimate, compare, disagreements
+from core.evaluation import METRICS, Estimate, compare, disagreements
 from core.prediction import Predictor
 from core.scoring.dataset import CHOICES, Scored
 from core.scoring.job import JobStatus, ScoreJob
@@ -134,12 +134,12 @@ def _print(found: dict[str, Any]) -> None:
     if found["unreadable"]:
         print(f"left out: {found['unreadable']} unreadable patches")
     for name, each in found["figures"].items():
-        print(f"  {FIGURES[name].label:<20} {Estimate.from_json(each)}")
+        print(f"  {METRICS[name].label:<20} {Estimate.from_json(each)}")
     if "against" in found:
         other = found["against"]
         print(f"minus {other['bundle']} ({other['digest']}), threshold {other['threshold']:.4f}, paired")
         for name, each in other["differences"].items():
-            print(f"  {FIGURES[name].label:<20} {Estimate.from_json(each)}")
+            print(f"  {METRICS[name].label:<20} {Estimate.from_json(each)}")
         print(f"they disagree on {len(other['disagreements'])} patches")
 
 

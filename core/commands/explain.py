@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.attribution import METHODS, AttributionOptions, attribute, available, holds_for, trust
+from core.attribution import METHODS, AttributionOptions, attribute, available, supports, trust
 from core.bundle import load_bundle
 from core.commands.options import add_bundle, add_device
 from core.display import to_png
@@ -19,7 +19,7 @@ from core.images.discover import PatchFile, Problem, find_patches
 from core.prediction import Predictor
 from core.prediction.result import ask
 from core.reports.checks import quick_checks, thorough_checks
-from core.reports.map_settings import MapLook
+from core.reports.map_settings import OverlaySettings
 from core.reports.prediction import PredictionReport, ShownMap
 from core.storage import atomic
 
@@ -57,7 +57,7 @@ def run_explain(arguments: argparse.Namespace) -> int:
     """Explain and return the exit status: 0, or 1 if something could not be read."""
     predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
     methods = _methods(predictor, arguments.method or ["grad-cam"])
-    look = MapLook(
+    look = OverlaySettings(
         opacity=arguments.opacity, sign=arguments.sign, percentile=arguments.percentile, smoothing=arguments.smoothing
     )
     options = AttributionOptions(baseline=arguments.baseline, symmetries=arguments.symmetries)
@@ -81,7 +81,7 @@ def _methods(predictor: Predictor, names: list[str]) -> list[str]:
         return available(predictor.module)
     names = list(dict.fromkeys(names))
     for name in names:
-        reason = holds_for(name, predictor.module)
+        reason = supports(name, predictor.module)
         if reason is not None:
             raise AttributionError(f"{METHODS[name].label} cannot explain this network. {reason}")
     return names
@@ -94,7 +94,7 @@ class _Work:
         self,
         predictor: Predictor,
         methods: list[str],
-        look: MapLook,
+        look: OverlaySettings,
         options: AttributionOptions,
         threshold: float | None,
         thorough: bool,
@@ -118,8 +118,8 @@ class _Work:
             settings=self.options.to_json(),
         )
         atomic.write_text(folder / "report.html", report.to_html())
-        doubts = f" Doubtful: {answer.doubts.sentence}" if answer.doubts else ""
-        print(f"{file.name}: {percent(answer.probability)}, {answer.verdict}.{doubts} {folder / 'report.html'}")
+        ood = f" Doubtful: {answer.ood.sentence}" if answer.ood else ""
+        print(f"{file.name}: {percent(answer.probability)}, {answer.verdict}.{ood} {folder / 'report.html'}")
 
     def _map(self, decoded: DecodedPatch, method: str, folder: Path) -> ShownMap:
         pixels = decoded.pixels

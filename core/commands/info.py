@@ -7,7 +7,7 @@ from typing import Any
 import models
 from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands.options import add_bundle
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 
 
 def add(commands: Any) -> None:
@@ -53,8 +53,8 @@ def describe(bundle: Bundle) -> str:
     for measurement in card.measured:
         evaluation = measurement.evaluation
         lines.append(f"  measured on   {measurement.data}, {measurement.part} part, n = {evaluation.n}")
-        lines += [f"    {FIGURES[name].label:<20} {estimate}" for name, estimate in evaluation.figures.items()]
-    known = bundle.familiarity
+        lines += [f"    {METRICS[name].label:<20} {estimate}" for name, estimate in evaluation.figures.items()]
+    known = bundle.ood_model
     lines += [
         "  familiarity   "
         + ("cannot tell" if known is None else f"{sum(known.patches)} patches of {', '.join(known.names)}")

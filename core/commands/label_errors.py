@@ -11,12 +11,12 @@ from core.data.store import Progress
 from core.errors import ConfigError, NodescopeError
 from core.features.label_errors import (
     IMAGENET_KEY,
-    Suspects,
+    LabelIssues,
     has_learnt,
-    load_suspects,
+    load_label_issues,
     probe,
     probe_key,
-    save_suspects,
+    save_label_issues,
 )
 from core.formatting import percent
 from core.job import Job, JobStatus
@@ -66,16 +66,16 @@ def run_errors(arguments: argparse.Namespace) -> int:
         return _run_job(arguments)
     check_folder(arguments.out)
     dataset = _open(arguments, progress_line("Generating the demo set"))
-    suspects = _ranking(arguments, dataset, progress_line("Ranking"))
-    _print(suspects, dataset, arguments.top)
+    label_issues = _ranking(arguments, dataset, progress_line("Ranking"))
+    _print(label_issues, dataset, arguments.top)
     if arguments.out is not None:
-        atomic.write_text(arguments.out, ranking_csv(suspects))
+        atomic.write_text(arguments.out, ranking_csv(label_issues))
     return 0
 
 
-def ranking_csv(suspects: Suspects) -> str:
+def ranking_csv(label_issues: LabelIssues) -> str:
     """Return the ranking as CSV, the most suspicious first; spreadsheets see no formula in it."""
-    table = suspects.table()
+    table = label_issues.table()
     table["id"] = [spreadsheet.plain(each) for each in table["id"]]
     text: str = table.astype({"suspect": int}).round(6).to_csv(index=False, lineterminator="\n")
     return text
@@ -85,19 +85,19 @@ def _open(arguments: argparse.Namespace, progress: Progress | None) -> Dataset:
     return open_dataset(arguments.data, progress=progress, decisions=arguments.decisions)
 
 
-def _ranking(arguments: argparse.Namespace, dataset: Dataset, progress: Progress | None) -> Suspects:
+def _ranking(arguments: argparse.Namespace, dataset: Dataset, progress: Progress | None) -> LabelIssues:
     if arguments.study:
         return of_study(open_study(arguments.study), dataset)
     bundle = imagenet_bundle() if arguments.imagenet else load_bundle(arguments.bundle)
     key = IMAGENET_KEY if arguments.imagenet else probe_key(bundle)
-    known = None if arguments.fresh else load_suspects(dataset, key)
+    known = None if arguments.fresh else load_label_issues(dataset, key)
     if known is not None and known.fingerprint == dataset.fingerprint():
         return known
     predictor = Predictor(bundle, device=arguments.device)
     words = IMAGENET_WORDS if arguments.imagenet else _words(predictor, dataset)
-    suspects = probe(predictor, dataset, words=words, progress=progress)
-    save_suspects(suspects, dataset, key)
-    return suspects
+    label_issues = probe(predictor, dataset, words=words, progress=progress)
+    save_label_issues(label_issues, dataset, key)
+    return label_issues
 
 
 def _words(predictor: Predictor, dataset: Dataset) -> str:
@@ -119,9 +119,9 @@ def _run_job(arguments: argparse.Namespace) -> int:
         raise
 
 
-def _print(suspects: Suspects, dataset: Dataset, top: int) -> None:
-    table, found = suspects.table(), suspects.found
-    print(f"{dataset.name}: {len(table):,} labelled patches, by a {suspects.words}")
+def _print(label_issues: LabelIssues, dataset: Dataset, top: int) -> None:
+    table, found = label_issues.table(), label_issues.found
+    print(f"{dataset.name}: {len(table):,} labelled patches, by a {label_issues.words}")
     share = found.errors / len(table)
     print(f"about {found.errors:,} labels ({share:.1%}) are wrong by confident learning's estimate; look at them first")
     for row in table.head(top).itertuples():

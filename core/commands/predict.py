@@ -90,7 +90,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
         predictor,
         found.files,
         sizing=sizing,
-        with_doubts=arguments.remarks,
+        with_ood=arguments.remarks,
         progress=progress_line("Predicting"),
     )
     batch = replace(batch, problems=[*found.problems, *batch.problems])

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.training.preflight.job import KINDS, Rehearsal
+from core.training.preflight.job import KINDS, Preflight
 
 
 def add(commands: Any) -> None:
@@ -12,10 +12,10 @@ def add(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("rehearsal")
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--job", type=Path, required=True, metavar="DIR")
-    parser.set_defaults(run=run_rehearsal)
+    parser.set_defaults(run=run_preflight)
 
 
-def run_rehearsal(arguments: argparse.Namespace) -> int:
+def run_preflight(arguments: argparse.Namespace) -> int:
     """Measure what the page asked for in a folder; return 0."""
-    Rehearsal(arguments.job, arguments.kind).run()
+    Preflight(arguments.job, arguments.kind).run()
     return 0

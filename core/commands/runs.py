@@ -11,14 +11,14 @@ from core.errors import RunError
 from core.runs import (
     GRACE_SECONDS,
     STATES,
-    Record,
     Run,
+    RunSummary,
     differing_settings,
     find_run,
     list_runs,
-    record_of,
     stop,
     stop_and_wait,
+    summarise_run,
 )
 from core.runs.launch import launch
 from core.studies import delete, empty_trash, list_trash, restore
@@ -71,7 +71,7 @@ def _add_trash(actions: Any) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a row a run and return 0."""
-    records = [record_of(run) for run in list_runs()]
+    records = [summarise_run(run) for run in list_runs()]
     if arguments.json:
         return _print_json([each.to_json() for each in records])
     print(table([HEAD, *(row(each) for each in records)]) if records else "No runs yet: python -m core train")
@@ -81,7 +81,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_show(arguments: argparse.Namespace) -> int:
     """Print all there is to say of a run and return 0."""
     run = find_run(arguments.runs[0])
-    found = record_of(run)
+    found = summarise_run(run)
     metrics = run.metrics()
     if arguments.json:
         return _print_json(
@@ -166,7 +166,7 @@ def run_trash(arguments: argparse.Namespace) -> int:
 def run_compare(arguments: argparse.Namespace) -> int:
     """Print what differs between the runs and return 0."""
     runs = [find_run(name) for name in arguments.runs]
-    records, settings = [record_of(run) for run in runs], differing_settings(runs)
+    records, settings = [summarise_run(run) for run in runs], differing_settings(runs)
     if arguments.json:
         return _print_json({"runs": [each.to_json() for each in records], "differing_settings": settings})
     rows = [("", *(each.name for each in records))]
@@ -178,7 +178,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def row(found: Record) -> tuple[str, ...]:
+def row(found: RunSummary) -> tuple[str, ...]:
     """Return the cells of a run, in the order of :data:`HEAD`."""
     best = "-" if found.valid_auc is None else f"{found.valid_auc:.4f} ({found.best_epoch} of {found.epochs})"
     best += " flawed" if found.flaw and found.valid_auc is not None else ""

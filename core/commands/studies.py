@@ -9,7 +9,7 @@ from typing import Any
 
 from core.commands.runs import table
 from core.errors import ConfigError, NodescopeError, RunError
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.job import JobStatus
 from core.studies.cross_validation import BY_NAMES, finished_folds, folds_result, work_on_folds
 from core.studies.learning_curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
@@ -167,7 +167,7 @@ def _carry_out(study: Study) -> int:
 
 def _describe_folds(study: Study) -> str:
     settings, result = study.settings(), folds_result(study)
-    rows = [("fold", "n", "tumour", *(FIGURES[name].label for name in SHOWN))]
+    rows = [("fold", "n", "tumour", *(METRICS[name].label for name in SHOWN))]
     for fold in finished_folds(study):
         found = fold.evaluation
         figures = ("-",) * len(SHOWN) if found is None else tuple(str(found.figures[name]) for name in SHOWN)
@@ -204,7 +204,7 @@ def _describe_search(study: Study) -> str:
 def _describe_curve(study: Study) -> str:
     result, settings = curve_result(study), study.settings()
     several = len(settings["seeds"]) > 1
-    labels = [FIGURES[name].label for name in CURVE_SHOWN]
+    labels = [METRICS[name].label for name in CURVE_SHOWN]
     rows = [
         ("patches", *labels, *(f"{label} over seeds" for label in labels if several), "gain in AUC", "epochs", "steps")
     ]

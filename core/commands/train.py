@@ -17,7 +17,7 @@ from core.data.split_file import load_split
 from core.data.splits import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
-from core.training.distributed import Group
+from core.training.distributed import ProcessGroup
 from core.training.execute import execute
 from core.training.preflight.cost import estimate
 from core.training.trainer import logger
@@ -137,7 +137,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.resume:
         _check_resume(arguments)
     config = open_run(arguments.run_dir).config() if arguments.resume else config_of(arguments)
-    group = Group(config.device)
+    group = ProcessGroup(config.device)
     run = open_run(Path(group.from_main(str(_run(arguments, config).path) if group.is_main else "")))
     if not group.is_main:
         logger.setLevel(logging.WARNING)  # the main process speaks for all

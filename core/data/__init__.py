@@ -7,7 +7,7 @@ from core.data.open import DEMO, open_dataset
 from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
 from core.data.splits import PARTS, SplitRule, assign, choose_rule, default_rule, fit_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, Hdf5Store, JoinedStore, Loaded, PatchStore, read
-from core.data.subsample import Thinning, find_thinning, thin
+from core.data.subsample import Subsample, find_subsample, subsample
 
 __all__ = [
     "CENTRE",
@@ -28,7 +28,7 @@ __all__ = [
     "PatchStore",
     "Problem",
     "SplitRule",
-    "Thinning",
+    "Subsample",
     "apply_decisions",
     "assign",
     "choose_rule",
@@ -37,7 +37,7 @@ __all__ = [
     "decisions_path",
     "default_rule",
     "find_pack",
-    "find_thinning",
+    "find_subsample",
     "fit_rule",
     "is_stale",
     "join",
@@ -48,6 +48,6 @@ __all__ = [
     "pack_folder",
     "read",
     "remove_pack",
+    "subsample",
     "take_back",
-    "thin",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.data.demo.stains import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
+from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""

@@ -18,7 +18,6 @@ from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import open_store, pack_folder, settle
-from core.data.splits import assign, default_rule
 from core.data.store import PatchStore, Progress
 from core.errors import DataError
 from core.storage import atomic
@@ -104,14 +103,14 @@ def load_check(dataset: Dataset) -> Check | None:
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
 
-def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_] | None = None) -> pd.DataFrame:
+def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_]) -> pd.DataFrame:
     """Return one row for each patch of the data set: its measures and a bool column for each of :data:`FLAGS`.
 
     Args:
         check: of the data set.
         dataset: with or without its excluded patches.
         parts: the part of every row in the split in use, "" for rows without a label, as :func:`core.data.assign` gives
-            it; without, that of :func:`core.data.default_rule`. Rows without a label are a part of their own.
+            it. Rows without a label are a part of their own.
     """
     place = pd.Index(check.ids).get_indexer(dataset.table["id"])
     group, links = _groups(check), check.pairs[~check.exact]
@@ -119,7 +118,6 @@ def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_] | None 
     here = np.isin(links, group).all(axis=1)  # excluded patches count no more
     links = links[here]
     label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
-    parts = assign(dataset, default_rule(dataset)) if parts is None else parts
     readable = ~np.isin(place, list(check.unreadable))
     table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in _measured()})
     table["unreadable"] = ~readable

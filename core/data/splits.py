@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.dataset import Dataset
-from core.data.stain_clusters import Colours, colour_features, find_colours
+from core.data.stain_clusters import StainClusters, colour_features, find_stain_clusters
 from core.data.store import Progress
 from core.errors import ConfigError, DataError
 
@@ -61,7 +61,7 @@ class SplitRule:
     folds: int = 0
     fold: int = 0
     cuts: tuple[tuple[float, float, float], ...] = ()
-    colours: Colours | None = None
+    colours: StainClusters | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.by not in ("patch", "slide"):
@@ -110,7 +110,7 @@ class SplitRule:
             if "cuts" in changed:
                 changed["cuts"] = tuple(tuple(cut) for cut in changed["cuts"])
             if changed.get("colours") is not None:
-                changed["colours"] = Colours.from_json(changed["colours"])
+                changed["colours"] = StainClusters.from_json(changed["colours"])
             return cls(**changed)
         except ConfigError:
             raise
@@ -204,7 +204,7 @@ def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress | None = N
         features = colour_features(dataset, progress=progress)[labelled]
         labels = dataset.labels(np.flatnonzero(labelled))
         shares: dict[str, Any] = {"seed": rule.seed, "test": rule.test, "folds": rule.folds, "fold": rule.fold}
-        return replace(rule, colours=find_colours(features, labels, **shares))
+        return replace(rule, colours=find_stain_clusters(features, labels, **shares))
     return rule
 
 

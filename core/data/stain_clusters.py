@@ -16,6 +16,7 @@ import numpy.typing as npt
 from core.data.dataset import Dataset
 from core.data.measures import measure
 from core.data.pack import pack_folder
+from core.data.quality import load_check
 from core.data.store import Progress
 from core.errors import ConfigError, DataError
 from core.storage import atomic
@@ -32,7 +33,7 @@ Features = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Colours:
+class StainClusters:
     """Clusters of colour, and which of them are held out.
 
     Attributes:
@@ -70,7 +71,7 @@ class Colours:
         return np.isin(self.nearest(features), self.held)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Colours":
+    def from_json(cls, value: dict[str, Any]) -> "StainClusters":
         """Return the clusters whose plain values these are."""
         return cls(
             tuple(tuple(centre) for centre in value["centres"]),
@@ -81,9 +82,9 @@ class Colours:
         )
 
 
-def find_colours(
+def find_stain_clusters(
     features: Features, labels: npt.NDArray[np.int64], *, seed: int, test: float, folds: int = 0, fold: int = 0
-) -> Colours:
+) -> StainClusters:
     """Find clusters and hold out some of them.
 
     Args:
@@ -107,12 +108,12 @@ def find_colours(
     shift, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     scale = np.where(scale > 0, scale, 1.0)
     centres = _centres((features - shift) / scale, count, seed)
-    whole = Colours(centres, tuple(shift.tolist()), tuple(scale.tolist()), (0,), 0.5)
+    whole = StainClusters(centres, tuple(shift.tolist()), tuple(scale.tolist()), (0,), 0.5)
     cluster = whole.nearest(features)
     sizes = np.stack([np.bincount(cluster[labels == label], minlength=count) for label in (0, 1)], axis=1)
     shares = sizes / np.maximum(sizes.sum(axis=0), 1)
     held = _groups(shares, folds)[fold] if folds else _near(shares, test, seed)
-    return Colours(centres, whole.shift, whole.scale, held, float(sizes[list(held)].sum() / sizes.sum()))
+    return StainClusters(centres, whole.shift, whole.scale, held, float(sizes[list(held)].sum() / sizes.sum()))
 
 
 def _centres(scaled: npt.NDArray[np.float64], count: int, seed: int) -> tuple[tuple[float, ...], ...]:
@@ -139,8 +140,8 @@ def _near(shares: npt.NDArray[np.float64], test: float, seed: int) -> tuple[int,
     for cluster in np.random.default_rng(seed).permutation(len(shares)):
         if _miss(shares, [*held, int(cluster)], test) < _miss(shares, held, test):
             held.append(int(cluster))
-    alone = min(range(len(shares)), key=lambda cluster: _miss(shares, [cluster], test))
-    return tuple(sorted(held or [alone]))
+    exclusive = min(range(len(shares)), key=lambda cluster: _miss(shares, [cluster], test))
+    return tuple(sorted(held or [exclusive]))
 
 
 def _miss(shares: npt.NDArray[np.float64], held: list[int], test: float) -> float:
@@ -191,8 +192,6 @@ def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress 
 
 
 def _stored(dataset: Dataset) -> Features | None:
-    from core.data.quality import load_check  # which itself divides the data set, to see what leaks
-
     if not dataset.files:  # pixels in memory, of which nothing is kept
         return None
     check = load_check(dataset)

@@ -12,7 +12,7 @@ from core.errors import DataError
 
 
 @dataclass(frozen=True)
-class Thinning:
+class Subsample:
     """Which training patches are learnt from: those whose hash of seed and id is not above a limit.
 
     It holds no number of patches, so that it finds the same again in a data set that has grown or lost some since.
@@ -37,12 +37,12 @@ class Thinning:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Thinning":
+    def from_json(cls, value: dict[str, Any]) -> "Subsample":
         """Return what :meth:`to_json` gave."""
         return cls(int(value["seed"]), float(value["limit"]))
 
 
-def find_thinning(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> Thinning | None:
+def find_subsample(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> Subsample | None:
     """Return what leaves so many training patches, or None if all are to stay; see :func:`thin`."""
     if not patches:
         return None
@@ -52,10 +52,10 @@ def find_thinning(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int
             f"{dataset.name} has {len(rows):,} labelled training patches under this split, and {patches:,} are asked "
             f"for. Ask for at most {len(rows):,}."
         )
-    return Thinning(seed, float(np.sort(_hashes(dataset, rows, seed))[patches - 1]))
+    return Subsample(seed, float(np.sort(_hashes(dataset, rows, seed))[patches - 1]))
 
 
-def thin(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> npt.NDArray[np.str_]:
+def subsample(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> npt.NDArray[np.str_]:
     """Return the parts with only so many training patches left; the others belong to no part.
 
     Those with the smallest hash of seed and id stay, whatever their class or slide. So 1,000 patches are among the
@@ -71,7 +71,7 @@ def thin(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: i
     Raises:
         DataError: there are fewer than that.
     """
-    thinning = find_thinning(dataset, parts, patches=patches, seed=seed)
+    thinning = find_subsample(dataset, parts, patches=patches, seed=seed)
     return parts if thinning is None else thinning.apply(dataset, parts)
 
 

@@ -13,9 +13,9 @@ from core.evaluation.curves import Curve, Reliability, pr_points, reliability, r
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
 from core.evaluation.intervals import wilson
-from core.evaluation.metrics import ECE_BINS, FIGURES, OPERATING_FIGURES, Figure
+from core.evaluation.metrics import ECE_BINS, METRICS, THRESHOLD_METRICS, Metric
 from core.evaluation.resampled import corrected_half_width, corrected_mean
-from core.evaluation.subgroups import Slice, quantile_bins, subgroups
+from core.evaluation.subgroups import Subgroup, quantile_bins, subgroups
 from core.evaluation.thresholds import (
     Triage,
     best_threshold,
@@ -26,16 +26,16 @@ from core.evaluation.thresholds import (
 
 __all__ = [
     "ECE_BINS",
-    "FIGURES",
-    "OPERATING_FIGURES",
+    "METRICS",
+    "THRESHOLD_METRICS",
     "Calibration",
     "ConfusionMatrix",
     "Curve",
     "Estimate",
     "Evaluation",
-    "Figure",
+    "Metric",
     "Reliability",
-    "Slice",
+    "Subgroup",
     "Triage",
     "at_threshold",
     "best_threshold",

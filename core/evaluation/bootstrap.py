@@ -16,7 +16,7 @@ from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.estimate import Estimate, without_interval
-from core.evaluation.metrics import ECE_BINS, log_losses, operating_figures
+from core.evaluation.metrics import ECE_BINS, log_losses, threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
 FEWEST_RESAMPLES = 200
@@ -161,7 +161,7 @@ def _replicates(areas: FloatArray, sums: FloatArray) -> Replicates:
     counts = sums[:, :4]
     patches = counts.sum(axis=1, keepdims=True)
     gaps = sums[:, 6:] / patches
-    figures = {"auc": areas[:, 0], "average_precision": areas[:, 1], **operating_figures(counts)}
+    figures = {"auc": areas[:, 0], "average_precision": areas[:, 1], **threshold_metrics(counts)}
     figures["nll"] = sums[:, 4] / patches[:, 0]
     figures["brier"] = sums[:, 5] / patches[:, 0]
     figures["ece"] = np.abs(gaps).sum(axis=1)

@@ -12,7 +12,7 @@ from core.evaluation.bootstrap import percentile_interval, replicate, resamples_
 from core.evaluation.estimate import UNDEFINED, Estimate
 from core.evaluation.evaluation import evaluate, slides_behind
 from core.evaluation.intervals import Z
-from core.evaluation.metrics import FIGURES
+from core.evaluation.metrics import METRICS
 from core.evaluation.sample import (
     BoolArray,
     Sample,
@@ -53,7 +53,7 @@ def compare(
         second_threshold: of the second model, if it differs.
 
     Returns:
-        Name to estimate, in the order of `FIGURES`. Above 0 means that the figure of the first is larger,
+        Name to estimate, in the order of `METRICS`. Above 0 means that the figure of the first is larger,
         which is worse for NLL, Brier score and ECE.
 
     Raises:
@@ -70,7 +70,7 @@ def compare(
     differences = _point_differences(one, two, lines)
     drawn = _paired_replicates(one, two, lines, resamples=resamples_for(one.n, resamples), seed=seed)
     units = slides_behind(one)
-    found = {name: percentile_interval(differences[name], drawn[name], units=units[name]) for name in FIGURES}
+    found = {name: percentile_interval(differences[name], drawn[name], units=units[name]) for name in METRICS}
     if one.slides is None:
         found |= _paired_shares(one, two, lines)
     return found
@@ -107,14 +107,14 @@ def _point_differences(one: Sample, two: Sample, lines: list[float]) -> dict[str
         evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).figures
         for sample, line in zip((one, two), lines, strict=True)
     ]
-    return {name: pair[0][name].value - pair[1][name].value for name in FIGURES}
+    return {name: pair[0][name].value - pair[1][name].value for name in METRICS}
 
 
 def _paired_replicates(
     one: Sample, two: Sample, lines: list[float], *, resamples: int, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     first, second = replicate([one, two], thresholds=lines, resamples=resamples, seed=seed)
-    return {name: first.figures[name] - second.figures[name] for name in FIGURES}
+    return {name: first.figures[name] - second.figures[name] for name in METRICS}
 
 
 def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:

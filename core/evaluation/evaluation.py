@@ -24,7 +24,7 @@ from core.evaluation.intervals import (
     operating_intervals,
     wilson,
 )
-from core.evaluation.metrics import FIGURES, OPERATING_FIGURES, log_losses
+from core.evaluation.metrics import METRICS, THRESHOLD_METRICS, log_losses
 from core.evaluation.sample import FloatArray, Sample, checked_share, sample_of
 
 
@@ -36,7 +36,7 @@ class Evaluation:
         n: number of patches.
         positives: how many of them are labelled tumour.
         threshold: a patch with at least this probability is called tumour.
-        figures: name to estimate, in the order of `FIGURES`. A figure that one class alone does not define is
+        figures: name to estimate, in the order of `METRICS`. A figure that one class alone does not define is
             NaN.
         confusion: right and wrong decisions at the threshold.
         resampled: what the intervals take as independent: "slide" where slides were given, else "patch".
@@ -74,7 +74,7 @@ class Evaluation:
                 n=int(data["n"]),
                 positives=int(data["positives"]),
                 threshold=float(data["threshold"]),
-                figures={name: Estimate.from_json(data["figures"][name]) for name in FIGURES},
+                figures={name: Estimate.from_json(data["figures"][name]) for name in METRICS},
                 confusion=ConfusionMatrix.from_json(data["confusion"]),
                 resampled=data["resampled"],
                 resamples=int(data["resamples"]),
@@ -184,7 +184,7 @@ def _moved_by_slide(
     units = slides_behind(sample)
     moved = {
         name: _slide_estimate(name, figures[name].value, drawn, ends, sample=sample, units=units[name])
-        for name in OPERATING_FIGURES
+        for name in THRESHOLD_METRICS
     }
     return {**figures, **moved}
 
@@ -200,7 +200,7 @@ def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int)
         "brier": mean_interval((sample.probabilities - sample.labels) ** 2),
         "ece": ece_interval(calibration_gaps(sample), noise),
     }
-    return {name: found[name] for name in FIGURES}
+    return {name: found[name] for name in METRICS}
 
 
 def _by_slide(
@@ -246,7 +246,7 @@ def slides_behind(sample: Sample) -> dict[str, int]:
     fewer = min(tumour, normal)
     special = {"sensitivity": tumour, "f1": tumour, "specificity": normal}
     special |= dict.fromkeys(("auc", "average_precision", "balanced_accuracy", "mcc"), fewer)
-    return {name: special.get(name, sample.units) for name in FIGURES}
+    return {name: special.get(name, sample.units) for name in METRICS}
 
 
 def _where_none_differs(
@@ -260,7 +260,7 @@ def _where_none_differs(
     tumour, normal = float(sample.units_with(True)), float(sample.units_with(False))
     scale = np.array([normal / max(sample.negatives, 1)] * 2 + [tumour / max(sample.positives, 1)] * 2)
     found = operating_intervals(_counts(matrix) * scale, draws=len(drawn.gaps), seed=seed)
-    alike = [name for name in OPERATING_FIGURES if _is_constant(drawn.figures[name])]
+    alike = [name for name in THRESHOLD_METRICS if _is_constant(drawn.figures[name])]
     auc, precision = by_patch["auc"].value, by_patch["average_precision"].value
     if auc in (0.0, 1.0):
         found["auc"] = newcombe_auc(auc, tumour, normal)

@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata, t
 
 from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
-from core.evaluation.metrics import operating_figures
+from core.evaluation.metrics import threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray
 
 Z = 1.959963984540054
@@ -161,12 +161,12 @@ def logit_interval(value: float, variance: float) -> Estimate:
 
 
 def _matthews_interval(counts: FloatArray, *, draws: int, seed: int) -> Estimate:
-    value = float(operating_figures(counts)["mcc"])
+    value = float(threshold_metrics(counts)["mcc"])
     if math.isnan(value):
         return UNDEFINED
     # Gamma draws are Dirichlet draws up to their sum, and MCC does not depend on the sum.
     posterior = np.random.default_rng(seed).standard_gamma(counts + 0.5, size=(draws, 4))
-    low, high = np.quantile(operating_figures(posterior)["mcc"], (0.025, 0.975))
+    low, high = np.quantile(threshold_metrics(posterior)["mcc"], (0.025, 0.975))
     return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 

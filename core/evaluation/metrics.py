@@ -10,7 +10,7 @@ from core.evaluation.sample import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """How a figure is shown.
 
     Attributes:
@@ -26,67 +26,67 @@ class Figure:
     higher_is_better: bool
 
 
-def _registry(*figures: Figure) -> dict[str, Figure]:
+def _registry(*figures: Metric) -> dict[str, Metric]:
     return {figure.name: figure for figure in figures}
 
 
-FIGURES: dict[str, Figure] = _registry(
-    Figure(
+METRICS: dict[str, Metric] = _registry(
+    Metric(
         "auc",
         "AUC",
         "How often a tumour patch gets a higher probability than a normal one, over all such pairs: "
         "1 is perfect, 0.5 is guessing. It does not depend on the threshold.",
         True,
     ),
-    Figure(
+    Metric(
         "average_precision",
         "Average precision",
         "The precision (share of patches called tumour that are tumour) averaged over all sensitivities; "
         "guessing gives the share of tumour patches.",
         True,
     ),
-    Figure("accuracy", "Accuracy", "The share of patches that are decided right at the threshold.", True),
-    Figure(
+    Metric("accuracy", "Accuracy", "The share of patches that are decided right at the threshold.", True),
+    Metric(
         "balanced_accuracy",
         "Balanced accuracy",
         "The mean of sensitivity and specificity, so that the commoner class does not count for more.",
         True,
     ),
-    Figure("sensitivity", "Sensitivity", "The share of tumour patches that are found at the threshold.", True),
-    Figure(
+    Metric("sensitivity", "Sensitivity", "The share of tumour patches that are found at the threshold.", True),
+    Metric(
         "specificity",
         "Specificity",
         "The share of normal patches that are called normal at the threshold.",
         True,
     ),
-    Figure(
+    Metric(
         "f1",
         "F1",
         "The harmonic mean of sensitivity and precision: high only if few tumour patches are missed and few "
         "alarms are false.",
         True,
     ),
-    Figure(
+    Metric(
         "mcc",
         "MCC",
         "Matthews correlation between decisions and labels: 1 is perfect, 0 is no better than chance, "
         "-1 is always wrong.",
         True,
     ),
-    Figure(
+    Metric(
         "nll",
         "NLL",
         "Negative log-likelihood (log loss, in nats): the average surprise at the true label; "
         "sure and wrong costs most.",
         False,
     ),
-    Figure(
+    Metric(
         "brier",
         "Brier score",
         "The mean squared distance between the probability and the label (0 or 1).",
         False,
     ),
-    Figure(
+    Metric(
         "ece",
         "ECE",
         "Expected calibration error: how far probabilities are, on average, from the share of tumour that is "
@@ -95,7 +95,7 @@ FIGURES: dict[str, Figure] = _registry(
     ),
 )
 
-OPERATING_FIGURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "mcc")
+THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "mcc")
 """The figures that depend on the threshold, and on nothing else than the four counts."""
 
 ECE_BINS = 15
@@ -114,7 +114,7 @@ def log_losses(labels: BoolArray, probabilities: FloatArray) -> FloatArray:
     return np.asarray(-np.where(labels, np.log(held), np.log1p(-held)), dtype=np.float64)
 
 
-def operating_figures(counts: FloatArray) -> dict[str, FloatArray]:
+def threshold_metrics(counts: FloatArray) -> dict[str, FloatArray]:
     """Compute the figures that depend on the threshold from counts.
 
     A figure without a meaning is NaN: sensitivity without tumour patches, specificity without normal ones,
@@ -125,7 +125,7 @@ def operating_figures(counts: FloatArray) -> dict[str, FloatArray]:
         counts: (..., 4) float64: tn, fp, fn, tp. They need not be whole numbers.
 
     Returns:
-        One array of shape (...) for each name in `OPERATING_FIGURES`.
+        One array of shape (...) for each name in `THRESHOLD_METRICS`.
     """
     tn, fp, fn, tp = np.moveaxis(counts, -1, 0)
     sensitivity = ratio(tp, tp + fn)

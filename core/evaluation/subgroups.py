@@ -24,7 +24,7 @@ from core.evaluation.sample import (
 
 
 @dataclass(frozen=True)
-class Slice:
+class Subgroup:
     """The patches that share one value, and how the model did on them.
 
     Attributes:
@@ -64,7 +64,7 @@ def subgroups(
     small: int = 30,
     draws: int = 500,
     seed: int = 0,
-) -> list[Slice]:
+) -> list[Subgroup]:
     """Evaluate the patches of each value of `by` apart, with intervals over patches.
 
     Args:
@@ -132,9 +132,9 @@ def _slice(
     small: int,
     draws: int,
     seed: int,
-) -> Slice:
+) -> Subgroup:
     result = evaluate(labels, probabilities, threshold=threshold, resamples=draws, seed=seed)
-    return Slice(value, result.n, result.positives, result.figures, result.confusion, result.n < small)
+    return Subgroup(value, result.n, result.positives, result.figures, result.confusion, result.n < small)
 
 
 def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray[np.intp]]]:

@@ -30,7 +30,7 @@ IMAGENET_KEY = "probe-imagenet"
 
 
 @dataclass(frozen=True, eq=False)
-class Suspects:
+class LabelIssues:
     """The labelled patches of a data set with what speaks against their labels.
 
     Attributes:
@@ -82,7 +82,7 @@ def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
 
 def probe(
     predictor: Predictor, dataset: Dataset, *, words: str | None = None, progress: Progress | None = None
-) -> Suspects:
+) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
     Slides stay together in a fold where they are known.
@@ -107,41 +107,41 @@ def probe(
     name = words or f"features of {predictor.bundle.card.name}"
     text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])
-    return Suspects(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
+    return LabelIssues(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
 
 
-def suspects_path(source: str, key: str) -> Path:
+def label_issues_path(source: str, key: str) -> Path:
     """Return where a ranking is or will be."""
     return pack_folder(source) / f"errors-{key}.npz"
 
 
-def save_suspects(suspects: Suspects, dataset: Dataset, key: str) -> None:
+def save_label_issues(label_issues: LabelIssues, dataset: Dataset, key: str) -> None:
     """Store a ranking beside the check of its data set. Raises :class:`StorageError`."""
     about = {
         "version": VERSION,
         "files": dataset.files,
-        "words": suspects.words,
-        "fingerprint": suspects.fingerprint,
-        "ids": suspects.ids,
+        "words": label_issues.words,
+        "fingerprint": label_issues.fingerprint,
+        "ids": label_issues.ids,
     }
     save_arrays(
-        suspects_path(dataset.source, key), about,
-        labels=suspects.labels, probabilities=suspects.probabilities, folds=suspects.folds,
+        label_issues_path(dataset.source, key), about,
+        labels=label_issues.labels, probabilities=label_issues.probabilities, folds=label_issues.folds,
     )  # fmt: skip
 
 
-def load_suspects(dataset: Dataset, key: str) -> Suspects | None:
+def load_label_issues(dataset: Dataset, key: str) -> LabelIssues | None:
     """Return a stored ranking, or None if there is none of the files as they are now.
 
     Raises:
         DataError: it is damaged.
     """
-    path, current = suspects_path(dataset.source, key), {"version": VERSION, "files": dataset.files}
+    path, current = label_issues_path(dataset.source, key), {"version": VERSION, "files": dataset.files}
     with stored_arrays(path, remedy="Delete it and rank again.", only=current) as stored:
         if stored is None:
             return None
         about, file = stored
-        return Suspects(
+        return LabelIssues(
             tuple(about["ids"]),
             file["labels"],
             file["probabilities"],

@@ -22,11 +22,11 @@ class Neighbour:
 
     Attributes:
         row: its row in the data set.
-        likeness: cosine of the angle between the features, 1 is the same.
+        similarity: cosine of the angle between the features, 1 is the same.
     """
 
     row: int
-    likeness: float
+    similarity: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,10 @@ class Index:
             count: how many.
             leave_out: a row that must not be among them, such as the patch itself.
         """
-        likeness = self.features @ features
-        order = np.lexsort((self.rows, -likeness))
+        similarity = self.features @ features
+        order = np.lexsort((self.rows, -similarity))
         chosen = [at for at in order[: count + 1] if self.rows[at] != leave_out][:count]
-        return [Neighbour(int(self.rows[at]), float(likeness[at])) for at in chosen]
+        return [Neighbour(int(self.rows[at]), float(similarity[at])) for at in chosen]
 
 
 def build_index(

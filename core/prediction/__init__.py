@@ -1,13 +1,13 @@
 """From a bundle and patches to typed results."""
 
-from core.prediction.ood_warnings import Doubts, examine, fit_familiarity
+from core.prediction.ood_warnings import OodWarnings, examine, fit_ood_model
 from core.prediction.predictor import Predictions, Predictor, as_input
 
 __all__ = [
-    "Doubts",
+    "OodWarnings",
     "Predictions",
     "Predictor",
     "as_input",
     "examine",
-    "fit_familiarity",
+    "fit_ood_model",
 ]

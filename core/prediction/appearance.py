@@ -15,7 +15,7 @@ COLUMNS = ("brightness", "sharpness", "red", "green", "blue")
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Appearance:
     """What N patches look like.
 
     Attributes:
@@ -44,12 +44,12 @@ class Looks:
         """Mean optical density (N, 3) of red, green and blue."""
         return self.values[:, 2:]
 
-    def subset(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Looks":
+    def subset(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Appearance":
         """Return the looks of some of the patches."""
-        return Looks(self.values[rows])
+        return Appearance(self.values[rows])
 
 
-def measure_looks(pixels: npt.NDArray[np.uint8]) -> Looks:
+def measure_appearance(pixels: npt.NDArray[np.uint8]) -> Appearance:
     """Measure patches, uint8 N×96×96×3; about 0.1 ms each."""
     values = np.empty((len(pixels), len(COLUMNS)), np.float32)
     table = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
@@ -59,24 +59,24 @@ def measure_looks(pixels: npt.NDArray[np.uint8]) -> Looks:
         values[number, 0] = grey.mean()
         values[number, 1] = inner.var()
         values[number, 2:] = table[patch].mean(axis=(0, 1))
-    return Looks(values)
+    return Appearance(values)
 
 
-def stain_clusters(looks: Looks, *, clusters: int = 4, seed: int = 0) -> npt.NDArray[np.intp]:
+def stain_clusters(appearance: Appearance, *, clusters: int = 4, seed: int = 0) -> npt.NDArray[np.intp]:
     """Sort patches into groups of alike staining by k-means on their optical density.
 
     Its colour (share of red, green and blue) and the log of its strength count alike, each scaled to unit spread.
 
     Args:
-        looks: of N patches.
+        appearance: of N patches.
         clusters: how many groups; fewer where there are fewer different patches.
         seed: makes the result repeatable.
 
     Returns:
         (N,) group numbers, 0 to clusters - 1, from the weakest to the strongest staining.
     """
-    total = looks.density.sum(axis=1, keepdims=True) + 1e-6
-    features = np.concatenate([looks.density[:, :2] / total, np.log(total)], axis=1).astype(np.float64)
+    total = appearance.density.sum(axis=1, keepdims=True) + 1e-6
+    features = np.concatenate([appearance.density[:, :2] / total, np.log(total)], axis=1).astype(np.float64)
     spread = features.std(axis=0)
     features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
     wanted = min(clusters, len(np.unique(features.round(6), axis=0)))

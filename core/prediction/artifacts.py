@@ -37,11 +37,11 @@ _TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Oddity:
+class Artifact:
     """One way in which a patch is unlike what the model knows.
 
     Attributes:
-        kind: "blank", "blur" or "stain" from :func:`oddities`; "network" from the training patches' features.
+        kind: "blank", "blur" or "stain" from :func:`artifacts`; "network" from the training patches' features.
         value: what was measured.
         limit: where it becomes odd.
         sentence: what it means and what to do, in plain words.
@@ -64,7 +64,7 @@ _STAIN = (
 )
 
 
-def oddities(pixels: npt.NDArray[np.uint8]) -> list[tuple[Oddity, ...]]:
+def artifacts(pixels: npt.NDArray[np.uint8]) -> list[tuple[Artifact, ...]]:
     """Check patches for blankness, blur and foreign colours.
 
     Args:
@@ -82,26 +82,26 @@ def oddities(pixels: npt.NDArray[np.uint8]) -> list[tuple[Oddity, ...]]:
     return [_odd(patch) for patch in pixels]
 
 
-def _odd(patch: npt.NDArray[np.uint8]) -> tuple[Oddity, ...]:
+def _odd(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
     grey = patch.astype(np.float32) @ LUMINANCE
     density = _DENSITY[patch]
     absorbs = density.mean(axis=-1) > _ABSORBS
     contrast, tissue = float(grey.std()), float(absorbs.mean())
     if contrast < CONTRAST:
-        return (Oddity("blank", contrast, CONTRAST, _BLANK),)
+        return (Artifact("blank", contrast, CONTRAST, _BLANK),)
     if tissue < TISSUE:
-        return (Oddity("blank", tissue, TISSUE, _BLANK),)
+        return (Artifact("blank", tissue, TISSUE, _BLANK),)
     detail = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     sharpness = float(detail.std()) / contrast
     if sharpness < SHARPNESS:
-        return (Oddity("blur", sharpness, SHARPNESS, _BLUR),)
+        return (Artifact("blur", sharpness, SHARPNESS, _BLUR),)
     mean = density.mean(axis=(0, 1))
     green = float(mean[1] / mean.sum())
     if green < GREEN:
-        return (Oddity("stain", green, GREEN, _STAIN),)
+        return (Artifact("stain", green, GREEN, _STAIN),)
     red, middle, blue = np.moveaxis(density, -1, 0)
     stained = float((absorbs & (middle >= np.maximum(red, blue) - _TOLERANCE)).sum() / absorbs.sum())
-    return (Oddity("stain", stained, STAINED, _STAIN),) if stained < STAINED else ()
+    return (Artifact("stain", stained, STAINED, _STAIN),) if stained < STAINED else ()
 
 
 _DENSITY: npt.NDArray[np.float32] = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)

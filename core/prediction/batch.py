@@ -9,7 +9,7 @@ from core.errors import PatchError
 from core.images.discover import Limits, PatchFile, Problem
 from core.images.tiling import Sizing, Tile, patches_of
 from core.prediction.ensemble import Ensemble
-from core.prediction.ood_warnings import Doubts, examine
+from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
 
 CHUNK = 128
@@ -29,7 +29,7 @@ class ScoredFile:
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
         notes: what was done to the image before, a sentence each.
-        doubts: whether the patch is of the known kind; None where that was not asked.
+        ood: whether the patch is of the known kind; None where that was not asked.
         source: id of the file.
         at: (x, y) of a tile in its picture, which may have been rescaled; None where the file gave one patch.
     """
@@ -39,7 +39,7 @@ class ScoredFile:
     logit: float
     probability: float
     notes: tuple[str, ...]
-    doubts: Doubts | None = None
+    ood: OodWarnings | None = None
     source: str = ""
     at: tuple[int, int] | None = None
 
@@ -74,7 +74,7 @@ def score_files(
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     sizing: Sizing = Sizing(),  # noqa: B008 - frozen
-    with_doubts: bool = False,
+    with_ood: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> ScoredBatch:
     """Decode and score `files`.
@@ -84,11 +84,11 @@ def score_files(
         files: what :func:`core.images.discover.find_patches` found.
         limits: how many pixels an image may have.
         sizing: what is done to images that are not 96×96.
-        with_doubts: examine each patch too, which costs about a second pass of the network.
+        with_ood: examine each patch too, which costs about a second pass of the network.
         progress: told the finished share; what it raises ends the work, which is the way to cancel.
     """
     batch = ScoredBatch([], [])
-    pieces = score_pieces(predictor, files, limits=limits, sizing=sizing, with_doubts=with_doubts, chunk=CHUNK)
+    pieces = score_pieces(predictor, files, limits=limits, sizing=sizing, with_ood=with_ood, chunk=CHUNK)
     for piece in pieces:
         batch = batch.plus(piece)
         if progress is not None:
@@ -102,7 +102,7 @@ def score_pieces(
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     sizing: Sizing = Sizing(),  # noqa: B008 - frozen
-    with_doubts: bool = False,
+    with_ood: bool = False,
     chunk: int = CHUNK,
 ) -> Iterator[ScoredBatch]:
     """Yield what came of some files after the other, so that a stopped batch keeps what is done.
@@ -112,7 +112,7 @@ def score_pieces(
         files: see there.
         limits: see there.
         sizing: see there.
-        with_doubts: see there.
+        with_ood: see there.
         chunk: files, or patches where a file gives several, in a piece.
     """
     waiting: list[tuple[PatchFile, Tile]] = []
@@ -125,7 +125,7 @@ def score_pieces(
         except PatchError as error:
             problems.append(Problem.from_error(file.name, error))
         if len(waiting) >= chunk or number - yielded >= chunk or number == len(files):
-            yield ScoredBatch(_scored(predictor, waiting, with_doubts), problems, number - yielded)
+            yield ScoredBatch(_scored(predictor, waiting, with_ood), problems, number - yielded)
             waiting, problems, yielded = [], [], number
 
 
@@ -142,14 +142,12 @@ def score_tiles(
     return ScoredBatch(scored, [], 1)
 
 
-def _scored(
-    predictor: Predictor | Ensemble, waiting: list[tuple[PatchFile, Tile]], with_doubts: bool
-) -> list[ScoredFile]:
+def _scored(predictor: Predictor | Ensemble, waiting: list[tuple[PatchFile, Tile]], with_ood: bool) -> list[ScoredFile]:
     if not waiting:
         return []
     pixels = np.stack([tile.decoded.pixels for _, tile in waiting])
     predictions = predictor.predict(pixels)
-    doubts: list[Doubts | None] = list(examine(_first(predictor), pixels)) if with_doubts else [None] * len(pixels)
+    ood: list[OodWarnings | None] = list(examine(_first(predictor), pixels)) if with_ood else [None] * len(pixels)
     return [
         ScoredFile(
             file.id if tile.at is None else f"{file.id}_x{tile.at[0]}_y{tile.at[1]}",
@@ -157,12 +155,12 @@ def _scored(
             float(logit),
             float(probability),
             tile.decoded.notes,
-            doubt,
+            ood,
             file.id,
             tile.at,
         )
-        for (file, tile), logit, probability, doubt in zip(
-            waiting, predictions.logits, predictions.probabilities, doubts, strict=True
+        for (file, tile), logit, probability, ood in zip(
+            waiting, predictions.logits, predictions.probabilities, ood, strict=True
         )
     ]
 

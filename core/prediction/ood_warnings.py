@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from core.bundle import ood as familiarities
 from core.bundle.bundle import Bundle
-from core.bundle.ood import Familiarity
+from core.bundle.ood import OodModel
 from core.data.store import Progress
-from core.prediction.artifacts import Oddity, oddities
+from core.prediction.artifacts import Artifact, artifacts
 from core.prediction.features import early_features, layers_of
 from core.prediction.predictor import Predictor
 
@@ -24,36 +24,38 @@ _UNFAMILIAR = (
 
 
 @dataclass(frozen=True)
-class Doubts:
+class OodWarnings:
     """What speaks against believing the probability of one patch.
 
     Attributes:
-        oddities: the reasons; empty where the patch is of the known kind.
-        strangeness: distance to the training patches in units of the limit, above 1 is unfamiliar; None where the
+        artifacts: the reasons; empty where the patch is of the known kind.
+        ood_score: distance to the training patches in units of the limit, above 1 is unfamiliar; None where the
             bundle holds no figures on it.
     """
 
-    oddities: tuple[Oddity, ...]
-    strangeness: float | None
+    artifacts: tuple[Artifact, ...]
+    ood_score: float | None
 
     def __bool__(self) -> bool:
         """Whether there is any."""
-        return bool(self.oddities)
+        return bool(self.artifacts)
 
     @property
     def sentence(self) -> str:
         """All reasons, or that there are none, in plain words."""
-        if self.oddities:
-            return " ".join(oddity.sentence for oddity in self.oddities)
-        if self.strangeness is None:
+        if self.artifacts:
+            return " ".join(artifact.sentence for artifact in self.artifacts)
+        if self.ood_score is None:
             return (
                 "Neither blank nor blurred, and coloured like H&E. Whether it resembles the training patches the "
                 "bundle cannot tell: it holds no figures on them."
             )
-        return f"Like the training patches (at {self.strangeness:.0%} of the distance where doubt begins)."
+        return f"Like the training patches (at {self.ood_score:.0%} of the distance where doubt begins)."
 
 
-def examine(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, progress: Progress | None = None) -> list[Doubts]:
+def examine(
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, progress: Progress | None = None
+) -> list[OodWarnings]:
     """Return the doubts about each patch.
 
     Args:
@@ -64,28 +66,28 @@ def examine(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, progress: Pr
     Raises:
         PatchError: the array is of another shape or type.
     """
-    looks = oddities(pixels)
-    known = predictor.bundle.familiarity
+    appearance = artifacts(pixels)
+    known = predictor.bundle.ood_model
     if known is None or not len(pixels):
-        return [Doubts(odd, None) for odd in looks]
-    distances = known.strangeness(early_features(predictor, pixels, layer=known.layer, progress=progress))
-    return [_doubts(odd, float(distance)) for odd, distance in zip(looks, distances, strict=True)]
+        return [OodWarnings(odd, None) for odd in appearance]
+    distances = known.ood_score(early_features(predictor, pixels, layer=known.layer, progress=progress))
+    return [_doubts(odd, float(distance)) for odd, distance in zip(appearance, distances, strict=True)]
 
 
-def _doubts(odd: tuple[Oddity, ...], distance: float) -> Doubts:
+def _doubts(odd: tuple[Artifact, ...], distance: float) -> OodWarnings:
     if distance > 1:
-        odd = (*odd, Oddity("network", distance, 1.0, _UNFAMILIAR.format(distance)))
-    return Doubts(odd, distance)
+        odd = (*odd, Artifact("network", distance, 1.0, _UNFAMILIAR.format(distance)))
+    return OodWarnings(odd, distance)
 
 
-def fit_familiarity(
+def fit_ood_model(
     bundle: Bundle,
     pixels: Mapping[str, npt.NDArray[np.uint8]],
     *,
     slides: Mapping[str, npt.NDArray[np.object_]] | None = None,
     device: str = "auto",
     progress: Callable[[float], None] | None = None,
-) -> Familiarity:
+) -> OodModel:
     """Return what a bundle's network makes of its training patches, to be stored in the bundle.
 
     Args:

@@ -7,13 +7,13 @@ import numpy.typing as npt
 
 from core.data import CLASS_NAMES
 from core.evaluation import Estimate
-from core.prediction.ood_warnings import Doubts, examine
+from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
-from core.prediction.tta import Spread, spread
+from core.prediction.tta import TtaSpread, spread
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class PatchResult:
     """What a bundle says of one patch, and how far it can be believed.
 
     Attributes:
@@ -22,7 +22,7 @@ class Answer:
         probability: calibrated probability of tumour in the centre.
         threshold: from this probability on the verdict is tumour.
         spread: the probabilities of the eight flips and quarter turns.
-        doubts: whether the patch is of the known kind.
+        ood: whether the patch is of the known kind.
         operating: sensitivity and specificity at the threshold in validation, or None where they were not kept.
     """
 
@@ -30,8 +30,8 @@ class Answer:
     logit: float
     probability: float
     threshold: float
-    spread: Spread
-    doubts: Doubts
+    spread: TtaSpread
+    ood: OodWarnings
     operating: tuple[Estimate, Estimate] | None
 
     @property
@@ -57,7 +57,7 @@ class Answer:
         )
 
 
-def ask(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float | None = None) -> Answer:
+def ask(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float | None = None) -> PatchResult:
     """Return the answer for one patch.
 
     Args:
@@ -71,12 +71,12 @@ def ask(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float
     """
     predictions, card = predictor.predict(pixels[None]), predictor.bundle.card
     line = card.threshold if threshold is None else threshold
-    return Answer(
+    return PatchResult(
         pixels=pixels,
         logit=float(predictions.logits[0]),
         probability=float(predictions.probabilities[0]),
         threshold=line,
         spread=spread(predictor, pixels, threshold=line),
-        doubts=examine(predictor, pixels[None])[0],
+        ood=examine(predictor, pixels[None])[0],
         operating=None if card.operating is None else card.operating.at(line),
     )

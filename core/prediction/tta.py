@@ -12,7 +12,7 @@ COUNT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class TtaSpread:
     """Probabilities of one patch in its eight positions.
 
     Attributes:
@@ -67,7 +67,7 @@ def turned(patches: npt.NDArray[np.uint8], position: int) -> npt.NDArray[np.uint
     return np.ascontiguousarray(np.rot90(side, position % (COUNT // 2), axes=(1, 2)))
 
 
-def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: float | None = None) -> Spread:
+def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: float | None = None) -> TtaSpread:
     """Return the probabilities of the eight positions.
 
     Args:
@@ -79,4 +79,4 @@ def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: flo
         PatchError: the array is of another shape or type.
     """
     predictions = predictor.predict(views(patch))
-    return Spread(predictions.probabilities, predictions.threshold if threshold is None else threshold)
+    return TtaSpread(predictions.probabilities, predictions.threshold if threshold is None else threshold)

@@ -5,7 +5,7 @@ import io
 
 from core.data import CLASS_NAMES
 from core.prediction.batch import ScoredBatch
-from core.prediction.ood_warnings import Doubts
+from core.prediction.ood_warnings import OodWarnings
 from core.storage.spreadsheet import plain
 
 COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks", "refused")
@@ -13,9 +13,9 @@ COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks"
 _KINDS = {"blank": "blank", "blur": "blurred", "stain": "not H&E colours", "network": "unlike training patches"}
 
 
-def doubt_words(doubts: Doubts | None) -> str:
+def ood_words(ood: OodWarnings | None) -> str:
     """Return the doubts in a few words; nothing where there are none."""
-    return "; ".join(_KINDS[odd.kind] for odd in doubts.oddities) if doubts else ""
+    return "; ".join(_KINDS[odd.kind] for odd in ood.artifacts) if ood else ""
 
 
 def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str:
@@ -34,7 +34,7 @@ def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str
         verdict = CLASS_NAMES[int(file.probability >= threshold)]
         remarks = " ".join(file.notes)
         safe = [plain(text) for text in (file.id, file.name)]
-        writer.writerow([*safe, x, y, repr(file.probability), verdict, doubt_words(file.doubts), plain(remarks), ""])
+        writer.writerow([*safe, x, y, repr(file.probability), verdict, ood_words(file.ood), plain(remarks), ""])
     for problem in batch.problems:
         writer.writerow(["", plain(problem.name), "", "", "", "", "", "", plain(problem.reason)])
     if left_out:

@@ -13,11 +13,11 @@ import core
 from core.bundle import INTENDED_USE, Bundle
 from core.data import CLASS_NAMES, Dataset, SplitRule
 from core.evaluation import (
-    FIGURES,
+    METRICS,
     Calibration,
     Estimate,
     Evaluation,
-    Slice,
+    Subgroup,
     pr_points,
     reliability,
     roc_points,
@@ -36,7 +36,7 @@ from core.reports.evaluation_blocks import (
     to_markdown,
 )
 from core.scoring.dataset import Scored
-from core.scoring.subgroups import KINDS, possible_kinds, slices_by
+from core.scoring.subgroups import KINDS, possible_kinds, subgroups_by
 from core.studies.split_leakage import Leak
 
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
@@ -64,7 +64,7 @@ class EvaluationReport:
     dataset: Dataset
     scored: Scored
     evaluation: Evaluation
-    slices: dict[str, list[tuple[str, Slice]]] = field(default_factory=dict)
+    slices: dict[str, list[tuple[str, Subgroup]]] = field(default_factory=dict)
     audit: CentreAudit | None = None
     leak: Leak | None = None
     day: date = field(default_factory=date.today)
@@ -91,7 +91,7 @@ def make_report(bundle: Bundle, dataset: Dataset, scored: Scored, threshold: flo
         dataset=dataset,
         scored=scored,
         evaluation=scored.evaluation(threshold),
-        slices={kind: slices_by(kind, dataset, scored, threshold) for kind in possible_kinds(dataset, scored)},
+        slices={kind: subgroups_by(kind, dataset, scored, threshold) for kind in possible_kinds(dataset, scored)},
     )
 
 
@@ -185,7 +185,7 @@ def _decided(source: dict[str, Any]) -> str:
 def _figures(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
     unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
-    rows = [(FIGURES[name].label, *_columns(each)) for name, each in evaluation.figures.items()]
+    rows = [(METRICS[name].label, *_columns(each)) for name, each in evaluation.figures.items()]
     matrix = evaluation.confusion
     cells = [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")]
     blocks: list[Block] = [
@@ -236,7 +236,7 @@ def _slices(report: EvaluationReport) -> list[Block]:
             (name, f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.figures[one]) for one in SHOWN))
             for name, each in found
         ]
-        head = ("slice", "n", *(FIGURES[one].label for one in SHOWN))
+        head = ("slice", "n", *(METRICS[one].label for one in SHOWN))
         blocks += [Heading(3, KINDS[kind].label), Paragraph(KINDS[kind].help), Table(head, rows)]
     return blocks
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.studies.learning_curve_result import CurveResult, Point
 
 _MARGIN = 0.15  # of the axis beside the smallest and the largest size, in doublings
@@ -23,7 +23,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
         sizes: all of the study, so that the axis does not change while it goes on.
         name: of the figure.
     """
-    points, label = result.points, FIGURES[name].label
+    points, label = result.points, METRICS[name].label
     estimates = [point.figure(name) for point in points]
     figure = go.Figure()
     several = [each for each in points if len(each.runs) > 1]

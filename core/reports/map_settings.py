@@ -14,7 +14,7 @@ Sign = Literal["own", "absolute", "positive", "signed"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapLook:
+class OverlaySettings:
     """How a map is drawn.
 
     Attributes:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from core.attribution import METHODS, Attribution
 from core.bundle import INTENDED_USE, Bundle
 from core.display import enlarge, to_png, with_centre_box
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.formatting import percent
-from core.prediction.result import Answer
+from core.prediction.result import PatchResult
 from core.reports import html
-from core.reports.map_settings import MapLook
+from core.reports.map_settings import OverlaySettings
 
 ZOOM = 4
 
@@ -49,10 +49,10 @@ class PredictionReport:
     """
 
     name: str
-    answer: Answer
+    answer: PatchResult
     bundle: Bundle
     maps: tuple[ShownMap, ...] = ()
-    look: MapLook = field(default_factory=MapLook)
+    look: OverlaySettings = field(default_factory=OverlaySettings)
     notes: tuple[str, ...] = ()
     label: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -74,8 +74,8 @@ class PredictionReport:
         ]
         if self.label:
             values.append(("Label", f"{self.label}: the verdict is {_right(self.label == answer.verdict)}"))
-        kind = "doubt" if answer.doubts else ""
-        return [html.heading("Answer"), html.pairs(values), html.paragraph(answer.doubts.sentence, kind=kind)]
+        kind = "doubt" if answer.ood else ""
+        return [html.heading("Answer"), html.pairs(values), html.paragraph(answer.ood.sentence, kind=kind)]
 
     def _pictures(self) -> list[str]:
         patch = with_centre_box(enlarge(self.answer.pixels, ZOOM), zoom=ZOOM)
@@ -110,7 +110,7 @@ class PredictionReport:
         ]
         for measurement in card.measured:
             figures = "; ".join(
-                f"{FIGURES[name].label} {estimate}" for name, estimate in measurement.evaluation.figures.items()
+                f"{METRICS[name].label} {estimate}" for name, estimate in measurement.evaluation.figures.items()
             )
             values.append((f"{measurement.data}, {measurement.part}, n = {measurement.evaluation.n}", figures))
         values += [("Note", note) for note in card.notes]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
-from core.evaluation import FIGURES, roc_points
+from core.evaluation import METRICS, roc_points
 from core.studies.cross_validation_result import FoldsResult
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import Axis
@@ -50,9 +50,9 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
 
 
-def fold_figures(result: FoldsResult, name: str = "auc") -> go.Figure:
+def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
     """Return a figure of each fold with its interval, and the mean over them as a band."""
-    label, mean = FIGURES[name].label, result.mean[name]
+    label, mean = METRICS[name].label, result.mean[name]
     measured = [(fold, fold.evaluation.figures[name]) for fold in result.folds if fold.evaluation is not None]
     figure = go.Figure()
     if mean.has_interval:

@@ -6,7 +6,7 @@ from core.runs.launch import GRACE_SECONDS, kill, may_be_killed, start, stop, st
 from core.runs.presets import PRESETS, Preset, preset
 from core.runs.run import Run, create_run, find_run, list_runs, open_run
 from core.runs.status import ACTIVE, STATES, Status
-from core.runs.summary import Record, differing_settings, record_of
+from core.runs.summary import RunSummary, differing_settings, summarise_run
 
 __all__ = [
     "ACTIVE",
@@ -15,8 +15,8 @@ __all__ = [
     "STATES",
     "Augmentation",
     "Preset",
-    "Record",
     "Run",
+    "RunSummary",
     "Status",
     "TrainingConfig",
     "create_run",
@@ -29,8 +29,8 @@ __all__ = [
     "may_be_killed",
     "open_run",
     "preset",
-    "record_of",
     "start",
     "stop",
     "stop_and_wait",
+    "summarise_run",
 ]

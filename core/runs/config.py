@@ -12,7 +12,9 @@ from core.data.split_file import SUFFIX
 from core.data.splits import CHOICES, MOST_FOLDS
 from core.device import DEVICES
 from core.errors import ConfigError
-from core.training.sampling import BALANCES, Balance
+
+Balance = Literal["none", "weights", "sampling"]
+BALANCES = ("none", "weights", "sampling")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -95,8 +97,8 @@ class TrainingConfig:
         split_seed: of a split that is drawn.
         split: "default" is the data set's own split, else slides together where they are known, else single patches.
             The others of :data:`core.data.splits.CHOICES` ask for a certain one; "patch" and "stratified" are
-            optimistic for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the first data
-            set; the others are then divided by default.
+            optimistic for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the
+            first data set; the others are then divided by default.
         folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
         fold: which of them is the test part, from 0 on.
         patches: 0, or how many of the labelled training patches of the first data set are learnt from; further data

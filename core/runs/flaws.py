@@ -4,15 +4,7 @@ Only the figures of the epochs are taken the reported way. Temperature, threshol
 come from the validation and test patches that training never saw.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import numpy as np
-import torch
-from torch import nn
-
 from core.runs.config import TrainingConfig
-from core.training.data import Material, Part
 
 SUFFIX = "-reported"
 """Ends the name of a preset that is run as it was reported."""
@@ -53,26 +45,3 @@ def card_note(config: TrainingConfig, row: dict[str, float]) -> tuple[str, ...]:
         f"{row['valid_auc']:.3f} that way in epoch {int(row['epoch'])}: a figure to compare with the report, not a "
         "measurement of quality. That is the figure on test patches.",
     )
-
-
-def validated_part(config: TrainingConfig, material: Material) -> Part:
-    """Return the patches that each epoch is measured on."""
-    return material.train if config.validate_on == "train" else material.valid
-
-
-@contextmanager
-def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterator[None]:
-    """Have dropout on for the body, where the settings ask for it; which units drop out follows from seed and epoch."""
-    dropouts = [each for each in network.modules() if isinstance(each, nn.Dropout | nn.Dropout2d)]
-    if not config.dropout_in_validation:
-        yield
-        return
-    words = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
-    torch.manual_seed(int(words[0]))
-    for each in dropouts:
-        each.train()
-    try:
-        yield
-    finally:
-        for each in dropouts:
-            each.eval()

@@ -13,7 +13,7 @@ from core.job import detached
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
-from core.storage.lock import alone
+from core.storage.lock import exclusive
 
 GRACE_SECONDS = 20.0
 """How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
@@ -45,7 +45,7 @@ def launch(run: Run) -> None:
         StorageError: its folder cannot be written.
     """
     _let_end(run)
-    with alone():
+    with exclusive():
         if not run.path.is_dir():
             raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
         if run.is_alive():

@@ -42,7 +42,7 @@ from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import HOME_VARIABLE, runs_home
 
-METRICS = (
+METRICS_COLUMNS = (
     "epoch",
     "train_loss",
     "valid_loss",
@@ -132,8 +132,8 @@ class Run:
         return status
 
     def metrics(self) -> pd.DataFrame:
-        """Return a row for each finished epoch, with the columns :data:`METRICS`."""
-        return self._table("metrics.csv", METRICS)
+        """Return a row for each finished epoch, with the columns :data:`METRICS_COLUMNS`."""
+        return self._table("metrics.csv", METRICS_COLUMNS)
 
     def speed(self) -> pd.DataFrame:
         """Return the throughput in each finished epoch, with the columns :data:`SPEED`."""
@@ -209,7 +209,7 @@ class Run:
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace ``metrics.csv``."""
-        table = pd.DataFrame(rows, columns=list(METRICS))
+        table = pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
         atomic.write_text(self.place("metrics.csv"), table.to_csv(index=False, lineterminator="\n"))
 
     def write_speed(self, rows: list[dict[str, float]]) -> None:

@@ -13,7 +13,7 @@ from core.runs.status import Status
 
 
 @dataclass(frozen=True)
-class Record:
+class RunSummary:
     """A run in one row.
 
     Attributes:
@@ -63,16 +63,16 @@ class Record:
         return {**asdict(self), "data": list(self.data), **plain}
 
 
-def record_of(run: Run) -> Record:
+def summarise_run(run: Run) -> RunSummary:
     """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
     try:
         status, config, metrics = run.status(), run.config(), run.metrics()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
-        return Record(run.name, str(run.path), "failed", message=str(error))
+        return RunSummary(run.name, str(run.path), "failed", message=str(error))
     best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
     message, test = _test_figures(run, status)
-    return Record(
+    return RunSummary(
         name=run.name,
         path=str(run.path),
         state=status.state,

@@ -26,17 +26,17 @@ class Chunk:
 
     Attributes:
         logits: float32 (n,).
-        looks: float32 (n, 5), see :class:`core.prediction.appearance.Looks`.
+        appearance: float32 (n, 5), see :class:`core.prediction.appearance.Appearance`.
         usable: bool (n,), False for patches that cannot be read.
     """
 
     logits: npt.NDArray[np.float32]
-    looks: npt.NDArray[np.float32]
+    appearance: npt.NDArray[np.float32]
     usable: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Partial:
+class ChunkCache:
     """A folder of chunks.
 
     Attributes:
@@ -48,7 +48,7 @@ class Partial:
     key: str
 
     @classmethod
-    def of(cls, path: Path, rows: npt.NDArray[np.int64], *, stamp: str, device: str) -> "Partial":
+    def of(cls, path: Path, rows: npt.NDArray[np.int64], *, stamp: str, device: str) -> "ChunkCache":
         """Return the place for these rows of the data with this stamp on this kind of device."""
         told = f"{stamp}\n{device}\n".encode() + np.ascontiguousarray(rows, np.int64).tobytes()
         return cls(path, hashlib.sha256(told).hexdigest()[:16])
@@ -64,7 +64,7 @@ class Partial:
 
     def write(self, start: int, chunk: Chunk) -> None:
         """Keep a chunk. Raises :class:`StorageError`."""
-        self.keep(start, logits=chunk.logits, looks=chunk.looks, usable=chunk.usable)
+        self.keep(start, logits=chunk.logits, looks=chunk.appearance, usable=chunk.usable)
 
     def arrays(self, start: int, length: int, names: Sequence[str]) -> list[npt.NDArray[Any]] | None:
         """Return the arrays that were kept by these names of the rows from position `start`, or None if there are none.

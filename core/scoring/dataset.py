@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from core.bundle.bundle import Bundle
-from core.data import Dataset, SplitRule, Thinning, assign, default_rule, find_thinning
+from core.data import Dataset, SplitRule, Subsample, assign, default_rule, find_subsample
 from core.data.store import Progress
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
-from core.prediction.appearance import COLUMNS, Looks, measure_looks
+from core.prediction.appearance import COLUMNS, Appearance, measure_appearance
 from core.prediction.predictor import Predictor
-from core.scoring.chunks import Chunk, Partial
+from core.scoring.chunks import Chunk, ChunkCache
 
 CHUNK = 512
 """Patches that are read at a time, and the step in which an unfinished attempt is kept."""
@@ -33,7 +33,7 @@ class Scored:
         part: what was scored, in words.
         unreadable: how many more there would have been, had they been readable.
         slides: the slide of each patch, or None where they are not known.
-        looks: brightness, sharpness and staining of each patch, or None where they were not measured.
+        appearance: brightness, sharpness and staining of each patch, or None where they were not measured.
         device: the kind of device that predicted, "cpu" or "cuda".
     """
 
@@ -44,7 +44,7 @@ class Scored:
     part: str
     unreadable: int
     slides: np.ndarray | None
-    looks: Looks | None = None
+    appearance: Appearance | None = None
     device: str = ""
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ def score(
     dataset: Dataset,
     *,
     part: str = "auto",
-    keep: Partial | None = None,
+    keep: ChunkCache | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Predict the labelled patches of one part of a data set.
@@ -79,7 +79,7 @@ def score(
     if not len(rows):
         raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --split.")
     logits, usable = np.empty(len(rows), np.float32), np.ones(len(rows), bool)
-    looks = np.empty((len(rows), len(COLUMNS)), np.float32)
+    appearance = np.empty((len(rows), len(COLUMNS)), np.float32)
     for start in range(0, len(rows), CHUNK):
         place = slice(start, start + CHUNK)
         chunk = None if keep is None else keep.read(start, len(rows[place]))
@@ -88,7 +88,7 @@ def score(
             chunk = _chunk(predictor, dataset, rows[place], report)
             if keep is not None:
                 keep.write(start, chunk)
-        logits[place], looks[place], usable[place] = chunk.logits, chunk.looks, chunk.usable
+        logits[place], appearance[place], usable[place] = chunk.logits, chunk.appearance, chunk.usable
     if not usable.any():
         raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
     return assemble(
@@ -98,7 +98,7 @@ def score(
         logits[usable],
         part=words,
         unreadable=int((~usable).sum()),
-        looks=Looks(looks[usable]),
+        appearance=Appearance(appearance[usable]),
         device=predictor.device.type,
     )
 
@@ -108,7 +108,7 @@ def _chunk(predictor: Predictor, dataset: Dataset, rows: np.ndarray, progress: P
     usable = np.ones(len(rows), bool)
     usable[list(loaded.unreadable)] = False
     logits = predictor.predict(loaded.pixels, progress=progress).logits
-    return Chunk(logits, measure_looks(loaded.pixels).values, usable)
+    return Chunk(logits, measure_appearance(loaded.pixels).values, usable)
 
 
 def _within(progress: Progress, start: int, length: int, total: int) -> Progress:
@@ -124,7 +124,7 @@ def assemble(
     *,
     part: str,
     unreadable: int,
-    looks: Looks | None,
+    appearance: Appearance | None,
     device: str,
 ) -> Scored:
     """Put logits and what is known of their patches together.
@@ -140,7 +140,7 @@ def assemble(
         )
     probabilities = bundle.card.calibration.apply(logits)
     return Scored(
-        rows, dataset.labels(rows), logits, probabilities, part, unreadable, dataset.slides(rows), looks, device
+        rows, dataset.labels(rows), logits, probabilities, part, unreadable, dataset.slides(rows), appearance, device
     )
 
 
@@ -186,15 +186,15 @@ def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
     return same[0] if same else None
 
 
-def _thinning(bundle: Bundle, dataset: Dataset, parts: np.ndarray, source: dict[str, Any]) -> Thinning | None:
+def _thinning(bundle: Bundle, dataset: Dataset, parts: np.ndarray, source: dict[str, Any]) -> Subsample | None:
     """Return which of the training patches the bundle learnt from, or None if from all of them."""
     if "thinning" in source:
-        return None if source["thinning"] is None else Thinning.from_json(source["thinning"])
+        return None if source["thinning"] is None else Subsample.from_json(source["thinning"])
     # Before cards held the limit of the hash, the settings told the number of patches and the seed.
     training = bundle.card.training
     settings = training.get("config", {}) if source is training["data"][0] else {}
     patches = min(settings.get("patches", 0), int((parts == "train").sum()))
-    return find_thinning(dataset, parts, patches=patches, seed=settings.get("split_seed", 0))
+    return find_subsample(dataset, parts, patches=patches, seed=settings.get("split_seed", 0))
 
 
 def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> SplitRule | None:

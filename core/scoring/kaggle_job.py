@@ -9,7 +9,7 @@ from core.data import Dataset
 from core.job import Job, JobStatus, Report
 from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import Predictor
-from core.scoring.chunks import Partial
+from core.scoring.chunks import ChunkCache
 from core.scoring.kaggle_test import rows_of_test, score_test, submission
 from core.storage import atomic
 from core.storage.home import home
@@ -30,9 +30,9 @@ class SubmissionJob(Job):
         """Where the checked submission is, once the job is finished."""
         return self.path / "submission.csv"
 
-    def partial(self, dataset: Dataset, *, device: str) -> Partial:
+    def partial(self, dataset: Dataset, *, device: str) -> ChunkCache:
         """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
-        return Partial.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
+        return ChunkCache.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
 
     def start(self, *, source: str, bundles: Sequence[Path], device: str = "auto") -> None:
         """Start a detached process; return at once.

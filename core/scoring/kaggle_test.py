@@ -11,7 +11,7 @@ from core.data.store import Progress
 from core.errors import DataError
 from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import Predictor
-from core.scoring.chunks import Partial
+from core.scoring.chunks import ChunkCache
 from core.scoring.kaggle import read_sample, to_submission
 
 CHUNK = 512
@@ -42,7 +42,7 @@ def score_test(
     predictor: Predictor | Ensemble,
     dataset: Dataset,
     *,
-    keep: Partial | None = None,
+    keep: ChunkCache | None = None,
     progress: Progress | None = None,
 ) -> TestScores:
     """Predict all patches of a data set that have no label.

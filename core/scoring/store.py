@@ -20,9 +20,9 @@ from core.bundle.bundle import Bundle
 from core.data import CLASS_NAMES, Dataset
 from core.data.store import Progress
 from core.errors import StorageError
-from core.prediction.appearance import Looks
+from core.prediction.appearance import Appearance
 from core.prediction.predictor import Predictor
-from core.scoring.chunks import Partial
+from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import Scored, assemble, score, select
 from core.storage.home import home
 from core.storage.npz import save_arrays, stored_arrays
@@ -36,10 +36,10 @@ def scores_path(bundle: Bundle, dataset: Dataset, part: str) -> Path:
     return home() / "scores" / bundle.digest / f"{dataset.fingerprint()}-{part}.npz"
 
 
-def partial_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) -> Partial:
+def chunk_cache_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) -> ChunkCache:
     """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
     path = scores_path(bundle, dataset, part).with_suffix(".partial")
-    return Partial.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
+    return ChunkCache.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
 
 
 def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress | None = None) -> Scored:
@@ -55,7 +55,7 @@ def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progre
         DataError: the part holds no labelled patch, or what was kept is damaged.
         StorageError: it cannot be stored.
     """
-    keep = partial_of(predictor.bundle, dataset, part, device=predictor.device.type)
+    keep = chunk_cache_of(predictor.bundle, dataset, part, device=predictor.device.type)
     scored = score(predictor, dataset, part=part, keep=keep, progress=progress)
     save_scores(scored, predictor.bundle, dataset, part)
     keep.forget()
@@ -82,8 +82,8 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
         "ids": np.frombuffer("\n".join(ids).encode(), np.uint8),
         "logits": scored.logits.astype(np.float32),
     }
-    if scored.looks is not None:
-        arrays["looks"] = scored.looks.values
+    if scored.appearance is not None:
+        arrays["looks"] = scored.appearance.values
     save_arrays(path, about, **arrays)
     return path
 
@@ -114,7 +114,7 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
             stored.logits[usable],
             part=words,
             unreadable=missing,
-            looks=None if stored.looks is None else stored.looks.subset(usable),
+            appearance=None if stored.appearance is None else stored.appearance.subset(usable),
             device=str(stored.about["device"]),
         )
     return None
@@ -125,7 +125,7 @@ class _Stored:
     about: dict[str, Any]
     ids: list[str]
     logits: npt.NDArray[np.float32]
-    looks: Looks | None
+    appearance: Appearance | None
 
 
 def _candidates(bundle: Bundle, dataset: Dataset, part: str) -> list[Path]:
@@ -142,13 +142,13 @@ def _read(path: Path) -> _Stored | None:
             return None
         about, file = stored
         ids = file["ids"].tobytes().decode().split("\n")
-        return _Stored(about, ids, file["logits"], Looks(file["looks"]) if "looks" in file else None)
+        return _Stored(about, ids, file["logits"], Appearance(file["looks"]) if "looks" in file else None)
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, part: str) -> None:
     """Delete stored predictions and what is kept of an attempt, if there are any. Raises :class:`StorageError`."""
     path = scores_path(bundle, dataset, part)
-    Partial(path.with_suffix(".partial"), "").forget()
+    ChunkCache(path.with_suffix(".partial"), "").forget()
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

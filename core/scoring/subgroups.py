@@ -8,8 +8,8 @@ import numpy as np
 from core.data import Dataset
 from core.data.store import CENTRE
 from core.errors import EvaluationError
-from core.evaluation import Slice, quantile_bins, subgroups
-from core.prediction.appearance import Looks, stain_clusters
+from core.evaluation import Subgroup, quantile_bins, subgroups
+from core.prediction.appearance import Appearance, stain_clusters
 from core.scoring.dataset import Scored
 
 SMALL = 30
@@ -49,7 +49,7 @@ _SHARES = ("none", "up to half", "half to nine tenths", "nine tenths and more")
 def possible_kinds(dataset: Dataset, scored: Scored) -> list[str]:
     """Return the ways for which enough is known."""
     known = {"slide": scored.slides is not None, "tumour": dataset.masks is not None}
-    return [kind for kind in KINDS if known.get(kind, scored.looks is not None)]
+    return [kind for kind in KINDS if known.get(kind, scored.appearance is not None)]
 
 
 def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
@@ -58,23 +58,23 @@ def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
     Raises:
         EvaluationError: too little is known for this way.
     """
-    looks = scored.looks
+    appearance = scored.appearance
     if kind == "slide" and scored.slides is not None:
         return scored.slides
     if kind == "tumour" and dataset.masks is not None:
         shares = np.array([float(dataset.masks[row][CENTRE, CENTRE].mean()) for row in scored.rows])
         return (shares > 0).astype(np.int64) + (shares > 0.5) + (shares >= 0.9)
-    ways: dict[str, Callable[[Looks], np.ndarray]] = {
+    ways: dict[str, Callable[[Appearance], np.ndarray]] = {
         "stain": stain_clusters,
         "brightness": lambda each: quantile_bins(each.brightness),
         "sharpness": lambda each: quantile_bins(each.sharpness),
     }
-    if looks is None or kind not in ways:
+    if appearance is None or kind not in ways:
         raise EvaluationError(
             f"{dataset.name} cannot be taken apart by {kind!r}; choose from "
             f"{', '.join(possible_kinds(dataset, scored)) or 'nothing'}."
         )
-    return ways[kind](looks)
+    return ways[kind](appearance)
 
 
 def group_name(kind: str, value: Hashable) -> str:
@@ -89,7 +89,7 @@ def group_name(kind: str, value: Hashable) -> str:
     return f"staining {int(str(value)) + 1}" if kind == "stain" else str(value)
 
 
-def slices_by(kind: str, dataset: Dataset, scored: Scored, threshold: float) -> list[tuple[str, Slice]]:
+def subgroups_by(kind: str, dataset: Dataset, scored: Scored, threshold: float) -> list[tuple[str, Subgroup]]:
     """Return the groups of one way with their figures and names, in order.
 
     Raises:

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 30.0
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def exclusive() -> Iterator[None]:
     """Hold a lock for the body that any death of this process frees. The body must not ask for it again.
 
     Raises:

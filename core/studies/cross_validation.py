@@ -18,7 +18,7 @@ from core.bundle import load_bundle
 from core.data import Dataset, assign, open_dataset
 from core.data.splits import PARTS, choose_rule
 from core.errors import ConfigError, DataError, RunError
-from core.evaluation import FIGURES, Estimate, corrected_mean, evaluate
+from core.evaluation import METRICS, Estimate, corrected_mean, evaluate
 from core.job import Cancelled, JobStatus, Report
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
@@ -216,7 +216,7 @@ def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult
     measured = [fold.evaluation for fold in folds if fold.evaluation is not None]
     mean = {
         name: _within_scale(corrected_mean([each.figures[name].value for each in measured], test_to_train=ratio), name)
-        for name in FIGURES
+        for name in METRICS
     }
     groups = None if slides is None else slides.to_numpy()
     pooled = evaluate(table["label"], table["probability"], threshold=threshold, groups=groups)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from core.data import Dataset
 from core.errors import DataError
-from core.features.label_errors import Suspects
+from core.features.label_errors import LabelIssues
 from core.studies.cross_validation import out_of_fold
 from core.studies.study import Study, list_studies
 
@@ -15,7 +15,7 @@ def finished_studies() -> list[Study]:
     return [study for study in list_studies() if study.kind == "folds" and (study.path / "predictions.csv").is_file()]
 
 
-def of_study(study: Study, dataset: Dataset) -> Suspects:
+def of_study(study: Study, dataset: Dataset) -> LabelIssues:
     """Return the ranking by a finished cross-validation, with the labels that its runs were trained on.
 
     Patches that the data set does not have any more are left out.
@@ -28,7 +28,7 @@ def of_study(study: Study, dataset: Dataset) -> Suspects:
     known = table[table["id"].isin(dataset.table["id"])]
     if known.empty:
         raise DataError(f"The study {study.name} is about other patches than those of {dataset.name}.")
-    return Suspects(
+    return LabelIssues(
         tuple(known["id"]),
         known["label"].to_numpy(np.int64),
         known["probability"].to_numpy(np.float64),

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core.bundle import load_bundle
-from core.data import thin
+from core.data import subsample
 from core.errors import ConfigError, DataError
 from core.job import Cancelled, JobStatus, Report
 from core.runs.config import TrainingConfig
@@ -28,7 +28,7 @@ from core.studies.learning_curve_gains import Gains
 from core.studies.learning_curve_result import CurveResult, Trained
 from core.studies.study import Study, create_study, train_run, work_on
 from core.training.data import Source
-from core.training.open_data import open_divided
+from core.training.open_data import open_training_data
 from core.training.predictions import test_evaluation
 
 Size = int | Literal["all"]
@@ -177,7 +177,7 @@ def work_on_curve(study: Study, *, say: Callable[[str], None] = lambda _words: N
 
 def _divided(config: TrainingConfig) -> tuple[Source, int]:
     """Return the first data set with its parts, and how many training patches there are beside its labelled ones."""
-    divided = open_divided(config)
+    divided = open_training_data(config)
     first = divided.sources[0]
     if not _has_both(first, first.parts, "test"):
         raise DataError(
@@ -204,7 +204,7 @@ def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:
 
 
 def _check_classes(source: Source, size: int, *, seed: int) -> None:
-    parts = thin(source.dataset, source.parts, patches=size, seed=seed)
+    parts = subsample(source.dataset, source.parts, patches=size, seed=seed)
     if not _has_both(source, parts, "train"):
         raise DataError(
             f"{source.dataset.name}: the {size:,} patches of a size have one class only, and both are "

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.evaluation import FIGURES, Estimate, Evaluation
+from core.evaluation import METRICS, Estimate, Evaluation
 
 SHOWN = ("auc", "accuracy")
 """The figures of a learning curve."""
@@ -99,7 +99,7 @@ class Gain:
 
     def sentence(self, name: str = "auc") -> str:
         """Return in plain words what it brought, and what that says about still more labels."""
-        each, label = self.figure(name), FIGURES[name].label
+        each, label = self.figure(name), METRICS[name].label
         start = f"From {self.before:,} to {self.after:,} patches the {label}"
         if not each.has_interval:
             return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."

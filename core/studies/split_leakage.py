@@ -13,7 +13,7 @@ from typing import Any, Literal
 from core.bundle import load_bundle
 from core.data import SplitRule, open_dataset
 from core.errors import DataError, RunError
-from core.evaluation import FIGURES, Estimate, Evaluation, corrected_half_width
+from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.training.execute import execute
@@ -88,8 +88,8 @@ class Leak:
 
     def sentence(self, figure: str = "auc") -> str:
         """Return the difference in one plain sentence."""
-        label, each = FIGURES[figure].label, self.difference(figure)
-        sign = 1 if FIGURES[figure].higher_is_better else -1
+        label, each = METRICS[figure].label, self.difference(figure)
+        sign = 1 if METRICS[figure].higher_is_better else -1
         values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."

@@ -16,7 +16,7 @@ from pathlib import Path
 from core.errors import RunError, StorageError
 from core.runs.run import Run
 from core.storage.home import home, runs_home
-from core.storage.lock import alone
+from core.storage.lock import exclusive
 from core.studies.study import Study, list_studies, studies_home
 
 
@@ -61,7 +61,7 @@ def delete(run: Run) -> Path:
         RunError: a process works on it or on its study, or it is not there any more.
         StorageError: it cannot be moved.
     """
-    with alone():
+    with exclusive():
         _check_idle(run)
         with ExitStack() as held:
             held.callback(run.lock().release)
@@ -78,7 +78,7 @@ def delete_study(study: Study) -> Path:
         RunError: a process works on it or on one of its runs, it is damaged, or not there any more.
         StorageError: something cannot be moved; what has been is in the trash, and comes back from there.
     """
-    with alone():
+    with exclusive():
         if not study.path.is_dir():
             raise RunError(f"The study {study.name} is not there any more; it may have been deleted a moment ago.")
         if study.status().is_active:
@@ -115,7 +115,7 @@ def restore(name: str) -> Run | Study:
         RunError: there is none of this name in the trash, or the name of the study or of one of its runs is taken.
         StorageError: it cannot be moved.
     """
-    with alone():
+    with exclusive():
         for each in list_trash():
             if each.name == name:
                 return _restored(each)
@@ -129,7 +129,7 @@ def empty_trash() -> int:
     Raises:
         StorageError: something cannot be deleted.
     """
-    with alone():
+    with exclusive():
         found = list_trash()
         for each in found:
             try:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.data import Dataset, Decided, Problem, SplitRule, Thinning, assign, choose_rule, find_thinning, join
+from core.data import Dataset, Decided, Problem, SplitRule, Subsample, assign, choose_rule, find_subsample, join
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import Progress
@@ -33,7 +33,7 @@ class Source:
     dataset: Dataset
     rule: SplitRule
     parts: np.ndarray
-    thinning: Thinning | None = None
+    thinning: Subsample | None = None
 
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle's card says of it."""
@@ -76,7 +76,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a run trains on.
 
     Attributes:
@@ -115,7 +115,7 @@ def gather(
     patches: int = 0,
     unlabelled: bool = False,
     progress: Progress | None = None,
-) -> Material:
+) -> TrainingData:
     """Divide the data sets and read their training and validation patches.
 
     Args:
@@ -139,7 +139,7 @@ def gather(
     valid, valid_problems = read_part(datasets[0], np.flatnonzero(sources[0].parts == "valid"))
     train, train_problems = read_part(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
     _check(datasets[0].name, train=train, valid=valid)
-    return Material(tuple(sources), train, valid, (*train_problems, *valid_problems))
+    return TrainingData(tuple(sources), train, valid, (*train_problems, *valid_problems))
 
 
 def divide(
@@ -162,7 +162,7 @@ def divide(
             saved = load_split(Path(split))
             sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
     first = sources[0]
-    thinning = find_thinning(first.dataset, first.parts, patches=patches, seed=split_seed)
+    thinning = find_subsample(first.dataset, first.parts, patches=patches, seed=split_seed)
     if thinning is not None:
         sources[0] = replace(first, parts=thinning.apply(first.dataset, first.parts), thinning=thinning)
     return sources

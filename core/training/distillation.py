@@ -47,7 +47,7 @@ class Teachers:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Targets:
     """What the patches of a batch teach, and how much.
 
     Attributes:
@@ -60,10 +60,10 @@ class Lesson:
     weights: Tensor | None = None
     teaching: Tensor | None = None
 
-    def part(self, rows: slice) -> "Lesson":
+    def part(self, rows: slice) -> "Targets":
         """Return the lesson of some of the patches."""
         weights = None if self.weights is None else self.weights[rows]
-        return Lesson(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
+        return Targets(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
 
     def loss(self, logits: Tensor, answers: Tensor | None = None) -> Tensor:
         """Return the mean over patches of weights · H(target, logit) + teaching · H(answer, logit).
@@ -86,7 +86,7 @@ def lesson(
     smoothing: float = 0.0,
     class_weights: Tensor | None = None,
     distillation: float | None = None,
-) -> Lesson:
+) -> Targets:
     """Return what patches with these labels teach.
 
     Args:
@@ -100,6 +100,6 @@ def lesson(
     targets = labels.clamp(min=0) * (1 - smoothing) + smoothing / 2
     weights = None if class_weights is None else class_weights[labels.clamp(min=0).long()]
     if distillation is None:
-        return Lesson(targets, weights)
+        return Targets(targets, weights)
     share = torch.where(known, 1.0 - distillation, 0.0)
-    return Lesson(targets, share if weights is None else share * weights, torch.where(known, distillation, 1.0))
+    return Targets(targets, share if weights is None else share * weights, torch.where(known, distillation, 1.0))

@@ -32,7 +32,7 @@ PATIENCE = timedelta(days=30)
 that has died is noticed at once, whatever this says."""
 
 
-class Group:
+class ProcessGroup:
     """This process among those that were launched together.
 
     Attributes:

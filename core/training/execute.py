@@ -18,11 +18,11 @@ from core.runs.device_queue import turn
 from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
-from core.training.data import Material, gather
-from core.training.distributed import Group
+from core.training.data import TrainingData, gather
+from core.training.distributed import ProcessGroup
 from core.training.export import finish
 from core.training.memory import keep_memory
-from core.training.trainer import AfterEpoch, Loop, Stopped, logger
+from core.training.trainer import AfterEpoch, Stopped, Trainer, logger
 
 
 def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status:
@@ -38,7 +38,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
         RunError: another process works on it.
         NodescopeError: the run failed; the sentence stands in its status too.
     """
-    group = Group(run.config().device)
+    group = ProcessGroup(run.config().device)
     if not group.is_main:
         return _assist(run, group)
     lock = run.lock()
@@ -54,16 +54,16 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
         lock.release()
 
 
-def _assist(run: Run, group: Group) -> Status:
+def _assist(run: Run, group: ProcessGroup) -> Status:
     """Learn along with the main process of a group, which alone reads and writes the run."""
     if group.begin(go=False):
         with suppress(Stopped), group.explained(run.path):
-            Loop(run, run.config(), _gathered(run)).fit()
+            Trainer(run, run.config(), _gathered(run)).fit()
     group.end()
     return read_status(run)
 
 
-def _recorded(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
+def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     try:
         with group.explained(run.path):
             return _train_in_turn(run, group, after_epoch)
@@ -95,7 +95,7 @@ def _is_launched(run: Run) -> bool:
     return process is not None and process.pid == os.getpid()
 
 
-def _train_in_turn(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
+def _train_in_turn(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     """Wait until the device is free, then train."""
     config = run.config()
     earlier = read_status(run)
@@ -118,18 +118,18 @@ def _train_in_turn(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
         return _train(run, group, after_epoch)
 
 
-def _train(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
+def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     started = time.monotonic()
     config = run.config()
     earlier = read_status(run)
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     keep_memory()
-    material = _material(run, status)
+    training_data = _material(run, status)
     group.begin(go=True)
-    loop = Loop(run, config, material, started=started, after_epoch=after_epoch)
+    loop = Trainer(run, config, training_data, started=started, after_epoch=after_epoch)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
-        config.model, len(material.train), loop.status.device, len(material.valid),
+        config.model, len(training_data.train), loop.status.device, len(training_data.valid),
     )  # fmt: skip
     loop.fit()
     finish(run, loop, say=lambda stage: run.write_status(loop.status.now(stage=stage, seconds=loop.seconds())))
@@ -137,26 +137,26 @@ def _train(run: Run, group: Group, after_epoch: AfterEpoch) -> Status:
     return _last_word(run, "finished", "")
 
 
-def _material(run: Run, status: Status) -> Material:
+def _material(run: Run, status: Status) -> TrainingData:
     def say(stage: str, share: float) -> None:
         run.write_status(status.now(stage=f"{stage} ({share:.0%})"))
 
     run.write_status(status.now(stage="Opening the data"))
-    material = _gathered(run, say)
+    training_data = _gathered(run, say)
     run.write_status(status.now(stage="Preparing the network"))
-    for source in material.sources:
+    for source in training_data.sources:
         left = source.dataset.problems
         if left:
             logger.warning("%s: %d left out, such as %s", source.dataset.name, len(left), left[0])
-    for problem in material.problems:
+    for problem in training_data.problems:
         logger.warning("Left out %s: %s", problem.name, problem.reason)
-    split = material.split_table().to_csv(index=False, lineterminator="\n")
+    split = training_data.split_table().to_csv(index=False, lineterminator="\n")
     atomic.write_text(run.place("split.csv"), split)
-    atomic.write_json(run.place("data.json"), [source.provenance() for source in material.sources])
-    return material
+    atomic.write_json(run.place("data.json"), [source.provenance() for source in training_data.sources])
+    return training_data
 
 
-def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> Material:
+def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> TrainingData:
     config = run.config()
     datasets = [
         open_dataset(

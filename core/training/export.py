@@ -12,17 +12,17 @@ import torch
 
 import core
 import models
-from core.bundle import Bundle, Card, Familiarity, Measurement, OperatingCurve, halve
+from core.bundle import Bundle, Card, Measurement, OodModel, OperatingCurve, halve
 from core.data import SplitRule
 from core.errors import BundleError, DataError, EvaluationError
 from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
-from core.prediction import Predictor, fit_familiarity
+from core.prediction import Predictor, fit_ood_model
 from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
 from core.runs.run import Run
 from core.storage import atomic
-from core.training.data import UNLABELLED, Material, Part, Source
-from core.training.trainer import Loop
+from core.training.data import UNLABELLED, Part, Source, TrainingData
+from core.training.trainer import Trainer
 
 logger = logging.getLogger("nodescope.training")
 
@@ -33,13 +33,13 @@ RANDOM_SPLIT_NOTE = (
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 
 
-def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
+def finish(run: Run, loop: Trainer, *, say: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
     Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
     stored. Then the test parts are measured, each once.
     """
-    config, material = loop.config, loop.material
+    config, training_data = loop.config, loop.training_data
     model, weights = _as_shipped(loop)
     card = Card(
         name=run.name,
@@ -50,27 +50,27 @@ def finish(run: Run, loop: Loop, *, say: Callable[[str], None]) -> Bundle:
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(loop),
-        notes=(*_notes(material), *_notes_on_teachers(loop), *_notes_on_flaws(loop)),
+        notes=(*_notes(training_data), *_notes_on_teachers(loop), *_notes_on_flaws(loop)),
     )
     bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
     say("Calibrating on validation patches")
-    logits = predictor.predict(material.valid.pixels).logits
-    calibration = fit_calibration(logits, material.valid.labels)
+    logits = predictor.predict(training_data.valid.pixels).logits
+    calibration = fit_calibration(logits, training_data.valid.labels)
     probabilities = calibration.apply(logits)
-    threshold = best_threshold(material.valid.labels, probabilities)
-    operating = OperatingCurve.measured(material.valid.labels, probabilities)
+    threshold = best_threshold(training_data.valid.labels, probabilities)
+    operating = OperatingCurve.measured(training_data.valid.labels, probabilities)
     card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
-    _write_predictions(run.place("predictions.csv"), material.valid, logits, probabilities)
+    _write_predictions(run.place("predictions.csv"), training_data.valid, logits, probabilities)
     say("Measuring on test patches")
-    card = card.with_changes(measured=_measure(run, predictor, card, material, probabilities))
+    card = card.with_changes(measured=_measure(run, predictor, card, training_data, probabilities))
     say("Getting to know the training patches")
-    bundle = Bundle(card, bundle.weights, _familiarity(bundle, material.sources, device=config.device))
+    bundle = Bundle(card, bundle.weights, _familiarity(bundle, training_data.sources, device=config.device))
     bundle.save(run.place(run.bundle_path.name))
     return bundle
 
 
-def _as_shipped(loop: Loop) -> tuple[str, dict[str, torch.Tensor]]:
+def _as_shipped(loop: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
     config = loop.config
     state = {name.removeprefix("network."): value.detach().cpu() for name, value in loop.weights.items()}
@@ -83,7 +83,7 @@ def _as_shipped(loop: Loop) -> tuple[str, dict[str, torch.Tensor]]:
     return models.BAKES_TO[config.model], dict(baked.state_dict())
 
 
-def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> Familiarity | None:
+def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> OodModel | None:
     """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
     pixels, slides = {}, {}
     for source in sources:
@@ -96,18 +96,18 @@ def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) ->
         if known is not None:
             slides[source.dataset.name] = known
     try:
-        return fit_familiarity(bundle, pixels, slides=slides, device=device)
+        return fit_ood_model(bundle, pixels, slides=slides, device=device)
     except (DataError, BundleError) as error:
         logger.warning("The bundle will not know unfamiliar patches from others by its network. %s", error)
         return None
 
 
 def _measure(
-    run: Run, predictor: Predictor, card: Card, material: Material, valid_probabilities: np.ndarray
+    run: Run, predictor: Predictor, card: Card, training_data: TrainingData, valid_probabilities: np.ndarray
 ) -> tuple[Measurement, ...]:
     measured = []
-    for number, source in enumerate(material.sources):
-        part = material.test(number)
+    for number, source in enumerate(training_data.sources):
+        part = training_data.test(number)
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
         logits = predictor.predict(part.pixels).logits
         probabilities = card.calibration.apply(logits)
@@ -123,8 +123,8 @@ def _measure(
             "%s, test part (n = %d): AUC %s, accuracy %s",
             name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
         )  # fmt: skip
-    first = material.sources[0].dataset
-    valid = material.valid
+    first = training_data.sources[0].dataset
+    valid = training_data.valid
     validation = evaluate(valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides)
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
@@ -136,11 +136,11 @@ def _write_predictions(path: Path, part: Part, logits: np.ndarray, probabilities
     atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _provenance(loop: Loop) -> dict[str, Any]:
+def _provenance(loop: Trainer) -> dict[str, Any]:
     return {
         **_teaching(loop),
-        "data": [source.provenance() for source in loop.material.sources],
-        "left_out": len(loop.material.problems),
+        "data": [source.provenance() for source in loop.training_data.sources],
+        "left_out": len(loop.training_data.problems),
         "config": loop.config.provenance(),
         "epoch_kept": loop.best_epoch,
         "minutes": round(loop.seconds() / 60, 1),
@@ -149,7 +149,7 @@ def _provenance(loop: Loop) -> dict[str, Any]:
     }
 
 
-def _teaching(loop: Loop) -> dict[str, Any]:
+def _teaching(loop: Trainer) -> dict[str, Any]:
     """Return who taught, and how many patches the teachers alone; nothing where there were none."""
     if loop.teachers is None:
         return {}
@@ -158,18 +158,18 @@ def _teaching(loop: Loop) -> dict[str, Any]:
             {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
             for bundle in loop.teachers.bundles
         ],
-        "unlabelled": int((loop.material.train.labels == UNLABELLED).sum()),
+        "unlabelled": int((loop.training_data.train.labels == UNLABELLED).sum()),
     }
 
 
-def _notes_on_teachers(loop: Loop) -> list[str]:
+def _notes_on_teachers(loop: Trainer) -> list[str]:
     """Return a sentence on each teacher that has learnt from patches that validate or measure here."""
     bundles = () if loop.teachers is None else loop.teachers.bundles
     return [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
         "it taught may come from patches of the validation and test parts, and the figures are optimistic."
         for bundle in bundles
-        for source in loop.material.sources
+        for source in loop.training_data.sources
         if _knows_another_split(bundle, source)
     ]
 
@@ -180,14 +180,14 @@ def _knows_another_split(bundle: Bundle, source: Source) -> bool:
     return any(SplitRule.from_json(data["split"]) != source.rule for data in same)
 
 
-def _notes_on_flaws(loop: Loop) -> tuple[str, ...]:
+def _notes_on_flaws(loop: Trainer) -> tuple[str, ...]:
     return card_note(loop.config, loop.rows[loop.best_epoch - 1])
 
 
-def _notes(material: Material) -> tuple[str, ...]:
+def _notes(training_data: TrainingData) -> tuple[str, ...]:
     notes = []
-    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in material.sources):
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in training_data.sources):
         notes.append(RANDOM_SPLIT_NOTE)
-    if any(source.dataset.is_synthetic for source in material.sources):
+    if any(source.dataset.is_synthetic for source in training_data.sources):
         notes.append(SYNTHETIC_NOTE)
     return tuple(notes)

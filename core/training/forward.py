@@ -1,7 +1,8 @@
 """The answers of a network on many patches, in batches of a fixed size."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from core.errors import TrainingError
 from core.prediction import as_input
+from core.runs.config import TrainingConfig
 from core.training.data import Part
 from core.training.memory import is_out_of_memory
 
@@ -66,3 +68,21 @@ class Forward:
         self.batch //= 2
         logger.warning("%s", words)
         self._say(words)
+
+
+@contextmanager
+def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterator[None]:
+    """Have dropout on for the body, where the settings ask for it; which units drop out follows from seed and epoch."""
+    dropouts = [each for each in network.modules() if isinstance(each, nn.Dropout | nn.Dropout2d)]
+    if not config.dropout_in_validation:
+        yield
+        return
+    words = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
+    torch.manual_seed(int(words[0]))
+    for each in dropouts:
+        each.train()
+    try:
+        yield
+    finally:
+        for each in dropouts:
+            each.eval()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
-from core.training.distillation import Lesson, Teachers, lesson
+from core.training.distillation import Targets, Teachers, lesson
 from core.training.loader import Batch, mix
 from core.training.memory import is_out_of_memory
 from core.training.precision import Precision
@@ -96,7 +96,7 @@ class Gradients:
             total += loss.detach()
         return total
 
-    def _loss(self, images: Tensor, teaching: Lesson) -> Tensor:
+    def _loss(self, images: Tensor, teaching: Targets) -> Tensor:
         answers = self.teachers.probabilities(images) if self.teachers else None
         with self.precision.cast():
             logits = self.model(images)

@@ -35,7 +35,7 @@ class Batch:
     labels: Tensor
 
 
-class Feed:
+class BatchLoader:
     """Makes the batches of one process.
 
     Attributes:

@@ -10,7 +10,7 @@ from core.training.data import Source, divide, train_rows
 
 
 @dataclass(frozen=True)
-class Divided:
+class OpenedData:
     """Data sets and what is trained on.
 
     Attributes:
@@ -24,7 +24,7 @@ class Divided:
     train: np.ndarray
 
 
-def open_divided(config: TrainingConfig) -> Divided:
+def open_training_data(config: TrainingConfig) -> OpenedData:
     """Open and divide the data sets of a training.
 
     Raises:
@@ -36,4 +36,4 @@ def open_divided(config: TrainingConfig) -> Divided:
         patches=config.patches,
     )  # fmt: skip
     everything = join(datasets)
-    return Divided(tuple(sources), everything, train_rows(sources, everything, unlabelled=config.unlabelled))
+    return OpenedData(tuple(sources), everything, train_rows(sources, everything, unlabelled=config.unlabelled))

@@ -1,11 +1,8 @@
 """Which patches a step gets, and how much each class counts."""
 
-from typing import Literal
-
 import numpy as np
 
-Balance = Literal["none", "weights", "sampling"]
-BALANCES = ("none", "weights", "sampling")
+from core.runs.config import Balance
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: Balance = "none") -> np.ndarray:

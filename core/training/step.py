@@ -16,16 +16,16 @@ from core.training.backbone import head_of, train_mode
 from core.training.compiled import compiled
 from core.training.data import Part
 from core.training.distillation import Teachers
-from core.training.distributed import Group
+from core.training.distributed import ProcessGroup
 from core.training.gradients import Gradients
-from core.training.loader import Batch, Feed
+from core.training.loader import Batch, BatchLoader
 from core.training.memory import is_out_of_memory
 from core.training.optimiser import MovingAverage, make_optimiser
 from core.training.precision import Precision
 from core.training.pretrained import load_pretrained
 
 
-class Learner:
+class TrainStep:
     """A network, its optimiser, its moving average and its batches.
 
     Attributes:
@@ -56,7 +56,7 @@ class Learner:
     def __init__(
         self, config: TrainingConfig, train: Part, *, fresh: bool = True, say: Callable[[str], None] = lambda _: None
     ):
-        self.config, self.group = config, Group(config.device)
+        self.config, self.group = config, ProcessGroup(config.device)
         self._accelerator = _accelerator(config)
         device = self._accelerator.device
         self.device = torch.device("cpu") if device.type == "cpu" else device  # there is no second CPU, as "cpu:1" says
@@ -74,7 +74,7 @@ class Learner:
         self.optimiser = make_optimiser(network.network, config)
         self.teachers = _teachers(config, self.device, self.precision)
         share = (self._accelerator.process_index, self.group.size)
-        self.feed = Feed(train, config, device=self.device, share=share)
+        self.feed = BatchLoader(train, config, device=self.device, share=share)
         model = self._accelerator.prepare_model(self.network)
         self.words = ""
         if config.compile == "auto":

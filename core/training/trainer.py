@@ -18,17 +18,16 @@ from torch import Tensor
 from core.device import describe_device
 from core.errors import RunError, TrainingError
 from core.runs.config import TrainingConfig
-from core.runs.flaws import validated_part, validating
 from core.runs.run import Run
 from core.runs.status import Status
 from core.training.checkpoint import load_checkpoint, save_checkpoint
-from core.training.data import Material
-from core.training.forward import Forward
+from core.training.data import TrainingData
+from core.training.forward import Forward, validating
 from core.training.loader import Batch
 from core.training.memory import memory_in_use
 from core.training.optimiser import Schedule
 from core.training.sampling import epoch_order
-from core.training.step import Learner
+from core.training.step import TrainStep
 from core.training.tracked_patches import watched_probabilities, watched_rows
 from core.training.tracking import Tracker
 
@@ -48,7 +47,7 @@ AfterEpoch = Callable[[Sequence[Mapping[str, float]]], None]
 """Is told the rows of ``metrics.csv`` after each epoch, and again when a run goes on; may raise :class:`Stopped`."""
 
 
-class Loop:
+class Trainer:
     """Trains one network on the material of a run, and writes down how it goes.
 
     Attributes:
@@ -58,7 +57,7 @@ class Loop:
     Args:
         run: where it is written down.
         config: the settings.
-        material: the patches.
+        training_data: the patches.
         started: `time.monotonic()` at which the work on the run began, if that was earlier than now.
         after_epoch: told how it goes; may end the run.
     """
@@ -67,22 +66,22 @@ class Loop:
         self,
         run: Run,
         config: TrainingConfig,
-        material: Material,
+        training_data: TrainingData,
         *,
         started: float | None = None,
         after_epoch: AfterEpoch = lambda _rows: None,
     ):
-        self.run, self.config, self.material = run, config, material
+        self.run, self.config, self.training_data = run, config, training_data
         self.after_epoch = after_epoch
-        self.learner = Learner(
+        self.learner = TrainStep(
             config,
-            material.train,
+            training_data.train,
             fresh=not run.checkpoint_path.exists(),
             say=lambda words: self._say(message=words),
         )
         self.teachers, self.group, self.device = self.learner.teachers, self.learner.group, self.learner.device
         self.batch_size = self.learner.batch_size
-        self.steps_per_epoch = len(material.train) // self.batch_size
+        self.steps_per_epoch = len(training_data.train) // self.batch_size
         self.schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
         self.shadow = copy.deepcopy(self.learner.network).eval()
         self.forward = Forward(self.device, say=lambda words: self._say(message=words))
@@ -92,7 +91,7 @@ class Loop:
         self.tracker: Tracker | None = None
         self.rows: list[dict[str, float]] = []
         self.speeds: list[dict[str, float]] = []
-        self.validated = validated_part(config, material)
+        self.validated = training_data.train if config.validate_on == "train" else training_data.valid
         self.watched = watched_rows(self.validated.labels, seed=config.seed)
         self.patches: list[dict[str, Any]] = []
         self.weights: dict[str, Tensor] = {}
@@ -147,7 +146,7 @@ class Loop:
     def _batches(self) -> Iterator[Batch]:
         """Yield the batch of each step that is left in this epoch."""
         order = epoch_order(
-            self.material.train.labels, seed=self.config.seed, epoch=self.epoch, balance=self.config.balance
+            self.training_data.train.labels, seed=self.config.seed, epoch=self.epoch, balance=self.config.balance
         )
         steps = range(self.step_in_epoch, self.steps_per_epoch)
         rows = (order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps)

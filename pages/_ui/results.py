@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from torch import nn
 
-from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, holds_for, trust
+from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, supports, trust
 from core.data import Dataset
 from core.features.neighbours import Index, build_index
 from core.images.tiling import Whole
@@ -18,7 +18,7 @@ from core.images.tiling import tiles as cut_tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.region import RegionMap, read_region
-from core.prediction.result import Answer, ask
+from core.prediction.result import PatchResult, ask
 from core.reports.checks import Check, quick_checks, thorough_checks
 
 SLOW = 30
@@ -36,7 +36,7 @@ def methods(predictor: Predictor) -> list[str]:
 def excluded(predictor: Predictor) -> dict[str, str]:
     """Return the methods that do not hold for the bundle's network, each with the reason."""
     held = set(methods(predictor))
-    return {name: holds_for(name, predictor.module) or "" for name in METHODS if name not in held}
+    return {name: supports(name, predictor.module) or "" for name in METHODS if name not in held}
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -44,7 +44,7 @@ def _available(digest: str, *, _predictor: Predictor) -> list[str]:  # noqa: ARG
     return available(_predictor.module)
 
 
-def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) -> Answer:
+def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) -> PatchResult:
     """Return what the bundle says of a patch, from the cache or made now."""
     key = (*_about(predictor, pixels), threshold)
     return _recall("answer", key, lambda: ask(predictor, pixels, threshold=threshold))

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.data import Decision, decide, open_dataset
 from pages._ui import cache
 from pages._ui.browse import detail
-from pages._ui.browse.columns import Facts, Fixed
+from pages._ui.browse.columns import Fixed, PatchColumns
 
 
 def words(app: AppTest) -> str:
@@ -156,7 +156,7 @@ def test_a_relabelled_patch_says_both_labels(app: AppTest, kaggle: Path, fresh_h
     assert "Label :green[**normal**] by decision (tumour in the data)" in words(app)
     for dataset in (open_dataset(kaggle), cache.undecided(str(kaggle))):
         relabelled = {"p0": (1, 0)}
-        known = Facts(dataset, Fixed(dataset), None, {}, None, {}, relabelled)
+        known = PatchColumns(dataset, Fixed(dataset), None, {}, None, {}, relabelled)
         assert detail.summary(known, 0) == "p0<br>normal by decision (tumour in the data)"
         assert detail.summary(known, 3) == "p3<br>normal"
         assert known.label(0) == 0

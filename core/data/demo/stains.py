@@ -22,12 +22,7 @@ from scipy import ndimage
 
 from core.data.demo.fields import Field
 from core.errors import ConfigError
-
-RUIFROK_HAEMATOXYLIN = (0.650, 0.704, 0.286)
-"""Haematoxylin's optical density in red, green and blue (Ruifrok & Johnston 2001)."""
-
-RUIFROK_EOSIN = (0.072, 0.990, 0.105)
-"""Eosin's optical density in red, green and blue (Ruifrok & Johnston 2001)."""
+from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 
 Vector = tuple[float, float, float]
 

@@ -16,7 +16,7 @@ from core.runs.config import TrainingConfig
 from core.training.forward import BATCH, Forward
 from core.training.preflight.sample import Sample, draw_sample
 from core.training.sampling import epoch_order
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 WARM_UP, FEWEST, MOST = 1, 2, 12
 """Steps that are not measured, and how many are at least and at most."""
@@ -83,7 +83,7 @@ def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Est
     say = progress or (lambda _: None)
     sample = draw_sample(config, progress=lambda share: say(share * 0.2))
     with _memory_peak() as peak:
-        learner = Learner(config, sample.part)
+        learner = TrainStep(config, sample.part)
         if learner.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(learner.device)
         steps = _measured_steps(config, learner, sample, say)
@@ -108,7 +108,7 @@ def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Est
 
 
 def _measured_steps(
-    config: TrainingConfig, learner: Learner, sample: Sample, say: Callable[[float], None]
+    config: TrainingConfig, learner: TrainStep, sample: Sample, say: Callable[[float], None]
 ) -> list[float]:
     """Return the seconds of each measured step, from one batch to the next."""
     learner.prepare(frozen=False)
@@ -129,7 +129,7 @@ def _measured_steps(
     return found
 
 
-def _seconds_to_validate(learner: Learner, sample: Sample) -> float:
+def _seconds_to_validate(learner: TrainStep, sample: Sample) -> float:
     part, forward = sample.part.first(BATCH), Forward(learner.device)
     learner.network.eval()
     began = time.monotonic()
@@ -137,7 +137,7 @@ def _seconds_to_validate(learner: Learner, sample: Sample) -> float:
     return (time.monotonic() - began) * sample.valid / len(part)
 
 
-def _disk(learner: Learner) -> int:
+def _disk(learner: TrainStep) -> int:
     """Return the bytes of two checkpoints (network, average, kept weights, optimiser) and of a bundle in float16."""
     network = sum(value.numel() * value.element_size() for value in learner.network.state_dict().values())
     states = learner.optimiser.state_dict()["state"].values()
@@ -145,7 +145,7 @@ def _disk(learner: Learner) -> int:
     return int(2 * (3 * network + optimiser) + network // 2)
 
 
-def _device_peak(learner: Learner) -> int | None:
+def _device_peak(learner: TrainStep) -> int | None:
     return int(torch.cuda.max_memory_reserved(learner.device)) if learner.device.type == "cuda" else None
 
 

@@ -29,7 +29,7 @@ KEPT = 40
 
 
 @dataclass(frozen=True)
-class Rehearsal(Job):
+class Preflight(Job):
     """A folder in which a process takes a few steps of a run.
 
     Attributes:
@@ -39,11 +39,11 @@ class Rehearsal(Job):
     kind: Kind = "cost"
 
     @classmethod
-    def of(cls, kind: Kind, config: TrainingConfig) -> "Rehearsal":
+    def of(cls, kind: Kind, config: TrainingConfig) -> "Preflight":
         """Return the rehearsal for these settings; those that do not matter to it make no other one."""
         text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return cls(rehearsals_home() / f"{kind}-{digest}", kind)
+        return cls(preflights_home() / f"{kind}-{digest}", kind)
 
     def start(self, config: TrainingConfig) -> None:
         """Start a detached process; return at once.
@@ -101,7 +101,7 @@ class Rehearsal(Job):
         return RunError(f"The answer in {self.path} is damaged ({error}); measure again.")
 
 
-def rehearsals_home() -> Path:
+def preflights_home() -> Path:
     """Return the folder of the rehearsals."""
     return home() / "rehearsals"
 
@@ -127,9 +127,9 @@ def _measured(kind: Kind, config: TrainingConfig, report: Report) -> dict[str, A
 
 def _forget_old() -> None:
     """Keep the newest answers; nobody asks for the others any more."""
-    if not rehearsals_home().is_dir():
+    if not preflights_home().is_dir():
         return
-    paths = sorted(rehearsals_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(preflights_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths[KEPT - 1 :]:
         if not Job(path).status().is_active:
             shutil.rmtree(path)

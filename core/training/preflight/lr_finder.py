@@ -18,7 +18,7 @@ from core.errors import ConfigError, TrainingError
 from core.runs.config import TrainingConfig
 from core.training.preflight.sample import draw_sample
 from core.training.sampling import epoch_order
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
 SMOOTHING = 0.9
@@ -98,7 +98,7 @@ def find_learning_rate(
     if steps <= _SETTLED:
         raise ConfigError(f"Looking for a learning rate takes {_SETTLED + 1} steps or more; found {steps}.")
     sample = draw_sample(config)
-    learner = Learner(config.with_changes(ema=0.0), sample.part)
+    learner = TrainStep(config.with_changes(ema=0.0), sample.part)
     learner.prepare(frozen=config.frozen_epochs > 0)
     rates: list[float] = []
     losses: list[float] = []

@@ -8,7 +8,7 @@ from core.data.store import Progress
 from core.errors import DataError
 from core.runs.config import TrainingConfig
 from core.training.data import Part, read_part
-from core.training.open_data import open_divided
+from core.training.open_data import open_training_data
 
 FEWEST = 2048
 """So many patches are drawn at least, or a batch if that is more; all of them where there are fewer."""
@@ -39,7 +39,7 @@ def draw_sample(config: TrainingConfig, *, progress: Progress | None = None) -> 
     Raises:
         DataError: the data cannot be opened or divided, or no training patch can be read.
     """
-    divided = open_divided(config)
+    divided = open_training_data(config)
     rows, everything = divided.train, divided.everything
     wanted = min(len(rows), max(FEWEST, config.batch_size))
     drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])

@@ -10,7 +10,7 @@ from core.data import Dataset, Decision, decide, decisions_of, take_back
 from core.display.export import patches_csv, patches_zip
 from core.errors import NodescopeError
 from pages._ui import cache, layout, state
-from pages._ui.browse.columns import Facts
+from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
 """Patches that can be put into the basket at once."""
@@ -56,7 +56,7 @@ def _put_rows(dataset: Dataset, rows: npt.NDArray[np.int64]) -> None:
     put(dataset.source, dataset.table["id"].iloc[rows])
 
 
-def draw(known: Facts) -> None:
+def draw(known: PatchColumns) -> None:
     """Draw what can be done with the patches in the basket; nothing where it is empty."""
     dataset = known.dataset
     held = ids(dataset.source)

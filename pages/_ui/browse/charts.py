@@ -14,7 +14,7 @@ from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED
 from pages._ui import state, widgets
 from pages._ui.browse import filters, grid
-from pages._ui.browse.columns import LOSS, PROBABILITY, Facts, facts
+from pages._ui.browse.columns import LOSS, PROBABILITY, PatchColumns, patch_columns
 from pages._ui.browse.filters import Range
 
 MEANS = {
@@ -37,7 +37,7 @@ LEGEND = {"orientation": "h", "y": 1.15, "traceorder": "normal"}
 
 def draw(dataset: Dataset) -> None:
     """Draw how the classes are balanced, and how they differ, with the patches that were pressed below."""
-    known = facts(dataset)
+    known = patch_columns(dataset)
     counts = counted(known.fixed.label)
     _overall(known, counts)
     chips = st.container()  # beside the charts that are pressed, although the filter is drawn later
@@ -56,7 +56,7 @@ def counted(label: npt.NDArray[np.int8]) -> dict[str, int]:
     return {name: int((label == number).sum()) for number, name in CLASSES}
 
 
-def _overall(known: Facts, counts: dict[str, int]) -> None:
+def _overall(known: PatchColumns, counts: dict[str, int]) -> None:
     labelled = counts["tumour"] + counts["normal"]
     figures, chart = st.columns(2, vertical_alignment="center")
     with figures, st.container(horizontal=True, gap="medium"):
@@ -90,7 +90,7 @@ def balance(counts: dict[str, int], labelled: int) -> go.Figure:
     return figure
 
 
-def _by_part(known: Facts) -> None:
+def _by_part(known: PatchColumns) -> None:
     fixed = known.fixed
     st.markdown("**By part**", help=f"As training has them: {fixed.division}. Press a bar for its patches.")
     figure = by_group(fixed.label, fixed.part, fixed.part_names)
@@ -98,7 +98,7 @@ def _by_part(known: Facts) -> None:
     _pressable(figure, "by_part", lambda place: filters.choose(state.IN_PART, fixed.part_names[place]))
 
 
-def _by_slide(known: Facts) -> None:
+def _by_slide(known: PatchColumns) -> None:
     fixed = known.fixed
     st.markdown("**By slide**", help="The slide with the largest share of tumour first. Press a bar for its patches.")
     if not fixed.slide_names:
@@ -155,7 +155,7 @@ def _pattern(number: int) -> dict[str, object]:
     return {"shape": PATTERNS[number], "size": 5, "solidity": 0.25}
 
 
-def _distributions(known: Facts) -> None:
+def _distributions(known: PatchColumns) -> None:
     st.markdown("**Distribution by class**", help="Press a bin for the patches in it, another one to widen the range.")
     if not known.columns:
         st.info(

@@ -5,7 +5,7 @@ import weakref
 import pandas as pd
 import streamlit as st
 
-from core.data import Dataset
+from core.data import Dataset, assign, default_rule
 from core.data.quality import Check, check_path, findings, load_check
 
 Found = tuple[Check, pd.DataFrame]
@@ -20,7 +20,7 @@ def found(dataset: Dataset) -> Found | None:
         if table() is dataset.table and known == stamp:
             return value
     check = load_check(dataset)
-    value = None if check is None else (check, findings(check, dataset))
+    value = None if check is None else (check, findings(check, dataset, assign(dataset, default_rule(dataset))))
     held[:] = [(weakref.ref(dataset.table), stamp, value), *held[:3]]
     return value
 

@@ -65,7 +65,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class PatchColumns:
     """What is known of each patch of a data set.
 
     Attributes:
@@ -96,7 +96,7 @@ class Facts:
         return curation.label_words(int(self.fixed.label[row]), self.relabelled.get(str(self.fixed.ids[row])))
 
 
-def facts(dataset: Dataset) -> Facts:
+def patch_columns(dataset: Dataset) -> PatchColumns:
     """Return what is known of a data set; only what has changed is worked out anew."""
     checked = browse_checked.found(dataset)
     predicted = predictions.predicted(dataset)
@@ -109,7 +109,7 @@ def facts(dataset: Dataset) -> Facts:
     if predicted is not None:
         columns |= {PROBABILITY: predicted.probability, LOSS: predicted.loss}
     check = None if checked is None else checked[0]
-    return Facts(dataset, fixed(dataset), check, flags, predicted, columns, curation.relabelled(dataset))
+    return PatchColumns(dataset, fixed(dataset), check, flags, predicted, columns, curation.relabelled(dataset))
 
 
 def fixed(dataset: Dataset) -> Fixed:

@@ -11,17 +11,17 @@ from core.display import enlarge, to_png, with_centre_box, with_scale_bar
 from core.formatting import percent
 from pages._ui import layout, query_params, state
 from pages._ui.browse import basket, curation, model
-from pages._ui.browse.columns import Facts
+from pages._ui.browse.columns import PatchColumns
 
 ZOOM = 5
 
 
-def open_patch(known: Facts, row: int) -> None:
+def open_patch(known: PatchColumns, row: int) -> None:
     """Open a patch: for the click on it."""
     query_params.write(state.DETAIL, [str(known.fixed.ids[row])])
 
 
-def opened(known: Facts) -> int | None:
+def opened(known: PatchColumns) -> int | None:
     """Return the row of the patch that the address says is open; what this data set does not hold is let go."""
     named = query_params.read(state.DETAIL)
     row = known.fixed.row(named[0]) if named else None
@@ -43,7 +43,7 @@ def box_button(*, key: str, with_shortcut: bool) -> bool:
     return boxes
 
 
-def summary(known: Facts, row: int) -> str:
+def summary(known: PatchColumns, row: int) -> str:
     """Return what the pointer tells of a patch, in lines of HTML."""
     fixed, predicted = known.fixed, known.predicted
     lines = [str(fixed.ids[row]), known.label_words(row)]
@@ -55,7 +55,7 @@ def summary(known: Facts, row: int) -> str:
     return "<br>".join([*lines, *(name for name, marked in known.flags.items() if marked[row])])
 
 
-def draw(known: Facts, order: npt.NDArray[np.int64], *, per_page: int, page_key: str = state.PAGE) -> None:
+def draw(known: PatchColumns, order: npt.NDArray[np.int64], *, per_page: int, page_key: str = state.PAGE) -> None:
     """Draw the dialog with the open patch.
 
     Args:
@@ -68,7 +68,7 @@ def draw(known: Facts, order: npt.NDArray[np.int64], *, per_page: int, page_key:
     dialog(_content)(known, order)
 
 
-def _close(known: Facts, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
+def _close(known: PatchColumns, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
     row = opened(known)
     at = np.flatnonzero(order == row)
     if len(at) and len(order) > 1:
@@ -76,7 +76,7 @@ def _close(known: Facts, order: npt.NDArray[np.int64], per_page: int, page_key: 
     query_params.write(state.DETAIL, [])
 
 
-def _content(known: Facts, order: npt.NDArray[np.int64]) -> None:
+def _content(known: PatchColumns, order: npt.NDArray[np.int64]) -> None:
     row = opened(known)
     if row is None:
         return
@@ -105,7 +105,7 @@ def _content(known: Facts, order: npt.NDArray[np.int64]) -> None:
         model.draw_neighbours(predictor, known, row, patch)
 
 
-def _steps(known: Facts, order: npt.NDArray[np.int64], row: int) -> bool:
+def _steps(known: PatchColumns, order: npt.NDArray[np.int64], row: int) -> bool:
     """Draw the way to the next patch; return whether the centre is marked."""
     found = np.flatnonzero(order == row)
     at = int(found[0]) if len(found) else None
@@ -132,25 +132,25 @@ def _set_box(on: bool) -> None:
     st.session_state[state.DETAIL_BOX] = on
 
 
-def _metadata(known: Facts, row: int) -> None:
+def _metadata(known: PatchColumns, row: int) -> None:
     fixed, dataset = known.fixed, known.dataset
     patch_id = str(fixed.ids[row])
     told, *why = known.label_words(row).split(" by ")
     colour = {1: "red", 0: "green"}.get(known.label(row), "gray")
     st.code(patch_id, language=None, wrap_lines=True)
-    facts = [f"Label :{colour}[**{told}**]" + "".join(f" by {each}" for each in why)]
+    patch_columns = [f"Label :{colour}[**{told}**]" + "".join(f" by {each}" for each in why)]
     if fixed.slide[row] >= 0:
-        facts.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
-    facts.append(f"part {fixed.part_names[fixed.part[row]]}")
+        patch_columns.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
+    patch_columns.append(f"part {fixed.part_names[fixed.part[row]]}")
     if dataset.masks is not None:
         share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
-        facts.append(f"tumour in {share:.0%} of the centre (known for the demo)")
-    st.markdown(" · ".join(facts))
+        patch_columns.append(f"tumour in {share:.0%} of the centre (known for the demo)")
+    st.markdown(" · ".join(patch_columns))
     if known.check is not None:
         _measured(known, row, patch_id)
 
 
-def _measured(known: Facts, row: int, patch_id: str) -> None:
+def _measured(known: PatchColumns, row: int, patch_id: str) -> None:
     for name, marked in known.flags.items():
         if marked[row]:
             st.markdown(f":material/flag: **{name}**")
@@ -160,7 +160,7 @@ def _measured(known: Facts, row: int, patch_id: str) -> None:
     st.caption(" · ".join(f"{name} {known.columns[name][row]:.3g}" for name in MEASURES))
 
 
-def _take(known: Facts, row: int, patch: npt.NDArray[np.uint8]) -> None:
+def _take(known: PatchColumns, row: int, patch: npt.NDArray[np.uint8]) -> None:
     patch_id, source = str(known.fixed.ids[row]), known.dataset.source
     with st.container(horizontal=True, vertical_alignment="center"):
         if patch_id in basket.ids(source):

@@ -16,7 +16,7 @@ from core.features.embedding import MOST, NO_UMAP, Embedding, embedding_path, ha
 from core.job import Job
 from pages._ui import jobs, layout, state
 from pages._ui.browse import basket, detail, grid, model
-from pages._ui.browse.columns import Facts, facts
+from pages._ui.browse.columns import PatchColumns, patch_columns
 
 METHODS = {"pca": "PCA", "umap": "UMAP"}
 COLOURS = {"label": "Label", "part": "Part", "slide": "Slide", "error": "Model's error"}
@@ -60,7 +60,7 @@ def draw(dataset: Dataset) -> None:
     if embedding is None:
         _empty(dataset, job, command)
         return
-    known = facts(dataset)
+    known = patch_columns(dataset)
     method, colour = _controls(known)
     if method == "umap" and embedding.umap is None:
         _no_umap(job, command)
@@ -93,7 +93,7 @@ def _no_umap(job: Job, command: list[str]) -> None:
     jobs.draw(job, [*command, "--umap"], label="Make it", doing="UMAP", can_stop=False)
 
 
-def _controls(known: Facts) -> tuple[str, str]:
+def _controls(known: PatchColumns) -> tuple[str, str]:
     colours = [name for name in COLOURS if name != "slide" or known.fixed.slide_names]
     if st.session_state.get(state.MAP_COLOUR, "label") not in colours:
         st.session_state[state.MAP_COLOUR] = "label"
@@ -111,7 +111,7 @@ def _controls(known: Facts) -> tuple[str, str]:
 
 
 def _figure(
-    known: Facts,
+    known: PatchColumns,
     embedding: Embedding,
     rows: npt.NDArray[np.int64],
     points: npt.NDArray[np.float32],
@@ -146,7 +146,7 @@ def selected(
 
 
 def figure(
-    known: Facts, rows: npt.NDArray[np.int64], points: npt.NDArray[np.float32], groups: list[Group]
+    known: PatchColumns, rows: npt.NDArray[np.int64], points: npt.NDArray[np.float32], groups: list[Group]
 ) -> go.Figure:
     """Return the map, drawn by the graphics card: one trace for each group."""
     ids = known.fixed.ids[rows]
@@ -168,13 +168,13 @@ def figure(
     return chart
 
 
-def groups_of(known: Facts, rows: npt.NDArray[np.int64], colour: str) -> list[Group]:
+def groups_of(known: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -> list[Group]:
     """Return the points by what they are coloured by; colour and symbol together name a group."""
     fixed, label = known.fixed, known.fixed.label[rows]
     if colour == "label":
-        looks = ((1, "tumour", CLASS_COLOURS[1], "diamond"), (0, "normal", CLASS_COLOURS[0], "circle"),
+        appearance = ((1, "tumour", CLASS_COLOURS[1], "diamond"), (0, "normal", CLASS_COLOURS[0], "circle"),
                  (-1, "no label", MUTED, "x"))  # fmt: skip
-        named = [(name, label == value, tone, symbol) for value, name, tone, symbol in looks]
+        named = [(name, label == value, tone, symbol) for value, name, tone, symbol in appearance]
     elif colour == "error":
         verdicts = _verdicts(known, rows)
         named = [(name, verdicts == name, *look) for name, look in VERDICTS.items()]
@@ -191,7 +191,7 @@ def _look(code: int, count: int) -> tuple[str, str]:
     return SERIES[code % tones], SYMBOLS[(code if count <= tones else code // tones) % len(SYMBOLS)]
 
 
-def _verdicts(known: Facts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+def _verdicts(known: PatchColumns, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     predicted = known.predicted
     if predicted is None:
         return np.full(len(rows), "not predicted", object)
@@ -199,7 +199,7 @@ def _verdicts(known: Facts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.objec
     return np.array(words, object)
 
 
-def _selection(known: Facts, rows: npt.NDArray[np.int64]) -> None:
+def _selection(known: PatchColumns, rows: npt.NDArray[np.int64]) -> None:
     if not len(rows):
         st.caption("Nothing is selected. A double click on the map lets a selection go.")
         order = rows

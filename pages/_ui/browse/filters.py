@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data.quality import FLAGS
 from pages._ui import query_params, state
-from pages._ui.browse.columns import Facts
+from pages._ui.browse.columns import PatchColumns
 
 SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
 ANY = "any"
@@ -67,28 +67,28 @@ def choose(key: str, value: str) -> None:
     st.session_state[state.PAGE] = 1
 
 
-def chosen(facts: Facts, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
+def chosen(patch_columns: PatchColumns, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
     """Draw the filter and return the rows that pass it, in the order wished for.
 
     Args:
-        facts: what is known of the patches.
+        patch_columns: what is known of the patches.
         chips: where the chips go; without it, below the filter.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        keep = _filtered(facts)
+        keep = _filtered(patch_columns)
         order = _select(
-            "Sort", [AS_IT_IS, "id", *(name + way for name in facts.columns for way in (LOW, HIGH))], state.SORT
+            "Sort", [AS_IT_IS, "id", *(name + way for name in patch_columns.columns for way in (LOW, HIGH))], state.SORT
         )
-        _more(facts)
+        _more(patch_columns)
     for each in ranges():
-        if each.name in facts.columns:
-            keep &= _within(facts.columns[each.name], each)
+        if each.name in patch_columns.columns:
+            keep &= _within(patch_columns.columns[each.name], each)
     with chips or st.container():
-        _chips(facts)
-    return ordered(facts, np.flatnonzero(keep), order)
+        _chips(patch_columns)
+    return ordered(patch_columns, np.flatnonzero(keep), order)
 
 
-def ordered(facts: Facts, rows: npt.NDArray[np.int64], order: str) -> npt.NDArray[np.int64]:
+def ordered(patch_columns: PatchColumns, rows: npt.NDArray[np.int64], order: str) -> npt.NDArray[np.int64]:
     """Return the rows in an order of the list: "as it is", "id", or a column with low or high first.
 
     What is not known comes last.
@@ -96,15 +96,19 @@ def ordered(facts: Facts, rows: npt.NDArray[np.int64], order: str) -> npt.NDArra
     if order == AS_IT_IS:
         return rows
     column = order.removesuffix(LOW).removesuffix(HIGH)
-    values = facts.fixed.id_order[rows] if column not in facts.columns else facts.columns[column][rows]
+    values = (
+        patch_columns.fixed.id_order[rows]
+        if column not in patch_columns.columns
+        else patch_columns.columns[column][rows]
+    )
     return rows[np.argsort(-values if order.endswith(HIGH) else values, kind="stable")]
 
 
-def judged(facts: Facts, verdict: str) -> npt.NDArray[np.bool_]:
+def judged(patch_columns: PatchColumns, verdict: str) -> npt.NDArray[np.bool_]:
     """Return which patches the model judged so, bool (N,); all of them without predictions."""
-    predicted = facts.predicted
+    predicted = patch_columns.predicted
     if predicted is None:
-        return np.ones(len(facts.fixed.ids), bool)
+        return np.ones(len(patch_columns.fixed.ids), bool)
     called, tumour, known = predicted.called, predicted.label == 1, predicted.known
     masks = {
         "right": known & (called == tumour),
@@ -132,8 +136,8 @@ def clear() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _filtered(facts: Facts) -> npt.NDArray[np.bool_]:
-    fixed = facts.fixed
+def _filtered(patch_columns: PatchColumns) -> npt.NDArray[np.bool_]:
+    fixed = patch_columns.fixed
     keep = np.ones(len(fixed.ids), bool)
     if len(fixed.part_names) > 1:
         part = _select(
@@ -145,43 +149,44 @@ def _filtered(facts: Facts) -> npt.NDArray[np.bool_]:
         slide = _select("Slide", [ANY, *fixed.slide_names], state.SLIDE)
         if slide != ANY:
             keep &= fixed.slide == fixed.slide_names.index(slide)
-    if facts.flags:
-        keep &= _flagged(facts)
-    if facts.predicted is not None:
-        of = f"Of {facts.predicted.name}, the sidebar's model, at its threshold {facts.predicted.threshold:.3f}."
+    if patch_columns.flags:
+        keep &= _flagged(patch_columns)
+    if patch_columns.predicted is not None:
+        predicted = patch_columns.predicted
+        of = f"Of {predicted.name}, the sidebar's model, at its threshold {predicted.threshold:.3f}."
         verdict = _select("Prediction", [ANY, *VERDICTS], state.VERDICT, help=of)
         if verdict != ANY:
-            keep &= judged(facts, verdict)
+            keep &= judged(patch_columns, verdict)
     st.text_input(
         "Find id", key=state.FIND, bind="query-params", width=160, placeholder="all or part",
         help="A whole id goes to the page it is on and opens the patch; a part of one filters.",
     )  # fmt: skip
     text = searched()
     if text and fixed.row(text) is None:
-        keep &= facts.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
+        keep &= patch_columns.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
     return keep
 
 
-def _flagged(facts: Facts) -> npt.NDArray[np.bool_]:
+def _flagged(patch_columns: PatchColumns) -> npt.NDArray[np.bool_]:
     flag = _select("Quality", [ANY, CLEAN, FLAGGED, *FLAGS], state.FLAG)
     if flag == ANY:
-        return np.ones(len(facts.fixed.ids), bool)
+        return np.ones(len(patch_columns.fixed.ids), bool)
     if flag in (CLEAN, FLAGGED):
-        return np.asarray(np.logical_or.reduce(list(facts.flags.values())) == (flag == FLAGGED))
-    return facts.flags[flag]
+        return np.asarray(np.logical_or.reduce(list(patch_columns.flags.values())) == (flag == FLAGGED))
+    return patch_columns.flags[flag]
 
 
 def _within(values: npt.NDArray[np.floating], limits: Range) -> npt.NDArray[np.bool_]:
     return np.asarray((values >= limits.low) & (values <= limits.high))
 
 
-def _more(facts: Facts) -> None:
+def _more(patch_columns: PatchColumns) -> None:
     """Draw the way to cut a column by numbers."""
-    if not facts.columns:
+    if not patch_columns.columns:
         return
     with st.popover("Range", icon=":material/tune:", help="Show only what lies between two numbers"):
-        name = str(st.selectbox("Of", list(facts.columns), key="range_of"))
-        values = facts.columns[name]
+        name = str(st.selectbox("Of", list(patch_columns.columns), key="range_of"))
+        values = patch_columns.columns[name]
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         step = max((high - low) / 100, 1e-4)
         start = st.number_input("From", value=low, step=step, format="%.4g", key=f"range_low_{name}")
@@ -191,19 +196,19 @@ def _more(facts: Facts) -> None:
         st.button("Show these", type="primary", disabled=start > end, on_click=cut, args=(Range(name, start, end),))
 
 
-def _chips(facts: Facts) -> None:
+def _chips(patch_columns: PatchColumns) -> None:
     """Draw a chip for each filter at work, which removes it."""
     chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
     for key, words in (
         (state.IN_PART, "part"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
-        if value != ANY and _is_drawn(facts, key):
+        if value != ANY and _is_drawn(patch_columns, key):
             chips.append((f"{words} {value}", choose, (key, ANY)))
     if searched():
         chips.append((f"id {searched()[:12]}", choose, (state.FIND, "")))
     for each in ranges():
-        known = "" if each.name in facts.columns else " (not known here)"
+        known = "" if each.name in patch_columns.columns else " (not known here)"
         chips.append((f"{each}{known}", _uncut, (each.name,)))
     if not chips:
         return
@@ -216,13 +221,13 @@ def _chips(facts: Facts) -> None:
         st.button("Clear filters", type="tertiary", key="clear_filters", on_click=clear)
 
 
-def _is_drawn(facts: Facts, key: str) -> bool:
-    fixed = facts.fixed
+def _is_drawn(patch_columns: PatchColumns, key: str) -> bool:
+    fixed = patch_columns.fixed
     return {
         state.IN_PART: len(fixed.part_names) > 1,
         state.SLIDE: bool(fixed.slide_names),
-        state.FLAG: bool(facts.flags),
-        state.VERDICT: facts.predicted is not None,
+        state.FLAG: bool(patch_columns.flags),
+        state.VERDICT: patch_columns.predicted is not None,
     }[key]
 
 

@@ -11,7 +11,7 @@ from core.data import Dataset
 from core.display import mosaic
 from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.browse import basket, detail, filters, predictions
-from pages._ui.browse.columns import Facts, facts
+from pages._ui.browse.columns import PatchColumns, patch_columns
 
 IN_ADDRESS = (state.SHUFFLE_SEED, state.BOXES, state.RANGES, state.DETAIL)
 
@@ -43,7 +43,7 @@ class Layout:
 
 def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     """Draw the filter, the grids and their pages, and the patch that is open; `chips` is where those of filters go."""
-    known = facts(dataset)
+    known = patch_columns(dataset)
     query_params.keep(IN_ADDRESS, came_back=state.BROWSE_HERE not in st.session_state)
     grid_layout = _controls()
     grids = _grids(known, grid_layout.show, filters.chosen(known, chips=chips))
@@ -94,7 +94,7 @@ def _in_order() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _grids(known: Facts, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
+def _grids(known: PatchColumns, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
     label = known.fixed.label[rows]
     tumour = Grid("Tumour in the centre: solid red outline", rows[label == 1])
     normal = Grid("No tumour in the centre: dashed green outline", rows[label == 0])
@@ -108,7 +108,7 @@ def _grids(known: Facts, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
     return [Grid(grid.heading, np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]
 
 
-def _go_to(known: Facts, grids: list[Grid], per_grid: int) -> None:
+def _go_to(known: PatchColumns, grids: list[Grid], per_grid: int) -> None:
     """Go to the page of the patch whose whole id was typed, and open it, once."""
     wanted = filters.searched()
     row = known.fixed.row(wanted) if wanted else None
@@ -147,7 +147,7 @@ def _turn(by: int, pages: int) -> None:
     st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
 
 
-def _draw(known: Facts, grid: Grid, page: int, grid_layout: Layout) -> None:
+def _draw(known: PatchColumns, grid: Grid, page: int, grid_layout: Layout) -> None:
     rows = grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid]
     st.markdown(f"**{grid.heading}** · {len(grid.rows):,} patch{'' if len(grid.rows) == 1 else 'es'}")
     if len(rows):
@@ -156,7 +156,7 @@ def _draw(known: Facts, grid: Grid, page: int, grid_layout: Layout) -> None:
         st.caption("No more patches on this page." if len(grid.rows) else "None that fit.")
 
 
-def gallery(known: Facts, rows: npt.NDArray[np.int64], *, columns: int, key: str, boxes: bool = False) -> None:
+def gallery(known: PatchColumns, rows: npt.NDArray[np.int64], *, columns: int, key: str, boxes: bool = False) -> None:
     """Draw patches as one picture that tells about each under the pointer and opens it when it is pressed.
 
     Args:
@@ -180,7 +180,7 @@ def gallery(known: Facts, rows: npt.NDArray[np.int64], *, columns: int, key: str
         )
 
 
-def _open(known: Facts, grids: list[Grid], per_grid: int) -> None:
+def _open(known: PatchColumns, grids: list[Grid], per_grid: int) -> None:
     """Open the patch that the address names, with those around it in the grid that holds it."""
     row = detail.opened(known)
     if row is None:

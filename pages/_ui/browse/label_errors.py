@@ -12,11 +12,11 @@ from core.data import Dataset, Decision, decisions_of
 from core.display import mosaic
 from core.features.label_errors import (
     IMAGENET_KEY,
-    Suspects,
+    LabelIssues,
     has_learnt,
-    load_suspects,
+    label_issues_path,
+    load_label_issues,
     probe_key,
-    suspects_path,
 )
 from core.formatting import percent
 from core.job import Job
@@ -26,7 +26,7 @@ from core.studies.study import open_study
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.browse import columns as browse_facts
 from pages._ui.browse import curation, detail
-from pages._ui.browse.columns import Facts
+from pages._ui.browse.columns import PatchColumns
 
 MODEL, IMAGENET, STUDY = "Quick probe: the sidebar's model", "Quick probe: ImageNet", "Cross-validation: "
 SHOW = {"open": "Undecided", "decided": "Decided", "all": "All"}
@@ -39,7 +39,7 @@ class Ranked:
     """The patches of a ranking that are in the data set, the most suspicious first.
 
     Attributes:
-        table: as :meth:`Suspects.table` gives it.
+        table: as :meth:`LabelIssues.table` gives it.
         rows: int64 (n,), of the data set.
     """
 
@@ -59,13 +59,13 @@ def draw(dataset: Dataset) -> None:
         "may well be right: hard patches are suspects too."
     )
     chosen = _source()
-    suspects = _of_study(base, chosen) if chosen.startswith(STUDY) else _of_probe(base, chosen, dataset)
-    if suspects is None:
+    label_issues = _of_study(base, chosen) if chosen.startswith(STUDY) else _of_probe(base, chosen, dataset)
+    if label_issues is None:
         return
-    ranked = _ranked(suspects, base)
-    _heading(suspects, ranked)
+    ranked = _ranked(label_issues, base)
+    _heading(label_issues, ranked)
     curation.draw_counts(base)
-    _grid(browse_facts.facts(base), ranked, decisions_of(base.source))
+    _grid(browse_facts.patch_columns(base), ranked, decisions_of(base.source))
 
 
 def _source() -> str:
@@ -82,11 +82,11 @@ def _source() -> str:
     )  # fmt: skip
 
 
-def _of_study(base: Dataset, chosen: str) -> Suspects:
+def _of_study(base: Dataset, chosen: str) -> LabelIssues:
     return of_study(open_study(chosen.removeprefix(STUDY)), base)
 
 
-def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> Suspects | None:
+def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> LabelIssues | None:
     """Return the stored ranking by a probe; None, with the way to make it on the page, where there is none."""
     predictor = layout.predictor() if chosen == MODEL else None
     if predictor is not None and has_learnt(predictor.bundle, base):
@@ -96,12 +96,12 @@ def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> Suspects | None:
             icon=":material/visibility_off:",
         )
     key = IMAGENET_KEY if predictor is None else probe_key(predictor.bundle)
-    job = Job(suspects_path(base.source, key).with_suffix(".job"))
-    suspects = _stored(base, key)
-    current = suspects is not None and suspects.fingerprint == dataset.fingerprint()
-    if suspects is None or not current or job.status().is_active:
-        _offer(base, job, predictor, again=suspects is not None)
-    return suspects
+    job = Job(label_issues_path(base.source, key).with_suffix(".job"))
+    label_issues = _stored(base, key)
+    current = label_issues is not None and label_issues.fingerprint == dataset.fingerprint()
+    if label_issues is None or not current or job.status().is_active:
+        _offer(base, job, predictor, again=label_issues is not None)
+    return label_issues
 
 
 def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool) -> None:
@@ -115,35 +115,37 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
     jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
 
 
-def _stored(base: Dataset, key: str) -> Suspects | None:
-    path = suspects_path(base.source, key)
+def _stored(base: Dataset, key: str) -> LabelIssues | None:
+    path = label_issues_path(base.source, key)
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
     return _load(base.source, key, stamp, base.files, _base=base)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _load(source: str, key: str, stamp: int, files: str, _base: Dataset) -> Suspects | None:  # noqa: ARG001
-    return load_suspects(_base, key)
+def _load(source: str, key: str, stamp: int, files: str, _base: Dataset) -> LabelIssues | None:  # noqa: ARG001
+    return load_label_issues(_base, key)
 
 
-def _ranked(suspects: Suspects, base: Dataset) -> Ranked:
-    table = suspects.table()
+def _ranked(label_issues: LabelIssues, base: Dataset) -> Ranked:
+    table = label_issues.table()
     rows = browse_facts.fixed(base).index.get_indexer(table["id"])
     return Ranked(table[rows >= 0].reset_index(drop=True), rows[rows >= 0].astype(np.int64))
 
 
-def _heading(suspects: Suspects, ranked: Ranked) -> None:
-    errors, count = suspects.found.errors, len(suspects.ids)
+def _heading(label_issues: LabelIssues, ranked: Ranked) -> None:
+    errors, count = label_issues.found.errors, len(label_issues.ids)
     st.markdown(
         f"About **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong, by estimate.",
         help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts for the other class where its "
         "probability reaches what patches of that class have on average. The estimate is too high where the model is "
-        f"weak. Made by: {suspects.words}.",
+        f"weak. Made by: {label_issues.words}.",
     )
-    st.caption(f"{suspects.words[:1].upper()}{suspects.words[1:]} · {int(ranked.table['suspect'].sum()):,} suspects")
+    st.caption(
+        f"{label_issues.words[:1].upper()}{label_issues.words[1:]} · {int(ranked.table['suspect'].sum()):,} suspects"
+    )
 
 
-def _grid(known: Facts, ranked: Ranked, decisions: dict[str, Decision]) -> None:
+def _grid(known: PatchColumns, ranked: Ranked, decisions: dict[str, Decision]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = _filtered(ranked, decisions)
         pages = max(1, -(-len(at) // PER_PAGE))
@@ -183,7 +185,7 @@ def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.
     return np.flatnonzero(keep)
 
 
-def _gallery(known: Facts, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]) -> None:
+def _gallery(known: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]) -> None:
     rows = ranked.rows[shown]
     loaded = known.dataset.store.load(rows)
     lines = list(ranked.table.iloc[shown].itertuples())

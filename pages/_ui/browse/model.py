@@ -11,7 +11,7 @@ from core.features.neighbours import Index, most_like
 from core.formatting import percent
 from core.prediction import Predictor
 from pages._ui import layout, query_params, results, state, widgets
-from pages._ui.browse.columns import Facts
+from pages._ui.browse.columns import PatchColumns
 from pages._ui.browse.predictions import Predicted
 
 ZOOM = 3
@@ -35,7 +35,7 @@ def predictor() -> Predictor | None:
         return None
 
 
-def draw_prediction(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.uint8]) -> None:
+def draw_prediction(predictor: Predictor, known: PatchColumns, row: int, patch: npt.NDArray[np.uint8]) -> None:
     """Draw probability and verdict; a patch that was not predicted yet is predicted now."""
     predicted, label = known.predicted, known.label(row)
     if predicted is not None and predicted.label[row] >= 0:
@@ -85,7 +85,7 @@ def _picture(pixels: npt.NDArray[np.uint8], *, box: bool, alt: str) -> None:
     st.image(to_png(with_centre_box(pixels, zoom=ZOOM) if box else pixels), width="stretch", alt=alt)
 
 
-def draw_neighbours(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.uint8]) -> None:
+def draw_neighbours(predictor: Predictor, known: PatchColumns, row: int, patch: npt.NDArray[np.uint8]) -> None:
     """Draw the labelled patches that are most like this one to the model; the first time on request."""
     if not (known.fixed.label >= 0).any():
         return
@@ -105,7 +105,7 @@ def draw_neighbours(predictor: Predictor, known: Facts, row: int, patch: npt.NDA
         _alike(predictor, known, row, patch, index)
 
 
-def _alike(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.uint8], index: Index) -> None:
+def _alike(predictor: Predictor, known: PatchColumns, row: int, patch: npt.NDArray[np.uint8], index: Index) -> None:
     found = most_like(predictor, index, patch, count=COUNT, leave_out=row)
     pixels = known.dataset.store.load([each.row for each in found]).pixels
     labels = [known.label(each.row) for each in found]
@@ -113,7 +113,7 @@ def _alike(predictor: Predictor, known: Facts, row: int, patch: npt.NDArray[np.u
         patch_id = str(known.fixed.ids[each.row])
         picture = outlined(enlarge(shown, 2), label, widgets.background())
         column.image(to_png(picture), width="stretch", alt=f"{widgets.label_name(label)} patch")
-        column.caption(f"**{widgets.label_name(label)}** {each.likeness:.2f}")
+        column.caption(f"**{widgets.label_name(label)}** {each.similarity:.2f}")
         column.button(
             "Open", key=f"alike-{each.row}", on_click=query_params.write, args=(state.DETAIL, [patch_id]),
             width="stretch", help=patch_id,

@@ -182,7 +182,7 @@ def _show(dataset: Dataset, made: Made) -> None:
         figure.update_layout(height=split_charts.HEIGHT)
         st.plotly_chart(figure, config=widgets.CHART, key="split-classes", alt="Classes by part")
     with colours:
-        st.markdown("**Colours**", help="How strongly patches are stained. The large signs are means.")
+        st.markdown("**StainClusters**", help="How strongly patches are stained. The large signs are means.")
         figure = split_charts.colours(summary.colours)
         st.plotly_chart(figure, config=widgets.CHART, key="split-colours", alt="Stain densities by part")
     if dataset.knows_slides:

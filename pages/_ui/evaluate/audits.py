@@ -10,7 +10,7 @@ from core.reports import evaluation_charts as charts
 from core.runs import PRESETS, Run, list_runs, start, stop
 from core.studies.split_leakage import NAMES, WAYS, Leak, leak_configs, leak_of
 from pages._ui import layout, results
-from pages._ui.evaluate.context import Scene, chart_config
+from pages._ui.evaluate.context import EvaluationContext, chart_config
 
 PATCHES = 120
 MAPS = 40
@@ -18,17 +18,17 @@ MAPS = 40
 LEAK_PRESET = "leak_preset"
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown("#### Does it read the centre?", help="Centre audit")
-    _centre(scene)
+    _centre(context)
     st.markdown("#### Does a random split flatter it?", help="Leak meter")
-    _leak(scene)
+    _leak(context)
 
 
-def audit(scene: Scene) -> CentreAudit | None:
+def audit(context: EvaluationContext) -> CentreAudit | None:
     """Return the audit if it was made."""
-    return _audits().get(scene.key)
+    return _audits().get(context.key)
 
 
 @st.cache_resource(show_spinner=False)
@@ -36,29 +36,29 @@ def _audits() -> dict[str, CentreAudit]:
     return {}
 
 
-def _centre(scene: Scene) -> None:
+def _centre(context: EvaluationContext) -> None:
     st.caption(
         "The label is about the centre 32×32 only. A model that follows the rim answers another question, and fails "
         "where surroundings differ. Painting over the centre, or over the rim, shows what it follows."
     )
-    found = audit(scene)
+    found = audit(context)
     if found is None:
-        count = min(PATCHES, len(scene.scored))
+        count = min(PATCHES, len(context.scored))
         if not st.button(f"Audit {count} patches", icon=":material/center_focus_strong:"):
             return
         bar = st.progress(0.0, text="Auditing")
         found = audit_centre(
-            scene.predictor, scene.dataset.store.load(scene.scored.rows[_sample(scene)]).pixels,
-            method=results.methods(scene.predictor)[0], maps=MAPS,
+            context.predictor, context.dataset.store.load(context.scored.rows[_sample(context)]).pixels,
+            method=results.methods(context.predictor)[0], maps=MAPS,
             progress=lambda share: _show(bar, share),
         )  # fmt: skip
         bar.empty()
-        _audits()[scene.key] = found
+        _audits()[context.key] = found
     verdict = found.verdict
     {"centre": st.success, "rim": st.error, "both": st.warning, "unknown": st.info}[verdict](found.sentence)
     left, right = st.columns(2)
     with left:
-        figure = charts.changes(found.centre_effect, found.piece_effect, scene.scored.labels[_sample(scene)])
+        figure = charts.changes(found.centre_effect, found.piece_effect, context.scored.labels[_sample(context)])
         st.plotly_chart(figure, config=chart_config(), key="audit_changes", alt="Change of probability by blanking")
         st.caption(
             "A point is a patch. Above the dotted line its centre matters more than an equally large piece of its rim "
@@ -74,12 +74,12 @@ def _centre(scene: Scene) -> None:
             )
 
 
-def _sample(scene: Scene) -> np.ndarray:
+def _sample(context: EvaluationContext) -> np.ndarray:
     """Return positions of the same random patches each time, both classes alike where there are enough."""
-    order = np.random.default_rng(0).permutation(len(scene.scored))
+    order = np.random.default_rng(0).permutation(len(context.scored))
     if len(order) <= PATCHES:
         return order
-    labels = scene.scored.labels[order]
+    labels = context.scored.labels[order]
     half = PATCHES // 2
     chosen = np.concatenate([order[labels == label][:half] for label in (0, 1)])
     return np.random.default_rng(1).permutation(chosen)
@@ -89,19 +89,19 @@ def _show(bar: "st.delta_generator.DeltaGenerator", share: float) -> None:
     bar.progress(min(share, 1.0), text=f"Auditing: {share:.0%}")
 
 
-def _leak(scene: Scene) -> None:
+def _leak(context: EvaluationContext) -> None:
     st.caption(
         "Patches of one slide look alike. When a random split puts some of them into training and others into the "
         "test part, the model has seen the test slides already, and its figures are too good for new ones. The same "
         "training under both splits shows by how much."
     )
-    if not scene.dataset.knows_slides:
+    if not context.dataset.knows_slides:
         st.info(
             "The slides of these patches are unknown, so this cannot be measured here. For Kaggle's set, put "
             "patch_id_wsi_full.csv (columns id, wsi) beside train_labels.csv."
         )
         return
-    pair = _pair(scene.dataset.source)
+    pair = _pair(context.dataset.source)
     if pair is None or not any(run.status().is_active for run in pair):
         if pair is not None:
             _result(pair)
@@ -112,11 +112,11 @@ def _leak(scene: Scene) -> None:
         )  # fmt: skip
         right.button(
             "Train both" if pair is None else "Train both again", icon=":material/balance:", on_click=_start,
-            args=(scene.dataset.source, str(preset)),
+            args=(context.dataset.source, str(preset)),
             help="Two runs, one after the other, in the background; they are listed under Train too.",
         )  # fmt: skip
         return
-    _watch(scene.dataset.source)
+    _watch(context.dataset.source)
 
 
 def leak(source: str) -> Leak | None:

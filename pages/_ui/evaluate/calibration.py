@@ -7,13 +7,13 @@ from core.display import MUTED
 from core.evaluation import Reliability, reliability
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui.evaluate.context import Scene, chart_config, selected, set_look
+from pages._ui.evaluate.context import EvaluationContext, chart_config, selected, set_look
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
-    card = scene.predictor.bundle.card
-    before, after = _diagrams(scene.scored, key=scene.key)
+    card = context.predictor.bundle.card
+    before, after = _diagrams(context.scored, key=context.key)
     st.markdown(
         f"Of 100 patches with a probability of 80 %, about 80 should hold tumour (**calibration**). On average the "
         f"model is off by **{after.ece:.1%}** (ECE); without temperature {card.calibration.temperature:.2f} and bias "

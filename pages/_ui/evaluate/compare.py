@@ -5,18 +5,18 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import BundleError
-from core.evaluation import FIGURES, Estimate, compare, disagreements
+from core.evaluation import METRICS, Estimate, compare, disagreements
 from core.prediction import Predictor
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import CHOICES, Scored, select
 from pages._ui import cache, layout
 from pages._ui.evaluate import predictions
-from pages._ui.evaluate.context import OTHER, Scene, chart_config, set_look
+from pages._ui.evaluate.context import OTHER, EvaluationContext, chart_config, set_look
 
 MANY = 100_000
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown(
         "Two models on the **same** patches: what makes a patch hard for both cancels, so that small differences show "
@@ -33,36 +33,36 @@ def draw(scene: Scene) -> None:
     other = _other()
     if other is None:
         return
-    part = _same_patches(scene, other)
+    part = _same_patches(context, other)
     if part is None:
         st.warning(
             "The two models were trained on different parts of this data set, so one may have seen patches that the "
             "other is measured on. Only common patches are compared; choose another part above to be sure."
         )
     path = layout.bundles()[str(st.session_state[OTHER])]
-    second = predictions.scored(other, scene.dataset, part or scene.part, path)
+    second = predictions.scored(other, context.dataset, part or context.part, path)
     if second is None:
         return
-    rows = _common(scene.scored, second)
+    rows = _common(context.scored, second)
     if not rows.all():
         st.caption(f"On the {int(rows.sum()):,} patches that both have predicted.")
     if not rows.any():
         st.warning("The two models have no patch in common in this part. Choose all labelled patches above.")
         return
-    differences = _differences(scene, other, second)
-    _show(scene, other, differences)
-    apart = _apart(scene, other, second)
+    differences = _differences(context, other, second)
+    _show(context, other, differences)
+    apart = _apart(context, other, second)
     st.markdown(f"They disagree on **{len(apart):,}** of {int(rows.sum()):,} patches.")
     st.button("Show them below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
 
 
-def order(scene: Scene) -> np.ndarray | None:
+def order(context: EvaluationContext) -> np.ndarray | None:
     """Return positions of the patches on which the two models disagree, the furthest apart first; None if unknown."""
     other = _other()
     if other is None:
         return None
-    second = predictions.stored(other, scene.dataset, _same_patches(scene, other) or scene.part)
-    return None if second is None else _apart(scene, other, second)
+    second = predictions.stored(other, context.dataset, _same_patches(context, other) or context.part)
+    return None if second is None else _apart(context, other, second)
 
 
 def _other() -> Predictor | None:
@@ -76,11 +76,11 @@ def _other() -> Predictor | None:
         return None
 
 
-def _same_patches(scene: Scene, other: Predictor) -> str | None:
+def _same_patches(context: EvaluationContext, other: Predictor) -> str | None:
     """Return the part that means the same patches to the other model, or None if there is none."""
-    own, _ = select(scene.predictor.bundle, scene.dataset, scene.part)
-    for part in dict.fromkeys((scene.part, *CHOICES)):
-        if np.array_equal(own, select(other.bundle, scene.dataset, part)[0]):
+    own, _ = select(context.predictor.bundle, context.dataset, context.part)
+    for part in dict.fromkeys((context.part, *CHOICES)):
+        if np.array_equal(own, select(other.bundle, context.dataset, part)[0]):
             return part
     return None
 
@@ -97,9 +97,14 @@ def _pair(first: Scored, second: Scored) -> tuple[np.ndarray, np.ndarray]:
     return own, theirs
 
 
-def _differences(scene: Scene, other: Predictor, second: Scored) -> dict[str, Estimate]:
+def _differences(context: EvaluationContext, other: Predictor, second: Scored) -> dict[str, Estimate]:
     return _compared(
-        scene.scored, second, scene.threshold, other.bundle.card.threshold, key=scene.key, other=other.bundle.digest
+        context.scored,
+        second,
+        context.threshold,
+        other.bundle.card.threshold,
+        key=context.key,
+        other=other.bundle.digest,
     )
 
 
@@ -125,20 +130,20 @@ def _compared(
     )
 
 
-def _apart(scene: Scene, other: Predictor, second: Scored) -> np.ndarray:
-    own, theirs = _pair(scene.scored, second)
+def _apart(context: EvaluationContext, other: Predictor, second: Scored) -> np.ndarray:
+    own, theirs = _pair(context.scored, second)
     found = disagreements(
-        scene.scored.probabilities[own],
+        context.scored.probabilities[own],
         second.probabilities[theirs],
-        threshold=scene.threshold,
+        threshold=context.threshold,
         second_threshold=other.bundle.card.threshold,
     )
     positions: np.ndarray = own[found]
     return positions
 
 
-def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> None:
-    first, second = scene.predictor.bundle.card.name, other.bundle.card.name
+def _show(context: EvaluationContext, other: Predictor, differences: dict[str, Estimate]) -> None:
+    first, second = context.predictor.bundle.card.name, other.bundle.card.name
     st.plotly_chart(
         charts.estimates(
             [_label(name) for name in differences], list(differences.values()), reference=0.0,
@@ -148,12 +153,12 @@ def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> N
         config=chart_config(), key="differences", alt="Differences of the figures",
     )  # fmt: skip
     st.caption(
-        f"An interval that crosses 0 does not decide. {first} at the threshold {scene.threshold:.3f}, {second} at its "
-        f"own, {other.bundle.card.threshold:.3f}."
+        f"An interval that crosses 0 does not decide. {first} at the threshold {context.threshold:.3f}, {second} at "
+        f"its own, {other.bundle.card.threshold:.3f}."
     )
     with st.expander("As a table"):
         rows = [
-            (FIGURES[name].label, str(each), _verdict(name, each, first, second)) for name, each in differences.items()
+            (METRICS[name].label, str(each), _verdict(name, each, first, second)) for name, each in differences.items()
         ]
         st.dataframe(
             pd.DataFrame(rows, columns=["figure", f"{first} minus {second}", "better"]), hide_index=True,
@@ -162,10 +167,10 @@ def _show(scene: Scene, other: Predictor, differences: dict[str, Estimate]) -> N
 
 
 def _label(name: str) -> str:
-    return FIGURES[name].label + ("" if FIGURES[name].higher_is_better else " (lower is better)")
+    return METRICS[name].label + ("" if METRICS[name].higher_is_better else " (lower is better)")
 
 
 def _verdict(name: str, each: Estimate, first: str, second: str) -> str:
     if not each.has_interval or each.low <= 0 <= each.high:
         return "not decided"
-    return first if (each.value > 0) == FIGURES[name].higher_is_better else second
+    return first if (each.value > 0) == METRICS[name].higher_is_better else second

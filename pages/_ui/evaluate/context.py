@@ -29,7 +29,7 @@ PICTURE = "picture_format"
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class EvaluationContext:
     """One scored set and the threshold in use.
 
     Attributes:

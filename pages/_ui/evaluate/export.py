@@ -11,15 +11,15 @@ from core.reports.evaluation import EvaluationReport, model_card_html, model_car
 from core.scoring.store import scores_csv
 from pages._ui import state
 from pages._ui.evaluate import audits, kaggle, subgroups
-from pages._ui.evaluate.context import PICTURE, Scene
+from pages._ui.evaluate.context import PICTURE, EvaluationContext
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown("#### This evaluation")
     with st.container(horizontal=True):
-        for label, kind, text, make in _files(scene):
-            name = f"nodescope-{scene.predictor.bundle.digest}-{kind}"
+        for label, kind, text, make in _files(context):
+            name = f"nodescope-{context.predictor.bundle.digest}-{kind}"
             # The file is made when it is wanted, not on every rerun.
             st.download_button(
                 label, make, name, icon=":material/download:", on_click="ignore", help=text, key=f"take-{kind}"
@@ -30,60 +30,60 @@ def draw(scene: Scene) -> None:
         persist_state="session",
     )  # fmt: skip
     st.markdown("#### The threshold")
-    _threshold(scene)
-    kaggle.draw(scene)
+    _threshold(context)
+    kaggle.draw(context)
 
 
-def _report(scene: Scene) -> EvaluationReport:
+def _report(context: EvaluationContext) -> EvaluationReport:
     return EvaluationReport(
-        bundle=scene.predictor.bundle,
-        dataset=scene.dataset,
-        scored=scene.scored,
-        evaluation=scene.evaluation(),
-        slices=subgroups.every(scene),
-        audit=audits.audit(scene),
-        leak=audits.leak(scene.dataset.source),
+        bundle=context.predictor.bundle,
+        dataset=context.dataset,
+        scored=context.scored,
+        evaluation=context.evaluation(),
+        slices=subgroups.every(context),
+        audit=audits.audit(context),
+        leak=audits.leak(context.dataset.source),
     )
 
 
-def _files(scene: Scene) -> list[tuple[str, str, str, Callable[[], str]]]:
+def _files(context: EvaluationContext) -> list[tuple[str, str, str, Callable[[], str]]]:
     """Return label, end of the file name, help and content of everything that can be taken away."""
     return [
         (
             "Report (HTML)",
             "report.html",
             "Figures, plots, slices and checks in one file that needs no network; about 5 MB.",
-            lambda: report_html(_report(scene)),
+            lambda: report_html(_report(context)),
         ),
         (
             "Model card (Markdown)",
             "card.md",
             "Data, split, intended use, limits, figures, calibration, slices, versions.",
-            lambda: model_card_markdown(_report(scene)),
+            lambda: model_card_markdown(_report(context)),
         ),
-        ("Model card (HTML)", "card.html", "The same as a page.", lambda: model_card_html(_report(scene))),
+        ("Model card (HTML)", "card.html", "The same as a page.", lambda: model_card_html(_report(context))),
         (
             "Predictions (CSV)",
             "predictions.csv",
             "Label, verdict, probability and logit of every patch.",
-            lambda: scores_csv(scene.scored, scene.dataset, scene.threshold),
+            lambda: scores_csv(context.scored, context.dataset, context.threshold),
         ),
     ]
 
 
-def _threshold(scene: Scene) -> None:
-    own = scene.predictor.bundle.card.threshold
+def _threshold(context: EvaluationContext) -> None:
+    own = context.predictor.bundle.card.threshold
     st.markdown(
-        f"The threshold above is **{scene.threshold:.4f}**, the model's own is {own:.4f}. A copy of the bundle with "
+        f"The threshold above is **{context.threshold:.4f}**, the model's own is {own:.4f}. A copy of the bundle with "
         "the new one decides like this everywhere: under Predict and on the command line."
     )
-    if scene.threshold == own:
+    if context.threshold == own:
         st.caption("Move the threshold first, and a copy with it can be saved here.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", f"{scene.predictor.bundle.card.name}-at-{scene.threshold:.3f}", width=320)
+        name = st.text_input("Name", f"{context.predictor.bundle.card.name}-at-{context.threshold:.3f}", width=320)
         try:
-            bundle = _copy(scene, name)
+            bundle = _copy(context, name)
         except BundleError as error:
             st.warning(str(error))
             return
@@ -97,9 +97,9 @@ def _threshold(scene: Scene) -> None:
         )  # fmt: skip
 
 
-def _copy(scene: Scene, name: str) -> Bundle:
-    reason = f"chosen by hand on {scene.dataset.name}, {scene.scored.part}."
-    return with_threshold(scene.predictor.bundle, scene.threshold, name=name, reason=reason)
+def _copy(context: EvaluationContext, name: str) -> Bundle:
+    reason = f"chosen by hand on {context.dataset.name}, {context.scored.part}."
+    return with_threshold(context.predictor.bundle, context.threshold, name=name, reason=reason)
 
 
 def _save(bundle: Bundle, name: str) -> None:

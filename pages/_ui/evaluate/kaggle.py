@@ -13,15 +13,15 @@ from core.studies.cross_validation import fold_bundles
 from core.studies.study import list_studies
 from pages._ui import jobs, layout, state
 from pages._ui.evaluate import predictions
-from pages._ui.evaluate.context import Scene
+from pages._ui.evaluate.context import EvaluationContext
 
 THIS = "This model"
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the section."""
     st.markdown("#### For Kaggle")
-    count = int(scene.dataset.table["label"].isna().sum())
+    count = int(context.dataset.table["label"].isna().sum())
     if not count:
         st.caption(
             "A submission is about patches without a label, and this data set has none. In the competition's folder "
@@ -34,19 +34,19 @@ def draw(scene: Scene) -> None:
         help="A cross-validation that is finished can be chosen too: the mean of its folds' calibrated logits.",
     )  # fmt: skip
     bundles = sources[chosen]
-    job = SubmissionJob.of([_digest(path, path.stat().st_mtime_ns) for path in bundles], scene.dataset)
+    job = SubmissionJob.of([_digest(path, path.stat().st_mtime_ns) for path in bundles], context.dataset)
     status = job.status()
     if status.is_active:
         jobs.watch_patches(job, "Predicting", count, key="cancel_submission")
         return
     if status.state == "finished" and job.text_path.is_file():
-        _finished(job, scene.dataset)
+        _finished(job, context.dataset)
         return
-    device = scene.predictor.device.type
-    predictions.last_word(status, job.partial(scene.dataset, device=device).kept(CHUNK, count), count)
+    device = context.predictor.device.type
+    predictions.last_word(status, job.partial(context.dataset, device=device).kept(CHUNK, count), count)
     st.button(
         f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=_start,
-        args=(job, scene.dataset.source, bundles, device),
+        args=(job, context.dataset.source, bundles, device),
         help="In the background; you may leave the page and come back.",
     )  # fmt: skip
 

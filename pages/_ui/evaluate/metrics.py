@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.errors import EvaluationError
 from core.evaluation import (
-    FIGURES,
+    METRICS,
     Curve,
     Estimate,
     Evaluation,
@@ -17,7 +17,7 @@ from core.evaluation import (
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
 from pages._ui import state
-from pages._ui.evaluate.context import THRESHOLD_OF, Scene, chart_config, selected, set_look, set_threshold
+from pages._ui.evaluate.context import THRESHOLD_OF, EvaluationContext, chart_config, selected, set_look, set_threshold
 
 HEADLINE = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
@@ -71,9 +71,9 @@ def _target(_scored: Scored, kind: str, share: float, *, key: str) -> float:  # 
     return find(_scored.labels, _scored.probabilities, at_least=share)
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
-    evaluation = scene.evaluation()
+    evaluation = context.evaluation()
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
     ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
@@ -82,8 +82,8 @@ def draw(scene: Scene) -> None:
             charts.confusion(evaluation.confusion, ink=ink), config=chart_config(), key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
-    if scene.has_both_classes:
-        roc_curve, pr_curve = _curves(scene.scored, key=scene.key)
+    if context.has_both_classes:
+        roc_curve, pr_curve = _curves(context.scored, key=context.key)
         with roc:
             st.plotly_chart(
                 charts.roc(roc_curve, evaluation), config=chart_config(), key="roc", on_select=lambda: _point("roc"),
@@ -103,7 +103,7 @@ def draw(scene: Scene) -> None:
 
 def _headline(evaluation: Evaluation) -> None:
     for column, name in zip(st.columns(len(HEADLINE)), HEADLINE, strict=True):
-        figure, estimate = FIGURES[name], evaluation.figures[name]
+        figure, estimate = METRICS[name], evaluation.figures[name]
         with column:
             st.metric(figure.label, _value(estimate), help=figure.help)
             st.caption(_interval(estimate))
@@ -124,7 +124,7 @@ def _interval(estimate: Estimate) -> str:
 
 def _table(evaluation: Evaluation) -> None:
     rows = [
-        (FIGURES[name].label, _value(each), _interval(each), FIGURES[name].help)
+        (METRICS[name].label, _value(each), _interval(each), METRICS[name].help)
         for name, each in evaluation.figures.items()
     ]
     st.dataframe(

@@ -9,7 +9,7 @@ from core.formatting import percent
 from pages._ui import results, widgets
 from pages._ui.browse import curation
 from pages._ui.evaluate import compare, subgroups
-from pages._ui.evaluate.context import LOOK, TOP, Scene, is_look, look_label
+from pages._ui.evaluate.context import LOOK, TOP, EvaluationContext, is_look, look_label
 from pages._ui.predict import result
 
 SHOWN = 45
@@ -17,7 +17,7 @@ COLUMNS = 15
 ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the section; it follows what was pressed in the plots above."""
     st.subheader("The patches behind it", anchor=False)
     if LOOK not in st.session_state:
@@ -29,7 +29,7 @@ def draw(scene: Scene) -> None:
         "Which", [*ALWAYS, *extra], format_func=look_label, key=LOOK, bind="query-params",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
-    order = _order(scene, str(look))
+    order = _order(context, str(look))
     if order is None:
         st.info("Choose a second model under Compare first.")
         return
@@ -40,7 +40,7 @@ def draw(scene: Scene) -> None:
         f"{len(order):,} patches{f', the first {SHOWN}' if len(order) > SHOWN else ''}: {_sorted_by(str(look))}. "
         "Outline: the label (red solid: tumour, green dashed: normal). Press a patch to see why."
     )
-    _gallery(scene, order[:SHOWN], str(look))
+    _gallery(context, order[:SHOWN], str(look))
 
 
 def _sorted_by(look: str) -> str:
@@ -48,20 +48,20 @@ def _sorted_by(look: str) -> str:
     return words.get(look, "the most wrong first, by loss")
 
 
-def _order(scene: Scene, look: str) -> np.ndarray | None:
+def _order(context: EvaluationContext, look: str) -> np.ndarray | None:
     """Return positions in the scored set in the order to show them; None where a second model is missing."""
     kind, _, rest = look.partition(":")
     if kind == "differ":
-        return compare.order(scene)
+        return compare.order(context)
     if kind == "sure":
-        return _first(np.abs(scene.scored.probabilities - scene.threshold), np.ones(len(scene.scored), bool))
+        return _first(np.abs(context.scored.probabilities - context.threshold), np.ones(len(context.scored), bool))
     masks = {
-        "cell": lambda: scene.cell(rest),
-        "bin": lambda: scene.bin(int(rest)),
-        "slice": lambda: subgroups.mask(scene, int(rest)),
+        "cell": lambda: context.cell(rest),
+        "bin": lambda: context.bin(int(rest)),
+        "slice": lambda: subgroups.mask(context, int(rest)),
     }
-    mask = masks[kind]() if kind in masks else np.ones(len(scene.scored), bool)
-    return _first(-scene.losses(), mask)
+    mask = masks[kind]() if kind in masks else np.ones(len(context.scored), bool)
+    return _first(-context.losses(), mask)
 
 
 def _first(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -70,52 +70,52 @@ def _first(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return ordered
 
 
-def _gallery(scene: Scene, order: np.ndarray, look: str) -> None:
-    scored, table = scene.scored, scene.dataset.table
+def _gallery(context: EvaluationContext, order: np.ndarray, look: str) -> None:
+    scored, table = context.scored, context.dataset.table
     rows = scored.rows[order]
-    pixels = scene.dataset.store.load(rows).pixels
+    pixels = context.dataset.store.load(rows).pixels
     labels = [int(label) for label in scored.labels[order]]
     picture = mosaic(pixels, labels, columns=COLUMNS, background=widgets.background())
-    relabelled = curation.relabelled(scene.dataset)
+    relabelled = curation.relabelled(context.dataset)
     hover = [
         f"{name}<br>label {curation.label_words(label, relabelled.get(name))}<br>probability {percent(probability)}"
         for name, label, probability in zip(table["id"].iloc[rows], labels, scored.probabilities[order], strict=True)
     ]
     clicked = widgets.gallery(picture, hover, key=f"behind-{look}-{len(rows)}-{hash(rows.tobytes())}")
     if clicked is not None:
-        _why(scene, int(order[clicked]), pixels[clicked])
+        _why(context, int(order[clicked]), pixels[clicked])
 
 
 @st.dialog("Why", width="large", on_dismiss=widgets.forget_click)
-def _why(scene: Scene, position: int, patch: np.ndarray) -> None:
-    scored = scene.scored
+def _why(context: EvaluationContext, position: int, patch: np.ndarray) -> None:
+    scored = context.scored
     row, label = int(scored.rows[position]), int(scored.labels[position])
-    patch_id = str(scene.dataset.table["id"].iloc[row])
+    patch_id = str(context.dataset.table["id"].iloc[row])
     probability = float(scored.probabilities[position])
-    told = curation.label_words(label, curation.relabelled(scene.dataset).get(patch_id))
-    verdict = "tumour" if probability >= scene.threshold else "normal"
+    told = curation.label_words(label, curation.relabelled(context.dataset).get(patch_id))
+    verdict = "tumour" if probability >= context.threshold else "normal"
     st.markdown(
         f"Label **{told}**, called **{verdict}** with a probability of tumour of "
-        f"**{percent(probability)}** (threshold {scene.threshold:.1%}); loss {scene.losses()[position]:.2f}"
+        f"**{percent(probability)}** (threshold {context.threshold:.1%}); loss {context.losses()[position]:.2f}"
     )
     left, right = st.columns(2)
     left.image(to_png(with_centre_box(enlarge(patch, 4), zoom=4)), alt="The patch, enlarged four times")
-    methods = results.methods(scene.predictor)
+    methods = results.methods(context.predictor)
     with right:
         method = methods[0]
-        saliency = saliency_map(results.attribution(scene.predictor, patch, method))
+        saliency = saliency_map(results.attribution(context.predictor, patch, method))
         st.image(to_png(overlay(patch, saliency, opacity=0.6, zoom=4, fade=True)), alt="Saliency map over the patch")
     right.caption(f"{METHODS[method].label}: {METHODS[method].help}")
     slide = "" if scored.slides is None else f" · slide `{scored.slides[position]}`"
     left.caption(f"`{patch_id}`{slide}")
-    curation.buttons(scene.dataset, patch_id)
-    result.neighbours_of(scene.predictor, scene.dataset, patch, row)
-    _alike(scene, position)
+    curation.buttons(context.dataset, patch_id)
+    result.neighbours_of(context.predictor, context.dataset, patch, row)
+    _alike(context, position)
 
 
-def _alike(scene: Scene, position: int) -> None:
+def _alike(context: EvaluationContext, position: int) -> None:
     """Show the patches with the nearest probability and the other label: what the model takes for the same."""
-    scored = scene.scored
+    scored = context.scored
     other = np.flatnonzero(scored.labels != scored.labels[position])
     if not len(other):
         return
@@ -124,7 +124,7 @@ def _alike(scene: Scene, position: int) -> None:
     st.caption(
         f"The model is as sure of these, which are labelled {widgets.label_name(int(scored.labels[chosen[0]]))}:"
     )
-    pixels = scene.dataset.store.load(scored.rows[chosen]).pixels
+    pixels = context.dataset.store.load(scored.rows[chosen]).pixels
     labels = [int(label) for label in scored.labels[chosen]]
     picture = mosaic(pixels, labels, columns=len(chosen), background=widgets.background())
     st.image(to_png(picture.pixels), alt="Patches of the other label with the same output")

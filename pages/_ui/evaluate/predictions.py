@@ -10,7 +10,7 @@ from core.errors import DataError, NodescopeError
 from core.prediction import Predictor
 from core.scoring.dataset import CHUNK, Scored, select
 from core.scoring.job import JobStatus, ScoreJob
-from core.scoring.store import forget_scores, load_scores, partial_of, score_and_store
+from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store
 from pages._ui import jobs, layout
 from pages._ui.evaluate.context import fingerprint
 
@@ -111,7 +111,7 @@ def _invite(
     job: ScoreJob,
     inline: bool,
 ) -> None:
-    done = partial_of(predictor.bundle, dataset, part, device=predictor.device.type).kept(CHUNK, len(rows))
+    done = chunk_cache_of(predictor.bundle, dataset, part, device=predictor.device.type).kept(CHUNK, len(rows))
     last_word(job.status(), done, len(rows))
     wait = "You can watch it here." if inline else "It runs in the background: you may leave the page and come back."
     st.info(

@@ -5,22 +5,22 @@ import pandas as pd
 import streamlit as st
 
 from core.data import Dataset
-from core.evaluation import FIGURES, OPERATING_FIGURES, Slice
+from core.evaluation import METRICS, THRESHOLD_METRICS, Subgroup
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, slices_by
-from pages._ui.evaluate.context import SLICE_BY, SLICE_FIGURE, Scene, chart_config, selected, set_look
+from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, subgroups_by
+from pages._ui.evaluate.context import SLICE_BY, SLICE_FIGURE, EvaluationContext, chart_config, selected, set_look
 
 MOST = 60
 """Slices in the plot; the table has all."""
 
-Named = list[tuple[str, Slice]]
+Named = list[tuple[str, Subgroup]]
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown("Where is the model worse? The same figures for parts of the patches (**slices**).")
-    kinds = possible_kinds(scene.dataset, scene.scored)
+    kinds = possible_kinds(context.dataset, context.scored)
     if not kinds:
         st.info("Nothing is known of these patches by which they could be taken apart.")
         return
@@ -30,17 +30,17 @@ def draw(scene: Scene) -> None:
         persist_state="session",
     )  # fmt: skip
     figure = right.selectbox(
-        "Figure", ["accuracy", *(name for name in FIGURES if name != "accuracy")], key=SLICE_FIGURE,
-        format_func=lambda name: FIGURES[name].label, persist_state="session",
+        "Figure", ["accuracy", *(name for name in METRICS if name != "accuracy")], key=SLICE_FIGURE,
+        format_func=lambda name: METRICS[name].label, persist_state="session",
     )  # fmt: skip
-    found = _slices(scene, str(by))
+    found = _slices(context, str(by))
     order = _worst_first(found, figure)[:MOST] if by == "slide" else list(range(len(found)))
     shown = [found[row] for row in order]
     st.plotly_chart(
         charts.estimates(
             [name for name, _ in shown], [each.figures[figure] for _, each in shown],
-            title=f"{FIGURES[figure].label}, 95 % intervals; dotted: all patches",
-            reference=scene.evaluation().figures[figure].value,
+            title=f"{METRICS[figure].label}, 95 % intervals; dotted: all patches",
+            reference=context.evaluation().figures[figure].value,
             notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
             faint=[each.is_small for _, each in shown],
         ),
@@ -52,24 +52,24 @@ def draw(scene: Scene) -> None:
         _table(found)
 
 
-def mask(scene: Scene, number: int) -> np.ndarray:
+def mask(context: EvaluationContext, number: int) -> np.ndarray:
     """Return a mask (n,) of the slice that was pressed; none where it is not there any more."""
     by = str(st.session_state.get(SLICE_BY) or "")
-    if by in possible_kinds(scene.dataset, scene.scored):
-        found = _slices(scene, by)
+    if by in possible_kinds(context.dataset, context.scored):
+        found = _slices(context, by)
         if number < len(found):
             wanted = found[number][1].value
-            return np.array([value == wanted for value in _groups(scene, by).tolist()], bool)
-    return np.zeros(len(scene.scored), bool)
+            return np.array([value == wanted for value in _groups(context, by).tolist()], bool)
+    return np.zeros(len(context.scored), bool)
 
 
-def every(scene: Scene) -> dict[str, Named]:
+def every(context: EvaluationContext) -> dict[str, Named]:
     """Return all slices of all kinds, for the report."""
-    return {kind: _slices(scene, kind) for kind in possible_kinds(scene.dataset, scene.scored)}
+    return {kind: _slices(context, kind) for kind in possible_kinds(context.dataset, context.scored)}
 
 
-def _slices(scene: Scene, by: str) -> Named:
-    return _computed(scene.dataset, scene.scored, scene.threshold, by, key=scene.key)
+def _slices(context: EvaluationContext, by: str) -> Named:
+    return _computed(context.dataset, context.scored, context.threshold, by, key=context.key)
 
 
 @st.cache_data(show_spinner="Computing the slices …", max_entries=64)
@@ -81,11 +81,11 @@ def _computed(
     *,
     key: str,  # noqa: ARG001 - names data set and predictions
 ) -> Named:
-    return slices_by(by, _dataset, _scored, threshold)
+    return subgroups_by(by, _dataset, _scored, threshold)
 
 
-def _groups(scene: Scene, by: str) -> np.ndarray:
-    return _grouped(scene.dataset, scene.scored, by, key=scene.key)
+def _groups(context: EvaluationContext, by: str) -> np.ndarray:
+    return _grouped(context.dataset, context.scored, by, key=context.key)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -94,7 +94,7 @@ def _grouped(_dataset: Dataset, _scored: Scored, by: str, *, key: str) -> np.nda
 
 
 def _worst_first(found: Named, figure: str) -> list[int]:
-    sign = 1 if FIGURES[figure].higher_is_better else -1
+    sign = 1 if METRICS[figure].higher_is_better else -1
     values = [sign * each.figures[figure].value for _, each in found]
     return sorted(range(len(found)), key=lambda row: (bool(np.isnan(values[row])), values[row]))
 
@@ -112,14 +112,14 @@ def _remarks(by: str, found: Named, shown: int) -> list[str]:
 
 
 def _table(found: Named) -> None:
-    columns = ("auc", *OPERATING_FIGURES[:4], "ece")
+    columns = ("auc", *THRESHOLD_METRICS[:4], "ece")
     rows = [
         {
             "slice": name,
             "n": each.n,
             "tumour": each.positives,
             "note": "few patches" if each.is_small else "",
-            **{FIGURES[figure].label: str(each.figures[figure]) for figure in columns},
+            **{METRICS[figure].label: str(each.figures[figure]) for figure in columns},
         }
         for name, each in found
     ]

@@ -5,19 +5,19 @@ import streamlit as st
 from core.evaluation import Estimate, threshold_for_sensitivity, threshold_for_specificity, triage
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, Scene, chart_config
+from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config
 
 
-def draw(scene: Scene) -> None:
+def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown(
         "Two thresholds make three groups (**triage**): *clear* needs no second look, *suspicious* goes first, and "
         "the rest is for *review*. How much work is saved, and what is missed?"
     )
-    if not scene.has_both_classes:
+    if not context.has_both_classes:
         st.info("These patches are all of one class; triage needs both.")
         return
-    suggested = _suggested(scene.scored, key=scene.key)
+    suggested = _suggested(context.scored, key=context.key)
     st.session_state.setdefault(CLEAR_BELOW, suggested[0])
     st.session_state.setdefault(SUSPICIOUS_FROM, suggested[1])
     left, right, button = st.columns([3, 3, 2], vertical_alignment="bottom")
@@ -32,7 +32,7 @@ def draw(scene: Scene) -> None:
     if lower > upper:
         st.warning("The threshold to clear lies above the one for suspicious. Move one of them.")
         return
-    scored = scene.scored
+    scored = context.scored
     result = triage(scored.labels, scored.probabilities, clear_below=lower, suspicious_from=upper)
     figures = (
         ("Cleared", result.share_clear, f"{result.clear:,} patches that nobody would have to look at"),

@@ -17,7 +17,7 @@ from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
 from core.images.tiling import Sizing, patches_of
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces
-from core.reports.batch import doubt_words, table_csv
+from core.reports.batch import ood_words, table_csv
 from pages._ui import layout, state, widgets
 from pages._ui.predict import crop, result
 from pages._ui.predict.upload import Chosen
@@ -75,7 +75,7 @@ def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
     stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done stays")
     _show(bar, batch.done, len(found.files))
     rest = found.files[batch.done :]
-    for piece in score_pieces(predictor, rest, limits=UPLOAD_LIMITS, sizing=sizing, with_doubts=True, chunk=PIECE):
+    for piece in score_pieces(predictor, rest, limits=UPLOAD_LIMITS, sizing=sizing, with_ood=True, chunk=PIECE):
         batch = batch.plus(piece)
         st.session_state[state.BATCH] = (key, batch)
         _show(bar, batch.done, len(found.files))
@@ -114,7 +114,7 @@ def _problems(problems: list[Problem]) -> None:
 
 def _summary(batch: ScoredBatch, left_out: int, probabilities: np.ndarray, line: float) -> None:
     tumours = int((probabilities >= line).sum())
-    doubtful = sum(bool(file.doubts) for file in batch.files)
+    doubtful = sum(bool(file.ood) for file in batch.files)
     numbers, chart = st.columns([2, 3], vertical_alignment="center")
     with numbers:
         first, second, third = st.columns(3)
@@ -161,7 +161,7 @@ def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: fl
             # Four digits must not say 1.0000 or 0.0000; the file to take away has all of them.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
             "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
-            "doubt": [doubt_words(file.doubts) for file in files],
+            "doubt": [ood_words(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
         }
     )

@@ -10,7 +10,7 @@ from core.errors import NodescopeError
 from core.features.neighbours import most_like
 from core.formatting import percent
 from core.prediction import Predictor
-from core.prediction.result import Answer
+from core.prediction.result import PatchResult
 from pages._ui import layout, results, state, widgets
 from pages._ui.predict.upload import Chosen
 
@@ -39,13 +39,13 @@ def _exact(own: float, shown: float) -> float:
     return own if abs(shown - round(own, 3)) < 1e-9 else shown
 
 
-def doubts(answer: Answer) -> None:
+def ood(answer: PatchResult) -> None:
     """Draw the warning, where there is reason for one."""
-    if answer.doubts:
-        st.warning(f"**Doubtful answer.** {answer.doubts.sentence}", icon=":material/warning:")
+    if answer.ood:
+        st.warning(f"**Doubtful answer.** {answer.ood.sentence}", icon=":material/warning:")
 
 
-def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> Answer:
+def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> PatchResult:
     """Draw probability and verdict; return the answer. A batch has drawn the slider for the threshold already."""
     heading = st.empty()
     number, scale = st.empty(), st.empty()
@@ -57,7 +57,7 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> A
         help="Calibrated: of validation patches with such a probability, about that share has tumour. Exactly "
         f"{answer.probability!r}.",
     )
-    faded = "gray" if answer.doubts else None
+    faded = "gray" if answer.ood else None
     shown = percent(answer.probability)
     number.markdown(f"## :{faded}[{shown}]" if faded else f"## {shown}")
     scale.plotly_chart(_scale(answer), config=widgets.CHART, key="scale", alt="Probability on a scale")
@@ -70,12 +70,12 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> A
     verdict.markdown(words)
     st.caption(answer.operating_sentence)
     st.caption(answer.spread.sentence)
-    if not answer.doubts:
-        st.caption(answer.doubts.sentence)
+    if not answer.ood:
+        st.caption(answer.ood.sentence)
     return answer
 
 
-def _scale(answer: Answer) -> go.Figure:
+def _scale(answer: PatchResult) -> go.Figure:
     figure = go.Figure()
     colour = CLASS_COLOURS[int(answer.is_tumour)]
     figure.add_bar(x=[answer.probability], y=[0], orientation="h", marker_color=colour, hoverinfo="skip", width=0.5)
@@ -125,7 +125,7 @@ def _neighbours(predictor: Predictor, dataset: Dataset, pixels: np.ndarray, row:
         label = int(dataset.table["label"].iloc[neighbour.row])
         shown = outlined(enlarge(picture, 2), label, widgets.background())
         column.image(to_png(shown), width="stretch", alt=f"{widgets.label_name(label)} patch")
-        column.caption(f"**{widgets.label_name(label)}** · likeness {neighbour.likeness:.2f}")
+        column.caption(f"**{widgets.label_name(label)}** · likeness {neighbour.similarity:.2f}")
     tumours = sum(int(dataset.table["label"].iloc[neighbour.row]) for neighbour in found)
     st.caption(
         f"{tumours} of {len(found)} are tumour. Likeness is the cosine between what the network's last layer sees of "

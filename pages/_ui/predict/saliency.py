@@ -13,9 +13,9 @@ from core.attribution.options import Baseline
 from core.display import MUTED, SERIES, enlarge, to_png, with_centre_box, with_scale_bar
 from core.formatting import percent
 from core.prediction import Predictor
-from core.prediction.result import Answer
+from core.prediction.result import PatchResult
 from core.reports.checks import Check
-from core.reports.map_settings import MapLook, Sign
+from core.reports.map_settings import OverlaySettings, Sign
 from core.reports.prediction import PredictionReport, ShownMap
 from pages._ui import layout, results, state, widgets
 from pages._ui.predict.upload import Chosen
@@ -30,7 +30,7 @@ SIGNS: dict[Sign, str] = {
 }
 
 
-def controls(predictor: Predictor) -> tuple[list[str], MapLook, AttributionOptions]:
+def controls(predictor: Predictor) -> tuple[list[str], OverlaySettings, AttributionOptions]:
     """Draw the line of choices above the maps; return one to three methods and how they are made and drawn."""
     first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
     with first:
@@ -58,7 +58,7 @@ def _beside(predictor: Predictor, first: str) -> list[str]:
     )  # fmt: skip
 
 
-def settings() -> tuple[MapLook, AttributionOptions]:
+def settings() -> tuple[OverlaySettings, AttributionOptions]:
     """Draw the popover with the settings of the maps."""
     with st.popover("Drawing", icon=":material/tune:", width="stretch"):
         opacity = st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key=state.OPACITY, persist_state="session")
@@ -82,7 +82,7 @@ def settings() -> tuple[MapLook, AttributionOptions]:
             "Nothing there looks like (baseline)", BASELINES, key=state.BASELINE,
             persist_state="session", help="For methods that compare with an empty patch, such as Integrated Gradients.",
         )  # fmt: skip
-    look = MapLook(opacity=opacity, sign=sign, percentile=percentile, smoothing=smoothing, centre_box=box)
+    look = OverlaySettings(opacity=opacity, sign=sign, percentile=percentile, smoothing=smoothing, centre_box=box)
     return look, AttributionOptions(symmetries=symmetries, baseline=baseline)
 
 
@@ -103,7 +103,7 @@ def draw(
     predictor: Predictor,
     chosen: Chosen,
     names: list[str],
-    look: MapLook,
+    look: OverlaySettings,
     options: AttributionOptions,
     columns: Sequence[DeltaGenerator],
 ) -> list[Attribution]:
@@ -188,9 +188,9 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
 def downloads(
     predictor: Predictor,
     chosen: Chosen,
-    answer: Answer,
+    answer: PatchResult,
     maps: list[ShownMap],
-    look: MapLook,
+    look: OverlaySettings,
     options: AttributionOptions,
 ) -> None:
     """Draw the buttons that take the result away."""
@@ -219,7 +219,7 @@ def downloads(
             )  # fmt: skip
 
 
-def _png(look: MapLook, attribution: Attribution, chosen: Chosen) -> bytes:
+def _png(look: OverlaySettings, attribution: Attribution, chosen: Chosen) -> bytes:
     return to_png(look.draw(attribution, chosen.decoded.pixels, zoom=ZOOM))
 
 

@@ -45,7 +45,7 @@ def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
     batch = results.tiles(predictor, tiled.name, tiled.whole)
     line = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
-    doubtful = np.array([bool(file.doubts) for file in batch.files])
+    doubtful = np.array([bool(file.ood) for file in batch.files])
     _summary(batch, probabilities, doubtful, line)
     region = _region(predictor, tiled, line)
     picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]

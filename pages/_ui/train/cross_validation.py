@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.evaluation import FIGURES, Estimate
+from core.evaluation import METRICS, Estimate
 from core.reports import study_charts as charts
 from core.studies.cross_validation import (
     BY_NAMES,
@@ -64,7 +64,7 @@ def _means(found: FoldsResult) -> None:
         )
         for column, name in zip(st.columns(len(SHOWN)), SHOWN, strict=True):
             each = found.mean[name]
-            column.metric(FIGURES[name].label, f"{each.value:.3f}", help=FIGURES[name].help)
+            column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
             column.caption(f"{each.low:.3f} – {each.high:.3f}" if each.has_interval else "interval unknown")
 
 
@@ -102,7 +102,7 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
 
 
 def _figures(figures: dict[str, Estimate] | None) -> dict[str, str]:
-    return {FIGURES[name].label: "-" if figures is None else str(figures[name]) for name in SHOWN}
+    return {METRICS[name].label: "-" if figures is None else str(figures[name]) for name in SHOWN}
 
 
 def _curves(study: Study) -> None:
@@ -124,7 +124,7 @@ def _charts(study: Study, found: FoldsResult) -> None:
         alt="ROC of all out-of-fold predictions, and that of each fold",
     )  # fmt: skip
     right.plotly_chart(
-        charts.fold_figures(found), config=widgets.CHART, key=f"aucs-{study.name}",
+        charts.fold_metrics(found), config=widgets.CHART, key=f"aucs-{study.name}",
         alt="AUC of each fold with its interval, and the mean over them",
     )  # fmt: skip
     st.download_button(

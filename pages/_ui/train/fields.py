@@ -14,7 +14,7 @@ import models
 from core.data.split_file import SUFFIX, saved_splits
 from core.data.splits import CHOICES, MOST_FOLDS
 from core.runs import TrainingConfig
-from core.training.sampling import BALANCES
+from core.runs.config import BALANCES
 
 Kind = Literal["count", "number", "choice", "switch", "text"]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import ConfigError
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.reports.learning_curve_chart import learning_curve
 from core.storage.spreadsheet import plain
 from core.studies.learning_curve import (
@@ -96,7 +96,7 @@ def result(study: Study) -> str | None:
     for column, name in zip(st.columns(len(SHOWN)), SHOWN, strict=True):
         column.plotly_chart(
             learning_curve(found, settings["sizes"], name), config=widgets.CHART, key=f"{name}-{study.name}",
-            alt=f"{FIGURES[name].label} over the number of labelled patches, with intervals",
+            alt=f"{METRICS[name].label} over the number of labelled patches, with intervals",
         )  # fmt: skip
     chosen = _table(study, found)
     if len(found.trained) < len(study.run_names()):
@@ -149,7 +149,7 @@ def _runs(found: CurveResult) -> pd.DataFrame:
         {
             "patches": each.size,
             "seed": str(each.seed),
-            **{FIGURES[name].label: str(each.evaluation.figures[name]) for name in SHOWN},
+            **{METRICS[name].label: str(each.evaluation.figures[name]) for name in SHOWN},
             "best epoch": each.epoch_kept,
             "epochs": each.epochs,
             "run": each.run,
@@ -186,9 +186,9 @@ def _curves(study: Study) -> None:
 def _row(found: CurveResult, point: Point, *, several: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"patches": point.size}
     for name in SHOWN:
-        row[FIGURES[name].label] = str(point.figure(name))
+        row[METRICS[name].label] = str(point.figure(name))
         if several:
-            row[f"{FIGURES[name].label} over seeds"] = "{:.3f}–{:.3f}".format(*point.spread(name))
+            row[f"{METRICS[name].label} over seeds"] = "{:.3f}–{:.3f}".format(*point.spread(name))
     gain = found.gain_to(point.size)
     row["gain in AUC"] = "" if gain is None else gain.words()
     return {**row, "epochs": point.runs[0].epochs, "steps": point.runs[0].steps}

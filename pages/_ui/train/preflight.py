@@ -6,7 +6,7 @@ import streamlit as st
 from core.display import MUTED, SERIES
 from core.errors import NodescopeError
 from core.runs import TrainingConfig, list_runs
-from core.training.preflight.job import Rehearsal
+from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
 from pages._ui import layout, state, widgets
 from pages._ui.train import fields
@@ -21,7 +21,7 @@ def show(config: TrainingConfig, origin: str) -> None:
         config: what the form holds.
         origin: what the form was filled from; the end of its widgets' keys.
     """
-    cost, rate = Rehearsal.of("cost", config), Rehearsal.of("rate", config)
+    cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
     busy = any(rehearsal.status().is_active for rehearsal in (cost, rate))
     st.markdown("**Before you start**")
     # The disk is asked again and again only while something is being measured.
@@ -29,7 +29,7 @@ def show(config: TrainingConfig, origin: str) -> None:
 
 
 def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
-    cost, rate = Rehearsal.of("cost", config), Rehearsal.of("rate", config)
+    cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
     if busy and not any(rehearsal.status().is_active for rehearsal in (cost, rate)):
         st.rerun()
     left, right = st.columns([2, 3])
@@ -42,7 +42,7 @@ def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
         layout.show_error(error)
 
 
-def _cost(rehearsal: Rehearsal, config: TrainingConfig) -> None:
+def _cost(rehearsal: Preflight, config: TrainingConfig) -> None:
     st.markdown(":material/timer: How long, and how much memory?")
     found = rehearsal.cost(config.epochs)
     if found is not None:
@@ -55,7 +55,7 @@ def _cost(rehearsal: Rehearsal, config: TrainingConfig) -> None:
         st.caption(":material/info: A run is at work or waiting, so that measured times are longer than they would be.")
 
 
-def _rate(rehearsal: Rehearsal, config: TrainingConfig, origin: str) -> None:
+def _rate(rehearsal: Preflight, config: TrainingConfig, origin: str) -> None:
     st.markdown(":material/trending_up: Which learning rate?")
     curve = rehearsal.rate()
     if curve is None:
@@ -123,7 +123,7 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
     return chart
 
 
-def _button(rehearsal: Rehearsal, config: TrainingConfig, label: str, doing: str) -> None:
+def _button(rehearsal: Preflight, config: TrainingConfig, label: str, doing: str) -> None:
     status = rehearsal.status()
     if status.is_active:
         left = f", about {max(1, round(status.seconds_left))} s left" if status.seconds_left else ""
@@ -141,7 +141,7 @@ def _button(rehearsal: Rehearsal, config: TrainingConfig, label: str, doing: str
         _start(rehearsal, config)
 
 
-def _start(rehearsal: Rehearsal, config: TrainingConfig) -> None:
+def _start(rehearsal: Preflight, config: TrainingConfig) -> None:
     try:
         layout.dataset()  # says what is wrong with the folder before anything is measured in it
         rehearsal.start(config)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.bundle import load_bundle
 from core.errors import NodescopeError
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.runs import GRACE_SECONDS, STATES, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.studies import delete
@@ -246,7 +246,7 @@ def _result(run: Run) -> None:
             )
             for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
                 each = figures[name]
-                column.metric(FIGURES[name].label, f"{each.value:.3f}", help=FIGURES[name].help)
+                column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
                 column.caption(f"{each.low:.3f} – {each.high:.3f}")
 
 

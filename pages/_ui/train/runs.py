@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.runs import Record, Run, differing_settings, record_of
+from core.runs import Run, RunSummary, differing_settings, summarise_run
 from core.storage.spreadsheet import plain
 from pages._ui import state, widgets
 from pages._ui.train import curves, fields, trash
@@ -57,14 +57,14 @@ def show(runs: list[Run]) -> None:
     trash.show()
 
 
-def matches(found: Record, words: str) -> bool:
+def matches(found: RunSummary, words: str) -> bool:
     """Whether each word stands somewhere in the run's row."""
     said = [found.name, found.state, found.preset, found.model, *found.data, found.notes, found.flaw]
     text = " ".join(said).lower()
     return all(word in text for word in words.lower().split())
 
 
-def table(records: list[Record]) -> pd.DataFrame:
+def table(records: list[RunSummary]) -> pd.DataFrame:
     """Return a row a run."""
     return pd.DataFrame(
         {
@@ -86,7 +86,7 @@ def table(records: list[Record]) -> pd.DataFrame:
     )
 
 
-def to_csv(records: list[Record]) -> str:
+def to_csv(records: list[RunSummary]) -> str:
     """Return the table for a spreadsheet; no cell of it is taken for a formula."""
     rows = table(records)
     for name in ("run", "preset", "network", "data", "notes", "flaw"):
@@ -214,13 +214,13 @@ def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _record(run: Run) -> Record:
+def _record(run: Run) -> RunSummary:
     """Return the run's row; that of a finished one is kept, because it needs the bundle to be read."""
     try:
         finished = run.status().state == "finished"
     except NodescopeError:
         finished = False
-    return _finished(run.path, _stamp(run)) if finished else record_of(run)
+    return _finished(run.path, _stamp(run)) if finished else summarise_run(run)
 
 
 def _stamp(run: Run) -> tuple[int, ...]:
@@ -229,5 +229,5 @@ def _stamp(run: Run) -> tuple[int, ...]:
 
 
 @st.cache_data(show_spinner=False, max_entries=1000)
-def _finished(path: Path, stamp: tuple[int, ...]) -> Record:  # noqa: ARG001 - the stamp is part of the key
-    return record_of(Run(path))
+def _finished(path: Path, stamp: tuple[int, ...]) -> RunSummary:  # noqa: ARG001 - the stamp is part of the key
+    return summarise_run(Run(path))

@@ -6,9 +6,9 @@ from typing import get_args
 import pandas as pd
 import streamlit as st
 
-from core.evaluation import FIGURES
+from core.evaluation import METRICS
 from core.reports import study_charts as charts
-from core.runs import record_of
+from core.runs import summarise_run
 from core.storage.spreadsheet import plain
 from core.studies.search import (
     MOST_TRIALS,
@@ -105,9 +105,9 @@ def _best(study: Study, found: SearchResult) -> str | None:
         st.markdown(" · ".join(words))
         # Read from the bundle, which takes too long to do every two seconds.
         kept = [run for run in study.runs() if run.name == best.run and not study.status().is_active]
-        test = record_of(kept[0]).test_auc if kept else None
+        test = summarise_run(kept[0]).test_auc if kept else None
         if test is not None:
-            st.caption(f"{FIGURES['auc'].label} on its test patches: {test}")
+            st.caption(f"{METRICS['auc'].label} on its test patches: {test}")
         pressed = st.button("Show its run", icon=":material/arrow_forward:")
     return best.run if pressed else None
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.attribution import METHODS, attribute, available, holds_for
+from core.attribution import METHODS, attribute, available, supports
 from core.errors import AttributionError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")
@@ -87,7 +87,7 @@ def test_guided_backprop_and_deeplift_hold_where_their_rules_cover_every_step(mi
     torch.manual_seed(0)
     network = Net(middle)
     for method, reason in (("guided-backprop", guided), ("deeplift", deeplift)):
-        found = holds_for(method, network)
+        found = supports(method, network)
         if reason is None:
             assert found is None
         else:
@@ -126,24 +126,24 @@ def test_a_refused_method_raises_with_the_reason(patch):
 )
 def test_lrp_holds_where_it_conserves_relevance(middle, reason):
     torch.manual_seed(0)
-    found = holds_for("lrp", Net(middle()))
+    found = supports("lrp", Net(middle()))
     assert found is None if reason is None else reason in found
 
 
 def test_class_activation_maps_need_a_convolution_with_enough_cells(linear):
-    assert "convolution" in holds_for("grad-cam", linear)
+    assert "convolution" in supports("grad-cam", linear)
     small = nn.Sequential(nn.Conv2d(3, 2, 24, stride=24), nn.ReLU(), nn.Flatten(), nn.Linear(32, 1), nn.Flatten(0))
-    assert "6×6" in holds_for("hires-cam", small)
-    assert holds_for("guided-backprop", small) is None
-    assert "6×6" in holds_for("guided-grad-cam", small)
+    assert "6×6" in supports("hires-cam", small)
+    assert supports("guided-backprop", small) is None
+    assert "6×6" in supports("guided-grad-cam", small)
 
 
 def test_the_answer_belongs_to_the_structure_not_to_the_object():
-    assert holds_for("guided-backprop", Net(nn.SiLU())) == holds_for("guided-backprop", Net(nn.SiLU()))
+    assert supports("guided-backprop", Net(nn.SiLU())) == supports("guided-backprop", Net(nn.SiLU()))
     network = Net(nn.SiLU())
-    assert holds_for("guided-backprop", network) is not None
+    assert supports("guided-backprop", network) is not None
     network.middle = nn.ReLU()
-    assert holds_for("guided-backprop", network) is None
+    assert supports("guided-backprop", network) is None
 
 
 def test_unknown_methods_and_networks_without_one_logit_are_refused(linear, patch):
@@ -151,7 +151,7 @@ def test_unknown_methods_and_networks_without_one_logit_are_refused(linear, patc
         attribute(linear, patch, method="gradcam")
     two = nn.Sequential(nn.Flatten(), nn.Linear(3 * 96 * 96, 2))
     with pytest.raises(AttributionError, match=r"shape \(1, 2\)"):
-        holds_for("deeplift", two)
+        supports("deeplift", two)
 
 
 def test_asking_does_not_need_gradients_to_be_on():

@@ -11,7 +11,7 @@ import torch
 from core.attribution import AttributionOptions, attribute, available
 from core.bundle import Bundle
 from core.data import Dataset
-from core.prediction import Predictor, examine, fit_familiarity
+from core.prediction import Predictor, examine, fit_ood_model
 
 OPTIONS = AttributionOptions(steps=4, noise_samples=4, occlusion_window=32, occlusion_stride=32)
 
@@ -19,7 +19,7 @@ OPTIONS = AttributionOptions(steps=4, noise_samples=4, occlusion_window=32, occl
 @pytest.mark.parametrize("rounds", [4, pytest.param(24, marks=pytest.mark.slow)])
 def test_eight_threads_get_what_one_alone_gets(tiny_bundle: Bundle, small_demo: Dataset, rounds: int) -> None:
     pixels = small_demo.store.load(range(60)).pixels
-    known = fit_familiarity(tiny_bundle, {"demo": pixels}, device="cpu")
+    known = fit_ood_model(tiny_bundle, {"demo": pixels}, device="cpu")
     predictor = Predictor(Bundle(tiny_bundle.card, tiny_bundle.weights, known), device="cpu")
     methods = [*available(predictor.module), "predict", "examine"]
     work = [(methods[number % len(methods)], number % 7) for number in range(rounds * 8)]
@@ -31,13 +31,13 @@ def test_eight_threads_get_what_one_alone_gets(tiny_bundle: Bundle, small_demo: 
         if what == "predict":
             return predictor.predict(pixels[patch : patch + 1]).logits.tobytes()
         if what == "examine":
-            return repr(examine(predictor, pixels[patch : patch + 1])[0].strangeness).encode()
+            return repr(examine(predictor, pixels[patch : patch + 1])[0].ood_score).encode()
         return attribute(predictor.module, pixels[patch], method=what, options=OPTIONS).values.tobytes()
 
-    alone = {job: run(job) for job in set(work)}
+    exclusive = {job: run(job) for job in set(work)}
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(run, work))
-    assert [job for job, result in zip(work, together, strict=True) if result != alone[job]] == []
+    assert [job for job, result in zip(work, together, strict=True) if result != exclusive[job]] == []
 
 
 @pytest.mark.slow

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from core.bundle import Bundle, load_bundle
-from core.bundle.ood import EXCEED, Familiarity, fit
+from core.bundle.ood import EXCEED, OodModel, fit
 from core.data import Dataset
 from core.errors import BundleError, DataError, PatchError
-from core.prediction import Predictor, examine, fit_familiarity
-from core.prediction.artifacts import oddities
+from core.prediction import Predictor, examine, fit_ood_model
+from core.prediction.artifacts import artifacts
 from core.prediction.features import early_features, late_features, layers_of
 
 _spec = importlib.util.spec_from_file_location("strangers", Path(__file__).with_name("strangers.py"))
@@ -46,7 +46,7 @@ def tissue(small_demo: Dataset) -> np.ndarray:
 @pytest.fixture(scope="module")
 def knowing(tiny_bundle: Bundle, tissue: np.ndarray) -> Predictor:
     """An untrained network that knows 84 demo patches: early features need no training to be telling."""
-    known = fit_familiarity(tiny_bundle, {"demo": tissue[:84]}, device="cpu")
+    known = fit_ood_model(tiny_bundle, {"demo": tissue[:84]}, device="cpu")
     return Predictor(Bundle(tiny_bundle.card, tiny_bundle.weights, known), device="cpu")
 
 
@@ -57,45 +57,45 @@ def share(flags: list[bool]) -> float:
 @pytest.mark.parametrize("kind", list(strangers.STRANGE))
 def test_no_network_is_needed_to_doubt_most_foreign_pictures(kind: str) -> None:
     pictures = strangers.STRANGE[kind](np.random.default_rng(7), COUNT)
-    assert share([bool(odd) for odd in oddities(pictures)]) >= (0.6 if kind in ("natural_spectrum", "text") else 0.95)
+    assert share([bool(odd) for odd in artifacts(pictures)]) >= (0.6 if kind in ("natural_spectrum", "text") else 0.95)
 
 
 @pytest.mark.parametrize("kind", list(strangers.SPOILT))
 def test_spoilt_tissue_is_doubted_without_a_network(kind: str, tissue: np.ndarray) -> None:
     pictures = strangers.SPOILT[kind](np.random.default_rng(7), tissue[:COUNT])
-    assert share([bool(odd) for odd in oddities(pictures)]) >= 0.9
+    assert share([bool(odd) for odd in artifacts(pictures)]) >= 0.9
 
 
 def test_tissue_is_not_doubted_without_a_network(tissue: np.ndarray) -> None:
-    assert share([bool(odd) for odd in oddities(tissue)]) <= 0.02
+    assert share([bool(odd) for odd in artifacts(tissue)]) <= 0.02
 
 
 @pytest.mark.parametrize("kind", list(strangers.STRANGE))
 def test_foreign_pictures_are_doubted(kind: str, knowing: Predictor) -> None:
     pictures = strangers.STRANGE[kind](np.random.default_rng(8), COUNT)
-    assert share([bool(doubts) for doubts in examine(knowing, pictures)]) >= 0.95
+    assert share([bool(ood) for ood in examine(knowing, pictures)]) >= 0.95
 
 
 @pytest.mark.parametrize("kind", list(strangers.SPOILT))
 def test_spoilt_tissue_is_doubted(kind: str, knowing: Predictor, tissue: np.ndarray) -> None:
     pictures = strangers.SPOILT[kind](np.random.default_rng(8), tissue[84:])
-    assert share([bool(doubts) for doubts in examine(knowing, pictures)]) >= 0.95
+    assert share([bool(ood) for ood in examine(knowing, pictures)]) >= 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the sample of real patches is not here")
 def test_the_shipped_bundle_on_real_patches_it_was_not_trained_on() -> None:
     predictor = Predictor(load_bundle(), device="cpu")
-    if predictor.bundle.familiarity is None:
+    if predictor.bundle.ood_model is None:
         pytest.skip("the shipped bundle holds no figures on familiarity")
     patches = real_patches(200)
-    assert share([bool(doubts) for doubts in examine(predictor, patches)]) <= 0.05
+    assert share([bool(ood) for ood in examine(predictor, patches)]) <= 0.05
     for kind, make in strangers.SPOILT.items():
         found = examine(predictor, make(np.random.default_rng(9), patches[:80]))
-        assert share([bool(doubts) for doubts in found]) >= 0.95, kind
+        assert share([bool(ood) for ood in found]) >= 0.95, kind
     for kind, make in strangers.STRANGE.items():
         found = examine(predictor, make(np.random.default_rng(9), 80))
-        assert share([bool(doubts) for doubts in found]) >= 0.95, kind
+        assert share([bool(ood) for ood in found]) >= 0.95, kind
 
 
 def real_patches(count: int) -> np.ndarray:
@@ -107,14 +107,14 @@ def real_patches(count: int) -> np.ndarray:
 
 def test_known_oddities_have_their_names(tissue: np.ndarray) -> None:
     white = np.full((96, 96, 3), 250, np.uint8)
-    odd = oddities(np.stack([white, strangers.blurred(np.random.default_rng(0), tissue[:1])[0], 255 - tissue[0]]))
+    odd = artifacts(np.stack([white, strangers.blurred(np.random.default_rng(0), tissue[:1])[0], 255 - tissue[0]]))
     assert [[each.kind for each in found] for found in odd] == [["blank"], ["blur"], ["stain"]]
     assert odd[0][0].value == pytest.approx(0, abs=1e-3)
 
 
 def test_oddities_refuse_what_is_no_patch() -> None:
     with pytest.raises(PatchError, match="N×96×96×3"):
-        oddities(np.zeros((1, 32, 32, 3), np.uint8))
+        artifacts(np.zeros((1, 32, 32, 3), np.uint8))
 
 
 def test_distances_of_a_known_gaussian() -> None:
@@ -126,15 +126,15 @@ def test_distances_of_a_known_gaussian() -> None:
     assert known.limits[0] == pytest.approx(np.sqrt(-2 * np.log(EXCEED)), rel=0.2)
     off = np.array([[3, -3], [3 + 5, -3], [3, -3 + 50]], np.float32)
     expected = np.array([0, 5 / np.sqrt(1.505), 50 / np.sqrt(100.505)]) / known.limits[0]
-    np.testing.assert_allclose(known.strangeness(off), expected, rtol=0.05, atol=0.03)
+    np.testing.assert_allclose(known.ood_score(off), expected, rtol=0.05, atol=0.03)
 
 
 def test_of_two_data_sets_the_nearer_counts() -> None:
     rng = np.random.default_rng(0)
     sets = {"a": rng.normal(size=(400, 3)).astype(np.float32), "b": rng.normal(50, 1, (400, 3)).astype(np.float32)}
     known = fit(sets, layer="x")
-    assert (known.strangeness(np.array([[0, 0, 0], [50, 50, 50]], np.float32)) < 0.2).all()
-    assert known.strangeness(np.array([[25, 25, 25]], np.float32))[0] > 3
+    assert (known.ood_score(np.array([[0, 0, 0], [50, 50, 50]], np.float32)) < 0.2).all()
+    assert known.ood_score(np.array([[25, 25, 25]], np.float32))[0] > 3
 
 
 def slides_of(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +152,7 @@ def test_a_limit_found_on_whole_slides_holds_on_new_slides() -> None:
         new, _ = slides_of(rng, 400)
         by_patch = fit({"a": features}, layer="x")
         by_slide = fit({"a": features}, layer="x", slides={"a": slides})
-        alarms.append([float((known.strangeness(new) > 1).mean()) for known in (by_patch, by_slide)])
+        alarms.append([float((known.ood_score(new) > 1).mean()) for known in (by_patch, by_slide)])
     patch, slide = np.mean(alarms, axis=0)
     assert patch > 0.08  # where 2.5 % were wanted
     assert slide < 0.04
@@ -175,24 +175,24 @@ def test_a_bundle_keeps_what_it_knows(knowing: Predictor, tissue: np.ndarray, tm
     again = load_bundle(tmp_path / "b.safetensors")
     assert again.digest == knowing.bundle.digest
     assert again.weights.keys() == knowing.bundle.weights.keys()
-    mine = [doubts.strangeness for doubts in examine(knowing, tissue[:5])]
-    assert [doubts.strangeness for doubts in examine(Predictor(again, device="cpu"), tissue[:5])] == mine
+    mine = [ood.ood_score for ood in examine(knowing, tissue[:5])]
+    assert [ood.ood_score for ood in examine(Predictor(again, device="cpu"), tissue[:5])] == mine
     assert None not in mine
 
 
 def test_a_bundle_without_figures_says_that_it_cannot_tell(tiny_bundle: Bundle, tissue: np.ndarray) -> None:
     found = examine(Predictor(tiny_bundle, device="cpu"), tissue[:1])[0]
-    assert found.strangeness is None
+    assert found.ood_score is None
     assert "cannot tell" in found.sentence
 
 
 def test_damaged_figures_are_refused(knowing: Predictor) -> None:
-    known = knowing.bundle.familiarity
+    known = knowing.bundle.ood_model
     assert known is not None
     with pytest.raises(BundleError, match="damaged"):
-        Familiarity.from_parts("{}", known.tensors())
+        OodModel.from_parts("{}", known.tensors())
     with pytest.raises(BundleError, match="do not fit together"):
-        Familiarity("x", ("a",), known.centres, known.whitening[:, :2], known.limits, (1,))
+        OodModel("x", ("a",), known.centres, known.whitening[:, :2], known.limits, (1,))
 
 
 def test_features_do_not_depend_on_the_neighbours_in_the_batch(knowing: Predictor, tissue: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 import core.commands.leak as leak_command
 from core.bundle import Bundle, load_bundle
 from core.commands import main
-from core.evaluation import FIGURES, ConfusionMatrix, Estimate, Evaluation
+from core.evaluation import METRICS, ConfusionMatrix, Estimate, Evaluation
 from core.studies.split_leakage import Leak
 
 
@@ -73,7 +73,7 @@ def test_a_job_that_cannot_start_says_so_in_its_folder(kaggle: Path, tmp_path: P
 
 def test_the_leak_command_prints_both_and_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def evaluation(auc: float) -> Evaluation:
-        figures = {name: Estimate(auc, auc - 0.01, auc + 0.01) for name in FIGURES}
+        figures = {name: Estimate(auc, auc - 0.01, auc + 0.01) for name in METRICS}
         return Evaluation(100, 40, 0.5, figures, ConfusionMatrix(50, 10, 10, 30), "slide", 10, 6)
 
     asked: list[tuple[int, ...]] = []

@@ -12,7 +12,7 @@ from core.commands import embed as embed_command
 from core.commands import main
 from core.data import Decision, decide, open_dataset
 from core.features.embedding import load_embedding
-from core.features.label_errors import load_suspects, probe_key, suspects_path
+from core.features.label_errors import label_issues_path, load_label_issues, probe_key
 from core.job import Job
 from core.runs import preset
 from core.studies.study import create_study
@@ -41,7 +41,7 @@ def test_a_ranking_is_printed_written_kept_and_made_again_when_labels_changed(
     assert [int(row["rank"]) for row in rows] == list(range(1, 25))
     assert {row["id"] for row in rows} == {*(f"p{number:02}" for number in range(23)), "'=b"}
     assert [float(row["quality"]) for row in rows] == sorted(float(row["quality"]) for row in rows)
-    path = suspects_path(str(folder), probe_key(load_bundle(bundle)))
+    path = label_issues_path(str(folder), probe_key(load_bundle(bundle)))
     first = path.stat().st_mtime_ns
     assert main(words) == 0
     assert path.stat().st_mtime_ns == first  # it was there already
@@ -56,7 +56,7 @@ def test_a_job_ranks_for_the_page(folder: Path, bundle: Path, tmp_path: Path) ->
     words = ["errors", "--data", str(folder), "--probe", "--bundle", str(bundle), "--device", "cpu", "--job", str(job)]
     assert main(words) == 0
     assert Job(job).status().state == "finished"
-    assert load_suspects(open_dataset(folder), probe_key(load_bundle(bundle))) is not None
+    assert load_label_issues(open_dataset(folder), probe_key(load_bundle(bundle))) is not None
 
 
 def test_a_cross_validation_is_ranked_by_its_own_predictions(

@@ -162,8 +162,8 @@ def test_stop_with_a_grace_kills_what_does_not_end(
 def test_stop_with_a_grace_waits_for_the_end(
     other: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    looks = [False, True, True]  # the last look finds it gone
-    monkeypatch.setattr(Run, "is_alive", lambda _self: looks.pop())
+    appearance = [False, True, True]  # the last look finds it gone
+    monkeypatch.setattr(Run, "is_alive", lambda _self: appearance.pop())
 
     assert main(["runs", "stop", "second", "--grace"]) == 0
 

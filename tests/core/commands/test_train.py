@@ -132,7 +132,7 @@ def test_a_run_that_another_process_works_on_is_2_and_not_silent(
 def test_a_run_whose_folder_is_deleted_while_it_works_is_1_and_says_so(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trainer.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
+    monkeypatch.setattr(trainer.Trainer, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
 
     assert main(["train", "--data", str(data), "--run-dir", str(tmp_path / "mine"), "--quiet", *SMALL]) == 1
 
@@ -150,7 +150,7 @@ def test_another_than_the_main_process_leaves_the_reason_to_that(
 
     monkeypatch.setattr("core.commands.train.execute", fail)
     monkeypatch.setattr(
-        "core.commands.train.Group", lambda _: SimpleNamespace(is_main=False, from_main=lambda _: run.path)
+        "core.commands.train.ProcessGroup", lambda _: SimpleNamespace(is_main=False, from_main=lambda _: run.path)
     )
 
     assert main(["train", "--run-dir", str(run.path), "--resume"]) == 1

@@ -68,10 +68,10 @@ def test_pixels_stay_with_their_patch_with_and_without_a_pack(folder: Path) -> N
 
 def test_training_obeys_and_the_provenance_counts(folder: Path) -> None:
     decide(str(folder), {"p1": OUT, "p4": OUT, "p6": Decision("relabel", 1)})
-    material = gather([open_dataset(folder)])
-    ids = [*material.train.ids, *material.valid.ids]
+    training_data = gather([open_dataset(folder)])
+    ids = [*training_data.train.ids, *training_data.valid.ids]
     assert {"p1", "p4"}.isdisjoint(ids)
-    assert material.sources[0].provenance()["decisions"] == {"excluded": 2, "relabelled": 1}
+    assert training_data.sources[0].provenance()["decisions"] == {"excluded": 2, "relabelled": 1}
     assert gather([open_dataset(folder, decisions="none")]).sources[0].provenance()["decisions"] == {
         "excluded": 0,
         "relabelled": 0,

@@ -30,7 +30,7 @@ def folder(kaggle_folder: Folder, fresh_home: Path) -> Path:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that were looked at file by file."""
     found: list[Path] = []
     whole = kaggle.open_kaggle
@@ -38,12 +38,12 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
-def test_a_packed_folder_opens_by_a_glance_as_it_opens_in_full(folder: Path, looks: list[Path]) -> None:
+def test_a_packed_folder_opens_by_a_glance_as_it_opens_in_full(folder: Path, looked: list[Path]) -> None:
     raw = open_dataset(folder, raw=True)
     make_pack(raw)
-    looks.clear()
+    looked.clear()
     quick = open_dataset(folder)
-    assert looks == []
+    assert looked == []
     assert isinstance(quick.store, PackedStore)
     pd.testing.assert_frame_equal(quick.table, raw.table)
     assert quick.table["slide"].to_list() == ["s1", "s2", pd.NA, "s1", pd.NA, pd.NA]
@@ -55,7 +55,7 @@ def test_a_packed_folder_opens_by_a_glance_as_it_opens_in_full(folder: Path, loo
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "renamed", "label", "slides", "test"])
-def test_a_glance_notices_what_came_went_and_was_relabelled(folder: Path, looks: list[Path], change: str) -> None:
+def test_a_glance_notices_what_came_went_and_was_relabelled(folder: Path, looked: list[Path], change: str) -> None:
     make_pack(open_dataset(folder, raw=True))
     labels = folder / "train_labels.csv"
     if change == "added":
@@ -72,25 +72,25 @@ def test_a_glance_notices_what_came_went_and_was_relabelled(folder: Path, looks:
         stat = labels.stat()
         labels.write_text(labels.read_text().replace("p0,0", "p0,1"))  # as long as before
         os.utime(labels, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # and as old
-    looks.clear()
+    looked.clear()
     changed = open_dataset(folder)
-    assert looks == [folder]
+    assert looked == [folder]
     assert isinstance(changed.store, PackedStore if change in ("label", "slides") else FileStore)
     if change == "label":  # the pixels are the same, so that the pack still holds, and its table is kept anew
         assert changed.table["label"].to_list()[:4] == [1, 1, 0, 1]
-        looks.clear()
+        looked.clear()
         assert open_dataset(folder).table["label"].to_list()[:4] == [1, 1, 0, 1]
-        assert looks == []
+        assert looked == []
 
 
-def test_copying_tools_that_set_times_back_do_not_hide_a_change(folder: Path, looks: list[Path]) -> None:
+def test_copying_tools_that_set_times_back_do_not_hide_a_change(folder: Path, looked: list[Path]) -> None:
     make_pack(open_dataset(folder, raw=True))
     stat = (folder / "train").stat()
     (folder / "train" / "p0.tif").rename(folder / "train" / "q0.tif")
     os.utime(folder / "train", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    looks.clear()
+    looked.clear()
     assert isinstance(open_dataset(folder).store, FileStore)
-    assert looks == [folder]
+    assert looked == [folder]
 
 
 def test_a_file_rewritten_in_place_is_noticed_by_a_full_look_and_from_then_on(folder: Path) -> None:
@@ -106,13 +106,13 @@ def test_a_file_rewritten_in_place_is_noticed_by_a_full_look_and_from_then_on(fo
     assert load_check(changed) is not None
 
 
-def test_touching_the_folder_costs_one_full_look_and_no_new_pack(folder: Path, looks: list[Path]) -> None:
+def test_touching_the_folder_costs_one_full_look_and_no_new_pack(folder: Path, looked: list[Path]) -> None:
     make_pack(open_dataset(folder, raw=True))
     os.utime(folder / "train")
-    looks.clear()
+    looked.clear()
     assert isinstance(open_dataset(folder).store, PackedStore)
     assert isinstance(open_dataset(folder).store, PackedStore)
-    assert looks == [folder]
+    assert looked == [folder]
 
 
 def test_labels_that_change_while_it_is_packed_are_not_kept(folder: Path) -> None:

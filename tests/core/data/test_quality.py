@@ -63,7 +63,7 @@ def flagged(folder: Path, name: str) -> set[str]:
     dataset = open_dataset(folder)
     check = load_check(dataset)
     assert check is not None
-    return set(dataset.table["id"][findings(check, dataset)[name].to_numpy()])
+    return set(dataset.table["id"][findings(check, dataset, assign(dataset, default_rule(dataset)))[name].to_numpy()])
 
 
 def test_every_flaw_is_found_and_nothing_else(folder: Path) -> None:

@@ -117,11 +117,15 @@ def test_training_obeys_a_saved_split_and_refuses_it_for_other_data(tmp_path: Pa
     parts = assign(dataset, rule)
     save_split(make_split_file(dataset, rule, parts), tmp_path / "a.json")
 
-    material = gather([dataset], split=str(tmp_path / "a.json"))
+    training_data = gather([dataset], split=str(tmp_path / "a.json"))
 
-    assert set(material.train.ids) == {patch_id for patch_id, part in zip(IDS, parts, strict=True) if part == "train"}
-    assert set(material.test(0).ids) == {patch_id for patch_id, part in zip(IDS, parts, strict=True) if part == "test"}
-    assert material.sources[0].provenance()["split"] == rule.to_json()
+    assert set(training_data.train.ids) == {
+        patch_id for patch_id, part in zip(IDS, parts, strict=True) if part == "train"
+    }
+    assert set(training_data.test(0).ids) == {
+        patch_id for patch_id, part in zip(IDS, parts, strict=True) if part == "test"
+    }
+    assert training_data.sources[0].provenance()["split"] == rule.to_json()
     with pytest.raises(DataError, match="The saved split was made for set"):
         gather([_dataset(IDS[:300])], split=str(tmp_path / "a.json"))
 
@@ -129,14 +133,14 @@ def test_training_obeys_a_saved_split_and_refuses_it_for_other_data(tmp_path: Pa
 @pytest.mark.parametrize("choice", ["patch", "stratified", "colour"])
 def test_a_bundle_finds_its_fold_again_in_a_grown_set(tiny_bundle: Bundle, choice: str) -> None:
     old, new = _dataset(IDS[:300]), _dataset(IDS)
-    material = gather([old], split=choice, split_seed=5, folds=3, fold=2)
-    training = {"data": [json.loads(json.dumps(material.sources[0].provenance()))]}
+    training_data = gather([old], split=choice, split_seed=5, folds=3, fold=2)
+    training = {"data": [json.loads(json.dumps(training_data.sources[0].provenance()))]}
     bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
 
     rows, words = select(bundle, new, "auto")
 
     found = set(new.table["id"].iloc[rows])
-    assert found & set(IDS[:300]) == set(material.test(0).ids)
+    assert found & set(IDS[:300]) == set(training_data.test(0).ids)
     assert "fold 3 of 3 to test" in words
 
 

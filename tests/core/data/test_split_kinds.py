@@ -9,7 +9,7 @@ import pytest
 
 from core.data import PARTS, ArrayStore, Dataset, SplitRule, assign, choose_rule, make_table
 from core.data.measures import measure
-from core.data.stain_clusters import FEATURES, Colours, colour_features, find_colours, knows_colours
+from core.data.stain_clusters import FEATURES, StainClusters, colour_features, find_stain_clusters, knows_colours
 from core.errors import ConfigError, DataError
 
 IDS = [f"{number:040x}" for number in range(1003)]
@@ -127,7 +127,7 @@ def test_colours_are_chosen_so_that_both_classes_are_tested() -> None:
     labels = np.repeat([0, 1], 400)  # all pale ones are normal, all dark ones tumour
 
     for seed in range(5):
-        colours = find_colours(features, labels, seed=seed, test=0.3)
+        colours = find_stain_clusters(features, labels, seed=seed, test=0.3)
         held = colours.is_held(features)
         assert held[labels == 0].mean() == pytest.approx(0.3, abs=0.12)
         assert held[labels == 1].mean() == pytest.approx(0.3, abs=0.12)
@@ -213,6 +213,6 @@ def test_clusters_that_cannot_be_are_refused() -> None:
     centres = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     for held in ((), (0, 1), (2,)):
         with pytest.raises(ConfigError, match="Some of 2 colour clusters are held out"):
-            Colours(centres, (0.0,) * 3, (1.0,) * 3, held, 0.5)
+            StainClusters(centres, (0.0,) * 3, (1.0,) * 3, held, 0.5)
     with pytest.raises(ConfigError, match="clusters of a split are damaged"):
-        Colours(centres, (0.0,) * 2, (1.0,) * 3, (0,), 0.5)
+        StainClusters(centres, (0.0,) * 2, (1.0,) * 3, (0,), 0.5)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.data import ArrayStore, Dataset, assign, choose_rule, make_table, thin
+from core.data import ArrayStore, Dataset, assign, choose_rule, make_table, subsample
 from core.errors import DataError
 
 NAMES = [f"patch-{number}" for number in range(400)]
@@ -24,7 +24,7 @@ TRAIN = int((PARTS == "train").sum())
 
 
 def _left(patches: int, *, seed: int = 0) -> set[str]:
-    parts = thin(MANY, PARTS, patches=patches, seed=seed)
+    parts = subsample(MANY, PARTS, patches=patches, seed=seed)
     return set(np.array(NAMES)[parts == "train"])
 
 
@@ -41,7 +41,7 @@ def test_fewer_are_among_more_and_validation_and_test_stay() -> None:
 
     assert [len(each) for each in drawn] == list(sizes)
     assert all(few < more for few, more in pairwise(drawn))
-    parts = thin(MANY, PARTS, patches=50, seed=0)
+    parts = subsample(MANY, PARTS, patches=50, seed=0)
     assert (parts == PARTS)[PARTS != "train"].all()
     assert (parts == "").sum() == TRAIN - 50
 
@@ -49,7 +49,7 @@ def test_fewer_are_among_more_and_validation_and_test_stay() -> None:
 def test_another_seed_draws_others_and_another_order_draws_the_same() -> None:
     assert len(_left(100) & _left(100, seed=1)) < 60  # 35 are expected of 100 out of 285
     turned = _dataset(NAMES[::-1])
-    parts = thin(turned, PARTS[::-1], patches=100, seed=0)
+    parts = subsample(turned, PARTS[::-1], patches=100, seed=0)
     assert set(np.array(NAMES[::-1])[parts == "train"]) == _left(100)
 
 
@@ -63,6 +63,6 @@ def test_the_draw_knows_nothing_of_the_hash_that_divides() -> None:
 
 
 def test_zero_is_all_and_more_than_there_are_is_said_with_their_number() -> None:
-    assert (thin(MANY, PARTS, patches=0, seed=0) == PARTS).all()
+    assert (subsample(MANY, PARTS, patches=0, seed=0) == PARTS).all()
     with pytest.raises(DataError, match=rf"many has {TRAIN} labelled training patches .* {TRAIN + 1} are asked for"):
-        thin(MANY, PARTS, patches=TRAIN + 1, seed=0)
+        subsample(MANY, PARTS, patches=TRAIN + 1, seed=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from core.evaluation import FIGURES, evaluate, resamples_for
+from core.evaluation import METRICS, evaluate, resamples_for
 from core.evaluation.bootstrap import _Ranking, _weights, percentile_interval, replicate
 from core.evaluation.sample import sample_of
 
@@ -45,7 +45,7 @@ def test_a_resample_of_slides_gives_the_figures_of_the_patches_written_out():
     for row in range(5):
         rows = np.concatenate([np.repeat(np.flatnonzero(slide == s), int(weights[row, s])) for s in range(6)])
         written = evaluate(labels[rows], probabilities[rows], threshold=0.4, resamples=1).figures
-        for name in FIGURES:
+        for name in METRICS:
             assert found.figures[name][row] == pytest.approx(written[name].value, abs=1e-12), name
 
 
@@ -62,7 +62,7 @@ def test_intervals_by_slide_are_wider_where_slides_differ_and_alike_where_not():
     labels, probabilities, slide = _clustered(spread=1.5)
     by_patch = evaluate(labels, probabilities).figures
     by_slide = evaluate(labels, probabilities, groups=slide).figures
-    widen = {name: _width(by_slide[name]) / _width(by_patch[name]) for name in FIGURES}
+    widen = {name: _width(by_slide[name]) / _width(by_patch[name]) for name in METRICS}
     assert widen["sensitivity"] > 2
     assert widen["specificity"] > 2
     assert widen["nll"] > 1.3
@@ -79,7 +79,7 @@ def test_each_patch_its_own_slide_gives_nearly_the_closed_forms():
     drawn = evaluate(labels, probabilities, groups=np.arange(2000))
     assert (closed.resampled, drawn.resampled) == ("patch", "slide")
     assert (closed.slides, drawn.slides) == (None, 2000)
-    for name in FIGURES:
+    for name in METRICS:
         one, two = closed.figures[name], drawn.figures[name]
         assert one.value == two.value
         tolerance = 0.12 * _width(one)

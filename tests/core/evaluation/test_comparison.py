@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import EvaluationError
-from core.evaluation import FIGURES, compare, disagreements, evaluate
+from core.evaluation import METRICS, compare, disagreements, evaluate
 
 
 def _two_models(n, *, seed=0, noise=0.5):
@@ -20,7 +20,7 @@ def test_differences_are_first_minus_second():
     found = compare(labels, first, second, threshold=0.4, resamples=50)
     one = evaluate(labels, first, threshold=0.4, resamples=1).figures
     two = evaluate(labels, second, threshold=0.4, resamples=1).figures
-    assert list(found) == list(FIGURES)
+    assert list(found) == list(METRICS)
     for name, estimate in found.items():
         assert estimate.value == pytest.approx(one[name].value - two[name].value, abs=1e-12)
         assert estimate.low <= estimate.value <= estimate.high
@@ -30,7 +30,7 @@ def test_swapping_the_models_turns_the_sign():
     labels, first, second = _two_models(300)
     found = compare(labels, first, second, resamples=300)
     swapped = compare(labels, second, first, resamples=300)
-    for name in FIGURES:
+    for name in METRICS:
         assert swapped[name].value == pytest.approx(-found[name].value, abs=1e-12)
         assert swapped[name].low == pytest.approx(-found[name].high, abs=1e-12), name
 

@@ -54,11 +54,11 @@ def test_many_points_are_thinned_without_moving_the_line():
     # Both rates only rise, so their sum tells how far along the line a point is.
     assert np.abs(np.interp(x + y, curve.x + curve.y, curve.y) - y).max() < 0.0005
     precision, recall, _ = metrics.precision_recall_curve(labels, probabilities)
-    thin = pr_points(labels, probabilities)
-    assert 1000 < len(thin.x) <= 2000
-    assert (thin.x[-1], thin.y[-1]) == (1.0, pytest.approx(labels.mean()))
+    subsample = pr_points(labels, probabilities)
+    assert 1000 < len(subsample.x) <= 2000
+    assert (subsample.x[-1], subsample.y[-1]) == (1.0, pytest.approx(labels.mean()))
     # Every point left out has a kept one beside it.
-    distance, _ = KDTree(np.column_stack([thin.x, thin.y])).query(np.column_stack([recall, precision]))
+    distance, _ = KDTree(np.column_stack([subsample.x, subsample.y])).query(np.column_stack([recall, precision]))
     assert distance.max() < 0.001
 
 

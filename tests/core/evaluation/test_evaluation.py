@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import EvaluationError
-from core.evaluation import FIGURES, Evaluation, at_threshold, evaluate
+from core.evaluation import METRICS, Evaluation, at_threshold, evaluate
 
 
 def _draw(generator, n, *, temperature=1.0):
@@ -19,7 +19,7 @@ def test_an_evaluation_travels_through_strict_json_without_loss(groups):
     result = evaluate(labels, probabilities, threshold=0.37, groups=groups, resamples=100)
     back = Evaluation.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False)))
     assert back == result
-    assert list(back.figures) == list(FIGURES)
+    assert list(back.figures) == list(METRICS)
 
 
 def test_undefined_figures_travel_as_null():
@@ -90,7 +90,7 @@ def _coverage(*, n, temperature=1.0, draws=1000, names):
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth_in_95_of_100_draws():
-    names = [name for name in FIGURES if name != "ece"]
+    names = [name for name in METRICS if name != "ece"]
     for name, share in _coverage(n=400, names=names).items():
         assert 0.93 <= share <= 0.97, (name, share)
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from core.evaluation import ECE_BINS, FIGURES, ConfusionMatrix, confusion_matrix, evaluate
-from core.evaluation.metrics import OPERATING_FIGURES, log_losses, operating_figures
+from core.evaluation import ECE_BINS, METRICS, ConfusionMatrix, confusion_matrix, evaluate
+from core.evaluation.metrics import THRESHOLD_METRICS, log_losses, threshold_metrics
 
 NAMES = [
     "auc",
@@ -88,11 +88,11 @@ def test_figures_by_hand():
 
 
 def test_the_registry_names_every_figure_in_order():
-    assert list(FIGURES) == NAMES
-    assert all(figure.name == name for name, figure in FIGURES.items())
-    assert [name for name in NAMES if not FIGURES[name].higher_is_better] == ["nll", "brier", "ece"]
-    assert all(figure.help.endswith(".") and figure.label for figure in FIGURES.values())
-    assert set(OPERATING_FIGURES) == set(NAMES[2:8])
+    assert list(METRICS) == NAMES
+    assert all(figure.name == name for name, figure in METRICS.items())
+    assert [name for name in NAMES if not METRICS[name].higher_is_better] == ["nll", "brier", "ece"]
+    assert all(figure.help.endswith(".") and figure.label for figure in METRICS.values())
+    assert set(THRESHOLD_METRICS) == set(NAMES[2:8])
 
 
 def test_constant_probabilities_are_guessing():
@@ -130,7 +130,7 @@ def test_f1_is_undefined_without_any_tumour_labelled_or_called():
 def test_mcc_keeps_its_digits_with_large_counts():
     counts = np.array([1e9, 3.0, 5.0, 1e9])
     expected = (1e18 - 15) / math.sqrt((1e9 + 3) ** 2 * (1e9 + 5) ** 2)
-    assert float(operating_figures(counts)["mcc"]) == pytest.approx(expected, rel=1e-12)
+    assert float(threshold_metrics(counts)["mcc"]) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_confusion_matrix_counts_and_travels():

@@ -10,13 +10,13 @@ from core.errors import DataError
 from core.evaluation.label_errors import find_label_errors
 from core.evaluation.probe import cross_probabilities
 from core.features.label_errors import (
-    Suspects,
+    LabelIssues,
     has_learnt,
-    load_suspects,
+    label_issues_path,
+    load_label_issues,
     probe,
     probe_key,
-    save_suspects,
-    suspects_path,
+    save_label_issues,
 )
 from core.prediction import Predictor
 from core.prediction.features import layers_of, read_late_features
@@ -26,36 +26,38 @@ FLIPPED, LOOKED_AT, WANTED = 0.03, 0.05, 0.60
 
 
 @pytest.fixture
-def suspects() -> Suspects:
+def label_issues() -> LabelIssues:
     labels, tumour = np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array([0.1, 0.2, 0.3, 0.9, 0.8, 0.7, 0.9, 0.1])
-    return Suspects(tuple("abcdefgh"), labels, tumour, np.arange(8) % 2, "a test", "1234")
+    return LabelIssues(tuple("abcdefgh"), labels, tumour, np.arange(8) % 2, "a test", "1234")
 
 
-def test_the_table_has_the_most_suspicious_first(suspects: Suspects) -> None:
-    table = suspects.table()
+def test_the_table_has_the_most_suspicious_first(label_issues: LabelIssues) -> None:
+    table = label_issues.table()
     assert list(table["id"]) == ["d", "h", "c", "f", "b", "e", "a", "g"]
     assert list(table["rank"]) == list(range(1, 9))
     assert list(table["suspect"]) == [True, True] + [False] * 6
     assert table.loc[0, ["label", "probability", "fold"]].tolist() == [0, 0.9, 1]
 
 
-def test_a_ranking_comes_back_as_it_was_stored(suspects: Suspects, small_demo: Dataset, fresh_home: Path) -> None:
-    assert load_suspects(small_demo, "x") is None
-    save_suspects(suspects, small_demo, "x")
-    loaded = load_suspects(small_demo, "x")
+def test_a_ranking_comes_back_as_it_was_stored(
+    label_issues: LabelIssues, small_demo: Dataset, fresh_home: Path
+) -> None:
+    assert load_label_issues(small_demo, "x") is None
+    save_label_issues(label_issues, small_demo, "x")
+    loaded = load_label_issues(small_demo, "x")
     assert loaded is not None
-    assert (loaded.ids, loaded.words, loaded.fingerprint) == (suspects.ids, "a test", "1234")
-    np.testing.assert_array_equal(loaded.probabilities, suspects.probabilities)
-    assert loaded.table().equals(suspects.table())
-    suspects_path(small_demo.source, "x").write_bytes(b"PK no zip")
+    assert (loaded.ids, loaded.words, loaded.fingerprint) == (label_issues.ids, "a test", "1234")
+    np.testing.assert_array_equal(loaded.probabilities, label_issues.probabilities)
+    assert loaded.table().equals(label_issues.table())
+    label_issues_path(small_demo.source, "x").write_bytes(b"PK no zip")
     with pytest.raises(DataError, match="Delete it and rank again"):
-        load_suspects(small_demo, "x")
+        load_label_issues(small_demo, "x")
 
 
-def test_a_ranking_of_other_files_is_not_used(suspects: Suspects, small_demo: Dataset, fresh_home: Path) -> None:
+def test_a_ranking_of_other_files_is_not_used(label_issues: LabelIssues, small_demo: Dataset, fresh_home: Path) -> None:
     changed = Dataset(small_demo.name, small_demo.source, "demo", small_demo.table, small_demo.store, files="other")
-    save_suspects(suspects, small_demo, "x")
-    assert load_suspects(changed, "x") is None
+    save_label_issues(label_issues, small_demo, "x")
+    assert load_label_issues(changed, "x") is None
 
 
 def test_a_probe_ranks_every_labelled_patch_by_slide(small_demo: Dataset, tiny_bundle: Bundle) -> None:

@@ -11,7 +11,7 @@ from core.errors import BundleError, DataError, EvaluationError
 from core.features.neighbours import Index, build_index, most_like
 from core.prediction import Predictor
 from core.prediction.result import ask
-from core.prediction.tta import Spread, spread, views
+from core.prediction.tta import TtaSpread, spread, views
 from core.scoring.kaggle import read_sample, to_submission
 
 LABELS = [0, 0, 0, 1, 1, 0, 1, 1]
@@ -40,7 +40,7 @@ def test_a_symmetric_patch_has_no_spread(predictor: Predictor) -> None:
 
 
 def test_a_spread_over_the_threshold_says_so() -> None:
-    found = Spread(np.array([0.6, 0.6, 0.6, 0.4, 0.6, 0.6, 0.3, 0.6]), 0.5)
+    found = TtaSpread(np.array([0.6, 0.6, 0.6, 0.4, 0.6, 0.6, 0.3, 0.6]), 0.5)
     assert (found.agreeing, found.lowest, found.highest) == (6, 0.3, 0.6)
     assert found.sentence == (
         "Flipped and turned, the patch gets 30.0% to 60.0% (mean 53.8%); only 6 of 8 give the same verdict: "
@@ -104,7 +104,7 @@ def test_a_patch_is_its_own_nearest_neighbour_unless_left_out(predictor: Predict
     found = most_like(predictor, index, patch)
     assert len(found) == 5
     assert found[0].row == row
-    assert found[0].likeness == pytest.approx(1, abs=1e-5)
+    assert found[0].similarity == pytest.approx(1, abs=1e-5)
     assert row not in [neighbour.row for neighbour in most_like(predictor, index, patch, leave_out=row)]
     assert "training part" in index.part
 

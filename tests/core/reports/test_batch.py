@@ -3,15 +3,15 @@
 import csv
 
 from core.data.dataset import Problem
-from core.prediction.artifacts import Oddity
+from core.prediction.artifacts import Artifact
 from core.prediction.batch import ScoredBatch, ScoredFile
-from core.prediction.ood_warnings import Doubts
+from core.prediction.ood_warnings import OodWarnings
 from core.reports.batch import COLUMNS, table_csv
 
 BATCH = ScoredBatch(
     [
-        ScoredFile("a_x6_y4", "a.png (6, 4)", 1.0, 0.75, ("Cropped.", "Turned."), Doubts((), 0.2), "a", (6, 4)),
-        ScoredFile("=b", "=b.png", -1.0, 0.25, (), Doubts((Oddity("blur", 0.1, 0.6, "Blurred."),), None), "=b"),
+        ScoredFile("a_x6_y4", "a.png (6, 4)", 1.0, 0.75, ("Cropped.", "Turned."), OodWarnings((), 0.2), "a", (6, 4)),
+        ScoredFile("=b", "=b.png", -1.0, 0.25, (), OodWarnings((Artifact("blur", 0.1, 0.6, "Blurred."),), None), "=b"),
     ],
     [Problem("c.png", "The file is empty (0 bytes); save or download it again.")],
     3,

@@ -91,7 +91,7 @@ def test_one_class_gives_a_report_without_curves(report: EvaluationReport) -> No
         logits=report.scored.logits[keep],
         probabilities=report.scored.probabilities[keep],
         slides=report.scored.slides[keep],
-        looks=report.scored.looks.subset(np.flatnonzero(keep)),
+        appearance=report.scored.appearance.subset(np.flatnonzero(keep)),
     )
     one = make_report(report.bundle, report.dataset, scored, 0.4)
     assert "| AUC | undefined |" in model_card_markdown(one)

@@ -13,7 +13,7 @@ from core.prediction import Predictor
 from core.prediction.result import ask
 from core.reports import html
 from core.reports.checks import quick_checks
-from core.reports.map_settings import MapLook
+from core.reports.map_settings import OverlaySettings
 from core.reports.prediction import PredictionReport, ShownMap
 
 
@@ -60,12 +60,12 @@ def test_pieces_of_html() -> None:
 
 def test_a_look_draws_what_it_says(report: PredictionReport) -> None:
     patch, made = report.answer.pixels, report.maps[1].attribution
-    bare = MapLook(opacity=0, centre_box=False).draw(made, patch, zoom=1)
+    bare = OverlaySettings(opacity=0, centre_box=False).draw(made, patch, zoom=1)
     assert (bare == patch).all()
-    assert MapLook(sign="signed").map(made).min() < 0
-    assert MapLook(sign="absolute").map(made).min() >= 0
-    assert MapLook().legend(made) == "Red speaks for tumour, blue against it."
-    drawn = MapLook(opacity=1).draw(made, patch, zoom=2)
+    assert OverlaySettings(sign="signed").map(made).min() < 0
+    assert OverlaySettings(sign="absolute").map(made).min() >= 0
+    assert OverlaySettings().legend(made) == "Red speaks for tumour, blue against it."
+    drawn = OverlaySettings(opacity=1).draw(made, patch, zoom=2)
     assert drawn.shape == (192, 192, 3)
     assert np.any(drawn != patch.repeat(2, axis=0).repeat(2, axis=1))
 
@@ -73,4 +73,4 @@ def test_a_look_draws_what_it_says(report: PredictionReport) -> None:
 @pytest.mark.parametrize("wrong", [{"opacity": 1.1}, {"percentile": 10}, {"smoothing": -1}, {"sign": "both"}])
 def test_a_wrong_look_is_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match="The map's"):
-        MapLook(**wrong)
+        OverlaySettings(**wrong)

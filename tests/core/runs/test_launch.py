@@ -134,14 +134,14 @@ def test_a_process_that_has_said_its_last_word_is_waited_for(tmp_path: Path, mon
     run = create_run(TrainingConfig(), tmp_path / "run")
     run.write_status(Status(state="stopped"))
     run.request_stop()
-    looks = [True, True, True]  # its process is still there when it is first looked for
-    monkeypatch.setattr(Run, "is_alive", lambda _: bool(looks and looks.pop()))
+    looked = [True, True, True]  # its process is still there when it is first looked for
+    monkeypatch.setattr(Run, "is_alive", lambda _: bool(looked and looked.pop()))
     monkeypatch.setattr("core.job.subprocess.Popen", lambda *_, **__: psutil.Process())
     monkeypatch.setattr("core.runs.launch._started", [])
 
     launch(run)
 
-    assert looks == []
+    assert looked == []
     assert not run.stop_requested()
     assert json.loads((run.path / "process.json").read_text())["pid"] == os.getpid()
 

@@ -15,7 +15,7 @@ import torch
 from core.errors import RunError, StorageError
 from core.runs import Status, TrainingConfig, create_run, list_runs, open_run
 from core.runs import run as run_module
-from core.runs.run import METRICS, Run
+from core.runs.run import METRICS_COLUMNS, Run
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 
 CONFIG = TrainingConfig(epochs=3)
@@ -41,7 +41,7 @@ def test_a_new_run_has_its_settings_and_waits(run: Run) -> None:
     assert run.config() == CONFIG
     assert open_run(run.path) == run
     assert run.metrics().empty
-    assert tuple(run.metrics().columns) == METRICS
+    assert tuple(run.metrics().columns) == METRICS_COLUMNS
     assert run.log_tail() == ""
     written = json.loads((run.path / "status.json").read_text())
     assert (written["state"], written["epochs"]) == ("starting", 3)
@@ -198,11 +198,11 @@ def test_the_status_of_a_newer_version_is_read(run: Run) -> None:
 
 
 def test_metrics_come_back_to_the_last_bit(run: Run) -> None:
-    rows = [dict.fromkeys(METRICS, 0.1 + 0.2) | {"epoch": number} for number in (1, 2)]
+    rows = [dict.fromkeys(METRICS_COLUMNS, 0.1 + 0.2) | {"epoch": number} for number in (1, 2)]
 
     run.write_metrics(rows)
 
-    assert (run.path / "metrics.csv").read_text().splitlines()[0] == ",".join(METRICS)
+    assert (run.path / "metrics.csv").read_text().splitlines()[0] == ",".join(METRICS_COLUMNS)
     assert run.metrics()["valid_loss"].tolist() == [0.1 + 0.2] * 2
 
 

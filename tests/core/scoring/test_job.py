@@ -10,10 +10,10 @@ from core.data import Dataset
 from core.errors import DataError, RunError
 from core.prediction import Predictor
 from core.scoring import job as module
-from core.scoring.chunks import Chunk, Partial
+from core.scoring.chunks import Chunk, ChunkCache
 from core.scoring.dataset import score
 from core.scoring.job import JobStatus, ScoreJob
-from core.scoring.store import load_scores, partial_of
+from core.scoring.store import chunk_cache_of, load_scores
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_cancelled_job_is_continued_where_it_ended(
 
     monkeypatch.setattr(type(small_demo.store), "load", counting)
     assert job.run(predictor, small_demo, "test").state == "cancelled"
-    assert partial_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 16
+    assert chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 16
     (job.path / "stop").unlink()
     read[:] = [0, 0, 0]
     assert job.run(predictor, small_demo, "test").state == "finished"
@@ -62,19 +62,19 @@ def test_a_cancelled_job_is_continued_where_it_ended(
     stored = load_scores(tiny_bundle, small_demo, "test")
     assert stored is not None
     np.testing.assert_array_equal(stored.logits, whole.logits)
-    np.testing.assert_array_equal(stored.looks.values, whole.looks.values)
-    assert not partial_of(tiny_bundle, small_demo, "test", device="cpu").path.exists()
+    np.testing.assert_array_equal(stored.appearance.values, whole.appearance.values)
+    assert not chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").path.exists()
 
 
 def test_chunks_of_other_patches_are_not_taken(small_demo: Dataset, tiny_bundle: Bundle, tmp_path: Path) -> None:
     rows = np.arange(4)
     chunk = Chunk(np.ones(4, np.float32), np.ones((4, 5), np.float32), np.ones(4, bool))
-    keep = Partial.of(tmp_path / "p", rows, stamp="a", device="cpu")
+    keep = ChunkCache.of(tmp_path / "p", rows, stamp="a", device="cpu")
     keep.write(0, chunk)
     assert keep.read(0, 4) is not None
     assert keep.read(0, 5) is None
     for stamp, device, others in (("b", "cpu", rows), ("a", "cuda", rows), ("a", "cpu", rows + 1)):
-        assert Partial.of(tmp_path / "p", others, stamp=stamp, device=device).read(0, 4) is None
+        assert ChunkCache.of(tmp_path / "p", others, stamp=stamp, device=device).read(0, 4) is None
     next((tmp_path / "p").iterdir()).write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError, match="Delete the folder"):
         keep.read(0, 4)

@@ -10,7 +10,7 @@ from core.data.dataset import make_table
 from core.data.store import ArrayStore
 from core.errors import DataError, EvaluationError
 from core.prediction import Predictor
-from core.prediction.appearance import Looks
+from core.prediction.appearance import Appearance
 from core.scoring.dataset import Scored, assemble, score, select
 from core.scoring.store import forget_scores, load_scores, save_scores, scores_csv, scores_path
 
@@ -42,7 +42,7 @@ def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle
     assert read is not None
     for name in ("rows", "labels", "logits", "probabilities"):
         np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
-    np.testing.assert_array_equal(read.looks.values, made.looks.values)
+    np.testing.assert_array_equal(read.appearance.values, made.appearance.values)
     assert (read.part, read.unreadable, read.device) == (made.part, 0, "cpu")
     forget_scores(tiny_bundle, some, "all")
     assert load_scores(tiny_bundle, some, "all") is None
@@ -76,7 +76,7 @@ def test_they_stand_when_labels_are_decided_anew_and_patches_excluded(
     read = load_scores(tiny_bundle, decided, "all")
     assert read is not None
     np.testing.assert_array_equal(read.logits, made.logits[1:])
-    np.testing.assert_array_equal(read.looks.values, made.looks.values[1:])
+    np.testing.assert_array_equal(read.appearance.values, made.appearance.values[1:])
     assert read.labels[0] == 1 - made.labels[1]
     assert load_scores(tiny_bundle, replace(decided, files="b"), "all") is None
     assert load_scores(tiny_bundle, replace(decided, files=""), "all") is None
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_said_and_not_taken_for_none(some: Dataset, tiny_bundl
 def test_a_network_that_gives_no_numbers_is_said(some: Dataset, tiny_bundle: Bundle) -> None:
     logits = np.array([0.5, np.nan, np.inf], np.float32)
     with pytest.raises(EvaluationError, match="2 of 3 patches"):
-        assemble(tiny_bundle, some, np.arange(3), logits, part="x", unreadable=0, looks=None, device="cpu")
+        assemble(tiny_bundle, some, np.arange(3), logits, part="x", unreadable=0, appearance=None, device="cpu")
 
 
 def test_no_labels_is_said(some: Dataset, tiny_bundle: Bundle) -> None:
@@ -117,8 +117,10 @@ def test_the_csv_holds_every_patch_and_no_formula(some: Dataset, tiny_bundle: Bu
     table["id"] = ["=1+1", "b", "c"]
     dataset = replace(some, table=table, store=ArrayStore(some.store.load([0, 1, 2]).pixels))
     logits = np.array([0.0, 3.0, -3.0], np.float32)
-    looks = Looks(np.zeros((3, 5), np.float32))
-    scored = assemble(tiny_bundle, dataset, np.arange(3), logits, part="x", unreadable=0, looks=looks, device="cpu")
+    appearance = Appearance(np.zeros((3, 5), np.float32))
+    scored = assemble(
+        tiny_bundle, dataset, np.arange(3), logits, part="x", unreadable=0, appearance=appearance, device="cpu"
+    )
     scored = replace(scored, slides=None)
     lines = scores_csv(scored, dataset, 0.5).splitlines()
     assert lines[0] == "id,slide,label,verdict,probability,logit"

@@ -6,7 +6,7 @@ from core.data import Dataset
 from core.errors import EvaluationError
 from core.prediction import Predictor
 from core.scoring.dataset import Scored, score
-from core.scoring.subgroups import KINDS, SMALL, group_name, groups_by, possible_kinds, slices_by
+from core.scoring.subgroups import KINDS, SMALL, group_name, groups_by, possible_kinds, subgroups_by
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def scored(small_demo: Dataset, tiny_bundle: Bundle) -> Scored:
 def test_every_way_takes_the_whole_set_apart(small_demo: Dataset, scored: Scored) -> None:
     assert possible_kinds(small_demo, scored) == list(KINDS)
     for kind in KINDS:
-        found = slices_by(kind, small_demo, scored, 0.5)
+        found = subgroups_by(kind, small_demo, scored, 0.5)
         assert sum(each.n for _, each in found) == len(small_demo)
         assert all(each.is_small == (each.n < SMALL) for _, each in found)
 
 
 def test_the_share_of_tumour_agrees_with_the_labels(small_demo: Dataset, scored: Scored) -> None:
-    found = dict(slices_by("tumour", small_demo, scored, 0.5))
+    found = dict(subgroups_by("tumour", small_demo, scored, 0.5))
     assert found["none"].positives == 0
     assert sum(each.n for name, each in found.items() if name != "none") == int(scored.labels.sum())
     assert all(each.positives == each.n for name, each in found.items() if name != "none")

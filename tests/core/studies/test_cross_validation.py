@@ -109,9 +109,9 @@ def test_a_study_that_was_stopped_within_a_fold_gives_the_same_table_bit_for_bit
 ) -> None:
     study = create_folds(CONFIG, folds=3, name="torn")
     steps = 0
-    after_step = trainer.Loop._after_step
+    after_step = trainer.Trainer._after_step
 
-    def stopping(self: trainer.Loop) -> None:
+    def stopping(self: trainer.Trainer) -> None:
         nonlocal steps
         steps += 1
         if steps == 4:  # within the second fold
@@ -119,7 +119,7 @@ def test_a_study_that_was_stopped_within_a_fold_gives_the_same_table_bit_for_bit
         after_step(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Loop, "_after_step", stopping)
+        patch.setattr(trainer.Trainer, "_after_step", stopping)
         assert work_on_folds(study).state == "cancelled"
     assert [run.status().state for run in study.runs()] == ["finished", "stopped"]
     assert progress_of(study).done == 1
@@ -148,7 +148,7 @@ def test_remains_of_a_run_that_was_never_made_are_no_obstacle(monkeypatch: pytes
 
 def test_a_failed_run_fails_the_study_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     study = create_folds(CONFIG, folds=3, name="mine")
-    monkeypatch.setattr(trainer.Loop, "_step", lambda *_: float("nan"))
+    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: float("nan"))
 
     with pytest.raises(TrainingError, match="loss became nan"):
         work_on_folds(study)
@@ -161,7 +161,7 @@ def test_a_fold_whose_folder_is_deleted_while_it_works_fails_the_study_and_is_to
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = create_folds(CONFIG, folds=3, name="mine")
-    monkeypatch.setattr(trainer.Loop, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
+    monkeypatch.setattr(trainer.Trainer, "_after_step", lambda self: shutil.rmtree(self.run.path, ignore_errors=True))
 
     with pytest.raises(RunError, match="The folder of the run mine-fold-1 is gone"):
         work_on_folds(study)

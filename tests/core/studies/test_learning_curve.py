@@ -206,14 +206,14 @@ def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study, dat
 
 def _stop_in_step(step: int, patch: pytest.MonkeyPatch) -> None:
     """Ask for a stop in the given step of the first run that gets there."""
-    real = trainer.Loop._after_step
+    real = trainer.Trainer._after_step
 
-    def counted(self: trainer.Loop) -> None:
+    def counted(self: trainer.Trainer) -> None:
         if self.run.name.endswith(f"{LABELLED}-patches-seed-0") and self._done() == step:
             open_study("torn").cancel()
         real(self)
 
-    patch.setattr(trainer.Loop, "_after_step", counted)
+    patch.setattr(trainer.Trainer, "_after_step", counted)
 
 
 def test_a_curve_that_was_stopped_goes_on_to_the_same_result(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,9 @@ def test_seeds_that_disagree_promise_nothing_either() -> None:
 
 
 def test_without_an_interval_nothing_is_concluded() -> None:
-    alone = Gain(10, 20, 5, {"auc": (Estimate(0.1, math.nan, math.nan),)})
+    exclusive = Gain(10, 20, 5, {"auc": (Estimate(0.1, math.nan, math.nan),)})
 
-    assert alone.sentence() == (
+    assert exclusive.sentence() == (
         "From 10 to 20 patches the AUC changed by +0.100; too few test patches or slides to tell that from chance."
     )
-    assert alone.words() == "+0.100 (no interval)"
+    assert exclusive.words() == "+0.100 (no interval)"

@@ -36,18 +36,18 @@ def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset,
 def _aucs(monkeypatch: pytest.MonkeyPatch, *aucs: Sequence[float]) -> None:
     """Let the epochs of trial n have the validation AUCs aucs[n]."""
 
-    def score(self: trainer.Loop) -> float:
+    def score(self: trainer.Trainer) -> float:
         return aucs[int(self.run.name[-3:]) - 1][self.epoch]
 
-    def end_epoch(self: trainer.Loop) -> None:
+    def end_epoch(self: trainer.Trainer) -> None:
         value = score(self)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(trainer, "roc_auc_score", lambda *_: value)
             original(self)
 
-    original = trainer.Loop._end_epoch
-    monkeypatch.setattr(trainer.Loop, "_end_epoch", end_epoch)
-    monkeypatch.setattr(trainer.Loop, "_train_epoch", lambda self: self.losses.append(0.5))
+    original = trainer.Trainer._end_epoch
+    monkeypatch.setattr(trainer.Trainer, "_end_epoch", end_epoch)
+    monkeypatch.setattr(trainer.Trainer, "_train_epoch", lambda self: self.losses.append(0.5))
 
 
 def test_ranges_are_read_and_checked() -> None:
@@ -128,12 +128,12 @@ def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: py
 
 
 def test_a_training_that_fails_is_noted_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = trainer.Loop._step
+    step = trainer.Trainer._step
 
-    def sometimes(self: trainer.Loop, rows: np.ndarray) -> float:
+    def sometimes(self: trainer.Trainer, rows: np.ndarray) -> float:
         return float("nan") if self.run.name.endswith("001") else step(self, rows)
 
-    monkeypatch.setattr(trainer.Loop, "_step", sometimes)
+    monkeypatch.setattr(trainer.Trainer, "_step", sometimes)
     study = create_search(CONFIG, trials=2, over=OVER, name="find")
     assert work_on_search(study).state == "finished"
     assert [(each.state, each.auc is None) for each in search_result(study).trials] == [
@@ -151,15 +151,15 @@ def test_a_search_that_was_stopped_within_a_trial_goes_on_as_it_would_have(monke
     whole = create_search(CONFIG, trials=3, over=OVER, name="whole")
     work_on_search(whole)
     study = create_search(CONFIG, trials=2, over=OVER, name="torn")
-    after_step = trainer.Loop._after_step
+    after_step = trainer.Trainer._after_step
 
-    def stopping(self: trainer.Loop) -> None:
+    def stopping(self: trainer.Trainer) -> None:
         if self.run.name == "torn-trial-002" and (self.epoch, self.step_in_epoch) == (1, 1):
             study.cancel()
         after_step(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Loop, "_after_step", stopping)
+        patch.setattr(trainer.Trainer, "_after_step", stopping)
         assert work_on_search(study).state == "cancelled"
     assert [each.state for each in search_result(study).trials] == ["finished", "unfinished"]
     study.withdraw_stop()

@@ -7,7 +7,7 @@ import core.training.execute as execute_module
 from core.data import Dataset, DemoSize, assign, open_demo
 from core.data.dataset import make_table
 from core.errors import ConfigError, DataError, RunError
-from core.evaluation import FIGURES, ConfusionMatrix, Estimate, Evaluation
+from core.evaluation import METRICS, ConfusionMatrix, Estimate, Evaluation
 from core.runs import create_run, preset
 from core.runs.config import Augmentation, TrainingConfig
 from core.studies.split_leakage import Leak, leak_configs, leak_of, measure_leak
@@ -15,7 +15,7 @@ from core.training.data import gather
 
 
 def evaluation(auc: float, half: float = 0.03) -> Evaluation:
-    figures = {name: Estimate(auc, auc - half, auc + half) for name in FIGURES}
+    figures = {name: Estimate(auc, auc - half, auc + half) for name in METRICS}
     return Evaluation(100, 40, 0.5, figures, ConfusionMatrix(50, 10, 10, 30), "slide", 10, 6)
 
 
@@ -84,11 +84,11 @@ def test_unfinished_and_unlike_runs_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["patch", "slide"])
 def test_a_run_can_ask_for_a_split_other_than_the_data_set_s_own(small_demo: Dataset, split: str) -> None:
-    material = gather([small_demo], split=split, split_seed=1)
-    rule = material.sources[0].rule
+    training_data = gather([small_demo], split=split, split_seed=1)
+    rule = training_data.sources[0].rule
     assert (rule.kind, rule.by, rule.seed) == ("hashed", split, 1)
-    assert (material.sources[0].parts == assign(small_demo, rule)).all()
-    shared = set(material.train.slides) & set(material.test(0).slides)
+    assert (training_data.sources[0].parts == assign(small_demo, rule)).all()
+    shared = set(training_data.train.slides) & set(training_data.test(0).slides)
     assert bool(shared) == (split == "patch")
 
 

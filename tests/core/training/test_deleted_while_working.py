@@ -97,11 +97,11 @@ def test_one_that_waits_in_the_queue_leaves_it(
 
 
 def test_an_interruption_brings_nothing_back_either(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_self: trainer.Loop) -> None:
+    def interrupted(_self: trainer.Trainer) -> None:
         shutil.rmtree(run.path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer.Loop, "_after_step", interrupted)
+    monkeypatch.setattr(trainer.Trainer, "_after_step", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         execute(run)

@@ -26,7 +26,7 @@ from core.training.checkpoint import load_checkpoint
 from core.training.data import UNLABELLED, Part, gather
 from core.training.distillation import Teachers, lesson
 from core.training.execute import execute
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 CPU = torch.device("cpu")
 PLAIN = TrainingConfig(augmentation=Augmentation(symmetries=False), model_arguments={"dropout": 0.0}, device="cpu")
@@ -94,14 +94,14 @@ def test_the_answer_is_the_mean_of_the_probabilities_before_calibration(
     assert np.ptp(expected) > 1e-3
 
 
-def _learner(config: TrainingConfig, labels: list[int]) -> Learner:
+def _learner(config: TrainingConfig, labels: list[int]) -> TrainStep:
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 96, 96, 3), dtype=np.uint8)
-    learner = Learner(config, Part(np.arange(len(labels)).astype(str), pixels, np.array(labels), None))
+    learner = TrainStep(config, Part(np.arange(len(labels)).astype(str), pixels, np.array(labels), None))
     learner.prepare(frozen=False)
     return learner
 
 
-def _made(learner: Learner, count: int) -> tuple[float, Tensor]:
+def _made(learner: TrainStep, count: int) -> tuple[float, Tensor]:
     loss = learner.gradients.make(learner.feed.batch(np.arange(count), 0))
     parameters = learner.network.parameters()
     return loss.item(), torch.cat([each.grad.flatten() for each in parameters if each.grad is not None])
@@ -232,15 +232,15 @@ def _config(folder: Path, *teachers: Path) -> TrainingConfig:
 def _stopped(config: TrainingConfig, path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a run that was asked to stop in its third step."""
     run = create_run(config, path)
-    real = trainer.Loop._after_step
+    real = trainer.Trainer._after_step
 
-    def asked(self: trainer.Loop) -> None:
+    def asked(self: trainer.Trainer) -> None:
         if self.step_in_epoch == 3:
             run.request_stop()
         real(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Loop, "_after_step", asked)
+        patch.setattr(trainer.Trainer, "_after_step", asked)
         assert execute(run).state == "stopped"
     return run
 

@@ -15,9 +15,9 @@ from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.training.checkpoint import load_checkpoint
 from core.training.data import Part
-from core.training.distributed import REASON, Group
+from core.training.distributed import REASON, ProcessGroup
 from core.training.execute import execute
-from core.training.loader import Feed
+from core.training.loader import BatchLoader
 from core.training.step import _check_shares
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,12 +28,12 @@ from pathlib import Path
 from core.runs import open_run
 from core.training import trainer
 from core.training.execute import execute
-real = trainer.Loop._after_step
+real = trainer.Trainer._after_step
 def after_step(self):
     if self.step_in_epoch == 3 and self.group.is_main:
         self.run.request_stop()
     real(self)
-trainer.Loop._after_step = after_step
+trainer.Trainer._after_step = after_step
 execute(open_run(Path(sys.argv[1])))
 """
 
@@ -61,7 +61,7 @@ except NodescopeError as error:
 
 
 def test_one_process_is_its_own_main_one() -> None:
-    group = Group("cpu")
+    group = ProcessGroup("cpu")
 
     assert (group.size, group.is_main) == (1, True)
     assert group.from_main("word") == "word"
@@ -75,8 +75,8 @@ def test_each_process_takes_its_share_of_what_all_have_drawn() -> None:
     config = TrainingConfig(augmentation=Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5))
     device, rows = torch.device("cpu"), random.permutation(12)[:8]
 
-    whole = Feed(part, config, device=device).batch(rows, 5)
-    shares = [Feed(part, config, device=device, share=(place, 2)).batch(rows, 5) for place in (0, 1)]
+    whole = BatchLoader(part, config, device=device).batch(rows, 5)
+    shares = [BatchLoader(part, config, device=device, share=(place, 2)).batch(rows, 5) for place in (0, 1)]
 
     for place, share in enumerate(shares):
         assert share.labels.tolist() == whole.labels[place::2].tolist()
@@ -129,9 +129,9 @@ def test_two_processes_give_the_loss_of_one_with_the_double_batch(
         torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=2e-5)
 
 
-def _one_of_two(*, is_main: bool) -> Group:
+def _one_of_two(*, is_main: bool) -> ProcessGroup:
     """A group of two without the other one."""
-    group = Group("cpu")
+    group = ProcessGroup("cpu")
     group.size, group.is_main = 2, is_main
     return group
 

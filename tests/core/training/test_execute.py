@@ -14,7 +14,7 @@ from core.bundle import load_bundle
 from core.data import Dataset, assign, default_rule
 from core.prediction import Predictor
 from core.runs import TrainingConfig, create_run
-from core.runs.run import METRICS, Run
+from core.runs.run import METRICS_COLUMNS, Run
 from core.training import trainer
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
@@ -56,7 +56,7 @@ def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
 def test_metrics_have_a_row_an_epoch(uninterrupted: Run) -> None:
     metrics = uninterrupted.metrics()
 
-    assert tuple(metrics.columns) == METRICS
+    assert tuple(metrics.columns) == METRICS_COLUMNS
     assert metrics["epoch"].tolist() == [1, 2]
     assert metrics["valid_auc"].between(0, 1).all()
     assert 0 < metrics["train_loss"].iloc[1] < metrics["train_loss"].iloc[0] < 1.5

@@ -26,9 +26,9 @@ def _opened(monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
 
 
 def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = trainer.Loop._step
+    real = trainer.Trainer._step
     monkeypatch.setattr(
-        trainer.Loop, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
+        trainer.Trainer, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
     )
     run = create_run(CONFIG, tmp_path / "run")
 
@@ -117,14 +117,14 @@ def test_a_request_while_the_launched_process_starts_is_honoured(tmp_path: Path)
 def test_a_network_that_gives_every_patch_the_same_answer_is_finished_as_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def collapse(self: trainer.Loop) -> None:
+    def collapse(self: trainer.Trainer) -> None:
         for name, value in self.learner.average.average.items():
             if name.startswith("network."):  # beside it stands the normalisation
                 value.zero_()
         real(self)
 
-    real = trainer.Loop._end_epoch
-    monkeypatch.setattr(trainer.Loop, "_end_epoch", collapse)
+    real = trainer.Trainer._end_epoch
+    monkeypatch.setattr(trainer.Trainer, "_end_epoch", collapse)
     run = create_run(CONFIG.with_changes(epochs=1), tmp_path / "run")
 
     assert execute(run).state == "finished"

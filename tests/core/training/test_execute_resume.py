@@ -51,16 +51,16 @@ def _assert_same_result(run: Run, other: Run) -> None:
 def _stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the stop file, as a person would, after so many steps."""
     seen = 0
-    real = trainer.Loop._after_step
+    real = trainer.Trainer._after_step
 
-    def counted(self: trainer.Loop) -> None:
+    def counted(self: trainer.Trainer) -> None:
         nonlocal seen
         seen += 1
         if seen == steps:
             self.run.request_stop()
         real(self)
 
-    monkeypatch.setattr(trainer.Loop, "_after_step", counted)
+    monkeypatch.setattr(trainer.Trainer, "_after_step", counted)
 
 
 def test_the_time_of_all_sessions_adds_up(
@@ -144,12 +144,12 @@ if what == "within a save":
 elif what == "before the metrics":
     type(run).write_metrics = lambda self, rows: die()
 else:
-    real = trainer.Loop._step
+    real = trainer.Trainer._step
     def step(self, rows):
         if self.epoch * self.steps_per_epoch + self.step_in_epoch == int(what):
             die()
         return real(self, rows)
-    trainer.Loop._step = step
+    trainer.Trainer._step = step
 execute(run)
 """
 
@@ -229,11 +229,11 @@ def test_an_interrupted_run_is_stopped_and_can_go_on(
 ) -> None:
     run = create_run(config, tmp_path / "run")
 
-    def interrupt(self: trainer.Loop) -> None:
+    def interrupt(self: trainer.Trainer) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Loop, "_after_step", interrupt)
+        patch.setattr(trainer.Trainer, "_after_step", interrupt)
         with pytest.raises(KeyboardInterrupt):
             execute(run)
 

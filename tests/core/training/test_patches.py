@@ -18,7 +18,7 @@ from core.training import trainer
 from core.training.data import gather
 from core.training.execute import execute
 from core.training.preflight.cost import estimate
-from core.training.preflight.job import Rehearsal
+from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import find_learning_rate
 from core.training.preflight.sample import draw_sample
 
@@ -52,19 +52,19 @@ def test_fewer_train_and_the_other_parts_stay(folder: Path) -> None:
 def test_unlabelled_patches_do_not_count(folder: Path) -> None:
     dataset = open_dataset(folder)
 
-    material = gather([dataset], patches=20, unlabelled=True)
+    training_data = gather([dataset], patches=20, unlabelled=True)
 
-    assert material.train.ids.tolist() == [*gather([dataset], patches=20).train.ids, "a", "b", "c"]
+    assert training_data.train.ids.tolist() == [*gather([dataset], patches=20).train.ids, "a", "b", "c"]
 
 
 def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[..., Path]) -> None:
     other = open_dataset(kaggle_folder({f"o{number:02}": number % 2 for number in range(40)}, name="other"))
-    alone = len(gather([other]).train)
+    exclusive = len(gather([other]).train)
 
-    material = gather([open_dataset(folder), other], patches=20)
+    training_data = gather([open_dataset(folder), other], patches=20)
 
-    assert [source.provenance()["patches"]["train"] for source in material.sources] == [20, alone]
-    assert sum(str(each).startswith("o") for each in material.train.ids) == alone
+    assert [source.provenance()["patches"]["train"] for source in training_data.sources] == [20, exclusive]
+    assert sum(str(each).startswith("o") for each in training_data.train.ids) == exclusive
 
 
 def test_folds_are_thinned_too(folder: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_is_tried_before_the_start_obeys_it(folder: Path) -> None:
     found = estimate(config)
     assert (found.train, found.steps_per_epoch) == (40, 5)
     assert len(find_learning_rate(config, steps=15).losses) == 15
-    assert Rehearsal.of("cost", config).path != Rehearsal.of("cost", config.with_changes(patches=0)).path
+    assert Preflight.of("cost", config).path != Preflight.of("cost", config.with_changes(patches=0)).path
 
 
 def test_a_run_tells_it_and_goes_on_as_if_nothing_had_happened(
@@ -124,11 +124,11 @@ def test_more_than_there_are_fails_with_their_number(folder: Path, tmp_path: Pat
 
 
 def _stop_in_step(step: int, run: Run, patch: pytest.MonkeyPatch) -> None:
-    real = trainer.Loop._after_step
+    real = trainer.Trainer._after_step
 
-    def counted(self: trainer.Loop) -> None:
+    def counted(self: trainer.Trainer) -> None:
         if self._done() == step:
             run.request_stop()
         real(self)
 
-    patch.setattr(trainer.Loop, "_after_step", counted)
+    patch.setattr(trainer.Trainer, "_after_step", counted)

@@ -14,10 +14,10 @@ from core.runs import Augmentation, TrainingConfig
 from core.training.backbone import head_of, train_mode
 from core.training.data import Part
 from core.training.gradients import Gradients
-from core.training.loader import Batch, Feed
+from core.training.loader import Batch, BatchLoader
 from core.training.memory import is_out_of_memory
 from core.training.sampling import class_weights, epoch_order
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 LABELS = np.array([0] * 30 + [1] * 10)
 PLAIN = TrainingConfig(augmentation=Augmentation(symmetries=False), model_arguments={"dropout": 0.0}, device="cpu")
@@ -61,13 +61,13 @@ def _part(count: int) -> Part:
 
 def _gradients(config: TrainingConfig, part: Part) -> tuple[Gradients, list[str]]:
     said: list[str] = []
-    learner = Learner(config, part, say=said.append)
+    learner = TrainStep(config, part, say=said.append)
     learner.prepare(frozen=False)
     return learner.gradients, said
 
 
 def _batch(part: Part, config: TrainingConfig = PLAIN) -> Batch:
-    return Feed(part, config, device=torch.device("cpu")).batch(np.arange(len(part)), 0)
+    return BatchLoader(part, config, device=torch.device("cpu")).batch(np.arange(len(part)), 0)
 
 
 def _values(gradients: Gradients) -> torch.Tensor:

@@ -12,10 +12,10 @@ from core.runs import Augmentation, TrainingConfig
 from core.training.compiled import compiled
 from core.training.data import Part
 from core.training.forward import BATCH, Forward
-from core.training.loader import Feed
+from core.training.loader import BatchLoader
 from core.training.memory import fits_on_device, keep_memory
 from core.training.precision import Precision
-from core.training.step import Learner
+from core.training.step import TrainStep
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(batch_size=8, device="cpu", ema=0.9, augmentation=Augmentation(stain=0.2, brightness=0.1))
@@ -32,7 +32,7 @@ def _rows(count: int) -> list[np.ndarray]:
 
 def test_a_batch_made_ahead_is_the_same_to_the_last_bit() -> None:
     part = _part()
-    now, ahead = (Feed(part, CONFIG, device=CPU, ahead=ahead) for ahead in (False, True))
+    now, ahead = (BatchLoader(part, CONFIG, device=CPU, ahead=ahead) for ahead in (False, True))
 
     found = list(ahead.batches(_rows(4), first=7))
 
@@ -52,7 +52,7 @@ def test_only_one_batch_is_made_ahead() -> None:
             asked.append(step)
             yield each
 
-    batches = Feed(_part(), CONFIG, device=CPU, ahead=True).batches(rows(), first=0)
+    batches = BatchLoader(_part(), CONFIG, device=CPU, ahead=True).batches(rows(), first=0)
     next(batches)
     next(batches)
     batches.close()
@@ -61,10 +61,10 @@ def test_only_one_batch_is_made_ahead() -> None:
 
 
 def test_learning_with_batches_made_ahead_is_the_same_to_the_last_bit() -> None:
-    learners = [Learner(CONFIG, _part()) for _ in range(2)]
+    learners = [TrainStep(CONFIG, _part()) for _ in range(2)]
     for learner, ahead in zip(learners, (False, True), strict=True):
         learner.prepare(frozen=False)
-        feed = Feed(_part(), CONFIG, device=CPU, ahead=ahead)
+        feed = BatchLoader(_part(), CONFIG, device=CPU, ahead=ahead)
         for batch in feed.batches(_rows(5), first=0):
             learner.learn(batch)
 
@@ -79,11 +79,11 @@ def test_no_memory_for_a_batch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("core.training.loader.apply", scarce)
     with pytest.raises(TrainingError, match="not enough memory to prepare a batch of 8 patches"):
-        list(Feed(_part(), CONFIG, device=CPU, ahead=True).batches(_rows(1), first=0))
+        list(BatchLoader(_part(), CONFIG, device=CPU, ahead=True).batches(_rows(1), first=0))
 
 
 def test_a_change_of_weights_that_fails_for_memory_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = Learner(CONFIG, _part())
+    learner = TrainStep(CONFIG, _part())
     calls = []
 
     def scarce(*_: Any, **__: Any) -> None:
@@ -125,7 +125,7 @@ def test_validation_without_any_memory_is_said() -> None:
 
 def test_fp16_is_refused_on_a_cpu() -> None:
     with pytest.raises(ConfigError, match="precision is fp16, and this run works on a CPU"):
-        Learner(CONFIG.with_changes(precision="fp16"), _part())
+        TrainStep(CONFIG.with_changes(precision="fp16"), _part())
     assert Precision("auto", CPU).name == "fp32"
     assert not Precision("bf16", CPU).scaler.is_enabled()
 
@@ -135,8 +135,8 @@ def test_a_compiler_that_fails_is_gone_without_and_nothing_has_changed(monkeypat
         raise RuntimeError("no C++ compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", broken)
-    learner = Learner(CONFIG.with_changes(compile="auto"), _part())
-    plain = Learner(CONFIG, _part())
+    learner = TrainStep(CONFIG.with_changes(compile="auto"), _part())
+    plain = TrainStep(CONFIG, _part())
 
     assert learner.words == "not compiled (RuntimeError)"
     for each in (learner, plain):
@@ -166,7 +166,7 @@ def test_patches_are_kept_on_a_gpu_where_half_of_its_free_memory_suffices(monkey
 
 
 def test_keeping_memory_changes_no_number() -> None:
-    learner = Learner(CONFIG, _part())
+    learner = TrainStep(CONFIG, _part())
     batch = learner.feed.batch(_rows(1)[0], 0)
 
     assert keep_memory() in (True, False)

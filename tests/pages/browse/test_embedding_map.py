@@ -11,7 +11,7 @@ from core.data import Dataset, Decision, decide, open_dataset
 from core.display import CLASS_COLOURS
 from core.features.embedding import Embedding, save_embedding
 from pages._ui.browse import embedding_map
-from pages._ui.browse.columns import Facts, Fixed
+from pages._ui.browse.columns import Fixed, PatchColumns
 from pages._ui.browse.embedding_map import figure, groups_of, selected
 from pages._ui.browse.predictions import Predicted
 
@@ -43,8 +43,8 @@ def _save_map(folder: Path, *, patches: int = 5) -> None:
     save_embedding(found, open_dataset(folder), load_bundle())
 
 
-def _facts(dataset: Dataset, predicted: Predicted | None = None) -> Facts:
-    return Facts(dataset, Fixed(dataset), None, {}, predicted, {})
+def _facts(dataset: Dataset, predicted: Predicted | None = None) -> PatchColumns:
+    return PatchColumns(dataset, Fixed(dataset), None, {}, predicted, {})
 
 
 def test_a_map_is_started_from_the_page(page: AppTest, folder: Path, launched: list[list[str]]) -> None:
@@ -115,8 +115,8 @@ def test_points_are_coloured_by_what_the_model_made_of_them(folder: Path) -> Non
 
 
 def test_forty_slides_have_forty_looks(small_demo: Dataset) -> None:
-    looks = {embedding_map._look(code, 40) for code in range(40)}
-    assert len(looks) == 40
+    looked = {embedding_map._look(code, 40) for code in range(40)}
+    assert len(looked) == 40
     groups = groups_of(_facts(small_demo), np.arange(144), "slide")
     assert [len(group.at) for group in groups] == [12] * 12
     assert len({(group.colour, group.symbol) for group in groups}) == 12

@@ -92,7 +92,7 @@ def test_sorting_by_a_measure(app: AppTest, shaded: Path) -> None:
     app.run()
     assert not app.exception
     assert app.selectbox(key="sort").value == "brightness, high first"
-    known = columns.facts(open_dataset(shaded))
+    known = columns.patch_columns(open_dataset(shaded))
     rows = ordered(known, np.array([0, 2, 3]), "brightness, high first")
     assert rows.tolist() == [2, 3, 0]
     assert ordered(known, np.array([3, 0, 2]), "id").tolist() == [0, 2, 3]
@@ -105,7 +105,7 @@ def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
     values = np.array([logits[name] for name in dataset.table["id"].iloc[rows]], np.float32)
     unreadable = len(dataset) - len(rows)
     found = assemble(
-        bundle, dataset, rows, values, part="all labelled patches", unreadable=unreadable, looks=None, device="cpu"
+        bundle, dataset, rows, values, part="all labelled patches", unreadable=unreadable, appearance=None, device="cpu"
     )
     save_scores(found, bundle, dataset, "all")
 
@@ -118,7 +118,7 @@ def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: AppTest, ka
     assert not app.exception
     assert "solid red outline** · 1 patch" in words(app)
     assert "dashed green outline** · 0 patches" in words(app)
-    known = columns.facts(open_dataset(kaggle))
+    known = columns.patch_columns(open_dataset(kaggle))
     assert known.predicted is not None
     assert ordered(known, np.arange(5), "loss, high first").tolist()[-1] == 1  # p1, of which nothing is known
     assert set(ordered(known, np.arange(5), "loss, high first").tolist()[:2]) == {2, 3}  # the two that are wrong

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import Decision, decide, decisions_of, open_dataset
-from core.features.label_errors import IMAGENET_KEY, Suspects, save_suspects
+from core.features.label_errors import IMAGENET_KEY, LabelIssues, save_label_issues
 from pages._ui.browse.label_errors import IMAGENET
 
 LABELS = {"a": 0, "b": 0, "c": 0, "d": 0, "e": 1, "f": 1, "g": 1, "h": 1}
@@ -46,8 +46,8 @@ def ranked(page: AppTest, folder: Path) -> AppTest:
     """The same with a stored ranking."""
     dataset = open_dataset(folder)
     numbers, tumour = np.array(list(LABELS.values())), np.array(TUMOUR)
-    suspects = Suspects(tuple(LABELS), numbers, tumour, np.arange(8) % 2, "linear probe", dataset.fingerprint())
-    save_suspects(suspects, dataset, IMAGENET_KEY)
+    label_issues = LabelIssues(tuple(LABELS), numbers, tumour, np.arange(8) % 2, "linear probe", dataset.fingerprint())
+    save_label_issues(label_issues, dataset, IMAGENET_KEY)
     return page
 
 

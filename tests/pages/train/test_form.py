@@ -12,7 +12,7 @@ from core.job import JobStatus
 from core.runs import PRESETS, Augmentation, Run, Status, TrainingConfig, create_run
 from core.storage.home import runs_home
 from core.training.preflight.cost import Estimate
-from core.training.preflight.job import Rehearsal
+from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
 from pages._ui.train import fields as train_fields
 
@@ -144,9 +144,9 @@ def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
     app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "pages._ui.train.preflight.Rehearsal.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs)
+        "pages._ui.train.preflight.Preflight.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs)
     )
-    monkeypatch.setattr("pages._ui.train.preflight.Rehearsal.rate", lambda _self: CURVE)
+    monkeypatch.setattr("pages._ui.train.preflight.Preflight.rate", lambda _self: CURVE)
     new_run(app)
     assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in words(app)
     assert "Suggested learning rate: 0.012" in words(app)
@@ -158,16 +158,16 @@ def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
 def test_a_rehearsal_is_started_watched_and_cancelled(
     app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Rehearsal] = []
+    started: list[Preflight] = []
 
-    def start(self: Rehearsal, config: TrainingConfig) -> None:
+    def start(self: Preflight, config: TrainingConfig) -> None:
         assert config.data == ("demo",)
         started.append(self)
         self.path.mkdir(parents=True)
         self.record_process(os.getpid())
         self.write(JobStatus("running", 0.25, seconds_left=12.0))
 
-    monkeypatch.setattr(Rehearsal, "start", start)
+    monkeypatch.setattr(Preflight, "start", start)
     new_run(app)
     press(app, "Estimate")
     assert [rehearsal.kind for rehearsal in started] == ["cost"]

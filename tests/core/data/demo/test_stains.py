@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from core.data.demo.stains import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, Stain, draw_stain, mix, scan
+from core.data.demo.stains import Stain, draw_stain, mix, scan
 from core.errors import ConfigError
+from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 
 
 def _field(value, size=4):
