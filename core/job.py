@@ -18,15 +18,13 @@ from typing import Any
 import psutil
 
 from core.errors import NodescopeError, RunError, StorageError
+from core.progress import Progress
 from core.storage import atomic
 from core.storage.lock import exclusive
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT_SECONDS = 0.5
 ACTIVE = ("starting", "running")
-
-Report = Callable[[float], None]
-"""Is told the finished share; raises :class:`Cancelled` once somebody asked the work to end."""
 
 
 def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subprocess.Popen[bytes]:
@@ -154,11 +152,12 @@ class Job:
         """Whether somebody asked it to end."""
         return (self.path / "stop").exists()
 
-    def work(self, what: Callable[[Report], object], *, every: float = REPORT_SECONDS) -> JobStatus:
+    def work(self, what: Callable[[Progress], object], *, every: float = REPORT_SECONDS) -> JobStatus:
         """Do the work in this process, and return the last word, which is on disk too.
 
         Args:
-            what: is given a function that it tells the finished share from time to time.
+            what: gets the function to which it reports the finished share; that raises :class:`Cancelled` once
+                somebody has asked the work to end.
             every: seconds between two reports on disk.
 
         Raises:

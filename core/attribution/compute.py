@@ -20,6 +20,7 @@ from core.attribution.patch import PATCH, as_tensor, baseline_of
 from core.attribution.replica import borrowed, device_of
 from core.attribution.result import Attribution
 from core.errors import AttributionError
+from core.progress import Progress, no_progress, within
 
 _DEFAULT_OPTIONS = AttributionOptions()
 
@@ -31,7 +32,7 @@ def attribute(
     method: str = "grad-cam",
     options: AttributionOptions = _DEFAULT_OPTIONS,
     layer: nn.Module | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Attribution:
     """Return the attribution of a network's tumour logit to the pixels of one patch.
 
@@ -64,11 +65,10 @@ def attribute(
             pixels=d4.view(pixels, index).to(device_of(model)),
             options=replace(options, seed=(options.seed + index) % 2**63),
             layer=place,
-            report=_share(progress, index, len(views)),
+            report=within(progress, index / len(views), (index + 1) / len(views)),
         )
         parts.append(_explain(job, chosen, index))
-    if progress is not None:
-        progress(1.0)
+    progress(1.0)
     return _mean(parts, chosen)
 
 
@@ -80,7 +80,7 @@ class _Job:
     pixels: Tensor
     options: AttributionOptions
     layer: Layer | None
-    report: Callable[[float], None]
+    report: Progress
 
     @property
     def baseline(self) -> Tensor:
@@ -214,9 +214,3 @@ def _needed(layer: Layer | None) -> Layer:
     if layer is None:
         raise AttributionError("A class activation map needs a layer. Name one with layer=.")
     return layer
-
-
-def _share(progress: Callable[[float], None] | None, index: int, count: int) -> Callable[[float], None]:
-    if progress is None:
-        return lambda _share: None
-    return lambda share: progress((index + share) / count)

@@ -5,7 +5,6 @@ baseline, in the order of the map. A map that shows what the network uses makes 
 the one and rise fast in the other.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +19,7 @@ from core.attribution.probability import Calibrate, logits_of, probabilities_of
 from core.attribution.replica import device_of
 from core.attribution.result import Attribution
 from core.errors import ConfigError
+from core.progress import Progress, no_progress
 
 Kind = Literal["deletion", "insertion"]
 
@@ -55,7 +55,7 @@ def deletion_and_insertion(
     seed: int = 0,
     internal_batch: int = 16,
     calibrate: Calibrate | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[Curve, Curve]:
     """Return the deletion and the insertion curve of an attribution.
 
@@ -96,8 +96,7 @@ def deletion_and_insertion(
         batches = _Path(start, end, order, steps)
         logits = logits_of(model, batches, steps + 1, internal_batch)
         found.append(probabilities_of(logits, calibrate))
-        if progress is not None:
-            progress((index + 1) / len(paths))
+        progress((index + 1) / len(paths))
     return _curve("deletion", found[0], found[2]), _curve("insertion", found[1], found[3])
 
 

@@ -30,8 +30,7 @@ def run_get(arguments: argparse.Namespace) -> int:
     folder = arguments.folder.expanduser().resolve()
     if arguments.job is not None:
         return _run_job(arguments.job, arguments.source, folder)
-    show = progress_line("Fetching")
-    fetch(arguments.source, folder, progress=show or (lambda _share: None))
+    fetch(arguments.source, folder, progress=progress_line("Fetching"))
     print(f"{SOURCES[arguments.source].label} is in {folder}")
     return 0
 

@@ -7,7 +7,6 @@ from typing import Any
 from core.bundle import load_bundle
 from core.commands.options import add_bundle, add_decisions, add_device, check_folder, progress_line
 from core.data import CLASS_NAMES, Dataset, open_dataset
-from core.data.store import Progress
 from core.errors import ConfigError, NodescopeError
 from core.features.label_errors import (
     IMAGENET_KEY,
@@ -21,6 +20,7 @@ from core.features.label_errors import (
 from core.formatting import percent
 from core.job import Job, JobStatus
 from core.prediction import Predictor
+from core.progress import Progress, no_progress
 from core.storage import atomic, spreadsheet
 from core.studies.label_errors import of_study
 from core.studies.study import open_study
@@ -81,11 +81,11 @@ def ranking_csv(label_issues: LabelIssues) -> str:
     return text
 
 
-def _open(arguments: argparse.Namespace, progress: Progress | None) -> Dataset:
+def _open(arguments: argparse.Namespace, progress: Progress) -> Dataset:
     return open_dataset(arguments.data, progress=progress, decisions=arguments.decisions)
 
 
-def _ranking(arguments: argparse.Namespace, dataset: Dataset, progress: Progress | None) -> LabelIssues:
+def _ranking(arguments: argparse.Namespace, dataset: Dataset, progress: Progress) -> LabelIssues:
     if arguments.study:
         return of_study(open_study(arguments.study), dataset)
     bundle = imagenet_bundle() if arguments.imagenet else load_bundle(arguments.bundle)
@@ -112,7 +112,7 @@ def _run_job(arguments: argparse.Namespace) -> int:
     job = Job(arguments.job)
     arguments.fresh = True
     try:
-        dataset = _open(arguments, None)
+        dataset = _open(arguments, no_progress)
         return 0 if job.work(lambda report: _ranking(arguments, dataset, report)).state == "finished" else 1
     except NodescopeError as error:
         job.write(JobStatus("failed", message=str(error)))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.bundle.shipped import SHIPPED
-from core.data.store import Progress
 from core.device import DEVICES
 from core.errors import StorageError
-from core.job import Job, Pace, Report
+from core.job import Job, Pace
+from core.progress import Progress, no_progress
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -44,20 +44,20 @@ def check_folder(path: Path | None) -> None:
         raise StorageError(f"There is no folder {path.parent} to write {path.name} to. Make it, or check the path.")
 
 
-def as_job(folder: Path, what: Callable[[Report], object]) -> int:
+def as_job(folder: Path, what: Callable[[Progress], object]) -> int:
     """Do the work that a page started in the background; its folder says how it goes. Return 0, or 1 if cancelled."""
     return 0 if Job(folder).work(what).state == "finished" else 1
 
 
-def progress_line(label: str, *, patches: int | None = None) -> Progress | None:
-    """Return a function that keeps one line of progress on a terminal; None where the output is no terminal.
+def progress_line(label: str, *, patches: int | None = None) -> Progress:
+    """Return a function that keeps one line of progress on a terminal, or ignores it where the output is no terminal.
 
     Args:
         label: what is being done.
         patches: how many there are; then their rate and the time left are told too.
     """
     if not sys.stderr.isatty():
-        return None
+        return no_progress
     pace = Pace()
 
     def show(share: float) -> None:

@@ -13,8 +13,9 @@ from filelock import FileLock
 
 from core.data.dataset import Dataset, make_table
 from core.data.demo import generate_demo
-from core.data.store import ArrayStore, Progress
+from core.data.store import ArrayStore
 from core.errors import StorageError
+from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
 
@@ -31,7 +32,7 @@ class DemoSize:
     patches_per_slide: int = 60
 
 
-def open_demo(*, size: DemoSize = DemoSize(), progress: Progress | None = None) -> Dataset:
+def open_demo(*, size: DemoSize = DemoSize(), progress: Progress = no_progress) -> Dataset:
     """Return the synthetic demo set, generating it first if it is not in the cache.
 
     Two processes that ask at the same time wait for each other; a process killed half-way leaves nothing behind that
@@ -55,7 +56,7 @@ def open_demo(*, size: DemoSize = DemoSize(), progress: Progress | None = None) 
     return _open(folder)
 
 
-def _generate(folder: Path, size: DemoSize, progress: Progress | None) -> None:
+def _generate(folder: Path, size: DemoSize, progress: Progress) -> None:
     demo = generate_demo(
         seed=size.seed, slides=size.slides, patches_per_slide=size.patches_per_slide, progress=progress
     )

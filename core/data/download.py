@@ -16,8 +16,8 @@ from typing import Any
 
 from core.data.kaggle import LABELS_FILE
 from core.data.pcam import open_pcam, x_file, y_file
-from core.data.store import Progress
 from core.errors import DataError, StorageError
+from core.progress import Progress
 
 STAGING = ".download"
 LOOK_SECONDS = 1.0

@@ -12,7 +12,8 @@ from scipy.spatial import cKDTree
 
 from core.data.measures import grey
 from core.data.pack_workers import available_workers
-from core.data.store import PATCH_SIZE, PatchStore, Progress
+from core.data.store import PATCH_SIZE, PatchStore
+from core.progress import Progress, no_progress
 
 CELLS = 8
 CLOSE = 0.5
@@ -76,7 +77,7 @@ def same(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return np.stack([first[~fresh], order[~fresh]], axis=1).astype(np.int64)
 
 
-def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress | None = None) -> npt.NDArray[np.int64]:
+def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress = no_progress) -> npt.NDArray[np.int64]:
     """Return pairs (M×2, the smaller position first) whose descriptions are close; `progress` is told the share."""
     count = len(descriptions)
     if count < 2:
@@ -89,13 +90,12 @@ def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress | No
         one = np.broadcast_to(np.arange(start, start + len(part))[:, None], near.shape)
         pairs = np.stack([one[near], other[near]], axis=1)
         found.append(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1))
-        if progress is not None:
-            progress(min(1.0, (start + _QUERIES) / count))
+        progress(min(1.0, (start + _QUERIES) / count))
     return np.unique(np.concatenate(found), axis=0).astype(np.int64)
 
 
 def alike(
-    store: PatchStore, pairs: npt.NDArray[np.int64], *, progress: Progress | None = None
+    store: PatchStore, pairs: npt.NDArray[np.int64], *, progress: Progress = no_progress
 ) -> npt.NDArray[np.bool_]:
     """Return for each pair of rows whether one patch, turned or mirrored, is nearly the other."""
     result = np.zeros(len(pairs), bool)
@@ -106,8 +106,7 @@ def alike(
         for turned in symmetries(np.moveaxis(other, 0, -1)):
             best = np.maximum(best, (one * np.moveaxis(turned, -1, 0).astype(np.float32)).mean(axis=(1, 2)))
         result[start : start + _BATCH] = best >= ALIKE
-        if progress is not None:
-            progress(min(1.0, (start + _BATCH) / len(pairs)))
+        progress(min(1.0, (start + _BATCH) / len(pairs)))
     return result
 
 

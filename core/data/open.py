@@ -9,8 +9,8 @@ from core.data.dataset import Dataset, Problem
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
 from core.data.pack import find_pack, open_packed, open_store, settle
-from core.data.store import Progress
 from core.errors import DataError, StorageError
+from core.progress import Progress, no_progress
 
 DEMO: Final = "demo"
 
@@ -18,7 +18,7 @@ DEMO: Final = "demo"
 def open_dataset(
     source: str | Path,
     *,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     raw: bool = False,
     fresh: bool = False,
     decisions: str | Path | None = None,

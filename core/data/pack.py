@@ -24,8 +24,9 @@ from core.data import kaggle, pcam
 from core.data.dataset import Dataset
 from core.data.pack_table import drop_table, keep_table, read_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_SIZE, PackedStore, Progress
+from core.data.store import PATCH_SIZE, PackedStore
 from core.errors import DataError, StorageError
+from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
 
@@ -142,7 +143,7 @@ def open_store(pack: Pack) -> PackedStore:
     return PackedStore(np.asarray(patches), pack.unreadable)
 
 
-def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress | None = None) -> Pack:
+def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
     """Pack a data set, going on from an attempt that was killed or cancelled, and check what was written.
 
     Args:
@@ -180,7 +181,7 @@ def remove_pack(source: str) -> None:
         raise StorageError(f"The pack of {source} cannot be deleted: {error.strerror}.") from error
 
 
-def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress | None) -> Pack:
+def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> Pack:
     started, key, count = time.monotonic(), _key(dataset), len(dataset)
     path, journal = folder / f"patches-{key}.npy", folder / f"journal-{key}.jsonl"
     _forget_others(folder, key)
@@ -193,8 +194,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress | Non
             written[each.start] = each
             notes.write(each.to_line())
             notes.flush()
-            if progress is not None:
-                progress(0.98 * len(written) / -(-count // CHUNK))
+            progress(0.98 * len(written) / -(-count // CHUNK))
     _verify(path, offset, written)
     if _key(dataset, fresh=True) != key:
         raise DataError(f"{dataset.source} was changed while it was packed. Pack it again.")
@@ -211,8 +211,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress | Non
     }
     atomic.write_json(folder / "about.json", about)
     journal.unlink()
-    if progress is not None:
-        progress(1.0)
+    progress(1.0)
     found = settle(dataset)
     if found is None:
         raise DataError(f"The pack {path} was removed while it was made. Pack again.")

@@ -18,8 +18,9 @@ from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import open_store, pack_folder, settle
-from core.data.store import PatchStore, Progress
+from core.data.store import PatchStore
 from core.errors import DataError
+from core.progress import Progress, no_progress, within
 from core.storage import atomic
 
 VERSION = 2
@@ -63,7 +64,7 @@ def check_path(source: str) -> Path:
     return pack_folder(source) / "check.npz"
 
 
-def make_check(source: str, *, progress: Progress | None = None) -> Check:
+def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     """Check all patches of a data set, also excluded ones, and store what was found.
 
     Raises:
@@ -165,15 +166,14 @@ def _measured() -> list[str]:
     return [each.name for each in fields(Measures) if each.name != "digests"]
 
 
-def _check(dataset: Dataset, store: PatchStore, progress: Progress | None) -> Check:
+def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     measured, described, unreadable = [], [], {}
     for start in range(0, len(store), CHUNK):
         loaded = store.load(np.arange(start, min(start + CHUNK, len(store))))
         measured.append(measure(loaded.pixels))
         described.append(describe(loaded.pixels))
         unreadable.update({start + at: why for at, why in loaded.unreadable.items()})
-        if progress is not None:
-            progress(0.8 * min(1.0, (start + CHUNK) / len(store)))
+        progress(0.8 * min(1.0, (start + CHUNK) / len(store)))
     measures = Measures(
         **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
     )
@@ -181,16 +181,11 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress | None) -> Ch
     equal = readable[same(measures.digests[readable])]
     telling = np.setdiff1d(readable, equal[:, 1])
     telling = telling[~(measures.is_blank() | measures.is_black())[telling]]
-    near = telling[candidates(np.concatenate(described)[telling], progress=_between(progress, 0.8, 0.98))]
-    near = near[alike(store, near, progress=_between(progress, 0.98, 1.0))]
-    if progress is not None:
-        progress(1.0)
+    near = telling[candidates(np.concatenate(described)[telling], progress=within(progress, 0.8, 0.98))]
+    near = near[alike(store, near, progress=within(progress, 0.98, 1.0))]
+    progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])
     return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
-
-
-def _between(progress: Progress | None, low: float, high: float) -> Progress | None:
-    return None if progress is None else lambda share: progress(low + share * (high - low))
 
 
 def _save(check: Check, dataset: Dataset) -> None:

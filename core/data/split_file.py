@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from core.data.dataset import CLASS_NAMES, Dataset
 from core.data.splits import PARTS, SplitRule, assign
-from core.data.store import Progress
 from core.errors import ConfigError, DataError
+from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
 
@@ -106,7 +106,7 @@ def load_split(path: Path) -> SplitFile:
         raise DataError(f"The split file {path} is damaged ({error}). Make it again.") from error
 
 
-def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress | None = None) -> npt.NDArray[np.str_]:
+def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
     """Divide a data set as :func:`core.data.assign` does, and make sure that the parts are those of the file.
 
     Raises:

@@ -10,7 +10,7 @@ from core.data.dataset import Dataset
 from core.data.quality import load_check
 from core.data.splits import PARTS, SplitRule
 from core.data.stain_clusters import FEATURES, some_colours
-from core.data.store import Progress
+from core.progress import Progress, no_progress
 
 MOST = 1000
 """So many patches of each part are looked at for their colour, where colours are not known already."""
@@ -42,7 +42,7 @@ class SplitSummary:
 
 
 def summarise(
-    dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_], *, progress: Progress | None = None
+    dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_], *, progress: Progress = no_progress
 ) -> SplitSummary:
     """Look at a division that :func:`core.data.assign` gave.
 
@@ -76,7 +76,7 @@ def summarise(
     return SplitSummary(pd.DataFrame(rows).set_index("part"), colours, slides, divided, doubles, caution, optimistic)
 
 
-def _colours(dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_], progress: Progress | None) -> pd.DataFrame:
+def _colours(dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_], progress: Progress) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     of_part = [np.flatnonzero(parts == part) for part in PARTS]
     chosen = [np.sort(rng.choice(rows, min(MOST, len(rows)), replace=False)) for rows in of_part]

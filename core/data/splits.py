@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from core.data.dataset import Dataset
 from core.data.stain_clusters import StainClusters, colour_features, find_stain_clusters
-from core.data.store import Progress
 from core.errors import ConfigError, DataError
+from core.progress import Progress, no_progress
 
 PARTS = ("train", "valid", "test")
 KINDS = ("official", "hashed", "stratified", "colour")
@@ -155,7 +155,7 @@ def choose_rule(
     test: float = TEST,
     folds: int = 0,
     fold: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> SplitRule:
     """Return the rule of a name, with what it has to find in the data set.
 
@@ -187,7 +187,7 @@ def choose_rule(
     return fit_rule(SplitRule(kind=kind, **shares), dataset, progress=progress)
 
 
-def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress | None = None) -> SplitRule:
+def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress = no_progress) -> SplitRule:
     """Return the rule with the cuts or colour clusters that it has in this data set; other kinds need none.
 
     Raises:
@@ -208,7 +208,7 @@ def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress | None = N
     return rule
 
 
-def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress | None = None) -> npt.NDArray[np.str_]:
+def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
     """Return "train", "valid" or "test" for each row, and "" for rows without a label.
 
     Args:

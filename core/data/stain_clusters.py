@@ -17,8 +17,8 @@ from core.data.dataset import Dataset
 from core.data.measures import measure
 from core.data.pack import pack_folder
 from core.data.quality import load_check
-from core.data.store import Progress
 from core.errors import ConfigError, DataError
+from core.progress import Progress, no_progress
 from core.storage import atomic
 
 FEATURES = ("brightness", "haematoxylin", "eosin")
@@ -148,7 +148,7 @@ def _miss(shares: npt.NDArray[np.float64], held: list[int], test: float) -> floa
     return float(((shares[held].sum(axis=0) - test) ** 2).sum())
 
 
-def colour_features(dataset: Dataset, *, progress: Progress | None = None) -> Features:
+def colour_features(dataset: Dataset, *, progress: Progress = no_progress) -> Features:
     """Return the features of all patches, float32 N×3, measured once for the files as they are and then stored.
 
     Those of an unreadable patch are those of white.
@@ -172,7 +172,7 @@ def knows_colours(dataset: Dataset) -> bool:
 
 
 def some_colours(
-    dataset: Dataset, rows: npt.NDArray[np.int64], *, progress: Progress | None = None
+    dataset: Dataset, rows: npt.NDArray[np.int64], *, progress: Progress = no_progress
 ) -> tuple[npt.NDArray[np.int64], Features]:
     """Return rows and their features: of all patches where they are stored, else of `rows`, measured now."""
     stored = _stored(dataset)
@@ -181,13 +181,12 @@ def some_colours(
     return rows, _measured(dataset, rows, progress)
 
 
-def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress | None) -> Features:
+def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress) -> Features:
     found = np.empty((len(rows), len(FEATURES)), np.float32)
     for start in range(0, len(rows), CHUNK):
         measures = measure(dataset.store.load(rows[start : start + CHUNK]).pixels)
         found[start : start + CHUNK] = np.stack([getattr(measures, name) for name in FEATURES], axis=1)
-        if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(rows)))
+        progress(min(1.0, (start + CHUNK) / len(rows)))
     return found
 
 

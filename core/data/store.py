@@ -1,7 +1,7 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,9 +33,6 @@ PATCH_SIZE = 96
 
 CENTRE = slice(32, 64)
 """Rows and columns of the 32×32 centre that carries the label."""
-
-Progress = Callable[[float], None]
-"""Is told the finished share, from 0 to 1."""
 
 
 @dataclass(frozen=True)

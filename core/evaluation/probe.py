@@ -1,7 +1,6 @@
 """A linear probe: what a logistic regression on a network's features says of patches that it was not fitted to."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from core.errors import EvaluationError
+from core.progress import Progress, no_progress
 
 FOLDS = 5
 STRENGTH = 10.0
@@ -39,7 +39,7 @@ def cross_probabilities(
     *,
     groups: npt.NDArray[np.object_] | None = None,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> OutOfFold:
     """Return what probes say that were fitted to the other folds.
 
@@ -62,8 +62,7 @@ def cross_probabilities(
         if len(rest) > MOST_FITTED:
             rest = np.sort(random.permutation(rest)[:MOST_FITTED])
         probabilities[out] = _fitted(features[rest], labels[rest]).predict_proba(features[out])[:, 1]
-        if progress is not None:
-            progress((number + 1) / count)
+        progress((number + 1) / count)
     return OutOfFold(probabilities, fold)
 
 

@@ -16,10 +16,10 @@ from sklearn.decomposition import PCA
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
-from core.data.store import Progress
 from core.errors import ConfigError, DataError
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 1
@@ -71,7 +71,7 @@ def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np
     return np.sort(np.concatenate(drawn)).astype(np.int64)
 
 
-def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress | None = None, seed: int = 0) -> Embedding:
+def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress, seed: int = 0) -> Embedding:
     """Return the principal components of the features of a data set's patches.
 
     Args:
@@ -162,7 +162,7 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
 
 
 def stored_or_made(
-    predictor: Predictor, dataset: Dataset, *, umap: bool = False, fresh: bool = False, progress: Progress | None = None
+    predictor: Predictor, dataset: Dataset, *, umap: bool = False, fresh: bool = False, progress: Progress = no_progress
 ) -> Embedding:
     """Return the stored map, or make and store it; with UMAP where that is asked for.
 

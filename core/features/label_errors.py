@@ -16,12 +16,12 @@ import pandas as pd
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
-from core.data.store import Progress
 from core.errors import DataError
 from core.evaluation.label_errors import LabelErrors, find_label_errors
 from core.evaluation.probe import cross_probabilities
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 1
@@ -81,7 +81,7 @@ def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
 
 
 def probe(
-    predictor: Predictor, dataset: Dataset, *, words: str | None = None, progress: Progress | None = None
+    predictor: Predictor, dataset: Dataset, *, words: str | None = None, progress: Progress = no_progress
 ) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
@@ -100,9 +100,9 @@ def probe(
     rows = np.flatnonzero(dataset.table["label"].notna().to_numpy(bool)).astype(np.int64)
     if not len(rows):
         raise DataError(f"No patch of {dataset.name} has a label, so there is nothing to rank.")
-    rows, features = read_late_features(predictor, dataset, rows, progress=_part(progress, 0.0, 0.9))
+    rows, features = read_late_features(predictor, dataset, rows, progress=within(progress, 0.0, 0.9))
     labels, groups = dataset.labels(rows), dataset.slides(rows)
-    out = cross_probabilities(features, labels, groups=groups, seed=SEED, progress=_part(progress, 0.9, 1.0))
+    out = cross_probabilities(features, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else "by slide"
     name = words or f"features of {predictor.bundle.card.name}"
     text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
@@ -149,7 +149,3 @@ def load_label_issues(dataset: Dataset, key: str) -> LabelIssues | None:
             str(about["words"]),
             str(about["fingerprint"]),
         )
-
-
-def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
-    return None if progress is None else lambda share: progress(start + (end - start) * share)

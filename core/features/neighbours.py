@@ -1,6 +1,5 @@
 """The labelled patches that are most like a patch in the eyes of the network."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from core.data import Dataset
 from core.errors import DataError
 from core.prediction.features import late_features, layers_of, read_late_features
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 from core.scoring.dataset import select
 
 MOST = {"cpu": 2_000, "cuda": 40_000}
@@ -59,9 +59,7 @@ class Index:
         return [Neighbour(int(self.rows[at]), float(similarity[at])) for at in chosen]
 
 
-def build_index(
-    predictor: Predictor, dataset: Dataset, *, seed: int = 0, progress: Callable[[float], None] | None = None
-) -> Index:
+def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progress: Progress = no_progress) -> Index:
     """Return the index over the training patches of a data set; over all labelled ones where there is no such part.
 
     Args:

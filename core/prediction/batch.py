@@ -1,6 +1,6 @@
 """Predictions for found files: decode, predict, and go on past what cannot be read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from core.images.tiling import Sizing, Tile, patches_of
 from core.prediction.ensemble import Ensemble
 from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 
 CHUNK = 128
 """Decoded patches that are held in memory at a time, but for the tiles of one picture."""
@@ -75,7 +76,7 @@ def score_files(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     sizing: Sizing = Sizing(),  # noqa: B008 - frozen
     with_ood: bool = False,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> ScoredBatch:
     """Decode and score `files`.
 
@@ -91,8 +92,7 @@ def score_files(
     pieces = score_pieces(predictor, files, limits=limits, sizing=sizing, with_ood=with_ood, chunk=CHUNK)
     for piece in pieces:
         batch = batch.plus(piece)
-        if progress is not None:
-            progress(batch.done / len(files))
+        progress(batch.done / len(files))
     return batch
 
 
@@ -130,15 +130,14 @@ def score_pieces(
 
 
 def score_tiles(
-    predictor: Predictor, name: str, tiles: Sequence[Tile], *, progress: Callable[[float], None] | None = None
+    predictor: Predictor, name: str, tiles: Sequence[Tile], *, progress: Progress = no_progress
 ) -> ScoredBatch:
     """Score and examine the tiles of one picture that is in memory already; arguments as of :func:`score_files`."""
     picture = PatchFile(name, name, lambda: b"")
     scored: list[ScoredFile] = []
     for start in range(0, len(tiles), TILES_AT_ONCE):
         scored += _scored(predictor, [(picture, tile) for tile in tiles[start : start + TILES_AT_ONCE]], True)
-        if progress is not None:
-            progress(len(scored) / len(tiles))
+        progress(len(scored) / len(tiles))
     return ScoredBatch(scored, [], 1)
 
 

@@ -7,7 +7,6 @@ centre; a map spread evenly has 1/9 there. The rim is context, and a good model 
 the rim more than the centre answers another question than the one it was asked.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from core.attribution import attribute, centre_share
 from core.data.store import CENTRE
 from core.errors import EvaluationError
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress, within
 
 CHANCE = 1 / 9
 """The centre's share of the patch's area."""
@@ -126,7 +126,7 @@ def audit_centre(
     method: str = "",
     maps: int = 0,
     fill: Fill = "mean",
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> CentreAudit:
     """Blank centre and rim of patches, and explain some of them.
 
@@ -148,18 +148,17 @@ def audit_centre(
     variants = [pixels, *blanked(pixels, fill=fill), *without_pieces(pixels, fill=fill)]
     count = len(pixels)
     whole = len(variants) * count + 3 * wanted
-
-    def part(start: int, length: int) -> Callable[[float], None]:
-        return lambda share: progress((start + share * length) / whole) if progress else None
-
     probabilities = [
-        predictor.predict(each, progress=part(number * count, count)).probabilities
+        predictor.predict(
+            each, progress=within(progress, number * count / whole, (number + 1) * count / whole)
+        ).probabilities
         for number, each in enumerate(variants)
     ]
+    explaining = within(progress, len(variants) * count / whole, 1.0)
     shares = []
     for number in range(wanted):
         shares.append(centre_share(attribute(predictor.module, pixels[number], method=method)))
-        part(len(variants) * count, 3 * wanted)((number + 1) / wanted)
+        explaining((number + 1) / wanted)
     known = np.array([share for share in shares if share == share], np.float64)
     whole_patch, no_centre, no_rim, *pieces = probabilities
     return CentreAudit(whole_patch, no_centre, no_rim, np.stack(pieces, axis=1), known, method if wanted else "", fill)

@@ -1,6 +1,6 @@
 """Several bundles asked as one, such as those of the folds of a cross-validation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from core.errors import BundleError
 from core.evaluation import Calibration
 from core.prediction.predictor import Predictions, Predictor
 from core.prediction.tta import COUNT, turned
+from core.progress import Progress, no_progress, within
 
 
 class Ensemble:
@@ -40,7 +41,7 @@ class Ensemble:
         self.turns = turns
         self.threshold = sum(bundle.card.threshold for bundle in bundles) / len(bundles)
 
-    def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:
+    def predict(self, pixels: np.ndarray, *, progress: Progress = no_progress) -> Predictions:
         """Return the mean of the members' calibrated logits, which needs no further calibration, and its probability.
 
         Args:
@@ -54,10 +55,10 @@ class Ensemble:
         count = len(questions)
         logits = np.zeros(len(pixels))
         for number, (member, position) in enumerate(questions):
-            told = None if progress is None else _share_of(progress, number, count)
+            report = within(progress, number / count, (number + 1) / count)
             calibration = member.bundle.card.calibration
             asked = turned(pixels, position) if position else pixels
-            found = member.predict(asked, progress=told).logits.astype(np.float64)
+            found = member.predict(asked, progress=report).logits.astype(np.float64)
             logits += (found / calibration.temperature + calibration.bias) / count
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)
 
@@ -95,7 +96,3 @@ def _data(bundle: Bundle) -> dict[str, str] | None:
     sources = bundle.card.training.get("data") or [None]
     found: dict[str, str] | None = sources[0]
     return found
-
-
-def _share_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
-    return lambda share: progress((number + share) / count)

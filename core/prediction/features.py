@@ -17,8 +17,7 @@ from core.attribution.replica import borrowed
 from core.data import Dataset
 from core.errors import BundleError
 from core.prediction.predictor import BATCH, Predictor, as_input
-
-Progress = Callable[[float], None]
+from core.progress import Progress, no_progress
 
 EARLY_CELLS = 12
 """Fewest cells a side of an early feature map."""
@@ -79,7 +78,7 @@ def layers_of(module: nn.Module) -> Layers:
 
 
 def early_features(
-    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress | None = None
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress = no_progress
 ) -> npt.NDArray[np.float32]:
     """Return float32 (N, 2C): mean and standard deviation over places of each channel behind `layer`."""
 
@@ -91,7 +90,7 @@ def early_features(
 
 
 def late_features(
-    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress | None = None
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress = no_progress
 ) -> npt.NDArray[np.float32]:
     """Return float32 (N, C) of length 1: what goes into `layer`, averaged over places if there are any."""
 
@@ -108,7 +107,7 @@ def read_late_features(
     rows: npt.NDArray[np.int64],
     *,
     layer: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the late features of patches of a data set, chunk by chunk, without those that cannot be read.
 
@@ -131,8 +130,7 @@ def read_late_features(
         readable[list(loaded.unreadable)] = False
         parts.append(late_features(predictor, loaded.pixels, layer=layer)[readable])
         kept.append(chunk[readable])
-        if progress is not None:
-            progress(min(1.0, (start + _CHUNK) / len(rows)))
+        progress(min(1.0, (start + _CHUNK) / len(rows)))
     return np.concatenate(kept).astype(np.int64), np.concatenate(parts)
 
 
@@ -141,7 +139,7 @@ def _collect(
     pixels: npt.NDArray[np.uint8],
     layer: str,
     pool: Callable[[Tensor, Tensor], Tensor],
-    progress: Progress | None,
+    progress: Progress,
 ) -> npt.NDArray[np.float32]:
     if not len(pixels):
         return np.empty((0, 0), np.float32)
@@ -153,8 +151,7 @@ def _collect(
         filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
         filled[: len(batch)] = batch
         parts.append(_pass(predictor, filled, layer, pool)[: len(batch)])
-        if progress is not None:
-            progress(min(1.0, (start + size) / len(pixels)))
+        progress(min(1.0, (start + size) / len(pixels)))
     return np.concatenate(parts)
 
 

@@ -1,6 +1,6 @@
 """Whether a patch is the kind that a bundle knows: looks first, then the network's features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,10 @@ import numpy.typing as npt
 from core.bundle import ood as familiarities
 from core.bundle.bundle import Bundle
 from core.bundle.ood import OodModel
-from core.data.store import Progress
 from core.prediction.artifacts import Artifact, artifacts
 from core.prediction.features import early_features, layers_of
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress, within
 
 MOST = 4000
 """Patches of a data set that familiarity is fitted on at most."""
@@ -54,7 +54,7 @@ class OodWarnings:
 
 
 def examine(
-    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, progress: Progress | None = None
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, progress: Progress = no_progress
 ) -> list[OodWarnings]:
     """Return the doubts about each patch.
 
@@ -86,7 +86,7 @@ def fit_ood_model(
     *,
     slides: Mapping[str, npt.NDArray[np.object_]] | None = None,
     device: str = "auto",
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> OodModel:
     """Return what a bundle's network makes of its training patches, to be stored in the bundle.
 
@@ -105,11 +105,7 @@ def fit_ood_model(
     layer = layers_of(predictor.module).early
     found = {}
     for number, (name, patches) in enumerate(pixels.items()):
-        report = _share(progress, number, len(pixels))
+        report = within(progress, number / len(pixels), (number + 1) / len(pixels))
         found[name] = early_features(predictor, patches[:MOST], layer=layer, progress=report)
     known = {name: each[:MOST] for name, each in (slides or {}).items()}
     return familiarities.fit(found, layer=layer, slides=known)
-
-
-def _share(progress: Progress | None, number: int, count: int) -> Progress | None:
-    return None if progress is None else lambda share: progress((number + share) / count)

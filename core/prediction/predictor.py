@@ -1,7 +1,6 @@
 """From a bundle and patches to probabilities."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from core.bundle.bundle import Bundle
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import PatchError
+from core.progress import Progress, no_progress
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another
@@ -54,7 +54,7 @@ class Predictor:
         self.module = bundle.answering(self.device)
         self._lock = threading.Lock()
 
-    def predict(self, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None) -> Predictions:
+    def predict(self, pixels: np.ndarray, *, progress: Progress = no_progress) -> Predictions:
         """Return logit and probability of each patch.
 
         The same patch gets the same bits whatever stands beside it.
@@ -74,8 +74,7 @@ class Predictor:
         parts = []
         for start in range(0, len(pixels), size):
             parts.append(self._logits(pixels[start : start + size], size))
-            if progress is not None:
-                progress(min(start + size, len(pixels)) / len(pixels))
+            progress(min(start + size, len(pixels)) / len(pixels))
         logits = np.concatenate(parts) if parts else np.empty(0, np.float32)
         card = self.bundle.card
         return Predictions(logits, card.calibration.apply(logits), card.threshold)

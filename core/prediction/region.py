@@ -5,7 +5,6 @@ patches share is computed once. The picture is read in blocks that overlap by wh
 bounded and no seam is left.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from core.data import PATCH_SIZE
 from core.display import CLASS_COLOURS, MUTED, rgb
 from core.errors import BundleError, PatchError
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 from models.nodescope_net import STRIDE
 
 BLOCK = 64
@@ -93,9 +93,7 @@ def map_about(bundle: Bundle, threshold: float) -> dict[str, str]:
     }
 
 
-def read_region(
-    predictor: Predictor, pixels: np.ndarray, *, progress: Callable[[float], None] | None = None
-) -> RegionMap:
+def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress = no_progress) -> RegionMap:
     """Return the probability of every patch of a picture on a grid of 8 pixels.
 
     Each value is, to 1e-5 of the logit, that of the patch alone.
@@ -127,7 +125,6 @@ def read_region(
         upper, left = row * STRIDE, column * STRIDE
         height, width = (STRIDE * (count - 1) + PATCH_SIZE for count in block.shape)
         block[:] = predictor.logit_map(pixels[upper : upper + height, left : left + width])
-        if progress is not None:
-            progress(done / len(corners))
+        progress(done / len(corners))
     card = predictor.bundle.card
     return RegionMap(card.calibration.apply(logits), card.threshold)

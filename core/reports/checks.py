@@ -1,6 +1,5 @@
 """The trust figures of a map, gathered: name, figure and the sentence that says what it means."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +10,7 @@ from torch import nn
 from core.attribution import Attribution, AttributionOptions, trust
 from core.attribution.curves import Curve
 from core.prediction import Predictor
+from core.progress import Progress, no_progress, within
 
 Name = Literal["parts", "centre", "blanking", "deletion", "insertion", "noise", "random"]
 
@@ -69,7 +69,7 @@ def thorough_checks(
     *,
     random_module: nn.Module,
     options: AttributionOptions,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[Check, ...]:
     """Return the checks that cost many passes.
 
@@ -81,18 +81,17 @@ def thorough_checks(
         options: those of the attribution.
         progress: told the finished share; what it raises ends the work.
     """
-    report = progress if progress is not None else lambda _share: None
     deletion, insertion = trust.deletion_and_insertion(
         predictor.module,
         pixels,
         attribution,
         calibrate=predictor.bundle.card.calibration.apply,
-        progress=lambda share: report(share / 3),
+        progress=within(progress, 0.0, 1 / 3),
     )
     noise = trust.noise_sensitivity(predictor.module, pixels, method=attribution.method, options=options)
-    report(2 / 3)
+    progress(2 / 3)
     random = trust.random_weights(attribution, random_module, pixels, options=options)
-    report(1.0)
+    progress(1.0)
     return (
         Check("deletion", deletion.sentence, deletion),
         Check("insertion", insertion.sentence, insertion),

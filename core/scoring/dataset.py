@@ -7,11 +7,11 @@ import numpy as np
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, SplitRule, Subsample, assign, default_rule, find_subsample
-from core.data.store import Progress
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.appearance import COLUMNS, Appearance, measure_appearance
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress, within
 from core.scoring.chunks import Chunk, ChunkCache
 
 CHUNK = 512
@@ -61,7 +61,7 @@ def score(
     *,
     part: str = "auto",
     keep: ChunkCache | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Scored:
     """Predict the labelled patches of one part of a data set.
 
@@ -84,7 +84,7 @@ def score(
         place = slice(start, start + CHUNK)
         chunk = None if keep is None else keep.read(start, len(rows[place]))
         if chunk is None:
-            report = None if progress is None else _within(progress, start, len(rows[place]), len(rows))
+            report = within(progress, start / len(rows), (start + len(rows[place])) / len(rows))
             chunk = _chunk(predictor, dataset, rows[place], report)
             if keep is not None:
                 keep.write(start, chunk)
@@ -103,17 +103,12 @@ def score(
     )
 
 
-def _chunk(predictor: Predictor, dataset: Dataset, rows: np.ndarray, progress: Progress | None) -> Chunk:
+def _chunk(predictor: Predictor, dataset: Dataset, rows: np.ndarray, progress: Progress) -> Chunk:
     loaded = dataset.store.load(rows)
     usable = np.ones(len(rows), bool)
     usable[list(loaded.unreadable)] = False
     logits = predictor.predict(loaded.pixels, progress=progress).logits
     return Chunk(logits, measure_appearance(loaded.pixels).values, usable)
-
-
-def _within(progress: Progress, start: int, length: int, total: int) -> Progress:
-    """Return what tells `progress` the share of all patches from the share of one chunk."""
-    return lambda share: progress((start + share * length) / total)
 
 
 def assemble(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
-from core.data.store import Progress
 from core.job import REPORT_SECONDS, Cancelled, Job, JobStatus
 from core.prediction.predictor import Predictor
+from core.progress import Progress
 from core.scoring.store import score_and_store, scores_path
 
 __all__ = ["REPORT_SECONDS", "Cancelled", "JobStatus", "ScoreJob"]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data import Dataset
-from core.job import Job, JobStatus, Report
+from core.job import Job, JobStatus
 from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import Predictor
+from core.progress import Progress
 from core.scoring.chunks import ChunkCache
 from core.scoring.kaggle_test import rows_of_test, score_test, submission
 from core.storage import atomic
@@ -58,7 +59,7 @@ class SubmissionJob(Job):
         first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
         keep = self.partial(dataset, device=first.device.type)
 
-        def what(report: Report) -> None:
+        def what(report: Progress) -> None:
             scores = score_test(predictor, dataset, keep=keep, progress=report)
             atomic.write_text(self.text_path, submission(scores, dataset))
             keep.forget()

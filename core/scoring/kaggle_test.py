@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data import Dataset
-from core.data.store import Progress
 from core.errors import DataError
 from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
 from core.scoring.kaggle import read_sample, to_submission
 
@@ -43,7 +43,7 @@ def score_test(
     dataset: Dataset,
     *,
     keep: ChunkCache | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> TestScores:
     """Predict all patches of a data set that have no label.
 
@@ -69,8 +69,7 @@ def score_test(
             if keep is not None:
                 keep.keep(start, probabilities=kept[0], usable=kept[1])
         found[chunk], usable[chunk] = kept
-        if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(rows)))
+        progress(min(1.0, (start + CHUNK) / len(rows)))
     ids = dataset.table["id"].astype(str).to_numpy()[rows]
     why = dataset.store.load(rows[~usable]).unreadable if not usable.all() else {}
     return TestScores(

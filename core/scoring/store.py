@@ -18,10 +18,10 @@ import pandas as pd
 
 from core.bundle.bundle import Bundle
 from core.data import CLASS_NAMES, Dataset
-from core.data.store import Progress
 from core.errors import StorageError
 from core.prediction.appearance import Appearance
 from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import Scored, assemble, score, select
 from core.storage.home import home
@@ -42,7 +42,7 @@ def chunk_cache_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) 
     return ChunkCache.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
 
 
-def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress | None = None) -> Scored:
+def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress = no_progress) -> Scored:
     """Predict a part and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
 
     Args:

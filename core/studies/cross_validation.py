@@ -19,7 +19,8 @@ from core.data import Dataset, assign, open_dataset
 from core.data.splits import PARTS, choose_rule
 from core.errors import ConfigError, DataError, RunError
 from core.evaluation import METRICS, Estimate, corrected_mean, evaluate
-from core.job import Cancelled, JobStatus, Report
+from core.job import Cancelled, JobStatus
+from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
@@ -84,7 +85,7 @@ def work_on_folds(study: Study, *, say: Callable[[str], None] = lambda _words: N
     """
     config, settings, names = study.config(), study.settings(), study.run_names()
 
-    def what(report: Report) -> None:
+    def what(report: Progress) -> None:
         folds: list[Fold] = []
         for number, name in enumerate(names, start=1):
             report((number - 1) / len(names))

@@ -19,7 +19,8 @@ import numpy as np
 from core.bundle import load_bundle
 from core.data import subsample
 from core.errors import ConfigError, DataError
-from core.job import Cancelled, JobStatus, Report
+from core.job import Cancelled, JobStatus
+from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
@@ -155,7 +156,7 @@ def work_on_curve(study: Study, *, say: Callable[[str], None] = lambda _words: N
     """
     planned = curve_runs(study)
 
-    def what(report: Report) -> None:
+    def what(report: Progress) -> None:
         trained: list[Trained] = []
         gains, known = Gains(study), len(curve_result(study).trained)
         for number, (name, config) in enumerate(planned):

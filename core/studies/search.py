@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from core.errors import ConfigError, TrainingError
-from core.job import Cancelled, JobStatus, Report
+from core.job import Cancelled, JobStatus
+from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
@@ -112,7 +113,7 @@ def work_on_search(study: Study, *, say: Callable[[str], None] = lambda _words: 
         NodescopeError: a run could not be worked on, or another process works on the study.
     """
 
-    def what(report: Report) -> None:
+    def what(report: Progress) -> None:
         with _remembering(study) as memory:
             searcher = _Searcher(study, memory, say)
             while (trial := searcher.next()) is not None:

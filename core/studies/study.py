@@ -29,7 +29,8 @@ from core.data import DEMO, decisions_of
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import NodescopeError, RunError, StorageError
-from core.job import Cancelled, Job, JobStatus, Report
+from core.job import Cancelled, Job, JobStatus
+from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
@@ -156,7 +157,7 @@ class Study(Job):
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """How far a study is.
 
     Attributes:
@@ -249,7 +250,7 @@ def start_study(study: Study) -> None:
     study.launch(["studies", "work"])
 
 
-def work_on(study: Study, what: Callable[[Report], object]) -> JobStatus:
+def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
     """Do the work of a study in this process, and return the last word, which is on disk too.
 
     Args:
@@ -324,7 +325,7 @@ def _made(name: str, config: TrainingConfig) -> Run:
     return create_run(config, path)
 
 
-def progress_of(study: Study) -> Progress:
+def progress_of(study: Study) -> StudyProgress:
     """Return how far a study is. Raises :class:`RunError` if a file of it is damaged."""
     names, settled = study.run_names(), set((study.results() or {}).get("settled", ()))
     done, share, current = 0, 0.0, None
@@ -335,7 +336,7 @@ def progress_of(study: Study) -> Progress:
         else:
             share += status.progress
             current = run if status.is_active else current
-    return Progress(study.status(), done, len(names), current, share / max(1, len(names)))
+    return StudyProgress(study.status(), done, len(names), current, share / max(1, len(names)))
 
 
 def _status(run: Run) -> Status:

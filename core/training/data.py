@@ -10,8 +10,8 @@ import pandas as pd
 from core.data import Dataset, Decided, Problem, SplitRule, Subsample, assign, choose_rule, find_subsample, join
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
-from core.data.store import Progress
 from core.errors import DataError
+from core.progress import Progress, no_progress
 
 CHUNK = 1024
 
@@ -114,7 +114,7 @@ def gather(
     fold: int = 0,
     patches: int = 0,
     unlabelled: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> TrainingData:
     """Divide the data sets and read their training and validation patches.
 
@@ -176,7 +176,7 @@ def train_rows(sources: list[Source], everything: Dataset, *, unlabelled: bool) 
     return np.concatenate([rows, np.flatnonzero(everything.table["label"].isna().to_numpy())])
 
 
-def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress | None = None) -> tuple[Part, list[Problem]]:
+def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress = no_progress) -> tuple[Part, list[Problem]]:
     """Return the patches of `rows`, and those of them that could not be read and were left out."""
     pixels = np.empty((len(rows), 96, 96, 3), np.uint8)
     usable = np.ones(len(rows), bool)
@@ -188,8 +188,7 @@ def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress | None = No
         for position, reason in loaded.unreadable.items():
             usable[start + position] = False
             problems.append(Problem(str(ids[start + position]), reason))
-        if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(rows)))
+        progress(min(1.0, (start + CHUNK) / len(rows)))
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
     slides = dataset.slides(rows)
     if usable.all():

@@ -9,8 +9,8 @@ from core.data import Dataset, apply_decisions, decisions_of, open_dataset
 from core.data.decisions import NONE, decisions_stamp
 from core.data.open import recognise
 from core.data.pack import made_stamp
-from core.data.store import Progress
 from core.prediction import Predictor
+from core.progress import Progress
 
 Relabelled = dict[str, tuple[int, int]]
 """Id -> the label that the data give, -1 for none, and the one that was decided."""

@@ -19,6 +19,7 @@ from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.region import RegionMap, read_region
 from core.prediction.result import PatchResult, ask
+from core.progress import Progress
 from core.reports.checks import Check, quick_checks, thorough_checks
 
 SLOW = 30
@@ -143,7 +144,7 @@ def _about(predictor: Predictor, pixels: np.ndarray) -> tuple[str, str, str]:
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Callable[[float], None]]:
+def _bar(label: str) -> Iterator[Progress]:
     """Give a function that shows progress; the bar goes away when the work is done or broken off."""
     place = st.empty()
     try:

@@ -9,6 +9,7 @@ import pytest
 from core import job as module
 from core.errors import DataError, RunError
 from core.job import Job, JobStatus, Pace
+from core.progress import Progress
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_job_that_ends_says_so(tmp_path: Path) -> None:
     assert job.status() == JobStatus("none")
     seen: list[JobStatus] = []
 
-    def work(report: module.Report) -> None:
+    def work(report: Progress) -> None:
         report(0.25)
         seen.append(job.status())
 
@@ -46,7 +47,7 @@ def test_a_job_that_ends_says_so(tmp_path: Path) -> None:
 def test_a_job_that_was_asked_to_end_ends_at_its_next_report(tmp_path: Path) -> None:
     job, shares = Job(tmp_path), []
 
-    def work(report: module.Report) -> None:
+    def work(report: Progress) -> None:
         for share in (0.1, 0.2, 0.3):
             if share == 0.2:
                 job.cancel()
@@ -59,7 +60,7 @@ def test_a_job_that_was_asked_to_end_ends_at_its_next_report(tmp_path: Path) -> 
 
 
 def test_a_failure_is_told_and_raised(tmp_path: Path) -> None:
-    def fail(_report: module.Report) -> None:
+    def fail(_report: Progress) -> None:
         raise DataError("There is no folder x.")
 
     with pytest.raises(DataError):

@@ -1,6 +1,6 @@
 """From slides to labelled patches: cutting, labelling, and splitting by slide."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from core.data.demo.fields import Mask
 from core.data.demo.stains import draw_stain
 from core.data.demo.tissue import draw_recipe
 from core.errors import ConfigError, DataError
+from core.progress import Progress, no_progress
 
 PATCH = 96
 """Width and height of a patch in pixels."""
@@ -57,7 +58,7 @@ def generate_demo(
     seed: int = 0,
     slides: int = 40,
     patches_per_slide: int = 60,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> DemoPatches:
     """Generate synthetic H&E-like patches with their tumour masks.
 
@@ -90,8 +91,7 @@ def generate_demo(
             range(rows.start, rows.stop), _cut_slide(seed, slide, patches_per_slide), strict=True
         ):
             patches[row], masks[row] = image, mask
-        if progress is not None:
-            progress((slide + 1) / slides)
+        progress((slide + 1) / slides)
     return DemoPatches(patches=patches, masks=masks, table=_tabulate(masks, seed, slides, patches_per_slide))
 
 

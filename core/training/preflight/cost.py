@@ -10,8 +10,9 @@ import numpy as np
 import psutil
 import torch
 
-from core.data.store import PATCH_SIZE, Progress
+from core.data.store import PATCH_SIZE
 from core.device import describe_device
+from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
 from core.training.forward import BATCH, Forward
 from core.training.preflight.sample import Sample, draw_sample
@@ -70,7 +71,7 @@ class Estimate:
         return f"About {', '.join(parts)}; from {self.measured} steps on {self.device}."
 
 
-def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Estimate:
+def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Estimate:
     """Take a few steps of a run without making it, and return what all of them will cost.
 
     Args:
@@ -80,18 +81,17 @@ def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Est
     Raises:
         NodescopeError: the data cannot be used, or the settings do not fit.
     """
-    say = progress or (lambda _: None)
-    sample = draw_sample(config, progress=lambda share: say(share * 0.2))
+    sample = draw_sample(config, progress=within(progress, 0.0, 0.2))
     with _memory_peak() as peak:
         learner = TrainStep(config, sample.part)
         if learner.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(learner.device)
-        steps = _measured_steps(config, learner, sample, say)
+        steps = _measured_steps(config, learner, sample, within(progress, 0.2, 0.9))
         validation = _seconds_to_validate(learner, sample)
     per_step = float(np.median(steps))
     steps_per_epoch = sample.train // learner.batch_size
     per_epoch = per_step * steps_per_epoch + validation
-    say(1.0)
+    progress(1.0)
     return Estimate(
         seconds_per_step=per_step,
         seconds_per_epoch=per_epoch,
@@ -107,9 +107,7 @@ def estimate(config: TrainingConfig, *, progress: Progress | None = None) -> Est
     )
 
 
-def _measured_steps(
-    config: TrainingConfig, learner: TrainStep, sample: Sample, say: Callable[[float], None]
-) -> list[float]:
+def _measured_steps(config: TrainingConfig, learner: TrainStep, sample: Sample, progress: Progress) -> list[float]:
     """Return the seconds of each measured step, from one batch to the next."""
     learner.prepare(frozen=False)
     labels, size = sample.part.labels, learner.batch_size
@@ -123,7 +121,7 @@ def _measured_steps(
         if batch.step >= WARM_UP:
             found.append(now - last)
         last = now
-        say(0.2 + 0.7 * (batch.step + 1) / len(rows))
+        progress((batch.step + 1) / len(rows))
         if len(found) >= FEWEST and now - began > SECONDS:
             break
     return found

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from core.errors import RunError
-from core.job import Job, JobStatus, Report
+from core.job import Job, JobStatus
+from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.storage import atomic
 from core.storage.home import home
@@ -65,7 +66,7 @@ class Preflight(Job):
         """
         config = TrainingConfig.from_json(self._json("config.json"))
 
-        def what(report: Report) -> None:
+        def what(report: Progress) -> None:
             atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
 
         return self.work(what)
@@ -118,7 +119,7 @@ def _what_matters(kind: Kind, config: TrainingConfig) -> TrainingConfig:
     return same.with_changes(learning_rate=1e-3, head_learning_rate=min(10.0, max(1e-8, 1e-3 * share)))
 
 
-def _measured(kind: Kind, config: TrainingConfig, report: Report) -> dict[str, Any]:
+def _measured(kind: Kind, config: TrainingConfig, report: Progress) -> dict[str, Any]:
     if kind == "cost":
         return asdict(estimate(config, progress=report))
     curve = find_learning_rate(config, progress=report)

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from core.data.store import Progress
 from core.errors import ConfigError, TrainingError
+from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
 from core.training.preflight.sample import draw_sample
 from core.training.sampling import epoch_order
@@ -77,7 +77,7 @@ def find_learning_rate(
     steps: int = STEPS,
     lowest: float = LOWEST,
     highest: float = HIGHEST,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> LearningRateCurve:
     """Train a fresh network for some steps while the learning rate rises, and return what came of it.
 
@@ -111,12 +111,10 @@ def find_learning_rate(
             break
         rates.append(rate)
         losses.append(loss)
-        if progress is not None:
-            progress((batch.step + 1) / steps)
+        progress((batch.step + 1) / steps)
         if _has_blown_up(losses):
             break
-    if progress is not None:
-        progress(1.0)
+    progress(1.0)
     return curve_of(np.array(rates), np.array(losses))
 
 

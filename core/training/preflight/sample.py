@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.data.store import Progress
 from core.errors import DataError
+from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
 from core.training.data import Part, read_part
 from core.training.open_data import open_training_data
@@ -29,7 +29,7 @@ class Sample:
     valid: int
 
 
-def draw_sample(config: TrainingConfig, *, progress: Progress | None = None) -> Sample:
+def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> Sample:
     """Open the data of a run and read some of its training patches.
 
     Args:

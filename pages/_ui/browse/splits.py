@@ -18,8 +18,8 @@ from core.data.split_file import SplitFile, load_split, make_split_file, save_sp
 from core.data.split_summary import SplitSummary, summarise
 from core.data.splits import TEST, VALID, is_official
 from core.data.stain_clusters import knows_colours
-from core.data.store import Progress
 from core.errors import NodescopeError
+from core.progress import Progress
 from pages._ui import state, widgets
 from pages._ui.browse import charts, check, quality, split_charts
 

@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.runs import STATES, find_run
 from core.studies import delete_study
-from core.studies.study import STUDY_STATES, Progress, Study, list_studies, progress_of, start_study
+from core.studies.study import STUDY_STATES, Study, StudyProgress, list_studies, progress_of, start_study
 from pages._ui import layout, state
 from pages._ui.train import cross_validation, learning_curve, run, search, trash
 
@@ -128,7 +128,7 @@ def _panel(study: Study, state_on_page: str) -> None:
         st.code(log.read_text("utf-8")[-4000:] if log.is_file() else "No log: it was started on the command line.")
 
 
-def _words(progress: Progress) -> str:
+def _words(progress: StudyProgress) -> str:
     words = [f"{progress.done} of {progress.total} runs"]
     if progress.status.is_active and progress.current is not None:
         status = progress.current.status()
@@ -141,7 +141,7 @@ def _words(progress: Progress) -> str:
     return " · ".join(words)
 
 
-def _seconds_left(progress: Progress) -> float | None:
+def _seconds_left(progress: StudyProgress) -> float | None:
     """Return how long the study may still take, judged by the run in work."""
     if progress.current is None:
         return None
@@ -152,7 +152,7 @@ def _seconds_left(progress: Progress) -> float | None:
     return status.seconds_left + whole * (progress.total - progress.done - 1)
 
 
-def _buttons(study: Study, progress: Progress) -> str | None:
+def _buttons(study: Study, progress: StudyProgress) -> str | None:
     """Draw what can be done with the study; return the name of the run that is wanted, or None."""
     status = progress.status
     with st.container(horizontal=True, vertical_alignment="center"):
