@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from core import d4
 from core.data.measures import grey
 from core.data.pack_workers import available_workers
 from core.data.store import PATCH_SIZE, PatchStore
@@ -55,13 +56,8 @@ def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def _orbits() -> list[npt.NDArray[np.int64]]:
     """Return the sets of cells of an 8×8 grid that flips and quarter turns exchange."""
     numbers = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    turned = np.stack([each.ravel() for each in symmetries(numbers)])
+    turned = np.stack([each.ravel() for each in d4.views(numbers)])
     return [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in turned.T.tolist()})]
-
-
-def symmetries(array: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
-    """Return the eight flips and quarter turns of the first two axes."""
-    return [np.rot90(each, turns) for each in (array, array[:, ::-1]) for turns in range(4)]
 
 
 _ORBITS = _orbits()
@@ -103,8 +99,8 @@ def alike(
         part = pairs[start : start + _BATCH]
         one, other = _thumbs(store, part[:, 0]), _thumbs(store, part[:, 1])
         best = np.full(len(part), -1.0)
-        for turned in symmetries(np.moveaxis(other, 0, -1)):
-            best = np.maximum(best, (one * np.moveaxis(turned, -1, 0).astype(np.float32)).mean(axis=(1, 2)))
+        for turned in d4.views(other):
+            best = np.maximum(best, (one * turned).mean(axis=(1, 2)))
         result[start : start + _BATCH] = best >= ALIKE
         progress(min(1.0, (start + _BATCH) / len(pairs)))
     return result

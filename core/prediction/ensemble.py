@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from core import d4
 from core.bundle.bundle import Bundle, load_bundle
 from core.errors import BundleError
 from core.evaluation import Calibration
 from core.prediction.predictor import Predictions, Predictor
-from core.prediction.tta import COUNT, turned
 from core.progress import Progress, no_progress, within
 
 
@@ -51,13 +51,13 @@ class Ensemble:
         Raises:
             PatchError: the array is of another shape or type.
         """
-        questions = [(member, position) for member in self.members for position in range(COUNT if self.turns else 1)]
+        questions = [(member, position) for member in self.members for position in range(d4.COUNT if self.turns else 1)]
         count = len(questions)
         logits = np.zeros(len(pixels))
         for number, (member, position) in enumerate(questions):
             report = within(progress, number / count, (number + 1) / count)
             calibration = member.bundle.card.calibration
-            asked = turned(pixels, position) if position else pixels
+            asked = np.ascontiguousarray(d4.view(pixels, position, axes=(1, 2)))
             found = member.predict(asked, progress=report).logits.astype(np.float64)
             logits += (found / calibration.temperature + calibration.bias) / count
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)

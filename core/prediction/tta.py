@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core import d4
 from core.formatting import percent
 from core.prediction.predictor import Predictor
-
-COUNT = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,20 +50,9 @@ class TtaSpread:
             return f"Flipped and turned, the patch gets the same in all eight positions: {percent(self.mean)}."
         lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))
         found = f"Flipped and turned, the patch gets {lowest} to {highest} (mean {mean})"
-        if self.agreeing == COUNT:
+        if self.agreeing == d4.COUNT:
             return f"{found}; all eight give the same verdict."
         return f"{found}; only {self.agreeing} of 8 give the same verdict: the model is undecided."
-
-
-def views(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the eight flips and quarter turns of a patch, uint8 8×96×96×3, the patch itself first."""
-    return np.concatenate([turned(patch[None], position) for position in range(COUNT)])
-
-
-def turned(patches: npt.NDArray[np.uint8], position: int) -> npt.NDArray[np.uint8]:
-    """Return patches, uint8 N×96×96×3, in position 0 (as they are) to 7: four turns, then four mirrored ones."""
-    side = patches if position < COUNT // 2 else patches[:, :, ::-1]
-    return np.ascontiguousarray(np.rot90(side, position % (COUNT // 2), axes=(1, 2)))
 
 
 def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: float | None = None) -> TtaSpread:
@@ -78,5 +66,5 @@ def spread(predictor: Predictor, patch: npt.NDArray[np.uint8], *, threshold: flo
     Raises:
         PatchError: the array is of another shape or type.
     """
-    predictions = predictor.predict(views(patch))
+    predictions = predictor.predict(np.stack(d4.views(patch, axes=(0, 1))))
     return TtaSpread(predictions.probabilities, predictions.threshold if threshold is None else threshold)

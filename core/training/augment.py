@@ -7,11 +7,11 @@ moves the label out of the centre, except for patches that are told to be moved:
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from core import d4
 from core.runs.config import Augmentation
 
 # Optical densities of haematoxylin, eosin and a residual in red, green, blue; Ruifrok & Johnston 2001.
@@ -26,6 +26,10 @@ MOVE = 32
 """Pixels that a patch is moved at most: what comes into the centre is tissue, never its mirror image."""
 BLUR_RADIUS = 6
 """Pixels to each side: three standard deviations of the strongest blur."""
+
+VIEWS = (0, 1, 2, 3, 4, 7, 6, 5)
+"""Views of :mod:`core.d4` by the number that is drawn: augmentation turns before it flips, and core.d4 flips before it
+turns. A run that is resumed has to give each number the meaning that it had, else its weights come out otherwise."""
 
 
 def _corners() -> Tensor:
@@ -131,24 +135,17 @@ def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) 
     return apply(images, draw(len(images), settings, generator))
 
 
-def symmetry(images: Tensor, which: int) -> Tensor:
-    """Return the images after one of the eight flips and quarter turns: 0 to 3 are turns, 4 to 7 mirrored turns."""
-    turned = torch.rot90(images, which % 4, dims=(2, 3))
-    return turned.flip(3) if which >= 4 else turned
-
-
 def symmetries(images: Tensor, which: Tensor) -> Tensor:
-    """Return each image after the symmetry that `which` (int, N, 0 to 7) names for it."""
+    """Return each image after the symmetry that `which` (int, N, 0 to 7) names for it, see :data:`VIEWS`."""
     result = torch.empty_like(images)
     if images.device.type == "cpu":  # one by one in the cache of the processor; a GPU takes all of a kind at once
         for image, place, number in zip(images.numpy(), result.numpy(), which.tolist(), strict=True):
-            turned = np.rot90(image, number % 4, axes=(1, 2))
-            place[...] = turned[..., ::-1] if number >= 4 else turned
+            place[...] = d4.view(image, VIEWS[number])
         return result
-    for number in range(8):
+    for number, index in enumerate(VIEWS):
         chosen = (which == number).nonzero().squeeze(1).to(images.device)
         if len(chosen):
-            result[chosen] = symmetry(images[chosen], number)
+            result[chosen] = d4.view(images[chosen], index)
     return result
 
 

@@ -206,13 +206,6 @@ def test_the_symmetries_average_eight_maps_turned_back(convolutional, patch):
     assert seen == [1.0]
 
 
-def test_the_eight_views_differ_and_are_undone():
-    image = torch.arange(9.0).reshape(3, 3)
-    views = {tuple(view(image, index).flatten().tolist()) for index in range(8)}
-    assert len(views) == 8
-    assert all(torch.equal(undo(view(image, index), index), image) for index in range(8))
-
-
 @pytest.mark.parametrize(
     "bad",
     [

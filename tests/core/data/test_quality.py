@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from core import d4
 from core.commands import main
 from core.data import (
     ArrayStore,
@@ -23,7 +24,7 @@ from core.data import (
     make_pack,
     open_dataset,
 )
-from core.data.duplicates import CLOSE, alike, candidates, describe, same, symmetries
+from core.data.duplicates import CLOSE, alike, candidates, describe, same
 from core.data.kaggle import KNOWN_BAD
 from core.data.measures import measure
 from core.data.quality import FLAGS, check_path, findings, load_check, make_check, partners
@@ -238,7 +239,7 @@ def test_measures_of_known_patches() -> None:
 
 def test_a_description_is_the_same_for_all_eight_symmetries() -> None:
     patch = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    eight = np.stack(symmetries(patch))
+    eight = np.stack(d4.views(patch, axes=(0, 1)))
     assert len({each.tobytes() for each in eight}) == 8
     np.testing.assert_allclose(describe(eight), np.repeat(describe(patch[None]), 8, axis=0), atol=1e-5)
     assert describe(patch[None]).shape == (1, 20)

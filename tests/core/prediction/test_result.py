@@ -11,7 +11,7 @@ from core.errors import BundleError, DataError, EvaluationError
 from core.features.neighbours import Index, build_index, most_like
 from core.prediction import Predictor
 from core.prediction.result import ask
-from core.prediction.tta import TtaSpread, spread, views
+from core.prediction.tta import TtaSpread, spread
 from core.scoring.kaggle import read_sample, to_submission
 
 LABELS = [0, 0, 0, 1, 1, 0, 1, 1]
@@ -22,15 +22,6 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.35, 0.6, 0.7, 0.8, 0.9]
 def predictor(tiny_bundle: Bundle) -> Predictor:
     card = tiny_bundle.card.with_changes(operating=OperatingCurve.measured(LABELS, PROBABILITIES))
     return Predictor(Bundle(card, tiny_bundle.weights), device="cpu")
-
-
-def test_the_eight_views_are_all_there_and_all_different() -> None:
-    patch = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    turned = views(patch)
-    assert (turned[0] == patch).all()
-    assert len({view.tobytes() for view in turned}) == 8
-    assert (turned[4] == patch[:, ::-1]).all()
-    assert (np.rot90(turned[3]) == patch).all()
 
 
 def test_a_symmetric_patch_has_no_spread(predictor: Predictor) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.runs import Augmentation
-from core.training.augment import apply, augment, blur, draw, move, restain, rotate, symmetries, symmetry
+from core.training.augment import apply, augment, blur, draw, move, restain, rotate, symmetries
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
@@ -32,6 +32,17 @@ def test_the_symmetries_are_closed() -> None:
     for first in range(8):
         for second in range(8):
             assert symmetry(symmetry(images, first), second).contiguous().numpy().tobytes() in known
+
+
+def symmetry(images: torch.Tensor, number: int) -> torch.Tensor:
+    return symmetries(images, torch.full((len(images),), number))
+
+
+def test_a_number_means_a_turn_and_then_a_flip() -> None:
+    images = _images(1)
+    for number in range(8):
+        turned = torch.rot90(images, number % 4, dims=(2, 3))
+        assert torch.equal(symmetry(images, number), turned.flip(3) if number >= 4 else turned)
 
 
 def test_each_image_gets_its_own_symmetry() -> None:
