@@ -16,9 +16,10 @@ from core.attribution.inspection import inspect
 from core.attribution.layers import Layer, given_layer
 from core.attribution.methods import METHODS, Method
 from core.attribution.options import AttributionOptions
-from core.attribution.patch import PATCH, as_tensor, baseline_of
+from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.replica import borrowed, device_of
 from core.attribution.result import Attribution
+from core.data.store import PATCH_SIZE
 from core.errors import AttributionError
 from core.progress import Progress, no_progress, within
 
@@ -160,7 +161,7 @@ def _gradient_shap(job: _Job, twin: nn.Module) -> Tensor:
 def _occlusion(job: _Job, twin: nn.Module) -> Tensor:
     """Mean fall of the logit under the squares that cover a pixel, in equal parts for its three channels."""
     window, stride = job.options.occlusion_window, job.options.occlusion_stride
-    squares = (-(-(PATCH - window) // stride) + 1) ** 2
+    squares = (-(-(PATCH_SIZE - window) // stride) + 1) ** 2
     result: Tensor = Occlusion(_counted(job, twin, squares + 1)).attribute(
         job.pixels,
         sliding_window_shapes=(3, window, window),

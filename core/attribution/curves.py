@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution.options import Baseline
-from core.attribution.patch import PATCH, as_tensor, baseline_of
+from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.probability import Calibrate, logits_of, probabilities_of
 from core.attribution.replica import device_of
 from core.attribution.result import Attribution
+from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
 from core.progress import Progress, no_progress
 
@@ -78,8 +79,8 @@ def deletion_and_insertion(
         ConfigError: ``steps`` is out of its range.
         PatchError: The patch has another shape, type or range.
     """
-    if not 1 <= steps <= PATCH * PATCH:
-        raise ConfigError(f"The curves have {steps!r} steps; give 1 to {PATCH * PATCH}.")
+    if not 1 <= steps <= PATCH_SIZE * PATCH_SIZE:
+        raise ConfigError(f"The curves have {steps!r} steps; give 1 to {PATCH_SIZE * PATCH_SIZE}.")
     pixels = as_tensor(patch).to(device_of(model))
     other = baseline_of(pixels, baseline)
     score = attribution.values.sum(axis=0, dtype=np.float64).ravel()
@@ -113,7 +114,7 @@ class _Path:
         """Return patches low to high - 1 of the steps + 1 on the path."""
         rank = np.empty(self.order.size, np.int64)
         rank[self.order] = np.arange(self.order.size)
-        when = torch.from_numpy(rank).to(self.start.device).reshape(1, 1, PATCH, PATCH)
+        when = torch.from_numpy(rank).to(self.start.device).reshape(1, 1, PATCH_SIZE, PATCH_SIZE)
         changed = [round(step * self.order.size / self.steps) for step in range(low, high)]
         return torch.cat([torch.where(when < count, self.end, self.start) for count in changed])
 

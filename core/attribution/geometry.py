@@ -15,7 +15,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from core.attribution.graph import CONVOLUTIONS, kind_of
-from core.attribution.patch import PATCH
+from core.data.store import PATCH_SIZE
 
 _POINTWISE = frozenset(
     [
@@ -79,8 +79,8 @@ class Grid:
 def stretched(height: int, width: int) -> Grid:
     """Return the grid of a map stretched evenly over the patch, as bilinear resizing does it."""
     return Grid(
-        Axis(PATCH / height / 2, PATCH / height),
-        Axis(PATCH / width / 2, PATCH / width),
+        Axis(PATCH_SIZE / height / 2, PATCH_SIZE / height),
+        Axis(PATCH_SIZE / width / 2, PATCH_SIZE / width),
     )
 
 
@@ -148,5 +148,5 @@ def _weights(axis: Axis, cells: int) -> npt.NDArray[np.float64]:
     """Return the 96×cells matrix of linear interpolation at the pixels' centres."""
     knots = np.concatenate([[-1.5, -0.5], np.arange(cells), [cells - 0.5, cells + 0.5]])
     places = axis.first + axis.step * knots
-    pixels = np.arange(PATCH) + 0.5
+    pixels = np.arange(PATCH_SIZE) + 0.5
     return np.stack([np.interp(pixels, places, [0, unit[0], *unit, unit[-1], 0]) for unit in np.eye(cells)], axis=1)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.attribution.methods import METHODS
-from core.attribution.patch import PATCH
 from core.attribution.result import Attribution
 from core.attribution.saliency import saliency_map
+from core.data.store import PATCH_SIZE
 from core.errors import AttributionError
 
 
@@ -46,7 +46,7 @@ def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoot
     Raises:
         AttributionError: The mask has another shape or type, or no tumour pixel.
     """
-    if mask.shape != (PATCH, PATCH) or mask.dtype != np.bool_ or not mask.any():
+    if mask.shape != (PATCH_SIZE, PATCH_SIZE) or mask.dtype != np.bool_ or not mask.any():
         raise AttributionError(
             f"Cannot compare a map with a mask of shape {mask.shape}, type {mask.dtype} and "
             f"{np.count_nonzero(mask)} tumour pixels; expected 96×96, bool and at least one."

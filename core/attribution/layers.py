@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from core.attribution.geometry import Grid, grid_of
 from core.attribution.graph import convolved
-from core.attribution.patch import PATCH
 from core.attribution.replica import borrowed, device_of
+from core.data.store import PATCH_SIZE
 from core.errors import AttributionError
 
 MIN_CELLS = 6
@@ -67,7 +67,7 @@ def given_layer(model: nn.Module, layer: nn.Module) -> Layer:
 def probe(twin: nn.Module) -> Tensor:
     """Return a fixed patch of coloured noise, 1×3×96×96 in [0, 1], that carries a graph."""
     noise = torch.Generator().manual_seed(96)
-    pixels = torch.rand(1, 3, PATCH, PATCH, generator=noise)
+    pixels = torch.rand(1, 3, PATCH_SIZE, PATCH_SIZE, generator=noise)
     return pixels.to(device_of(twin)).requires_grad_()
 
 

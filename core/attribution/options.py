@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
 
+from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
 
 Baseline = Literal["white", "blur", "black"]
@@ -44,7 +45,7 @@ class AttributionOptions:
         for name, low, high in (
             ("steps", 1, 1000),
             ("noise_samples", 1, 1000),
-            ("occlusion_window", 1, 96),
+            ("occlusion_window", 1, PATCH_SIZE),
             ("occlusion_stride", 1, self.occlusion_window),
             ("seed", 0, 2**63 - 1),
             ("internal_batch", 1, 4096),

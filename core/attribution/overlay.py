@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from core.attribution.patch import PATCH
+from core.data.store import PATCH_SIZE
 from core.display.pictures import with_centre_box
 from core.errors import AttributionError, ConfigError, PatchError
 
@@ -92,17 +92,17 @@ def _table_for(saliency: npt.NDArray[np.float32], colours: str | None) -> npt.ND
 def _enlarged(saliency: npt.NDArray[np.float32], zoom: int) -> npt.NDArray[np.float32]:
     if zoom == 1:
         return saliency.astype(np.float32)
-    side = PATCH * zoom
+    side = PATCH_SIZE * zoom
     image = Image.fromarray(saliency.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
     return np.clip(np.asarray(image, dtype=np.float32), -1, 1)
 
 
 def _check(patch: npt.NDArray[np.uint8], saliency: npt.NDArray[np.float32], opacity: float, zoom: int) -> None:
-    if patch.shape != (PATCH, PATCH, 3) or patch.dtype != np.uint8:
+    if patch.shape != (PATCH_SIZE, PATCH_SIZE, 3) or patch.dtype != np.uint8:
         raise PatchError(
             f"Cannot draw over an array of shape {patch.shape} and type {patch.dtype}; expected 96×96×3 and uint8."
         )
-    if saliency.shape != (PATCH, PATCH) or not bool(np.all(np.abs(saliency) <= 1)):
+    if saliency.shape != (PATCH_SIZE, PATCH_SIZE) or not bool(np.all(np.abs(saliency) <= 1)):
         raise AttributionError(
             f"Cannot draw a map of shape {saliency.shape}; expected 96×96 with values in [-1, 1], from saliency_map."
         )

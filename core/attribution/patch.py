@@ -10,8 +10,6 @@ from core.attribution.options import Baseline
 from core.data.store import CENTRE, PATCH_SIZE
 from core.errors import PatchError
 
-PATCH = PATCH_SIZE
-
 _BLUR_SIGMA = 8.0  # px; nuclei (about 6 to 15 px across) melt away, the stain's large shades stay
 
 
@@ -25,13 +23,13 @@ def as_tensor(patch: npt.NDArray[np.uint8] | Tensor) -> Tensor:
         PatchError: Shape, type or range is another.
     """
     if isinstance(patch, np.ndarray):
-        if patch.shape != (PATCH, PATCH, 3) or patch.dtype != np.uint8:
+        if patch.shape != (PATCH_SIZE, PATCH_SIZE, 3) or patch.dtype != np.uint8:
             raise PatchError(
                 f"Cannot explain an array of shape {patch.shape} and type {patch.dtype}; "
                 f"expected 96×96×3 and uint8. Crop or convert it first."
             )
         return torch.from_numpy(patch.copy()).permute(2, 0, 1)[None].float().div_(255)
-    if tuple(patch.shape) != (3, PATCH, PATCH) or not patch.is_floating_point():
+    if tuple(patch.shape) != (3, PATCH_SIZE, PATCH_SIZE) or not patch.is_floating_point():
         raise PatchError(
             f"Cannot explain a tensor of shape {tuple(patch.shape)} and type {patch.dtype}; "
             f"expected 3×96×96 and a floating-point type in [0, 1]."

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.attribution.patch import PATCH, centre_of
+from core.attribution.patch import centre_of
+from core.data.store import PATCH_SIZE
 from core.errors import AttributionError
 
 
@@ -35,7 +36,7 @@ class Attribution:
     completeness_gap: float | None = None
 
     def __post_init__(self) -> None:
-        if self.values.shape != (3, PATCH, PATCH) or self.values.dtype != np.float32:
+        if self.values.shape != (3, PATCH_SIZE, PATCH_SIZE) or self.values.dtype != np.float32:
             raise AttributionError(
                 f"The attribution by {self.method} has shape {self.values.shape} and type "
                 f"{self.values.dtype}; expected 3×96×96 and float32."

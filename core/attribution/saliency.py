@@ -5,8 +5,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from core.attribution.methods import METHODS, Sign
-from core.attribution.patch import PATCH
 from core.attribution.result import Attribution
+from core.data.store import PATCH_SIZE
 from core.errors import AttributionError, ConfigError
 
 
@@ -39,8 +39,8 @@ def saliency_map(
     """
     if not 0 < percentile <= 100:
         raise ConfigError(f"The percentile of a saliency map is {percentile!r}; give a number above 0, up to 100.")
-    if not 0 <= smoothing <= PATCH:
-        raise ConfigError(f"The smoothing of a saliency map is {smoothing!r}; give 0 to {PATCH} pixels.")
+    if not 0 <= smoothing <= PATCH_SIZE:
+        raise ConfigError(f"The smoothing of a saliency map is {smoothing!r}; give 0 to {PATCH_SIZE} pixels.")
     values, preferred = _values(attribution)
     drawn = _flat(values, preferred if sign is None else sign)
     if smoothing > 0:
@@ -48,14 +48,14 @@ def saliency_map(
     size = np.abs(drawn)
     top = float(np.percentile(size, percentile)) or float(size.max())
     if top == 0:
-        return np.zeros((PATCH, PATCH), np.float32)
+        return np.zeros((PATCH_SIZE, PATCH_SIZE), np.float32)
     return np.clip(drawn / top, -1, 1).astype(np.float32)
 
 
 def _values(attribution: Attribution | npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], Sign]:
     if isinstance(attribution, Attribution):
         return attribution.values.astype(np.float64), METHODS[attribution.method].sign
-    if attribution.shape != (3, PATCH, PATCH) or not np.isfinite(attribution).all():
+    if attribution.shape != (3, PATCH_SIZE, PATCH_SIZE) or not np.isfinite(attribution).all():
         raise AttributionError(
             f"Cannot draw an attribution of shape {attribution.shape}; expected 3×96×96 with finite values."
         )

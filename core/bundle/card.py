@@ -5,6 +5,7 @@ from typing import Any
 
 from core.bundle.operating_curve import OperatingCurve
 from core.data.dataset import CLASS_NAMES
+from core.data.store import PATCH_SIZE
 from core.errors import BundleError
 from core.evaluation import Calibration, Evaluation
 
@@ -90,7 +91,7 @@ class Card:
             "name": self.name,
             "model": self.model,
             "arguments": self.arguments,
-            "preprocessing": {"mean": list(self.mean), "std": list(self.std), "size": 96, "range": [0, 1]},
+            "preprocessing": {"mean": list(self.mean), "std": list(self.std), "size": PATCH_SIZE, "range": [0, 1]},
             "classes": list(CLASS_NAMES),
             "temperature": self.calibration.temperature,
             "bias": self.calibration.bias,

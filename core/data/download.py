@@ -16,6 +16,7 @@ from typing import Any
 
 from core.data.kaggle import LABELS_FILE
 from core.data.pcam import open_pcam, x_file, y_file
+from core.data.store import PATCH_BYTES
 from core.errors import DataError, StorageError
 from core.progress import Progress
 
@@ -27,7 +28,6 @@ PCAM_PARTS = {"train": ("train", 6.42e9, 262_144), "val": ("valid", 0.81e9, 32_7
 """torchvision's name of a part -> its name in the files, bytes to fetch (7.48 GiB in all, as TensorFlow Datasets lists
 them), and patches."""
 
-PATCH_BYTES = 96 * 96 * 3
 KAGGLE_ARCHIVE = 6.8e9
 KAGGLE_FILES = 220_025 + 57_458 + 2
 KAGGLE_UNPACKED = 7.8e9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
+from core.stain import optical_density, unmix
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -15,10 +15,10 @@ BLACK = 20.0
 """Patches of a mean grey level below this are black."""
 
 BLANK = 6.0
-"""Patches whose grey levels spread by less than this show nothing (0.4 % of 4,000 PatchCamelyon patches)."""
+"""Patches whose grey levels have a smaller standard deviation show nothing (0.4 % of 4,000 PatchCamelyon patches)."""
 
 BLURRED = 0.60
-"""Patches of a sharpness below this are blurred (0.3 % of the same; all of them once blurred by 1.5 pixels)."""
+"""Patches of a relative sharpness below this are blurred (0.3 % of the same; all once blurred by 1.5 pixels)."""
 
 MEASURES = ("brightness", "contrast", "sharpness", "haematoxylin", "eosin")
 
@@ -30,7 +30,7 @@ class Measures:
     Attributes:
         brightness: mean grey level, 0 black to 255 white.
         contrast: standard deviation of the grey levels.
-        sharpness: standard deviation of the Laplacian, in units of the contrast.
+        sharpness: relative sharpness: standard deviation of the Laplacian, in units of the contrast.
         haematoxylin: mean optical density along the stain's vector, by Ruifrok & Johnston 2001.
         eosin: the same for eosin.
         digests: uint64 (N,): equal pixels have equal ones, others by a chance of 1 in 2**64.
@@ -57,18 +57,36 @@ class Measures:
 
 
 def grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return uint8 N×H×W×3 as grey levels, float32 N×H×W."""
+    """Return uint8 ...×H×W×3 as grey levels, float32 ...×H×W."""
     return np.asarray(pixels.astype(np.float32) @ LUMINANCE)
+
+
+def laplacian(levels: npt.NDArray[np.float32], *, paired: bool = False) -> npt.NDArray[np.float32]:
+    """Return four times each grey level less its four neighbours: large at fine detail, 0 on even ground.
+
+    Its variance is the sharpness of a patch (Pech-Pacheco et al., ICPR 2000), which grows with contrast; its standard
+    deviation over that of the grey levels is the relative sharpness, which does not.
+
+    Args:
+        levels: float32 ...×H×W.
+        paired: take left and right away as one sum, in whose rounding the relative sharpness of data sets is stored;
+            the last bit differs.
+
+    Returns:
+        float32 ...×(H-2)×(W-2), without the edge.
+    """
+    inner, left, right = levels[..., 1:-1, 1:-1], levels[..., 1:-1, :-2], levels[..., 1:-1, 2:]
+    above_and_below = 4 * inner - levels[..., :-2, 1:-1] - levels[..., 2:, 1:-1]
+    return np.asarray(above_and_below - (left + right) if paired else above_and_below - left - right)
 
 
 def measure(pixels: npt.NDArray[np.uint8]) -> Measures:
     """Measure patches, uint8 N×96×96×3."""
     levels = grey(pixels)
     contrast = levels.std(axis=(1, 2))
-    detail = 4 * levels[:, 1:-1, 1:-1] - levels[:, :-2, 1:-1] - levels[:, 2:, 1:-1]
-    detail -= levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
+    detail = laplacian(levels, paired=True)
     # The stains are a linear function of the density, so that their mean follows from the mean density.
-    stains = _DENSITY[pixels].mean(axis=(1, 2)) @ _UNMIX
+    stains = unmix(optical_density(pixels, shifted=True).mean(axis=(1, 2)))
     return Measures(
         levels.mean(axis=(1, 2)),
         contrast,
@@ -81,7 +99,3 @@ def measure(pixels: npt.NDArray[np.uint8]) -> Measures:
 
 def _digest(patch: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(hashlib.blake2b(patch.tobytes(), digest_size=8).digest(), "little")
-
-
-_DENSITY: npt.NDArray[np.float32] = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
-_UNMIX: npt.NDArray[np.float32] = np.linalg.pinv(np.array([RUIFROK_HAEMATOXYLIN, RUIFROK_EOSIN])).astype(np.float32)

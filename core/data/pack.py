@@ -24,7 +24,7 @@ from core.data import kaggle, pcam
 from core.data.dataset import Dataset
 from core.data.pack_table import drop_table, keep_table, read_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_SIZE, PackedStore
+from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
@@ -34,7 +34,6 @@ VERSION = 1
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
 
-PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
 SPARE = 64 * 2**20
 """Bytes that a disk must have left when the pack is written."""
 

@@ -31,6 +31,8 @@ DAMAGE = (
 PATCH_SIZE = 96
 """Width and height of a patch in pixels."""
 
+PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
+
 CENTRE = slice(32, 64)
 """Rows and columns of the 32×32 centre that carries the label."""
 

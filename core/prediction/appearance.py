@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 
+from core.data.measures import grey, laplacian
 from core.errors import PatchError
-
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in brightness; ITU-R BT.601."""
+from core.stain import optical_density
 
 COLUMNS = ("brightness", "sharpness", "red", "green", "blue")
 
@@ -52,13 +51,11 @@ class Appearance:
 def measure_appearance(pixels: npt.NDArray[np.uint8]) -> Appearance:
     """Measure patches, uint8 N×96×96×3; about 0.1 ms each."""
     values = np.empty((len(pixels), len(COLUMNS)), np.float32)
-    table = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
-    for number, patch in enumerate(pixels):
-        grey = patch.astype(np.float32) @ LUMINANCE
-        inner = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-        values[number, 0] = grey.mean()
-        values[number, 1] = inner.var()
-        values[number, 2:] = table[patch].mean(axis=(0, 1))
+    for number, patch in enumerate(pixels):  # one by one in the cache of the processor: three times as quick
+        levels = grey(patch)
+        values[number, 0] = levels.mean()
+        values[number, 1] = laplacian(levels).var()
+        values[number, 2:] = optical_density(patch, shifted=True).mean(axis=(0, 1))
     return Appearance(values)
 
 

@@ -10,20 +10,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from core.data.measures import BLANK, BLURRED, grey, laplacian
 from core.data.store import PATCH_SIZE
 from core.errors import PatchError
-from core.prediction.appearance import LUMINANCE
+from core.stain import optical_density
 
 Kind = Literal["blank", "blur", "stain", "network"]
 
-CONTRAST = 6.0
-"""Fewest grey levels of standard deviation in a patch with something on it (0.4 % have less)."""
-
 TISSUE = 0.01
 """Least share of pixels that absorb light (0.2 % have less)."""
-
-SHARPNESS = 0.60
-"""Least size of the fine detail (Laplacian) in units of the contrast (0.3 % have less; blurred by 1.5 px all do)."""
 
 GREEN = 0.345
 """Least share of green in the absorbed light. Haematoxylin and eosin both absorb green most (0.5 % have less); grey
@@ -83,18 +78,16 @@ def artifacts(pixels: npt.NDArray[np.uint8]) -> list[tuple[Artifact, ...]]:
 
 
 def _odd(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
-    grey = patch.astype(np.float32) @ LUMINANCE
-    density = _DENSITY[patch]
+    levels, density = grey(patch), optical_density(patch, shifted=True)
     absorbs = density.mean(axis=-1) > _ABSORBS
-    contrast, tissue = float(grey.std()), float(absorbs.mean())
-    if contrast < CONTRAST:
-        return (Artifact("blank", contrast, CONTRAST, _BLANK),)
+    contrast, tissue = float(levels.std()), float(absorbs.mean())
+    if contrast < BLANK:
+        return (Artifact("blank", contrast, BLANK, _BLANK),)
     if tissue < TISSUE:
         return (Artifact("blank", tissue, TISSUE, _BLANK),)
-    detail = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    sharpness = float(detail.std()) / contrast
-    if sharpness < SHARPNESS:
-        return (Artifact("blur", sharpness, SHARPNESS, _BLUR),)
+    sharpness = float(laplacian(levels).std()) / contrast
+    if sharpness < BLURRED:
+        return (Artifact("blur", sharpness, BLURRED, _BLUR),)
     mean = density.mean(axis=(0, 1))
     green = float(mean[1] / mean.sum())
     if green < GREEN:
@@ -102,6 +95,3 @@ def _odd(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
     red, middle, blue = np.moveaxis(density, -1, 0)
     stained = float((absorbs & (middle >= np.maximum(red, blue) - _TOLERANCE)).sum() / absorbs.sum())
     return (Artifact("stain", stained, STAINED, _STAIN),) if stained < STAINED else ()
-
-
-_DENSITY: npt.NDArray[np.float32] = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)

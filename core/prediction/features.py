@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.attribution.replica import borrowed
 from core.data import Dataset
+from core.data.store import PATCH_SIZE
 from core.errors import BundleError
 from core.prediction.predictor import BATCH, Predictor, as_input
 from core.progress import Progress, no_progress
@@ -65,7 +66,7 @@ def layers_of(module: nn.Module) -> Layers:
         ]
         try:
             side = next(module.parameters(), torch.zeros(1)).device
-            twin(torch.ones(1, 3, 96, 96, device=side))
+            twin(torch.ones(1, 3, PATCH_SIZE, PATCH_SIZE, device=side))
         finally:
             for handle in handles:
                 handle.remove()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.attribution import METHODS, Attribution, overlay, saliency_map
+from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
 
 Sign = Literal["own", "absolute", "positive", "signed"]
@@ -35,7 +36,7 @@ class OverlaySettings:
     centre_box: bool = True
 
     def __post_init__(self) -> None:
-        for name, low, high in (("opacity", 0, 1), ("percentile", 50, 100), ("smoothing", 0, 96)):
+        for name, low, high in (("opacity", 0, 1), ("percentile", 50, 100), ("smoothing", 0, PATCH_SIZE)):
             value = getattr(self, name)
             if not (isfinite(value) and low <= value <= high):
                 raise ConfigError(f"The map's {name} is {value!r}; give a number from {low} to {high}.")

@@ -12,17 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core import d4
+from core.data.store import CENTRE, PATCH_SIZE
 from core.runs.config import Augmentation
+from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, RUIFROK_RESIDUAL
 
-# Optical densities of haematoxylin, eosin and a residual in red, green, blue; Ruifrok & Johnston 2001.
-STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))
-
-
-# A patch, the part of it that is labelled (from, to), and the square that cutout takes, in pixels.
-SIDE = 96
-CENTRE = (32, 64)
 CUTOUT_SIDE = 24
-MOVE = 32
+"""Side of the square that cutout takes, in pixels."""
+MOVE = CENTRE.start
 """Pixels that a patch is moved at most: what comes into the centre is tissue, never its mirror image."""
 BLUR_RADIUS = 6
 """Pixels to each side: three standard deviations of the strongest blur."""
@@ -34,14 +30,14 @@ turns. A run that is resumed has to give each number the meaning that it had, el
 
 def _corners() -> Tensor:
     """Return x and y (int, M×2) of the upper left corner of every square that leaves the centre alone."""
-    starts = torch.arange(SIDE - CUTOUT_SIDE + 1)
+    starts = torch.arange(PATCH_SIZE - CUTOUT_SIDE + 1)
     corners = torch.cartesian_prod(starts, starts)
-    meets = (corners > CENTRE[0] - CUTOUT_SIDE) & (corners < CENTRE[1])
+    meets = (corners > CENTRE.start - CUTOUT_SIDE) & (corners < CENTRE.stop)
     return corners[~meets.all(dim=1)]
 
 
 _CORNERS = _corners()
-_STAINS = F.normalize(torch.tensor(STAINS), dim=1)
+_STAINS = F.normalize(torch.tensor((RUIFROK_HAEMATOXYLIN, RUIFROK_EOSIN, RUIFROK_RESIDUAL)), dim=1)
 _INVERSE = torch.linalg.inv(_STAINS)
 
 
@@ -177,8 +173,9 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
 def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     """Return images with other amounts of stain.
 
-    The optical density -ln(pixel) of Beer and Lambert is split into haematoxylin, eosin and a residual; the first two
-    are multiplied by `factors` (N, 2), and `shift` (N) is added to the density of all colours.
+    The optical density, floored as :func:`core.stain.optical_density` does it for 8-bit levels, is split into
+    haematoxylin, eosin and a residual; the first two are multiplied by `factors` (N, 2), and `shift` (N) is added to
+    the density of all colours.
     """
     scales = torch.cat([factors, torch.ones_like(factors[:, :1])], dim=1)
     stains, inverse = _STAINS.to(images.device), _INVERSE.to(images.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import models
 from core.bundle import load_bundle
+from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import ConfigError, TrainingError
 from core.runs.config import TrainingConfig
@@ -78,7 +79,7 @@ class TrainStep:
         model = self._accelerator.prepare_model(self.network)
         self.words = ""
         if config.compile == "auto":
-            shape = (self.batch_size // self.group.size, 3, 96, 96)
+            shape = (self.batch_size // self.group.size, 3, PATCH_SIZE, PATCH_SIZE)
             images = torch.rand(shape, device=self.device).contiguous(memory_format=torch.channels_last)
             model, self.words = compiled(model.train(), images, self.precision)
         self.gradients = Gradients(

@@ -11,14 +11,9 @@ from core.data.demo.canvas import Canvas, paint_canvas
 from core.data.demo.fields import Mask
 from core.data.demo.stains import draw_stain
 from core.data.demo.tissue import draw_recipe
+from core.data.store import CENTRE, PATCH_SIZE
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
-
-PATCH = 96
-"""Width and height of a patch in pixels."""
-
-CENTRE = slice(32, 64)
-"""Rows, and columns, of the centre that decides the label."""
 
 MIN_TUMOUR_SHARE = 0.35
 """Least share of tumour in the centre of a tumour patch; patches between 0 and this are left out."""
@@ -83,8 +78,8 @@ def generate_demo(
     _check("slides", slides, 3, _MAX_SLIDES)
     _check("patches_per_slide", patches_per_slide, 1, _MAX_PATCHES)
     total = slides * patches_per_slide
-    patches = np.empty((total, PATCH, PATCH, 3), np.uint8)
-    masks = np.empty((total, PATCH, PATCH), bool)
+    patches = np.empty((total, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+    masks = np.empty((total, PATCH_SIZE, PATCH_SIZE), bool)
     for slide in range(slides):
         rows = slice(slide * patches_per_slide, (slide + 1) * patches_per_slide)
         for row, (image, mask) in zip(
@@ -122,7 +117,7 @@ def _cut_canvas(
 ) -> list[tuple[NDArray[np.uint8], Mask]]:
     corners = _corners(canvas.tumour.shape[0])
     centre = _tumour_share(canvas.tumour, corners + CENTRE.start, CENTRE.stop - CENTRE.start)
-    whole = _tumour_share(canvas.tumour, corners, PATCH)
+    whole = _tumour_share(canvas.tumour, corners, PATCH_SIZE)
     tumours = round(count * tumour_share)
     rims = round((count - tumours) * RIM_SHARE)
     normal = count - tumours
@@ -135,13 +130,13 @@ def _cut_canvas(
     ):
         taken += _spread(rng, corners[fits], wanted, taken)
     return [
-        (canvas.image[y : y + PATCH, x : x + PATCH], canvas.tumour[y : y + PATCH, x : x + PATCH])
+        (canvas.image[y : y + PATCH_SIZE, x : x + PATCH_SIZE], canvas.tumour[y : y + PATCH_SIZE, x : x + PATCH_SIZE])
         for y, x in rng.permutation(np.array(taken))
     ]
 
 
 def _corners(size: int) -> NDArray[np.intp]:
-    starts = np.arange(0, size - PATCH + 1, _STRIDE)
+    starts = np.arange(0, size - PATCH_SIZE + 1, _STRIDE)
     return np.stack(np.meshgrid(starts, starts, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
@@ -159,10 +154,10 @@ def _spread(
     """Choose corners in random order that keep apart from those taken, closer only if needed."""
     chosen: list[NDArray[np.intp]] = []
     pool = rng.permutation(corners)
-    distance = np.full(len(pool), PATCH, np.intp)
+    distance = np.full(len(pool), PATCH_SIZE, np.intp)
     for corner in taken:
         np.minimum(distance, np.abs(pool - corner).max(axis=1), out=distance)
-    for apart in (PATCH, 64, 48, 32, _STRIDE):
+    for apart in (PATCH_SIZE, 64, 48, 32, _STRIDE):
         while len(chosen) < wanted and (distance >= apart).any():
             corner = pool[int(np.argmax(distance >= apart))]
             np.minimum(distance, np.abs(pool - corner).max(axis=1), out=distance)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.data.demo.fields import Field
+from core.data.measures import LUMINANCE
 from core.errors import ConfigError
 from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 
@@ -127,7 +128,7 @@ def scan(light: NDArray[np.float32], stain: Stain, rng: np.random.Generator) -> 
     Returns:
         RGB of shape H×W×3, uint8.
     """
-    luma = light @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = light @ LUMINANCE
     seen_luma = ndimage.gaussian_filter(luma, stain.blur, truncate=3.0) if stain.blur else luma
     if stain.sharpen:
         smooth = ndimage.gaussian_filter(seen_luma, 1.2, truncate=2.5)

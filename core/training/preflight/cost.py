@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import torch
 
-from core.data.store import PATCH_SIZE
+from core.data.store import PATCH_BYTES
 from core.device import describe_device
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
@@ -25,7 +25,6 @@ WARM_UP, FEWEST, MOST = 1, 2, 12
 SECONDS = 15.0
 """No further step is begun after so long."""
 
-_PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
 _LOOK_SECONDS = 0.02
 
 
@@ -96,7 +95,7 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
         seconds_per_step=per_step,
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * config.epochs,
-        memory=peak() + _PATCH_BYTES * (sample.train + sample.valid - len(sample.part)),
+        memory=peak() + PATCH_BYTES * (sample.train + sample.valid - len(sample.part)),
         device_memory=_device_peak(learner),
         disk=_disk(learner),
         steps_per_epoch=steps_per_epoch,
