@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -67,6 +67,7 @@ class Dataset:
         glance: stands for the source as it was just before it was opened, see :func:`core.data.listing.glance_at`;
             empty where there are no files.
         decided: what people's decisions changed, or None where they changed nothing.
+        undecided: the data set as it was before they changed it, or None where they changed nothing; see :attr:`base`.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Dataset:
     files: str = ""
     glance: str = ""
     decided: Decided | None = None
+    undecided: "Dataset | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if tuple(self.table.columns) != COLUMNS:
@@ -92,17 +94,18 @@ class Dataset:
         return len(self.table)
 
     @property
+    def base(self) -> "Dataset":
+        """The data set without anybody's decisions; itself where no decision changes it."""
+        return self if self.undecided is None else self.undecided
+
+    @property
     def is_synthetic(self) -> bool:
         """Whether the patches were generated; such data is marked "synthetic demo" wherever it is shown."""
         return self.kind == "demo"
 
-    @property
+    @cached_property
     def knows_slides(self) -> bool:
         """Whether every labelled patch has a slide."""
-        return self._knows_slides
-
-    @cached_property
-    def _knows_slides(self) -> bool:
         labelled = self.table[self.table["label"].notna()]
         return len(labelled) > 0 and bool(labelled["slide"].notna().all())
 
@@ -190,6 +193,7 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
         problems=tuple(problem for dataset in datasets for problem in dataset.problems),
         files=" ".join(dataset.files for dataset in datasets),
         decided=_sum_of_decided(datasets),
+        undecided=None if all(each.base is each for each in datasets) else join([each.base for each in datasets]),
     )
 
 

@@ -151,6 +151,7 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
         masks=None if dataset.masks is None else dataset.masks[rows],
         problems=(*dataset.problems, *excluded),
         decided=Decided(len(excluded), int(differs.sum()), dataset.class_counts()),
+        undecided=dataset,
     )
 
 

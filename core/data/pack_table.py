@@ -5,7 +5,6 @@ just before it was read, and the key of the pack.
 """
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem
-from core.errors import DataError
-from core.storage import atomic
+from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 1
 NAME = "table.npz"
@@ -49,17 +47,16 @@ def keep_table(folder: Path, dataset: Dataset, key: str) -> None:
         "problems": [(problem.name, problem.reason) for problem in dataset.problems],
     }
     splits, slides = table["split"].astype("category").cat, table["slide"].astype("category").cat
-    with atomic.replacing(folder / NAME) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            about=_bytes(json.dumps(about)),
-            ids=_bytes(json.dumps(table["id"].to_list())),
-            label=table["label"].fillna(-1).to_numpy(np.int8),
-            splits=_bytes(json.dumps(splits.categories.to_list())),
-            split=splits.codes.to_numpy(np.int16),
-            slides=_bytes(json.dumps(slides.categories.to_list())),
-            slide=slides.codes.to_numpy(np.int32),
-        )
+    save_arrays(
+        folder / NAME,
+        about,
+        ids=_packed(table["id"].to_list()),
+        label=table["label"].fillna(-1).to_numpy(np.int8),
+        splits=_packed(splits.categories.to_list()),
+        split=splits.codes.to_numpy(np.int16),
+        slides=_packed(slides.categories.to_list()),
+        slide=slides.codes.to_numpy(np.int32),
+    )
 
 
 def read_table(folder: Path, glance: str) -> KeptTable | None:
@@ -68,24 +65,19 @@ def read_table(folder: Path, glance: str) -> KeptTable | None:
     Raises:
         DataError: it is damaged.
     """
-    path = folder / NAME
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            if (about["version"], about["glance"]) != (VERSION, glance):
-                return None
-            table = pd.DataFrame(
-                {
-                    "id": pd.array(_texts(file["ids"]), dtype="string"),
-                    "label": _labels(file["label"]),
-                    "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
-                    "slide": _taken(_texts(file["slides"]), file["slide"]),
-                }
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it; it is made again.") from error
+    current = {"version": VERSION, "glance": glance}
+    with stored_arrays(folder / NAME, remedy="Delete it; it is made again.", only=current) as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        table = pd.DataFrame(
+            {
+                "id": pd.array(_texts(file["ids"]), dtype="string"),
+                "label": _labels(file["label"]),
+                "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
+                "slide": _taken(_texts(file["slides"]), file["slide"]),
+            }
+        )
     problems = tuple(Problem(name, reason) for name, reason in about["problems"])
     return KeptTable(table, problems, about["files"], about["key"])
 
@@ -95,8 +87,8 @@ def drop_table(folder: Path) -> None:
     (folder / NAME).unlink(missing_ok=True)
 
 
-def _bytes(text: str) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), np.uint8)
+def _packed(texts: list[str]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(texts).encode(), np.uint8)
 
 
 def _texts(stored: npt.NDArray[np.uint8]) -> list[str]:

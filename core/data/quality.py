@@ -4,8 +4,6 @@
 what contradicts and what leaks is concluded from them when it is read.
 """
 
-import json
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,13 +16,12 @@ from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import open_store, pack_folder, settle
-from core.data.store import PatchStore
-from core.errors import DataError
+from core.data.store import PatchStore, batches
 from core.progress import Progress, no_progress, within
-from core.storage import atomic
+from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 2
-CHUNK = 256
+BATCH = 256
 
 FLAGS = {
     "unreadable": "could not be read, or is not 96×96 in 8-bit RGB",
@@ -84,23 +81,18 @@ def load_check(dataset: Dataset) -> Check | None:
     Raises:
         DataError: it is damaged.
     """
-    path = check_path(dataset.source)
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            if (about["version"], about["files"]) != (VERSION, dataset.files):
-                return None
-            check = Check(
-                tuple(file["ids"].tobytes().decode().split("\n")),
-                Measures(**{each.name: file[each.name] for each in fields(Measures)}),
-                {int(position): why for position, why in about["unreadable"].items()},
-                file["pairs"],
-                file["exact"],
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it and check again.") from error
+    path, current = check_path(dataset.source), {"version": VERSION, "files": dataset.files}
+    with stored_arrays(path, remedy="Delete it and check again.", only=current) as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        check = Check(
+            tuple(file["ids"].tobytes().decode().split("\n")),
+            Measures(**{each.name: file[each.name] for each in fields(Measures)}),
+            {int(position): why for position, why in about["unreadable"].items()},
+            file["pairs"],
+            file["exact"],
+        )
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
 
@@ -168,12 +160,11 @@ def _measured() -> list[str]:
 
 def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     measured, described, unreadable = [], [], {}
-    for start in range(0, len(store), CHUNK):
-        loaded = store.load(np.arange(start, min(start + CHUNK, len(store))))
-        measured.append(measure(loaded.pixels))
-        described.append(describe(loaded.pixels))
-        unreadable.update({start + at: why for at, why in loaded.unreadable.items()})
-        progress(0.8 * min(1.0, (start + CHUNK) / len(store)))
+    everything = np.arange(len(store))
+    for batch in batches(store, everything, size=BATCH, progress=within(progress, 0.0, 0.8)):
+        measured.append(measure(batch.pixels))
+        described.append(describe(batch.pixels))
+        unreadable.update(batch.reasons)
     measures = Measures(
         **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
     )
@@ -190,12 +181,10 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
 
 def _save(check: Check, dataset: Dataset) -> None:
     about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
-    with atomic.replacing(check_path(dataset.source)) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-            ids=np.frombuffer("\n".join(check.ids).encode(), np.uint8),
-            pairs=check.pairs,
-            exact=check.exact,
-            **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
-        )
+    arrays = {
+        "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
+        "pairs": check.pairs,
+        "exact": check.exact,
+        **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
+    }
+    save_arrays(check_path(dataset.source), about, **arrays)

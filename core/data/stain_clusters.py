@@ -5,9 +5,8 @@ are found once by k-means; their few centres are kept, so that any patch finds i
 """
 
 import hashlib
-import json
-import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,15 @@ from core.data.dataset import Dataset
 from core.data.measures import measure
 from core.data.pack import pack_folder
 from core.data.quality import load_check
+from core.data.store import batches
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
-from core.storage import atomic
+from core.storage.npz import save_arrays, stored_arrays
 
 FEATURES = ("brightness", "haematoxylin", "eosin")
 """What a colour is made of, see :class:`core.data.measures.Measures`."""
 
 CLUSTERS = 12
-CHUNK = 512
 SAMPLE = 20_000
 """Patches that k-means looks at; more of them do not move the centres."""
 
@@ -162,7 +161,7 @@ def colour_features(dataset: Dataset, *, progress: Progress = no_progress) -> Fe
         return stored
     found = _measured(dataset, np.arange(len(dataset)), progress)
     if dataset.files:
-        _store(dataset, found)
+        save_arrays(_path(dataset), _about(dataset), values=found)
     return found
 
 
@@ -182,12 +181,11 @@ def some_colours(
 
 
 def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress) -> Features:
-    found = np.empty((len(rows), len(FEATURES)), np.float32)
-    for start in range(0, len(rows), CHUNK):
-        measures = measure(dataset.store.load(rows[start : start + CHUNK]).pixels)
-        found[start : start + CHUNK] = np.stack([getattr(measures, name) for name in FEATURES], axis=1)
-        progress(min(1.0, (start + CHUNK) / len(rows)))
-    return found
+    found = [np.empty((0, len(FEATURES)), np.float32)]
+    for batch in batches(dataset.store, rows, progress=progress):
+        measures = measure(batch.pixels)
+        found.append(np.stack([getattr(measures, name) for name in FEATURES], axis=1))
+    return np.concatenate(found)
 
 
 def _stored(dataset: Dataset) -> Features | None:
@@ -198,21 +196,12 @@ def _stored(dataset: Dataset) -> Features | None:
         place = {patch_id: position for position, patch_id in enumerate(check.ids)}
         rows = [place[patch_id] for patch_id in dataset.table["id"]]
         return np.stack([getattr(check.measures, name)[rows] for name in FEATURES], axis=1)
-    path = pack_folder(dataset.source) / "colours.npz"
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about, values = json.loads(file["about"].tobytes()), np.asarray(file["values"], np.float32)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it; it is measured again.") from error
-    return values if about == _about(dataset) else None
+    with stored_arrays(_path(dataset), remedy="Delete it; it is measured again.", only=_about(dataset)) as stored:
+        return None if stored is None else np.asarray(stored[1]["values"], np.float32)
 
 
-def _store(dataset: Dataset, values: Features) -> None:
-    about = np.frombuffer(json.dumps(_about(dataset)).encode(), np.uint8)
-    with atomic.replacing(pack_folder(dataset.source) / "colours.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, about=about, values=values)
+def _path(dataset: Dataset) -> Path:
+    return pack_folder(dataset.source) / "colours.npz"
 
 
 def _about(dataset: Dataset) -> dict[str, str]:

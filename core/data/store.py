@@ -1,7 +1,7 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from core.errors import DataError, PatchError
+from core.progress import Progress, no_progress
 
 BITS_PER_SAMPLE = 258
 """Tag of a TIFF (TIFF 6.0, section 8)."""
@@ -74,6 +75,47 @@ def read(store: PatchStore, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         more = f" ({len(loaded.unreadable)} of {len(rows)} patches)" if len(loaded.unreadable) > 1 else ""
         raise PatchError(f"{first}{more}")
     return loaded.pixels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the patches that :func:`batches` goes through.
+
+    Attributes:
+        rows: int64 (n,), their row numbers in the store.
+        pixels: uint8 n×96×96×3; a patch that could not be read is white.
+        readable: bool (n,), which of them could be read.
+        reasons: row -> one sentence that says why it could not be read.
+    """
+
+    rows: np.ndarray
+    pixels: np.ndarray
+    readable: np.ndarray
+    reasons: dict[int, str]
+
+
+def batches(
+    store: PatchStore, rows: np.ndarray, *, size: int = 512, progress: Progress = no_progress
+) -> Iterator[Batch]:
+    """Go through patches of a store in order, a batch in memory at a time.
+
+    Args:
+        store: where they lie.
+        rows: their row numbers, int (N,).
+        size: patches of a batch; the last one may have fewer.
+        progress: receives the finished share after the caller is done with a batch.
+
+    Example:
+        >>> [len(batch.rows) for batch in batches(store, np.arange(600))]
+        [512, 88]
+    """
+    for start in range(0, len(rows), size):
+        chosen = np.asarray(rows[start : start + size], np.int64)
+        loaded = store.load(chosen)
+        readable = np.ones(len(chosen), bool)
+        readable[list(loaded.unreadable)] = False
+        yield Batch(chosen, loaded.pixels, readable, {int(chosen[at]): why for at, why in loaded.unreadable.items()})
+        progress(min(1.0, (start + size) / len(rows)))
 
 
 class ArrayStore:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from core.data import CLASS_NAMES, Dataset
+from core.data.store import batches
 from core.display.pictures import to_png
+from core.storage.spreadsheet import plain
 
 NOTE = "Patches exported from Nodescope. For research use only, not for diagnosis.\n"
-
-_CHUNK = 512
 
 
 def patches_csv(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> str:
@@ -28,26 +28,20 @@ def patches_csv(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> str:
         label = "" if pd.isna(entry.label) else int(entry.label)
         name = "" if label == "" else CLASS_NAMES[int(label)]
         slide = "" if pd.isna(entry.slide) else str(entry.slide)
-        writer.writerow([_safe(str(entry.id)), label, name, entry.split, _safe(slide)])
+        writer.writerow([plain(str(entry.id)), label, name, entry.split, plain(slide)])
     return buffer.getvalue()
 
 
 def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:
     """Return a zip with ``ID.png`` for each of `rows`, ``patches.csv`` and a note; unreadable patches have no PNG."""
     wanted = np.asarray(rows, dtype=np.int64)
-    ids = dataset.table["id"].to_numpy(dtype=object)[wanted]
+    ids = dataset.table["id"].to_numpy(dtype=object)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("README.txt", NOTE)
         archive.writestr("patches.csv", patches_csv(dataset, wanted))
-        for start in range(0, len(wanted), _CHUNK):
-            loaded = dataset.store.load(wanted[start : start + _CHUNK])
-            for position, pixels in enumerate(loaded.pixels):
-                if position not in loaded.unreadable:
-                    name = str(ids[start + position]).replace("/", "_").replace("\\", "_")
-                    archive.writestr(f"{name}.png", to_png(pixels))
+        for batch in batches(dataset.store, wanted):
+            for row, pixels in zip(batch.rows[batch.readable], batch.pixels[batch.readable], strict=True):
+                name = str(ids[row]).replace("/", "_").replace("\\", "_")
+                archive.writestr(f"{name}.png", to_png(pixels))
     return buffer.getvalue()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -24,30 +24,32 @@ def dataset(source: str) -> Dataset:
     Raises:
         DataError: it cannot be opened, or the decisions cannot be read.
     """
-    base, held = undecided(source), _decided()
+    base, held = _undecided(source), _decided()
     stamp = decisions_stamp(base.source)
     if source not in held or held[source][:2] != (id(base), stamp):
         held[source] = (id(base), stamp, apply_decisions(base, decisions_of(base.source)))
     return held[source][2]
 
 
-def relabelled(source: str) -> Relabelled:
-    """Return the patches at `source` whose label a decision changes.
+def relabelled(dataset: Dataset) -> Relabelled:
+    """Return the patches whose label a decision changes, of a data set with or without the decisions.
 
     Raises:
-        DataError: the data set cannot be opened, or the decisions cannot be read.
+        DataError: the decisions cannot be read.
     """
-    base, held = undecided(source), _relabelled()
-    stamp = decisions_stamp(base.source)
+    base, source, held = dataset.base, dataset.source, _relabelled()
+    stamp = decisions_stamp(source)
+    if not stamp:
+        return {}
     if source not in held or held[source][:2] != (id(base), stamp):
-        decided = {name: each.label for name, each in decisions_of(base.source).items() if each.label is not None}
+        decided = {name: each.label for name, each in decisions_of(source).items() if each.label is not None}
         table = base.table[base.table["id"].isin(list(decided))]
         given = zip(table["id"], table["label"].fillna(-1).astype(int), strict=True)
         held[source] = (id(base), stamp, {name: (was, decided[name]) for name, was in given if was != decided[name]})
     return held[source][2]
 
 
-def undecided(source: str) -> Dataset:
+def _undecided(source: str) -> Dataset:
     """Return the data set at `source` as it would be without anybody's decisions. Raises :class:`DataError`.
 
     It is opened anew once it has been packed or checked, here or anywhere else.
@@ -66,16 +68,9 @@ def undecided(source: str) -> Dataset:
     return found
 
 
-def forget_dataset(source: str) -> None:
-    """Open the data set anew when it is next wanted, for a folder that has changed."""
-    _datasets().pop(source, None)
-    _decided().pop(source, None)
-    _relabelled().pop(source, None)
-
-
 def reload_dataset(source: str) -> None:
-    """Open the data set anew when it is next wanted, and look at every file instead of trusting a glance."""
-    forget_dataset(source)
+    """Open the data set again when it is next needed, and look at every file instead of trusting a glance."""
+    _datasets().pop(source, None)
     _to_look_at().add(source)
 
 

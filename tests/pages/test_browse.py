@@ -154,13 +154,14 @@ def test_a_relabelled_patch_says_both_labels(app: AppTest, kaggle: Path, fresh_h
     app.run()
     assert not app.exception
     assert "Label :green[**normal**] by decision (tumour in the data)" in words(app)
-    for dataset in (open_dataset(kaggle), cache.undecided(str(kaggle))):
+    decided = open_dataset(kaggle)
+    for dataset in (decided, decided.base):
         relabelled = {"p0": (1, 0)}
         known = PatchColumns(dataset, Fixed(dataset), None, {}, None, {}, relabelled)
         assert detail.summary(known, 0) == "p0<br>normal by decision (tumour in the data)"
         assert detail.summary(known, 3) == "p3<br>normal"
         assert known.label(0) == 0
-    assert cache.relabelled(str(kaggle)) == {"p0": (1, 0)}
+        assert cache.relabelled(dataset) == {"p0": (1, 0)}
 
 
 def test_a_link_to_a_patch_that_is_not_there_shows_the_grid(app: AppTest) -> None:

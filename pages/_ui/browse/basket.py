@@ -9,7 +9,7 @@ import streamlit as st
 from core.data import Dataset, Decision, decide, decisions_of, take_back
 from core.display.export import patches_csv, patches_zip
 from core.errors import NodescopeError
-from pages._ui import cache, layout, state
+from pages._ui import layout, state
 from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
@@ -103,7 +103,6 @@ def _exclude(source: str, reason: str) -> None:
         return
     st.session_state[state.NOTICE] = f"{len(ids(source)):,} patches are excluded from now on."
     ids(source).clear()
-    cache.forget_dataset(source)
 
 
 def _put_back(source: str, chosen: list[str]) -> None:
@@ -112,4 +111,3 @@ def _put_back(source: str, chosen: list[str]) -> None:
     except NodescopeError as error:
         layout.show_error(error)
         return
-    cache.forget_dataset(source)

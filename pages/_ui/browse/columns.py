@@ -12,6 +12,7 @@ import streamlit as st
 from core.data import PARTS, Dataset, assign, default_rule
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check
+from pages._ui import cache
 from pages._ui.browse import check as browse_checked
 from pages._ui.browse import curation, predictions
 from pages._ui.browse.predictions import Predicted
@@ -109,7 +110,7 @@ def patch_columns(dataset: Dataset) -> PatchColumns:
     if predicted is not None:
         columns |= {PROBABILITY: predicted.probability, LOSS: predicted.loss}
     check = None if checked is None else checked[0]
-    return PatchColumns(dataset, fixed(dataset), check, flags, predicted, columns, curation.relabelled(dataset))
+    return PatchColumns(dataset, fixed(dataset), check, flags, predicted, columns, cache.relabelled(dataset))
 
 
 def fixed(dataset: Dataset) -> Fixed:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of, take_back
-from core.data.decisions import decisions_stamp, to_csv
+from core.data.decisions import to_csv
 from core.errors import NodescopeError
-from pages._ui import cache, layout, state, widgets
+from pages._ui import layout, state, widgets
 
 Undo = tuple[str, str, Decision | None]
 """A data set, a patch, and what was decided about it before."""
@@ -18,13 +18,8 @@ def words(decision: Decision) -> str:
     return {"exclude": "excluded", "fine": "label is right"}[decision.kind]
 
 
-def relabelled(dataset: Dataset) -> cache.Relabelled:
-    """Return the patches whose label a decision changes, of the sidebar's data set with or without the decisions."""
-    return cache.relabelled(layout.data_source()) if decisions_stamp(dataset.source) else {}
-
-
 def label_words(label: int, both: tuple[int, int] | None) -> str:
-    """Return a label (1, 0, or -1 for none) in words; of a relabelled patch, see :func:`relabelled`, both labels."""
+    """Return a label (1, 0, or -1 for none) in words; of a relabelled patch, see :func:`cache.relabelled`, both."""
     if both is None:
         return widgets.label_name(None if label < 0 else label)
     given, decided = (widgets.label_name(None if each < 0 else each) for each in both)
@@ -91,8 +86,7 @@ def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:
 
 def _choices(dataset: Dataset, patch_id: str) -> list[tuple[str, str, str, Decision]]:
     """Return text, icon, key and decision of each button; the other label is that of the data set as it came."""
-    base = cache.undecided(layout.data_source())
-    table = base.table if base.source == dataset.source else dataset.table
+    table = dataset.base.table
     label = table.loc[table["id"] == patch_id, "label"].dropna()
     choices = [("Exclude", "block", "E", Decision("exclude", reason="chosen while looking at it"))]
     if len(label):

@@ -73,8 +73,8 @@ def _controls() -> Layout:
         with st.popover("Layout", icon=":material/grid_view:"):
             rows = st.number_input("Rows", 1, 30, 6, key=state.ROWS, bind="query-params")
             columns = st.number_input("Columns", 3, 30, 15, key=state.COLUMNS, bind="query-params")
-            st.button("Reload", icon=":material/refresh:", on_click=cache.forget_dataset, args=(layout.data_source(),),
-                      help="Open the folder again, if its files have changed")  # fmt: skip
+            st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
+                      help="Look at every file again, also behind a pack, and use those that changed")  # fmt: skip
     return Layout(str(show or "both"), int(columns), int(rows * columns), boxes)
 
 

@@ -23,7 +23,7 @@ from core.job import Job
 from core.prediction import Predictor
 from core.studies.label_errors import finished_studies, of_study
 from core.studies.study import open_study
-from pages._ui import cache, jobs, layout, state, widgets
+from pages._ui import jobs, layout, state, widgets
 from pages._ui.browse import columns as browse_facts
 from pages._ui.browse import curation, detail
 from pages._ui.browse.columns import PatchColumns
@@ -53,7 +53,7 @@ def draw(dataset: Dataset) -> None:
     Args:
         dataset: as it is with the decisions. Shown is the one without, so that nothing moves while one decides.
     """
-    base = cache.undecided(layout.data_source())
+    base = dataset.base
     st.caption(
         "Labels that a model which has not seen them speaks against. Look at them, decide, and train again. A suspect "
         "may well be right: hard patches are suspects too."

@@ -11,13 +11,12 @@ import streamlit as st
 
 from core.bundle import Bundle, load_bundle
 from core.data import Dataset
-from core.data.open import recognise
 from core.errors import NodescopeError
 from core.evaluation.metrics import log_losses
 from core.scoring.dataset import CHOICES
 from core.scoring.job import ScoreJob
 from core.scoring.store import load_scores, scores_path
-from pages._ui import cache, jobs, layout
+from pages._ui import jobs, layout
 
 PART = "all"
 """What Browse asks for; predictions of other parts, as Evaluate makes them, are shown as well."""
@@ -56,7 +55,7 @@ def predicted(dataset: Dataset) -> Predicted | None:
     """Return the stored predictions of the sidebar's model, or None if there are none, or no such model."""
     try:
         bundle = _bundle()
-        base = _undecided(dataset)
+        base = dataset.base  # what was predicted of it holds whatever is decided later
         stamps = _stamps(bundle, base) + (_stamps(bundle, dataset) if base is not dataset else ())
         return _recall(bundle, base, dataset, stamps) if stamps else None
     except NodescopeError as error:
@@ -73,7 +72,7 @@ def draw(dataset: Dataset, found: Predicted | None) -> None:
         bundle = _bundle()
     except NodescopeError:
         return  # predicted() has said so
-    job = ScoreJob(_paths(bundle, _undecided(dataset))[PART].with_suffix(".job"))
+    job = ScoreJob(_paths(bundle, dataset.base)[PART].with_suffix(".job"))
     if job.status().is_active:
         jobs.watch_patches(job, "Predicting in the background", labelled, key="cancel_predict")
         return
@@ -108,13 +107,6 @@ def _launch(job: ScoreJob, source: str, bundle_path: Path) -> None:
         ])  # fmt: skip
     except NodescopeError as error:
         layout.show_error(error)
-
-
-def _undecided(dataset: Dataset) -> Dataset:
-    """Return the data set without anybody's decisions: what was predicted of it holds whatever is decided later."""
-    chosen = layout.data_source()
-    base = cache.undecided(chosen) if str(recognise(chosen)[1]) == dataset.source else dataset
-    return dataset if base.table is dataset.table else base
 
 
 def _bundle() -> Bundle:

@@ -6,7 +6,7 @@ import streamlit as st
 from core.attribution import METHODS, overlay, saliency_map
 from core.display import enlarge, mosaic, to_png, with_centre_box
 from core.formatting import percent
-from pages._ui import results, widgets
+from pages._ui import cache, results, widgets
 from pages._ui.browse import curation
 from pages._ui.evaluate import compare, subgroups
 from pages._ui.evaluate.context import LOOK, TOP, EvaluationContext, is_look, look_label
@@ -76,7 +76,7 @@ def _gallery(context: EvaluationContext, order: np.ndarray, look: str) -> None:
     pixels = context.dataset.store.load(rows).pixels
     labels = [int(label) for label in scored.labels[order]]
     picture = mosaic(pixels, labels, columns=COLUMNS, background=widgets.background())
-    relabelled = curation.relabelled(context.dataset)
+    relabelled = cache.relabelled(context.dataset)
     hover = [
         f"{name}<br>label {curation.label_words(label, relabelled.get(name))}<br>probability {percent(probability)}"
         for name, label, probability in zip(table["id"].iloc[rows], labels, scored.probabilities[order], strict=True)
@@ -92,7 +92,7 @@ def _why(context: EvaluationContext, position: int, patch: np.ndarray) -> None:
     row, label = int(scored.rows[position]), int(scored.labels[position])
     patch_id = str(context.dataset.table["id"].iloc[row])
     probability = float(scored.probabilities[position])
-    told = curation.label_words(label, curation.relabelled(context.dataset).get(patch_id))
+    told = curation.label_words(label, cache.relabelled(context.dataset).get(patch_id))
     verdict = "tumour" if probability >= context.threshold else "normal"
     st.markdown(
         f"Label **{told}**, called **{verdict}** with a probability of tumour of "

@@ -13,7 +13,7 @@ from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
 from core.images.decode import DecodedPatch, decode_patch, decode_whole
 from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
-from pages._ui import layout, state
+from pages._ui import cache, layout, state
 from pages._ui.browse import curation
 from pages._ui.predict import crop
 from pages._ui.predict.crop import Tiled
@@ -128,7 +128,7 @@ def from_row(dataset: Dataset, row: int) -> Chosen:
     decoded = DecodedPatch(loaded.pixels[0], (), (PATCH_SIZE, PATCH_SIZE))
     if pd.isna(label):
         return Chosen(name, decoded, row=row)
-    words = curation.label_words(int(label), curation.relabelled(dataset).get(name))
+    words = curation.label_words(int(label), cache.relabelled(dataset).get(name))
     return Chosen(name, decoded, int(label), row, words)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.data import ArrayStore, FileStore, JoinedStore, read
+from core.data.store import PackedStore, batches
 from core.errors import DataError, PatchError
 
 RANDOM = np.random.default_rng(0)
@@ -144,3 +145,27 @@ def test_reading_strictly_raises_with_the_first_reason_and_the_count(tmp_path: P
         read(store, [0, 1])
     with pytest.raises(PatchError, match=r"^b\.tif is not there any more\. \(2 of 3 patches\)$"):
         read(store, [0, 1, 2])
+
+
+def test_batches_go_through_rows_in_order_and_name_the_unreadable_ones_by_row() -> None:
+    patches = np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(96, 1).repeat(96, 2).repeat(3, 3)
+    store = PackedStore(patches, {3: "damaged"})
+    seen: list[float] = []
+    found = list(batches(store, np.array([6, 3, 0, 5, 1]), size=2, progress=seen.append))
+
+    assert [batch.rows.tolist() for batch in found] == [[6, 3], [0, 5], [1]]
+    assert [batch.pixels[:, 0, 0, 0].tolist() for batch in found] == [[6, 3], [0, 5], [1]]
+    assert [batch.readable.tolist() for batch in found] == [[True, False], [True, True], [True]]
+    assert [batch.reasons for batch in found] == [{3: "damaged"}, {}, {}]
+    assert seen == [0.4, 0.8, 1.0]
+
+
+def test_batches_report_what_the_caller_is_done_with_and_none_of_no_rows() -> None:
+    store, seen = ArrayStore(np.zeros((4, 96, 96, 3), np.uint8)), list[float]()
+    through = batches(store, np.arange(4), size=2, progress=seen.append)
+    next(through)
+    assert seen == []
+    next(through)
+    assert seen == [0.5]
+    assert list(batches(store, np.array([], np.int64), progress=seen.append)) == []
+    assert seen == [0.5]

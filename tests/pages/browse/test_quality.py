@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.data import find_pack, open_dataset, pack_folder
+from core.data import find_pack, is_stale, make_pack, open_dataset, pack_folder
 from core.data.quality import make_check
+from core.display import mosaic
 from core.job import Job, JobStatus
+from pages._ui.browse import grid
 from pages._ui.browse import quality as browse_tools
 
 SECONDS = 120
@@ -160,3 +164,30 @@ def test_reload_looks_at_files_that_were_rewritten_in_place(quality: tuple[AppTe
     app.segmented_control(key="browse_view").set_value("Quality").run()
     assert not app.exception
     assert "not checked" in app.expander[0].label
+
+
+def test_reload_looks_past_the_pack_at_files_that_were_rewritten_in_place(
+    quality: tuple[AppTest, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, folder = quality
+    make_pack(open_dataset(str(folder), raw=True))
+    shown: list[np.ndarray] = []
+
+    def draw(pixels: np.ndarray, *arguments, **options):
+        shown.append(pixels)
+        return mosaic(pixels, *arguments, **options)
+
+    monkeypatch.setattr(grid, "mosaic", draw)
+    app.segmented_control(key="browse_view").set_value("Patches").run()
+    before = np.concatenate(shown)
+    Image.new("RGB", (96, 96), (7, 8, 9)).save(folder / "train" / "p3.tif")
+
+    shown.clear()
+    app.run()
+    assert np.array_equal(np.concatenate(shown), before)  # a glance at the folder does not notice
+
+    shown.clear()
+    button(app, "Reload").click().run()
+    assert not app.exception
+    assert (np.concatenate(shown) == (7, 8, 9)).all(axis=(1, 2, 3)).sum() == 1
+    assert is_stale(open_dataset(str(folder), raw=True))
