@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "check",
         help="find bad, doubled and leaking patches",
         description="Look at every patch once: unreadable, black, blank, blurred, duplicates and near duplicates, "
-        "duplicates whose labels differ, duplicates in different parts of the split (a leak). What was found is "
+        "duplicates whose labels differ, duplicates in different splits (a leak). What was found is "
         "stored. Exit status 1 if patches leak or cannot be read.",
     )
     parser.add_argument("data", metavar="DIR|demo", help="a Kaggle or PCam folder, or 'demo'")

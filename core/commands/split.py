@@ -93,6 +93,6 @@ def describe(split: SplitFile, summary: SplitSummary) -> str:
         table.to_string(index=False),
         f"Colours are means over {len(summary.colours):,} patches (densities of the stains).",
     ]
-    if summary.doubles:
-        lines.append(f"{summary.doubles:,} pairs of (nearly) the same patch lie in different parts; see `check`.")
+    if summary.duplicates:
+        lines.append(f"{summary.duplicates:,} pairs of (nearly) the same patch lie in different splits; see `check`.")
     return "\n".join([*lines, summary.caution, f"SHA-256 of ids and parts: {split.digest}"])

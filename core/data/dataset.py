@@ -15,6 +15,9 @@ from core.errors import DataError, PatchError
 CLASS_NAMES = ("normal", "tumour")
 """Names of label 0 and label 1."""
 
+SPLITS = ("train", "valid", "test")
+"""What patches are for: to learn from, to choose settings by (validation), and to measure only."""
+
 COLUMNS = ("id", "label", "split", "slide")
 
 

@@ -1,9 +1,9 @@
-"""Patches that are the same, and patches that are nearly the same: saved again, lighter or darker, turned or mirrored.
+"""Patches that are the same, and patches that are nearly the same: saved again, lighter, darker, rotated or mirrored.
 
 Nearly the same is found in two steps. Each patch is described by 20 numbers that none of the eight symmetries changes,
 and neither does any factor on its grey levels or shift of them: of its 8×8 mean grey levels, standardised, the mean and
 spread over each set of cells that the symmetries exchange. Patches whose numbers are close are then laid over each
-other in all eight ways, and their detail is compared. A patch shifted by some pixels is another patch to this.
+other in all eight views, and their detail is compared. A patch that is shifted by some pixels is not found.
 """
 
 import numpy as np
@@ -19,13 +19,13 @@ from core.progress import Progress, no_progress
 CELLS = 8
 CLOSE = 0.5
 """Largest distance of the descriptions of candidates. Of 600 real patches, 99 % move by less than 0.11 when saved as
-JPEG of quality 50 and 0.37 when lightened by 25 levels, 94 % by less than 0.5 when lightened by a fifth, which turns
+JPEG of quality 50 and 0.37 when lightened by 25 levels, 94 % by less than 0.5 when lightened by a fifth, which makes
 much of them plain white; half of all patches have no other one within 0.93."""
 
 NEIGHBOURS = 8
-"""So many candidates of a patch are looked at."""
+"""Most candidates of a patch, the nearest ones, the patch itself among them."""
 
-ALIKE = 0.93
+SIMILAR = 0.93
 """Least correlation of the detail of patches that are nearly the same: their 32×32 grey thumbnails less the 8×8 means.
 
 Of 400 real patches, 99 % correlate with themselves by more than 0.97 when saved as JPEG of quality 50, given noise of 8
@@ -56,8 +56,8 @@ def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def _orbits() -> list[npt.NDArray[np.int64]]:
     """Return the sets of cells of an 8×8 grid that flips and quarter turns exchange."""
     numbers = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    turned = np.stack([each.ravel() for each in d4.views(numbers)])
-    return [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in turned.T.tolist()})]
+    views = np.stack([each.ravel() for each in d4.views(numbers)])
+    return [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in views.T.tolist()})]
 
 
 _ORBITS = _orbits()
@@ -65,16 +65,15 @@ _ORBITS = _orbits()
 
 def same(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return pairs (M×2) of positions with equal digests: the first of each group with every other one."""
-    order = np.argsort(digests, kind="stable")
-    ordered = digests[order]
-    fresh = np.ones(len(ordered), bool)
-    fresh[1:] = ordered[1:] != ordered[:-1]
-    first = order[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]] if len(order) else order
-    return np.stack([first[~fresh], order[~fresh]], axis=1).astype(np.int64)
+    _, index, number = np.unique(digests, return_index=True, return_inverse=True)
+    first = index[number]
+    other = np.flatnonzero(first != np.arange(len(digests)))
+    other = other[np.argsort(number[other], kind="stable")]  # group by group
+    return np.stack([first[other], other], axis=1).astype(np.int64)
 
 
 def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress = no_progress) -> npt.NDArray[np.int64]:
-    """Return pairs (M×2, the smaller position first) whose descriptions are close; `progress` is told the share."""
+    """Return pairs (M×2, the smaller position first) whose descriptions, float32 (N, 20), are close."""
     count = len(descriptions)
     if count < 2:
         return np.empty((0, 2), np.int64)
@@ -93,21 +92,21 @@ def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress = no
 def alike(
     store: PatchStore, pairs: npt.NDArray[np.int64], *, progress: Progress = no_progress
 ) -> npt.NDArray[np.bool_]:
-    """Return for each pair of rows whether one patch, turned or mirrored, is nearly the other."""
+    """Return for each pair of rows whether one patch, rotated or mirrored, is nearly the other: bool (M,)."""
     result = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), _BATCH):
         part = pairs[start : start + _BATCH]
         one, other = _thumbs(store, part[:, 0]), _thumbs(store, part[:, 1])
         best = np.full(len(part), -1.0)
-        for turned in d4.views(other):
-            best = np.maximum(best, (one * turned).mean(axis=(1, 2)))
-        result[start : start + _BATCH] = best >= ALIKE
+        for view in d4.views(other):
+            best = np.maximum(best, (one * view).mean(axis=(1, 2)))
+        result[start : start + _BATCH] = best >= SIMILAR
         progress(min(1.0, (start + _BATCH) / len(pairs)))
     return result
 
 
 def _thumbs(store: PatchStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return standardised thumbnails without what is coarse: candidates have that in common anyway."""
+    """Return standardised thumbnails, float32 N×32×32, without what is coarse, which candidates share anyway."""
     side = PATCH_SIZE // _THUMB
     thumbs = grey(store.load(rows).pixels).reshape(-1, side, _THUMB, side, _THUMB).mean(axis=(2, 4))
     blocks = thumbs.reshape(-1, CELLS, side // CELLS, CELLS, side // CELLS)

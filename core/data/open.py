@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from core.data import kaggle, pcam
-from core.data.dataset import Dataset, Problem
+from core.data.dataset import SPLITS, Dataset, Problem
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
 from core.data.pack import find_pack, open_packed, open_store, settle
@@ -72,7 +72,7 @@ def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Pa
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
     if kaggle.LABELS_FILE in names:
         return "kaggle", folder.resolve()
-    if any(pcam.x_file(folder, split).name in names for split in pcam.SPLITS):
+    if any(pcam.x_file(folder, split).name in names for split in SPLITS):
         return "pcam", folder.resolve()
     if (folder.parent / kaggle.LABELS_FILE).is_file():
         raise DataError(f"{folder} is a part of a Kaggle folder; give the folder above it, {folder.parent}.")

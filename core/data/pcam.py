@@ -10,12 +10,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from core.data.dataset import Dataset, Problem, make_table
+from core.data.dataset import SPLITS, Dataset, Problem, make_table
 from core.data.listing import digest_of, glance_at
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
-
-SPLITS = ("train", "valid", "test")
 
 
 def x_file(folder: Path, split: str) -> Path:
@@ -61,7 +59,7 @@ def open_pcam(folder: Path) -> Dataset:
         ids = [f"{split}-{row:06d}" for row in range(len(labels))]
         stores.append(store)
         tables.append(make_table(ids, labels=labels, split=split, slides=_slides(folder, split, problems, len(ids))))
-    table = pd.concat([part.astype({"split": "string"}) for part in tables], ignore_index=True)
+    table = pd.concat([table.astype({"split": "string"}) for table in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
     pixels, left_out, files = JoinedStore(stores), tuple(problems), files_digest(folder)
     return Dataset(folder.name, str(folder), "pcam", table, pixels, left_out, files=files, glance=glance)

@@ -1,7 +1,7 @@
 """The check of a data set: measured once for every patch, stored beside its pack, and what follows from it.
 
-``check.npz`` holds what was measured and the pairs of equal and nearly equal patches. Labels and split are not in it:
-what contradicts and what leaks is concluded from them when it is read.
+``check.npz`` holds the measures and the pairs of equal and nearly equal patches. It holds neither labels nor splits:
+conflicts and leaks are found from them when the check is read, so that decisions and another split need no new check.
 """
 
 from dataclasses import dataclass, fields
@@ -21,6 +21,8 @@ from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 2
+"""Raise it when measures or pairs come out otherwise; an earlier check then counts as none."""
+
 BATCH = 256
 
 FLAGS = {
@@ -29,11 +31,11 @@ FLAGS = {
     "blank": "shows next to nothing",
     "blurred": "without fine detail",
     "duplicate": "has the same pixels as another patch",
-    "near duplicate": "is another patch turned, mirrored, in another light or saved again",
+    "near duplicate": "is another patch rotated, mirrored, lighter, darker or saved again",
     "conflict": "a (near) duplicate has another label",
-    "leak": "a (near) duplicate is in another part of the split",
+    "leak": "a (near) duplicate is in another split",
 }
-"""What can be wrong with a patch, in words."""
+"""What can be wrong with a patch, and what each means."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Check:
 
     Attributes:
         ids: of all its patches, also of those that are excluded.
-        measures: in the order of `ids`; of an unreadable patch they mean nothing.
+        measures: in the order of `ids`; those of an unreadable patch are of white.
         unreadable: position -> why.
         pairs: int64 M×2, positions of patches that are the same or nearly so. Of several with the same pixels, the
             first stands for all: it is paired with every other one, and it alone with what is nearly the same.
@@ -96,20 +98,19 @@ def load_check(dataset: Dataset) -> Check | None:
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
 
-def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_]) -> pd.DataFrame:
+def findings(check: Check, dataset: Dataset, splits: npt.NDArray[np.str_]) -> pd.DataFrame:
     """Return one row for each patch of the data set: its measures and a bool column for each of :data:`FLAGS`.
 
     Args:
         check: of the data set.
         dataset: with or without its excluded patches.
-        parts: the part of every row in the split in use, "" for rows without a label, as :func:`core.data.assign` gives
-            it. Rows without a label are a part of their own.
+        splits: of every row, as :func:`core.data.assign` returns them. Rows without a label ("") count as one more
+            split, because a test patch among them leaks as well.
     """
     place = pd.Index(check.ids).get_indexer(dataset.table["id"])
     group, links = _groups(check), check.pairs[~check.exact]
     group = group[place]
-    here = np.isin(links, group).all(axis=1)  # excluded patches count no more
-    links = links[here]
+    links = links[np.isin(links, group).all(axis=1)]  # a patch that was excluded is no longer a duplicate of anything
     label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
     readable = ~np.isin(place, list(check.unreadable))
     table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in _measured()})
@@ -119,7 +120,7 @@ def findings(check: Check, dataset: Dataset, parts: npt.NDArray[np.str_]) -> pd.
     table["duplicate"] = np.bincount(group, minlength=len(check.ids))[group] > 1
     table["near duplicate"] = np.isin(group, links)
     table["conflict"] = _differ(group, links, label) & (label >= 0)
-    table["leak"] = _differ(group, links, np.unique(parts, return_inverse=True)[1])
+    table["leak"] = _differ(group, links, np.unique(splits, return_inverse=True)[1])
     return table
 
 
@@ -144,11 +145,11 @@ def _differ(
 ) -> npt.NDArray[np.bool_]:
     """Return for each row whether another of its group, or of a linked group, has another value; below 0 is none."""
     size = int(max(group.max(initial=-1), links.max(initial=-1))) + 1
-    held = np.zeros((size, max(1, int(values.max(initial=0)) + 1)), bool)
-    held[group[values >= 0], values[values >= 0]] = True
-    around = held.copy()
+    present = np.zeros((size, max(1, int(values.max(initial=0)) + 1)), bool)
+    present[group[values >= 0], values[values >= 0]] = True
+    around = present.copy()
     for one, other in (links.T, links.T[::-1]):
-        np.logical_or.at(around, one, held[other])
+        np.logical_or.at(around, one, present[other])
     around = around[group]
     around[np.arange(len(group)), values] &= values < 0
     return np.asarray(around.any(axis=1))
@@ -170,9 +171,10 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     )
     readable = np.setdiff1d(np.arange(len(store)), list(unreadable))
     equal = readable[same(measures.digests[readable])]
-    telling = np.setdiff1d(readable, equal[:, 1])
-    telling = telling[~(measures.is_blank() | measures.is_black())[telling]]
-    near = telling[candidates(np.concatenate(described)[telling], progress=within(progress, 0.8, 0.98))]
+    # One of each group of equal patches, and none without structure: empty patches would all look alike.
+    compared = np.setdiff1d(readable, equal[:, 1])
+    compared = compared[~(measures.is_blank() | measures.is_black())[compared]]
+    near = compared[candidates(np.concatenate(described)[compared], progress=within(progress, 0.8, 0.98))]
     near = near[alike(store, near, progress=within(progress, 0.98, 1.0))]
     progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])

@@ -1,7 +1,7 @@
-"""A split as a small file that training obeys.
+"""A split as a small file that training follows.
 
-It holds the rule, and not a line for every patch: with the rule any copy of the data set is divided in the same way.
-The hash of all (id, part) pairs tells whether it still is the same division.
+It holds the rule, and not a line for every patch: the rule splits any copy of the data set in the same way. A hash of
+all (id, split) pairs shows whether the result is still the same.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.data.dataset import CLASS_NAMES, Dataset
-from core.data.splits import PARTS, SplitRule, assign
+from core.data.dataset import CLASS_NAMES, SPLITS, Dataset
+from core.data.splits import SplitRule, assign
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 from core.storage import atomic
@@ -27,14 +27,14 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True)
 class SplitFile:
-    """A rule and what it gave.
+    """A rule and what came of it.
 
     Attributes:
-        rule: how the data set is divided.
+        rule: how the data set is split.
         name: of the data set it was made for.
         fingerprint: :meth:`core.data.Dataset.fingerprint` of it.
-        counts: part -> class -> patches.
-        digest: SHA-256 over the lines ``id,part`` of all labelled patches, sorted.
+        counts: split -> class -> patches.
+        digest: SHA-256 over the lines ``id,split`` of all labelled patches, sorted.
     """
 
     rule: SplitRule
@@ -56,14 +56,14 @@ class SplitFile:
         }
 
 
-def make_split_file(dataset: Dataset, rule: SplitRule, parts: npt.NDArray[np.str_]) -> SplitFile:
-    """Return the file of a division that :func:`core.data.assign` gave."""
+def make_split_file(dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_]) -> SplitFile:
+    """Return the file of the splits that :func:`core.data.assign` returned."""
     labels = dataset.table["label"].fillna(-1).to_numpy(np.int64)
     counts = {
-        part: {name: int(((parts == part) & (labels == number)).sum()) for number, name in enumerate(CLASS_NAMES)}
-        for part in PARTS
+        split: {name: int(((splits == split) & (labels == number)).sum()) for number, name in enumerate(CLASS_NAMES)}
+        for split in SPLITS
     }
-    return SplitFile(rule, dataset.name, dataset.fingerprint(), counts, _digest(dataset, parts))
+    return SplitFile(rule, dataset.name, dataset.fingerprint(), counts, _digest(dataset, splits))
 
 
 def splits_home() -> Path:
@@ -85,7 +85,7 @@ def load_split(path: Path) -> SplitFile:
     """Read a split file.
 
     Raises:
-        DataError: it is not there, is no split file, is damaged or of a later version.
+        DataError: it is missing, no split file, damaged, or of a later version.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -107,27 +107,24 @@ def load_split(path: Path) -> SplitFile:
 
 
 def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
-    """Divide a data set as :func:`core.data.assign` does, and make sure that the parts are those of the file.
+    """Split a data set as :func:`core.data.assign` does, and make sure that the result is that of the file.
 
     Raises:
-        DataError: they are not.
+        DataError: it is not.
     """
-    parts = assign(dataset, split.rule, progress=progress)
-    if _digest(dataset, parts) != split.digest:
-        before, now = _total(split.counts), int((parts != "").sum())
+    splits = assign(dataset, split.rule, progress=progress)
+    if _digest(dataset, splits) != split.digest:
+        before = sum(sum(classes.values()) for classes in split.counts.values())
+        now = int((splits != "").sum())
         raise DataError(
             f"The saved split was made for {split.name} with {before:,} labelled patches (fingerprint "
-            f"{split.fingerprint}); {dataset.name} now has {now:,} ({dataset.fingerprint()}), and its parts would not "
-            "be the same. Use the data set as it was, or save the split again."
+            f"{split.fingerprint}); {dataset.name} now has {now:,} ({dataset.fingerprint()}), and would be split "
+            "otherwise. Use the data set as it was, or save the split again."
         )
-    return parts
+    return splits
 
 
-def _total(counts: dict[str, dict[str, int]]) -> int:
-    return sum(sum(each.values()) for each in counts.values())
-
-
-def _digest(dataset: Dataset, parts: npt.NDArray[np.str_]) -> str:
-    pairs = zip(dataset.table["id"], parts, strict=True)
-    lines = sorted(f"{patch_id},{part}" for patch_id, part in pairs if part)
+def _digest(dataset: Dataset, splits: npt.NDArray[np.str_]) -> str:
+    pairs = zip(dataset.table["id"], splits, strict=True)
+    lines = sorted(f"{patch_id},{split}" for patch_id, split in pairs if split)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

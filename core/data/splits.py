@@ -1,11 +1,11 @@
-"""Which patches a model learns from, which choose its settings, and which only measure it.
+"""Which patches a model learns from (train), which choose its settings (validation), and which only measure it (test).
 
-A *hashed* split draws the part of a patch from a hash of its id (of its slide, where slides are known) and the seed.
-It needs no file and no order: the patch is in the same part wherever the data set lies, and also when more patches are
-added, so what was kept away once stays kept away. A *stratified* split does so with shares that are exact within each
-class of the data set it was made for; a *colour* split holds out whole clusters of colour. Both carry what they found
-in that data set (cuts of the hash, centres of clusters), so that they too can be applied again anywhere. An *official*
-split is the one that the data set came with.
+A *hashed* rule derives the split of a patch from a hash of its id (of its slide, where slides are known) and the seed.
+It needs no file and no order: a patch is in the same split wherever the data set lies, also after more patches were
+added, so a test patch never becomes a training patch. A *stratified* rule does so with shares that are exact within
+each class of the data set it was made for; a *colour* rule holds out whole stain clusters. Both carry what they found
+in that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. The *official* rule
+takes the splits that the data set came with.
 """
 
 import hashlib
@@ -17,15 +17,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.data.dataset import Dataset
+from core.data.dataset import SPLITS, Dataset
 from core.data.stain_clusters import StainClusters, colour_features, find_stain_clusters
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 
-PARTS = ("train", "valid", "test")
 KINDS = ("official", "hashed", "stratified", "colour")
 CHOICES = ("default", "patch", "slide", "stratified", "colour", "official")
-"""What can be asked for by name, see :func:`choose_rule`."""
+"""The rules that have a name, see :func:`choose_rule`."""
 
 MOST_FOLDS = 50
 VALID, TEST = 0.10, 0.16
@@ -39,15 +38,15 @@ class SplitRule:
 
     Attributes:
         kind: "official" (as the data set says), "hashed", "stratified" or "colour".
-        by: what stays together in a hashed split: each "patch" for itself, or all patches of a "slide".
-        seed: another seed gives another split, unless it is official.
-        valid: share of all patches that is the validation part, which chooses epoch, temperature and threshold.
-        test: share of the test part, which nothing is chosen on. With folds, it is one of them instead.
-        folds: 0, or how many folds there are; every patch is in the test part of exactly one.
-        fold: which of them is the test part, from 0 on.
-        cuts: of a stratified split, for class 0 and 1: test is from the first to the second cut of the hash, validation
-            what is left and below the third of another hash.
-        colours: of a colour split.
+        by: what stays together under a hashed rule: nothing ("patch"), or all patches of a "slide".
+        seed: another seed gives other splits, unless they are official.
+        valid: share of all patches for validation, which chooses epoch, temperature and threshold.
+        test: share of all patches for the test split, which nothing is chosen on. With folds, it is one of them.
+        folds: 0, or how many folds there are; every patch is in the test split of exactly one.
+        fold: which of them is the test split, from 0 on.
+        cuts: of a stratified rule, for class 0 and 1: test is from the first to the second cut of the hash, validation
+            is what remains and lies below the third cut of another hash.
+        colours: stain clusters of a colour rule.
 
     Raises:
         ConfigError: the values do not go together.
@@ -72,14 +71,14 @@ class SplitRule:
         self._check_folds()
         if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test_share < 1):
             raise ConfigError(
-                f"The shares of a split lie between 0 and 1 and leave something to train on; found valid={self.valid}, "
-                f"test={self.test_share:g}."
+                f"The validation and test shares must be above 0 and leave something to train on, got "
+                f"valid={self.valid}, test={self.test_share:g}."
             )
 
     def _check_folds(self) -> None:
         if self.folds == 1 or not 0 <= self.folds <= MOST_FOLDS or not 0 <= self.fold < max(self.folds, 1):
             raise ConfigError(
-                f"A split has no folds (0) or 2 to {MOST_FOLDS}, and the test fold is counted from 0; found "
+                f"folds must be 0 (none) or 2 to {MOST_FOLDS}, and fold counts from 0 to folds - 1, got "
                 f"folds={self.folds}, fold={self.fold}."
             )
         if self.folds and self.kind == "official":
@@ -87,7 +86,7 @@ class SplitRule:
 
     @property
     def test_share(self) -> float:
-        """The share of the test part that is asked for."""
+        """The share of the test split, also with folds."""
         return 1 / self.folds if self.folds > 0 else self.test
 
     def to_json(self) -> dict[str, Any]:
@@ -97,10 +96,10 @@ class SplitRule:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "SplitRule":
-        """Return the rule that :meth:`to_json` gave, also that of an earlier version.
+        """Return the rule whose plain values these are, also those of an earlier version.
 
         Raises:
-            ConfigError: it holds what this version does not know, or is damaged.
+            ConfigError: it holds values that this version does not have, or is damaged.
         """
         unknown = sorted(set(value) - {each.name for each in fields(cls)})
         if unknown:
@@ -131,10 +130,10 @@ class SplitRule:
 
 
 def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
-    """Return the official rule where the data set has labelled parts of all three kinds, else a hashed one.
+    """Return the official rule where the data set came with all three splits, labelled; else a hashed one.
 
     A hashed rule keeps slides together where they are known. Where they are not, patches of one slide fall on both
-    sides, and figures on the test part are optimistic.
+    sides, and test metrics are optimistic.
     """
     if is_official(dataset):
         return SplitRule(kind="official")
@@ -142,8 +141,8 @@ def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
 
 
 def is_official(dataset: Dataset) -> bool:
-    """Return whether the data set came with labelled parts of all three kinds."""
-    return set(PARTS) <= set(dataset.table["split"][dataset.table["label"].notna()].unique())
+    """Return whether the data set came with all three splits, labelled."""
+    return set(SPLITS) <= set(dataset.table["split"][dataset.table["label"].notna()].unique())
 
 
 def choose_rule(
@@ -157,17 +156,17 @@ def choose_rule(
     fold: int = 0,
     progress: Progress = no_progress,
 ) -> SplitRule:
-    """Return the rule of a name, with what it has to find in the data set.
+    """Return the rule of a name, fitted to the data set.
 
     Args:
-        dataset: what is to be divided.
+        dataset: what is to be split.
         choice: one of :data:`CHOICES`. "default" is as :func:`default_rule`; with folds it never is the official one.
         seed: see :class:`SplitRule`, as all that follow.
         valid: share.
         test: share.
         folds: how many, or 0.
         fold: which.
-        progress: told the finished share while colours are measured.
+        progress: receives the finished share while colours are measured.
 
     Raises:
         ConfigError: there is no such choice, or the values do not go together.
@@ -195,7 +194,7 @@ def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress = no_progr
     """
     labelled = dataset.table["label"].notna().to_numpy()
     if rule.kind in ("stratified", "colour") and not labelled.any():
-        raise DataError(f"{dataset.name} has no labelled patch that could be divided.")
+        raise DataError(f"{dataset.name} has no labelled patch that could be split.")
     if rule.kind == "stratified":
         table = dataset.table[labelled]
         label = table["label"].to_numpy(np.int64)
@@ -212,20 +211,24 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
     """Return "train", "valid" or "test" for each row, and "" for rows without a label.
 
     Args:
-        dataset: what is divided.
-        rule: how; a stratified or colour rule as :func:`fit_rule` gave it.
-        progress: told the finished share while colours are measured.
+        dataset: what is split.
+        rule: how; a stratified or colour rule as :func:`fit_rule` returns it.
+        progress: receives the finished share while colours are measured.
 
     Raises:
         ConfigError: the rule has not been fitted.
-        DataError: the rule wants slides or an official split and the data set has none.
+        DataError: the rule needs slides or official splits and the data set has none.
+
+    Example:
+        >>> splits = assign(dataset, default_rule(dataset))
+        >>> train_rows = np.flatnonzero(splits == "train")
     """
     labelled = dataset.table["label"].notna().to_numpy()
     if rule.kind == "official":
-        parts = dataset.table["split"].astype(str).to_numpy(dtype="<U5")
-        if not set(PARTS) <= set(parts[labelled]):
-            raise DataError(f"{dataset.name} has no official train, valid and test part; choose a hashed split.")
-        return np.where(labelled, parts, "")
+        splits = dataset.table["split"].astype(str).to_numpy(dtype="<U5")
+        if not set(SPLITS) <= set(splits[labelled]):
+            raise DataError(f"{dataset.name} has no official train, validation and test split; choose a hashed split.")
+        return np.where(labelled, splits, "")
     if rule.by == "slide" and not dataset.knows_slides:
         raise DataError(f"{dataset.name} does not say which slide its patches come from; split by patch instead.")
     names = dataset.table["slide" if rule.by == "slide" else "id"].fillna("")

@@ -1,4 +1,4 @@
-"""Learn from some of the training patches only, to see what more of them are worth."""
+"""Train on some of the training patches only, to see what more of them are worth."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,9 +13,10 @@ from core.errors import DataError
 
 @dataclass(frozen=True)
 class Subsample:
-    """Which training patches are learnt from: those whose hash of seed and id is not above a limit.
+    """Which training patches stay: those whose hash of seed and id is at most a limit, whatever their class or slide.
 
-    It holds no number of patches, so that it finds the same again in a data set that has grown or lost some since.
+    So 1,000 patches are among the 2,000 of the same split and seed, wherever the data set lies and in whatever order.
+    The number of patches is not part of it, so that it chooses the same ones in a data set that has grown or lost some.
 
     Attributes:
         seed: of the hash.
@@ -25,12 +26,12 @@ class Subsample:
     seed: int
     limit: float
 
-    def apply(self, dataset: Dataset, parts: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
-        """Return the parts, with "" for the training patches that are left out."""
-        rows = np.flatnonzero(parts == "train")
-        left = parts.copy()
-        left[rows[_hashes(dataset, rows, self.seed) > self.limit]] = ""
-        return left
+    def apply(self, dataset: Dataset, splits: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+        """Return the split of each row, with "" for the training patches that are left out."""
+        rows = np.flatnonzero(splits == "train")
+        remaining = splits.copy()
+        remaining[rows[_hashes(dataset, rows, self.seed) > self.limit]] = ""
+        return remaining
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -38,15 +39,25 @@ class Subsample:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Subsample":
-        """Return what :meth:`to_json` gave."""
+        """Return the subsample whose plain values these are."""
         return cls(int(value["seed"]), float(value["limit"]))
 
 
-def find_subsample(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> Subsample | None:
-    """Return what leaves so many training patches, or None if all are to stay; see :func:`thin`."""
+def find_subsample(dataset: Dataset, splits: npt.NDArray[np.str_], *, patches: int, seed: int) -> Subsample | None:
+    """Return the subsample that leaves a number of training patches, or None if all of them stay.
+
+    Args:
+        dataset: what is split.
+        splits: "train", "valid", "test" or "" for each row, as :func:`core.data.assign` gives them.
+        patches: how many training patches stay; 0 is all.
+        seed: of the draw.
+
+    Raises:
+        DataError: there are fewer than that.
+    """
     if not patches:
         return None
-    rows = np.flatnonzero(parts == "train")
+    rows = np.flatnonzero(splits == "train")
     if patches > len(rows):
         raise DataError(
             f"{dataset.name} has {len(rows):,} labelled training patches under this split, and {patches:,} are asked "
@@ -55,25 +66,6 @@ def find_subsample(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: in
     return Subsample(seed, float(np.sort(_hashes(dataset, rows, seed))[patches - 1]))
 
 
-def subsample(dataset: Dataset, parts: npt.NDArray[np.str_], *, patches: int, seed: int) -> npt.NDArray[np.str_]:
-    """Return the parts with only so many training patches left; the others belong to no part.
-
-    Those with the smallest hash of seed and id stay, whatever their class or slide. So 1,000 patches are among the
-    2,000 of the same split and seed, wherever the data set lies and in whatever order, and the hash knows nothing of
-    the one that divides.
-
-    Args:
-        dataset: what is divided.
-        parts: "train", "valid", "test" or "" for each row, as :func:`core.data.assign` gives them.
-        patches: how many training patches stay; 0 is all.
-        seed: of the draw.
-
-    Raises:
-        DataError: there are fewer than that.
-    """
-    thinning = find_subsample(dataset, parts, patches=patches, seed=seed)
-    return parts if thinning is None else thinning.apply(dataset, parts)
-
-
 def _hashes(dataset: Dataset, rows: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.float64]:
+    # Another purpose than that of the split, so that the patches that stay are a fair draw of its training patches.
     return positions(dataset.table["id"].to_numpy(dtype=object)[rows], seed, "thin:")

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from core.bundle import load_bundle
-from core.data import Dataset, assign, open_dataset
-from core.data.splits import PARTS, choose_rule
+from core.data import SPLITS, Dataset, assign, open_dataset
+from core.data.splits import choose_rule
 from core.errors import ConfigError, DataError, RunError
 from core.evaluation import METRICS, Estimate, corrected_mean, evaluate
 from core.job import Cancelled, JobStatus
@@ -173,7 +173,7 @@ def _seed(dataset: Dataset, first: int, *, folds: int, by: By) -> int:
 
 
 def _has_both(labels: np.ndarray, parts: np.ndarray) -> bool:
-    return all((labels[parts == part] == label).any() for part in PARTS for label in (0, 1))
+    return all((labels[parts == part] == label).any() for part in SPLITS for label in (0, 1))
 
 
 def _fold_of(run: Run, number: int) -> Fold:

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core.bundle import load_bundle
-from core.data import subsample
+from core.data import find_subsample
 from core.errors import ConfigError, DataError
 from core.job import Cancelled, JobStatus
 from core.progress import Progress
@@ -205,8 +205,8 @@ def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:
 
 
 def _check_classes(source: Source, size: int, *, seed: int) -> None:
-    parts = subsample(source.dataset, source.parts, patches=size, seed=seed)
-    if not _has_both(source, parts, "train"):
+    subsample = find_subsample(source.dataset, source.parts, patches=size, seed=seed)
+    if subsample is not None and not _has_both(source, subsample.apply(source.dataset, source.parts), "train"):
         raise DataError(
             f"{source.dataset.name}: the {size:,} patches of a size have one class only, and both are "
             "needed. Take more of them, or another split seed."

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from core.data import PARTS, Dataset, assign, default_rule
+from core.data import SPLITS, Dataset, assign, default_rule
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check
 from pages._ui import cache
@@ -40,7 +40,7 @@ class Fixed:
         parts = np.where(parts == "", NO_LABEL, parts.astype(f"<U{len(NO_LABEL)}"))
         self.label: npt.NDArray[np.int8] = table["label"].fillna(-1).to_numpy(np.int8)
         self.ids: npt.NDArray[np.object_] = table["id"].to_numpy(dtype=object)
-        self.part_names = [name for name in (*PARTS, NO_LABEL) if (parts == name).any()]
+        self.part_names = [name for name in (*SPLITS, NO_LABEL) if (parts == name).any()]
         self.part: npt.NDArray[np.int8] = np.full(len(table), -1, np.int8)
         for place, name in enumerate(self.part_names):
             self.part[parts == name] = place

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.data import PARTS
+from core.data import SPLITS
 from core.display import SERIES
 
 HEIGHT = 300
@@ -18,23 +18,23 @@ PATTERNS = {"train": "", "valid": "/", "test": "x"}
 
 
 def colours(table: pd.DataFrame) -> go.Figure:
-    """Return eosin over haematoxylin, a dot for each of at most 1,000 patches of a part, and the means."""
+    """Return eosin over haematoxylin, a dot for each of at most 1,000 patches of a split, and the means."""
     figure = go.Figure()
-    for part in PARTS:
-        here = table[table["part"] == part]
+    for split in SPLITS:
+        here = table[table["split"] == split]
         some = here.sample(min(len(here), MOST_POINTS), random_state=0)
         figure.add_scattergl(
-            x=some["haematoxylin"], y=some["eosin"], mode="markers", name=part, hoverinfo="skip", showlegend=False,
-            marker={"color": COLOURS[part], "size": 4, "opacity": 0.35},
+            x=some["haematoxylin"], y=some["eosin"], mode="markers", name=split, hoverinfo="skip", showlegend=False,
+            marker={"color": COLOURS[split], "size": 4, "opacity": 0.35},
         )  # fmt: skip
-    for part in PARTS:
-        here = table[table["part"] == part]
+    for split in SPLITS:
+        here = table[table["split"] == split]
         if len(here):
             figure.add_scattergl(  # as the dots, or these could cover it
-                x=[here["haematoxylin"].mean()], y=[here["eosin"].mean()], mode="markers", name=part,
-                marker={"color": COLOURS[part], "symbol": SYMBOLS[part], "size": 15,
+                x=[here["haematoxylin"].mean()], y=[here["eosin"].mean()], mode="markers", name=split,
+                marker={"color": COLOURS[split], "symbol": SYMBOLS[split], "size": 15,
                         "line": {"color": "white", "width": 2}},
-                hovertemplate=f"{part}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
+                hovertemplate=f"{split}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
             )  # fmt: skip
     figure.update_layout(height=HEIGHT, margin=MARGIN, legend={"orientation": "h", "y": 1.1})
     figure.update_xaxes(title="haematoxylin, mean optical density", range=_range(table["haematoxylin"]))
@@ -49,18 +49,18 @@ def _range(values: pd.Series) -> list[float]:
     return [float(low) - space, float(high) + space]
 
 
-def slides(names: npt.NDArray[np.object_], parts: npt.NDArray[np.str_]) -> tuple[go.Figure, int]:
-    """Return a bar for each slide, divided by part; and how many slides, the smallest ones, are not drawn."""
-    labelled = parts != ""
-    counts = pd.crosstab(names[labelled], parts[labelled]).reindex(columns=list(PARTS), fill_value=0)
+def slides(names: npt.NDArray[np.object_], splits: npt.NDArray[np.str_]) -> tuple[go.Figure, int]:
+    """Return a bar for each slide, divided by split; and how many slides, the smallest ones, are not drawn."""
+    labelled = splits != ""
+    counts = pd.crosstab(names[labelled], splits[labelled]).reindex(columns=list(SPLITS), fill_value=0)
     largest = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_SLIDES)
-    # Slides of one part stand together, so that a clean division is seen at once.
+    # Slides of one split stand together, so that a clean division is seen at once.
     shown = largest.iloc[np.argsort(np.argmax(largest.to_numpy(), axis=1), kind="stable")]
     figure = go.Figure()
-    for part in PARTS:
+    for split in SPLITS:
         figure.add_bar(
-            x=shown.index.astype(str), y=shown[part], name=part, marker_color=COLOURS[part],
-            marker_pattern_shape=PATTERNS[part], hovertemplate=f"%{{x}}: %{{y:,}} in {part}<extra></extra>",
+            x=shown.index.astype(str), y=shown[split], name=split, marker_color=COLOURS[split],
+            marker_pattern_shape=PATTERNS[split], hovertemplate=f"%{{x}}: %{{y:,}} in {split}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         barmode="stack", height=220, margin=MARGIN, bargap=0.15, legend={"orientation": "h", "y": 1.15}

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from core.commands.split import parts_csv
-from core.data import PARTS, Dataset, SplitRule, assign, choose_rule
+from core.data import SPLITS, Dataset, SplitRule, assign, choose_rule
 from core.data.quality import check_path
 from core.data.split_file import SplitFile, load_split, make_split_file, save_split, saved_splits, splits_home
 from core.data.split_summary import SplitSummary, summarise
@@ -167,18 +167,18 @@ def _show(dataset: Dataset, made: Made) -> None:
         st.warning(summary.caution, icon=":material/warning:")
     else:
         st.caption(f":material/check_circle: {summary.caution}")
-    if summary.doubles:
+    if summary.duplicates:
         st.warning(
-            f"{summary.doubles:,} pairs of (nearly) the same patch lie in different parts; see the view Quality.",
+            f"{summary.duplicates:,} pairs of (nearly) the same patch lie in different splits; see the view Quality.",
             icon=":material/content_copy:",
         )
     _table(summary)
     label = dataset.table["label"].fillna(-1).to_numpy(np.int8)
-    part = np.array([PARTS.index(each) if each else -1 for each in made.parts])
+    part = np.array([SPLITS.index(each) if each else -1 for each in made.parts])
     classes, colours = st.columns([2, 3])
     with classes:
         st.markdown("**Classes**")
-        figure = charts.by_group(label, part, list(PARTS))
+        figure = charts.by_group(label, part, list(SPLITS))
         figure.update_layout(height=split_charts.HEIGHT)
         st.plotly_chart(figure, config=widgets.CHART, key="split-classes", alt="Classes by part")
     with colours:
@@ -197,7 +197,7 @@ def _table(summary: SplitSummary) -> None:
     table = summary.table.reset_index().dropna(axis=1, how="all")  # no slides where they are not known
     table["tumour_share"] *= 100  # the format "percent" gives each row another number of decimals
     columns = {
-        "part": st.column_config.TextColumn("Part"),
+        "split": st.column_config.TextColumn("Split"),
         "patches": st.column_config.NumberColumn("Patches", format="localized"),
         "normal": st.column_config.NumberColumn("Normal", format="localized"),
         "tumour": st.column_config.NumberColumn("Tumour", format="localized"),
@@ -275,5 +275,5 @@ def _row(path: Path, made: Made) -> dict[str, str]:
     split = load_split(path)
     counts = {part: sum(classes.values()) for part, classes in split.counts.items()}
     fits = "this data set" if split.fingerprint == made.file.fingerprint else split.name
-    numbers = " / ".join(f"{counts[part]:,}" for part in PARTS)
+    numbers = " / ".join(f"{counts[part]:,}" for part in SPLITS)
     return {"name": path.stem, "made for": fits, "rule": split.rule.describe(), "train / valid / test": numbers}

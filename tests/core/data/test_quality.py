@@ -191,7 +191,7 @@ def test_the_command_fails_on_leaks_of_the_split_that_is_named(
     assert main(["check", str(folder)]) == 1
     said = capsys.readouterr().out
     assert "split: hash of patches, seed 0: 10% validation, 16% test" in said
-    assert re.search(r"^leak: +2  a \(near\) duplicate is in another part of the split  \(", said, re.MULTILINE)
+    assert re.search(r"^leak: +2  a \(near\) duplicate is in another split  \(", said, re.MULTILINE)
     kept = next(seed for seed in range(1, 50) if _together(open_dataset(folder), SplitRule(seed=seed), one, other))
     dataset = open_dataset(folder)
     rule = SplitRule(seed=kept)

@@ -186,14 +186,14 @@ def test_cautions_say_what_the_figures_are_worth() -> None:
     assert "slides of set are not known" in caution(unknown, "patch")[0]
     assert not caution(unknown, "colour")[1]
     assert caution(known, "slide") == (
-        "Every slide lies in one part only: figures on the test part hold for new slides.", False,
+        "Every slide lies in one split only: test metrics hold for new slides.", False,
     )  # fmt: skip
     words, optimistic = caution(known, "patch")
     assert optimistic
     parts = assign(known, choose_rule(known, "patch"))
     slides = known.table["slide"].to_numpy(object)
     divided = sum(len(set(parts[slides == slide])) > 1 for slide in set(slides))
-    assert words.startswith(f"{divided} of 40 slides lie in more than one part.")
+    assert words.startswith(f"{divided} of 40 slides lie in more than one split.")
 
 
 def test_the_summary_counts_classes_slides_and_colours() -> None:
@@ -206,7 +206,7 @@ def test_the_summary_counts_classes_slides_and_colours() -> None:
     assert found.table["patches"].to_dict() == {part: int((parts == part).sum()) for part in ("train", "valid", "test")}
     assert found.table["slides"].sum() == found.slides == 40
     assert found.divided == 0
-    assert found.doubles is None
+    assert found.duplicates is None
     assert found.table["tumour"].sum() == 200
     tested = dataset.store.load(np.flatnonzero(parts == "test")).pixels[:, 0, 0].astype(float)
     assert found.table.loc["test", "brightness"] == pytest.approx((tested @ [0.299, 0.587, 0.114]).mean(), rel=1e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data import PARTS, ArrayStore, Dataset, SplitRule, assign, choose_rule, make_table
+from core.data import SPLITS, ArrayStore, Dataset, SplitRule, assign, choose_rule, make_table
 from core.data.measures import measure
 from core.data.stain_clusters import FEATURES, StainClusters, colour_features, find_stain_clusters, knows_colours
 from core.errors import ConfigError, DataError
@@ -64,7 +64,7 @@ def test_slides_stay_together_in_folds() -> None:
 
     slides = dataset.table["slide"].to_numpy(object)
     assert all(len(set(parts[slides == slide])) == 1 for slide in set(slides))
-    assert set(parts) == set(PARTS)
+    assert set(parts) == set(SPLITS)
 
 
 def test_stratified_shares_are_exact_in_each_class() -> None:
@@ -73,7 +73,7 @@ def test_stratified_shares_are_exact_in_each_class() -> None:
     parts = assign(dataset, choose_rule(dataset, "stratified", valid=0.1, test=0.2))
 
     label = np.array(LABELS)
-    found = {(part, number): int(((parts == part) & (label == number)).sum()) for part in PARTS for number in (0, 1)}
+    found = {(part, number): int(((parts == part) & (label == number)).sum()) for part in SPLITS for number in (0, 1)}
     assert found == {
         ("train", 0): 467, ("valid", 0): 67, ("test", 0): 134,
         ("train", 1): 234, ("valid", 1): 34, ("test", 1): 67,
@@ -102,7 +102,7 @@ def test_a_fitted_rule_divides_a_grown_and_shuffled_set_as_before(choice: str) -
     before = dict(zip(some.table["id"], assign(some, rule), strict=True))
     after = dict(zip(whole.table["id"], assign(whole, rule), strict=True))
 
-    assert set(before.values()) == set(PARTS)
+    assert set(before.values()) == set(SPLITS)
     assert {patch_id: after[patch_id] for patch_id in before} == before
 
 
@@ -166,7 +166,7 @@ def test_unlabelled_patches_are_in_no_part_of_a_stratified_split() -> None:
 
 def test_the_default_with_folds_is_never_the_official_split() -> None:
     dataset = _dataset(30, slides=10)
-    official = replace(dataset, table=dataset.table.assign(split=[PARTS[number % 3] for number in range(30)]))
+    official = replace(dataset, table=dataset.table.assign(split=[SPLITS[number % 3] for number in range(30)]))
 
     assert choose_rule(official).kind == "official"
     rule = choose_rule(official, folds=3, fold=1)

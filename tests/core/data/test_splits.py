@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data import PARTS, ArrayStore, Dataset, SplitRule, assign, default_rule, make_table, open_dataset
+from core.data import SPLITS, ArrayStore, Dataset, SplitRule, assign, default_rule, make_table, open_dataset
 from core.errors import ConfigError, DataError
 
 
@@ -28,7 +28,7 @@ def test_a_patch_stays_in_its_part_when_patches_are_added_or_reordered() -> None
     rule = SplitRule()
     few, many = _parts(_dataset(IDS[500:1500]), rule), _parts(_dataset(IDS[::-1]), rule)
 
-    assert set(few.values()) == set(PARTS)
+    assert set(few.values()) == set(SPLITS)
     assert all(many[patch_id] == part for patch_id, part in few.items())
 
 
@@ -70,7 +70,7 @@ def test_slides_are_never_divided() -> None:
     for part, slide in zip(parts, slides, strict=True):
         by_slide.setdefault(slide, set()).add(part)
     assert {len(found) for found in by_slide.values()} == {1}
-    assert set(parts) == set(PARTS)
+    assert set(parts) == set(SPLITS)
 
 
 def test_patches_of_unknown_slides_are_divided_one_by_one() -> None:
@@ -98,7 +98,7 @@ def test_kaggles_test_folder_is_no_official_test_part(kaggle_folder: Callable[..
     dataset = open_dataset(kaggle_folder({"a": 1, "b": 0}, test=("x",)))
 
     assert default_rule(dataset).kind == "hashed"
-    with pytest.raises(DataError, match="has no official train, valid and test part; choose a hashed split"):
+    with pytest.raises(DataError, match="has no official train, validation and test split; choose a hashed split"):
         assign(dataset, SplitRule(kind="official"))
 
 

@@ -40,8 +40,8 @@ def folder(tmp_path: Path) -> Path:
 def test_the_demo_shows_its_own_division_and_that_its_slides_are_whole(splits: AppTest) -> None:
     assert not splits.exception
     assert splits.segmented_control(key="split_by").value == "official"
-    assert "Every slide lies in one part only" in words(splits)
-    table = splits.dataframe[0].value.set_index("part")
+    assert "Every slide lies in one split only" in words(splits)
+    table = splits.dataframe[0].value.set_index("split")
     assert table["patches"].to_dict() == {"train": 1680, "valid": 360, "test": 360}
     assert table["slides"].sum() == 40
 
@@ -50,7 +50,7 @@ def test_a_random_split_of_known_slides_is_called_optimistic(splits: AppTest) ->
     splits.segmented_control(key="split_by").set_value("patch").run()
 
     assert not splits.exception
-    assert "40 of 40 slides lie in more than one part" in splits.warning[0].value
+    assert "40 of 40 slides lie in more than one split" in splits.warning[0].value
     splits.segmented_control(key="split_by").set_value("slide").run()
     assert not splits.warning
 
@@ -62,7 +62,7 @@ def test_folds_replace_the_test_share(splits: AppTest) -> None:
 
     assert not splits.exception
     assert "fold 4 of 5 to test" in words(splits)
-    table = splits.dataframe[0].value.set_index("part")
+    table = splits.dataframe[0].value.set_index("split")
     assert table.loc["test", "patches"] == 480  # a fifth of 2,400
     assert not [each for each in splits.number_input if each.label == "Test, %"]
 
@@ -78,7 +78,7 @@ def test_a_saved_split_is_what_was_shown_and_can_be_trained_with(splits: AppTest
     saved, demo = load_split(path), open_dataset("demo")
     assert (saved.rule.kind, saved.rule.seed) == ("stratified", 11)
     parts = apply_split(saved, demo)
-    table = splits.dataframe[0].value.set_index("part")
+    table = splits.dataframe[0].value.set_index("split")
     assert {part: int((parts == part).sum()) for part in table.index} == table["patches"].to_dict()
     splits.query_params["runs_view"] = "New run"
     splits.switch_page("pages/train.py").run()
