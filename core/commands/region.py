@@ -11,7 +11,8 @@ from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
 from core.formatting import percent
-from core.images.tiling import Whole, prepare
+from core.images.decode import Whole
+from core.images.tiling import prepare
 from core.prediction import Predictor
 from core.prediction.region import RegionMap, map_about, read_region
 from core.storage import atomic

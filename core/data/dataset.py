@@ -23,7 +23,7 @@ COLUMNS = ("id", "label", "split", "slide")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that could not be used: what it is called, and a sentence on why and what to do."""
+    """Something that could not be used: its name, and a sentence on why and what to do."""
 
     name: str
     reason: str
@@ -33,7 +33,7 @@ class Problem:
 
     @classmethod
     def from_error(cls, name: str, error: PatchError) -> "Problem":
-        """Take the sentence of a PatchError, without the name that it begins with."""
+        """Return the problem that an error describes, whose sentence begins with the name."""
         return cls(name, str(error).removeprefix(f"{name}: "))
 
 
@@ -42,9 +42,9 @@ class Decided:
     """What people's decisions changed in a data set, see :mod:`core.data.decisions`.
 
     Attributes:
-        excluded: patches that were left out.
-        relabelled: patches whose label was changed.
-        before: normal and tumour patches that there would be without the decisions.
+        excluded: number of patches that were excluded.
+        relabelled: number of patches whose label was changed.
+        before: normal and tumour patches without the decisions.
     """
 
     excluded: int = 0
@@ -54,21 +54,21 @@ class Decided:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Patches with what is known about them.
+    """Patches, their labels, and where both come from.
 
     Attributes:
-        name: what the user calls it, shown on screen.
+        name: shown on screen.
         source: ``"demo"`` or the path it was opened from; opens the same data set again.
-        kind: where the patches come from.
+        kind: the layout that the patches were read from.
         table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
             missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide`` (text or missing).
         store: pixels by row number.
         problems: what was left out when the source was opened.
-        masks: bool N×96×96, True where there is tumour; only the demo knows.
+        masks: bool N×96×96, True where there is tumour; only the demo has them.
         files: stands for the files that hold the patches, see :func:`core.data.listing.digest_of`; empty where there
             are none.
-        glance: stands for the source as it was just before it was opened, see :func:`core.data.listing.glance_at`;
-            empty where there are no files.
+        quick_stamp: stands for the folder just before it was read, see :func:`core.data.listing.quick_stamp_of`; empty
+            where there are no files.
         decided: what people's decisions changed, or None where they changed nothing.
         undecided: the data set as it was before they changed it, or None where they changed nothing; see :attr:`base`.
     """
@@ -81,13 +81,13 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     masks: np.ndarray | None = None
     files: str = ""
-    glance: str = ""
+    quick_stamp: str = ""
     decided: Decided | None = None
     undecided: "Dataset | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if tuple(self.table.columns) != COLUMNS:
-            raise DataError(f"A patch table has the columns {COLUMNS}; found {tuple(self.table.columns)}.")
+            raise DataError(f"A patch table must have the columns {COLUMNS}, got {tuple(self.table.columns)}.")
         if len(self.table) != len(self.store):
             raise DataError(
                 f"{self.name}: {len(self.table)} rows in the table, {len(self.store)} patches in the store."
@@ -179,7 +179,7 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
         DataError: no data set, or two hold the same id.
     """
     if not datasets:
-        raise DataError("No data set was given; name at least one folder, or 'demo'.")
+        raise DataError("No data set was given; give at least one folder, or 'demo'.")
     if len(datasets) == 1:
         return datasets[0]
     table = pd.concat([dataset.table.astype({"split": "string"}) for dataset in datasets], ignore_index=True)

@@ -1,9 +1,9 @@
-"""What people decided about single patches: leave it out, give it the other label, or leave it as it is.
+"""What people decided about single patches: exclude it, give it the other label, or leave it as it is.
 
 ``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack.pack_folder`) and has the columns
-``id``, ``decision`` (one of :data:`KINDS`), ``label`` (of "relabel": 0 or 1) and ``reason``. Whatever opens the data
-set obeys it: pages, commands and training. An ``exclusions.csv`` of earlier versions is read where there is no such
-file, and goes into it with the first decision.
+``id``, ``decision`` (one of :data:`KINDS`), ``label`` (of "relabel": 0 or 1) and ``reason``. Pages, commands and
+training apply it whenever they open the data set. An ``exclusions.csv`` of earlier versions is read where there is no
+such file, and is merged into it with the first decision.
 """
 
 import csv
@@ -25,7 +25,7 @@ from core.storage import atomic, spreadsheet
 Kind = Literal["exclude", "relabel", "fine"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NONE = "none"
-"""Instead of a file: obey no decisions."""
+"""Instead of a file: apply no decisions."""
 
 COLUMNS = ("id", "decision", "label", "reason")
 
@@ -35,9 +35,9 @@ class Decision:
     """What somebody decided about a patch.
 
     Attributes:
-        kind: "exclude" leaves it out, "relabel" gives it `label`, "fine" says that somebody looked and it is right.
+        kind: "exclude" leaves it out, "relabel" gives it `label`, "fine" says that its label was reviewed and is right.
         label: 0 or 1 with "relabel", else None.
-        reason: why, in the words of who decided.
+        reason: free text.
     """
 
     kind: Kind
@@ -46,9 +46,11 @@ class Decision:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise DataError(f"A decision is one of {', '.join(KINDS)}; found {self.kind!r}.")
+            raise DataError(f"A decision must be one of {', '.join(KINDS)}, got {self.kind!r}.")
         if (self.label in (0, 1)) != (self.kind == "relabel") or self.label not in (0, 1, None):
-            raise DataError(f"'relabel' wants the label 0 or 1 and nothing else wants one; found {self.label!r}.")
+            raise DataError(
+                f"The label of a decision must be 0 or 1 for 'relabel' and None otherwise, got {self.label!r}."
+            )
 
 
 def decisions_path(source: str) -> Path:
@@ -64,14 +66,14 @@ def decisions_of(source: str, given: str | Path | None = None) -> dict[str, Deci
         given: a file to read instead of the data set's own, or :data:`NONE` for no decisions.
 
     Raises:
-        DataError: a file is given and not there, or a file cannot be read.
+        DataError: the given file is missing, or a file cannot be read.
     """
     if given is not None and str(given) == NONE:
         return {}
     if given is not None:
         path = Path(given).expanduser()
         if not path.is_file():
-            raise DataError(f"There is no file {path} with decisions. Check the path, or say '{NONE}' to obey none.")
+            raise DataError(f"There is no file {path} with decisions. Check the path, or give '{NONE}' to apply none.")
         return read_decisions(path)
     own = decisions_path(source)
     return read_decisions(own if own.is_file() else _earlier(own))
@@ -111,19 +113,19 @@ def read_decisions(path: Path) -> dict[str, Decision]:
 
 
 def decide(source: str, decisions: Mapping[str, Decision]) -> None:
-    """Write down decisions about patches; earlier ones about the same patches are replaced.
+    """Store decisions about patches; earlier ones about the same patches are replaced.
 
     Raises:
         DataError: what is there cannot be read.
         StorageError: it cannot be written.
     """
-    _change(source, lambda known: {**known, **decisions})
+    _change(source, lambda stored: {**stored, **decisions})
 
 
 def take_back(source: str, ids: Iterable[str]) -> None:
-    """Forget what was decided about patches. Raises :class:`DataError` or :class:`StorageError`."""
-    gone = set(ids)
-    _change(source, lambda known: {name: each for name, each in known.items() if name not in gone})
+    """Remove the decisions about patches. Raises :class:`DataError` or :class:`StorageError`."""
+    removed = set(ids)
+    _change(source, lambda stored: {name: each for name, each in stored.items() if name not in removed})
 
 
 def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Dataset:
@@ -142,7 +144,9 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
         return dataset
     rows = np.flatnonzero(~out)
     if not len(rows):
-        raise DataError(f"All {len(dataset)} patches of {dataset.name} are excluded; take some of them in again.")
+        raise DataError(
+            f"All {len(dataset)} patches of {dataset.name} are excluded; take some of these decisions back."
+        )
     excluded = [Problem(name, f"excluded: {decisions[name].reason or 'no reason'}") for name in ids[out]]
     return replace(
         dataset,
@@ -156,7 +160,7 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
 
 
 def to_csv(decisions: Mapping[str, Decision]) -> str:
-    """Return decisions as the text of a CSV file, in the order of their ids; spreadsheets see no formula in it."""
+    """Return decisions as CSV, in the order of their ids; spreadsheets find no formula in it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.dataset import Dataset, Problem, make_table
-from core.data.listing import digest_of, glance_at
+from core.data.listing import digest_of, quick_stamp_of
 from core.data.store import FileStore
 from core.errors import DataError
 
@@ -33,7 +33,7 @@ def open_kaggle(folder: Path) -> Dataset:
     Raises:
         DataError: no labels file, a column is missing, no label is 0 or 1, or no file is there.
     """
-    glance = glance_of(folder)
+    stamp = quick_stamp(folder)
     problems: list[Problem] = []
     labels, named = _read_labels(folder / LABELS_FILE, problems)
     train_files, test_files = _files(folder / "train", problems), _files(folder / "test", problems)
@@ -67,7 +67,7 @@ def open_kaggle(folder: Path) -> Dataset:
         FileStore(paths),
         tuple(problems),
         files=files_digest(folder),
-        glance=glance,
+        quick_stamp=stamp,
     )
 
 
@@ -76,9 +76,9 @@ def files_digest(folder: Path) -> str:
     return digest_of(folder, ("train", "test"))
 
 
-def glance_of(folder: Path) -> str:
-    """Return what stands for the folder as far as a glance tells, see :func:`core.data.listing.glance_at`."""
-    return glance_at(folder, watched=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
+def quick_stamp(folder: Path) -> str:
+    """Return what stands for the folder without a look at every file, see :func:`core.data.listing.quick_stamp_of`."""
+    return quick_stamp_of(folder, watched=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
 
 
 def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set[str]]:

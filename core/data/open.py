@@ -1,4 +1,4 @@
-"""Open a data set from one word: ``demo`` or the path of a folder."""
+"""Open a data set by its source: ``demo`` or the path of a folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,17 +25,21 @@ def open_dataset(
 ) -> Dataset:
     """Open the data set at `source`: ``"demo"``, a Kaggle folder, or a folder with PCam's HDF5 files.
 
-    Its pixels come from its pack, where there is one of the files as they are now. What somebody decided is obeyed:
-    excluded patches are left out, relabelled ones have the other label. A packed folder is only glanced at, see
-    :func:`core.data.listing.glance_at`: files that were added, removed or renamed and edited labels are noticed, a file
-    that was rewritten in place is not.
+    Its pixels come from its pack, where there is one of the files as they are now. Decisions are applied: excluded
+    patches are left out, relabelled ones have the other label. A packed folder is opened by its quick stamp, see
+    :func:`core.data.listing.quick_stamp_of`: files that were added, removed or renamed and edited labels are noticed,
+    a file that was rewritten in place is not.
 
     Args:
         source: ``"demo"`` or a folder.
-        progress: told the finished share while the demo is generated for the first time.
+        progress: receives the finished share while the demo is generated for the first time.
         raw: take the files themselves, with neither pack nor decisions.
-        fresh: look at every file, which also notices those rewritten in place. That takes seconds for 100,000 files.
-        decisions: a file to obey instead of the data set's own, or "none", see :mod:`core.data.decisions`.
+        fresh: read the state of every file, which also notices those rewritten in place; seconds for 100,000 files.
+        decisions: a file to apply instead of the data set's own, or "none", see :mod:`core.data.decisions`.
+
+    Example:
+        >>> dataset = open_dataset("demo")
+        >>> pixels = read(dataset.store, [0, 1])
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
@@ -92,7 +96,7 @@ def _open(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset:
 
 
 def _settled(dataset: Dataset) -> Dataset:
-    """Give a data set whose files were all looked at the pixels of its pack, if it has one."""
+    """Return a data set that was read from its files with the pixels of its pack, if it has one."""
     try:
         pack = settle(dataset)
     except StorageError as error:  # a home that may only be read: the data set opens, but slowly each time

@@ -1,10 +1,10 @@
-"""A pack: the patches of a folder as one memory map, made once and read ever after.
+"""A pack: the patches of a folder as one memory map, made once and read from then on.
 
 A data set's pack lies at ``packs/<name>-<digest of its path>/`` under :func:`core.storage.home.home`. ``about.json``
 says what was packed and is written last: without it there is no pack. ``patches-*.npy`` holds uint8 N×96×96×3,
-``journal-*.jsonl`` a line for each chunk that is written, so that packing goes on where it was killed. Both carry the
-digest of the folder's files in their name, so that a folder that changed starts a pack of its own. ``table.npz`` is
-:mod:`core.data.pack_table`'s.
+``journal-*.jsonl`` a line for each chunk that is written, so that packing goes on where it was killed. Both have the
+digest of the folder's files in their name, so that a folder that changed starts another pack. ``table.npz`` belongs to
+:mod:`core.data.pack_table`.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from core.data import kaggle, pcam
 from core.data.dataset import Dataset
-from core.data.pack_table import drop_table, keep_table, read_table
+from core.data.pack_table import drop_table, load_table, save_table
 from core.data.pack_workers import Written, pack_chunks
 from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError, StorageError
@@ -35,7 +35,7 @@ CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
 
 SPARE = 64 * 2**20
-"""Bytes that a disk must have left when the pack is written."""
+"""Bytes that must stay free on the disk once the pack is written."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pack:
         path: of its patches.
         count: patches in it.
         unreadable: row -> why the patch there is only white.
-        seconds: the last attempt took.
+        seconds: that the last attempt took.
     """
 
     path: Path
@@ -56,19 +56,19 @@ class Pack:
 
 
 def pack_folder(source: str) -> Path:
-    """Return where what was made of a data set lies or will lie: its pack, its check, the decisions."""
+    """Return the folder for what belongs to a data set: its pack, its check, its map, the decisions."""
     name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).name)[:40]
     return home() / "packs" / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 def made_stamp(source: str) -> tuple[int, ...]:
-    """Return what changes when the pack or the check of a data set is made or removed, by whatever process."""
+    """Return a stamp that changes when any process makes or removes the pack or the check of a data set."""
     paths = (pack_folder(source) / name for name in ("about.json", "check.npz"))
     return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
 
 
 def find_pack(dataset: Dataset) -> Pack | None:
-    """Return the pack of a data set that is just opened, or None if there is none or the folder has changed since.
+    """Return the pack of a data set that was opened just now, or None if there is none of its files as they are.
 
     Raises:
         DataError: ``about.json`` is damaged.
@@ -88,7 +88,7 @@ def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
 
 
 def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
-    """Open a packed data set by a glance at its folder, or return None if it has no pack or looks otherwise by now.
+    """Open a packed data set by the quick stamp of its folder, or return None if it has no pack or has changed.
 
     Raises:
         DataError: what lies beside the pack is damaged, or the folder cannot be read.
@@ -97,39 +97,46 @@ def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None
     about = _about(source)
     if about is None:
         return None
-    glance = (kaggle if kind == "kaggle" else pcam).glance_of(folder)
-    kept = read_table(pack_folder(source), glance)
-    pack = None if kept is None else _pack_of(source, about, kept.key)
-    if kept is None or pack is None:
+    stamp = (kaggle if kind == "kaggle" else pcam).quick_stamp(folder)
+    stored = load_table(pack_folder(source), stamp)
+    pack = None if stored is None else _pack_of(source, about, stored.key)
+    if stored is None or pack is None:
         return None
     return Dataset(
-        folder.name, source, kind, kept.table, open_store(pack), kept.problems, files=kept.files, glance=glance
+        folder.name,
+        source,
+        kind,
+        stored.table,
+        open_store(pack),
+        stored.problems,
+        files=stored.files,
+        quick_stamp=stamp,
     )
 
 
 def settle(dataset: Dataset) -> Pack | None:
-    """Return the pack of a data set whose files were all looked at just now, or None, and see to its kept table.
+    """Return the pack of a data set that was read from its files just now, or None, and update its stored table.
 
-    From then on a glance is enough to open the data set; or, where the files are not those of the pack any more, it is
-    not.
+    From then on the quick stamp is enough to open the data set; where the files are no longer those of the pack, the
+    stored table is deleted, so that it is not.
 
     Raises:
         DataError: ``about.json`` is damaged.
-        StorageError: the table could not be kept, or not be dropped.
+        StorageError: the table could not be stored or deleted.
     """
     folder, pack = pack_folder(dataset.source), find_pack(dataset)
     try:
         if pack is None:
             drop_table(folder)
         else:
-            keep_table(folder, dataset, _key(dataset))
+            save_table(folder, dataset, _key(dataset))
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return pack
 
 
 def is_stale(dataset: Dataset) -> bool:
-    """Whether there is a pack, but of the folder as it was before."""
+    """Whether there is a pack, but of other files than there are now."""
     return _about(dataset.source) is not None and find_pack(dataset) is None
 
 
@@ -143,12 +150,12 @@ def open_store(pack: Pack) -> PackedStore:
 
 
 def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
-    """Pack a data set, going on from an attempt that was killed or cancelled, and check what was written.
+    """Pack a data set and check what was written; an attempt that was killed or cancelled is continued.
 
     Args:
         dataset: as :func:`core.data.open_dataset` opens it with ``raw=True``.
         workers: processes that read; 1 reads in this one.
-        progress: told the finished share; it may raise to end the work, which goes on from there the next time.
+        progress: receives the finished share; work that it ends by raising is continued the next time.
 
     Raises:
         DataError: the data set needs no pack, or what was read back differs from what was written.
@@ -218,7 +225,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
 
 
 def _key(dataset: Dataset, *, fresh: bool = False) -> str:
-    """Return what a pack is of: the files, as they were when opened or as they are now, and the rows in their order."""
+    """Return what identifies a pack: the files, as they were when opened or are now (`fresh`), and the rows' order."""
     files = dataset.files
     if fresh:
         files = (kaggle if dataset.kind == "kaggle" else pcam).files_digest(Path(dataset.source))

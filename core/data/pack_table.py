@@ -1,7 +1,7 @@
-"""The patch table of a pack, kept beside it so that opening looks at neither the labels nor every single file.
+"""The patch table of a pack, stored beside it so that opening reads neither the labels nor the state of every file.
 
-``table.npz`` holds the rows, what was left out, and the two values that say what it is of: the glance at the folder
-just before it was read, and the key of the pack.
+``table.npz`` holds the rows, what was left out, and the two values that say what it belongs to: the quick stamp of the
+folder just before it was read, and the key of the pack.
 """
 
 import json
@@ -20,8 +20,8 @@ NAME = "table.npz"
 
 
 @dataclass(frozen=True)
-class KeptTable:
-    """What was kept of a data set.
+class StoredTable:
+    """What was stored of a data set.
 
     Attributes:
         table: as in :class:`core.data.Dataset`.
@@ -36,12 +36,12 @@ class KeptTable:
     key: str
 
 
-def keep_table(folder: Path, dataset: Dataset, key: str) -> None:
-    """Keep the table of a data set beside its pack. Raises :class:`StorageError`."""
+def save_table(folder: Path, dataset: Dataset, key: str) -> None:
+    """Store the table of a data set beside its pack. Raises :class:`StorageError`."""
     table = dataset.table
     about = {
         "version": VERSION,
-        "glance": dataset.glance,
+        "glance": dataset.quick_stamp,
         "files": dataset.files,
         "key": key,
         "problems": [(problem.name, problem.reason) for problem in dataset.problems],
@@ -59,13 +59,13 @@ def keep_table(folder: Path, dataset: Dataset, key: str) -> None:
     )
 
 
-def read_table(folder: Path, glance: str) -> KeptTable | None:
-    """Return what was kept, or None if there is nothing or the folder looks otherwise than `glance` by now.
+def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
+    """Return the stored table, or None if there is none or it is of a folder with another quick stamp.
 
     Raises:
         DataError: it is damaged.
     """
-    current = {"version": VERSION, "glance": glance}
+    current = {"version": VERSION, "glance": quick_stamp}
     with stored_arrays(folder / NAME, remedy="Delete it; it is made again.", only=current) as stored:
         if stored is None:
             return None
@@ -79,11 +79,11 @@ def read_table(folder: Path, glance: str) -> KeptTable | None:
             }
         )
     problems = tuple(Problem(name, reason) for name, reason in about["problems"])
-    return KeptTable(table, problems, about["files"], about["key"])
+    return StoredTable(table, problems, about["files"], about["key"])
 
 
 def drop_table(folder: Path) -> None:
-    """Forget what was kept, if anything was, because the files are not those of the pack any more."""
+    """Delete the stored table, if there is one: the files are no longer those of the pack."""
     (folder / NAME).unlink(missing_ok=True)
 
 

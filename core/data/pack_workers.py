@@ -1,6 +1,6 @@
 """Reading patches and writing them into a pack, in one process or several.
 
-Decoding a small TIFF is Python's work more than the disk's, so that threads would wait for each other: processes it is.
+Processes and not threads: decoding a small TIFF is mostly work of Python, so that threads would wait for each other.
 """
 
 import json
@@ -28,7 +28,7 @@ class Written:
     Attributes:
         start: its first row.
         stop: the row after its last.
-        checksum: CRC-32 of its bytes, taken before they were written.
+        checksum: CRC-32 of its bytes before they were written.
         unreadable: row -> why the patch there is only white.
     """
 
@@ -43,7 +43,7 @@ class Written:
 
     @classmethod
     def from_line(cls, line: str) -> "Written":
-        """Return what :meth:`to_line` gave."""
+        """Return the chunk that :meth:`to_line` made the line of."""
         found: dict[str, Any] = json.loads(line)
         unreadable = {int(row): why for row, why in found.pop("unreadable").items()}
         return cls(**found, unreadable=unreadable)
@@ -69,7 +69,7 @@ def pack_chunks(
         workers: processes; 1 is this one.
 
     Raises:
-        StorageError: a process ended without a word.
+        StorageError: a process was killed.
     """
     if workers <= 1 or len(chunks) <= 1:
         for start, stop in chunks:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.dataset import SPLITS, Dataset, Problem, make_table
-from core.data.listing import digest_of, glance_at
+from core.data.listing import digest_of, quick_stamp_of
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
 
@@ -43,7 +43,7 @@ def open_pcam(folder: Path) -> Dataset:
     found = [split for split in SPLITS if x_file(folder, split).is_file()]
     if not found:
         raise DataError(f"{folder} holds no PCam file; expected {x_file(folder, 'train').name} and its like.")
-    glance, tables, problems = glance_of(folder), [], []
+    stamp, tables, problems = quick_stamp(folder), [], []
     stores: list[Hdf5Store] = []
     for split in SPLITS:
         if split not in found:
@@ -62,7 +62,7 @@ def open_pcam(folder: Path) -> Dataset:
     table = pd.concat([table.astype({"split": "string"}) for table in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
     pixels, left_out, files = JoinedStore(stores), tuple(problems), files_digest(folder)
-    return Dataset(folder.name, str(folder), "pcam", table, pixels, left_out, files=files, glance=glance)
+    return Dataset(folder.name, str(folder), "pcam", table, pixels, left_out, files=files, quick_stamp=stamp)
 
 
 def _read_split(folder: Path, split: str) -> tuple[Hdf5Store, np.ndarray]:
@@ -78,9 +78,9 @@ def files_digest(folder: Path) -> str:
     return digest_of(folder, [x_file(folder, split).name for split in SPLITS])
 
 
-def glance_of(folder: Path) -> str:
-    """Return what stands for the files as far as a glance tells, see :func:`core.data.listing.glance_at`."""
-    return glance_at(
+def quick_stamp(folder: Path) -> str:
+    """Return what stands for the files without a look at every file, see :func:`core.data.listing.quick_stamp_of`."""
+    return quick_stamp_of(
         folder,
         watched=[x_file(folder, split).name for split in SPLITS],
         read=[file(folder, split).name for split in SPLITS for file in (y_file, meta_file)],

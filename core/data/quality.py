@@ -13,7 +13,7 @@ import pandas as pd
 
 from core.data.dataset import Dataset
 from core.data.duplicates import alike, candidates, describe, same
-from core.data.measures import Measures, measure
+from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import open_store, pack_folder, settle
 from core.data.store import PatchStore, batches
@@ -113,7 +113,7 @@ def findings(check: Check, dataset: Dataset, splits: npt.NDArray[np.str_]) -> pd
     links = links[np.isin(links, group).all(axis=1)]  # a patch that was excluded is no longer a duplicate of anything
     label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
     readable = ~np.isin(place, list(check.unreadable))
-    table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in _measured()})
+    table = pd.DataFrame({name: getattr(check.measures, name)[place] for name in MEASURES})
     table["unreadable"] = ~readable
     for name in ("black", "blank", "blurred"):
         table[name] = getattr(check.measures, f"is_{name}")()[place] & readable
@@ -153,10 +153,6 @@ def _differ(
     around = around[group]
     around[np.arange(len(group)), values] &= values < 0
     return np.asarray(around.any(axis=1))
-
-
-def _measured() -> list[str]:
-    return [each.name for each in fields(Measures) if each.name != "digests"]
 
 
 def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:

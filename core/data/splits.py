@@ -71,7 +71,7 @@ class SplitRule:
         self._check_folds()
         if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test_share < 1):
             raise ConfigError(
-                f"The validation and test shares must be above 0 and leave something to train on, got "
+                f"The validation and test shares of a split must be above 0 and leave something to train on, got "
                 f"valid={self.valid}, test={self.test_share:g}."
             )
 

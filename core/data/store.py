@@ -137,7 +137,7 @@ class ArrayStore:
 
 
 class PackedStore(ArrayStore):
-    """Patches of a pack: an array, and what is known of those that could not be read when it was made."""
+    """Patches of a pack: an array, and why some of them could not be read when it was made."""
 
     def __init__(self, patches: np.ndarray, unreadable: Mapping[int, str]):
         super().__init__(patches)
@@ -146,11 +146,9 @@ class PackedStore(ArrayStore):
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the patches of `rows`; unreadable ones are white and reported."""
         wanted = np.asarray(rows, dtype=np.int64)
-        found = (
-            {position: self.unreadable[int(row)] for position, row in enumerate(wanted) if int(row) in self.unreadable}
-            if self.unreadable
-            else {}
-        )
+        if not self.unreadable:  # the usual case, for which a batch must not be gone through row by row
+            return Loaded(self.patches[wanted])
+        found = {at: self.unreadable[int(row)] for at, row in enumerate(wanted) if int(row) in self.unreadable}
         return Loaded(self.patches[wanted], found)
 
 
@@ -193,7 +191,7 @@ class FileStore:
 def _decode(path: Path) -> np.ndarray:
     try:
         with Image.open(path, formats=("TIFF", "PNG")) as image:
-            mode = "16-bit RGB" if image.mode == "RGB" and _is_deep(image) else image.mode
+            mode = "16-bit RGB" if image.mode == "RGB" and bits_per_channel(image) > 8 else image.mode
             if image.size != (PATCH_SIZE, PATCH_SIZE) or mode != "RGB":
                 width, height = image.size
                 raise PatchError(
@@ -208,11 +206,13 @@ def _decode(path: Path) -> np.ndarray:
         raise PatchError(f"{path.name} is damaged or no image.") from error
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Whether more than 8 bits a colour were stored; Pillow keeps the high ones and calls the mode RGB all the same."""
+def bits_per_channel(image: Image.Image) -> int:
+    """Return the bits per channel as stored in the file: Pillow keeps the high 8 of 16-bit RGB and calls it RGB."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return bool(max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))) > 8)
-    return any(";16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
+        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (1,))))
+    if image.mode.startswith("I"):
+        return 16
+    return 16 if any(";16" in str(tile.args) for tile in image.tile) else 8  # type: ignore[attr-defined]
 
 
 class Hdf5Store:
@@ -234,7 +234,7 @@ class Hdf5Store:
         return self._length
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
-        """Read `rows`; HDF5 wants them sorted and without repeats, the caller need not care."""
+        """Read `rows` in any order; HDF5 itself needs them sorted and without repeats."""
         unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
         if not len(unique):
             return Loaded(np.empty((0, PATCH_SIZE, PATCH_SIZE, 3), np.uint8))
@@ -263,7 +263,7 @@ class JoinedStore:
         """Read `rows` from the stores that hold them."""
         wanted = np.asarray(rows, dtype=np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
-            raise IndexError(f"rows lie between 0 and {len(self) - 1}; found {wanted.min()} to {wanted.max()}")
+            raise IndexError(f"rows must be 0 to {len(self) - 1}, got {wanted.min()} to {wanted.max()}")
         pixels = np.empty((len(wanted), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
         unreadable: dict[int, str] = {}
         owner = np.searchsorted(self._starts, wanted, side="right") - 1

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
-_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 258, 277, 339
+from core.data.store import bits_per_channel
+
+_SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 277, 339
 _COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK")
 _GREY_MODES = ("L", "LA", "La")
 
@@ -30,7 +32,7 @@ def check_colours(image: Image.Image) -> None:
     formats = tags.get(_SAMPLE_FORMAT, (1,))
     if image.mode == "F" or 3 in formats:
         raise RefusedError("The picture holds floating-point values of unknown range; save it as 8-bit RGB.")
-    bits = _bits_per_channel(image)
+    bits = bits_per_channel(image)
     if bits > 8:
         raise RefusedError(
             f"The picture has {bits} bits per channel, and which part of that range is used is not known; "
@@ -43,15 +45,6 @@ def check_colours(image: Image.Image) -> None:
         raise RefusedError("The colours are stored as uncompressed YCbCr, which is ambiguous; save it as 8-bit RGB.")
     if image.mode not in _COLOUR_MODES + _GREY_MODES:
         raise RefusedError(f"The colours are stored as {image.mode}, which is not supported; save it as 8-bit RGB.")
-
-
-def _bits_per_channel(image: Image.Image) -> int:
-    """Bits as stored in the file: Pillow's mode hides that 16-bit RGB has been cut down to 8."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))))
-    if image.mode.startswith("I"):
-        return 16
-    return 16 if any(";16" in str(tile.args) for tile in image.tile) else 8  # type: ignore[attr-defined]
 
 
 def to_rgb(patch: Image.Image) -> tuple[npt.NDArray[np.uint8], list[str]]:
@@ -69,7 +62,7 @@ def to_rgb(patch: Image.Image) -> tuple[npt.NDArray[np.uint8], list[str]]:
 
 
 def has_extra_channels(image: Image.Image) -> bool:
-    """Tell whether a TIFF holds channels beside grey or colour, such as further stains."""
+    """Whether a TIFF holds channels beside grey or colour, such as further stains."""
     tags: Any = getattr(image, "tag_v2", {})
     samples = tags.get(_SAMPLES_PER_PIXEL, 1)
     return isinstance(samples, int) and samples > len(image.getbands())

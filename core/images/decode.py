@@ -1,12 +1,11 @@
 """Decoding one image file into a 96×96 patch, or refusing it in one sentence.
 
-Nothing is changed without a word: whatever was done to the picture (cropped, turned, laid over white) comes
-back as a note, and what cannot be turned into an 8-bit RGB patch faithfully is refused. Only the pixels are
-handed on; EXIF, colour profiles and other metadata end here.
+No change is silent: whatever was done to the picture (cropped, rotated, laid over white) comes back as a
+note, and what cannot become an 8-bit RGB patch faithfully is refused. Only the pixels are handed on; EXIF,
+colour profiles and other metadata end here.
 
-Pillow by itself would turn 16-bit grey to white and float pixels to black, keep the high bytes of 16-bit
-RGB, drop transparency, and take the first page, all without a word (seen with Pillow 13.0), so each of these
-is decided here.
+Pillow by itself would make 16-bit grey white and float pixels black, keep the high bytes of 16-bit RGB, drop
+transparency, and take the first page, all silently (seen with Pillow 13.0), so each of these is decided here.
 """
 
 import io
@@ -106,40 +105,39 @@ def decode_patch(
 
 
 @dataclass(frozen=True, eq=False)
-class DecodedPicture:
-    """One whole image.
+class Whole:
+    """A whole picture at the scale at which patches are cut from it.
 
     Attributes:
         pixels: uint8 H×W×3, RGB, upright.
-        notes: as of :class:`DecodedPatch`.
-        original_size: (width, height).
-        pages: as of :class:`DecodedPatch`.
+        notes: what was done to it, a sentence each.
+        original_size: (width, height) before rescaling.
+        mpp: its µm per pixel before it was rescaled; None where it was not.
+        pages: of the TIFF; 1 for everything else.
     """
 
     pixels: npt.NDArray[np.uint8]
     notes: tuple[str, ...]
     original_size: tuple[int, int]
-    pages: int
+    mpp: float | None = None
+    pages: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) now."""
+        return self.pixels.shape[1], self.pixels.shape[0]
 
 
-def decode_whole(
-    data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS
-) -> DecodedPicture:
+def decode_whole(data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS) -> Whole:
     """Decode a whole picture of any size; arguments and errors as :func:`decode_patch`, but small ones are taken."""
     try:
         with quiet_pillow(), _open(data, max_pixels) as image:
-            pages = count_pages(data)
-            notes = _choose_page(image, page, pages)
-            if image.width * image.height > max_pixels:
-                raise RefusedError(_too_many(image.size, max_pixels))
-            check_colours(image)
-            upright, turned = _load_upright(image)
+            upright, notes, pages = _upright(data, image, page, max_pixels)
             pixels, colour_notes = to_rgb(upright)
-            if has_extra_channels(image):
-                colour_notes.append(EXTRA_NOTE)
+            notes += [*colour_notes, *_extra(image)]
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
-    return DecodedPicture(pixels, (*notes, *turned, *colour_notes), upright.size, pages)
+    return Whole(pixels, tuple(notes), upright.size, pages=pages)
 
 
 def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.uint8]:
@@ -153,24 +151,52 @@ def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.
 
 def _decode(data: bytes, fit: str, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
     with _open(data, max_pixels) as image:
-        pages = count_pages(data)
-        notes = _choose_page(image, page, pages)
-        _check_size(image.size, fit, max_pixels)
-        check_colours(image)
-        upright, turned = _load_upright(image)
-        width, height = upright.size
-        left, top = ((width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2) if at is None else at
-        if not (0 <= left <= width - PATCH_SIZE and 0 <= top <= height - PATCH_SIZE):
-            raise RefusedError(f"A patch at {left}, {top} does not lie within {width}×{height} pixels; choose another.")
-        patch = upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE))
-        pixels, colour_notes = to_rgb(patch)
-        if has_extra_channels(image):
-            colour_notes.append(EXTRA_NOTE)
-    notes += turned
-    if (width, height) != (PATCH_SIZE, PATCH_SIZE):
-        place = "centre" if at is None else f"place ({left}, {top})"
-        notes.append(f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {width}×{height} pixels.")
-    return DecodedPatch(pixels, (*notes, *colour_notes), (width, height), pages)
+        upright, notes, pages = _upright(data, image, page, max_pixels, fit=fit)
+        left, top = corner_of(upright.size, at)
+        # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
+        pixels, colour_notes = to_rgb(upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE)))
+        notes += [*crop_notes(upright.size, at), *colour_notes, *_extra(image)]
+    return DecodedPatch(pixels, tuple(notes), upright.size, pages)
+
+
+def corner_of(size: tuple[int, int], at: tuple[int, int] | None) -> tuple[int, int]:
+    """Return (x, y) of the upper left corner of a patch of a picture: `at`, or so that the patch is its centre.
+
+    Raises:
+        RefusedError: the patch does not lie within the picture, whose `size` is (width, height).
+    """
+    right, bottom = size[0] - PATCH_SIZE, size[1] - PATCH_SIZE
+    x, y = (right // 2, bottom // 2) if at is None else at
+    if not (0 <= x <= right and 0 <= y <= bottom):
+        raise RefusedError(f"A patch at {x}, {y} does not lie within {size[0]}×{size[1]} pixels; choose another place.")
+    return x, y
+
+
+def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
+    """Return the sentence on what was cut out of a picture (width, height), or none where it is a patch itself."""
+    if size == (PATCH_SIZE, PATCH_SIZE):
+        return []
+    place = "centre" if at is None else f"place ({at[0]}, {at[1]})"
+    return [f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {size[0]}×{size[1]} pixels."]
+
+
+def _upright(
+    data: bytes, image: Image.Image, page: int | None, max_pixels: int, *, fit: str | None = None
+) -> tuple[Image.Image, list[str], int]:
+    """Return the upright picture of a page, what was done to it, and the number of pages; `fit` is for patches."""
+    pages = count_pages(data)
+    notes = _choose_page(image, page, pages)
+    if image.width * image.height > max_pixels:  # before anything is decoded
+        raise RefusedError(_too_many(image.size, max_pixels))
+    if fit is not None:
+        _check_size(image.size, fit)
+    check_colours(image)
+    upright, turned = _load_upright(image)
+    return upright, [*notes, *turned], pages
+
+
+def _extra(image: Image.Image) -> list[str]:
+    return [EXTRA_NOTE] if has_extra_channels(image) else []
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -199,7 +225,7 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
     """Go to the page of a TIFF; of an animation only the first frame is ever used."""
     if page is not None and not 0 <= page < pages:
         held = "1 page, number 0" if pages == 1 else f"{pages:,} pages, numbered 0 to {pages - 1:,}"
-        raise RefusedError(f"Page {page} was asked for, but the file holds {held}; choose one of these.")
+        raise RefusedError(f"There is no page {page}: the file holds {held}; choose one of these.")
     if page:
         try:
             image.seek(page)
@@ -214,10 +240,8 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
     return [f"The file is an animation of {frames:,} frames; the first was used."] if frames > 1 else []
 
 
-def _check_size(size: tuple[int, int], fit: str, max_pixels: int) -> None:
+def _check_size(size: tuple[int, int], fit: str) -> None:
     width, height = size
-    if width * height > max_pixels:
-        raise RefusedError(_too_many(size, max_pixels))
     if width < PATCH_SIZE or height < PATCH_SIZE:
         raise RefusedError(
             f"Found {width}×{height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut "

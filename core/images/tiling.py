@@ -10,7 +10,8 @@ from PIL import Image
 from core.data.store import PATCH_SIZE
 from core.display.pictures import MICROMETRES_PER_PIXEL as MPP
 from core.errors import ConfigError, PatchError
-from core.images.decode import MAX_PIXELS, DecodedPatch, decode_patch, decode_whole
+from core.images.colour_modes import RefusedError
+from core.images.decode import MAX_PIXELS, DecodedPatch, Whole, corner_of, crop_notes, decode_patch, decode_whole
 from core.images.mpp import LEAST_MPP, mpp_of
 
 COARSEST = 1.5
@@ -44,30 +45,6 @@ class Sizing:
                 f"{self.mpp:g} µm per pixel is out of range; give {LEAST_MPP} to {COARSEST}, such as 0.25 for a scan "
                 "at 40× or 0.5 at 20×. Coarser pictures lack the detail that the model reads."
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Whole:
-    """A whole picture at the scale at which patches are cut from it.
-
-    Attributes:
-        pixels: uint8 H×W×3, RGB, at least 96×96.
-        notes: what was done to it, a sentence each.
-        original_size: (width, height) before rescaling.
-        mpp: what its µm per pixel were, where it was rescaled.
-        pages: of the TIFF.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    notes: tuple[str, ...]
-    original_size: tuple[int, int]
-    mpp: float | None = None
-    pages: int = 1
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) now."""
-        return self.pixels.shape[1], self.pixels.shape[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +88,7 @@ def prepare(
         mpp = mpp_of(data, page=page)
         if mpp is None:
             raise PatchError(
-                f"{name}: The file does not say how many µm a pixel is wide; say it yourself, or "
+                f"{name}: The file does not say how many µm a pixel is wide; give that number, or "
                 "leave its scale as it is."
             )
         if mpp > COARSEST:
@@ -127,7 +104,7 @@ def prepare(
             f"{name}: Found {width}×{height} pixels{at}, but a patch needs {PATCH_SIZE}×{PATCH_SIZE}; cut a larger "
             "region from the slide."
         )
-    return Whole(pixels, notes, whole.original_size, mpp, whole.pages)
+    return replace(whole, pixels=pixels, notes=notes, mpp=mpp)
 
 
 def rescale(pixels: npt.NDArray[np.uint8], mpp: float) -> npt.NDArray[np.uint8]:
@@ -141,16 +118,12 @@ def rescale(pixels: npt.NDArray[np.uint8], mpp: float) -> npt.NDArray[np.uint8]:
 
 def crop(whole: Whole, *, at: tuple[int, int] | None = None) -> DecodedPatch:
     """Return one patch, at (x, y) or from the centre. Raises :class:`PatchError` if it does not lie within."""
-    width, height = whole.size
-    x, y = ((width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2) if at is None else at
-    if not (0 <= x <= width - PATCH_SIZE and 0 <= y <= height - PATCH_SIZE):
-        raise PatchError(f"A patch at {x}, {y} does not lie within {width}×{height} pixels; choose another place.")
+    try:
+        x, y = corner_of(whole.size, at)
+    except RefusedError as refusal:
+        raise PatchError(str(refusal)) from None
     patch = np.ascontiguousarray(whole.pixels[y : y + PATCH_SIZE, x : x + PATCH_SIZE])
-    place = "centre" if at is None else f"place ({x}, {y})"
-    notes = whole.notes
-    if whole.size != (PATCH_SIZE, PATCH_SIZE):
-        notes = (*notes, f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {width}×{height} pixels.")
-    return DecodedPatch(patch, notes, whole.original_size, whole.pages)
+    return DecodedPatch(patch, (*whole.notes, *crop_notes(whole.size, at)), whole.original_size, whole.pages)
 
 
 def places(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -163,8 +136,8 @@ def places(size: tuple[int, int]) -> list[tuple[int, int]]:
     across, down = width // PATCH_SIZE, height // PATCH_SIZE
     if across * down > MOST_TILES:
         raise PatchError(
-            f"The picture makes {across * down:,} tiles of 96×96 pixels, but at most {MOST_TILES:,} are taken; say its "
-            "µm per pixel, if it is finer than 0.97, or cut a region out of it."
+            f"The picture makes {across * down:,} tiles of 96×96 pixels, but at most {MOST_TILES:,} are taken; give "
+            "its µm per pixel, if it is finer than 0.97, or cut a region out of it."
         )
     left, top = (width - across * PATCH_SIZE) // 2, (height - down * PATCH_SIZE) // 2
     return [(left + column * PATCH_SIZE, top + row * PATCH_SIZE) for row in range(down) for column in range(across)]

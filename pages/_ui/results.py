@@ -13,7 +13,7 @@ from torch import nn
 from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, supports, trust
 from core.data import Dataset
 from core.features.neighbours import Index, build_index
-from core.images.tiling import Whole
+from core.images.decode import Whole
 from core.images.tiling import tiles as cut_tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles

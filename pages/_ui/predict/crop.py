@@ -9,10 +9,10 @@ from core.data import PATCH_SIZE
 from core.display import MICROMETRES_PER_PIXEL as MPP
 from core.display import to_png
 from core.errors import ConfigError, PatchError
-from core.images.decode import DecodedPatch, decode_patch, shrink
+from core.images.decode import DecodedPatch, Whole, decode_patch, shrink
 from core.images.discover import UPLOAD_LIMITS
 from core.images.mpp import LEAST_MPP, mpp_of
-from core.images.tiling import COARSEST, Sizing, Whole, crop, places, prepare
+from core.images.tiling import COARSEST, Sizing, crop, places, prepare
 from pages._ui import layout, state
 
 CUTS = {"crop": "One patch", "tiles": "All tiles"}

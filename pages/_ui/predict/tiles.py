@@ -10,8 +10,8 @@ import streamlit as st
 from core.data import PATCH_SIZE
 from core.display import CLASS_COLOURS, MUTED, to_png
 from core.formatting import percent
-from core.images.decode import shrink
-from core.images.tiling import Whole, tiles
+from core.images.decode import Whole, shrink
+from core.images.tiling import tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.region import RegionMap, map_about

@@ -81,7 +81,7 @@ def test_a_split_file_that_is_not_there_leaves_no_run_behind(
     [
         (["--by", "slide"], "does not say which slide its patches come from"),
         (["--by", "official"], "has no official train, validation and test split"),
-        (["--folds", "3", "--fold", "3"], "found folds=3, fold=3"),
+        (["--folds", "3", "--fold", "3"], "got folds=3, fold=3"),
         (["--valid", "0.5", "--test", "0.5"], "leave something to train on"),
         (["--out", "/nowhere/at/all.json"], "There is no folder /nowhere/at"),
     ],

@@ -60,7 +60,7 @@ def test_a_table_and_a_store_of_different_lengths_are_refused() -> None:
 def test_a_table_of_other_columns_is_refused() -> None:
     table = make_table(["a"], split="train").drop(columns="slide")
 
-    with pytest.raises(DataError, match="A patch table has the columns"):
+    with pytest.raises(DataError, match="A patch table must have the columns"):
         Dataset("set", "set", "kaggle", table, ArrayStore(np.zeros((1, 96, 96, 3), np.uint8)))
 
 

@@ -12,13 +12,12 @@ from core.data import (
     Decision,
     decide,
     decisions_of,
-    decisions_path,
     join,
     make_pack,
     open_dataset,
     take_back,
 )
-from core.data.decisions import read_decisions, to_csv
+from core.data.decisions import decisions_path, read_decisions, to_csv
 from core.errors import DataError
 from core.training.data import gather
 

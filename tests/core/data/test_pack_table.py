@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from core.data import FileStore, find_pack, kaggle, make_pack, open_dataset, pack_folder, remove_pack
-from core.data.pack_table import keep_table, read_table
+from core.data.pack_table import load_table, save_table
 from core.data.quality import load_check, make_check
 from core.data.store import PackedStore
 from core.errors import DataError
@@ -167,8 +167,8 @@ def test_pcam_is_opened_by_a_glance_too(tmp_path: Path, fresh_home: Path) -> Non
 
 def test_a_kept_table_belongs_to_one_look_of_the_folder(folder: Path, tmp_path: Path) -> None:
     dataset = replace(open_dataset(folder, raw=True), glance="1234")
-    keep_table(tmp_path, dataset, "a key")
-    assert read_table(tmp_path, "1235") is None
-    kept = read_table(tmp_path, "1234")
+    save_table(tmp_path, dataset, "a key")
+    assert load_table(tmp_path, "1235") is None
+    kept = load_table(tmp_path, "1234")
     assert kept is not None
     assert (kept.key, kept.files) == ("a key", dataset.files)

@@ -177,11 +177,11 @@ def test_the_default_with_folds_is_never_the_official_split() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"folds": 1}, "no folds .0. or 2 to 50"),
-        ({"folds": 51}, "found folds=51"),
-        ({"folds": 3, "fold": 3}, "counted from 0; found folds=3, fold=3"),
-        ({"fold": 1}, "found folds=0, fold=1"),
-        ({"folds": 2, "valid": 0.5}, "leave something to train on; found valid=0.5, test=0.5"),
+        ({"folds": 1}, "folds must be 0 .none. or 2 to 50"),
+        ({"folds": 51}, "got folds=51"),
+        ({"folds": 3, "fold": 3}, "counts from 0 to folds - 1, got folds=3, fold=3"),
+        ({"fold": 1}, "got folds=0, fold=1"),
+        ({"folds": 2, "valid": 0.5}, "leave something to train on, got valid=0.5, test=0.5"),
         ({"kind": "official", "folds": 2}, "own split has no folds"),
         ({"kind": "stratified", "by": "slide"}, "stratified split is by patch; found by slide"),
     ],

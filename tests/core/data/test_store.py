@@ -65,7 +65,7 @@ def test_joined_stores_follow_each_other() -> None:
 
 @pytest.mark.parametrize("row", [5, -1])
 def test_joined_stores_have_no_rows_beyond_their_ends(row: int) -> None:
-    with pytest.raises(IndexError, match="rows lie between 0 and 4"):
+    with pytest.raises(IndexError, match="rows must be 0 to 4"):
         JoinedStore([ArrayStore(PATCHES[:2]), ArrayStore(PATCHES[2:])]).load([0, row])
 
 
