@@ -49,8 +49,8 @@ def run_embed(arguments: argparse.Namespace) -> int:
     )
     atomic.write_text(arguments.out, points_csv(found, dataset))
     drawn = f"{len(found.ids):,} of {found.patches:,} patches" if len(found.ids) < found.patches else "all patches"
-    print(f"{dataset.name}: {drawn}, {found.words}; the first two components hold {found.explained[:2].sum():.1%} of "
-          f"their variance. {arguments.out}")  # fmt: skip
+    print(f"{dataset.name}: {drawn}, {found.description}; the first two components hold "
+          f"{found.explained[:2].sum():.1%} of their variance. {arguments.out}")  # fmt: skip
     return 0
 
 

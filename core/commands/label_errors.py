@@ -95,7 +95,7 @@ def _ranking(arguments: argparse.Namespace, dataset: Dataset, progress: Progress
         return known
     predictor = Predictor(bundle, device=arguments.device)
     words = IMAGENET_WORDS if arguments.imagenet else _words(predictor, dataset)
-    label_issues = probe(predictor, dataset, words=words, progress=progress)
+    label_issues = probe(predictor, dataset, features=words, progress=progress)
     save_label_issues(label_issues, dataset, key)
     return label_issues
 
@@ -121,7 +121,7 @@ def _run_job(arguments: argparse.Namespace) -> int:
 
 def _print(label_issues: LabelIssues, dataset: Dataset, top: int) -> None:
     table, found = label_issues.table(), label_issues.found
-    print(f"{dataset.name}: {len(table):,} labelled patches, by a {label_issues.words}")
+    print(f"{dataset.name}: {len(table):,} labelled patches, by a {label_issues.description}")
     share = found.errors / len(table)
     print(f"about {found.errors:,} labels ({share:.1%}) are wrong by confident learning's estimate; look at them first")
     for row in table.head(top).itertuples():

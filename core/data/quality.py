@@ -157,11 +157,10 @@ def _differ(
 
 def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     measured, described, unreadable = [], [], {}
-    everything = np.arange(len(store))
-    for batch in batches(store, everything, size=BATCH, progress=within(progress, 0.0, 0.8)):
-        measured.append(measure(batch.pixels))
-        described.append(describe(batch.pixels))
-        unreadable.update(batch.reasons)
+    for rows, loaded in batches(store, np.arange(len(store)), size=BATCH, progress=within(progress, 0.0, 0.8)):
+        measured.append(measure(loaded.pixels))
+        described.append(describe(loaded.pixels))
+        unreadable.update({int(rows[at]): why for at, why in loaded.unreadable.items()})
     measures = Measures(
         **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
     )

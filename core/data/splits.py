@@ -135,9 +135,7 @@ def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
     A hashed rule keeps slides together where they are known. Where they are not, patches of one slide fall on both
     sides, and test metrics are optimistic.
     """
-    if is_official(dataset):
-        return SplitRule(kind="official")
-    return SplitRule(kind="hashed", by="slide" if dataset.knows_slides else "patch", seed=seed)
+    return choose_rule(dataset, seed=seed)
 
 
 def is_official(dataset: Dataset) -> bool:

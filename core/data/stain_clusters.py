@@ -182,8 +182,8 @@ def some_colours(
 
 def _measured(dataset: Dataset, rows: npt.NDArray[np.int64], progress: Progress) -> Features:
     found = [np.empty((0, len(FEATURES)), np.float32)]
-    for batch in batches(dataset.store, rows, progress=progress):
-        measures = measure(batch.pixels)
+    for _, loaded in batches(dataset.store, rows, progress=progress):
+        measures = measure(loaded.pixels)
         found.append(np.stack([getattr(measures, name) for name in FEATURES], axis=1))
     return np.concatenate(found)
 

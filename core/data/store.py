@@ -50,6 +50,11 @@ class Loaded:
     pixels: np.ndarray
     unreadable: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def readable(self) -> np.ndarray:
+        """Which patches could be read, bool (N,)."""
+        return ~np.isin(np.arange(len(self.pixels)), list(self.unreadable))
+
 
 class PatchStore(Protocol):
     """Anything that gives patches by row number."""
@@ -77,44 +82,27 @@ def read(store: PatchStore, rows: Sequence[int] | np.ndarray) -> np.ndarray:
     return loaded.pixels
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some of the patches that :func:`batches` goes through.
-
-    Attributes:
-        rows: int64 (n,), their row numbers in the store.
-        pixels: uint8 n×96×96×3; a patch that could not be read is white.
-        readable: bool (n,), which of them could be read.
-        reasons: row -> one sentence that says why it could not be read.
-    """
-
-    rows: np.ndarray
-    pixels: np.ndarray
-    readable: np.ndarray
-    reasons: dict[int, str]
-
-
 def batches(
     store: PatchStore, rows: np.ndarray, *, size: int = 512, progress: Progress = no_progress
-) -> Iterator[Batch]:
+) -> Iterator[tuple[np.ndarray, Loaded]]:
     """Go through patches of a store in order, a batch in memory at a time.
 
     Args:
         store: where they lie.
-        rows: their row numbers, int (N,).
+        rows: their row numbers, int64 (N,).
         size: patches of a batch; the last one may have fewer.
         progress: receives the finished share after the caller is done with a batch.
 
+    Yields:
+        The rows of a batch and what was read of them.
+
     Example:
-        >>> [len(batch.rows) for batch in batches(store, np.arange(600))]
+        >>> [len(chosen) for chosen, _ in batches(store, np.arange(600))]
         [512, 88]
     """
     for start in range(0, len(rows), size):
-        chosen = np.asarray(rows[start : start + size], np.int64)
-        loaded = store.load(chosen)
-        readable = np.ones(len(chosen), bool)
-        readable[list(loaded.unreadable)] = False
-        yield Batch(chosen, loaded.pixels, readable, {int(chosen[at]): why for at, why in loaded.unreadable.items()})
+        chosen = rows[start : start + size]
+        yield chosen, store.load(chosen)
         progress(min(1.0, (start + size) / len(rows)))
 
 

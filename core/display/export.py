@@ -40,8 +40,8 @@ def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("README.txt", NOTE)
         archive.writestr("patches.csv", patches_csv(dataset, wanted))
-        for batch in batches(dataset.store, wanted):
-            for row, pixels in zip(batch.rows[batch.readable], batch.pixels[batch.readable], strict=True):
+        for chosen, loaded in batches(dataset.store, wanted):
+            for row, pixels in zip(chosen[loaded.readable], loaded.pixels[loaded.readable], strict=True):
                 name = str(ids[row]).replace("/", "_").replace("\\", "_")
                 archive.writestr(f"{name}.png", to_png(pixels))
     return buffer.getvalue()

@@ -24,7 +24,7 @@ from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 1
 MOST = 10_000
-"""Points of a map at most; of a larger data set so many patches are drawn."""
+"""Most points of a map; of a larger data set this number of patches is drawn."""
 
 KEPT = 50
 """Principal components that are kept; UMAP starts from them."""
@@ -43,9 +43,9 @@ class Embedding:
         ids: of the patches (n,).
         components: float32 (n, k), the first principal components of the features; k is at most :data:`KEPT`.
         explained: float64 (k,), share of the features' variance along each.
-        umap: float32 (n, 2), or None where it was not asked for.
-        patches: how many the data set had, of which the points are a draw where they are fewer.
-        words: whose features they are.
+        umap: float32 (n, 2), or None where it was not computed.
+        patches: number of patches of the data set; where the points are fewer, they are a draw of them.
+        description: whose features they are.
     """
 
     ids: tuple[str, ...]
@@ -53,11 +53,11 @@ class Embedding:
     explained: npt.NDArray[np.float64]
     umap: npt.NDArray[np.float32] | None
     patches: int
-    words: str
+    description: str
 
 
 def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Return at most `most` row numbers in order, so that each label in each part keeps its share of the patches."""
+    """Return at most `most` row numbers in order, so that each label in each split keeps its share of the patches."""
     if len(dataset) <= most:
         return np.arange(len(dataset))
     strata = dataset.table["label"].astype("string").fillna("none") + " " + dataset.table["split"].astype("string")
@@ -75,9 +75,9 @@ def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_pro
     """Return the principal components of the features of a data set's patches.
 
     Args:
-        predictor: whose features are taken: what goes into its last layer, scaled to length 1.
+        predictor: whose features are taken: the input of its last layer, scaled to length 1.
         dataset: where the patches are.
-        progress: told the finished share; what it raises ends the work.
+        progress: receives the finished share.
         seed: of the draw and of the decomposition.
 
     Raises:
@@ -93,8 +93,8 @@ def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_pro
     analysis = PCA(count, svd_solver="randomized", random_state=seed)
     components = analysis.fit_transform(features).astype(np.float32)
     ids = tuple(dataset.table["id"].iloc[rows])
-    words = f"features of {predictor.bundle.card.name}"
-    return Embedding(ids, components, analysis.explained_variance_ratio_, None, len(dataset), words)
+    description = f"features of {predictor.bundle.card.name}"
+    return Embedding(ids, components, analysis.explained_variance_ratio_, None, len(dataset), description)
 
 
 def has_umap() -> bool:
@@ -131,7 +131,7 @@ def save_embedding(embedding: Embedding, dataset: Dataset, bundle: Bundle) -> No
         "version": VERSION,
         "files": dataset.files,
         "patches": embedding.patches,
-        "words": embedding.words,
+        "words": embedding.description,
         "ids": embedding.ids,
     }
     arrays: dict[str, Any] = {"components": embedding.components, "explained": embedding.explained}
@@ -164,10 +164,10 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
 def stored_or_made(
     predictor: Predictor, dataset: Dataset, *, umap: bool = False, fresh: bool = False, progress: Progress = no_progress
 ) -> Embedding:
-    """Return the stored map, or make and store it; with UMAP where that is asked for.
+    """Return the stored map, or make and store it; with UMAP if `umap`; made anew if `fresh`.
 
     Raises:
-        ConfigError: UMAP is asked for and not installed.
+        ConfigError: `umap` is True and the package is not installed.
         DataError: there are too few patches, or the stored map is damaged.
         StorageError: it cannot be stored.
     """

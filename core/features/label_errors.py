@@ -2,8 +2,8 @@
 
 The probabilities come from a linear probe on a network's features (:func:`probe`), or from a cross-validation (see
 :func:`core.studies.label_errors.of_study`). One ``errors-<key>.npz`` for each source lies in the data set's folder
-(:func:`core.data.pack_folder`). It holds ids and the labels as they were, so that decisions made since leave the
-ranking as it is.
+(:func:`core.data.pack_folder`). It holds ids and the labels as they were, so that later decisions do not change the
+ranking.
 """
 
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ IMAGENET_KEY = "probe-imagenet"
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """The labelled patches of a data set with what speaks against their labels.
+    """The labelled patches of a data set, with an out-of-fold probability of tumour for each.
 
     Attributes:
         ids: of the patches (n,).
         labels: int64 (n,), as they were when the ranking was made.
         probabilities: float64 (n,), of tumour, by a model that has not seen that label.
         folds: int64 (n,), in which fold a patch was kept out.
-        words: where the probabilities come from.
+        description: where the probabilities come from.
         fingerprint: of the data set when the ranking was made.
     """
 
@@ -46,16 +46,16 @@ class LabelIssues:
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     folds: npt.NDArray[np.int64]
-    words: str
+    description: str
     fingerprint: str
 
     @cached_property
     def found(self) -> LabelErrors:
-        """What confident learning makes of it."""
+        """What confident learning finds in them."""
         return find_label_errors(self.labels, self.probabilities)
 
     def table(self) -> pd.DataFrame:
-        """Return one row a patch, the most suspicious first: rank, id, label, probability, quality, suspect, fold."""
+        """Return one row a patch, likeliest errors first: rank, id, label, probability, quality, suspect, fold."""
         order, found = self.found.order, self.found
         return pd.DataFrame(
             {
@@ -71,17 +71,17 @@ class LabelIssues:
 
 
 def probe_key(bundle: Bundle) -> str:
-    """Return what the ranking by a probe on a bundle's features is filed under."""
+    """Return the key under which the ranking by a probe on a bundle's features is stored."""
     return f"probe-{bundle.digest}"
 
 
 def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
-    """Whether the bundle was trained on such data, as far as its card tells: it may hide errors that it has learnt."""
+    """Whether the bundle's card names data of this kind: it may have learnt the errors of their labels."""
     return any(source.get("kind") == dataset.kind for source in bundle.card.training.get("data", []))
 
 
 def probe(
-    predictor: Predictor, dataset: Dataset, *, words: str | None = None, progress: Progress = no_progress
+    predictor: Predictor, dataset: Dataset, *, features: str | None = None, progress: Progress = no_progress
 ) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
@@ -90,8 +90,8 @@ def probe(
     Args:
         predictor: whose features are taken.
         dataset: what is ranked.
-        words: where the features come from; None names the bundle.
-        progress: told the finished share; what it raises ends the work.
+        features: where the features come from, for the description; None names the bundle.
+        progress: receives the finished share.
 
     Raises:
         DataError: no patch has a label.
@@ -100,11 +100,11 @@ def probe(
     rows = np.flatnonzero(dataset.table["label"].notna().to_numpy(bool)).astype(np.int64)
     if not len(rows):
         raise DataError(f"No patch of {dataset.name} has a label, so there is nothing to rank.")
-    rows, features = read_late_features(predictor, dataset, rows, progress=within(progress, 0.0, 0.9))
+    rows, values = read_late_features(predictor, dataset, rows, progress=within(progress, 0.0, 0.9))
     labels, groups = dataset.labels(rows), dataset.slides(rows)
-    out = cross_probabilities(features, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
+    out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else "by slide"
-    name = words or f"features of {predictor.bundle.card.name}"
+    name = features or f"features of {predictor.bundle.card.name}"
     text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])
     return LabelIssues(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
@@ -120,7 +120,7 @@ def save_label_issues(label_issues: LabelIssues, dataset: Dataset, key: str) -> 
     about = {
         "version": VERSION,
         "files": dataset.files,
-        "words": label_issues.words,
+        "words": label_issues.description,
         "fingerprint": label_issues.fingerprint,
         "ids": label_issues.ids,
     }

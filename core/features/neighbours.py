@@ -1,4 +1,4 @@
-"""The labelled patches that are most like a patch in the eyes of the network."""
+"""The labelled patches whose features are most similar to those of a patch."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ from core.progress import Progress, no_progress
 from core.scoring.dataset import select
 
 MOST = {"cpu": 2_000, "cuda": 40_000}
-"""Patches that are searched at most; of a larger data set so many are drawn."""
+"""Most patches that are searched; of a larger data set this number is drawn. A CPU reads some 200 a second."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A labelled patch that is like another one.
+    """A labelled patch that is similar to another one.
 
     Attributes:
         row: its row in the data set.
-        similarity: cosine of the angle between the features, 1 is the same.
+        similarity: cosine similarity of the features, 1 is the same.
     """
 
     row: int
@@ -37,16 +37,16 @@ class Index:
         layer: whose late features they are.
         rows: int64 (N,) in the data set.
         features: float32 (N, C), each of length 1.
-        part: what was searched, in words.
+        description: what was searched.
     """
 
     layer: str
     rows: npt.NDArray[np.int64]
     features: npt.NDArray[np.float32]
-    part: str
+    description: str
 
     def nearest(self, features: npt.NDArray[np.float32], *, count: int = 5, leave_out: int = -1) -> list[Neighbour]:
-        """Return the most like patches, the most like first; of equally like ones the lower row.
+        """Return the most similar patches, the most similar first; of equal ones the lower row.
 
         Args:
             features: float32 (C,) of length 1.
@@ -60,34 +60,34 @@ class Index:
 
 
 def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progress: Progress = no_progress) -> Index:
-    """Return the index over the training patches of a data set; over all labelled ones where there is no such part.
+    """Return the index over the training patches of a data set; over all labelled ones where there are none.
 
     Args:
         predictor: the bundle on its device.
         dataset: where the patches are.
         seed: of the draw where there are more than :data:`MOST`.
-        progress: told the finished share; what it raises ends the work.
+        progress: receives the finished share.
 
     Raises:
         DataError: no patch has a label.
     """
-    rows, words = select(predictor.bundle, dataset, "train")
+    rows, description = select(predictor.bundle, dataset, "train")
     if not len(rows):
-        rows, words = select(predictor.bundle, dataset, "all")
+        rows, description = select(predictor.bundle, dataset, "all")
     if not len(rows):
         raise DataError(f"No patch of {dataset.name} has a label, so there are none to compare with.")
     limit = MOST[predictor.device.type]
     if len(rows) > limit:
-        words = f"{limit:,} of the {len(rows):,} patches of the {words}"
+        description = f"{limit:,} of the {len(rows):,} patches of the {description}"
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
     layer = layers_of(predictor.module).late
     kept, features = read_late_features(predictor, dataset, rows, layer=layer, progress=progress)
-    return Index(layer, kept, features, words)
+    return Index(layer, kept, features, description)
 
 
 def most_like(
     predictor: Predictor, index: Index, patch: npt.NDArray[np.uint8], *, count: int = 5, leave_out: int = -1
 ) -> list[Neighbour]:
-    """Return the labelled patches most like `patch`, uint8 96×96×3; see :meth:`Index.nearest`."""
+    """Return the labelled patches most similar to `patch`, uint8 96×96×3; see :meth:`Index.nearest`."""
     features = late_features(predictor, patch[None], layer=index.layer)[0]
     return index.nearest(features, count=count, leave_out=leave_out)

@@ -7,11 +7,11 @@ Order: the arguments in the given order; in a folder its files by name, then its
 zip the members by name.
 
 Ids: the file's stem, as in Kaggle's ``id.tif``. Where two stems are the same, all files that share it are
-told apart by their path from the argument on (``a__x`` and ``b__x``), if need be with the suffix (``x.png``
-and ``x.tif``), and at last by a number (``x (2)``). An id is one harmless file-name component: path
+told apart by their path from the argument on (``a__x`` and ``b__x``), if necessary with the suffix (``x.png``
+and ``x.tif``), and finally by a number (``x (2)``). An id is one harmless file-name component: path
 separators, control characters and characters that file systems reserve never get into it.
 
-Left out without a word inside folders and zips: hidden files, ``__MACOSX``, and what is plainly no image
+Silently left out inside folders and zips: hidden files, ``__MACOSX``, and what is plainly no image
 (``.csv``, ``.txt``, ...). Everything else is a patch to try: whether it is an image is judged by its content
 when it is decoded. A file that is named outright is always tried.
 """
@@ -20,14 +20,16 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from zipfile import ZipInfo
 
 from core.data.dataset import Problem
 from core.errors import PatchError
 from core.images.formats import kind_of
 from core.images.limits import MIB, UPLOAD_LIMITS, Limits
 from core.images.names import IdParts, display_name, is_hidden, is_no_image, unique_ids
-from core.images.zips import Archive, ArchiveError, ArchiveMember, os_reason
+from core.images.zips import Archive, ArchiveError, os_reason
 
 __all__ = [
     "UPLOAD_LIMITS",
@@ -96,47 +98,28 @@ def patches_in_memory(files: Sequence[tuple[str, bytes]], *, limits: Limits = Li
 
 
 def patches_in_zip(data: bytes | Path, *, name: str, limits: Limits = Limits()) -> Found:  # noqa: B008
-    """Find the patches in one zip, given as its bytes or its path; archives.py has the checks."""
+    """Find the patches in one zip, given as its bytes or its path; :mod:`core.images.zips` has the checks."""
     search = _Search(limits)
     search.archive(data, display_name(name))
     return search.result()
 
 
-@dataclass(frozen=True)
-class _DiskFile:
-    path: Path
-    name: str
-    max_bytes: int
-
-    def __call__(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(self.max_bytes + 1)
-        except OSError as error:
-            raise PatchError(f"{self.name}: {os_reason(error)}") from error
-        if len(data) > self.max_bytes:
-            raise PatchError(f"{self.name}: {_too_large(self.max_bytes)}")
-        return data
+def _read_file(path: Path, name: str, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise PatchError(f"{name}: {os_reason(error)}") from error
+    if len(data) > max_bytes:
+        raise PatchError(f"{name}: {_too_large(max_bytes)}")
+    return data
 
 
-@dataclass(frozen=True)
-class _Bytes:
-    data: bytes
-
-    def __call__(self) -> bytes:
-        return self.data
-
-
-@dataclass(frozen=True)
-class _Member:
-    member: ArchiveMember
-    name: str
-
-    def __call__(self) -> bytes:
-        try:
-            return self.member.read()
-        except ArchiveError as error:
-            raise PatchError(f"{self.name}: {error}") from error
+def _read_member(archive: Archive, member: ZipInfo, name: str) -> bytes:
+    try:
+        return archive.read(member)
+    except ArchiveError as error:
+        raise PatchError(f"{name}: {error}") from error
 
 
 class _Search:
@@ -172,7 +155,7 @@ class _Search:
         elif len(data) > self._limits.max_file_bytes:
             self._problem(name, _too_large(self._limits.max_file_bytes))
         else:
-            self._add(folder, PurePosixPath(name), name, _Bytes(data))
+            self._add(folder, PurePosixPath(name), name, lambda: data)
 
     def archive(self, data: bytes | Path, name: str) -> None:
         try:
@@ -181,9 +164,9 @@ class _Search:
             self._problem(name, str(error))
             return
         self._problems += [Problem(f"{name}/{member}" if member else name, why) for member, why in archive.refused]
-        for member in archive.members:
-            shown = f"{name}/{display_name(str(member.path))}"
-            self._add(PurePosixPath(name).stem, member.path, shown, _Member(member, shown))
+        for path, member in archive.members:
+            shown = f"{name}/{display_name(str(path))}"
+            self._add(PurePosixPath(name).stem, path, shown, partial(_read_member, archive, member, shown))
         if not archive.members and not archive.refused:
             self._problem(name, "There is no image in this zip; put TIFF, PNG, JPEG or WebP files into it.")
 
@@ -195,7 +178,8 @@ class _Search:
             self.archive(path, name)
         else:
             inner = PurePosixPath(path.name)
-            self._add(path.absolute().parent.name, inner, name, _DiskFile(path, name, self._limits.max_file_bytes))
+            read = partial(_read_file, path, name, self._limits.max_file_bytes)
+            self._add(path.absolute().parent.name, inner, name, read)
 
     def _folder(self, folder: Path, shown: str) -> None:
         before = len(self._found), len(self._problems)
@@ -205,7 +189,7 @@ class _Search:
             if path.suffix.lower() == ".zip":
                 self._problem(name, "This zip lies inside a folder; name it itself to have it read.")
             else:
-                read = _DiskFile(path, name, self._limits.max_file_bytes)
+                read = partial(_read_file, path, name, self._limits.max_file_bytes)
                 self._add(folder.absolute().name, inner, name, read)
         if before == (len(self._found), len(self._problems)):
             self._problem(shown, "There is no image in this folder; name one with TIFF, PNG, JPEG or WebP files.")

@@ -14,7 +14,6 @@ import io
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.images.limits import MIB, Limits
@@ -43,24 +42,12 @@ class ArchiveError(Exception):
     """A sentence on why a zip or a member cannot be used, without its name; never leaves this room."""
 
 
-@dataclass(frozen=True)
-class ArchiveMember:
-    """One image in a zip: its cleaned path, only to be shown or made into an id, and a way to its bytes."""
-
-    path: PurePosixPath
-    _archive: "Archive"
-    _info: zipfile.ZipInfo
-
-    def read(self) -> bytes:
-        """Unpack the member; raises ArchiveError when it is damaged or larger than it declares."""
-        return self._archive.read(self._info)
-
-
 class Archive:
     """A checked zip.
 
     Attributes:
-        members: The images, in the order of a folder with the same files.
+        members: The images, in the order of a folder with the same files: a cleaned path, only to be shown or made
+            into an id, and what :meth:`read` takes.
         refused: (member name, sentence) for what cannot be used; the name is "" where it concerns several
             members.
 
@@ -79,12 +66,16 @@ class Archive:
             raise ArchiveError("The zip is damaged or cut off; pack it again or copy it again.") from error
         except OSError as error:
             raise ArchiveError(os_reason(error)) from error
-        self.members: list[ArchiveMember] = []
+        self.members: list[tuple[PurePosixPath, zipfile.ZipInfo]] = []
         self.refused: list[tuple[str, str]] = []
         self._sort(packed)
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
-        """Unpack one member in pieces, so that no more than it declares is ever held."""
+        """Unpack one member in pieces, so that no more than it declares is ever held.
+
+        Raises:
+            ArchiveError: It is damaged, or its size is not the one that it declares.
+        """
         pieces = bytearray()
         try:
             with self._zip.open(info) as stream:
@@ -97,7 +88,7 @@ class Archive:
         return bytes(pieces)
 
     def _sort(self, packed: int) -> None:
-        """Divide the members into images, refused ones and those that are left out without a word."""
+        """Divide the members into images, refused ones and those that are silently left out."""
         infos = self._zip.infolist()
         _check_count(len(infos), self._limits.max_zip_members)
         encrypted = 0
@@ -111,7 +102,7 @@ class Archive:
             elif reason := self._refusal(path, info):
                 self.refused.append((str(path), reason))
             else:
-                self.members.append(ArchiveMember(path, self, info))
+                self.members.append((path, info))
         if encrypted:
             files = "1 file is" if encrypted == 1 else f"{encrypted:,} files are"
             self.refused.append(("", f"{files} encrypted; unpack the zip with its password and pack it without one."))
@@ -133,7 +124,7 @@ class Archive:
         return ""
 
     def _check_sizes(self, packed: int) -> None:
-        unpacked = sum(member._info.file_size for member in self.members)
+        unpacked = sum(info.file_size for _, info in self.members)
         if unpacked > self._limits.max_zip_bytes:
             raise ArchiveError(
                 f"The zip unpacks to {unpacked / MIB:,.0f} MiB, but at most "

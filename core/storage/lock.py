@@ -1,7 +1,7 @@
-"""One at a time: what starts, deletes or brings back runs and jobs, so that two people may press a button at once.
+"""One at a time: starting, deleting and restoring runs and jobs, so that two people may click at once.
 
-Each of these looks first (does a process work on it? is it still there?) and acts then. Between the two nobody else may
-act, in this process or in another.
+Each of these checks first (does a process work on it? is it still there?) and acts then. Between the two, no other
+process or thread may act.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ PATIENCE_SECONDS = 30.0
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Hold a lock for the body that any death of this process frees. The body must not ask for it again.
+    """Hold the lock during the body; it is free again even if this process is killed. The body must not take it again.
 
     Raises:
-        RunError: another one has it for too long.
+        RunError: another process or thread has held it for too long.
         StorageError: it cannot be made.
     """
     path = home() / "locks" / "actions.lock"

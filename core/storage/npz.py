@@ -1,4 +1,4 @@
-"""Arrays with a few words about them in one file, ``.npz``: written whole or not at all, refused where damaged."""
+"""Arrays and a few plain values about them in one ``.npz`` file: written whole or not at all, refused where damaged."""
 
 import json
 import zipfile
@@ -17,7 +17,13 @@ ABOUT = "about"
 
 
 def save_arrays(path: Path, about: Mapping[str, Any], **arrays: npt.NDArray[Any]) -> None:
-    """Write arrays and, as JSON among them, what is to be known of them. Raises :class:`StorageError`."""
+    """Write arrays and, as JSON among them, plain values about them. Raises :class:`StorageError`.
+
+    Example:
+        >>> save_arrays(path, {"version": 1}, values=np.zeros(3))
+        >>> with stored_arrays(path, remedy="Delete it.", only={"version": 1}) as stored:
+        ...     about, arrays = stored
+    """
     contents: dict[str, Any] = {ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays}
     with atomic.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **contents)
@@ -27,16 +33,16 @@ def save_arrays(path: Path, about: Mapping[str, Any], **arrays: npt.NDArray[Any]
 def stored_arrays(
     path: Path, *, remedy: str, only: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[dict[str, Any], Mapping[str, npt.NDArray[Any]]] | None]:
-    """Give what :func:`save_arrays` wrote, or None if there is no such file; arrays are read when they are asked for.
+    """Yield what :func:`save_arrays` wrote, or None if there is no such file; an array is read when it is taken.
 
     Args:
         path: the file.
         remedy: what to do where it is damaged, such as "Delete it and make the map again."
-        only: what must be known of the arrays as it is here, such as the files that they were made of; else they are
-            out of date, and it is as if there was no file.
+        only: values that must be stored like this, such as the version or the files that the arrays were made of; else
+            the arrays are out of date, and None is yielded.
 
     Raises:
-        DataError: it is damaged; what makes no sense to the code within, such as a missing array, is taken for that.
+        DataError: it is damaged; so is a file without an array that the body takes.
     """
     if not path.is_file():
         yield None

@@ -125,7 +125,7 @@ def _figure(
     words = drawn if len(embedding.ids) < embedding.patches else f"{len(rows):,} patches"
     variance = f"; PCA shows {embedding.explained[:2].sum():.0%} of their variance" if method == "pca" else ""
     st.caption(
-        f"{words} · {embedding.words}{variance}. Draw around points with the lasso, or a box, to see them below."
+        f"{words} · {embedding.description}{variance}. Draw around points with the lasso, or a box, to see them below."
     )
     if colour == "error" and known.predicted is None:
         st.info("The model has not predicted these patches yet: have them predicted under Patches, then come back.")

@@ -138,11 +138,10 @@ def _heading(label_issues: LabelIssues, ranked: Ranked) -> None:
         f"About **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong, by estimate.",
         help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts for the other class where its "
         "probability reaches what patches of that class have on average. The estimate is too high where the model is "
-        f"weak. Made by: {label_issues.words}.",
+        f"weak. Made by: {label_issues.description}.",
     )
-    st.caption(
-        f"{label_issues.words[:1].upper()}{label_issues.words[1:]} · {int(ranked.table['suspect'].sum()):,} suspects"
-    )
+    description = label_issues.description
+    st.caption(f"{description[:1].upper()}{description[1:]} · {int(ranked.table['suspect'].sum()):,} suspects")
 
 
 def _grid(known: PatchColumns, ranked: Ranked, decisions: dict[str, Decision]) -> None:

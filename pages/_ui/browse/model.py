@@ -120,5 +120,5 @@ def _alike(predictor: Predictor, known: PatchColumns, row: int, patch: npt.NDArr
         )  # fmt: skip
     st.caption(
         f"{labels.count(1)} of {len(found)} are tumour. The number is the cosine between what the network's last layer "
-        f"sees of two patches. Searched: {len(index.rows):,} patches, {index.part}."
+        f"sees of two patches. Searched: {len(index.rows):,} patches, {index.description}."
     )

@@ -129,5 +129,5 @@ def _neighbours(predictor: Predictor, dataset: Dataset, pixels: np.ndarray, row:
     tumours = sum(int(dataset.table["label"].iloc[neighbour.row]) for neighbour in found)
     st.caption(
         f"{tumours} of {len(found)} are tumour. Likeness is the cosine between what the network's last layer sees of "
-        f"two patches. Searched: {known.part}."
+        f"two patches. Searched: {known.description}."
     )

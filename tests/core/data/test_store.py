@@ -147,16 +147,16 @@ def test_reading_strictly_raises_with_the_first_reason_and_the_count(tmp_path: P
         read(store, [0, 1, 2])
 
 
-def test_batches_go_through_rows_in_order_and_name_the_unreadable_ones_by_row() -> None:
+def test_batches_go_through_rows_in_order_and_say_what_is_unreadable() -> None:
     patches = np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(96, 1).repeat(96, 2).repeat(3, 3)
     store = PackedStore(patches, {3: "damaged"})
     seen: list[float] = []
     found = list(batches(store, np.array([6, 3, 0, 5, 1]), size=2, progress=seen.append))
 
-    assert [batch.rows.tolist() for batch in found] == [[6, 3], [0, 5], [1]]
-    assert [batch.pixels[:, 0, 0, 0].tolist() for batch in found] == [[6, 3], [0, 5], [1]]
-    assert [batch.readable.tolist() for batch in found] == [[True, False], [True, True], [True]]
-    assert [batch.reasons for batch in found] == [{3: "damaged"}, {}, {}]
+    assert [rows.tolist() for rows, _ in found] == [[6, 3], [0, 5], [1]]
+    assert [loaded.pixels[:, 0, 0, 0].tolist() for _, loaded in found] == [[6, 3], [0, 5], [1]]
+    assert [loaded.readable.tolist() for _, loaded in found] == [[True, False], [True, True], [True]]
+    assert [loaded.unreadable for _, loaded in found] == [{1: "damaged"}, {}, {}]
     assert seen == [0.4, 0.8, 1.0]
 
 

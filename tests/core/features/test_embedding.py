@@ -86,7 +86,7 @@ def test_a_map_comes_back_as_it_was_stored(
     save_embedding(replace(embedding, umap=embedding.components[:, :2] * 2), small_demo, tiny_bundle)
     loaded = load_embedding(small_demo, tiny_bundle)
     assert loaded is not None
-    assert (loaded.ids, loaded.patches, loaded.words) == (embedding.ids, 144, "features of tiny")
+    assert (loaded.ids, loaded.patches, loaded.description) == (embedding.ids, 144, "features of tiny")
     np.testing.assert_array_equal(loaded.components, embedding.components)
     np.testing.assert_array_equal(loaded.umap, embedding.components[:, :2] * 2)
     assert load_embedding(replace(small_demo, files="changed"), tiny_bundle) is None

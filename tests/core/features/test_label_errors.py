@@ -46,7 +46,7 @@ def test_a_ranking_comes_back_as_it_was_stored(
     save_label_issues(label_issues, small_demo, "x")
     loaded = load_label_issues(small_demo, "x")
     assert loaded is not None
-    assert (loaded.ids, loaded.words, loaded.fingerprint) == (label_issues.ids, "a test", "1234")
+    assert (loaded.ids, loaded.description, loaded.fingerprint) == (label_issues.ids, "a test", "1234")
     np.testing.assert_array_equal(loaded.probabilities, label_issues.probabilities)
     assert loaded.table().equals(label_issues.table())
     label_issues_path(small_demo.source, "x").write_bytes(b"PK no zip")
@@ -65,7 +65,7 @@ def test_a_probe_ranks_every_labelled_patch_by_slide(small_demo: Dataset, tiny_b
     found = probe(Predictor(tiny_bundle, device="cpu"), small_demo, progress=said.append)
     assert found.ids == tuple(small_demo.table["id"])
     assert found.fingerprint == small_demo.fingerprint()
-    assert found.words == "linear probe on features of tiny, 5 folds by slide"
+    assert found.description == "linear probe on features of tiny, 5 folds by slide"
     slides = small_demo.table["slide"].to_numpy(dtype=object)
     assert all(len(set(found.folds[slides == slide])) == 1 for slide in set(slides))
     assert said == sorted(said)
