@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +65,6 @@ def decode_patch(
     data: bytes,
     *,
     name: str = "image",
-    fit: Literal["crop", "reject"] = "crop",
     page: int | None = None,
     at: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -81,7 +79,6 @@ def decode_patch(
     Args:
         data: The whole file.
         name: What to call the file in an error; it is written nowhere else.
-        fit: What to do with a picture larger than 96×96: take its centre, or refuse it.
         page: Which page of a TIFF, counted from 0; None takes the first and says so if there are more.
         at: (x, y) of the patch's upper left corner in the upright picture; None takes the centre.
         max_pixels: Pictures with more pixels are refused before they are decoded (at most 178,956,970).
@@ -91,15 +88,13 @@ def decode_patch(
 
     Raises:
         PatchError: The bytes cannot be used as a patch; "name: one sentence on what is wrong and what to do".
-        ValueError: fit or max_pixels is not one of the allowed values.
+        ValueError: max_pixels is out of its range.
     """
-    if fit not in ("crop", "reject"):
-        raise ValueError(f"fit must be 'crop' or 'reject', found {fit!r}")
     if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
-        raise ValueError(f"max_pixels must lie between 9,216 and {PILLOW_MAX_PIXELS:,}, found {max_pixels:,}")
+        raise ValueError(f"max_pixels must be {PATCH_SIZE**2:,} to {PILLOW_MAX_PIXELS:,}, got {max_pixels:,}")
     try:
         with quiet_pillow():
-            return _decode(data, fit, page, at, max_pixels)
+            return _decode(data, page, at, max_pixels)
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
 
@@ -149,9 +144,9 @@ def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
 
 
-def _decode(data: bytes, fit: str, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
+def _decode(data: bytes, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
     with _open(data, max_pixels) as image:
-        upright, notes, pages = _upright(data, image, page, max_pixels, fit=fit)
+        upright, notes, pages = _upright(data, image, page, max_pixels, least=PATCH_SIZE)
         left, top = corner_of(upright.size, at)
         # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
         pixels, colour_notes = to_rgb(upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE)))
@@ -181,15 +176,18 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
 
 
 def _upright(
-    data: bytes, image: Image.Image, page: int | None, max_pixels: int, *, fit: str | None = None
+    data: bytes, image: Image.Image, page: int | None, max_pixels: int, *, least: int = 1
 ) -> tuple[Image.Image, list[str], int]:
-    """Return the upright picture of a page, what was done to it, and the number of pages; `fit` is for patches."""
+    """Return the upright picture of a page, what was done to it, and the number of pages; `least` is its smallest side."""
     pages = count_pages(data)
     notes = _choose_page(image, page, pages)
     if image.width * image.height > max_pixels:  # before anything is decoded
         raise RefusedError(_too_many(image.size, max_pixels))
-    if fit is not None:
-        _check_size(image.size, fit)
+    if min(image.size) < least:
+        raise RefusedError(
+            f"Found {image.width}×{image.height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
+            "from the slide again at about 0.97 µm per pixel, because enlarging it would make the magnification wrong."
+        )
     check_colours(image)
     upright, turned = _load_upright(image)
     return upright, [*notes, *turned], pages
@@ -238,21 +236,6 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
         return [f"The file holds {pages:,} pages; the first was used."]
     frames = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
     return [f"The file is an animation of {frames:,} frames; the first was used."] if frames > 1 else []
-
-
-def _check_size(size: tuple[int, int], fit: str) -> None:
-    width, height = size
-    if width < PATCH_SIZE or height < PATCH_SIZE:
-        raise RefusedError(
-            f"Found {width}×{height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut "
-            "it from the slide again at about 0.97 µm per pixel, because enlarging it would make the "
-            "magnification wrong."
-        )
-    if fit == "reject" and size != (PATCH_SIZE, PATCH_SIZE):
-        raise RefusedError(
-            f"Found {width}×{height} pixels, but exactly {PATCH_SIZE}×{PATCH_SIZE} are expected; cut the "
-            "patch out, or allow its centre to be taken."
-        )
 
 
 def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
