@@ -20,7 +20,7 @@ from core.storage import atomic
 from core.storage.home import home
 
 DEMO_VERSION = 1
-"""Raise it when the generator changes, so that nobody goes on with patches of an older one."""
+"""Raise it when the generator changes, so that no cache holds patches of an older one."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class DemoSize:
 def open_demo(*, size: DemoSize = DemoSize(), progress: Progress = no_progress) -> Dataset:
     """Return the synthetic demo set, generating it first if it is not in the cache.
 
-    Two processes that ask at the same time wait for each other; a process killed half-way leaves nothing behind that
-    could be mistaken for the whole.
+    Of two processes that need it at the same time, one waits for the other; a process that is killed half-way leaves
+    nothing behind that could be taken for the whole.
 
     Raises:
         StorageError: the cache folder cannot be written.

@@ -38,8 +38,8 @@ class Source:
     """A data set that can be fetched.
 
     Attributes:
-        label: what it is called.
-        about: what is in it.
+        label: its name.
+        about: its contents and size.
         by_hand: what to do without a network.
     """
 
@@ -51,8 +51,8 @@ class Source:
 SOURCES = {
     "pcam": Source(
         "PatchCamelyon",
-        "327,680 labelled patches with an official train, valid and test part. 8.0 GB to fetch, 9.1 GB unpacked. No "
-        "account is needed; the package gdown is (pip install gdown).",
+        "327,680 labelled patches with official train, validation and test splits. 8.0 GB to fetch, 9.1 GB unpacked. "
+        "No account is needed; the package gdown is (pip install gdown).",
         "By hand: download the six files camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5.gz from "
         "https://zenodo.org/records/2546921, unpack them with gunzip into one folder, and type its path under "
         "'Data set' in the sidebar.",
@@ -61,7 +61,7 @@ SOURCES = {
         "Histopathologic Cancer Detection (Kaggle)",
         "220,025 labelled and 57,458 unlabelled patches. About 6.8 GB to fetch, 7.8 GB unpacked. Your own Kaggle "
         "account and token are needed, and the package kagglehub (pip install kagglehub).",
-        f"By hand: accept the rules at https://www.kaggle.com/c/{COMPETITION}/rules, press Download All at "
+        f"By hand: accept the rules at https://www.kaggle.com/c/{COMPETITION}/rules, click Download All at "
         f"https://www.kaggle.com/c/{COMPETITION}/data, unzip it into a folder so that train/, test/ and {LABELS_FILE} "
         "lie side by side, and type the folder's path under 'Data set' in the sidebar.",
     ),
@@ -80,8 +80,8 @@ def fetch(name: str, folder: Path, *, progress: Progress) -> None:
     Args:
         name: in :data:`SOURCES`.
         folder: is made if it is not there.
-        progress: told the finished share every second; what it raises ends the waiting. The download itself ends with
-            the process.
+        progress: receives the finished share every second; what it raises ends the waiting. The download itself ends
+            with the process.
 
     Raises:
         DataError: it cannot be fetched; the sentence says what to do by hand.
@@ -184,16 +184,17 @@ def _package(name: str, package: str, module: str) -> Any:
 
 
 def _watched(name: str, work: Callable[[], Any], share: Callable[[], float], progress: Progress) -> Any:
-    """Do foreign work beside this thread, which tells how far it is, and return what it gave."""
+    """Do the work of another package in a thread of its own while this one reports progress, and return its result."""
     results: list[Any] = []
     errors: list[Exception] = []
 
     def run() -> None:
         try:
             results.append(work())
-        except Exception as error:  # noqa: BLE001 - whatever somebody else's downloader raises becomes one sentence
+        except Exception as error:  # noqa: BLE001 - whatever another package's downloader raises becomes one sentence
             errors.append(error)
 
+    # A daemon and no executor: cancelling must not wait for a download that knows no way to end.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while thread.is_alive():

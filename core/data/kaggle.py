@@ -82,7 +82,7 @@ def quick_stamp(folder: Path) -> str:
 
 
 def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set[str]]:
-    """Return one line for each id whose label is known, and all ids that are named; the rest goes to `problems`."""
+    """Return one row for each id with a usable label, and all ids of the file; the rest goes to `problems`."""
     table = _read_csv(path, required=("id", "label"))
     named = set(table["id"])
     wrong = table[~table["label"].isin(["0", "1"])]
@@ -109,8 +109,8 @@ def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set
 
 
 def _read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
-    """Return the lines as text without blanks around it, indexed by line number; empty lines are passed over."""
-    rows, lines = [], []
+    """Return the cells as text without blanks around it, indexed by line number; empty lines are skipped."""
+    rows, lines = [], []  # by the csv module and not by pandas, whose errors do not name the line of a file
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

@@ -1,4 +1,4 @@
-"""What can be measured of a patch without a network: brightness, contrast, sharpness, stain."""
+"""Measures of a patch that need no network: brightness, contrast, sharpness, stain."""
 
 import hashlib
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MEASURES = ("brightness", "contrast", "sharpness", "haematoxylin", "eosin")
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of patches, float32 (N,) each.
+    """Measures of patches, float32 (N,) each.
 
     Attributes:
         brightness: mean grey level, 0 black to 255 white.

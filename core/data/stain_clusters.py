@@ -1,7 +1,7 @@
-"""Clusters of colour: patches that look as if they came from the same laboratory.
+"""Stain clusters: patches whose colours suggest that they come from the same laboratory.
 
 Where slides are not known, how dark and how strongly stained a patch is stands in for where it comes from. Clusters
-are found once by k-means; their few centres are kept, so that any patch finds its cluster again anywhere.
+are found once by k-means; their few centres are stored, so that any patch finds its cluster again anywhere.
 """
 
 import hashlib
@@ -22,28 +22,28 @@ from core.progress import Progress, no_progress
 from core.storage.npz import save_arrays, stored_arrays
 
 FEATURES = ("brightness", "haematoxylin", "eosin")
-"""What a colour is made of, see :class:`core.data.measures.Measures`."""
+"""The measures that make up a colour, see :class:`core.data.measures.Measures`."""
 
 CLUSTERS = 12
 SAMPLE = 20_000
-"""Patches that k-means looks at; more of them do not move the centres."""
+"""Patches that k-means is fitted to; more of them do not move the centres."""
 
 Features = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class StainClusters:
-    """Clusters of colour, and which of them are held out.
+    """Stain clusters, and which of them are held out for the test split.
 
     Attributes:
         centres: K×3, in units of the scale from the shift, see :data:`FEATURES`.
         shift: what is subtracted from the features.
         scale: what divides them afterwards.
         held: numbers of the clusters that are held out.
-        share: how much of the data set they are found in they hold, in (0, 1).
+        share: of the patches that the clusters were found in, how many are held out, in (0, 1).
 
     Raises:
-        ConfigError: these are no clusters.
+        ConfigError: the values do not go together.
     """
 
     centres: tuple[tuple[float, ...], ...]
@@ -57,7 +57,7 @@ class StainClusters:
         if not sizes or min(self.scale) <= 0 or not 0 < self.share < 1:
             raise ConfigError("The colour clusters of a split are damaged: expected K×3 centres, a shift and a scale.")
         if not self.held or not set(self.held) < set(range(len(self.centres))):
-            raise ConfigError(f"Some of {len(self.centres)} colour clusters are held out, not {list(self.held)}.")
+            raise ConfigError(f"Some of {len(self.centres)} colour clusters must be held out, got {list(self.held)}.")
 
     def nearest(self, features: Features) -> npt.NDArray[np.int64]:
         """Return the number of the nearest centre for features, float32 N×3."""
@@ -88,11 +88,11 @@ def find_stain_clusters(
 
     Args:
         features: float32 N×3.
-        labels: 0 or 1 (N,): clusters are chosen so that the test part has its share of both classes, as far as they
-            allow, for pale patches are seldom tumour.
+        labels: 0 or 1 (N,): clusters are chosen so that the test split has its share of both classes, as far as they
+            allow, because pale patches are seldom tumour.
         seed: of k-means and of the choice.
         test: share to hold out; whole clusters come as near to it as they can.
-        folds: instead, divide the clusters into so many groups, as alike in size as they can be.
+        folds: instead, divide the clusters into this number of groups, as equal in size as possible.
         fold: number of the group that is held out.
 
     Raises:
@@ -150,11 +150,11 @@ def _miss(shares: npt.NDArray[np.float64], held: list[int], test: float) -> floa
 def colour_features(dataset: Dataset, *, progress: Progress = no_progress) -> Features:
     """Return the features of all patches, float32 N×3, measured once for the files as they are and then stored.
 
-    Those of an unreadable patch are those of white.
+    An unreadable patch has the features of white.
 
     Args:
         dataset: the patches.
-        progress: told the finished share where they have to be measured.
+        progress: receives the finished share where they have to be measured.
     """
     stored = _stored(dataset)
     if stored is not None:

@@ -178,7 +178,7 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
 def _upright(
     data: bytes, image: Image.Image, page: int | None, max_pixels: int, *, least: int = 1
 ) -> tuple[Image.Image, list[str], int]:
-    """Return the upright picture of a page, what was done to it, and the number of pages; `least` is its smallest side."""
+    """Return the upright picture of a page, what was done to it, and the pages; its sides must have `least` pixels."""
     pages = count_pages(data)
     notes = _choose_page(image, page, pages)
     if image.width * image.height > max_pixels:  # before anything is decoded

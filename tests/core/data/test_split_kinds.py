@@ -212,7 +212,7 @@ def test_rules_of_earlier_versions_are_read_and_later_ones_refused() -> None:
 def test_clusters_that_cannot_be_are_refused() -> None:
     centres = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     for held in ((), (0, 1), (2,)):
-        with pytest.raises(ConfigError, match="Some of 2 colour clusters are held out"):
+        with pytest.raises(ConfigError, match="Some of 2 colour clusters must be held out"):
             StainClusters(centres, (0.0,) * 3, (1.0,) * 3, held, 0.5)
     with pytest.raises(ConfigError, match="clusters of a split are damaged"):
         StainClusters(centres, (0.0,) * 2, (1.0,) * 3, (0,), 0.5)
