@@ -223,7 +223,7 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
     """Go to the page of a TIFF; of an animation only the first frame is ever used."""
     if page is not None and not 0 <= page < pages:
         held = "1 page, number 0" if pages == 1 else f"{pages:,} pages, numbered 0 to {pages - 1:,}"
-        raise RefusedError(f"There is no page {page}: the file holds {held}; choose one of these.")
+        raise RefusedError(f"Page {page} does not exist: the file holds {held}; choose one of these.")
     if page:
         try:
             image.seek(page)
