@@ -10,11 +10,13 @@ from core.data import (
     Dataset,
     Decided,
     Decision,
+    DemoSize,
     decide,
     decisions_of,
     join,
     make_pack,
     open_dataset,
+    open_demo,
     take_back,
 )
 from core.data.decisions import decisions_path, read_decisions, to_csv
@@ -51,6 +53,26 @@ def test_decisions_change_what_is_opened_and_can_be_taken_back(folder: Path) -> 
     assert open_dataset(folder).decided == Decided(excluded=0, relabelled=1, before=(75, 75))
     take_back(source, ["p2"])
     assert open_dataset(folder).fingerprint() == before.fingerprint()
+
+
+def test_the_base_is_the_data_set_without_decisions(folder: Path) -> None:
+    before = open_dataset(folder)
+    assert before.base is before
+    decide(str(folder), {"p1": OUT, "p2": Decision("relabel", 1)})
+    after = open_dataset(folder)
+    assert after.base.base is after.base
+    assert after.base.decided is None
+    assert after.base.fingerprint() == before.fingerprint() != after.fingerprint()
+
+
+def test_the_base_of_joined_data_sets_is_that_of_all(folder: Path) -> None:
+    before, demo = open_dataset(folder), open_demo(size=DemoSize(slides=3, patches_per_slide=2))
+    assert join([before, demo]).base.fingerprint() == join([before, demo]).fingerprint()
+    decide(str(folder), {"p1": OUT, "p2": Decision("relabel", 1)})
+    joined = join([open_dataset(folder), demo])
+    assert len(joined) == 155
+    assert joined.base.fingerprint() == join([before, demo]).fingerprint()
+    assert len(joined.base) == len(joined.base.store) == 156
 
 
 def test_pixels_stay_with_their_patch_with_and_without_a_pack(folder: Path) -> None:
