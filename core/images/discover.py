@@ -28,7 +28,7 @@ from core.data.dataset import Problem
 from core.errors import PatchError
 from core.images.formats import kind_of
 from core.images.limits import MIB, UPLOAD_LIMITS, Limits
-from core.images.names import IdParts, display_name, is_hidden, is_no_image, unique_ids
+from core.images.names import display_name, id_choices, is_hidden, is_no_image, unique_ids
 from core.images.zips import Archive, ArchiveError, os_reason
 
 __all__ = [
@@ -127,11 +127,11 @@ class _Search:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._found: list[tuple[IdParts, str, Callable[[], bytes]]] = []
+        self._found: list[tuple[tuple[str, str, str], str, Callable[[], bytes]]] = []
         self._problems: list[Problem] = []
 
     def result(self) -> Found:
-        ids = unique_ids([parts for parts, _, _ in self._found])
+        ids = unique_ids([choices for choices, _, _ in self._found])
         files = [PatchFile(id_, name, read) for id_, (_, name, read) in zip(ids, self._found, strict=True)]
         return Found(files, self._problems)
 
@@ -198,7 +198,7 @@ class _Search:
         self._problem(display_name(str(error.filename)), os_reason(error))
 
     def _add(self, argument: str, inner: PurePosixPath, name: str, read: Callable[[], bytes]) -> None:
-        self._found.append((IdParts.of(argument, inner), name, read))
+        self._found.append((id_choices(argument, inner), name, read))
 
     def _problem(self, name: str, reason: str) -> None:
         self._problems.append(Problem(name, reason))

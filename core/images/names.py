@@ -1,8 +1,7 @@
-"""Names of files from elsewhere: made fit to show and to use as ids, and those that are plainly no image."""
+"""Names of files from elsewhere: made safe to show and to use as ids, and those that are plainly no image."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 # fmt: off
@@ -28,43 +27,35 @@ def display_name(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder name is hidden or is macOS's resource folder."""
+    """Whether a file or folder name is hidden or is macOS's resource folder."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def is_no_image(name: str) -> bool:
-    """Tell whether a file is plainly no image, by its name alone."""
+    """Whether a file is plainly no image, by its name alone."""
     lower = name.lower()
     return lower in _NO_IMAGE_NAMES or PurePosixPath(lower).suffix in _NO_IMAGE_SUFFIXES
 
 
-@dataclass(frozen=True)
-class IdParts:
-    """The ids a file may get, shortest first; a longer one is used where the shorter is not unique."""
+def id_choices(argument: str, inner: PurePosixPath) -> tuple[str, str, str]:
+    """Return the ids a file may get: the stem, the path in the argument, and that with the argument and the suffix.
 
-    choices: tuple[str, str, str]
-
-    @classmethod
-    def of(cls, argument: str, inner: PurePosixPath) -> "IdParts":
-        """Make the choices: the stem, the path in the argument, and that with the argument and the suffix.
-
-        Args:
-            argument: The name of the folder or zip that was named; of a file named outright, the folder it
-                lies in.
-            inner: The path from there to the file.
-        """
-        folders = [part for part in inner.parent.parts if part not in ("..", "/")]
-        within = _component("__".join([*folders, inner.stem]))
-        full = [argument, *folders, inner.name] if argument not in ("", "..") else [*folders, inner.name]
-        return cls((_component(inner.stem), within, _component("__".join(full))))
+    Args:
+        argument: The name of the folder or zip that was given; of a file that was given, the folder it lies in.
+        inner: The path from there to the file.
+    """
+    folders = [part for part in inner.parent.parts if part not in ("..", "/")]
+    within = _component("__".join([*folders, inner.stem]))
+    full = [argument, *folders, inner.name] if argument not in ("", "..") else [*folders, inner.name]
+    return _component(inner.stem), within, _component("__".join(full))
 
 
-def unique_ids(parts: Sequence[IdParts]) -> list[str]:
-    """Choose an id for each file so that no two are the same; only the names and their order matter."""
-    ids = [part.choices[0] for part in parts]
+def unique_ids(choices: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Choose an id for each file, the shortest that no other file has; only the names and their order matter."""
+    ids = [each[0] for each in choices]
     for step in (1, 2):
         shared = {id_ for id_, count in Counter(ids).items() if count > 1}
-        ids = [part.choices[step] if id_ in shared else id_ for id_, part in zip(ids, parts, strict=True)]
+        ids = [each[step] if id_ in shared else id_ for id_, each in zip(ids, choices, strict=True)]
     return _numbered(ids)
 
 

@@ -166,7 +166,7 @@ def test_pcam_is_opened_by_a_glance_too(tmp_path: Path, fresh_home: Path) -> Non
 
 
 def test_a_kept_table_belongs_to_one_look_of_the_folder(folder: Path, tmp_path: Path) -> None:
-    dataset = replace(open_dataset(folder, raw=True), glance="1234")
+    dataset = replace(open_dataset(folder, raw=True), quick_stamp="1234")
     save_table(tmp_path, dataset, "a key")
     assert load_table(tmp_path, "1235") is None
     kept = load_table(tmp_path, "1234")
