@@ -121,7 +121,9 @@ def _has_part(folder: Path, part: str) -> bool:
 
 def _fetch_pcam(folder: Path, staging: Path, progress: Progress) -> None:
     datasets = _package("pcam", "gdown", "torchvision.datasets")
-    sizes, done = _pcam_sizes(), 0.0
+    # Packed and unpacked lie side by side for a while, and both are what the user waits for.
+    sizes = {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
+    done = 0.0
     for name, (part, _, _) in PCAM_PARTS.items():
         if not _has_part(folder, part):
             _fetch_part(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
@@ -138,6 +140,7 @@ def _fetch_part(
                 path.unlink()
     _watched("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
     open_pcam(place)  # raises if the files do not belong together
+    # The patches last: a split is there once both files are, and one that is cut off here is fetched again.
     os.replace(y_file(place, part), y_file(folder, part))
     os.replace(x_file(place, part), x_file(folder, part))
     shutil.rmtree(place)
@@ -145,11 +148,6 @@ def _fetch_part(
 
 def _share_of(staging: Path, done: float, total: float) -> Callable[[], float]:
     return lambda: (done + _bytes(staging)) / total
-
-
-def _pcam_sizes() -> dict[str, float]:
-    """Return the bytes of each part, packed and unpacked, which lie side by side for a while."""
-    return {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
 
 
 def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:

@@ -193,13 +193,14 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
     _forget_others(folder, key)
     offset = _allocate(path, count)
     written = {each.start: each for each in _read_journal(journal)}
+    # The journal may be ahead of the disk after a power failure, so each of its chunks is read and compared.
     written = {start: each for start, each in written.items() if _is_whole(path, offset, each)}
     missing = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK) if start not in written]
     with journal.open("a", encoding="utf-8") as notes:
         for each in pack_chunks(dataset.store, path, offset, missing, workers=workers):
             written[each.start] = each
             notes.write(each.to_line())
-            notes.flush()
+            notes.flush()  # a process that is killed loses nothing that is flushed
             progress(0.98 * len(written) / -(-count // CHUNK))
     _verify(path, offset, written)
     if _key(dataset, fresh=True) != key:

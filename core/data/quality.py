@@ -151,6 +151,7 @@ def _differ(
     for one, other in (links.T, links.T[::-1]):
         np.logical_or.at(around, one, present[other])
     around = around[group]
+    # What remains is what others have; a row without a value (below 0) has none of its own to take away.
     around[np.arange(len(group)), values] &= values < 0
     return np.asarray(around.any(axis=1))
 

@@ -262,6 +262,7 @@ def _cuts(names: Iterable[str], rule: SplitRule) -> tuple[float, float, float]:
     count = len(position)
     first, last = rule.fold / (rule.folds or 1), (rule.fold + 1) / (rule.folds or 1)
     low, high = (_cut(position, round(count * share)) for share in ((first, last) if rule.folds else (0, rule.test)))
+    # Validation is drawn by another hash from what the test split leaves, so that its share stays exact in every fold.
     rest = other[(position < low) | (position >= high)]
     return low, high, _cut(rest, min(len(rest), round(count * rule.valid)))
 

@@ -178,7 +178,7 @@ class FileStore:
 
 def _decode(path: Path) -> np.ndarray:
     try:
-        with Image.open(path, formats=("TIFF", "PNG")) as image:
+        with Image.open(path, formats=("TIFF", "PNG")) as image:  # the kinds that the readers list, no other decoder
             mode = "16-bit RGB" if image.mode == "RGB" and bits_per_channel(image) > 8 else image.mode
             if image.size != (PATCH_SIZE, PATCH_SIZE) or mode != "RGB":
                 width, height = image.size

@@ -65,6 +65,7 @@ def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np
     sizes = np.bincount(codes, minlength=len(names))
     exact = sizes * (most / len(dataset))
     wanted = np.floor(exact).astype(int)
+    # Largest remainders: the points that rounding down left over go to the strata that lost most by it.
     wanted[np.argsort(wanted - exact, kind="stable")[: most - wanted.sum()]] += 1
     random = np.random.default_rng(seed)
     drawn = [random.permutation(np.flatnonzero(codes == each))[:count] for each, count in enumerate(wanted)]

@@ -100,6 +100,7 @@ def probe(
     rows = np.flatnonzero(dataset.table["label"].notna().to_numpy(bool)).astype(np.int64)
     if not len(rows):
         raise DataError(f"No patch of {dataset.name} has a label, so there is nothing to rank.")
+    # Reading features takes nearly all of the time; the probe itself is a few logistic regressions.
     rows, values = read_late_features(predictor, dataset, rows, progress=within(progress, 0.0, 0.9))
     labels, groups = dataset.labels(rows), dataset.slides(rows)
     out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
