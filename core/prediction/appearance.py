@@ -10,7 +10,7 @@ from core.data.measures import grey, laplacian
 from core.errors import PatchError
 from core.stain import optical_density
 
-COLUMNS = ("brightness", "sharpness", "red", "green", "blue")
+COLUMNS = ("brightness", "laplacian_variance", "red", "green", "blue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +18,8 @@ class Appearance:
     """What N patches look like.
 
     Attributes:
-        values: float32 (N, 5): brightness (mean luminance, 0 to 255), sharpness (variance of the Laplacian of the
-            luminance; Pech-Pacheco et al., ICPR 2000) and the mean optical density of red, green and blue.
+        values: float32 (N, 5): brightness (mean luminance, 0 to 255), the variance of the Laplacian of the
+            luminance, see :func:`core.data.measures.laplacian`, and the mean optical density of red, green and blue.
     """
 
     values: npt.NDArray[np.float32]
@@ -34,8 +34,8 @@ class Appearance:
         return self.values[:, 0]
 
     @property
-    def sharpness(self) -> npt.NDArray[np.float32]:
-        """Variance of the Laplacian (N,); near 0 is blurred or empty."""
+    def laplacian_variance(self) -> npt.NDArray[np.float32]:
+        """Variance of the Laplacian (N,): sharpness that grows with contrast; near 0 is blurred or empty."""
         return self.values[:, 1]
 
     @property

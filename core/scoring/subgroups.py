@@ -67,7 +67,7 @@ def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
     ways: dict[str, Callable[[Appearance], np.ndarray]] = {
         "stain": stain_clusters,
         "brightness": lambda each: quantile_bins(each.brightness),
-        "sharpness": lambda each: quantile_bins(each.sharpness),
+        "sharpness": lambda each: quantile_bins(each.laplacian_variance),
     }
     if appearance is None or kind not in ways:
         raise EvaluationError(
