@@ -121,9 +121,7 @@ def _has_part(folder: Path, part: str) -> bool:
 
 def _fetch_pcam(folder: Path, staging: Path, progress: Progress) -> None:
     datasets = _package("pcam", "gdown", "torchvision.datasets")
-    # Packed and unpacked lie side by side for a while, and both are what the user waits for.
-    sizes = {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
-    done = 0.0
+    sizes, done = _pcam_sizes(), 0.0
     for name, (part, _, _) in PCAM_PARTS.items():
         if not _has_part(folder, part):
             _fetch_part(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
@@ -148,6 +146,11 @@ def _fetch_part(
 
 def _share_of(staging: Path, done: float, total: float) -> Callable[[], float]:
     return lambda: (done + _bytes(staging)) / total
+
+
+def _pcam_sizes() -> dict[str, float]:
+    """Return the bytes of each split, packed and unpacked: they lie side by side for a while."""
+    return {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
 
 
 def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
