@@ -1,53 +1,115 @@
 """The commands of ``python -m core``.
 
-Each module has ``add(subparsers)``, which describes its command, and a function that runs it and returns the exit
-status: 0 all went well, 1 a part of the input failed or a run did, 2 the command could not start.
+Each module has a ``command``, which returns the exit status: 0 all went well, 1 a part of the input failed or a run
+did, 2 the command could not start. 130 means that Ctrl+C ended it, 141 that nobody reads the output any more.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+import click
+
 from core import __version__
+from core.commands.parsing import Group
 from core.errors import NodescopeError
 
 COMMANDS = {
-    "train": "train", "rehearsal": "preflight", "runs": "runs", "folds": "cross_validate", "search": "search",
-    "curve": "learning_curve", "studies": "studies", "predict": "predict", "region": "region", "explain": "explain",
-    "evaluate": "evaluate", "submit": "submit", "leak": "leak", "lr": "lr_find", "pack": "pack", "check": "check",
-    "errors": "label_errors", "embed": "embed", "split": "split", "get": "download", "info": "info",
+    "Data": {
+        "download": "Fetch a public data set.",
+        "pack": "Read a folder of patches once into one fast file.",
+        "check": "Find bad, duplicate and leaking patches.",
+        "split": "Divide a data set, see how it divides, and save the split.",
+        "label-errors": "Rank labels that are probably wrong.",
+        "embed": "Draw patches as points on a map, by their features.",
+    },
+    "Training": {
+        "train": "Train a network.",
+        "lr-find": "Suggest a learning rate.",
+        "cross-validate": "Test each patch by a model that never saw it.",
+        "search": "Search for good settings; each trial is a run.",
+        "learning-curve": "Find out whether more labelled patches would help.",
+        "leak": "Compare training with a random split and with one by slide.",
+        "runs": "List, show, stop, resume, compare, delete and restore runs.",
+        "studies": "The same for cross-validations, searches and learning curves.",
+    },
+    "Models": {
+        "predict": "Predict the probability of tumour for files, folders and zips.",
+        "region": "Draw a map of a larger picture.",
+        "explain": "Draw saliency maps and write a report.",
+        "evaluate": "Measure a bundle on labelled patches, with 95% CIs.",
+        "submit": "Write Kaggle's submission.csv, checked.",
+        "info": "Print a bundle's card.",
+    },
+}
+"""The commands by group, in the order of the help. What the help says stands here, because their modules bring PyTorch
+and pandas with them, and `--help` should not wait for those."""
+
+HIDDEN = ("preflight",)
+"""Commands that the pages start and that nobody needs to type."""
+
+OLD_NAMES = {
+    "folds": "cross-validate", "curve": "learning-curve", "errors": "label-errors", "lr": "lr-find", "get": "download",
+    "rehearsal": "preflight",
 }  # fmt: skip
-"""The commands and their modules, in the order of the help."""
+"""Former names. Scripts have them, and so do processes that an earlier version started."""
+
+
+class _Program(Group):
+    """The commands above, each loaded when it is named."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names that the help shows."""
+        return [name for commands in COMMANDS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a present or former name, or None."""
+        name = OLD_NAMES.get(cmd_name, cmd_name)
+        if name not in (*self.list_commands(ctx), *HIDDEN):
+            return None
+        command: click.Command = import_module(f"core.commands.{name.replace('-', '_')}").command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands into the help, a section for each group."""
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+)
+@click.version_option(__version__, message="Nodescope %(version)s")
+def program() -> None:
+    """Nodescope: tumour in lymph-node patches. For research only, not for diagnosis."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     Args:
-        arguments: the words after the program's name; None takes the process's own.
+        arguments: what stands after the program's name; None takes the process's own.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m core",
-        description="Nodescope: tumour in lymph-node patches. For research only, not for diagnosis.",
-    )
-    parser.add_argument("--version", action="version", version=f"Nodescope {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    # Each module brings what it needs, PyTorch for the most part; whoever names a command waits for that one alone.
-    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        import_module(f"core.commands.{COMMANDS[name]}").add(commands)
-    chosen = parser.parse_args(words)
+    # Click's own `main` would end the process, and give Ctrl+C and a closed pipe other exit statuses.
     try:
-        status: int = chosen.run(chosen)
+        with program.make_context("python -m core", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            return int(program.invoke(context) or 0)
+    except click.exceptions.Exit as ended:  # --help and --version
+        return ended.exit_code
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            print(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help'.\n", file=sys.stderr)
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return 2
     except NodescopeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever reads the output has seen enough, as in `... | head`
+    except BrokenPipeError:  # the reader has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    return status

@@ -1,42 +1,41 @@
-"""``python -m core folds``: cross-validation."""
+"""``python -m core cross-validate``: cross-validation."""
 
-import argparse
 from typing import Any
 
-from core.commands.studies import carry_out, open_kind
-from core.commands.train import add_training, config_of, refuse_training
-from core.studies.cross_validation import BY_NAMES, create_folds
+import click
+
+from core.commands import options
+from core.commands.studies import carry_out, name_option, open_kind, resume_option
+from core.commands.train import config_of, refuse_training, training
+from core.studies.cross_validation import BY_NAMES, By, create_folds
 
 FOLDS = 5
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "folds",
-        help="cross-validation: each patch is tested by a model that never saw it",
-        description="Divide the patches into folds and train a run for each, which is tested on it. The study's folder "
-        "holds the out-of-fold predictions of all patches and the figures with their intervals; the runs are ordinary "
-        "ones. Ctrl+C ends it; --resume goes on.",
-    )
-    parser.add_argument("--folds", type=int, dest="count", metavar="K", help=f"how many (default: {FOLDS})")
-    parser.add_argument(
-        "--by",
-        choices=list(BY_NAMES),
-        help="what stays together: whole slides (default where they are known), single patches, or single patches "
-        "with both classes shared out evenly (default where slides are unknown)",
-    )
-    parser.add_argument("--name", help="of the study, with which the names of its runs begin (default: one is made)")
-    parser.add_argument("--resume", metavar="NAME", help="go on with a study that was stopped or killed")
-    add_training(parser, without=("split", "folds", "fold"))
-    parser.set_defaults(run=run_folds)
+@options.command("cross-validate")
+@options.option("--folds", type=int, metavar="K", show_default=str(FOLDS), help="How many folds.")
+@options.option(
+    "--split",
+    aliases=["--by"],
+    type=click.Choice(list(BY_NAMES)),
+    show_default="slide where slides are known, else stratified",
+    help="What stays together: whole slides, single patches, or single patches with the same share of each class.",
+)
+@name_option
+@resume_option
+@options.as_json
+@training(without=("split", "folds", "fold"))
+def command(
+    folds: int | None, split: By | None, name: str | None, resume: str | None, as_json: bool, **given: Any
+) -> int:
+    """Cross-validate: each patch is tested by a model that never saw it.
 
-
-def run_folds(arguments: argparse.Namespace) -> int:
-    """Cross-validate and return the exit status: 0 finished or stopped as asked, 1 a run failed, 2 no start."""
-    if arguments.resume is None:
-        config = config_of(arguments)
-        count = FOLDS if arguments.count is None else arguments.count
-        return carry_out(create_folds(config, folds=count, by=arguments.by, name=arguments.name))
-    refuse_training(arguments, folds=arguments.count, by=arguments.by, name=arguments.name)
-    return carry_out(open_kind(arguments.resume, "folds"))
+    The patches are divided into folds, and a run is trained for each, which is tested on it. The study's folder holds
+    the out-of-fold predictions of all patches and the metrics with their intervals; the runs are ordinary ones. Ctrl+C
+    ends the study; --resume goes on.
+    """
+    if resume is None:
+        count = FOLDS if folds is None else folds
+        return carry_out(create_folds(config_of(given), folds=count, by=split, name=name), as_json=as_json)
+    refuse_training(given, folds=folds, split=split, name=name)
+    return carry_out(open_kind(resume, "folds"), as_json=as_json)

@@ -1,34 +1,32 @@
 """``python -m core info``: a bundle's card."""
 
-import argparse
-import json
-from typing import Any
+from pathlib import Path
 
 import models
 from core.bundle import INTENDED_USE, Bundle, load_bundle
-from core.commands.options import add_bundle
+from core.commands import options
+from core.commands.output import print_json
 from core.evaluation import METRICS
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "info", help="a bundle's card", description="Print what a bundle says of itself."
-    )
-    parser.add_argument("--json", action="store_true", help="print the card as JSON")
-    parser.add_argument("--models", action="store_true", help="list the networks and their trainable parameters")
-    add_bundle(parser)
-    parser.set_defaults(run=run_info)
-
-
-def run_info(arguments: argparse.Namespace) -> int:
-    """Print the card and return 0."""
-    if arguments.models:
-        for name in models.names():
-            print(f"{name:<20} {models.parameter_count(models.build(name)):>12,} parameters")
+@options.command("info")
+@options.as_json
+@options.option("--models", "list_models", is_flag=True, help="List the networks and their trainable parameters.")
+@options.bundle()
+def command(as_json: bool, list_models: bool, bundle: Path | None) -> int:
+    """Print a bundle's card."""
+    if list_models:
+        counts = {name: models.parameter_count(models.build(name)) for name in models.names()}
+        if as_json:
+            print_json(counts)
+        else:
+            print("\n".join(f"{name:<20} {count:>12,} parameters" for name, count in counts.items()))
         return 0
-    bundle = load_bundle(arguments.bundle)
-    print(json.dumps(bundle.card.to_json(), indent=2, ensure_ascii=False) if arguments.json else describe(bundle))
+    loaded = load_bundle(bundle)
+    if as_json:
+        print_json(loaded.card.to_json())
+    else:
+        print(describe(loaded))
     return 0
 
 

@@ -1,59 +1,70 @@
-"""``python -m core curve``: the learning curve."""
+"""``python -m core learning-curve``: would more labelled patches help?"""
 
-import argparse
 from typing import Any, get_args
 
-from core.commands.studies import carry_out, open_kind
-from core.commands.train import add_training, config_of, refuse_training
+import click
+
+from core.commands import options
+from core.commands.studies import carry_out, name_option, open_kind, resume_option
+from core.commands.train import config_of, refuse_training, training
 from core.studies.learning_curve import Equal, create_curve, extend_curve, parse_size
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "curve",
-        help="learning curve: would more labelled patches help?",
-        description="Train on fewer and on more of the labelled patches, the fewer among the more, and measure each "
-        "model on the same test patches. Each training is an ordinary run. Ctrl+C ends it; --resume goes on.",
-    )
-    parser.add_argument(
-        "--sizes",
-        nargs="+",
-        metavar="N",
-        help="labelled training patches of the first data set, such as 1000 2000 4000 all (default: an eighth, a "
-        "quarter, a half and all)",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        metavar="K",
-        help="train each size so many times in all (default: 1); with --resume, more than before extends the curve",
-    )
-    parser.add_argument(
-        "--equal",
-        choices=get_args(Equal),
-        help="what each size gets as much of as the largest one, whose epochs are --epochs: steps (default), so that "
-        "few patches are seen more often, or epochs, by which few patches get few steps and the curve gets steeper",
-    )
-    parser.add_argument("--name", help="of the study, with which the names of its runs begin (default: one is made)")
-    parser.add_argument("--resume", metavar="NAME", help="go on with a study that was stopped, killed, or finished")
-    add_training(parser, without=("patches",))
-    parser.set_defaults(run=run_curve)
+@options.command("learning-curve")
+@options.option(
+    "--sizes",
+    metavar="N ...",
+    show_default="an eighth, a quarter, a half and all",
+    help="Labelled training patches of the first data set, such as 1000 2000 4000 all.",
+)
+@click.argument("more_sizes", nargs=-1, metavar="")
+@options.option(
+    "--seeds",
+    type=int,
+    metavar="K",
+    show_default="1",
+    help="Seeds for each size in all; with --resume, more than before extends the curve.",
+)
+@options.option(
+    "--equal",
+    type=click.Choice(get_args(Equal)),
+    show_default="steps",
+    help="What each size gets as much of as the largest one, whose epochs are --epochs: steps, so that few patches are "
+    "seen more often, or epochs, by which few patches get few steps and the curve gets steeper.",
+)
+@name_option
+@resume_option
+@options.as_json
+@training(without=("patches",))
+def command(
+    sizes: str | None,
+    more_sizes: tuple[str, ...],
+    seeds: int | None,
+    equal: Equal | None,
+    name: str | None,
+    resume: str | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Train on fewer and on more of the labelled patches, and measure each model on the same test patches.
 
-
-def run_curve(arguments: argparse.Namespace) -> int:
-    """Train the curve and return the exit status: 0 finished or stopped as asked, 1 a run failed, 2 no start."""
-    if arguments.resume is not None:
-        refuse_training(arguments, sizes=arguments.sizes, equal=arguments.equal, name=arguments.name)
-        study = open_kind(arguments.resume, "curve")
-        if arguments.seeds is not None:
-            extend_curve(study, arguments.seeds)
-        return carry_out(study)
+    The patches of a smaller size are among those of a larger one. Each training is an ordinary run. Ctrl+C ends the
+    study; --resume goes on.
+    """
+    if more_sizes and sizes is None:  # Click gives an option one value, and the others of --sizes as arguments
+        raise click.UsageError(f"Got unexpected arguments: {' '.join(more_sizes)}. Sizes stand behind --sizes.")
+    words = [word for each in (sizes or "", *more_sizes) for word in each.split(",") if word]
+    if resume is not None:
+        refuse_training(given, sizes=sizes, equal=equal, name=name)
+        study = open_kind(resume, "curve")
+        if seeds is not None:
+            extend_curve(study, seeds)
+        return carry_out(study, as_json=as_json)
     study = create_curve(
-        config_of(arguments),
-        sizes=[parse_size(word) for word in arguments.sizes or ()],
-        seeds=1 if arguments.seeds is None else arguments.seeds,
-        equal=arguments.equal or "steps",
-        name=arguments.name,
+        config_of(given),
+        sizes=[parse_size(word) for word in words],
+        seeds=1 if seeds is None else seeds,
+        equal=equal or "steps",
+        name=name,
     )
-    return carry_out(study)
+    return carry_out(study, as_json=as_json)

@@ -1,37 +1,95 @@
-"""Options and output that several commands share."""
+"""Options that several commands share: one spelling, one help and one meaning for each."""
 
-import argparse
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
+
+import click
 
 from core.bundle.shipped import SHIPPED
+from core.commands.parsing import Command, Option
 from core.device import DEVICES
-from core.errors import StorageError
-from core.job import Job, Pace
-from core.progress import Progress, no_progress
+from core.errors import NodescopeError, StorageError
+from core.job import Job, JobStatus
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+SomeJob = TypeVar("SomeJob", bound=Job)
+
+PATH = click.Path(path_type=Path)
+DATA_HELP = "A Kaggle or PCam folder, or 'demo'."
+VALID = "valid"
+"""How stored predictions and cards name the validation split."""
 
 
-def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """Add ``--bundle``."""
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="FILE",
-        help=f"a .safetensors bundle, or one that comes with Nodescope: {', '.join(SHIPPED)} (default: the first)",
-    )
+def command(name: str, **given: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator that makes a function the command of that name; its docstring becomes the help."""
+    return click.command(name, cls=Command, **given)
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``."""
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: the GPU if there is one")
+def option(*declarations: str, **given: Any) -> Decorator:
+    """Return the decorator for one option, see :class:`core.commands.parsing.Option`."""
+    return click.option(*declarations, cls=Option, **given)
 
 
-def add_decisions(parser: argparse.ArgumentParser) -> None:
-    """Add ``--decisions``."""
-    parser.add_argument(
-        "--decisions", metavar="FILE|none", help="decisions about patches to obey instead of the data set's own"
-    )
+def data(*, required: bool = True, **given: Any) -> Decorator:
+    """Return the decorator for ``--data``."""
+    return option("--data", required=required, **{"metavar": "DIR|demo", "help": DATA_HELP, **given})
+
+
+def data_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data`` and, as these commands always had it, the same without the option's name."""
+
+    @click.argument("folder", required=False, metavar="[DIR|demo]")
+    @data(required=False)
+    @functools.wraps(function)
+    def with_data(*, folder: str | None, data: str | None, **given: Any) -> Any:
+        if (folder is None) == (data is None):
+            raise click.UsageError("Name the data set once: with --data DIR, or with DIR alone.")
+        return function(data=folder or data, **given)
+
+    return with_data
+
+
+def bundle(*, several: bool = False) -> Decorator:
+    """Return the decorator for ``--bundle``; `several` may be given."""
+    more = " Given more than once, the mean of their calibrated logits." if several else ""
+    text = f"A .safetensors bundle, or one that comes with Nodescope: {', '.join(SHIPPED)}.{more}"
+    return option(
+        "--bundle", "bundles" if several else "bundle", type=PATH, metavar="FILE", multiple=several, help=text,
+        show_default=next(iter(SHIPPED)), group="Model",
+    )  # fmt: skip
+
+
+study = option("--study", metavar="NAME", help="Bundles of all folds of a cross-validation, as one.", group="Model")
+device = option(
+    "--device", type=click.Choice(DEVICES), default="auto", help="Auto takes the GPU if there is one.", group="Model"
+)
+decisions = option(
+    "--decisions", metavar="FILE|none", help="Decisions about patches.", show_default="the data set's own"
+)
+threshold = option(
+    "--threshold", type=float, metavar="P", help="Decision threshold, 0 to 1.", show_default="the bundle's"
+)
+subset = option(
+    "--subset", aliases=["--split"], default="auto", callback=lambda _ctx, _option, value: _stored_name(value),
+    type=click.Choice(["auto", "train", "validation", "test", "all", VALID]), metavar="auto|train|validation|test|all",
+    help="Which labelled patches; auto takes those that the bundle was not trained on, as far as its card tells.",
+)  # fmt: skip
+fresh = option("--fresh", is_flag=True, help="Compute again, although there is a stored result.")
+as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
+job = option("--job", type=PATH, hidden=True)
+paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+
+
+def out(text: str, *, metavar: str = "FILE", **given: Any) -> Decorator:
+    """Return the decorator for ``--out``, the file or folder that the command writes."""
+    return option("--out", type=PATH, metavar=metavar, help=text, **given)
+
+
+def mpp(text: str) -> Decorator:
+    """Return the decorator for ``--mpp``."""
+    return option("--mpp", metavar="X|file", help=text)
 
 
 def check_folder(path: Path | None) -> None:
@@ -44,27 +102,22 @@ def check_folder(path: Path | None) -> None:
         raise StorageError(f"There is no folder {path.parent} to write {path.name} to. Make it, or check the path.")
 
 
-def as_job(folder: Path, what: Callable[[Progress], object]) -> int:
-    """Do the work that a page started in the background; its folder says how it goes. Return 0, or 1 if cancelled."""
-    return 0 if Job(folder).work(what).state == "finished" else 1
-
-
-def progress_line(label: str, *, patches: int | None = None) -> Progress:
-    """Return a function that keeps one line of progress on a terminal, or ignores it where the output is no terminal.
+def as_job(job: SomeJob, run: Callable[[SomeJob], JobStatus]) -> int:
+    """Do the work that a page started in the background, and return 0, or 1 if it was cancelled.
 
     Args:
-        label: what is being done.
-        patches: how many there are; then their rate and the time left are told too.
+        job: its folder, which says how it goes.
+        run: does the work and returns the last status.
+
+    Raises:
+        NodescopeError: it failed; the folder says so too, also where the work could not begin.
     """
-    if not sys.stderr.isatty():
-        return no_progress
-    pace = Pace()
+    try:
+        return 0 if run(job).state == "finished" else 1
+    except NodescopeError as error:
+        job.write(JobStatus("failed", message=str(error)))
+        raise
 
-    def show(share: float) -> None:
-        end, told = "\n" if share >= 1 else "", ""
-        left = pace.seconds_left(share)
-        if patches and left and share < 1:
-            told = f"{(1 - share) * patches / left:,.0f} a second, about {max(1, round(left)):,} s left"
-        print(f"\r{label}: {share:4.0%}  {told:<40}", end=end, file=sys.stderr, flush=True)
 
-    return show
+def _stored_name(subset: str) -> str:
+    return VALID if subset == "validation" else subset

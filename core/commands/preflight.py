@@ -1,21 +1,20 @@
-"""``python -m core rehearsal``: what the Train page measures before a run. People use ``train --estimate``, ``lr``."""
+"""``python -m core preflight``: what the Train page measures before a run.
 
-import argparse
+People have ``train --estimate`` and ``lr-find`` for the same.
+"""
+
 from pathlib import Path
-from typing import Any
 
-from core.training.preflight.job import KINDS, Preflight
+import click
 
-
-def add(commands: Any) -> None:
-    """Describe the command; it is for the page, and not listed."""
-    parser: argparse.ArgumentParser = commands.add_parser("rehearsal")
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--job", type=Path, required=True, metavar="DIR")
-    parser.set_defaults(run=run_preflight)
+from core.commands import options
+from core.training.preflight.job import KINDS, Kind, Preflight
 
 
-def run_preflight(arguments: argparse.Namespace) -> int:
-    """Measure what the page asked for in a folder; return 0."""
-    Preflight(arguments.job, arguments.kind).run()
+@options.command("preflight")
+@click.argument("kind", type=click.Choice(KINDS))
+@options.option("--job", type=options.PATH, required=True, metavar="DIR", help="Folder with the settings.")
+def command(kind: Kind, job: Path) -> int:
+    """Measure the cost of a run, or find its learning rate, in the background for the page."""
+    Preflight(job, kind).run()
     return 0

@@ -1,12 +1,13 @@
 """``python -m core region``: a map of the probability of tumour over a larger picture."""
 
-import argparse
 import sys
 from pathlib import Path
-from typing import Any
+
+import click
 
 from core.bundle import load_bundle
-from core.commands.options import add_device, check_folder, progress_line
+from core.commands import options
+from core.commands.output import print_json, progress_line
 from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
@@ -21,72 +22,74 @@ WRITERS = (".png", ".csv")
 BUNDLE = "nodescope-net"
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "region",
-        help="a map of a larger picture",
-        description="Read a picture that is larger than a patch: the probability of every 96×96 patch on a grid of 8 "
-        "pixels, laid over the picture (.png) or as a table of places (.csv). For research only, not for diagnosis.",
-    )
-    parser.add_argument("picture", type=Path, metavar="PICTURE", help="at least 96×96 pixels")
-    parser.add_argument(
-        "--out", type=Path, action="append", required=True, metavar="FILE",
-        help=f"where to write: {' or '.join(WRITERS)}; may be given more than once",
-    )  # fmt: skip
-    parser.add_argument(
-        "--mpp", metavar="X|file",
-        help="µm per pixel of the picture, which is then rescaled; 'file' takes what a TIFF says",
-    )  # fmt: skip
-    parser.add_argument("--threshold", type=float, help="from here on there is colour; default: the bundle's")
-    parser.add_argument(
-        "--bundle", type=Path, default=Path(BUNDLE), metavar="FILE",
-        help=f"a bundle whose network reads regions (default: {BUNDLE}, which comes with Nodescope)",
-    )  # fmt: skip
-    add_device(parser)
-    parser.set_defaults(run=run_region)
+@options.command("region")
+@click.argument("picture", type=options.PATH, metavar="PICTURE")
+@options.out(f"Where to write: {' or '.join(WRITERS)}; may be given more than once.", multiple=True, required=True)
+@options.mpp("µm per pixel of the picture, which is then rescaled; 'file' takes what a TIFF says.")
+@options.threshold
+@options.as_json
+@options.option(
+    "--bundle", type=options.PATH, default=Path(BUNDLE), metavar="FILE", group="Model",
+    help="A bundle whose network reads regions.",
+)  # fmt: skip
+@options.device
+def command(
+    picture: Path,
+    out: tuple[Path, ...],
+    mpp: str | None,
+    threshold: float | None,
+    as_json: bool,
+    bundle: Path,
+    device: str,
+) -> int:
+    """Read a picture that is larger than a patch: the probability of every 96×96 patch on a grid of 8 pixels.
 
-
-def run_region(arguments: argparse.Namespace) -> int:
-    """Read the picture, write the map and return 0."""
-    for out in arguments.out:
-        if out.suffix.lower() not in WRITERS:
-            raise ConfigError(f"{out.name} should end in {' or '.join(WRITERS)}, which says what to write.")
-        check_folder(out)
-        if out.expanduser().resolve() == arguments.picture.expanduser().resolve():
-            raise ConfigError(f"{out.name} is the picture itself, which would be lost; give --out another name.")
-    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
-        raise ConfigError(f"--threshold lies between 0 and 1; found {arguments.threshold:g}.")
-    whole = _opened(arguments)
-    predictor = Predictor(load_bundle(arguments.bundle), device=arguments.device)
+    The map is laid over the picture (.png) or written as a table of places (.csv). For research only, not for
+    diagnosis.
+    """
+    for path in out:
+        if path.suffix.lower() not in WRITERS:
+            raise ConfigError(f"{path.name} should end in {' or '.join(WRITERS)}, which says what to write.")
+        options.check_folder(path)
+        if path.expanduser().resolve() == picture.expanduser().resolve():
+            raise ConfigError(f"{path.name} is the picture itself, which would be lost; give --out another name.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold must be 0 to 1, got {threshold:g}.")
+    whole = _opened(picture, mpp)
+    predictor = Predictor(load_bundle(bundle), device=device)
     region = read_region(predictor, whole.pixels, progress=progress_line("Reading"))
-    line = region.threshold if arguments.threshold is None else arguments.threshold
-    for out in arguments.out:
-        _write(out, whole, region, line, map_about(predictor.bundle, line))
+    threshold = region.threshold if threshold is None else threshold
+    for path in out:
+        _write(path, whole, region, threshold, map_about(predictor.bundle, threshold))
     rows, columns = region.probabilities.shape
+    share, highest = region.share(threshold), float(region.probabilities.max())
+    if as_json:
+        print_json(
+            {"size": whole.size, "columns": columns, "rows": rows, "threshold": threshold, "tumour_share": share,
+             "highest_probability": highest, "files": [str(path) for path in out]}
+        )  # fmt: skip
+        return 0
     print(
-        f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {region.share(line):.1%} called tumour at "
-        f"{line:.3f}, highest probability {percent(region.probabilities.max())}. {', '.join(map(str, arguments.out))}. "
-        "Research use only."
+        f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {share:.1%} called tumour at "
+        f"{threshold:.3f}, highest probability {percent(highest)}. {', '.join(map(str, out))}. Research use only."
     )
     return 0
 
 
-def _opened(arguments: argparse.Namespace) -> Whole:
-    path: Path = arguments.picture.expanduser()
+def _opened(picture: Path, mpp: str | None) -> Whole:
+    path = picture.expanduser()
     try:
         data = path.read_bytes()
     except OSError as error:
         raise PatchError(f"{path} cannot be read: {error.strerror}.") from error
-    mpp = sizing_of("rescale", arguments.mpp).mpp if arguments.mpp is not None else None
-    whole = prepare(data, name=path.name, mpp=mpp)
+    whole = prepare(data, name=path.name, mpp=sizing_of("rescale", mpp).mpp if mpp is not None else None)
     for note in whole.notes:
         print(f"changed: {path.name}: {note}", file=sys.stderr)
     return whole
 
 
-def _write(out: Path, whole: Whole, region: RegionMap, line: float, about: dict[str, str]) -> None:
+def _write(out: Path, whole: Whole, region: RegionMap, threshold: float, about: dict[str, str]) -> None:
     if out.suffix.lower() == ".csv":
         atomic.write_text(out, region.table())
     else:
-        atomic.write_bytes(out, to_png(region.overlay(whole.pixels, threshold=line), about=about))
+        atomic.write_bytes(out, to_png(region.overlay(whole.pixels, threshold=threshold), about=about))

@@ -1,56 +1,59 @@
 """``python -m core search``: try settings out."""
 
-import argparse
 from typing import Any, get_args
 
-from core.commands.studies import carry_out, open_kind
-from core.commands.train import add_training, config_of, refuse_training
+import click
+
+from core.commands import options
+from core.commands.studies import carry_out, name_option, open_kind, resume_option
+from core.commands.train import config_of, refuse_training, training
 from core.studies.search import Pruner, create_search, extend_search
 from core.studies.search_space import DEFAULT_OVER, SPACE
 
 TRIALS = 20
+RANGES = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values())
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    ranges = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values())
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "search",
-        help="search for good settings, each trial a run",
-        description="Let Optuna choose settings, trial after trial, by the validation AUC. Each trial is an ordinary "
-        "run and none is ever overwritten. Ctrl+C ends it; --resume goes on.",
-        epilog=f"What can be searched, with its usual range: {ranges}.",
-    )
-    parser.add_argument("--trials", type=int, help=f"how many in all (default: {TRIALS}); more than before extends")
-    parser.add_argument(
-        "--over",
-        metavar="NAME,...",
-        help="what is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range (default: " + ",".join(DEFAULT_OVER) + ")",
-    )
-    parser.add_argument("--pruner", choices=get_args(Pruner), help="ends bad trials (default: median)")
-    parser.add_argument("--search-seed", type=int, help="of the search; --seed is that of the trainings")
-    parser.add_argument("--name", help="of the study, with which the names of its runs begin (default: one is made)")
-    parser.add_argument("--resume", metavar="NAME", help="go on with a search that was stopped, killed, or finished")
-    add_training(parser)
-    parser.set_defaults(run=run_search)
+@options.command("search", epilog=f"What can be searched, with its usual range: {RANGES}.")
+@options.option("--trials", type=int, show_default=str(TRIALS), help="How many in all; more than before extends.")
+@options.option(
+    "--over",
+    metavar="NAME,...",
+    show_default=",".join(DEFAULT_OVER),
+    help="What is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range.",
+)
+@options.option("--pruner", type=click.Choice(get_args(Pruner)), show_default="median", help="Ends bad trials.")
+@options.option("--search-seed", type=int, show_default="0", help="Of the search; --seed is that of the trainings.")
+@name_option
+@resume_option
+@options.as_json
+@training()
+def command(
+    trials: int | None,
+    over: str | None,
+    pruner: Pruner | None,
+    search_seed: int | None,
+    name: str | None,
+    resume: str | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Let Optuna choose settings, trial after trial, by the validation AUC.
 
-
-def run_search(arguments: argparse.Namespace) -> int:
-    """Search and return the exit status: 0 finished or stopped as asked, 1 it failed, 2 no start."""
-    if arguments.resume is None:
+    Each trial is an ordinary run, and none is ever overwritten. Ctrl+C ends the search; --resume goes on.
+    """
+    if resume is None:
         study = create_search(
-            config_of(arguments),
-            trials=TRIALS if arguments.trials is None else arguments.trials,
-            over=DEFAULT_OVER if arguments.over is None else arguments.over.split(","),
-            pruner=arguments.pruner or "median",
-            seed=arguments.search_seed or 0,
-            name=arguments.name,
+            config_of(given),
+            trials=TRIALS if trials is None else trials,
+            over=DEFAULT_OVER if over is None else over.split(","),
+            pruner=pruner or "median",
+            seed=search_seed or 0,
+            name=name,
         )
-        return carry_out(study)
-    refuse_training(
-        arguments, over=arguments.over, pruner=arguments.pruner, search_seed=arguments.search_seed, name=arguments.name
-    )
-    study = open_kind(arguments.resume, "search")
-    if arguments.trials is not None:
-        extend_search(study, arguments.trials)
-    return carry_out(study)
+        return carry_out(study, as_json=as_json)
+    refuse_training(given, over=over, pruner=pruner, search_seed=search_seed, name=name)
+    study = open_kind(resume, "search")
+    if trials is not None:
+        extend_search(study, trials)
+    return carry_out(study, as_json=as_json)

@@ -1,13 +1,15 @@
-"""``python -m core studies``: look at studies of all kinds, stop them, go on with them."""
+"""``python -m core studies``: list, show, stop, resume, delete and restore studies of all kinds."""
 
-import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.commands.runs import table
+import click
+
+from core.commands import options
+from core.commands.output import print_json, table
+from core.commands.parsing import Group
 from core.errors import ConfigError, NodescopeError, RunError
 from core.evaluation import METRICS
 from core.job import JobStatus
@@ -33,104 +35,111 @@ WORK: dict[Kind, Callable[..., JobStatus]] = {
     "search": work_on_search,
     "curve": work_on_curve,
 }
+COMMANDS: dict[Kind, str] = {"folds": "cross-validate", "search": "search", "curve": "learning-curve"}
+"""The command that makes a study of each kind and goes on with it."""
+
+command = Group(
+    "studies",
+    help="Look after cross-validations, searches and learning curves, whoever started them. Their runs are listed by "
+    "`python -m core runs` too.",
+)
+study_name = click.argument("name")
+name_option = options.option("--name", help="Name of the study, with which those of its runs begin.")
+resume_option = options.option(
+    "--resume", metavar="NAME", help="Go on with a study that was stopped, killed or finished."
+)
 
 
-def add(commands: Any) -> None:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "studies",
-        help="list, show, stop, resume and delete cross-validations, searches and learning curves",
-        description="Look after studies, whoever started them: cross-validations (python -m core folds), searches "
-        "for settings (search) and learning curves (curve). Their runs are listed by `python -m core runs` too.",
-    )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="all studies, newest first", description="All studies, newest first.")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=run_list)
-    for name, text, action in (
-        ("show", "what a study is and what came of it", run_show),
-        ("stop", "ask a study to let the run in work finish its step, save, and end", run_stop),
-        ("resume", "go on with a study in the background", run_resume),
-        ("delete", "move a study and all its runs to the trash, from which restore brings them back", run_delete),
-        ("restore", "move a study and its runs from the trash back", run_restore),
-    ):
-        each = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        each.add_argument("name", metavar="NAME", help="of the study")
-        each.add_argument("--json", action="store_true", help="print JSON")
-        each.set_defaults(run=action)
-    work = actions.add_parser("work", description="What the page starts in the background.")
-    work.add_argument("--job", type=Path, required=True, help="the study's folder")
-    work.set_defaults(run=run_work)
-
-
-def run_list(arguments: argparse.Namespace) -> int:
-    """Print a row a study and return 0."""
+@command.command("list")
+@options.as_json
+def run_list(as_json: bool) -> None:
+    """List all studies, newest first."""
     found = [_row(study) for study in list_studies()]
-    if arguments.json:
-        return _print_json(found)
+    if as_json:
+        print_json(found)
+        return
     rows = [(each["study"], each["kind"], each["state"], f"{each['done']} of {each['runs']}") for each in found]
     head = ("study", "kind", "state", "runs done")
-    print(table([head, *rows]) if rows else "No studies yet: python -m core folds, search or curve")
-    return 0
+    print(table([head, *rows]) if rows else f"No studies yet: python -m core {', '.join(COMMANDS.values())}")
 
 
-def run_show(arguments: argparse.Namespace) -> int:
-    """Print all there is to say of a study and return 0."""
-    study = open_study(arguments.name)
-    if arguments.json:
-        return _print_json({**_row(study), **study.about(), "results": study.results()})
-    for name, value in {**_row(study), "why": study.status().message, "folder": study.path}.items():
+@command.command("show")
+@study_name
+@options.as_json
+def run_show(name: str, as_json: bool) -> None:
+    """Show what a study is and what came of it."""
+    study = open_study(name)
+    if as_json:
+        print_json(_to_json(study))
+        return
+    for title, value in {**_row(study), "why": study.status().message, "folder": study.path}.items():
         if value != "":
-            print(f"{name + ':':<10} {value}")
+            print(f"{title + ':':<10} {value}")
     print(describe(study))
-    return 0
 
 
-def run_stop(arguments: argparse.Namespace) -> int:
-    """Ask a study to stop and return 0."""
-    study = open_study(arguments.name)
+@command.command("stop")
+@study_name
+@options.as_json
+def run_stop(name: str, as_json: bool) -> None:
+    """Ask a study to let the run in work finish its step, save, and end."""
+    study = open_study(name)
     if not study.status().is_active:
         raise RunError(f"Nothing works on the study {study.name}; its state is {study.status().state}.")
     study.cancel()
-    return _said(study, "is asked to stop", arguments)
+    _report(study, "is asked to stop", as_json)
 
 
-def run_resume(arguments: argparse.Namespace) -> int:
-    """Start a process for a study and return 0."""
-    study = open_study(arguments.name)
+@command.command("resume")
+@study_name
+@options.as_json
+def run_resume(name: str, as_json: bool) -> None:
+    """Go on with a study in the background."""
+    study = open_study(name)
     start_study(study)
-    return _said(study, "goes on in the background", arguments)
+    _report(study, "goes on in the background", as_json)
 
 
-def run_delete(arguments: argparse.Namespace) -> int:
-    """Move a study and its runs to the trash and return 0."""
-    study = open_study(arguments.name)
-    return _said(study, f"is now {delete_study(study)}, and its runs with it", arguments)
+@command.command("delete")
+@study_name
+@options.as_json
+def run_delete(name: str, as_json: bool) -> None:
+    """Move a study and all its runs to the trash, from which restore brings them back."""
+    study = open_study(name)
+    _report(study, f"is now {delete_study(study)}, and its runs with it", as_json)
 
 
-def run_restore(arguments: argparse.Namespace) -> int:
-    """Move a study and its runs back from the trash and return 0."""
-    found = [each for each in list_trash() if each.name == arguments.name]
+@command.command("restore")
+@study_name
+@options.as_json
+def run_restore(name: str, as_json: bool) -> None:
+    """Move a study and its runs from the trash back."""
+    found = [each for each in list_trash() if each.name == name]
     if found and not found[0].is_study:
-        raise RunError(f"{arguments.name} is a run: python -m core runs restore {arguments.name}")
-    return _said(Study(restore(arguments.name).path), "is back, and its runs with it", arguments)
+        raise RunError(f"{name} is a run: python -m core runs restore {name}")
+    _report(Study(restore(name).path), "is back, and its runs with it", as_json)
 
 
-def run_work(arguments: argparse.Namespace) -> int:
-    """Work on a study whose process this is, and return 0 if it is finished or was stopped, else 1."""
-    study = Study(arguments.job)
-    return _carry_out(study)
+@command.command("work", hidden=True)
+@options.option("--job", type=options.PATH, required=True, metavar="DIR", help="The study's folder.")
+def run_work(job: Path) -> int:
+    """Work on a study in the background for the page."""
+    return _carry_out(Study(job), say=_say)
 
 
-def carry_out(study: Study) -> int:
+def carry_out(study: Study, *, as_json: bool) -> int:
     """Work on a study in this process, print what comes of it, and return the exit status as ``train`` does."""
+    # With --json, nothing but JSON goes to the standard output.
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else _say
     study.withdraw_stop()
-    print(f"Study: {study.path}", flush=True)
-    status = _carry_out(study)
-    if study.status().state == "finished":
+    say(f"Study: {study.path}")
+    status = _carry_out(study, say=say)
+    if as_json:
+        print_json(_to_json(study))
+    elif study.status().state == "finished":
         print(describe(study))
     elif not status:
-        print(f"Stopped; go on with: python -m core {study.kind} --resume {study.name}")
+        print(f"Stopped; go on with: python -m core {COMMANDS[study.kind]} --resume {study.name}")
     return status
 
 
@@ -144,7 +153,7 @@ def open_kind(name: str, kind: Kind) -> Study:
     study = open_study(name)
     if study.kind != kind:
         raise ConfigError(
-            f"The study {name} is a {KIND_NAMES[study.kind]}: python -m core {study.kind} --resume {name}"
+            f"The study {name} is a {KIND_NAMES[study.kind]}: python -m core {COMMANDS[study.kind]} --resume {name}"
         )
     return study
 
@@ -154,9 +163,13 @@ def describe(study: Study) -> str:
     return DESCRIBE[study.kind](study)
 
 
-def _carry_out(study: Study) -> int:
+def _say(text: str) -> None:
+    print(text, flush=True)  # at once, also where the output is a file that somebody watches
+
+
+def _carry_out(study: Study, *, say: Callable[[str], None]) -> int:
     try:
-        WORK[study.kind](study, say=lambda words: print(words, flush=True))
+        WORK[study.kind](study, say=say)
     except NodescopeError as error:
         if study.status().state != "failed":
             raise  # it did not start, such as when another process works on it
@@ -217,7 +230,9 @@ def _describe_curve(study: Study) -> str:
         ))  # fmt: skip
     lines = [table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)]
     if len(lines) > 2 and not several:
-        lines.append(f"This curve has one seed. For more of them: python -m core curve --resume {study.name} --seeds 3")
+        lines.append(
+            f"This curve has one seed. For more of them: python -m core learning-curve --resume {study.name} --seeds 3"
+        )
     return "\n".join(lines)
 
 
@@ -241,13 +256,12 @@ def _row(study: Study) -> dict[str, Any]:
     return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
 
 
-def _said(study: Study, words: str, arguments: argparse.Namespace) -> int:
-    if arguments.json:
-        return _print_json({"study": study.name, "done": words})
-    print(f"{study.name} {words}")
-    return 0
+def _to_json(study: Study) -> dict[str, Any]:
+    return {**_row(study), **study.about(), "results": study.results()}
 
 
-def _print_json(value: Any) -> int:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
-    return 0
+def _report(study: Study, done: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"study": study.name, "done": done})
+    else:
+        print(f"{study.name} {done}")

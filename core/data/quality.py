@@ -19,6 +19,7 @@ from core.data.pack import open_store, pack_folder, settle
 from core.data.store import PatchStore, batches
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
+from core.storage.spreadsheet import table_csv
 
 VERSION = 2
 """Raise it when measures or pairs come out otherwise; an earlier check then counts as none."""
@@ -122,6 +123,13 @@ def findings(check: Check, dataset: Dataset, splits: npt.NDArray[np.str_]) -> pd
     table["conflict"] = _differ(group, links, label) & (label >= 0)
     table["leak"] = _differ(group, links, np.unique(splits, return_inverse=True)[1])
     return table
+
+
+def findings_csv(found: pd.DataFrame, dataset: Dataset) -> str:
+    """Return what :func:`findings` found, beside the patch table, as CSV."""
+    table = dataset.table.astype({"split": str}).reset_index(drop=True)
+    flags = found.round(4).astype(dict.fromkeys(FLAGS, int))
+    return table_csv(pd.concat([table, flags], axis=1), names=("id", "slide"))
 
 
 def partners(check: Check, patch_id: str) -> list[str]:

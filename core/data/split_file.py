@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from core.data.dataset import CLASS_NAMES, SPLITS, Dataset
 from core.data.splits import SplitRule, assign
@@ -19,6 +20,7 @@ from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
+from core.storage.spreadsheet import table_csv
 
 FORMAT = "nodescope.split"
 VERSION = 1
@@ -122,6 +124,12 @@ def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress = no_p
             "otherwise. Use the data set as it was, or save the split again."
         )
     return splits
+
+
+def parts_csv(dataset: Dataset, splits: npt.NDArray[np.str_]) -> str:
+    """Return the id and the split of every labelled patch as CSV; the second column is called "part"."""
+    table = pd.DataFrame({"id": dataset.table["id"].to_numpy(), "part": splits})
+    return table_csv(table[splits != ""])
 
 
 def _digest(dataset: Dataset, splits: npt.NDArray[np.str_]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.decomposition import PCA
 
 from core.bundle.bundle import Bundle
@@ -21,6 +22,7 @@ from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.storage.npz import save_arrays, stored_arrays
+from core.storage.spreadsheet import table_csv
 
 VERSION = 1
 MOST = 10_000
@@ -160,6 +162,16 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
             int(about["patches"]),
             str(about["words"]),
         )
+
+
+def points_csv(embedding: Embedding, dataset: Dataset) -> str:
+    """Return one line for each point: id, label, split, slide, pc1, pc2, and umap1, umap2 where they are known."""
+    table = dataset.table.set_index("id").loc[list(embedding.ids)].reset_index().astype({"split": str})
+    columns = {"pc1": embedding.components[:, 0], "pc2": embedding.components[:, 1]}
+    if embedding.umap is not None:
+        columns |= {"umap1": embedding.umap[:, 0], "umap2": embedding.umap[:, 1]}
+    points = pd.DataFrame(columns).astype("float64").round(5)
+    return table_csv(pd.concat([table, points], axis=1), names=("id", "slide"))
 
 
 def stored_or_made(

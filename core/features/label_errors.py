@@ -23,6 +23,7 @@ from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
+from core.storage.spreadsheet import table_csv
 
 VERSION = 1
 SEED = 0
@@ -68,6 +69,10 @@ class LabelIssues:
                 "fold": self.folds[order],
             }
         )
+
+    def to_csv(self) -> str:
+        """Return the table as CSV, the most suspicious first."""
+        return table_csv(self.table().astype({"suspect": int}).round(6))
 
 
 def probe_key(bundle: Bundle) -> str:

@@ -40,3 +40,12 @@ def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str
     if left_out:
         writer.writerow(["", "", "", "", "", "", "", "", f"{left_out} more files: stopped before they were predicted"])
     return buffer.getvalue()
+
+
+def probabilities_csv(batch: ScoredBatch) -> str:
+    """Return ``id,probability`` lines; probabilities as the shortest text that reads back to the same bits."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "probability"])
+    writer.writerows([plain(file.id), repr(file.probability)] for file in batch.files)
+    return buffer.getvalue()

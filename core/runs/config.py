@@ -5,24 +5,25 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import models
 from core.data.decisions import NONE
 from core.data.open import DEMO
-from core.data.split_file import SUFFIX
-from core.data.splits import CHOICES, MOST_FOLDS
+from core.data.splits import CHOICES
 from core.device import DEVICES
 from core.errors import ConfigError
+from core.runs.settings import SETTINGS
 
 Balance = Literal["none", "weights", "sampling"]
-BALANCES = ("none", "weights", "sampling")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
 
-COUNTS = ("epochs", "batch_size", "plateau_patience", "patience", "frozen_epochs", "seed", "split_seed",
-    "folds", "fold", "patches",
-)  # fmt: skip
+
+def _check_settings(values: "Augmentation | TrainingConfig") -> None:
+    """Check each value that stands in the table of settings. Raises :class:`ConfigError`."""
+    for each in fields(values):
+        if each.name in SETTINGS:
+            SETTINGS[each.name].check(getattr(values, each.name))
 
 
 @dataclass(frozen=True)
@@ -49,60 +50,42 @@ class Augmentation:
     moved: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"stain": 1.0, "brightness": 1.0, "rotation": 180.0, "blur": 2.0, "cutout": 1.0, "moved": 1.0}
-        for name, largest in limits.items():
-            if not 0 <= getattr(self, name) <= largest:
-                raise ConfigError(f"Augmentation {name} lies between 0 and {largest}; found {getattr(self, name)}.")
+        _check_settings(self)
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides what a run does; it goes to and from JSON.
 
+    What a person chooses is described, with its limits, in :data:`core.runs.settings.SETTINGS`. Here stands the rest,
+    and what a reader of the code needs besides.
+
     Attributes:
         data: "demo" or folders. The first one chooses epoch, temperature and threshold; the others only add patches.
-        decisions: "" obeys each data set's own decisions about patches, "none" obeys none, else the path of a file with
-            them, see :mod:`core.data.decisions`.
+        decisions: "" stands for each data set's own decisions about patches, "none" for none, else the path of a file
+            with them, see :mod:`core.data.decisions`.
         preset: what the other values started from.
-        model: name in the registry of networks.
-        model_arguments: what its builder takes.
-        pretrained: "none", "imagenet", or the path of a file with weights.
+        model_arguments: what the network's builder takes.
         mean: subtracted from pixels in [0, 1].
         std: divides them afterwards.
-        epochs: passes over the training patches.
-        batch_size: patches a step.
-        optimiser: "adam" or "adamw".
-        learning_rate: the largest one.
-        head_learning_rate: the same for the last layer; None is as for the rest.
+        head_learning_rate: None is as for the rest.
         weight_decay: of AdamW for matrices and filters; biases and norms have none. With Adam it is the L2 term.
-        schedule: "constant", "one-cycle" (warm-up over a tenth, then cosine to zero) or "plateau" (halved when the
-            validation loss has not fallen for `plateau_patience` epochs).
-        plateau_patience: see `schedule`.
-        clip: largest norm of the gradient, by which longer ones are shortened; 0 never does.
-        balance: "weights" lets both classes count the same in the loss, "sampling" draws as many patches of each.
-        frozen_epochs: so many epochs train the last layer alone, before the rest is thawed.
+        schedule: "one-cycle" warms up over a tenth, then follows a cosine to zero; "plateau" halves the rate when the
+            validation loss has not fallen for `plateau_patience` epochs.
         label_smoothing: targets become this much / 2 and 1 - this much / 2.
-        teachers: paths of bundle files whose answers are learnt from, see :mod:`core.training.distillation`.
-        distillation: share of the loss that is towards the teachers' answer; the rest is towards the label.
-        unlabelled: the patches of the data sets that have no label are trained on too, taught by the teachers alone.
-        ema: decay of the moving average of the weights that is validated and shipped; 0 is none.
-        augmentation: random changes of training patches.
+        teachers: paths of bundle files, see :mod:`core.training.distillation`.
+        ema: decay of the moving average of the weights that is validated and shipped.
         precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU alone.
-        compile: "auto" tries torch.compile before the first step and goes on without where there is no compiler; worth
-            its minutes for long runs on a GPU.
-        tracker: "tensorboard" or "mlflow" are told the figures of each epoch too, see :mod:`core.training.tracking`.
-        keep: "best" keeps the epoch with the highest validation AUC, "last" the last one.
-        patience: end after so many epochs without a better validation AUC; 0 never does.
+        compile: "auto" tries torch.compile before the first step and goes on without it where there is no compiler.
+        tracker: see :mod:`core.training.tracking`.
         seed: of order, augmentation, dropout and initial weights.
-        split_seed: of a split that is drawn.
         split: "default" is the data set's own split, else slides together where they are known, else single patches.
-            The others of :data:`core.data.splits.CHOICES` ask for a certain one; "patch" and "stratified" are
-            optimistic for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the
-            first data set; the others are then divided by default.
+            The others of :data:`core.data.splits.CHOICES` name a certain one; "patch" and "stratified" are optimistic
+            for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the first data
+            set; the others are then divided by default.
         folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
-        fold: which of them is the test part, from 0 on.
-        patches: 0, or how many of the labelled training patches of the first data set are learnt from; further data
-            sets and unlabelled patches are used whole. They are drawn by `split_seed`, see :func:`core.data.thin`.
+        patches: drawn by `split_seed` from the labelled training patches of the first data set, see
+            :func:`core.data.subsample.subsample`; further data sets and unlabelled patches are used whole.
         validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
             :mod:`core.runs.flaws`.
         dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.
@@ -150,60 +133,18 @@ class TrainingConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        self._check_choices()
-        self._check_ranges()
-        self._check_teaching()
-        self._check_split()
-
-    def _check_choices(self) -> None:
-        choices = {
-            "model": tuple(models.names()),
-            "optimiser": ("adam", "adamw"),
-            "schedule": ("constant", "one-cycle", "plateau"),
-            "precision": ("auto", "fp32", "bf16", "fp16"),
-            "compile": ("off", "auto"),
-            "tracker": ("none", "tensorboard", "mlflow"),
-            "keep": ("best", "last"),
-            "validate_on": ("valid", "train"),
-            "balance": BALANCES,
-            "device": DEVICES,
-        }
-        for name, allowed in choices.items():
+        _check_settings(self)
+        for name, allowed in (("validate_on", ("valid", "train")), ("device", DEVICES)):
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} is one of {', '.join(allowed)}; found {getattr(self, name)!r}.")
+                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
         if not self.data:
             raise ConfigError("A run needs data: a folder, or 'demo'.")
-
-    def _check_ranges(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "epochs": (1, 10_000),
-            "batch_size": (2, 65_536),
-            "learning_rate": (1e-8, 10),
-            "weight_decay": (0, 1),
-            "plateau_patience": (1, 10_000),
-            "clip": (0, 1e6),
-            "frozen_epochs": (0, 10_000),
-            "label_smoothing": (0, 0.5),
-            "distillation": (0, 1),
-            "ema": (0, 0.99999),
-            "patience": (0, 10_000),
-            "seed": (0, 2**31 - 1),
-            "split_seed": (0, 2**31 - 1),
-            "folds": (0, MOST_FOLDS),
-            "fold": (0, max(0, self.folds - 1)),
-            "patches": (0, 2**31 - 1),
-        }
-        if self.head_learning_rate is not None:
-            ranges["head_learning_rate"] = (1e-8, 10)
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} lies between {low:g} and {high:g}; found {getattr(self, name)}.")
-            if name in COUNTS and not isinstance(getattr(self, name), int):
-                raise ConfigError(f"{name} is a whole number; found {getattr(self, name)}.")
         if len(self.mean) != 3 or not all(map(math.isfinite, self.mean)):
-            raise ConfigError(f"mean has a number for each of three colours; found {self.mean}.")
+            raise ConfigError(f"mean must be a number for each of three colours, got {self.mean}.")
         if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
-            raise ConfigError(f"std has a number above 0 for each of three colours; found {self.std}.")
+            raise ConfigError(f"std must be a number above 0 for each of three colours, got {self.std}.")
+        self._check_teaching()
+        self._check_folds()
 
     def _check_teaching(self) -> None:
         if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.moved):
@@ -222,21 +163,35 @@ class TrainingConfig:
                 "'none', or leave the unlabelled ones out."
             )
 
-    def _check_split(self) -> None:
-        if self.split not in CHOICES and not self.split.endswith(SUFFIX):
-            raise ConfigError(f"split is one of {', '.join(CHOICES)}, or a {SUFFIX} file; found {self.split!r}.")
+    def _check_folds(self) -> None:
         if self.folds == 1:
-            raise ConfigError("folds is 0 (none) or at least 2; found 1.")
+            raise ConfigError("folds must be 0 (none) or at least 2, got 1.")
+        if self.fold > max(0, self.folds - 1):
+            raise ConfigError(f"fold must be 0 to {max(0, self.folds - 1)}, got {self.fold}.")
         if self.folds and (self.split not in CHOICES or self.split == "official"):
-            raise ConfigError(f"folds is {self.folds}, but the split {self.split} has those it has; leave folds at 0.")
+            raise ConfigError(f"folds is {self.folds}, but the split {self.split} has its own; leave folds at 0.")
+
+    def value(self, name: str) -> Any:
+        """Return the value of one of :data:`core.runs.settings.SETTINGS`."""
+        return getattr(self.augmentation if name in _AUGMENTATION else self, name)
 
     def with_changes(self, **changes: Any) -> "TrainingConfig":
-        """Return a copy with some values replaced. Raises :class:`ConfigError` if they do not fit.
+        """Return a copy with some values replaced; those of the augmentation may be given by their own names.
 
         With another network go the arguments of the one before, unless new ones are among the changes.
+
+        Raises:
+            ConfigError: they do not fit.
+
+        Example:
+            >>> TrainingConfig().with_changes(epochs=3, stain=0.2).augmentation.stain
+            0.2
         """
         if changes.get("model", self.model) != self.model:
             changes.setdefault("model_arguments", {})
+        inner = {name: changes.pop(name) for name in _AUGMENTATION & changes.keys()}
+        if inner:
+            changes["augmentation"] = replace(changes.get("augmentation", self.augmentation), **inner)
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
@@ -277,3 +232,6 @@ class TrainingConfig:
             value["split"] = Path(self.split).name
         value["teachers"] = [Path(path).name for path in self.teachers]
         return value
+
+
+_AUGMENTATION = {each.name for each in fields(Augmentation)}

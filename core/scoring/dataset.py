@@ -77,7 +77,7 @@ def score(
     """
     rows, words = select(predictor.bundle, dataset, part)
     if not len(rows):
-        raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --split.")
+        raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --subset.")
     logits, usable = np.empty(len(rows), np.float32), np.ones(len(rows), bool)
     appearance = np.empty((len(rows), len(COLUMNS)), np.float32)
     for start in range(0, len(rows), CHUNK):

@@ -38,7 +38,7 @@ class ScoreJob(Job):
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--split", part, "--device", device])
+        self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--subset", part, "--device", device])
 
     def run(self, predictor: Predictor, dataset: Dataset, part: str) -> JobStatus:
         """Score and store in this process, and return the last word; the next one goes on where a cancelled one ended.

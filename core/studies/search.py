@@ -23,7 +23,7 @@ from core.runs.run import Run
 from core.storage import atomic
 from core.studies.extension import extending
 from core.studies.search_result import SearchResult, SearchTrial
-from core.studies.search_space import DEFAULT_OVER, Axis, own_values, parse_axes, with_values
+from core.studies.search_space import DEFAULT_OVER, Axis, own_values, parse_axes
 from core.studies.study import Study, create_study, train_run, work_on
 from core.training.trainer import Stopped
 
@@ -174,7 +174,7 @@ class _Searcher:
                 )
 
         try:
-            run, status = train_run(self.study, name, with_values(self.config, values), after_epoch=after_epoch)
+            run, status = train_run(self.study, name, self.config.with_changes(**values), after_epoch=after_epoch)
         except TrainingError as error:
             self.memory.tell(trial.number, state=TrialState.FAIL)
             self.say(f"  failed: {error}")

@@ -1,15 +1,13 @@
 """What a search may vary: named settings with ranges."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ConfigError
-from core.runs.config import Augmentation, TrainingConfig
+from core.runs.config import TrainingConfig
 
 Value = float | int | str
-
-_AUGMENTATION = {each.name for each in fields(Augmentation)}
 
 
 @dataclass(frozen=True)
@@ -106,22 +104,13 @@ def parse_axes(words: Sequence[str], config: TrainingConfig) -> tuple[Axis, ...]
         raise ConfigError(f"A search needs settings, each once; found {', '.join(names) or 'none'}.")
     for axis in axes:
         for value in axis.choices or (axis.low, axis.high):
-            with_values(config, {axis.name: value})
+            config.with_changes(**{axis.name: value})
     return axes
-
-
-def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
-    """Return the settings with the values of a trial. Raises :class:`ConfigError` if they do not fit."""
-    inner = {name: value for name, value in values.items() if name in _AUGMENTATION}
-    outer = {name: value for name, value in values.items() if name not in _AUGMENTATION}
-    return config.with_changes(**outer, augmentation=replace(config.augmentation, **inner))
 
 
 def own_values(config: TrainingConfig, axes: Sequence[Axis]) -> dict[str, Any] | None:
     """Return the values that the settings have already, or None where one lies outside of its range."""
-    values = {
-        axis.name: getattr(config.augmentation if axis.name in _AUGMENTATION else config, axis.name) for axis in axes
-    }
+    values = {axis.name: config.value(axis.name) for axis in axes}
     return values if all(axis.holds(values[axis.name]) for axis in axes) else None
 
 

@@ -56,7 +56,7 @@ class Preflight(Job):
         _forget_old()
         atomic.write_json(self.path / "config.json", _what_matters(self.kind, config).to_json())
         (self.path / "result.json").unlink(missing_ok=True)
-        self.launch(["rehearsal", self.kind])
+        self.launch(["preflight", self.kind])
 
     def run(self) -> JobStatus:
         """Measure in this process and write the answer down; return the last word.

@@ -40,7 +40,7 @@ def _source(name: str) -> None:
         st.button("Open it", icon=":material/folder_open:", type="primary", on_click=_open, args=(str(folder),),
                   key=f"open-{name}")  # fmt: skip
     else:
-        jobs.draw(job, ["get", name, str(folder)], label="Fetch", doing="Fetching", icon="download")
+        jobs.draw(job, ["download", name, str(folder)], label="Fetch", doing="Fetching", icon="download")
     with st.expander("Without a network, or by hand"):
         st.write(source.by_hand)
 

@@ -77,7 +77,8 @@ def _source() -> str:
             "What speaks against a label", options, key=state.ERRORS_BY, bind="query-params", width=420,
             help="A quick probe fits a logistic regression to a network's features of other patches (of other slides, "
             "where slides are known) and asks it about those kept out. ImageNet features have seen none of these "
-            "labels. A cross-validation (python -m core folds) is better and takes as long as several trainings.",
+            "labels. A cross-validation (`python -m core cross-validate`) is better, "
+            "and takes as long as several trainings.",
         )
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
         labelled = int(base.table["label"].notna().sum())
         st.caption(f"{labelled:,} labelled patches are to be looked at; a laptop does about 200 a second.")
     features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]
-    command = ["errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
+    command = ["label-errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
     jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
 
 

@@ -102,7 +102,7 @@ def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, label
 def _launch(job: ScoreJob, source: str, bundle_path: Path) -> None:
     try:
         job.launch([
-            "evaluate", "--data", source, "--bundle", str(bundle_path), "--split", PART, "--device", layout.device(),
+            "evaluate", "--data", source, "--bundle", str(bundle_path), "--subset", PART, "--device", layout.device(),
             "--decisions", "none",
         ])  # fmt: skip
     except NodescopeError as error:

@@ -11,10 +11,17 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from core.commands.split import parts_csv
 from core.data import SPLITS, Dataset, SplitRule, assign, choose_rule
 from core.data.quality import check_path
-from core.data.split_file import SplitFile, load_split, make_split_file, save_split, saved_splits, splits_home
+from core.data.split_file import (
+    SplitFile,
+    load_split,
+    make_split_file,
+    parts_csv,
+    save_split,
+    saved_splits,
+    splits_home,
+)
 from core.data.split_summary import SplitSummary, summarise
 from core.data.splits import TEST, VALID, is_official
 from core.data.stain_clusters import knows_colours

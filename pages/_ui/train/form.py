@@ -1,16 +1,20 @@
 """Train: the form for a new run, filled from a preset or from an earlier run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data import DEMO
 from core.errors import ConfigError, NodescopeError
 from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
+from core.runs.settings import GROUPS
 from pages._ui import layout, state
 from pages._ui.train import fields as train_fields
 from pages._ui.train import preflight
+from pages._ui.train.fields import FIRST
 
 
 @st.fragment
@@ -19,9 +23,11 @@ def show() -> None:
     origin, config = _origin()
     if flaw_sentence(config):
         st.warning(flaw_sentence(config), icon=":material/warning:")
-    values = _first(config, origin)
+    values = _fields(FIRST, st.columns(len(train_fields.shown_in(FIRST))), config, origin)
     with st.expander("Expert settings", icon=":material/tune:"):
-        values |= _expert(config, origin)
+        folded = [group for group in GROUPS if group != FIRST]
+        for tab, group in zip(st.tabs(folded), folded, strict=True):
+            values |= _fields(group, tab.columns(3), config, origin)
     note = st.text_input(
         "What is this run for?", key=train_fields.key_of("note", origin), persist_state="session",
         placeholder="A note that stays with the run; it can be changed later",
@@ -70,22 +76,12 @@ def _forget_duplicate() -> None:
     st.session_state[state.DUPLICATED] = None
 
 
-def _first(config: TrainingConfig, origin: str) -> dict[str, Any]:
+def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfig, origin: str) -> dict[str, Any]:
+    """Draw the fields of a group, row by row, and return what they hold."""
     values = {}
-    for place, field in zip(st.columns(len(train_fields.FIRST)), train_fields.FIRST, strict=True):
-        with place:
-            values[field.name] = train_fields.draw(field, config, origin)
-    return values
-
-
-def _expert(config: TrainingConfig, origin: str) -> dict[str, Any]:
-    """Draw the folded fields, a tab a group, and return what they hold."""
-    values = {}
-    for tab, fields in zip(st.tabs(list(train_fields.EXPERT)), train_fields.EXPERT.values(), strict=True):
-        places = tab.columns(3)
-        for number, field in enumerate(fields):
-            with places[number % len(places)]:
-                values[field.name] = train_fields.draw(field, config, origin)
+    for number, setting in enumerate(train_fields.shown_in(group)):
+        with columns[number % len(columns)]:
+            values[setting.name] = train_fields.draw(setting, config, origin)
     return values
 
 

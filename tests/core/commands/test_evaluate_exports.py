@@ -32,12 +32,10 @@ def bundle(tmp_path: Path, tiny_bundle: Bundle) -> Path:
 
 def test_everything_can_be_taken_away(kaggle: Path, bundle: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
-    words = ["evaluate", "--data", str(kaggle), "--bundle", str(bundle), "--split", "all", "--threshold", "0.6"]
-    words += ["--csv", str(out / "p.csv"), "--card", str(out / "card.md"), "--report", str(out / "r.html")]
+    words = ["evaluate", "--data", str(kaggle), "--bundle", str(bundle), "--subset", "all", "--threshold", "0.6"]
+    words += ["--out", str(out / "p.csv"), "--card", str(out / "card.md"), "--report", str(out / "r.html")]
     assert main([*words, "--save-bundle", str(out / "strict.safetensors")]) == 0
-    assert (
-        "n = 12 (6 tumour), threshold 0.6000, 95 % intervals over patches (slides unknown)" in capsys.readouterr().out
-    )
+    assert "n = 12 (6 tumour), threshold 0.6000, 95% CIs over patches (slides unknown)" in capsys.readouterr().out
     assert len((out / "p.csv").read_text().splitlines()) == 13
     assert (out / "card.md").read_text().startswith("# tiny on ")
     assert "Plotly.newPlot(" in (out / "r.html").read_text()
@@ -46,7 +44,7 @@ def test_everything_can_be_taken_away(kaggle: Path, bundle: Path, tmp_path: Path
 
 
 def test_a_bundle_against_itself_at_another_threshold(kaggle: Path, bundle: Path, tmp_path: Path, capsys) -> None:
-    words = ["evaluate", "--data", str(kaggle), "--bundle", str(bundle), "--split", "all", "--json"]
+    words = ["evaluate", "--data", str(kaggle), "--bundle", str(bundle), "--subset", "all", "--json"]
     assert main([*words, "--threshold", "0.0", "--against", str(bundle)]) == 0
     found = json.loads(capsys.readouterr().out)
     against = found["against"]

@@ -32,7 +32,7 @@ def bundle(tiny_bundle: Bundle, tmp_path: Path) -> Path:
 def test_a_ranking_is_printed_written_kept_and_made_again_when_labels_changed(
     folder: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["errors", "--data", str(folder), "--bundle", str(bundle), "--device", "cpu", "--top", "2"]
+    words = ["label-errors", "--data", str(folder), "--bundle", str(bundle), "--device", "cpu", "--top", "2"]
     assert main([*words, "--out", str(tmp_path / "r.csv")]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("kaggle: 24 labelled patches, by a linear probe on features of tiny, 5 folds by patch")
@@ -53,7 +53,8 @@ def test_a_ranking_is_printed_written_kept_and_made_again_when_labels_changed(
 
 def test_a_job_ranks_for_the_page(folder: Path, bundle: Path, tmp_path: Path) -> None:
     job = tmp_path / "errors.job"
-    words = ["errors", "--data", str(folder), "--probe", "--bundle", str(bundle), "--device", "cpu", "--job", str(job)]
+    words = ["label-errors", "--data", str(folder), "--probe", "--bundle", str(bundle), "--device", "cpu"]
+    words += ["--job", str(job)]
     assert main(words) == 0
     assert Job(job).status().state == "finished"
     assert load_label_issues(open_dataset(folder), probe_key(load_bundle(bundle))) is not None
@@ -64,14 +65,14 @@ def test_a_cross_validation_is_ranked_by_its_own_predictions(
 ) -> None:
     config = preset("quick").with_changes(data=(str(folder),))
     study = create_study("folds", config, name="cv", settings={"folds": 2, "by": "patch"}, suffixes=["fold-1"])
-    assert main(["errors", "--data", str(folder), "--study", "cv"]) == 2
+    assert main(["label-errors", "--data", str(folder), "--study", "cv"]) == 2
     assert "has no out-of-fold predictions" in capsys.readouterr().err
     table = pd.DataFrame({"id": [f"p{number:02}" for number in range(20)] + ["gone"], "label": [0, 1] * 10 + [1]})
     probability = np.where(table["label"] == 1, 0.9, 0.1)
     probability[7] = 0.05
     table = table.assign(fold=1, logit=0.0, probability=probability)
     (study.path / "predictions.csv").write_text(table.to_csv(index=False))
-    assert main(["errors", "--data", str(folder), "--study", "cv", "--top", "1"]) == 0
+    assert main(["label-errors", "--data", str(folder), "--study", "cv", "--top", "1"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "kaggle: 20 labelled patches, by a cross-validation cv, 1 folds"
     assert printed[2].split()[:4] == ["1", "p07", "labelled", "tumour"]
@@ -88,7 +89,7 @@ def test_a_cross_validation_is_ranked_by_its_own_predictions(
 def test_what_contradicts_itself_is_said(
     folder: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["errors", "--data", str(folder), *words]) == 2
+    assert main(["label-errors", "--data", str(folder), *words]) == 2
     assert message in capsys.readouterr().err
 
 

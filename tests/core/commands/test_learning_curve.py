@@ -1,4 +1,4 @@
-"""``python -m core curve``."""
+"""``python -m core learning-curve``."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,8 @@ def folder(fresh_home: Path, kaggle_folder: Callable[..., Path]) -> Path:
 
 
 def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["curve", "--data", str(folder), "--sizes", "20", "all", "--equal", "epochs", "--name", "mine", *OPTIONS]
+    words = ["learning-curve", "--data", str(folder), "--sizes", "20", "all", "--equal", "epochs", *OPTIONS]
+    words += ["--name", "mine"]
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "Run 2 of 2: 61 patches, seed 0: mine-61-patches" in printed
@@ -32,7 +33,7 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert "Learning curve with as many epochs for each size" in printed
     assert "From 20 to 61 patches the AUC " in printed
     assert "the larger size also took more steps" in printed
-    assert printed.endswith("For more of them: python -m core curve --resume mine --seeds 3\n")
+    assert printed.endswith("For more of them: python -m core learning-curve --resume mine --seeds 3\n")
 
     assert main(["studies", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
@@ -43,12 +44,12 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert [each["size"] for each in shown["results"]["trained"]] == [20, 61]
     assert shown["settings"]["sizes"] == [20, 61]
 
-    assert main(["curve", "--resume", "mine", "--seeds", "2"]) == 0
+    assert main(["learning-curve", "--resume", "mine", "--seeds", "2"]) == 0
     printed = capsys.readouterr().out
     assert "Run 3 of 4: 20 patches, seed 1: mine-20-patches-seed-1" in printed
     assert "in the 2 seeds." in printed
     assert "This curve has one seed" not in printed
-    assert main(["curve", "--resume", "mine", "--seeds", "1"]) == 2
+    assert main(["learning-curve", "--resume", "mine", "--seeds", "1"]) == 2
     assert "ask for as many or more in all, up to 20. Found 1." in capsys.readouterr().err
 
 
@@ -57,14 +58,14 @@ def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.C
     create_curve(config, sizes=(20, "all"), name="mine")
     create_folds(config, folds=2, name="other")
 
-    assert main(["curve", "--resume", "mine", "--epochs", "3"]) == 2
+    assert main(["learning-curve", "--resume", "mine", "--epochs", "3"]) == 2
     assert "leave out --epochs" in capsys.readouterr().err
-    assert main(["curve", "--resume", "mine", "--sizes", "5", "all", "--equal", "epochs"]) == 2
+    assert main(["learning-curve", "--resume", "mine", "--sizes", "5", "all", "--equal", "epochs"]) == 2
     assert "leave out --sizes, --equal, or start a new study" in capsys.readouterr().err
-    assert main(["folds", "--resume", "mine"]) == 2
-    assert "mine is a learning curve: python -m core curve --resume mine" in capsys.readouterr().err
-    assert main(["curve", "--resume", "other"]) == 2
-    assert "other is a cross-validation: python -m core folds --resume other" in capsys.readouterr().err
+    assert main(["cross-validate", "--resume", "mine"]) == 2
+    assert "mine is a learning curve: python -m core learning-curve --resume mine" in capsys.readouterr().err
+    assert main(["learning-curve", "--resume", "other"]) == 2
+    assert "other is a cross-validation: python -m core cross-validate --resume other" in capsys.readouterr().err
     assert main(["predict", str(folder), "--study", "mine"]) == 2
 
 
@@ -79,7 +80,7 @@ def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.C
 def test_what_cannot_be_is_said_and_leaves_nothing(
     folder: Path, words: list[str], found: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["curve", "--data", str(folder), *words]) == 2
+    assert main(["learning-curve", "--data", str(folder), *words]) == 2
     assert found in capsys.readouterr().err
     assert not (home() / "studies").exists()
 

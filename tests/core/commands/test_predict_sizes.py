@@ -53,7 +53,7 @@ def test_what_size_and_mpp_mean() -> None:
     assert sizing_of("tiles", "0.25") == Sizing("tiles", 0.25)
     for size, mpp, said in (
         ("crop", "0.5", "does not"),
-        ("tiles", "fine", "wants µm"),
+        ("tiles", "fine", "must be µm"),
         ("rescale", "9", "out of range"),
     ):
         with pytest.raises(ConfigError, match=said):

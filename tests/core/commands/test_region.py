@@ -45,9 +45,9 @@ def test_it_writes_the_map_as_a_picture_and_as_a_table(picture: Path, tmp_path: 
         (["--out", "map.jpg"], "map.jpg should end in .png or .csv"),
         (["--out", "gone/map.png"], "There is no folder gone"),
         (["--out", "two.png"], "two.png is the picture itself, which would be lost"),
-        (["--out", "map.png", "--threshold", "2"], "--threshold lies between 0 and 1; found 2."),
+        (["--out", "map.png", "--threshold", "2"], "--threshold must be 0 to 1, got 2."),
         (["--out", "map.png", "--bundle", "nodescope"], "answers for single patches only"),
-        (["--out", "map.png", "--mpp", "fine"], "--mpp wants µm per pixel"),
+        (["--out", "map.png", "--mpp", "fine"], "--mpp must be µm per pixel"),
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_is_written(

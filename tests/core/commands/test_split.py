@@ -19,7 +19,7 @@ def data(kaggle_folder: Callable[..., Path]) -> Path:
 
 
 def test_the_table_the_file_and_the_list_agree(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["split", "--data", str(data), "--by", "stratified", "--folds", "5", "--fold", "2", "--seed", "7"]
+    words = ["split", "--data", str(data), "--split", "stratified", "--folds", "5", "--fold", "2", "--split-seed", "7"]
 
     assert main([*words, "--out", str(tmp_path / "s.json"), "--csv", str(tmp_path / "s.csv")]) == 0
 
@@ -36,7 +36,7 @@ def test_the_table_the_file_and_the_list_agree(data: Path, tmp_path: Path, capsy
 
 def test_training_obeys_the_file_and_its_bundle_finds_the_test_part_again(data: Path, tmp_path: Path) -> None:
     file, run = tmp_path / "s.json", tmp_path / "run"
-    assert main(["split", "--data", str(data), "--by", "stratified", "--seed", "3", "--out", str(file)]) == 0
+    assert main(["split", "--data", str(data), "--split", "stratified", "--split-seed", "3", "--out", str(file)]) == 0
 
     words = ["train", "--data", str(data), "--split", str(file), "--run-dir", str(run), "--quiet"]
     assert main([*words, "--epochs", "1", "--batch-size", "16", "--device", "cpu"]) == 0
@@ -55,7 +55,7 @@ def test_training_refuses_a_split_of_other_data(
     data: Path, tmp_path: Path, kaggle_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, run = tmp_path / "s.json", tmp_path / "run"
-    assert main(["split", "--data", str(data), "--by", "patch", "--out", str(file)]) == 0
+    assert main(["split", "--data", str(data), "--split", "patch", "--out", str(file)]) == 0
     other = kaggle_folder({f"x{number:03}": number % 2 for number in range(90)}, name="other")
     capsys.readouterr()
 
@@ -79,10 +79,10 @@ def test_a_split_file_that_is_not_there_leaves_no_run_behind(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--by", "slide"], "does not say which slide its patches come from"),
-        (["--by", "official"], "has no official train, validation and test split"),
+        (["--split", "slide"], "does not say which slide its patches come from"),
+        (["--split", "official"], "has no official train, validation and test split"),
         (["--folds", "3", "--fold", "3"], "got folds=3, fold=3"),
-        (["--valid", "0.5", "--test", "0.5"], "leave something to train on"),
+        (["--validation", "0.5", "--test", "0.5"], "leave something to train on"),
         (["--out", "/nowhere/at/all.json"], "There is no folder /nowhere/at"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``python -m core folds``, ``search`` and ``studies``."""
+"""``python -m core cross-validate``, ``search`` and ``studies``."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def folder(fresh_home: Path, kaggle_folder: Callable[..., Path]) -> Path:
 def test_folds_print_each_fold_the_mean_and_the_pooled_figures(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["folds", "--data", str(folder), "--folds", "2", "--name", "mine", *OPTIONS]) == 0
+    assert main(["cross-validate", "--data", str(folder), "--folds", "2", "--name", "mine", *OPTIONS]) == 0
     printed = capsys.readouterr().out
     assert "Fold 2 of 2: mine-fold-2" in printed
     assert "2 folds of patches at random, both classes shared out evenly" in printed
@@ -65,8 +65,8 @@ def test_a_search_prints_its_trials_and_goes_on_to_more(
     [
         (["studies", "show", "mine"], "There is no study 'mine'"),
         (["studies", "stop", "../mine"], "There is no study"),
-        (["folds", "--data", "/no/such"], "There is no folder"),
-        (["folds", "--data", "demo", "--folds", "1"], "2 to 20 folds; found 1"),
+        (["cross-validate", "--data", "/no/such"], "There is no folder"),
+        (["cross-validate", "--data", "demo", "--folds", "1"], "2 to 20 folds; found 1"),
         (["search", "--data", "demo", "--over", "moon"], "no search over 'moon'"),
         (["predict", "x", "--study", "mine", "--bundle", "b"], "leave out --bundle"),
     ],
@@ -86,14 +86,14 @@ def _study(folder: Path) -> Study:
 
 def test_a_study_goes_on_with_the_settings_it_was_made_with(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _study(folder)
-    assert main(["folds", "--resume", "mine", "--epochs", "3"]) == 2
+    assert main(["cross-validate", "--resume", "mine", "--epochs", "3"]) == 2
     assert "leave out --epochs" in capsys.readouterr().err
-    assert main(["folds", "--resume", "mine", "--folds", "3", "--by", "slide"]) == 2
-    assert "leave out --folds, --by, or start a new study" in capsys.readouterr().err
+    assert main(["cross-validate", "--resume", "mine", "--folds", "3", "--split", "slide"]) == 2
+    assert "leave out --folds, --split, or start a new study" in capsys.readouterr().err
     assert main(["search", "--resume", "mine", "--over", "clip", "--search-seed", "0"]) == 2
     assert "leave out --over, --search-seed, or start a new study" in capsys.readouterr().err
     assert main(["search", "--resume", "mine"]) == 2
-    assert "python -m core folds --resume mine" in capsys.readouterr().err
+    assert "python -m core cross-validate --resume mine" in capsys.readouterr().err
 
 
 def test_a_study_that_works_is_asked_to_stop(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,8 +87,8 @@ def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--epochs", "0"], "epochs lies between 1 and 10000; found 0"),
-        (["--model", "vgg"], "model is one of .*; found 'vgg'"),
+        (["--epochs", "0"], "epochs must be 1 to 10000, got 0"),
+        (["--model", "vgg"], "model must be one of .*, got 'vgg'"),
         (["--resume"], "--resume needs --run-dir"),
     ],
 )

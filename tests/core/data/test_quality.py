@@ -171,7 +171,7 @@ def test_a_damaged_check_is_said(folder: Path) -> None:
 def test_the_command_tells_counts_and_fails_on_unreadable_files(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check", str(folder), "--json", "--csv", str(tmp_path / "flags.csv")]) == 1
+    assert main(["check", str(folder), "--json", "--out", str(tmp_path / "flags.csv")]) == 1
     said = json.loads(capsys.readouterr().out)
     assert (said["patches"], said["flags"]["blurred"], said["flags"]["conflict"]) == (19, 1, 2)
     lines = (tmp_path / "flags.csv").read_text().splitlines()

@@ -155,14 +155,14 @@ def test_training_takes_folds_by_name() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"split": "random"}, "split is one of default, patch, slide, .*, or a .json file; found 'random'"),
-        ({"folds": 1}, "folds is 0 .none. or at least 2; found 1"),
-        ({"folds": 51}, "folds lies between 0 and 50; found 51"),
-        ({"folds": 2.5}, "folds is a whole number; found 2.5"),
-        ({"folds": 3, "fold": 3}, "fold lies between 0 and 2; found 3"),
-        ({"fold": 1}, "fold lies between 0 and 0; found 1"),
-        ({"split": "official", "folds": 3}, "the split official has those it has"),
-        ({"split": "a.json", "folds": 3}, "the split a.json has those it has"),
+        ({"split": "random"}, "split must be one of default, patch, slide, .* or a .json file, got 'random'"),
+        ({"folds": 1}, "folds must be 0 .none. or at least 2, got 1"),
+        ({"folds": 51}, "folds must be 0 to 50, got 51"),
+        ({"folds": 2.5}, "folds must be a whole number, got 2.5"),
+        ({"folds": 3, "fold": 3}, "fold must be 0 to 2, got 3"),
+        ({"fold": 1}, "fold must be 0 to 0, got 1"),
+        ({"split": "official", "folds": 3}, "the split official has its own"),
+        ({"split": "a.json", "folds": 3}, "the split a.json has its own"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(wrong: dict[str, Any], message: str) -> None:

@@ -71,7 +71,7 @@ def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bu
 
 def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_path: Path, capsys) -> None:
     Image.fromarray(PIXELS[0]).save(tmp_path / "p.png")
-    assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--turns", "--device", "cpu"]) == 0
+    assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--tta", "--device", "cpu"]) == 0
     expected = load_ensemble(paths[:1], device="cpu", turns=True).predict(PIXELS[:1]).probabilities[0]
     assert capsys.readouterr().out.splitlines()[1] == f"p,{float(expected)!r}"
 

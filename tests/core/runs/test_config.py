@@ -65,7 +65,7 @@ WRONG: list[dict[str, Any]] = [
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_what_cannot_be_is_refused_by_name_and_value(wrong: dict[str, Any]) -> None:
     (name, value), *_ = wrong.items()
-    shown = "A run needs data" if name == "data" else rf"{name} .*; found .*{value if value != 'other' else 'other'}"
+    shown = "A run needs data" if name == "data" else rf"{name} .*.*, got .*{value if value != 'other' else 'other'}"
     shown = shown.replace("(", r"\(").replace(")", r"\)")
 
     with pytest.raises(ConfigError, match=shown):
@@ -96,7 +96,7 @@ def test_the_ends_of_the_ranges_are_allowed(edges: dict[str, Any]) -> None:
     ],
 )
 def test_augmentation_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=f"Augmentation {next(iter(wrong))} lies between 0 and"):
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be 0 to "):
         Augmentation(**wrong)  # type: ignore[arg-type]
 
 

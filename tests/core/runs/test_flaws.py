@@ -52,7 +52,7 @@ def test_the_head_of_the_residual_network_is_trained_alone_first() -> None:
 def test_nobody_validates_on_patches_without_labels() -> None:
     with pytest.raises(ConfigError, match="validate_on 'train' needs the label"):
         TrainingConfig(validate_on="train", unlabelled=True, teachers=("a",))
-    with pytest.raises(ConfigError, match="validate_on is one of valid, train"):
+    with pytest.raises(ConfigError, match="validate_on must be one of valid, train"):
         TrainingConfig(validate_on="test")  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ from core.runs import Augmentation, TrainingConfig
 from core.runs.run import Run
 from core.storage.home import runs_home
 from core.studies.search import axes_of, create_search, extend_search, search_result, work_on_search
-from core.studies.search_space import SPACE, Axis, own_values, parse_axes, with_values
+from core.studies.search_space import SPACE, Axis, own_values, parse_axes
 from core.studies.study import Study, list_studies, progress_of
 from core.training import trainer
 
@@ -71,10 +71,10 @@ def test_ranges_are_read_and_checked() -> None:
         (["stain", "stain"], "each once"),
         (["stain=0.3:0.1"], "a lower and a higher end"),
         (["stain=a:b"], "LOW:HIGH"),
-        (["stain=0:5"], "stain lies between 0 and 1"),
+        (["stain=0:5"], "stain must be 0 to 1"),
         (["batch_size=1:9"], "choices and no range"),
         (["batch_size=16|16"], "two choices"),
-        (["optimiser=adam|moon"], "optimiser is one of"),
+        (["optimiser=adam|moon"], "optimiser must be one of"),
         (["learning_rate=0:1"], "above 0"),
     ],
 )
@@ -85,7 +85,7 @@ def test_ranges_that_cannot_be_are_refused(words: list[str], found: str) -> None
 
 
 def test_values_go_to_where_they_belong() -> None:
-    config = with_values(CONFIG, {"learning_rate": 0.01, "stain": 0.2})
+    config = CONFIG.with_changes(learning_rate=0.01, stain=0.2)
     assert config == CONFIG.with_changes(learning_rate=0.01, augmentation=Augmentation(stain=0.2))
     axes = parse_axes(OVER, CONFIG)
     assert own_values(CONFIG, axes) == {"learning_rate": 2e-3, "stain": 0.0, "batch_size": 16}
@@ -102,7 +102,7 @@ def test_each_trial_is_a_run_and_the_first_is_the_settings_as_they_are() -> None
     for trial in (first, second):
         run = Run(runs_home() / trial.run)
         assert run.status().state == "finished"
-        assert run.config() == with_values(study.config(), trial.values)
+        assert run.config() == study.config().with_changes(**trial.values)
         assert trial.auc == run.metrics()["valid_auc"].max()
         assert all(axis.holds(trial.values[axis.name]) for axis in axes_of(study))
     assert second.values != first.values

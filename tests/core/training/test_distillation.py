@@ -183,7 +183,7 @@ def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeyp
         ({"unlabelled": True}, "can only be learnt from with a teacher"),
         ({"augmentation": Augmentation(moved=0.5)}, "A moved patch has no label and can only be learnt from with a te"),
         ({"teachers": ("x",), "unlabelled": True, "balance": "sampling"}, "draws patches by their label"),
-        ({"teachers": ("x",), "distillation": 1.5}, "distillation lies between 0 and 1; found 1.5"),
+        ({"teachers": ("x",), "distillation": 1.5}, "distillation must be 0 to 1, got 1.5"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], words: str) -> None:

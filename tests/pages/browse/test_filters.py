@@ -155,7 +155,7 @@ def test_predictions_are_asked_for_in_the_background(
     button(app, "Predict them").click().run()
     assert not app.exception
     assert launched[0][:3] == ["evaluate", "--data", str(kaggle)]
-    assert launched[0][5:7] == ["--split", "all"]
+    assert launched[0][5:7] == ["--subset", "all"]
     assert launched[0][-2:] == ["--decisions", "none"]
     button(app, "Cancel").click().run()
     assert "Cancelling after the patches in work" in words(app)

@@ -57,12 +57,12 @@ def test_a_ranking_is_started_from_the_page_and_watched(page: AppTest, folder: P
     assert "8 labelled patches are to be looked at" in words(page)
     button(page, "Rank the labels").click().run()
     assert not page.exception
-    assert launched == [["errors", "--data", str(folder), "--probe", "--imagenet", "--device", "auto"]]
+    assert launched == [["label-errors", "--data", str(folder), "--probe", "--imagenet", "--device", "auto"]]
     assert "Stop" in labels(page)
     page.selectbox(key="errors_by").set_value("Quick probe: the sidebar's model").run()
     assert "was trained on labels like these" in words(page)
     button(page, "Rank the labels").click().run()
-    assert launched[1][:5] == ["errors", "--data", str(folder), "--probe", "--bundle"]
+    assert launched[1][:5] == ["label-errors", "--data", str(folder), "--probe", "--bundle"]
     assert launched[1][5] == str(SHIPPED[DEFAULT])
 
 

@@ -90,9 +90,9 @@ def test_the_command_prints_the_suggestion_and_writes_the_curve(
     config: TrainingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "curve.csv"
-    words = ["lr", "--data", config.data[0], "--batch-size", "8", "--device", "cpu", "--steps", "14"]
+    words = ["lr-find", "--data", config.data[0], "--batch-size", "8", "--device", "cpu", "--steps", "14"]
 
-    assert main([*words, "--csv", str(file)]) == 0
+    assert main([*words, "--out", str(file)]) == 0
 
     assert "Suggested learning rate: " in capsys.readouterr().out
     table = pd.read_csv(file)

@@ -1,0 +1,242 @@
+"""The settings of a training that a person chooses: one table for the checks, the command line and the form.
+
+:class:`core.runs.config.TrainingConfig` holds the values and their defaults and checks them with :meth:`Setting.check`,
+``python -m core train`` makes its options from :data:`GROUPS`, and the Train page its fields.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import models
+from core.data.split_file import SUFFIX
+from core.data.splits import CHOICES, MOST_FOLDS
+from core.errors import ConfigError
+
+Kind = Literal["count", "number", "choice", "switch", "text", "paths"]
+
+LARGEST_SEED = 2**31 - 1
+"""What fits in 32 bits with a sign: every random generator that is used takes it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: of the field in :class:`core.runs.TrainingConfig` or :class:`core.runs.Augmentation`.
+        label: its name on screen.
+        help: what it does, for somebody who has never heard of it.
+        kind: type of its value.
+        low: least value of a number.
+        high: greatest value of a number.
+        unit: of a number, where the label does not say it.
+        choices: the values that a choice allows.
+        suffix: ending of the files whose path may stand in place of a choice; empty allows none.
+        optional: whether the value may be None.
+        step: what the buttons beside a number add.
+        format: how a number is shown, as printf has it.
+    """
+
+    name: str
+    label: str
+    help: str
+    kind: Kind = "count"
+    low: float = 0
+    high: float = 10_000
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    suffix: str = ""
+    optional: bool = False
+    step: float | None = None
+    format: str | None = None
+
+    @property
+    def limits(self) -> str:
+        """What is allowed, such as "1 to 10000"; empty where nothing is checked."""
+        if self.kind == "choice":
+            return ", ".join(self.choices) + (f" or a {self.suffix} file" if self.suffix else "")
+        if self.kind in ("count", "number"):
+            ends = (f"{end:d}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
+            return " to ".join(ends)
+        return ""
+
+    def check(self, value: Any) -> None:
+        """See that a value is allowed.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if self.optional and value is None:
+            return
+        if self.kind == "choice" and value not in self.choices and not (self.suffix and value.endswith(self.suffix)):
+            raise ConfigError(f"{self.name} must be one of {self.limits}, got {value!r}.")
+        if self.kind not in ("count", "number"):
+            return
+        if not self.low <= value <= self.high:  # put this way round, it refuses NaN as well
+            raise ConfigError(f"{self.name} must be {self.limits}, got {value}.")
+        if self.kind == "count" and not isinstance(value, int):
+            raise ConfigError(f"{self.name} must be a whole number, got {value}.")
+
+
+GROUPS: dict[str, tuple[Setting, ...]] = {
+    "Training": (
+        Setting("epochs", "Epochs", "How often every training patch is seen.", low=1),
+        Setting(
+            "batch_size", "Batch size", "Patches in one step. More needs more memory; fewer makes noisier steps.",
+            low=2, high=65_536,
+        ),
+        Setting(
+            "learning_rate", "Learning rate", "How far one step goes. Too high and the loss jumps, too low and nothing "
+            "moves. The learning-rate finder suggests one.",
+            kind="number", low=1e-8, high=10, step=1e-4, format="%.2e",
+        ),
+        Setting(
+            "patience", "Patience", "End early after this many epochs without a better validation AUC; 0 never does."
+        ),
+    ),
+    "Network": (
+        Setting(
+            "model", "Network", "The kind of network. A preset's other settings were chosen for its own.",
+            kind="choice", choices=tuple(models.names()),
+        ),
+        Setting(
+            "pretrained", "Starting weights", '"none" for random ones, "imagenet" for published ones, or the path of a '
+            "file.", kind="text",
+        ),
+        Setting(
+            "frozen_epochs", "Frozen epochs", "For this many epochs only the last layer is trained; then the whole "
+            "network is fine-tuned. For networks with published weights.",
+        ),
+    ),
+    "Augmentation": (
+        Setting(
+            "symmetries", "Flips and quarter turns", "Each training patch is shown in one of its eight orientations; "
+            "tissue has no up or down.", kind="switch",
+        ),
+        Setting(
+            "rotation", "Rotation", "Largest rotation about the centre; what comes in from outside is mirrored.",
+            kind="number", high=180, unit="degrees", step=5,
+        ),
+        Setting(
+            "stain", "Stain", "How much the strength of each dye varies (0.2 is much), as between laboratories.",
+            kind="number", high=1, step=0.05,
+        ),
+        Setting(
+            "brightness", "Brightness", "How much the whole patch gets lighter or darker (0.05 is usual).",
+            kind="number", high=1, step=0.01,
+        ),
+        Setting(
+            "blur", "Blur", "Largest blur, as if the patch were a little out of focus.",
+            kind="number", high=2, unit="pixels", step=0.1,
+        ),
+        Setting(
+            "cutout", "Cutout", "Share of training patches that lose a square of the rim. The centre always stays.",
+            kind="number", high=1, step=0.1,
+        ),
+    ),
+    "Optimiser": (
+        Setting(
+            "optimiser", "Optimiser", "How gradients become steps; AdamW is the safer one.",
+            kind="choice", choices=("adam", "adamw"),
+        ),
+        Setting(
+            "schedule", "Learning rate over time", "One cycle warms up for a tenth of the steps and then falls to "
+            "zero; plateau halves the rate when nothing improves.",
+            kind="choice", choices=("constant", "one-cycle", "plateau"),
+        ),
+        Setting(
+            "plateau_patience", "Patience before halving", "Only for the plateau schedule: the rate is halved after "
+            "this many epochs without a lower validation loss.", low=1,
+        ),
+        Setting(
+            "weight_decay", "Weight decay", "Pulls weights towards zero, against learning by heart.",
+            kind="number", high=1, step=0.01, format="%.4f",
+        ),
+        Setting(
+            "head_learning_rate", "Learning rate of the last layer", "Another rate for the last layer, which is new in "
+            "networks with published weights. Without one, it is the same as for the rest.",
+            kind="number", low=1e-8, high=10, optional=True, step=1e-4, format="%.2e",
+        ),
+        Setting(
+            "clip", "Gradient clipping", "Steps with a longer gradient are shortened to this norm; 0 never does. "
+            "Helps where the loss jumps.", kind="number", high=1_000_000, step=1,
+        ),
+        Setting(
+            "ema", "Moving average (EMA)", "The model is the average of the last weights, which is steadier: 0.99 "
+            "counts about 100 steps, 0 takes the weights as they are.",
+            kind="number", high=0.99999, step=0.001, format="%.4f",
+        ),
+        Setting(
+            "label_smoothing", "Label smoothing", "Targets a little away from 0 and 1, against being too sure.",
+            kind="number", high=0.5, step=0.01,
+        ),
+    ),
+    "Classes and split": (
+        Setting(
+            "balance", "Balance of the classes", "Where one class is rare: let both count the same in the loss, or "
+            "draw as many patches of each.", kind="choice", choices=("none", "weights", "sampling"),
+        ),
+        Setting(
+            "split", "Split", "Which patches train, validate and test. By slide is the honest one for new slides; a "
+            "random one flatters. Browse and `python -m core split` show how each divides the data, and save it.",
+            kind="choice", choices=CHOICES, suffix=SUFFIX,
+        ),
+        Setting("split_seed", "Seed of the split", "Another number draws another split.", high=LARGEST_SEED),
+        Setting(
+            "folds", "Folds", "Divide into this many folds, one of which is the test split; 0 has none. A "
+            "cross-validation trains all of them.", high=MOST_FOLDS,
+        ),
+        Setting("fold", "Test fold", "Which of the folds is the test split, from 0 on.", high=MOST_FOLDS - 1),
+        Setting(
+            "patches", "Labelled patches", "Learn from this many labelled training patches, drawn at random; 0 takes "
+            "all. Validation and test patches stay as they are. For several sizes at once, see learning curves.",
+            high=LARGEST_SEED, step=100,
+        ),
+        Setting(
+            "decisions", "Decisions", "A file with decisions about patches that is used instead of the data set's own; "
+            '"none" uses no decisions.', kind="text",
+        ),
+    ),
+    "Teachers": (
+        Setting(
+            "teachers", "Teachers", "Paths of model files to learn from. The new network then also learns to answer as "
+            "they do.", kind="paths",
+        ),
+        Setting(
+            "distillation", "Share of the teachers", "How much of the loss is towards the teachers' answer; the rest "
+            "is towards the label.", kind="number", high=1, step=0.1,
+        ),
+        Setting(
+            "moved", "Moved patches", "Share of training patches that are moved, so that other tissue lies in their "
+            "centre. They lose their label with it, and the teachers alone teach them.",
+            kind="number", high=1, step=0.1,
+        ),
+        Setting(
+            "unlabelled", "Unlabelled patches too", "Patches of the data set without a label are used too, with the "
+            "teachers' answer in place of it.", kind="switch",
+        ),
+    ),
+    "Speed and repeating": (
+        Setting(
+            "precision", "Precision", "How numbers are stored while computing.",
+            kind="choice", choices=("auto", "fp32", "bf16", "fp16"),
+        ),
+        Setting(
+            "compile", "Compile the network", "Takes minutes before the first step and makes the others faster; for "
+            "long runs on a GPU.", kind="choice", choices=("off", "auto"),
+        ),
+        Setting(
+            "tracker", "Tracker", "Send the metrics of each epoch to TensorBoard or MLflow too, where installed.",
+            kind="choice", choices=("none", "tensorboard", "mlflow"),
+        ),
+        Setting(
+            "keep", "Which weights are kept", "The best epoch by validation AUC, or the last one.",
+            kind="choice", choices=("best", "last"),
+        ),
+        Setting("seed", "Seed", "The same seed on the same computer gives the same run.", high=LARGEST_SEED),
+    ),
+}  # fmt: skip
+"""The settings in the order of the form, in groups; the first group is what everybody sees."""
+
+SETTINGS: dict[str, Setting] = {each.name: each for group in GROUPS.values() for each in group}
+"""The same by name."""
