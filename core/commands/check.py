@@ -35,7 +35,7 @@ SHOWN = 3
 def command(
     data: str, split: str, fresh: bool, out: Path | None, as_json: bool, decisions: str | None, job: Path | None
 ) -> int:
-    """Look at every patch once and store what is wrong.
+    """Examine every patch once and store what is wrong with it.
 
     It finds unreadable, black, blank and blurred patches, duplicates and near duplicates, duplicates whose labels
     differ, and duplicates in different splits (a leak). The exit status is 1 if patches leak or cannot be

@@ -52,10 +52,8 @@ def describe(bundle: Bundle) -> str:
         evaluation = measurement.evaluation
         lines.append(f"  measured on   {measurement.data}, {measurement.part} part, n = {evaluation.n}")
         lines += [f"    {METRICS[name].label:<20} {estimate}" for name, estimate in evaluation.figures.items()]
-    known = bundle.ood_model
-    lines += [
-        "  familiarity   "
-        + ("cannot tell" if known is None else f"{sum(known.patches)} patches of {', '.join(known.names)}")
-    ]
+    ood_model = bundle.ood_model
+    fitted = "none" if ood_model is None else f"{sum(ood_model.patches)} patches of {', '.join(ood_model.names)}"
+    lines.append(f"  OOD model     {fitted}")
     lines += [f"  note          {note}" for note in card.notes]
     return "\n".join([*lines, f"  use           {INTENDED_USE}"])

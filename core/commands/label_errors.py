@@ -26,7 +26,7 @@ from core.studies.label_errors import of_study
 from core.studies.study import open_study
 from core.training.pretrained import imagenet_bundle
 
-IMAGENET_WORDS = "ImageNet features, which have seen no label of this data"
+IMAGENET_SOURCE = "ImageNet features, which have seen no label of this data"
 
 
 @options.command("label-errors")
@@ -103,11 +103,11 @@ def _probed(
     stored = None if fresh else load_label_issues(dataset, key)
     if stored is not None and stored.fingerprint == dataset.fingerprint():
         return stored
-    words = IMAGENET_WORDS
+    source = IMAGENET_SOURCE
     if not imagenet:
         caution = ", which was trained on such labels and may hide errors" if has_learnt(bundle, dataset) else ""
-        words = f"features of {bundle.card.name}{caution}"
-    label_issues = probe(Predictor(bundle, device=device), dataset, features=words, progress=progress)
+        source = f"features of {bundle.card.name}{caution}"
+    label_issues = probe(Predictor(bundle, device=device), dataset, features=source, progress=progress)
     save_label_issues(label_issues, dataset, key)
     return label_issues
 

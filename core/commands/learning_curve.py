@@ -53,7 +53,7 @@ def command(
     """
     if more_sizes and sizes is None:  # Click gives an option one value, and the others of --sizes as arguments
         raise click.UsageError(f"Got unexpected arguments: {' '.join(more_sizes)}. Sizes stand behind --sizes.")
-    words = [word for each in (sizes or "", *more_sizes) for word in each.split(",") if word]
+    texts = [text for each in (sizes or "", *more_sizes) for text in each.split(",") if text]
     if resume is not None:
         refuse_training(given, sizes=sizes, equal=equal, name=name)
         study = open_kind(resume, "curve")
@@ -62,7 +62,7 @@ def command(
         return carry_out(study, as_json=as_json)
     study = create_curve(
         config_of(given),
-        sizes=[parse_size(word) for word in words],
+        sizes=[parse_size(text) for text in texts],
         seeds=1 if seeds is None else seeds,
         equal=equal or "steps",
         name=name,

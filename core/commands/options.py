@@ -87,9 +87,9 @@ def out(text: str, *, metavar: str = "FILE", **given: Any) -> Decorator:
     return option("--out", type=PATH, metavar=metavar, help=text, **given)
 
 
-def mpp(text: str) -> Decorator:
+def mpp(text: str, *, group: str = "Options") -> Decorator:
     """Return the decorator for ``--mpp``."""
-    return option("--mpp", metavar="X|file", help=text)
+    return option("--mpp", metavar="X|file", help=text, group=group)
 
 
 def check_folder(path: Path | None) -> None:

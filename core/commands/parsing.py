@@ -63,6 +63,10 @@ class Group(click.Group):
         """Read the command line up to the command's name."""
         return super().parse_args(ctx, args or ["--help"])
 
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of their definition."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -43,7 +43,8 @@ from core.studies.study import open_study
 )  # fmt: skip
 @options.mpp(
     "µm per pixel of the pictures, for rescale and tiles; 'file', the default of rescale, takes what each TIFF says "
-    "and refuses those that say nothing."
+    "and refuses those that say nothing.",
+    group="Larger pictures",
 )
 @options.bundle(several=True)
 @options.study
@@ -76,7 +77,7 @@ def command(
         raise ConfigError(
             "A submission has one line a patch and no remarks; leave out --remarks, --json and --size tiles."
         )
-    wanted = None if submission is None else read_sample(submission)
+    sample_ids = None if submission is None else read_sample(submission)
     predictor = predictor_of(bundles, study, device=device, tta=tta)
     found = find_patches(paths)
     batch = score_files(predictor, found.files, sizing=sizing, with_ood=remarks, progress=progress_line("Predicting"))
@@ -85,7 +86,7 @@ def command(
         print(f"not read: {problem}", file=sys.stderr)
     for name, note in dict.fromkeys((file.file_name, note) for file in batch.files for note in file.notes):
         print(f"changed: {name}: {note}", file=sys.stderr)
-    text = _text(batch, wanted, remarks, _threshold(predictor))
+    text = _text(batch, sample_ids, remarks, _threshold(predictor))
     if out is not None:
         atomic.write_text(out, text)
         print(f"{len(batch.files)} probabilities in {out}", file=sys.stderr)
@@ -134,7 +135,7 @@ def sizing_of(size: str, mpp: str | None) -> Sizing:
         raise ConfigError(f"--mpp must be µm per pixel, such as 0.25, or 'file', got {mpp!r}.") from error
 
 
-def _text(batch: ScoredBatch, wanted: list[str] | None, remarks: bool, threshold: float) -> str:
-    if wanted is not None:
-        return to_submission(wanted, {file.id: file.probability for file in batch.files})
+def _text(batch: ScoredBatch, sample_ids: list[str] | None, remarks: bool, threshold: float) -> str:
+    if sample_ids is not None:
+        return to_submission(sample_ids, {file.id: file.probability for file in batch.files})
     return table_csv(batch, threshold=threshold) if remarks else probabilities_csv(batch)

@@ -26,7 +26,7 @@ from core.runs import (
 from core.runs.launch import launch
 from core.studies import delete, empty_trash, list_trash, restore
 
-HEAD = ("run", "state", "preset", "data", "best valid AUC (epoch)", "test AUC", "started", "worked")
+HEAD = ("run", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed")
 
 command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name or the path of its folder.")
 names = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
@@ -156,7 +156,7 @@ def run_trash(empty: bool, yes: bool, as_json: bool) -> None:
 @names
 @options.as_json
 def run_compare(runs: tuple[str, ...], as_json: bool) -> None:
-    """Compare the settings in which runs differ, and how good each became."""
+    """Compare the settings in which runs differ, and their results."""
     opened = [find_run(name) for name in runs]
     found, settings = [summarise_run(run) for run in opened], differing_settings(opened)
     if as_json:

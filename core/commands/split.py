@@ -27,12 +27,24 @@ from core.storage import atomic
     "slide where slides are known, else by patch.",
 )
 @options.option(
-    "--split-seed", "seed", aliases=["--seed"], type=int, default=0, metavar="N", help="Another one, another split."
+    "--split-seed",
+    "seed",
+    aliases=["--seed"],
+    type=int,
+    default=0,
+    metavar="N",
+    help="Seed of the split; another one draws another split.",
 )
 @options.option(
-    "--validation", "valid", aliases=["--valid"], type=float, default=VALID, metavar="SHARE", help="Validation share."
+    "--validation",
+    "valid",
+    aliases=["--valid"],
+    type=float,
+    default=VALID,
+    metavar="SHARE",
+    help="Share of the validation split.",
 )
-@options.option("--test", type=float, default=TEST, metavar="SHARE", help="Test share.")
+@options.option("--test", type=float, default=TEST, metavar="SHARE", help="Share of the test split.")
 @options.option("--folds", type=int, default=0, metavar="K", help="Make K folds, one of which is the test split.")
 @options.option("--fold", type=int, default=0, metavar="I", help="Which fold is the test split, from 0 on.")
 @options.out("Save the split for `python -m core train --split FILE`.", metavar="FILE.json")

@@ -201,7 +201,7 @@ def _describe_folds(study: Study) -> str:
 def _describe_search(study: Study) -> str:
     result = search_result(study)
     names = [axis["name"] for axis in study.settings()["over"]]
-    rows = [("trial", "state", "epochs", "valid AUC", *names)]
+    rows = [("trial", "state", "epochs", "validation AUC", *names)]
     for each in result.trials:
         values = (_short(each.values.get(name, "-")) for name in names)
         rows.append((str(each.number), each.state, str(each.epochs), _short(each.auc or "-", 4), *values))

@@ -110,7 +110,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     ),
     "Augmentation": (
         Setting(
-            "symmetries", "Flips and quarter turns", "Each training patch is shown in one of its eight orientations; "
+            "symmetries", "Flips and 90° rotations", "Each training patch is shown in one of its eight orientations; "
             "tissue has no up or down.", kind="switch",
         ),
         Setting(

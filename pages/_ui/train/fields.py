@@ -13,7 +13,7 @@ from core.runs.settings import GROUPS, SETTINGS, Setting
 FIRST = "Training"
 """The group that everybody sees; the others are folded away."""
 
-WORDS = {
+CHOICE_LABELS = {
     "adam": "Adam", "adamw": "AdamW",
     "constant": "Constant", "one-cycle": "One cycle: up, then down to zero", "plateau": "Halved when nothing improves",
     "weights": "Weights in the loss", "sampling": "As many patches of each class",
@@ -92,7 +92,7 @@ def _offered(setting: Setting, value: Any) -> tuple[Any, ...]:
 
 
 def _in_words(choice: str) -> str:
-    return f"Saved: {Path(choice).stem}" if choice.endswith(SUFFIX) else WORDS.get(choice, choice)
+    return f"Saved: {Path(choice).stem}" if choice.endswith(SUFFIX) else CHOICE_LABELS.get(choice, choice)
 
 
 def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:

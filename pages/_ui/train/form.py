@@ -33,14 +33,14 @@ def show() -> None:
         placeholder="A note that stays with the run; it can be changed later",
     )  # fmt: skip
     try:
-        wanted = train_fields.changed(config, values)
+        chosen = train_fields.changed(config, values)
     except ConfigError as error:
         layout.show_error(error)
         return
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        _start(wanted, note)
-    st.caption("It starts at once if the device is free; else it queues up and starts by itself when its turn comes.")
-    preflight.show(wanted, origin)
+        _start(chosen, note)
+    st.caption("It starts at once if the device is free; else it waits in the device queue and starts by itself.")
+    preflight.show(chosen, origin)
 
 
 def duplicate(run_name: str) -> None:

@@ -102,7 +102,7 @@ def test_compare_prints_only_what_differs(run: Run, other: Run, capsys: pytest.C
         ["first", "second"],
         ["data", "demo", "demo,", "/x"],
         ["seed", "0", "5"],
-        ["best", "valid", "AUC", "(epoch)", "0.9000", "(2", "of", "3)", "-"],
+        ["best", "validation", "AUC", "(epoch)", "0.9000", "(2", "of", "3)", "-"],
         ["test", "AUC", "-", "-"],
     ]
 
