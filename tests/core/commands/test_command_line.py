@@ -62,6 +62,14 @@ def test_without_a_command_the_help_names_each_that_is_not_hidden(capsys: pytest
     assert [name for name in listed if name in (*NAMES, *HIDDEN, *OLD_NAMES)] == NAMES
 
 
+def test_what_pages_start_is_not_in_the_help_of_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["studies"]) == 0
+
+    commands = capsys.readouterr().out.partition("Commands:\n")[2]
+    listed = [line.split()[0] for line in commands.splitlines() if line[2:3].isalpha()]
+    assert listed == ["list", "show", "stop", "resume", "delete", "restore"]
+
+
 @pytest.mark.parametrize("name", [*NAMES, *HIDDEN])
 def test_each_command_has_its_name_a_help_and_no_option_twice(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
