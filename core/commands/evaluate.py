@@ -107,8 +107,8 @@ def _compared(
     """Return the paired differences to another bundle, each at its own threshold."""
     if list(other.rows) != list(scored.rows):
         raise ConfigError(
-            f"The two bundles keep different patches of {dataset.name} apart ({scored.part}), so they cannot be "
-            "compared there. Choose --subset all, or bundles with the same split."
+            f"This subset of {dataset.name} holds other patches for the second bundle than for the first, so they "
+            "cannot be compared. Choose --subset all, or bundles with the same split."
         )
     second = predictor.bundle.card.threshold
     differences = compare(

@@ -66,7 +66,10 @@ device = option(
     "--device", type=click.Choice(DEVICES), default="auto", help="Auto takes the GPU if there is one.", group="Model"
 )
 decisions = option(
-    "--decisions", metavar="FILE|none", help="Decisions about patches.", show_default="the data set's own"
+    "--decisions",
+    metavar="FILE|none",
+    help="A file with decisions about patches, or none of them.",
+    show_default="the data set's own",
 )
 threshold = option(
     "--threshold", type=float, metavar="P", help="Decision threshold, 0 to 1.", show_default="the bundle's"

@@ -75,7 +75,7 @@ def run_show(name: str, as_json: bool) -> None:
     for title, value in {**_row(study), "why": study.status().message, "folder": study.path}.items():
         if value != "":
             print(f"{title + ':':<10} {value}")
-    print(describe(study))
+    print(DESCRIBE[study.kind](study))
 
 
 @command.command("stop")
@@ -137,7 +137,7 @@ def carry_out(study: Study, *, as_json: bool) -> int:
     if as_json:
         print_json(_to_json(study))
     elif study.status().state == "finished":
-        print(describe(study))
+        print(DESCRIBE[study.kind](study))
     elif not status:
         print(f"Stopped; go on with: python -m core {COMMANDS[study.kind]} --resume {study.name}")
     return status
@@ -156,11 +156,6 @@ def open_kind(name: str, kind: Kind) -> Study:
             f"The study {name} is a {KIND_NAMES[study.kind]}: python -m core {COMMANDS[study.kind]} --resume {name}"
         )
     return study
-
-
-def describe(study: Study) -> str:
-    """Return what has come of a study so far as a table and a few sentences."""
-    return DESCRIBE[study.kind](study)
 
 
 def _say(text: str) -> None:
@@ -241,6 +236,7 @@ DESCRIBE: dict[Kind, Callable[[Study], str]] = {
     "search": _describe_search,
     "curve": _describe_curve,
 }
+"""How the results of a study of each kind so far are written as a table and a few sentences."""
 
 
 def _short(value: Any, digits: int = 3) -> str:
