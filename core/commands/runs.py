@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import RunError
+from core.job import STATES
 from core.runs import (
     GRACE_SECONDS,
-    STATES,
     Run,
     RunSummary,
     differing_settings,
@@ -185,7 +185,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
     started = "-" if found.started is None else f"{datetime.fromtimestamp(found.started):%Y-%m-%d %H:%M}"
     return (
         found.name,
-        STATES[found.state].partition(":")[0].lower(),
+        STATES[found.state].label.lower(),
         found.preset or "-",
         ", ".join(found.data) or "-",
         best,

@@ -10,14 +10,13 @@ from typing import Any
 from core.commands.runs import table
 from core.errors import ConfigError, NodescopeError, RunError
 from core.evaluation import METRICS
-from core.job import JobStatus
+from core.job import STATES, JobStatus
 from core.studies.cross_validation import BY_NAMES, finished_folds, folds_result, work_on_folds
 from core.studies.learning_curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
 from core.studies.learning_curve_result import SHOWN as CURVE_SHOWN
 from core.studies.search import search_result, work_on_search
 from core.studies.study import (
     KIND_NAMES,
-    STUDY_STATES,
     Kind,
     Study,
     list_studies,
@@ -91,7 +90,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
     study = open_study(arguments.name)
     if not study.status().is_active:
         raise RunError(f"Nothing works on the study {study.name}; its state is {study.status().state}.")
-    study.cancel()
+    study.request_stop()
     return _said(study, "is asked to stop", arguments)
 
 
@@ -237,7 +236,7 @@ def _row(study: Study) -> dict[str, Any]:
         progress = progress_of(study)
     except NodescopeError:
         return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0}
-    state = STUDY_STATES[progress.status.state].partition(":")[0].lower()
+    state = STATES[progress.status.state].label.lower()
     return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
 
 

@@ -13,7 +13,7 @@ from core.job import detached
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
-from core.storage.lock import exclusive
+from core.storage.lock import action_lock
 
 GRACE_SECONDS = 20.0
 """How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
@@ -45,9 +45,8 @@ def launch(run: Run) -> None:
         StorageError: its folder cannot be written.
     """
     _let_end(run)
-    with exclusive():
-        if not run.path.is_dir():
-            raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
+    with action_lock():
+        run.check_exists()
         if run.is_alive():
             raise RunError(f"The run {run.name} is being worked on already.")
         status = _last_word(run)
@@ -90,8 +89,8 @@ def stop(run: Run) -> None:
 
 def may_be_killed(run: Run) -> bool:
     """Whether the run was asked to stop, has had its time, and is still there."""
-    asked = run.stop_asked_for()
-    return asked is not None and asked > GRACE_SECONDS and run.is_alive()
+    seconds = run.seconds_since_stop()
+    return seconds is not None and seconds > GRACE_SECONDS and run.is_alive()
 
 
 def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from core.errors import RunError
 from core.storage import atomic
 from core.storage.home import runs_home
-from core.storage.lock import exclusive
+from core.storage.lock import action_lock
 from core.studies.study import KIND_NAMES, Study, check_free
 
 
@@ -20,7 +20,7 @@ def extending(study: Study) -> Iterator[dict[str, Any]]:
     Raises:
         RunError: a process works on the study, or a name that a new run would have is taken.
     """
-    with exclusive():
+    with action_lock():
         if study.status().is_active:
             raise RunError(
                 f"The {KIND_NAMES[study.kind]} {study.name} is being worked on. Let it finish or stop it, then ask for "

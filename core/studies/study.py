@@ -13,7 +13,6 @@ Each of its runs is an ordinary one among all others. A study that was killed go
 unfinished one is taken up from its checkpoint.
 """
 
-import json
 import os
 import re
 import shutil
@@ -21,9 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from core.data import DEMO, decisions_of
 from core.data.decisions import to_csv
@@ -44,32 +41,14 @@ Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
 """Every kind of study with its name in words."""
 
-STUDY_STATES = {
-    "none": "Not started",
-    "starting": "Starting",
-    "running": "Running",
-    "finished": "Finished",
-    "cancelled": "Stopped",
-    "failed": "Failed",
-    "lost": "Lost: its process ended without a last word",
-}
-"""Every state of a study with its name on screen."""
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Study(Job):
-    """A folder that holds several runs together.
+    """A folder that holds several runs together; the names of its runs begin with its own."""
 
-    Attributes:
-        path: the folder.
-    """
-
-    @property
-    def name(self) -> str:
-        """The folder's name, with which the names of its runs begin."""
-        return self.path.name
+    noun: ClassVar[str] = "study"
 
     @property
     def kind(self) -> Kind:
@@ -79,16 +58,14 @@ class Study(Job):
 
     def about(self) -> dict[str, Any]:
         """Return ``study.json``. Raises :class:`RunError` if it is missing or damaged."""
-        try:
-            value: dict[str, Any] = json.loads((self.path / "study.json").read_text("utf-8"))
-            return {"kind": value["kind"], "config": value["config"], "settings": value["settings"], **value}
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} is no study: study.json is missing.") from error
-        except (OSError, json.JSONDecodeError, KeyError) as error:
-            raise RunError(
-                f"study.json of the study {self.name} is damaged ({error}). Put a copy of it back, or delete the "
-                f"folder {self.path}; its runs stay."
-            ) from error
+        about = self.require_json("study.json")
+        missing = [key for key in ("kind", "config", "settings", "runs") if key not in about]
+        if missing:
+            raise self.damaged("study.json", f"{missing[0]} is missing")
+        return about
+
+    def _remedy(self, _name: str) -> str:
+        return f"Put a copy of it back, or delete the folder {self.path}; its runs stay."
 
     def config(self) -> TrainingConfig:
         """Return the settings that its runs share."""
@@ -114,46 +91,25 @@ class Study(Job):
 
     def results(self) -> dict[str, Any] | None:
         """Return ``results.json``, or None before there is one."""
-        return self._json("results.json") or None
+        return self.read_json("results.json") or None
 
     def status(self) -> JobStatus:
-        """Return the last word of the study; "failed", with the sentence that says so, where the file is damaged."""
+        """Return the last status of the study; "failed", with the sentence that says so, where the file is damaged."""
         try:
             return super().status()
         except RunError as error:
             return JobStatus("failed", message=str(error))
 
-    def cancel(self) -> None:
+    def request_stop(self) -> None:
         """Ask the process to let the run in work finish its step, save, and end."""
-        super().cancel()
+        super().request_stop()
         for run in self.runs():
             if run.is_alive() and run.status().is_active:
                 run.request_stop()
 
     def _check_idle(self) -> None:
-        if not self.path.is_dir():
-            raise RunError(f"The study {self.name} is not there any more; it may have been deleted a moment ago.")
+        self.check_exists()
         super()._check_idle()
-
-    def withdraw_stop(self) -> None:
-        """Forget an earlier request to stop, before this process works on it."""
-        (self.path / "stop").unlink(missing_ok=True)
-
-    def lock(self) -> FileLock:
-        """Return a held lock that any death of this process frees.
-
-        Raises:
-            RunError: another process works on the study.
-            StorageError: the lock cannot be made.
-        """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=5)
-        except Timeout as error:
-            raise RunError(f"Another process works on the study {self.name}. Stop it first.") from error
-        except OSError as error:
-            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
-        return lock
 
 
 @dataclass(frozen=True)
@@ -287,7 +243,7 @@ def train_run(
     """
     from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
 
-    if study.is_cancelled():
+    if study.stop_requested():
         raise Cancelled
     run = _made(name, config)
     status = run.status()
@@ -297,7 +253,7 @@ def train_run(
         raise RunError(f"The run {name} is being worked on by another process; resume the study when that has ended.")
     run.withdraw_stop()
     run.record_process(os.getpid())  # from here on a request to stop reaches the run
-    if study.is_cancelled():
+    if study.stop_requested():
         raise Cancelled
     return run, execute(run, after_epoch=after_epoch)
 

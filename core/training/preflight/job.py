@@ -9,11 +9,10 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from core.errors import RunError
 from core.job import Job, JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
@@ -36,6 +35,8 @@ class Preflight(Job):
     Attributes:
         kind: "cost" or "rate".
     """
+
+    noun: ClassVar[str] = "preflight"
 
     kind: Kind = "cost"
 
@@ -64,7 +65,7 @@ class Preflight(Job):
         Raises:
             NodescopeError: it failed.
         """
-        config = TrainingConfig.from_json(self._json("config.json"))
+        config = TrainingConfig.from_json(self.require_json("config.json"))
 
         def what(report: Progress) -> None:
             atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
@@ -81,7 +82,7 @@ class Preflight(Job):
         try:
             return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
         except (TypeError, KeyError) as error:
-            raise self._damaged(error) from error
+            raise self.damaged("result.json", repr(error)) from error
 
     def rate(self) -> LearningRateCurve | None:
         """Return the curve of the learning rate; None if it is not known.
@@ -93,13 +94,13 @@ class Preflight(Job):
         try:
             return None if found is None else curve_of(np.array(found["rates"]), np.array(found["losses"]))
         except KeyError as error:
-            raise self._damaged(error) from error
+            raise self.damaged("result.json", repr(error)) from error
 
     def _answer(self) -> dict[str, Any] | None:
-        return (self._json("result.json") or None) if self.status().state == "finished" else None
+        return (self.read_json("result.json") or None) if self.status().state == "finished" else None
 
-    def _damaged(self, error: Exception) -> RunError:
-        return RunError(f"The answer in {self.path} is damaged ({error}); measure again.")
+    def _remedy(self, _name: str) -> str:
+        return f"Delete the folder {self.path} and measure again."
 
 
 def preflights_home() -> Path:

@@ -115,7 +115,7 @@ def test_a_study_that_was_stopped_within_a_fold_gives_the_same_table_bit_for_bit
         nonlocal steps
         steps += 1
         if steps == 4:  # within the second fold
-            study.cancel()
+            study.request_stop()
         after_step(self)
 
     with monkeypatch.context() as patch:

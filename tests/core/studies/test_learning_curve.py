@@ -210,7 +210,7 @@ def _stop_in_step(step: int, patch: pytest.MonkeyPatch) -> None:
 
     def counted(self: trainer.Trainer) -> None:
         if self.run.name.endswith(f"{LABELLED}-patches-seed-0") and self._done() == step:
-            open_study("torn").cancel()
+            open_study("torn").request_stop()
         real(self)
 
     patch.setattr(trainer.Trainer, "_after_step", counted)

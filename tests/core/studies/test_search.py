@@ -155,7 +155,7 @@ def test_a_search_that_was_stopped_within_a_trial_goes_on_as_it_would_have(monke
 
     def stopping(self: trainer.Trainer) -> None:
         if self.run.name == "torn-trial-002" and (self.epoch, self.step_in_epoch) == (1, 1):
-            study.cancel()
+            study.request_stop()
         after_step(self)
 
     with monkeypatch.context() as patch:

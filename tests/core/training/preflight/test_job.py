@@ -74,7 +74,7 @@ def test_a_damaged_answer_is_said(launched: None) -> None:
     rehearsal.start(config)
     (rehearsal.path / "result.json").write_text(json.dumps({"seconds_per_epoch": 1}))
 
-    with pytest.raises(RunError, match=r"is damaged .* measure again"):
+    with pytest.raises(RunError, match=r"result.json of the preflight cost-\w+ is damaged: .* measure again"):
         rehearsal.cost(3)
 
 
