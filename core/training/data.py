@@ -10,6 +10,8 @@ import pandas as pd
 from core.data import Dataset, Decided, Problem, SplitRule, Subsample, assign, choose_rule, find_subsample, join
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
+from core.data.store import PATCH_SIZE, PatchStore
+from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, unreadable_among
 from core.errors import DataError
 from core.progress import Progress, no_progress
 
@@ -56,13 +58,13 @@ class Part:
 
     Attributes:
         ids: text (N,).
-        pixels: uint8 N×96×96×3.
+        pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is asked for.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
         slides: text (N,), or None where they are not known for all.
     """
 
     ids: np.ndarray
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray
     slides: np.ndarray | None
 
@@ -177,23 +179,37 @@ def train_rows(sources: list[Source], everything: Dataset, *, unlabelled: bool) 
 
 
 def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress = no_progress) -> tuple[Part, list[Problem]]:
-    """Return the patches of `rows`, and those of them that could not be read and were left out."""
-    pixels = np.empty((len(rows), 96, 96, 3), np.uint8)
-    usable = np.ones(len(rows), bool)
-    problems = []
+    """Return the patches of `rows`, and those of them that could not be read and were left out.
+
+    Patches of a pack stay in its memory map, which may be larger than the memory; others are decoded once, here.
+    """
     ids = dataset.table["id"].to_numpy(dtype=object)[rows]
-    for start in range(0, len(rows), CHUNK):
-        loaded = dataset.store.load(rows[start : start + CHUNK])
-        pixels[start : start + CHUNK] = loaded.pixels
-        for position, reason in loaded.unreadable.items():
-            usable[start + position] = False
-            problems.append(Problem(str(ids[start + position]), reason))
-        progress(min(1.0, (start + CHUNK) / len(rows)))
+    if is_at_hand(dataset.store):
+        decoded, unreadable = None, unreadable_among(dataset.store, rows)
+        progress(1.0)
+    else:
+        decoded, unreadable = _decoded(dataset.store, rows, progress)
+    usable = np.ones(len(rows), bool)
+    usable[list(unreadable)] = False
+    problems = [Problem(str(ids[position]), reason) for position, reason in unreadable.items()]
+    rows, ids = rows[usable], ids[usable]
+    pixels: Pixels = StoredPatches(dataset.store, rows)
+    if decoded is not None:
+        pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    slides = dataset.slides(rows)
-    if usable.all():
-        return Part(ids, pixels, labels, slides), problems
-    return Part(ids[usable], pixels[usable], labels[usable], None if slides is None else slides[usable]), problems
+    return Part(ids, pixels, labels, dataset.slides(rows)), problems
+
+
+def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the patches of `rows`, and the position of each unreadable one with the reason."""
+    pixels = np.empty((len(rows), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+    unreadable: dict[int, str] = {}
+    for start in range(0, len(rows), CHUNK):
+        loaded = store.load(rows[start : start + CHUNK])
+        pixels[start : start + CHUNK] = loaded.pixels
+        unreadable.update({start + position: reason for position, reason in loaded.unreadable.items()})
+        progress(min(1.0, (start + CHUNK) / len(rows)))
+    return pixels, unreadable
 
 
 def _check(name: str, **parts: Part) -> None:

@@ -4,6 +4,7 @@ What a batch holds follows from the seed, its step and its rows alone. So it may
 network works on the one before.
 """
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.data.stored_patches import Pixels
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
 from core.training.augment import apply, draw
-from core.training.data import Part
+from core.training.data import CHUNK, Part
 from core.training.memory import fits_on_device, is_out_of_memory
 
 
@@ -59,10 +61,9 @@ class BatchLoader:
         ahead: bool | None = None,
     ):
         self._labels = torch.from_numpy(part.labels.astype(np.float32)).to(device)
-        self._pixels = torch.from_numpy(part.pixels)
-        self.resident = fits_on_device(part.pixels.nbytes, device)
-        if self.resident:
-            self._pixels = self._pixels.to(device)
+        self._stored = part.pixels
+        self.resident = fits_on_device(math.prod(part.pixels.shape), device)
+        self._on_device = _copied_to(device, part.pixels) if self.resident else None
         self._config, self._device, self._share = config, device, share
         self._ahead = _may_work_ahead(device) if ahead is None else ahead
 
@@ -100,13 +101,25 @@ class BatchLoader:
         changes = draw(
             len(rows), self._config.augmentation, torch.Generator().manual_seed(mix(self._config.seed, step))
         )
-        own = torch.from_numpy(np.ascontiguousarray(rows[place::others]))
-        pixels = self._pixels.index_select(0, own.to(self._pixels.device)).to(self._device)
+        own = np.ascontiguousarray(rows[place::others])
+        chosen = torch.from_numpy(own).to(self._device)
+        if self._on_device is None:
+            pixels = torch.from_numpy(self._stored[own]).to(self._device)
+        else:
+            pixels = self._on_device.index_select(0, chosen)
         images = apply(pixels.permute(0, 3, 1, 2), changes.of(slice(place, None, others)))
-        labels = self._labels[own.to(self._device)]
+        labels = self._labels[chosen]
         if changes.moved is not None:
             labels = labels.masked_fill(changes.moved[place::others].to(self._device), -1)
         return Batch(step, images.contiguous(memory_format=torch.channels_last), labels)
+
+
+def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:
+    """Return all patches in the memory of a GPU; they go there in pieces, so that none need lie in memory twice."""
+    copy = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pixels), CHUNK):
+        copy[start : start + CHUNK] = torch.from_numpy(pixels[start : start + CHUNK])
+    return copy
 
 
 def mix(seed: int, step: int) -> int:

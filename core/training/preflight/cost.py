@@ -36,7 +36,8 @@ class Estimate:
         seconds_per_step: the median of the measured steps.
         seconds_per_epoch: all steps of an epoch and its validation.
         seconds: all epochs; without reading the data and measuring the result, and with no early end.
-        memory: bytes of the computer's memory at the highest point, for this process and all patches of the run.
+        memory: bytes of the computer's memory at the highest point, for this process and all patches of the run,
+            but for those that stay in a pack.
         device_memory: bytes of the GPU's memory at the highest point; None on a CPU.
         disk: bytes of the run's folder at the most: two checkpoints while one is replaced, and the bundle.
         steps_per_epoch: how many.
@@ -95,7 +96,7 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
         seconds_per_step=per_step,
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * config.epochs,
-        memory=peak() + PATCH_BYTES * (sample.train + sample.valid - len(sample.part)),
+        memory=peak() + (PATCH_BYTES * (sample.train + sample.valid - len(sample.part)) if sample.is_decoded else 0),
         device_memory=_device_peak(learner),
         disk=_disk(learner),
         steps_per_epoch=steps_per_epoch,

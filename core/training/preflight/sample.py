@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.data.stored_patches import is_at_hand
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
@@ -22,11 +23,13 @@ class Sample:
         part: the patches that were drawn and can be read.
         train: number of all training patches.
         valid: number of all validation patches.
+        is_decoded: whether a run holds all its patches in memory, because there is no pack.
     """
 
     part: Part
     train: int
     valid: int
+    is_decoded: bool
 
 
 def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> Sample:
@@ -46,7 +49,12 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
     part, _ = read_part(everything, rows[drawn], progress)
     if not len(part):
         raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
-    return Sample(_in_drawn_order(part, config.seed), len(rows), int((divided.sources[0].parts == "valid").sum()))
+    return Sample(
+        _in_drawn_order(part, config.seed),
+        train=len(rows),
+        valid=int((divided.sources[0].parts == "valid").sum()),
+        is_decoded=not is_at_hand(everything.store),
+    )
 
 
 def _in_drawn_order(part: Part, seed: int) -> Part:
