@@ -39,7 +39,7 @@ def run_leak(arguments: argparse.Namespace) -> int:
         config,
         arguments.run_dir,
         split_seeds=range(max(1, arguments.splits)),
-        say=lambda text: print(text, file=sys.stderr),
+        notify=lambda text: print(text, file=sys.stderr),
     )
     if arguments.json:
         print(json.dumps(found.to_json(), indent=2))

@@ -155,7 +155,7 @@ def describe(study: Study) -> str:
 
 def _carry_out(study: Study) -> int:
     try:
-        WORK[study.kind](study, say=lambda words: print(words, flush=True))
+        WORK[study.kind](study, notify=lambda words: print(words, flush=True))
     except NodescopeError as error:
         if study.status().state != "failed":
             raise  # it did not start, such as when another process works on it

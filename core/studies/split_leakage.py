@@ -145,7 +145,7 @@ def measure_leak(
     folder: Path | None = None,
     *,
     split_seeds: Sequence[int] = (0,),
-    say: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Leak:
     """Train and measure both ways in this process.
 
@@ -153,7 +153,7 @@ def measure_leak(
         config: the training; its `split` and `split_seed` are replaced.
         folder: where the runs go; None is among all others.
         split_seeds: one pair of runs for each; more of them let chance count for less.
-        say: told what is done.
+        notify: gets a line of text on each thing that is done.
 
     Raises:
         DataError: slides are not known, or a part is empty.
@@ -162,8 +162,8 @@ def measure_leak(
     runs: dict[Way, list[Run]] = {"patch": [], "slide": []}
     for seed in split_seeds:
         for way, each in leak_configs(config.with_changes(split_seed=seed)).items():
-            if say is not None:
-                say(f"Training with a {NAMES[way]}, split seed {seed}")
+            if notify is not None:
+                notify(f"Training with a {NAMES[way]}, split seed {seed}")
             run = create_run(each, None if folder is None else folder / f"{way}-{seed}")
             execute(run)
             runs[way].append(run)

@@ -13,10 +13,9 @@ Each of its runs is an ordinary one among all others. A study that was killed go
 unfinished one is taken up from its checkpoint.
 """
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,16 +25,16 @@ from core.data import DEMO, decisions_of
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import NodescopeError, RunError, StorageError
-from core.job import Cancelled, Job, JobStatus
-from core.progress import Progress
+from core.job import Job, JobStatus
 from core.runs.config import TrainingConfig
-from core.runs.run import Run, create_run
+from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, runs_home
+from core.storage.lock import action_lock
 
 if TYPE_CHECKING:
-    from core.training.trainer import AfterEpoch
+    pass
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
@@ -197,6 +196,28 @@ def check_free(paths: Iterable[Path]) -> None:
         raise RunError(f"{taken[0]} is there already, and a study never overwrites anything. Choose another name.")
 
 
+@contextmanager
+def extending(study: Study) -> Iterator[dict[str, Any]]:
+    """Yield ``study.json`` to ask more of the study, and write it; nobody starts or deletes anything meanwhile.
+
+    The names of its runs are only added to, because those that are there keep theirs.
+
+    Raises:
+        RunError: a process works on the study, or a name that a new run would have is taken.
+    """
+    with action_lock():
+        if study.status().is_active:
+            raise RunError(
+                f"The {KIND_NAMES[study.kind]} {study.name} is being worked on. Let it finish or stop it, then ask for "
+                "more."
+            )
+        about = study.about()
+        before = set(about["runs"])
+        yield about
+        check_free(runs_home() / name for name in about["runs"] if name not in before)
+        atomic.write_json(study.path / "study.json", about)
+
+
 def start_study(study: Study) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
 
@@ -204,58 +225,6 @@ def start_study(study: Study) -> None:
         RunError: a process works on it already.
     """
     study.launch(["studies", "work"])
-
-
-def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
-    """Do the work of a study in this process, and return the last word, which is on disk too.
-
-    Args:
-        study: what is worked on.
-        what: is given a function that it tells the finished share between two runs.
-
-    Raises:
-        RunError: another process works on it.
-        NodescopeError: it failed.
-    """
-    lock = study.lock()
-    try:
-        return study.work(what, every=0.0)
-    except NodescopeError:
-        raise  # it has been written down
-    except KeyboardInterrupt:
-        study.write(JobStatus("cancelled"))
-        raise
-    except BaseException as error:
-        study.write(JobStatus("failed", message=f"{type(error).__name__}: {error}"))
-        raise
-    finally:
-        lock.release()
-
-
-def train_run(
-    study: Study, name: str, config: TrainingConfig, *, after_epoch: "AfterEpoch" = lambda _rows: None
-) -> tuple[Run, Status]:
-    """Train one run of a study in this process, from where it was left; a finished one is kept as it is.
-
-    Raises:
-        Cancelled: somebody asked the study to end.
-        NodescopeError: the run failed, or is another one than that.
-    """
-    from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
-
-    if study.stop_requested():
-        raise Cancelled
-    run = _made(name, config)
-    status = run.status()
-    if status.state == "finished":
-        return run, status
-    if run.is_alive() and status.is_active:
-        raise RunError(f"The run {name} is being worked on by another process; resume the study when that has ended.")
-    run.withdraw_stop()
-    run.record_process(os.getpid())  # from here on a request to stop reaches the run
-    if study.stop_requested():
-        raise Cancelled
-    return run, execute(run, after_epoch=after_epoch)
 
 
 def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
@@ -266,19 +235,6 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
         decided.update(decisions_of(DEMO if kind == DEMO else str(folder)))
     atomic.write_text(path, to_csv(decided))
     return path
-
-
-def _made(name: str, config: TrainingConfig) -> Run:
-    """Return the run of that name, made now if it is not there yet."""
-    path = runs_home() / name
-    if (path / "config.json").is_file():
-        run = Run(path)
-        if run.config() != config:
-            raise RunError(f"The run {name} has other settings than its study gave it; move it away and resume.")
-        return run
-    if path.is_dir() and all(each.name == "status.json" or each.name.startswith(".") for each in path.iterdir()):
-        shutil.rmtree(path)  # its maker was killed before the settings were written
-    return create_run(config, path)
 
 
 def progress_of(study: Study) -> StudyProgress:

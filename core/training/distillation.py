@@ -61,7 +61,7 @@ class Targets:
     teaching: Tensor | None = None
 
     def part(self, rows: slice) -> "Targets":
-        """Return the lesson of some of the patches."""
+        """Return the targets_of of some of the patches."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
 
@@ -80,7 +80,7 @@ class Targets:
         return loss + F.binary_cross_entropy_with_logits(logits, answers, weight=self.teaching)
 
 
-def lesson(
+def targets_of(
     labels: Tensor,
     *,
     smoothing: float = 0.0,

@@ -18,7 +18,7 @@ from core.data.stored_patches import Pixels
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
 from core.training.augment import apply, draw
-from core.training.data import CHUNK, Part
+from core.training.data import CHUNK, Patches
 from core.training.memory import fits_on_device, is_out_of_memory
 
 
@@ -53,7 +53,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        part: Part,
+        part: Patches,
         config: TrainingConfig,
         *,
         device: torch.device,
@@ -89,7 +89,7 @@ class BatchLoader:
         if not self._ahead:
             yield from (self.batch(each, step) for step, each in wanted)
             return
-        with ThreadPoolExecutor(1, thread_name_prefix="feed") as thread:
+        with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
             waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
             while waiting:
                 batch = waiting.pop().result()

@@ -44,8 +44,8 @@ class Tracker:
         if is_new:
             self._tracker.store_init_configuration({name: str(value) for name, value in config.to_json().items()})
 
-    def tell(self, row: Mapping[str, float]) -> None:
-        """Tell a row of ``metrics.csv``."""
+    def log(self, row: Mapping[str, float]) -> None:
+        """Log a row of ``metrics.csv``."""
         if self._tracker is not None:
             values = {name: value for name, value in row.items() if name != "epoch"}
             self._tracker.log(values, step=int(row["epoch"]))

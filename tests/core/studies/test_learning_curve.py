@@ -139,7 +139,7 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
 def test_a_size_needs_both_classes(dataset: Dataset) -> None:
     refused = set()
     for seed in range(6):
-        parts = divide([dataset], split_seed=seed, patches=2)[0].parts
+        parts = divide([dataset], split_seed=seed, patches=2)[0].splits
         config = CONFIG.with_changes(split_seed=seed)
         has_both = len(set(dataset.labels(np.flatnonzero(parts == "train")))) == 2
         if has_both:
