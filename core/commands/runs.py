@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import RunError
-from core.job import STATES
 from core.runs import (
     GRACE_SECONDS,
     Run,
@@ -22,6 +21,7 @@ from core.runs import (
 )
 from core.runs.launch import launch
 from core.studies import delete, empty_trash, list_trash, restore
+from core.work_folder import STATES
 
 HEAD = ("run", "state", "preset", "data", "best valid AUC (epoch)", "test AUC", "started", "worked")
 

@@ -35,11 +35,11 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from core.errors import RunError, StorageError
-from core.job import WorkFolder, WorkStatus
 from core.runs.config import TrainingConfig
 from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import HOME_VARIABLE, runs_home
+from core.work_folder import WorkFolder, WorkStatus
 
 METRICS_COLUMNS = (
     "epoch",

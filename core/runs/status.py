@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.job import WorkStatus
+from core.work_folder import WorkStatus
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Status(WorkStatus):
     """The content of ``status.json``.
 
     Attributes:
-        state: one of :data:`core.job.STATES`.
+        state: one of :data:`core.work_folder.STATES`.
         stage: what it is doing now, in plain words.
         message: why it failed or stopped, else empty.
         epoch: the epoch in work, from 1; 0 before the first.

@@ -19,7 +19,7 @@ class RunSummary:
     Attributes:
         name: the folder's name.
         path: the folder.
-        state: one of :data:`core.job.STATES`.
+        state: one of :data:`core.work_folder.STATES`.
         message: why it failed or stopped, or what is damaged; else empty.
         preset: what its settings started from.
         model: its network.

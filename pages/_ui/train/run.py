@@ -10,10 +10,10 @@ import streamlit as st
 from core.bundle import load_bundle
 from core.errors import NodescopeError
 from core.evaluation import METRICS
-from core.job import STATES
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.studies import delete
+from core.work_folder import STATES
 from pages._ui import layout, state
 from pages._ui.train import curves, form, tracked_patches
 

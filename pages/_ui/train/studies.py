@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.job import STATES
 from core.runs import find_run
 from core.studies import delete_study
 from core.studies.study import Study, StudyProgress, list_studies, progress_of, start_study
+from core.work_folder import STATES
 from pages._ui import layout, state
 from pages._ui.train import cross_validation, learning_curve, run, search, trash
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 
-from core import job as job_module
+from core import work_folder
 from core.errors import RunError, StorageError
 from core.runs import Status, TrainingConfig, create_run, differing_settings, list_runs, open_run, summarise_run
 from core.runs import run as run_module
@@ -214,7 +214,7 @@ def test_the_end_of_the_log(run: Run) -> None:
     assert run.log_tail(lines=2) == "\ufffd\nletzte Zeile µ"
 
 
-class Hasty(job_module.FileLock):  # type: ignore[misc, name-defined]
+class Hasty(work_folder.FileLock):  # type: ignore[misc, name-defined]
     """A lock that does not wait five seconds."""
 
     def acquire(self, **options: Any) -> Any:
@@ -222,7 +222,7 @@ class Hasty(job_module.FileLock):  # type: ignore[misc, name-defined]
 
 
 def test_two_processes_on_one_run_and_the_second_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "FileLock", Hasty)
+    monkeypatch.setattr(work_folder, "FileLock", Hasty)
     program = (
         "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
         "print('held', flush=True); sys.stdin.read()"
