@@ -10,7 +10,7 @@ from typing import Any
 from core.commands.runs import table
 from core.errors import ConfigError, NodescopeError, RunError
 from core.evaluation import METRICS
-from core.job import STATES, JobStatus
+from core.job import JobStatus
 from core.studies.cross_validation import BY_NAMES, finished_folds, folds_result, work_on_folds
 from core.studies.learning_curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
 from core.studies.learning_curve_result import SHOWN as CURVE_SHOWN
@@ -25,6 +25,7 @@ from core.studies.study import (
     start_study,
 )
 from core.studies.trash import delete_study, list_trash, restore
+from core.work_folder import STATES
 
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 WORK: dict[Kind, Callable[..., JobStatus]] = {
