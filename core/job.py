@@ -55,9 +55,9 @@ class Cancelled(Exception):  # noqa: N818 - it is no error
 
 
 class Pace:
-    """How long the rest will take, from how the share has grown since it was first told.
+    """How long the rest will take, from how the share has grown since it was first reported.
 
-    What an earlier attempt had finished by then tells nothing about the rate of this one.
+    What an earlier attempt had finished by then says nothing about the rate of this one.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class JobStatus(WorkStatus):
-    """What a job says of itself.
+    """The status of a job.
 
     Attributes:
         share: finished share, 0 to 1.
@@ -122,7 +122,7 @@ class Job(WorkFolder):
             raise RunError("This is being worked on already; wait for it or cancel it.")
 
     def work(self, what: Callable[[Progress], object], *, every: float = REPORT_SECONDS) -> JobStatus:
-        """Do the work in this process, and return the last word, which is on disk too.
+        """Do the work in this process, and return the last status, which is on disk too.
 
         Args:
             what: gets the function to which it reports the finished share; that raises :class:`Cancelled` once

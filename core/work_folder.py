@@ -57,7 +57,7 @@ A run is "stopped" where a job is "cancelled".
 
 @dataclass(frozen=True)
 class WorkStatus:
-    """What some work says of itself: the content of ``status.json``.
+    """The status of some work: the content of ``status.json``.
 
     Attributes:
         state: one of :data:`STATES`.

@@ -8,10 +8,10 @@
     metrics.csv         a row for each finished epoch
     speed.csv           training patches a second in each finished epoch
     patches.csv         a few validation patches with their probability after each epoch
-    split.csv           id and part of every patch
+    split.csv           id and split of every patch
     decisions-N.csv     what was decided about patches of data set N, as it was at the first start
     checkpoint.pt       everything that is needed to go on
-    log.txt             what the process said
+    log.txt             what the process printed
     stop                is there when somebody asked the run to stop
     predictions.csv     validation patches with label, logit and calibrated probability
     test_predictions.csv  the same of the test patches of the first data set

@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on."""
+"""The status of a run while it goes on."""
 
 import time
 from dataclasses import dataclass, replace

@@ -46,7 +46,7 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
 
     Args:
         config: the training; its split is replaced, and its split seed is the first one that is tried: taken is the
-            first under which every part of every fold has both classes, and the study's settings say which.
+            first under which every split of every fold has both classes, and the study's settings say which.
         folds: how many, 2 to 20.
         by: what stays together; None is whole slides where they are known, else single patches, stratified.
         name: of the study; None makes one.

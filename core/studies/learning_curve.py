@@ -2,7 +2,7 @@
 
 It answers whether more labels would help. All runs have the same validation and test patches and differ in how many
 training patches they learn from; the fewer are among the more (:func:`core.data.thin`). Validation chooses the epoch,
-and the test part is measured once for each run. ``results.json`` holds a
+and the test split is measured once for each run. ``results.json`` holds a
 :class:`core.studies.learning_curve_result.CurveResult`, replaced after each run.
 
 Each size gets as many steps as the largest one unless epochs are asked for. With equal epochs a tenth of the patches
@@ -36,7 +36,7 @@ Equal = Literal["steps", "epochs"]
 EQUAL_NAMES: dict[Equal, str] = {"steps": "as many steps for each size", "epochs": "as many epochs for each size"}
 MOST_SIZES, MOST_SEEDS = 12, 20
 MOST_TIMES = 20
-"""A size gets at most so many times the epochs of the largest one: each epoch is validated, and that takes time too."""
+"""A size gets at most this multiple of the epochs of the largest one: each epoch is validated, which takes time too."""
 
 _COUNTED_IN_EPOCHS = ("epochs", "patience", "plateau_patience", "frozen_epochs")
 
@@ -86,7 +86,7 @@ def create_curve(
 
 
 def extend_curve(study: Study, seeds: int) -> None:
-    """Let the learning curve go on to so many seeds in all, the next time that it is started; what it has stays.
+    """Let the learning curve go on to `seeds` seeds in all when it is next started; what it has stays.
 
     Raises:
         ConfigError: it has more already, or they are too many.
@@ -177,12 +177,12 @@ def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _words
 
 
 def _divided(config: TrainingConfig) -> tuple[Source, int]:
-    """Return the first data set with its parts, and how many training patches there are beside its labelled ones."""
+    """Return the first data set with its splits, and how many training patches there are beside its labelled ones."""
     divided = open_training_data(config)
     first = divided.sources[0]
     if not _has_both(first, first.splits, "test"):
         raise DataError(
-            f"{first.dataset.name}: the test part does not have both tumour and normal patches, so a learning curve "
+            f"{first.dataset.name}: the test split does not have both tumour and normal patches, so a learning curve "
             "cannot be measured on it. Use more patches, or another split seed."
         )
     return first, len(divided.train) - int((first.splits == "train").sum())

@@ -72,7 +72,7 @@ def create_search(
 
 
 def extend_search(study: Study, trials: int) -> None:
-    """Let the search go on to so many trials in all, the next time that it is started.
+    """Let the search go on to `trials` trials in all when it is next started.
 
     Raises:
         ConfigError: it has more already.

@@ -6,8 +6,8 @@ A study is a folder of ``studies/`` and a :class:`core.job.Job`::
     decisions.csv       what was decided about patches when it was made; all its runs obey it
     status.json         state and share, as of every job
     process.json        which process works on it
-    log.txt             what it said
-    results.json        what came of it; see core.studies.cross_validation, .search and .curve
+    log.txt             what it printed
+    results.json        its result; see core.studies.cross_validation, .search and .learning_curve
 
 Each of its runs is an ordinary one among all others. A study that was killed goes on: finished runs are kept, the
 unfinished one is taken up from its checkpoint.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
-"""Every kind of study with its name in words."""
+"""Every kind of study with its name."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

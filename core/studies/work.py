@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
-    """Do the work of a study in this process, and return the last word, which is on disk too.
+    """Do the work of a study in this process, and return the last status, which is on disk too.
 
     Args:
         study: what is worked on.

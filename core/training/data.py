@@ -1,4 +1,4 @@
-"""The patches of a run in memory, divided into parts."""
+"""The patches of a run, divided into training, validation and test split."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,12 +106,12 @@ class TrainingData:
     problems: tuple[Problem, ...]
 
     def test(self, number: int) -> Patches:
-        """Read the test part of source `number`."""
+        """Read the test split of source `number`."""
         source = self.sources[number]
         return read_patches(source.dataset, np.flatnonzero(source.splits == "test"))[0]
 
     def split_table(self) -> pd.DataFrame:
-        """Return id and part of every labelled patch, but for training patches that are left out."""
+        """Return id and split of every labelled patch, but for training patches that are left out."""
         tables = [
             pd.DataFrame({"id": source.dataset.table["id"], "part": source.splits})[source.splits != ""]
             for source in self.sources
@@ -138,14 +138,14 @@ def gather(
             are then divided by default.
         split_seed: of a split that is drawn.
         folds: 0, or how many folds there are.
-        fold: which of them is the test part, from 0 on.
+        fold: which of them is the test split, from 0 on.
         patches: how many labelled training patches of the first data set are learnt from, drawn by `split_seed`; 0 is
-            all. The others are used whole: it is the first one's test part that tells what more patches are worth.
-        unlabelled: patches without a label, which belong to no part, join the training patches.
+            all. The others are used whole: it is the first one's test split that tells what more patches are worth.
+        unlabelled: patches without a label, which belong to no split, join the training patches.
         progress: receives the finished share.
 
     Raises:
-        DataError: a part is empty or has one class only, there are fewer training patches than are to be learnt from,
+        DataError: a split is empty or has one class only, there are fewer training patches than are to be learnt from,
             a split by slide is wanted and slides are not known, or the data set has changed since its split was saved.
     """
     sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold, patches=patches)
@@ -161,7 +161,7 @@ class OpenedData:
     """Data sets and what is trained on.
 
     Attributes:
-        sources: the data sets with their parts.
+        sources: the data sets with their splits.
         everything: all of them joined.
         train: the rows of `everything` that are trained on, int64; those without a label last.
     """
@@ -259,6 +259,6 @@ def _check(name: str, **parts: Patches) -> None:
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
             raise DataError(
-                f"{name}: the {part} part has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "
+                f"{name}: the {part} split has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "
                 "Use more patches, or another split seed."
             )

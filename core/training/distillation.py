@@ -60,7 +60,7 @@ class Targets:
     weights: Tensor | None = None
     teaching: Tensor | None = None
 
-    def part(self, rows: slice) -> "Targets":
+    def some(self, rows: slice) -> "Targets":
         """Return the targets_of of some of the patches."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
@@ -87,7 +87,7 @@ def targets_of(
     class_weights: Tensor | None = None,
     distillation: float | None = None,
 ) -> Targets:
-    """Return what patches with these labels teach.
+    """Return what patches with these labels are trained towards.
 
     Args:
         labels: float (N,): 0, 1, or -1 for none.

@@ -32,7 +32,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
 
     Args:
         run: what is worked on.
-        after_epoch: told how it goes; may end it as "stopped".
+        after_epoch: gets the rows of ``metrics.csv``; may end the run as "stopped".
 
     Raises:
         RunError: another process works on it.
@@ -211,12 +211,12 @@ def _write_end(run: Run, state: str, message: str) -> Status:
 
 
 def read_status(run: Run) -> Status:
-    """Return the last word as it stands on disk, without any conclusion from processes."""
+    """Return the last status as it stands on disk, without any conclusion from processes."""
     return Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
 
 
 def _try_write_end(run: Run, message: str, *, state: str = "failed") -> None:
-    # On a full disk the last word cannot be written; the run is then seen as lost, and its log says why.
+    # On a full disk the last status cannot be written; the run is then seen as lost, and its log says why.
     with suppress(StorageError):
         if run.is_there():
             _write_end(run, state, message)

@@ -36,8 +36,8 @@ SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
-    Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
-    stored. Then the test parts are measured, each once.
+    Temperature, bias and threshold are fitted on the validation split of the first data set, on the weights as they are
+    stored. Then the test splits are measured, each once.
     """
     config, training_data = trainer.config, trainer.training_data
     model, weights = _as_shipped(trainer)
@@ -116,11 +116,11 @@ def _measure(
         try:
             evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
         except EvaluationError as error:
-            logger.warning("%s: the test part could not be measured. %s", name, error)
+            logger.warning("%s: the test split could not be measured. %s", name, error)
             continue
         measured.append(Measurement(name, fingerprint, "test", evaluation))
         logger.info(
-            "%s, test part (n = %d): AUC %s, accuracy %s",
+            "%s, test split (n = %d): AUC %s, accuracy %s",
             name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
         )  # fmt: skip
     first = training_data.sources[0].dataset

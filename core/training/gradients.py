@@ -22,8 +22,8 @@ class Gradients:
     """Makes the gradients of a step.
 
     Attributes:
-        pieces: a step's patches are worked on in so many pieces, whose gradients are added up. Norms that look at a
-            batch see a piece.
+        pieces: number of pieces that a step's patches are worked on in; their gradients are added up. Norms over a
+            batch see one piece.
         teachers: whose answers are learnt from, if any.
 
     Args:
@@ -89,7 +89,7 @@ class Gradients:
         total = torch.zeros((), device=self.device)
         for piece in torch.arange(len(batch.images)).chunk(self.pieces):
             here = slice(int(piece[0]), int(piece[-1]) + 1)
-            loss = self._loss(batch.images[here], teaching.part(here))
+            loss = self._loss(batch.images[here], teaching.some(here))
             loss = loss * (len(piece) / len(batch.images))
             scaled: Tensor = self.precision.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]

@@ -47,7 +47,7 @@ class BatchLoader:
         part: the training patches.
         config: seed and augmentation.
         device: where the network works.
-        share: which of how many processes this is; each takes every so many-th patch of a batch.
+        share: which of how many processes this is; each takes every n-th patch of a batch, where n is their number.
         ahead: make the next batch in a thread; None does where a processor core or a GPU is free to.
     """
 

@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: ``status.json``, once a second."""
+"""The status of a run while it trains: ``status.json``, replaced once a second."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from core.training.memory import memory_in_use
 
 STATUS_SECONDS = 1.0
 RATE_SECONDS = 30.0
-"""The throughput is that of the steps of so many seconds before now."""
+"""Seconds before now whose steps give the throughput."""
 
 
 class StatusReporter:

@@ -142,7 +142,7 @@ class TrainStep:
 
 def _accelerator(config: TrainingConfig) -> Accelerator:
     # Precision is ours, so that one process may train in one and then in another. Where a frozen head learns alone, the
-    # other weights have no gradients, which several processes must be told beforehand.
+    # other weights have no gradients, which several processes must know beforehand.
     handler = DistributedDataParallelKwargs(find_unused_parameters=config.frozen_epochs > 0)
     is_cpu = resolve_device(config.device).type == "cpu"
     return Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[handler])

@@ -1,4 +1,4 @@
-"""The figures of each epoch, told to TensorBoard or MLflow too, by the trackers of accelerate.
+"""The metrics of each epoch, logged to TensorBoard or MLflow too by the trackers of accelerate.
 
 Neither package is needed otherwise; it is looked for when a run asks for it.
 """
@@ -19,7 +19,7 @@ EXPERIMENT = "nodescope"
 
 
 class Tracker:
-    """Tells the figures of a run's epochs to the tracker that its settings name, or to none.
+    """Logs the metrics of a run's epochs to the tracker that its settings name, or to none.
 
     Args:
         run: TensorBoard's files go to its folder ``tensorboard``; of MLflow it keeps the id in ``mlflow.txt``, so that

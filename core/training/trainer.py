@@ -34,7 +34,7 @@ logger = logging.getLogger("nodescope.training")
 
 CHECKPOINT_SECONDS = 60.0
 UNREAD = 20
-"""On a GPU losses are fetched every so many steps, and before each checkpoint."""
+"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error

@@ -1,6 +1,6 @@
 """What is measured before a run starts, in a process of its own: what it will cost, or which learning rate suits it.
 
-A rehearsal is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
+A preflight is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
 settings that matter to it, so that the same question is answered once.
 """
 
@@ -25,7 +25,7 @@ Kind = Literal["cost", "rate"]
 KINDS: tuple[Kind, Kind] = ("cost", "rate")
 
 KEPT = 40
-"""Rehearsals whose answers are kept."""
+"""Preflights whose answers are kept."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Preflight(Job):
 
     @classmethod
     def of(cls, kind: Kind, config: TrainingConfig) -> "Preflight":
-        """Return the rehearsal for these settings; those that do not matter to it make no other one."""
+        """Return the preflight for these settings; settings that do not change its answer do not change its folder."""
         text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(preflights_home() / f"{kind}-{digest}", kind)
@@ -60,7 +60,7 @@ class Preflight(Job):
         self.launch(["rehearsal", self.kind])
 
     def run(self) -> JobStatus:
-        """Measure in this process and write the answer down; return the last word.
+        """Measure in this process and write the answer down; return the last status.
 
         Raises:
             NodescopeError: it failed.
@@ -73,7 +73,7 @@ class Preflight(Job):
         return self.work(what)
 
     def cost(self, epochs: int) -> Estimate | None:
-        """Return what a run of so many epochs will cost; None if that is not known.
+        """Return what a run of `epochs` epochs will cost; None if that is not known.
 
         Raises:
             RunError: the answer is damaged.
@@ -104,7 +104,7 @@ class Preflight(Job):
 
 
 def preflights_home() -> Path:
-    """Return the folder of the rehearsals."""
+    """Return the folder of the preflights."""
     return home() / "rehearsals"
 
 

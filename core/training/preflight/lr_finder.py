@@ -25,10 +25,10 @@ SMOOTHING = 0.9
 """Share of the running mean that each step keeps."""
 
 BREAK = 4.0
-"""The look ends when the smoothed loss is so many times its lowest value."""
+"""The search ends when the smoothed loss is this multiple of its lowest value."""
 
 _SETTLED = 10  # steps before which no loss counts
-_NOISE = 1.0  # the fall must be so many spreads of the losses around their smoothed course, whose own is a quarter
+_NOISE = 1.0  # the fall must be at least this multiple of the spread of the losses around their smoothed course
 
 By = Literal["steepest descent", "a tenth of the lowest loss's"]
 

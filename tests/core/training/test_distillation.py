@@ -64,7 +64,7 @@ def test_without_teachers_the_loss_is_that_towards_the_label() -> None:
 def test_a_part_of_a_lesson_teaches_the_same() -> None:
     whole = targets_of(torch.tensor([0.0, -1.0, 1.0]), class_weights=torch.tensor([1.0, 2.0]), distillation=0.5)
 
-    part = whole.part(slice(1, 3))
+    part = whole.some(slice(1, 3))
 
     assert part.targets[1] == 1.0
     assert part.weights is not None
