@@ -57,7 +57,7 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
         RunError: the name is taken.
     """
     if not 2 <= folds <= MOST_FOLDS:
-        raise ConfigError(f"A cross-validation has 2 to {MOST_FOLDS} folds; found {folds}.")
+        raise ConfigError(f"folds must be 2 to {MOST_FOLDS}, got {folds}.")
     if by is not None and by not in get_args(By):
         raise ConfigError(f"Folds are by {', '.join(get_args(By))}; found {by!r}.")
     dataset = open_dataset(config.data[0], decisions=config.decisions or None)

@@ -67,7 +67,7 @@ def create_curve(
     if equal not in get_args(Equal):
         raise ConfigError(f"Each size gets as many {' or as many '.join(get_args(Equal))}; found {equal!r}.")
     if not 1 <= seeds <= MOST_SEEDS:
-        raise ConfigError(f"A learning curve trains each size with 1 to {MOST_SEEDS} seeds; found {seeds}.")
+        raise ConfigError(f"seeds must be 1 to {MOST_SEEDS}, got {seeds}.")
     config = config.with_changes(patches=0)
     first, others = _divided(config)
     labelled = int((first.splits == "train").sum())

@@ -63,7 +63,7 @@ def create_search(
         RunError: the name is taken.
     """
     if not 1 <= trials <= MOST_TRIALS:
-        raise ConfigError(f"A search has 1 to {MOST_TRIALS} trials; found {trials}.")
+        raise ConfigError(f"trials must be 1 to {MOST_TRIALS}, got {trials}.")
     if pruner not in get_args(Pruner):
         raise ConfigError(f"Pruning is one of {', '.join(get_args(Pruner))}; found {pruner!r}.")
     axes = parse_axes(over, config)

@@ -66,7 +66,7 @@ def test_a_search_prints_its_trials_and_goes_on_to_more(
         (["studies", "show", "mine"], "There is no study 'mine'"),
         (["studies", "stop", "../mine"], "There is no study"),
         (["folds", "--data", "/no/such"], "There is no folder"),
-        (["folds", "--data", "demo", "--folds", "1"], "2 to 20 folds; found 1"),
+        (["folds", "--data", "demo", "--folds", "1"], "folds must be 2 to 20, got 1"),
         (["search", "--data", "demo", "--over", "moon"], "no search over 'moon'"),
         (["predict", "x", "--study", "mine", "--bundle", "b"], "leave out --bundle"),
     ],

@@ -183,7 +183,10 @@ def test_a_study_never_overwrites_anything() -> None:
         create_folds(CONFIG, folds=3, name="../mine")
 
 
-@pytest.mark.parametrize(("folds", "by", "words"), [(1, None, "2 to 20"), (3, "moon", "moon"), (13, "slide", "few")])
+@pytest.mark.parametrize(
+    ("folds", "by", "words"),
+    [(1, None, "folds must be 2 to 20, got 1"), (3, "moon", "moon"), (13, "slide", "few")],
+)
 def test_folds_that_cannot_be_are_refused(folds: int, by: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         create_folds(CONFIG, folds=folds, by=by)  # type: ignore[arg-type]

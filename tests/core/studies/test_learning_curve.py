@@ -123,7 +123,7 @@ def test_sizes_are_sorted_and_the_same_one_counts_once() -> None:
         ({"sizes": ("all",)}, ConfigError, "2 to 12 different sizes; found 1"),
         ({"sizes": tuple(range(30, 43))}, ConfigError, "found 13"),
         ({"sizes": (0, 32)}, ConfigError, "at least 2 patches"),
-        ({"seeds": 0}, ConfigError, "1 to 20 seeds; found 0"),
+        ({"seeds": 0}, ConfigError, "seeds must be 1 to 20, got 0"),
         ({"seeds": 21}, ConfigError, "found 21"),
         ({"equal": "minutes"}, ConfigError, "as many steps or as many epochs; found 'minutes'"),
     ],

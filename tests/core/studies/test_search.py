@@ -180,7 +180,7 @@ def test_a_search_is_extended_and_never_shortened() -> None:
     extend_search(study, 5)
     assert study.run_names()[-1] == "find-trial-005"
     for trials in (0, 1000):
-        with pytest.raises(ConfigError, match="1 to 999"):
+        with pytest.raises(ConfigError, match="trials must be 1 to 999, got"):
             create_search(CONFIG, trials=trials)
     with pytest.raises(ConfigError, match="Pruning is one of"):
         create_search(CONFIG, pruner="luck")  # type: ignore[arg-type]
