@@ -21,13 +21,11 @@ from core.data import (
 )
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
-from core.data.store import PATCH_SIZE, PatchStore
+from core.data.store import PATCH_SIZE, PatchStore, batches
 from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, unreadable_among
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
-
-CHUNK = 1024
 
 UNLABELLED = -1
 """Stands where a training patch has no label."""
@@ -246,11 +244,11 @@ def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[n
     """Return the patches of `rows`, and the position of each unreadable one with the reason."""
     pixels = np.empty((len(rows), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
     unreadable: dict[int, str] = {}
-    for start in range(0, len(rows), CHUNK):
-        loaded = store.load(rows[start : start + CHUNK])
-        pixels[start : start + CHUNK] = loaded.pixels
-        unreadable.update({start + position: reason for position, reason in loaded.unreadable.items()})
-        progress(min(1.0, (start + CHUNK) / len(rows)))
+    done = 0
+    for chosen, loaded in batches(store, rows, progress=progress):
+        pixels[done : done + len(chosen)] = loaded.pixels
+        unreadable.update({done + position: reason for position, reason in loaded.unreadable.items()})
+        done += len(chosen)
     return pixels, unreadable
 
 

@@ -18,8 +18,11 @@ from core.data.stored_patches import Pixels
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
 from core.training.augment import apply, draw
-from core.training.data import CHUNK, Patches
+from core.training.data import Patches
 from core.training.memory import fits_on_device, is_out_of_memory
+
+PIECE = 1024
+"""Patches that go to a GPU at once."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,8 @@ class BatchLoader:
 def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:
     """Return all patches in the memory of a GPU; they go there in pieces, so that none need lie in memory twice."""
     copy = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(pixels), CHUNK):
-        copy[start : start + CHUNK] = torch.from_numpy(pixels[start : start + CHUNK])
+    for start in range(0, len(pixels), PIECE):
+        copy[start : start + PIECE] = torch.from_numpy(pixels[start : start + PIECE])
     return copy
 
 
