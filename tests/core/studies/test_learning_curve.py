@@ -124,7 +124,7 @@ def test_sizes_are_sorted_and_the_same_one_counts_once() -> None:
         ({"sizes": tuple(range(30, 43))}, ConfigError, "found 13"),
         ({"sizes": (0, 32)}, ConfigError, "at least 2 patches"),
         ({"seeds": 0}, ConfigError, "seeds must be 1 to 20, got 0"),
-        ({"seeds": 21}, ConfigError, "found 21"),
+        ({"seeds": 21}, ConfigError, "seeds must be 1 to 20, got 21"),
         ({"equal": "minutes"}, ConfigError, "as many steps or as many epochs; found 'minutes'"),
     ],
 )
