@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.loader import Batch
 from core.training.memory import keep_memory
 from core.training.sampling import epoch_order
@@ -204,19 +204,19 @@ def both(config: TrainingConfig, folder: str) -> dict[str, Iterator[None]]:
     del folder
     keep_memory()
     pixels, labels = patches()
-    part = Part(np.arange(PATCHES).astype(str), pixels, labels, None)
-    learner = TrainStep(config, part)
-    learner.prepare(frozen=False)
-    return {"ours": _our_steps(learner, part), "ceiling": _ceiling(learner)}
+    part = Patches(np.arange(PATCHES).astype(str), pixels, labels, None)
+    train_step = TrainStep(config, part)
+    train_step.prepare(frozen=False)
+    return {"ours": _our_steps(train_step, part), "ceiling": _ceiling(train_step)}
 
 
-def _our_steps(learner: TrainStep, part: Part) -> Iterator[None]:
-    for batch in learner.feed.batches(_all_rows(part, learner.batch_size), first=0):
-        float(learner.learn(batch))
+def _our_steps(train_step: TrainStep, part: Patches) -> Iterator[None]:
+    for batch in train_step.loader.batches(_all_rows(part, train_step.batch_size), first=0):
+        float(train_step.learn(batch))
         yield
 
 
-def _all_rows(part: Part, size: int) -> Iterator[np.ndarray]:
+def _all_rows(part: Patches, size: int) -> Iterator[np.ndarray]:
     epoch = 0
     while True:
         order = epoch_order(part.labels, seed=0, epoch=epoch)
@@ -224,10 +224,10 @@ def _all_rows(part: Part, size: int) -> Iterator[np.ndarray]:
         epoch += 1
 
 
-def _ceiling(learner: TrainStep) -> Iterator[None]:
-    ready = learner.feed.batch(np.arange(learner.batch_size), 0)
+def _ceiling(train_step: TrainStep) -> Iterator[None]:
+    ready = train_step.loader.batch(np.arange(train_step.batch_size), 0)
     for step in range(10**9):
-        float(learner.learn(Batch(step, ready.images, ready.labels)))
+        float(train_step.learn(Batch(step, ready.images, ready.labels)))
         yield
 
 

@@ -1,10 +1,5 @@
-"""Work in a process of its own, which outlives the page that asked for it.
+"""Work in a process of its own, which outlives the page that started it."""
 
-A job is a folder. It holds ``status.json`` (share done, last word), ``process.json`` (pid and start time: a later
-process with the same pid does not count), ``log.txt`` and, once somebody asked it to end, ``stop``.
-"""
-
-import json
 import os
 import subprocess
 import sys
@@ -13,18 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from core.errors import NodescopeError, RunError, StorageError
 from core.progress import Progress
 from core.storage import atomic
-from core.storage.lock import exclusive
+from core.storage.lock import action_lock
+from core.work_folder import WorkFolder, WorkStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT_SECONDS = 0.5
-ACTIVE = ("starting", "running")
 
 
 def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subprocess.Popen[bytes]:
@@ -63,9 +55,9 @@ class Cancelled(Exception):  # noqa: N818 - it is no error
 
 
 class Pace:
-    """How long the rest will take, from how the share has grown since it was first told.
+    """How long the rest will take, from how the share has grown since it was first reported.
 
-    What an earlier attempt had finished by then tells nothing about the rate of this one.
+    What an earlier attempt had finished by then says nothing about the rate of this one.
     """
 
     def __init__(self) -> None:
@@ -81,46 +73,31 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class JobStatus:
-    """What a job says of itself.
+class JobStatus(WorkStatus):
+    """The status of a job.
 
     Attributes:
-        state: "none", "starting", "running", "finished", "cancelled", "failed" or "lost" (its process is gone without
-            a last word; concluded, never written).
         share: finished share, 0 to 1.
         message: why it failed, else empty.
         seconds_left: estimate, or None.
     """
 
-    state: str = "none"
     share: float = 0.0
     message: str = ""
     seconds_left: float | None = None
 
-    @property
-    def is_active(self) -> bool:
-        """Whether a process works on it."""
-        return self.state in ACTIVE
-
 
 @dataclass(frozen=True)
-class Job:
-    """A folder in which a process works.
-
-    Attributes:
-        path: the folder.
-    """
-
-    path: Path
+class Job(WorkFolder):
+    """A folder in which a process works, which does one thing and reports how far it is."""
 
     def status(self) -> JobStatus:
-        """Return the last word of the job, or "lost" if its process is gone without one."""
-        status = self._status()
-        if status.is_active and self.process() is None:
-            status = self._status()  # it may have ended between the two looks
-            if status.is_active:
-                return JobStatus("lost", status.share, "Its process ended without a last word; see log.txt.")
-        return status
+        """Return the last status of the job, or "lost" if its process is gone before the end."""
+        return self._concluded(
+            lambda: JobStatus.from_json(self.read_json("status.json") or {}),
+            message="Its process ended without a last word; see log.txt.",
+            seconds_left=None,
+        )
 
     def launch(self, command: Sequence[str]) -> None:
         """Start ``python -m core COMMAND --job PATH`` as a detached process; return at once.
@@ -129,12 +106,12 @@ class Job:
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        with exclusive():
+        with action_lock():
             self._check_idle()
             self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
             self.write(JobStatus("starting"))
-            (self.path / "stop").unlink(missing_ok=True)
-            process = detached([*command, "--job", str(self.path)], self.path / "log.txt", fresh=True)
+            self.withdraw_stop()
+            process = detached([*command, "--job", str(self.path)], self.log_path, fresh=True)
             self.record_process(process.pid)
         # Somebody has to take note of its end, or it stays in the process table as a zombie while this one lives.
         threading.Thread(target=process.wait, daemon=True).start()
@@ -144,16 +121,8 @@ class Job:
         if self.status().is_active:
             raise RunError("This is being worked on already; wait for it or cancel it.")
 
-    def cancel(self) -> None:
-        """Ask the process to end after the patches in work."""
-        atomic.write_text(self.path / "stop", "")
-
-    def is_cancelled(self) -> bool:
-        """Whether somebody asked it to end."""
-        return (self.path / "stop").exists()
-
     def work(self, what: Callable[[Progress], object], *, every: float = REPORT_SECONDS) -> JobStatus:
-        """Do the work in this process, and return the last word, which is on disk too.
+        """Do the work in this process, and return the last status, which is on disk too.
 
         Args:
             what: gets the function to which it reports the finished share; that raises :class:`Cancelled` once
@@ -168,7 +137,7 @@ class Job:
 
         def report(share: float) -> None:
             nonlocal last
-            if self.is_cancelled():
+            if self.stop_requested():
                 raise Cancelled
             left = pace.seconds_left(share)
             if time.monotonic() - last >= every:
@@ -189,35 +158,4 @@ class Job:
 
     def write(self, status: JobStatus) -> None:
         """Replace ``status.json``. Raises :class:`StorageError`."""
-        atomic.write_json(self.path / "status.json", status.__dict__)
-
-    def record_process(self, pid: int) -> None:
-        """Write down which process works on the job."""
-        try:
-            created = psutil.Process(pid).create_time()
-        except psutil.NoSuchProcess:
-            return  # it is gone already, and status() will say so
-        atomic.write_json(self.path / "process.json", {"pid": pid, "created": created})
-
-    def process(self) -> psutil.Process | None:
-        """Return the process that works on the job, or None."""
-        record = self._json("process.json")
-        try:
-            process = psutil.Process(int(record["pid"]))
-            same = abs(process.create_time() - float(record["created"])) < 1.0
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (KeyError, psutil.NoSuchProcess):
-            return None
-
-    def _status(self) -> JobStatus:
-        record = self._json("status.json")
-        return JobStatus(**record) if record else JobStatus()
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, json.JSONDecodeError) as error:
-            raise RunError(f"{name} in {self.path} is damaged ({error}); delete the folder and start again.") from error
-        return record
+        atomic.write_json(self.path / "status.json", status.to_json())

@@ -33,7 +33,7 @@ def command(
     if epochs is not None:
         config = config.with_changes(epochs=epochs)
     found = measure_leak(
-        config, run_dir, split_seeds=range(max(1, splits)), say=lambda text: print(text, file=sys.stderr)
+        config, run_dir, split_seeds=range(max(1, splits)), notify=lambda text: print(text, file=sys.stderr)
     )
     if as_json:
         print_json(found.to_json())

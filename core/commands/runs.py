@@ -13,7 +13,6 @@ from core.commands.parsing import Group
 from core.errors import RunError
 from core.runs import (
     GRACE_SECONDS,
-    STATES,
     Run,
     RunSummary,
     differing_settings,
@@ -25,6 +24,7 @@ from core.runs import (
 )
 from core.runs.launch import launch
 from core.studies import delete, empty_trash, list_trash, restore
+from core.work_folder import STATES
 
 HEAD = ("run", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed")
 
@@ -177,7 +177,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
     started = "-" if found.started is None else f"{datetime.fromtimestamp(found.started):%Y-%m-%d %H:%M}"
     return (
         found.name,
-        STATES[found.state].partition(":")[0].lower(),
+        STATES[found.state].label.lower(),
         found.preset or "-",
         ", ".join(found.data) or "-",
         best,

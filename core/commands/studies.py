@@ -19,7 +19,6 @@ from core.studies.learning_curve_result import SHOWN as CURVE_SHOWN
 from core.studies.search import search_result, work_on_search
 from core.studies.study import (
     KIND_NAMES,
-    STUDY_STATES,
     Kind,
     Study,
     list_studies,
@@ -28,6 +27,7 @@ from core.studies.study import (
     start_study,
 )
 from core.studies.trash import delete_study, list_trash, restore
+from core.work_folder import STATES
 
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 WORK: dict[Kind, Callable[..., JobStatus]] = {
@@ -86,7 +86,7 @@ def run_stop(name: str, as_json: bool) -> None:
     study = open_study(name)
     if not study.status().is_active:
         raise RunError(f"Nothing works on the study {study.name}; its state is {study.status().state}.")
-    study.cancel()
+    study.request_stop()
     _report(study, "is asked to stop", as_json)
 
 
@@ -164,7 +164,7 @@ def _say(text: str) -> None:
 
 def _carry_out(study: Study, *, say: Callable[[str], None]) -> int:
     try:
-        WORK[study.kind](study, say=say)
+        WORK[study.kind](study, notify=say)
     except NodescopeError as error:
         if study.status().state != "failed":
             raise  # it did not start, such as when another process works on it
@@ -248,7 +248,7 @@ def _row(study: Study) -> dict[str, Any]:
         progress = progress_of(study)
     except NodescopeError:
         return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0}
-    state = STUDY_STATES[progress.status.state].partition(":")[0].lower()
+    state = STATES[progress.status.state].label.lower()
     return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
 
 

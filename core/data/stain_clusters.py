@@ -139,8 +139,8 @@ def _near(shares: npt.NDArray[np.float64], test: float, seed: int) -> tuple[int,
     for cluster in np.random.default_rng(seed).permutation(len(shares)):
         if _miss(shares, [*held, int(cluster)], test) < _miss(shares, held, test):
             held.append(int(cluster))
-    exclusive = min(range(len(shares)), key=lambda cluster: _miss(shares, [cluster], test))
-    return tuple(sorted(held or [exclusive]))
+    best = min(range(len(shares)), key=lambda cluster: _miss(shares, [cluster], test))
+    return tuple(sorted(held or [best]))
 
 
 def _miss(shares: npt.NDArray[np.float64], held: list[int], test: float) -> float:

@@ -254,12 +254,16 @@ class JoinedStore:
             raise IndexError(f"rows must be 0 to {len(self) - 1}, got {wanted.min()} to {wanted.max()}")
         pixels = np.empty((len(wanted), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
         unreadable: dict[int, str] = {}
-        owner = np.searchsorted(self._starts, wanted, side="right") - 1
-        for number, store in enumerate(self.stores):
-            positions = np.flatnonzero(owner == number)
-            if not len(positions):
-                continue
-            loaded = store.load(wanted[positions] - self._starts[number])
+        for store, positions, inner in self.split(wanted):
+            loaded = store.load(inner)
             pixels[positions] = loaded.pixels
             unreadable |= {int(positions[at]): reason for at, reason in loaded.unreadable.items()}
         return Loaded(pixels, unreadable)
+
+    def split(self, rows: np.ndarray) -> Iterator[tuple[PatchStore, np.ndarray, np.ndarray]]:
+        """Yield each store that holds some of `rows`, their positions among these, and their rows in that store."""
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for number, store in enumerate(self.stores):
+            positions = np.flatnonzero(owner == number)
+            if len(positions):
+                yield store, positions, rows[positions] - self._starts[number]

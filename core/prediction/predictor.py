@@ -8,6 +8,7 @@ import torch
 
 from core.bundle.bundle import Bundle
 from core.data.store import PATCH_SIZE
+from core.data.stored_patches import Pixels
 from core.device import resolve_device
 from core.errors import PatchError
 from core.progress import Progress, no_progress
@@ -54,7 +55,7 @@ class Predictor:
         self.module = bundle.answering(self.device)
         self._lock = threading.Lock()
 
-    def predict(self, pixels: np.ndarray, *, progress: Progress = no_progress) -> Predictions:
+    def predict(self, pixels: Pixels, *, progress: Progress = no_progress) -> Predictions:
         """Return logit and probability of each patch.
 
         The same patch gets the same bits whatever stands beside it.
@@ -66,7 +67,7 @@ class Predictor:
         Raises:
             PatchError: the array is of another shape or type.
         """
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
+        if pixels.dtype != np.uint8 or len(pixels.shape) != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
             raise PatchError(
                 f"Patches must be uint8 N×96×96×3; found {pixels.dtype} {'×'.join(map(str, pixels.shape))}."
             )

@@ -5,14 +5,12 @@ from core.runs.flaws import flaw_sentence, flaws
 from core.runs.launch import GRACE_SECONDS, kill, may_be_killed, start, stop, stop_and_wait
 from core.runs.presets import PRESETS, Preset, preset
 from core.runs.run import Run, create_run, find_run, list_runs, open_run
-from core.runs.status import ACTIVE, STATES, Status
+from core.runs.status import Status
 from core.runs.summary import RunSummary, differing_settings, summarise_run
 
 __all__ = [
-    "ACTIVE",
     "GRACE_SECONDS",
     "PRESETS",
-    "STATES",
     "Augmentation",
     "Preset",
     "Run",

@@ -25,10 +25,10 @@ from core.storage.home import home
 LOOK_SECONDS = 0.2
 """How often a waiting run looks whether the device is free or it was asked to stop."""
 
-SAY_SECONDS = 2.0
-"""How often it says that it still waits."""
+NOTIFY_SECONDS = 2.0
+"""How often it reports that it still waits."""
 
-WORDS = {"cpu": "CPU", "cuda": "GPU"}
+NAMES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 def locks_home() -> Path:
@@ -37,15 +37,15 @@ def locks_home() -> Path:
 
 
 @contextmanager
-def turn(
+def device_slot(
     run: Run, device: str, *, wait: Callable[[str], None], give_up: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Hold the device for the body; wait for it before.
 
     Args:
-        run: who wants it.
+        run: that waits for it.
         device: "auto", "cpu" or "cuda".
-        wait: told every few seconds, in words, which place in the queue the run has and whom it waits for.
+        wait: gets, every few seconds, a sentence on the place of the run in the queue and on what it waits for.
         give_up: called at every look; it raises to stop waiting.
 
     Raises:
@@ -62,8 +62,8 @@ def turn(
 
 
 def _line_up(queue: "Queue", run: Run, wait: Callable[[str], None], give_up: Callable[[], None]) -> FileLock:
-    """Return the device's lock, held, once it is the run's turn."""
-    said, last = 0.0, ""
+    """Return the device's lock, held, once no run waits that was started before this one."""
+    notified, last = 0.0, ""
     ticket = queue.draw(run)
     try:
         while True:
@@ -72,10 +72,10 @@ def _line_up(queue: "Queue", run: Run, wait: Callable[[str], None], give_up: Cal
             lock = None if ahead else queue.take()
             if lock is not None:
                 return lock
-            words = queue.words(len(ahead))
-            if words != last or time.monotonic() - said > SAY_SECONDS:
-                said, last = time.monotonic(), words
-                wait(words)
+            place = queue.describe(len(ahead))
+            if place != last or time.monotonic() - notified > NOTIFY_SECONDS:
+                notified, last = time.monotonic(), place
+                wait(place)
             time.sleep(LOOK_SECONDS)
     finally:
         queue.give_back(ticket)
@@ -115,7 +115,7 @@ class Queue:
             StorageError: the folder for it cannot be made.
         """
         name = "cpu" if device.type == "cpu" else f"cuda-{torch.cuda.get_device_properties(device).uuid}"
-        queue = cls(name, WORDS[device.type])
+        queue = cls(name, NAMES[device.type])
         try:
             queue.tickets_path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,11 +135,11 @@ class Queue:
     def draw(self, run: Run) -> Ticket:
         """Return a ticket for the run, held."""
         with self._closed():
-            asked = round(_asked(run) * 1e6)
+            started = round(_started(run) * 1e6)
             lock = None
             while lock is None:  # taken only where two runs of one name were started in the same microsecond
-                path = self.tickets_path / f"{asked:020}-{run.name}"
-                lock, asked = _held(path), asked + 1
+                path = self.tickets_path / f"{started:020}-{run.name}"
+                lock, started = _held(path), started + 1
             return Ticket(path, lock)
 
     def give_back(self, ticket: Ticket) -> None:
@@ -158,8 +158,8 @@ class Queue:
         """Return the device's lock, held; None if another process has it."""
         return _held(locks_home() / f"{self.name}.lock")
 
-    def words(self, ahead: int) -> str:
-        """Return what somebody says who waits with so many before him."""
+    def describe(self, ahead: int) -> str:
+        """Return in words the place of a run that waits behind `ahead` others."""
         place = "Next in line" if not ahead else f"Number {ahead + 1} in the queue"
         try:
             holder = self.holder_path.read_text("utf-8").strip()
@@ -171,7 +171,7 @@ class Queue:
         return FileLock(locks_home() / f"{self.name}.queue.lock")
 
 
-def _asked(run: Run) -> float:
+def _started(run: Run) -> float:
     """Return when the run was started, in seconds since 1970: processes need unlike long until they can ask."""
     status = run.status()
     return status.updated if status.state == "starting" and status.updated else time.time()

@@ -13,7 +13,7 @@ HEAD = "As reported, flawed"
 
 
 def flaws(config: TrainingConfig) -> tuple[str, ...]:
-    """Return what is wrong with how the settings measure, each in a few words; empty for nearly all runs."""
+    """Return what is wrong with how the settings measure, each in a phrase; empty for nearly all runs."""
     found = []
     if config.validate_on == "train":
         found.append("validated on its own training patches")

@@ -13,13 +13,13 @@ from core.job import detached
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
-from core.storage.lock import exclusive
+from core.storage.lock import action_lock
 
 GRACE_SECONDS = 20.0
 """How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
 
 LAST_WORD_SECONDS = 5.0
-"""How long a process may take to end after its last word."""
+"""How long a process may take to end after its last status."""
 
 _started: list[subprocess.Popen[bytes]] = []
 # Children of this process: each is looked at again later, so that none stays behind as a zombie.
@@ -45,9 +45,8 @@ def launch(run: Run) -> None:
         StorageError: its folder cannot be written.
     """
     _let_end(run)
-    with exclusive():
-        if not run.path.is_dir():
-            raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
+    with action_lock():
+        run.check_exists()
         if run.is_alive():
             raise RunError(f"The run {run.name} is being worked on already.")
         status = _last_word(run)
@@ -55,7 +54,7 @@ def launch(run: Run) -> None:
             raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
         run.withdraw_stop()
         _started[:] = [each for each in _started if each.poll() is None]
-        # Said before the process can speak for itself, so that a page knows at once that there is something to watch.
+        # Written before the process can write it, so that a page shows at once that the run goes on.
         run.write_status(status.now(state="starting", stage="Starting its process", message=""))
         process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], run.log_path)
         _started.append(process)
@@ -63,7 +62,7 @@ def launch(run: Run) -> None:
 
 
 def _let_end(run: Run) -> None:
-    """Wait for a process that has said its last word and is about to be gone."""
+    """Wait for a process that has written its last status and is about to end."""
     deadline = time.monotonic() + LAST_WORD_SECONDS
     while run.is_alive() and not _last_word(run).is_active and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -90,8 +89,8 @@ def stop(run: Run) -> None:
 
 def may_be_killed(run: Run) -> bool:
     """Whether the run was asked to stop, has had its time, and is still there."""
-    asked = run.stop_asked_for()
-    return asked is not None and asked > GRACE_SECONDS and run.is_alive()
+    seconds = run.seconds_since_stop()
+    return seconds is not None and seconds > GRACE_SECONDS and run.is_alive()
 
 
 def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:

@@ -8,10 +8,10 @@
     metrics.csv         a row for each finished epoch
     speed.csv           training patches a second in each finished epoch
     patches.csv         a few validation patches with their probability after each epoch
-    split.csv           id and part of every patch
+    split.csv           id and split of every patch
     decisions-N.csv     what was decided about patches of data set N, as it was at the first start
     checkpoint.pt       everything that is needed to go on
-    log.txt             what the process said
+    log.txt             what the process printed
     stop                is there when somebody asked the run to stop
     predictions.csv     validation patches with label, logit and calibrated probability
     test_predictions.csv  the same of the test patches of the first data set
@@ -22,25 +22,24 @@ Every file but the log is replaced atomically, so any number of readers may look
 """
 
 import io
-import json
 import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
-import psutil
-from filelock import FileLock, Timeout
 
 from core.errors import RunError, StorageError
 from core.runs.config import TrainingConfig
 from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import HOME_VARIABLE, runs_home
+from core.work_folder import WorkFolder, WorkStatus
 
 METRICS_COLUMNS = (
     "epoch",
@@ -65,19 +64,10 @@ _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run directory.
+class Run(WorkFolder):
+    """A run directory."""
 
-    Attributes:
-        path: the folder.
-    """
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.path.name
+    noun: ClassVar[str] = "run"
 
     @property
     def bundle_path(self) -> Path:
@@ -88,11 +78,6 @@ class Run:
     def checkpoint_path(self) -> Path:
         """Where the run can be taken up again."""
         return self.path / "checkpoint.pt"
-
-    @property
-    def log_path(self) -> Path:
-        """What the process said."""
-        return self.path / "log.txt"
 
     def is_there(self) -> bool:
         """Whether the folder still holds a run; somebody may delete it by hand, also while it trains."""
@@ -112,24 +97,32 @@ class Run:
             )
 
     def config(self) -> TrainingConfig:
-        """Return the settings. Raises :class:`RunError` if they are missing or damaged."""
-        return TrainingConfig.from_json(self._json("config.json"))
+        """Return the settings; while the file is the same, it is read and checked once.
+
+        Raises:
+            RunError: they are missing or damaged.
+        """
+        try:
+            found = (self.path / "config.json").stat()
+        except OSError:
+            found = None
+        # The file is replaced, never changed in place, so that another content has another inode or time.
+        return _config(self, None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size))
 
     def status(self) -> Status:
-        """Return the last word of the run, or "lost" if its process is gone without one.
+        """Return the last status of the run, or "lost" if its process is gone before the end.
 
         Raises:
             RunError: the file is missing or damaged.
         """
-        status = Status.from_json(self._json("status.json"))
-        if status.is_active and not self.is_alive():
-            status = Status.from_json(self._json("status.json"))  # it may have ended between the two looks
-            is_new = status.state == "starting" and time.time() - status.updated < START_SECONDS
-            if status.is_active and not is_new:
-                return Status.from_json({**status.to_json(), "state": "lost"})
+        status = self._concluded(lambda: Status.from_json(self.require_json("status.json")))
         if status.state in ("starting", "queued", "running") and self.stop_requested():
-            return Status.from_json({**status.to_json(), "state": "stopping"})
+            return replace(status, state="stopping")
         return status
+
+    def _may_start(self, status: WorkStatus) -> bool:
+        is_new = isinstance(status, Status) and time.time() - status.updated < START_SECONDS
+        return is_new and status.state == "starting"
 
     def metrics(self) -> pd.DataFrame:
         """Return a row for each finished epoch, with the columns :data:`METRICS_COLUMNS`."""
@@ -140,7 +133,7 @@ class Run:
         return self._table("speed.csv", SPEED)
 
     def patches(self) -> pd.DataFrame:
-        """Return the watched patches after each finished epoch, with the columns :data:`PATCHES`."""
+        """Return the tracked patches after each finished epoch, with the columns :data:`PATCHES`."""
         return self._table("patches.csv", PATCHES)
 
     def log_tail(self, lines: int = 40) -> str:
@@ -165,80 +158,25 @@ class Run:
         """Replace the notes. Raises :class:`StorageError`."""
         atomic.write_text(self.place("notes.txt"), text)
 
-    def is_alive(self) -> bool:
-        """Whether the process that works on the run is there; a later one with the same pid does not count."""
-        return self.process() is not None
-
-    def process(self) -> psutil.Process | None:
-        """Return the process that works on the run, or None."""
-        try:
-            record = self._json("process.json")
-            process = psutil.Process(int(record["pid"]))
-            same = abs(process.create_time() - float(record["created"])) < 1.0
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (RunError, KeyError, psutil.NoSuchProcess):
-            return None
-
-    def record_process(self, pid: int) -> None:
-        """Write down which process works on the run."""
-        record = {"pid": pid, "created": psutil.Process(pid).create_time()}
-        atomic.write_json(self.place("process.json"), record)
-
-    def request_stop(self) -> None:
-        """Ask the process to finish its step, save and end."""
-        atomic.write_text(self.place("stop"), "")
-
-    def stop_requested(self) -> bool:
-        """Whether somebody asked for it."""
-        return (self.path / "stop").exists()
-
-    def stop_asked_for(self) -> float | None:
-        """Return for how many seconds the process has been asked to stop; None if it has not."""
-        try:
-            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
-        except FileNotFoundError:
-            return None
-
-    def withdraw_stop(self) -> None:
-        """Forget an earlier request, before the run goes on."""
-        (self.path / "stop").unlink(missing_ok=True)
-
     def write_status(self, status: Status) -> None:
         """Replace ``status.json``."""
         atomic.write_json(self.place("status.json"), status.to_json())
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace ``metrics.csv``."""
-        table = pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
-        atomic.write_text(self.place("metrics.csv"), table.to_csv(index=False, lineterminator="\n"))
+        self._write_table("metrics.csv", rows, METRICS_COLUMNS)
 
     def write_speed(self, rows: list[dict[str, float]]) -> None:
         """Replace ``speed.csv``."""
-        table = pd.DataFrame(rows, columns=list(SPEED))
-        atomic.write_text(self.place("speed.csv"), table.to_csv(index=False, lineterminator="\n"))
+        self._write_table("speed.csv", rows, SPEED)
 
     def write_patches(self, rows: list[dict[str, Any]]) -> None:
         """Replace ``patches.csv``."""
-        table = pd.DataFrame(rows, columns=list(PATCHES))
-        atomic.write_text(self.place("patches.csv"), table.to_csv(index=False, lineterminator="\n"))
+        self._write_table("patches.csv", rows, PATCHES)
 
-    def lock(self) -> FileLock:
-        """Return a held lock that any death of this process frees.
-
-        Raises:
-            RunError: another process works on this run.
-            StorageError: the lock cannot be made.
-        """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=5)
-        except Timeout as error:
-            raise RunError(
-                f"Another process works on the run {self.name}. Stop it first, or start a new run."
-            ) from error
-        except OSError as error:
-            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
-        return lock
+    def _write_table(self, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+        table = pd.DataFrame(rows, columns=list(columns))
+        atomic.write_text(self.place(name), table.to_csv(index=False, lineterminator="\n"))
 
     def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         """Return a table; empty before it is written. Raises :class:`RunError` if it is damaged."""
@@ -247,25 +185,18 @@ class Run:
         except FileNotFoundError:
             return pd.DataFrame(columns=list(columns))
         except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
-            raise RunError(f"{name} of the run {self.name} is damaged: {error}.") from error
+            raise self.damaged(name, str(error)) from error
         if not set(columns) <= set(table.columns):
-            raise RunError(f"{name} of the run {self.name} is damaged: its columns are {', '.join(table.columns)}.")
+            raise self.damaged(name, f"its columns are {', '.join(table.columns)}")
         return table
 
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            value: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} is no run: {name} is missing.") from error
-        except (OSError, ValueError) as error:
-            raise self._damaged(name, str(error)) from error
-        if not isinstance(value, dict):
-            raise self._damaged(name, f"found {type(value).__name__} where names with values are expected")
-        return value
+    def _remedy(self, name: str) -> str:
+        return "Resume makes a new one, and the run goes on from its checkpoint." if name == "status.json" else ""
 
-    def _damaged(self, name: str, why: str) -> RunError:
-        hint = " Resume makes a new one, and the run goes on from its checkpoint." if name == "status.json" else ""
-        return RunError(f"{name} of the run {self.name} is damaged: {why}.{hint}")
+
+@lru_cache(maxsize=1024)
+def _config(run: Run, _version: tuple[int, int, int] | None) -> TrainingConfig:
+    return TrainingConfig.from_json(run.require_json("config.json"))
 
 
 def create_run(config: TrainingConfig, path: Path | None = None) -> Run:

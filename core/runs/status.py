@@ -1,31 +1,18 @@
-"""What a run says of itself while it goes on."""
+"""The status of a run while it goes on."""
 
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-STATES = {
-    "starting": "Starting",
-    "queued": "Queued",
-    "running": "Running",
-    "stopping": "Stopping after this step",
-    "stopped": "Stopped",
-    "finished": "Finished",
-    "failed": "Failed",
-    "lost": "Lost: its process ended without a last word",
-}
-"""Every state with its name on screen. "lost" is never written; it is concluded from a process that is gone."""
-
-ACTIVE = ("starting", "queued", "running", "stopping")
-"""States in which a process must be alive."""
+from core.work_folder import WorkStatus
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(WorkStatus):
     """The content of ``status.json``.
 
     Attributes:
-        state: one of :data:`STATES`.
+        state: one of :data:`core.work_folder.STATES`.
         stage: what it is doing now, in plain words.
         message: why it failed or stopped, else empty.
         epoch: the epoch in work, from 1; 0 before the first.
@@ -59,11 +46,6 @@ class Status:
     updated: float = 0.0
 
     @property
-    def is_active(self) -> bool:
-        """Whether a process works on it."""
-        return self.state in ACTIVE
-
-    @property
     def progress(self) -> float:
         """Finished share of the steps, from 0 to 1."""
         return self.step / self.steps if self.steps else 0.0
@@ -71,13 +53,3 @@ class Status:
     def now(self, **changes: Any) -> "Status":
         """Return a copy with some values replaced and the time of this moment."""
         return replace(self, updated=time.time(), **changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Status":
-        """Return what :meth:`to_json` gave; values of a newer version are left out."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: item for name, item in value.items() if name in known})

@@ -19,7 +19,7 @@ class RunSummary:
     Attributes:
         name: the folder's name.
         path: the folder.
-        state: one of :data:`core.runs.STATES`.
+        state: one of :data:`core.work_folder.STATES`.
         message: why it failed or stopped, or what is damaged; else empty.
         preset: what its settings started from.
         model: its network.
@@ -29,7 +29,7 @@ class RunSummary:
         valid_auc: the best one of all epochs, not the last; None before the first.
         best_epoch: its epoch, from 1.
         valid_accuracy: the accuracy in that epoch; None before the first.
-        test_auc: area under the curve on the first measured test part; None before the end.
+        test_auc: area under the curve on the first measured test split; None before the end.
         test_accuracy: share of right answers on it; None before the end.
         flaw: what is wrong with how it validates, see :mod:`core.runs.flaws`; empty for nearly all runs.
         started: seconds since 1970 at which the run was made.

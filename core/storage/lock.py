@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 30.0
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
+def action_lock() -> Iterator[None]:
     """Hold the lock during the body; it is free again even if this process is killed. The body must not take it again.
 
     Raises:

@@ -19,13 +19,14 @@ from core.data import SPLITS, Dataset, assign, open_dataset
 from core.data.splits import choose_rule
 from core.errors import ConfigError, DataError, RunError
 from core.evaluation import METRICS, Estimate, corrected_mean, evaluate
-from core.job import Cancelled, JobStatus
+from core.job import JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
 from core.studies.cross_validation_result import Fold, FoldsResult
-from core.studies.study import KIND_NAMES, Study, create_study, train_run, work_on
+from core.studies.study import KIND_NAMES, Study, create_study
+from core.studies.work import finished_runs, work_on
 from core.training.predictions import read_predictions, test_predictions
 
 By = Literal["slide", "patch", "stratified"]
@@ -45,7 +46,7 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
 
     Args:
         config: the training; its split is replaced, and its split seed is the first one that is tried: taken is the
-            first under which every part of every fold has both classes, and the study's settings say which.
+            first under which every split of every fold has both classes, and the study's settings say which.
         folds: how many, 2 to 20.
         by: what stays together; None is whole slides where they are known, else single patches, stratified.
         name: of the study; None makes one.
@@ -56,7 +57,7 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
         RunError: the name is taken.
     """
     if not 2 <= folds <= MOST_FOLDS:
-        raise ConfigError(f"A cross-validation has 2 to {MOST_FOLDS} folds; found {folds}.")
+        raise ConfigError(f"folds must be 2 to {MOST_FOLDS}, got {folds}.")
     if by is not None and by not in get_args(By):
         raise ConfigError(f"Folds are by {', '.join(get_args(By))}; found {by!r}.")
     dataset = open_dataset(config.data[0], decisions=config.decisions or None)
@@ -73,35 +74,35 @@ def fold_config(config: TrainingConfig, *, folds: int, by: By, number: int) -> T
     return config.with_changes(split=by, folds=folds, fold=number - 1)
 
 
-def work_on_folds(study: Study, *, say: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
         study: made by :func:`create_folds`.
-        say: told, in words, what is done.
+        notify: gets a line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.
     """
-    config, settings, names = study.config(), study.settings(), study.run_names()
+    config, settings = study.config(), study.settings()
+    folds, by, names = settings["folds"], settings["by"], study.run_names()
+    plan = [
+        (f"Fold {number} of {len(names)}: {name}", name, fold_config(config, folds=folds, by=by, number=number))
+        for number, name in enumerate(names, start=1)
+    ]
 
-    def what(report: Progress) -> None:
-        folds: list[Fold] = []
-        for number, name in enumerate(names, start=1):
-            report((number - 1) / len(names))
-            say(f"Fold {number} of {len(names)}: {name}")
-            each = fold_config(config, folds=settings["folds"], by=settings["by"], number=number)
-            run, status = train_run(study, name, each)
-            if status.state != "finished":
-                raise Cancelled
-            folds.append(_fold_of(run, number))
-            say(_sentence(folds[-1]))
-            if len(folds) > len(finished_folds(study)):
-                atomic.write_json(study.path / "results.json", {"folds": [fold.to_json() for fold in folds]})
-        _conclude(study, folds)
+    def train(report: Progress) -> None:
+        measured: list[Fold] = []
+        for number, run in enumerate(finished_runs(study, plan, report, notify), start=1):
+            measured.append(_fold_of(run, number))
+            notify(_sentence(measured[-1]))
+            # A resumed study comes by its finished folds first, which must not shorten the list on disk.
+            if len(measured) > len(finished_folds(study)):
+                atomic.write_json(study.path / "results.json", {"folds": [fold.to_json() for fold in measured]})
+        _conclude(study, measured)
         report(1.0)
 
-    return work_on(study, what)
+    return work_on(study, train)
 
 
 def out_of_fold(study: Study) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 It answers whether more labels would help. All runs have the same validation and test patches and differ in how many
 training patches they learn from; the fewer are among the more (:func:`core.data.thin`). Validation chooses the epoch,
-and the test part is measured once for each run. ``results.json`` holds a
+and the test split is measured once for each run. ``results.json`` holds a
 :class:`core.studies.learning_curve_result.CurveResult`, replaced after each run.
 
 Each size gets as many steps as the largest one unless epochs are asked for. With equal epochs a tenth of the patches
@@ -19,17 +19,16 @@ import numpy as np
 from core.bundle import load_bundle
 from core.data import find_subsample
 from core.errors import ConfigError, DataError
-from core.job import Cancelled, JobStatus
+from core.job import JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
-from core.studies.extension import extending
 from core.studies.learning_curve_gains import Gains
 from core.studies.learning_curve_result import CurveResult, Trained
-from core.studies.study import Study, create_study, train_run, work_on
-from core.training.data import Source
-from core.training.open_data import open_training_data
+from core.studies.study import Study, create_study, extending
+from core.studies.work import finished_runs, work_on
+from core.training.data import Source, open_training_data
 from core.training.predictions import test_evaluation
 
 Size = int | Literal["all"]
@@ -37,7 +36,7 @@ Equal = Literal["steps", "epochs"]
 EQUAL_NAMES: dict[Equal, str] = {"steps": "as many steps for each size", "epochs": "as many epochs for each size"}
 MOST_SIZES, MOST_SEEDS = 12, 20
 MOST_TIMES = 20
-"""A size gets at most so many times the epochs of the largest one: each epoch is validated, and that takes time too."""
+"""A size gets at most this multiple of the epochs of the largest one: each epoch is validated, which takes time too."""
 
 _COUNTED_IN_EPOCHS = ("epochs", "patience", "plateau_patience", "frozen_epochs")
 
@@ -68,10 +67,10 @@ def create_curve(
     if equal not in get_args(Equal):
         raise ConfigError(f"Each size gets as many {' or as many '.join(get_args(Equal))}; found {equal!r}.")
     if not 1 <= seeds <= MOST_SEEDS:
-        raise ConfigError(f"A learning curve trains each size with 1 to {MOST_SEEDS} seeds; found {seeds}.")
+        raise ConfigError(f"seeds must be 1 to {MOST_SEEDS}, got {seeds}.")
     config = config.with_changes(patches=0)
     first, others = _divided(config)
-    labelled = int((first.parts == "train").sum())
+    labelled = int((first.splits == "train").sum())
     numbers = _numbers(sizes, labelled)
     for size in numbers:
         _check_classes(first, size, seed=config.split_seed)
@@ -87,7 +86,7 @@ def create_curve(
 
 
 def extend_curve(study: Study, seeds: int) -> None:
-    """Let the learning curve go on to so many seeds in all, the next time that it is started; what it has stays.
+    """Let the learning curve go on to `seeds` seeds in all when it is next started; what it has stays.
 
     Raises:
         ConfigError: it has more already, or they are too many.
@@ -144,48 +143,49 @@ def conclusion(study: Study) -> tuple[str, ...]:
     return tuple(words)
 
 
-def work_on_curve(study: Study, *, say: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
         study: made by :func:`create_curve`.
-        say: told, in words, what is done.
+        notify: gets a line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.
     """
     planned = curve_runs(study)
+    plan = [
+        (f"Run {number} of {len(planned)}: {config.patches:,} patches, seed {config.seed}: {name}", name, config)
+        for number, (name, config) in enumerate(planned, start=1)
+    ]
 
-    def what(report: Progress) -> None:
+    def train(report: Progress) -> None:
         trained: list[Trained] = []
-        gains, known = Gains(study), len(curve_result(study).trained)
-        for number, (name, config) in enumerate(planned):
-            report(number / len(planned))
-            say(f"Run {number + 1} of {len(planned)}: {config.patches:,} patches, seed {config.seed}: {name}")
-            run, status = train_run(study, name, config)
-            if status.state != "finished":
-                raise Cancelled
+        gains, measured_before = Gains(study), len(curve_result(study).trained)
+        runs = finished_runs(study, plan, report, notify)
+        for run, (_, config) in zip(runs, planned, strict=True):
             trained.append(_trained(run, config))
             found = trained[-1].evaluation.figures
-            say(f"  AUC {found['auc']}, accuracy {found['accuracy']}")
-            if len(trained) >= known:
+            notify(f"  AUC {found['auc']}, accuracy {found['accuracy']}")
+            # A resumed study comes by its finished runs first, which must not shorten the list on disk.
+            if len(trained) >= measured_before:
                 result = CurveResult(tuple(trained), gains.between(trained))
                 atomic.write_json(study.path / "results.json", result.to_json())
         report(1.0)
 
-    return work_on(study, what)
+    return work_on(study, train)
 
 
 def _divided(config: TrainingConfig) -> tuple[Source, int]:
-    """Return the first data set with its parts, and how many training patches there are beside its labelled ones."""
+    """Return the first data set with its splits, and how many training patches there are beside its labelled ones."""
     divided = open_training_data(config)
     first = divided.sources[0]
-    if not _has_both(first, first.parts, "test"):
+    if not _has_both(first, first.splits, "test"):
         raise DataError(
-            f"{first.dataset.name}: the test part does not have both tumour and normal patches, so a learning curve "
+            f"{first.dataset.name}: the test split does not have both tumour and normal patches, so a learning curve "
             "cannot be measured on it. Use more patches, or another split seed."
         )
-    return first, len(divided.train) - int((first.parts == "train").sum())
+    return first, len(divided.train) - int((first.splits == "train").sum())
 
 
 def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:
@@ -205,8 +205,8 @@ def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:
 
 
 def _check_classes(source: Source, size: int, *, seed: int) -> None:
-    subsample = find_subsample(source.dataset, source.parts, patches=size, seed=seed)
-    if subsample is not None and not _has_both(source, subsample.apply(source.dataset, source.parts), "train"):
+    subsample = find_subsample(source.dataset, source.splits, patches=size, seed=seed)
+    if subsample is not None and not _has_both(source, subsample.apply(source.dataset, source.splits), "train"):
         raise DataError(
             f"{source.dataset.name}: the {size:,} patches of a size have one class only, and both are "
             "needed. Take more of them, or another split seed."

@@ -23,7 +23,7 @@ class Trained:
         epochs: how many it was given.
         steps: how many it was given.
         epoch_kept: the one with the highest validation AUC, from 1.
-        evaluation: its figures on the test part, which is the same for all.
+        evaluation: its metrics on the test split, which is the same for all.
     """
 
     run: str
@@ -98,7 +98,7 @@ class Gain:
         )
 
     def sentence(self, name: str = "auc") -> str:
-        """Return in plain words what it brought, and what that says about still more labels."""
+        """Return in a sentence what it brought, and what that says about still more labels."""
         each, label = self.figure(name), METRICS[name].label
         start = f"From {self.before:,} to {self.after:,} patches the {label}"
         if not each.has_interval:

@@ -21,10 +21,10 @@ from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
-from core.studies.extension import extending
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import DEFAULT_OVER, Axis, own_values, parse_axes
-from core.studies.study import Study, create_study, train_run, work_on
+from core.studies.study import Study, create_study, extending
+from core.studies.work import train_run, work_on
 from core.training.trainer import Stopped
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def create_search(
         RunError: the name is taken.
     """
     if not 1 <= trials <= MOST_TRIALS:
-        raise ConfigError(f"A search has 1 to {MOST_TRIALS} trials; found {trials}.")
+        raise ConfigError(f"trials must be 1 to {MOST_TRIALS}, got {trials}.")
     if pruner not in get_args(Pruner):
         raise ConfigError(f"Pruning is one of {', '.join(get_args(Pruner))}; found {pruner!r}.")
     axes = parse_axes(over, config)
@@ -72,7 +72,7 @@ def create_search(
 
 
 def extend_search(study: Study, trials: int) -> None:
-    """Let the search go on to so many trials in all, the next time that it is started.
+    """Let the search go on to `trials` trials in all when it is next started.
 
     Raises:
         ConfigError: it has more already.
@@ -100,14 +100,14 @@ def axes_of(study: Study) -> tuple[Axis, ...]:
     return tuple(Axis.from_json(each) for each in study.settings()["over"])
 
 
-def work_on_search(study: Study, *, say: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
     """Make the trials that are left, in this process.
 
     A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on.
 
     Args:
         study: made by :func:`create_search`.
-        say: told, in words, what is done.
+        notify: gets a line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run could not be worked on, or another process works on the study.
@@ -115,7 +115,7 @@ def work_on_search(study: Study, *, say: Callable[[str], None] = lambda _words: 
 
     def what(report: Progress) -> None:
         with _remembering(study) as memory:
-            searcher = _Searcher(study, memory, say)
+            searcher = _Searcher(study, memory, notify)
             while (trial := searcher.next()) is not None:
                 report(trial.number / searcher.wanted)
                 searcher.carry_out(trial)
@@ -127,8 +127,8 @@ def work_on_search(study: Study, *, say: Callable[[str], None] = lambda _words: 
 class _Searcher:
     """Carries trials out and writes down what came of them."""
 
-    def __init__(self, study: Study, memory: "optuna.Study", say: Callable[[str], None]):
-        self.study, self.memory, self.say = study, memory, say
+    def __init__(self, study: Study, memory: "optuna.Study", notify: Callable[[str], None]):
+        self.study, self.memory, self.notify = study, memory, notify
         self.config, self.axes = study.config(), axes_of(study)
         self.wanted: int = study.settings()["trials"]
         self.importance = _importance(memory)
@@ -158,7 +158,7 @@ class _Searcher:
 
         values = {axis.name: _suggest(trial, axis) for axis in self.axes}
         name = self.study.run_names()[trial.number]
-        self.say(f"Trial {trial.number + 1} of {self.wanted}: {_words(values)}")
+        self.notify(f"Trial {trial.number + 1} of {self.wanted}: {_words(values)}")
         self._write()
         pruned = False
 
@@ -177,7 +177,7 @@ class _Searcher:
             run, status = train_run(self.study, name, self.config.with_changes(**values), after_epoch=after_epoch)
         except TrainingError as error:
             self.memory.tell(trial.number, state=TrialState.FAIL)
-            self.say(f"  failed: {error}")
+            self.notify(f"  failed: {error}")
         else:
             if status.state != "finished" and not pruned:
                 raise Cancelled
@@ -186,7 +186,9 @@ class _Searcher:
                 self.memory.tell(trial.number, state=TrialState.PRUNED)
             else:
                 self.memory.tell(trial.number, auc)
-            self.say(f"  validation AUC {auc:.4f}" + (f", pruned after epoch {len(run.metrics())}" if pruned else ""))
+            self.notify(
+                f"  validation AUC {auc:.4f}" + (f", pruned after epoch {len(run.metrics())}" if pruned else "")
+            )
         self.importance = _importance(self.memory)
         self._write()
 

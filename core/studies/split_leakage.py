@@ -22,7 +22,7 @@ from core.training.predictions import test_evaluation
 Way = Literal["patch", "slide"]
 WAYS: tuple[Way, Way] = ("patch", "slide")
 FEWEST_PAIRS = 3
-"""From so many splits on, the spread of the pairs tells how certain their mean difference is."""
+"""From this number of splits on, the spread of the pairs tells how certain their mean difference is."""
 
 NAMES = {"patch": "random split of patches", "slide": "split of whole slides"}
 
@@ -32,8 +32,8 @@ class Leak:
     """The same training, measured in two ways, once or on several splits.
 
     Attributes:
-        by_patch: on the test parts of random splits, one for each split seed.
-        by_slide: on the test parts of splits by slide, with the same seeds.
+        by_patch: on the test splits of random splits, one for each split seed.
+        by_slide: on the test splits of splits by slide, with the same seeds.
 
     Raises:
         RunError: there is none, or not as many of the one as of the other.
@@ -50,7 +50,7 @@ class Leak:
             )
 
     def figure(self, way: Way, name: str = "auc") -> Estimate:
-        """Return the mean of a figure over the splits of one way, with a 95 % interval.
+        """Return the mean of a figure over the splits of one way, with a 95% CI.
 
         The intervals of the splits are put together as if these were independent, so with several splits of one data
         set the interval is somewhat too narrow.
@@ -62,11 +62,11 @@ class Leak:
         return Estimate(value, value - below, value + above)
 
     def difference(self, name: str = "auc") -> Estimate:
-        """Return by patch minus by slide with a 95 % interval.
+        """Return by patch minus by slide with a 95% CI.
 
         With three splits or more it comes from how much the pairs differ among each other, by the corrected resampled
         t (Nadeau & Bengio, Machine Learning 52:239, 2003), which allows for training parts that overlap. With fewer,
-        the intervals of the two test parts are put together as of independent figures (method of variance estimates
+        the intervals of the two test splits are put together as of independent figures (method of variance estimates
         recovery; Zou & Donner, Stat Med 27:1693, 2008), which is wider.
         """
         one, two = self.figure("patch", name), self.figure("slide", name)
@@ -93,7 +93,7 @@ class Leak:
         values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."
-        span = f"{each.value:+.3f}, 95 % interval {each.low:+.3f} to {each.high:+.3f}"
+        span = f"{each.value:+.3f}, 95% CI {each.low:+.3f} to {each.high:+.3f}"
         if sign * (each.low if sign > 0 else each.high) > 0:
             return f"The random split flatters the model: {label} {values} on new slides ({span})."
         if sign * each.value > 0:
@@ -145,7 +145,7 @@ def measure_leak(
     folder: Path | None = None,
     *,
     split_seeds: Sequence[int] = (0,),
-    say: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Leak:
     """Train and measure both ways in this process.
 
@@ -153,17 +153,17 @@ def measure_leak(
         config: the training; its `split` and `split_seed` are replaced.
         folder: where the runs go; None is among all others.
         split_seeds: one pair of runs for each; more of them let chance count for less.
-        say: told what is done.
+        notify: gets a line of text on each thing that is done.
 
     Raises:
-        DataError: slides are not known, or a part is empty.
+        DataError: slides are not known, or a split is empty.
         RunError: a training failed.
     """
     runs: dict[Way, list[Run]] = {"patch": [], "slide": []}
     for seed in split_seeds:
         for way, each in leak_configs(config.with_changes(split_seed=seed)).items():
-            if say is not None:
-                say(f"Training with a {NAMES[way]}, split seed {seed}")
+            if notify is not None:
+                notify(f"Training with a {NAMES[way]}, split seed {seed}")
             run = create_run(each, None if folder is None else folder / f"{way}-{seed}")
             execute(run)
             runs[way].append(run)

@@ -6,70 +6,48 @@ A study is a folder of ``studies/`` and a :class:`core.job.Job`::
     decisions.csv       what was decided about patches when it was made; all its runs obey it
     status.json         state and share, as of every job
     process.json        which process works on it
-    log.txt             what it said
-    results.json        what came of it; see core.studies.cross_validation, .search and .curve
+    log.txt             what it printed
+    results.json        its result; see core.studies.cross_validation, .search and .learning_curve
 
 Each of its runs is an ordinary one among all others. A study that was killed goes on: finished runs are kept, the
 unfinished one is taken up from its checkpoint.
 """
 
-import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from core.data import DEMO, decisions_of
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import NodescopeError, RunError, StorageError
-from core.job import Cancelled, Job, JobStatus
-from core.progress import Progress
+from core.job import Job, JobStatus
 from core.runs.config import TrainingConfig
-from core.runs.run import Run, create_run
+from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, runs_home
+from core.storage.lock import action_lock
 
 if TYPE_CHECKING:
-    from core.training.trainer import AfterEpoch
+    pass
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
-"""Every kind of study with its name in words."""
-
-STUDY_STATES = {
-    "none": "Not started",
-    "starting": "Starting",
-    "running": "Running",
-    "finished": "Finished",
-    "cancelled": "Stopped",
-    "failed": "Failed",
-    "lost": "Lost: its process ended without a last word",
-}
-"""Every state of a study with its name on screen."""
+"""Every kind of study with its name."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Study(Job):
-    """A folder that holds several runs together.
+    """A folder that holds several runs together; the names of its runs begin with its own."""
 
-    Attributes:
-        path: the folder.
-    """
-
-    @property
-    def name(self) -> str:
-        """The folder's name, with which the names of its runs begin."""
-        return self.path.name
+    noun: ClassVar[str] = "study"
 
     @property
     def kind(self) -> Kind:
@@ -79,16 +57,14 @@ class Study(Job):
 
     def about(self) -> dict[str, Any]:
         """Return ``study.json``. Raises :class:`RunError` if it is missing or damaged."""
-        try:
-            value: dict[str, Any] = json.loads((self.path / "study.json").read_text("utf-8"))
-            return {"kind": value["kind"], "config": value["config"], "settings": value["settings"], **value}
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} is no study: study.json is missing.") from error
-        except (OSError, json.JSONDecodeError, KeyError) as error:
-            raise RunError(
-                f"study.json of the study {self.name} is damaged ({error}). Put a copy of it back, or delete the "
-                f"folder {self.path}; its runs stay."
-            ) from error
+        about = self.require_json("study.json")
+        missing = [key for key in ("kind", "config", "settings", "runs") if key not in about]
+        if missing:
+            raise self.damaged("study.json", f"{missing[0]} is missing")
+        return about
+
+    def _remedy(self, _name: str) -> str:
+        return f"Put a copy of it back, or delete the folder {self.path}; its runs stay."
 
     def config(self) -> TrainingConfig:
         """Return the settings that its runs share."""
@@ -114,46 +90,25 @@ class Study(Job):
 
     def results(self) -> dict[str, Any] | None:
         """Return ``results.json``, or None before there is one."""
-        return self._json("results.json") or None
+        return self.read_json("results.json") or None
 
     def status(self) -> JobStatus:
-        """Return the last word of the study; "failed", with the sentence that says so, where the file is damaged."""
+        """Return the last status of the study; "failed", with the sentence that says so, where the file is damaged."""
         try:
             return super().status()
         except RunError as error:
             return JobStatus("failed", message=str(error))
 
-    def cancel(self) -> None:
+    def request_stop(self) -> None:
         """Ask the process to let the run in work finish its step, save, and end."""
-        super().cancel()
+        super().request_stop()
         for run in self.runs():
             if run.is_alive() and run.status().is_active:
                 run.request_stop()
 
     def _check_idle(self) -> None:
-        if not self.path.is_dir():
-            raise RunError(f"The study {self.name} is not there any more; it may have been deleted a moment ago.")
+        self.check_exists()
         super()._check_idle()
-
-    def withdraw_stop(self) -> None:
-        """Forget an earlier request to stop, before this process works on it."""
-        (self.path / "stop").unlink(missing_ok=True)
-
-    def lock(self) -> FileLock:
-        """Return a held lock that any death of this process frees.
-
-        Raises:
-            RunError: another process works on the study.
-            StorageError: the lock cannot be made.
-        """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=5)
-        except Timeout as error:
-            raise RunError(f"Another process works on the study {self.name}. Stop it first.") from error
-        except OSError as error:
-            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
-        return lock
 
 
 @dataclass(frozen=True)
@@ -241,6 +196,28 @@ def check_free(paths: Iterable[Path]) -> None:
         raise RunError(f"{taken[0]} is there already, and a study never overwrites anything. Choose another name.")
 
 
+@contextmanager
+def extending(study: Study) -> Iterator[dict[str, Any]]:
+    """Yield ``study.json`` to ask more of the study, and write it; nobody starts or deletes anything meanwhile.
+
+    The names of its runs are only added to, because those that are there keep theirs.
+
+    Raises:
+        RunError: a process works on the study, or a name that a new run would have is taken.
+    """
+    with action_lock():
+        if study.status().is_active:
+            raise RunError(
+                f"The {KIND_NAMES[study.kind]} {study.name} is being worked on. Let it finish or stop it, then ask for "
+                "more."
+            )
+        about = study.about()
+        before = set(about["runs"])
+        yield about
+        check_free(runs_home() / name for name in about["runs"] if name not in before)
+        atomic.write_json(study.path / "study.json", about)
+
+
 def start_study(study: Study) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
 
@@ -248,58 +225,6 @@ def start_study(study: Study) -> None:
         RunError: a process works on it already.
     """
     study.launch(["studies", "work"])
-
-
-def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
-    """Do the work of a study in this process, and return the last word, which is on disk too.
-
-    Args:
-        study: what is worked on.
-        what: is given a function that it tells the finished share between two runs.
-
-    Raises:
-        RunError: another process works on it.
-        NodescopeError: it failed.
-    """
-    lock = study.lock()
-    try:
-        return study.work(what, every=0.0)
-    except NodescopeError:
-        raise  # it has been written down
-    except KeyboardInterrupt:
-        study.write(JobStatus("cancelled"))
-        raise
-    except BaseException as error:
-        study.write(JobStatus("failed", message=f"{type(error).__name__}: {error}"))
-        raise
-    finally:
-        lock.release()
-
-
-def train_run(
-    study: Study, name: str, config: TrainingConfig, *, after_epoch: "AfterEpoch" = lambda _rows: None
-) -> tuple[Run, Status]:
-    """Train one run of a study in this process, from where it was left; a finished one is kept as it is.
-
-    Raises:
-        Cancelled: somebody asked the study to end.
-        NodescopeError: the run failed, or is another one than that.
-    """
-    from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
-
-    if study.is_cancelled():
-        raise Cancelled
-    run = _made(name, config)
-    status = run.status()
-    if status.state == "finished":
-        return run, status
-    if run.is_alive() and status.is_active:
-        raise RunError(f"The run {name} is being worked on by another process; resume the study when that has ended.")
-    run.withdraw_stop()
-    run.record_process(os.getpid())  # from here on a request to stop reaches the run
-    if study.is_cancelled():
-        raise Cancelled
-    return run, execute(run, after_epoch=after_epoch)
 
 
 def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
@@ -310,19 +235,6 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
         decided.update(decisions_of(DEMO if kind == DEMO else str(folder)))
     atomic.write_text(path, to_csv(decided))
     return path
-
-
-def _made(name: str, config: TrainingConfig) -> Run:
-    """Return the run of that name, made now if it is not there yet."""
-    path = runs_home() / name
-    if (path / "config.json").is_file():
-        run = Run(path)
-        if run.config() != config:
-            raise RunError(f"The run {name} has other settings than its study gave it; move it away and resume.")
-        return run
-    if path.is_dir() and all(each.name == "status.json" or each.name.startswith(".") for each in path.iterdir()):
-        shutil.rmtree(path)  # its maker was killed before the settings were written
-    return create_run(config, path)
 
 
 def progress_of(study: Study) -> StudyProgress:

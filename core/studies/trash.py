@@ -16,7 +16,7 @@ from pathlib import Path
 from core.errors import RunError, StorageError
 from core.runs.run import Run
 from core.storage.home import home, runs_home
-from core.storage.lock import exclusive
+from core.storage.lock import action_lock
 from core.studies.study import Study, list_studies, studies_home
 
 
@@ -61,7 +61,7 @@ def delete(run: Run) -> Path:
         RunError: a process works on it or on its study, or it is not there any more.
         StorageError: it cannot be moved.
     """
-    with exclusive():
+    with action_lock():
         _check_idle(run)
         with ExitStack() as held:
             held.callback(run.lock().release)
@@ -78,9 +78,8 @@ def delete_study(study: Study) -> Path:
         RunError: a process works on it or on one of its runs, it is damaged, or not there any more.
         StorageError: something cannot be moved; what has been is in the trash, and comes back from there.
     """
-    with exclusive():
-        if not study.path.is_dir():
-            raise RunError(f"The study {study.name} is not there any more; it may have been deleted a moment ago.")
+    with action_lock():
+        study.check_exists()
         if study.status().is_active:
             raise RunError(f"The study {study.name} is being worked on. Stop it before you delete it.")
         runs = study.runs()
@@ -115,7 +114,7 @@ def restore(name: str) -> Run | Study:
         RunError: there is none of this name in the trash, or the name of the study or of one of its runs is taken.
         StorageError: it cannot be moved.
     """
-    with exclusive():
+    with action_lock():
         for each in list_trash():
             if each.name == name:
                 return _restored(each)
@@ -129,7 +128,7 @@ def empty_trash() -> int:
     Raises:
         StorageError: something cannot be deleted.
     """
-    with exclusive():
+    with action_lock():
         found = list_trash()
         for each in found:
             try:
@@ -141,8 +140,7 @@ def empty_trash() -> int:
 
 def _check_idle(run: Run) -> None:
     """Raise :class:`RunError` if the run is gone, or a process works on it or will come to it."""
-    if not run.path.is_dir():
-        raise RunError(f"The run {run.name} is not there any more; it may have been deleted a moment ago.")
+    run.check_exists()
     if run.is_alive():
         raise RunError(f"The run {run.name} is being worked on. Stop it before you delete it.")
     for study in list_studies():

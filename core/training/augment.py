@@ -1,7 +1,7 @@
 """Random changes of training patches, a batch at a time, on the device of the batch.
 
 Every random number comes from the generator that is passed in, so the same seed gives the same patches. Nothing here
-moves the label out of the centre, except for patches that are told to be moved: their label no longer counts.
+moves the label out of the centre, except for patches that are moved: their label no longer counts.
 """
 
 import math
@@ -47,7 +47,7 @@ class Changes:
 
     Attributes:
         which: the symmetry, int (N,).
-        degrees: the turn, float (N,).
+        degrees: the angle of rotation, float (N,).
         factors: on haematoxylin and eosin, float (N, 2).
         shift: of the optical density, float (N,).
         sigma: of the blur in pixels, float (N,).
@@ -104,7 +104,7 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
     """Return the images after their changes, float N×3×96×96 in [0, 1].
 
     Args:
-        images: float in [0, 1] or uint8, N×3×96×96, which is quicker to turn; they are not changed.
+        images: float in [0, 1] or uint8, N×3×96×96, which is quicker to flip and rotate; they are not changed.
         changes: one for each.
     """
     device = images.device

@@ -1,4 +1,4 @@
-"""The patches of a run in memory, divided into parts."""
+"""The patches of a run, divided into training, validation and test split."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.data import Dataset, Decided, Problem, SplitRule, Subsample, assign, choose_rule, find_subsample, join
+from core.data import (
+    Dataset,
+    Decided,
+    Problem,
+    SplitRule,
+    Subsample,
+    assign,
+    choose_rule,
+    find_subsample,
+    join,
+    open_dataset,
+)
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
+from core.data.store import PATCH_SIZE, PatchStore, batches
+from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, unreadable_among
 from core.errors import DataError
 from core.progress import Progress, no_progress
-
-CHUNK = 1024
+from core.runs.config import TrainingConfig
 
 UNLABELLED = -1
 """Stands where a training patch has no label."""
@@ -26,53 +38,53 @@ class Source:
     Attributes:
         dataset: what is divided.
         rule: how.
-        parts: "train", "valid", "test", or "" for rows without a label and for training patches that are left out.
-        thinning: which training patches are learnt from; None is all.
+        splits: "train", "valid", "test", or "" for rows without a label and for training patches that are left out.
+        subsample: which training patches are learnt from; None is all.
     """
 
     dataset: Dataset
     rule: SplitRule
-    parts: np.ndarray
-    thinning: Subsample | None = None
+    splits: np.ndarray
+    subsample: Subsample | None = None
 
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle's card says of it."""
-        counts = {part: int((self.parts == part).sum()) for part in ("train", "valid", "test")}
+        counts = {part: int((self.splits == part).sum()) for part in ("train", "valid", "test")}
         decided = self.dataset.decided or Decided()
         return {
             "name": self.dataset.name,
             "kind": self.dataset.kind,
             "fingerprint": self.dataset.fingerprint(),
             "split": self.rule.to_json(),
-            "thinning": None if self.thinning is None else self.thinning.to_json(),
+            "thinning": None if self.subsample is None else self.subsample.to_json(),
             "patches": counts,
             "decisions": {"excluded": decided.excluded, "relabelled": decided.relabelled},
         }
 
 
 @dataclass(frozen=True)
-class Part:
+class Patches:
     """Patches that are used for one purpose.
 
     Attributes:
         ids: text (N,).
-        pixels: uint8 N×96×96×3.
+        pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is asked for.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
         slides: text (N,), or None where they are not known for all.
     """
 
     ids: np.ndarray
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray
     slides: np.ndarray | None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def first(self, count: int) -> "Part":
+    def first(self, count: int) -> "Patches":
         """Return the first `count` of them."""
         slides = None if self.slides is None else self.slides[:count]
-        return Part(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
+        return Patches(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
 
 
 @dataclass(frozen=True)
@@ -87,19 +99,19 @@ class TrainingData:
     """
 
     sources: tuple[Source, ...]
-    train: Part
-    valid: Part
+    train: Patches
+    valid: Patches
     problems: tuple[Problem, ...]
 
-    def test(self, number: int) -> Part:
-        """Read the test part of source `number`."""
+    def test(self, number: int) -> Patches:
+        """Read the test split of source `number`."""
         source = self.sources[number]
-        return read_part(source.dataset, np.flatnonzero(source.parts == "test"))[0]
+        return read_patches(source.dataset, np.flatnonzero(source.splits == "test"))[0]
 
     def split_table(self) -> pd.DataFrame:
-        """Return id and part of every labelled patch, but for training patches that are left out."""
+        """Return id and split of every labelled patch, but for training patches that are left out."""
         tables = [
-            pd.DataFrame({"id": source.dataset.table["id"], "part": source.parts})[source.parts != ""]
+            pd.DataFrame({"id": source.dataset.table["id"], "part": source.splits})[source.splits != ""]
             for source in self.sources
         ]
         return pd.concat(tables, ignore_index=True)
@@ -124,22 +136,52 @@ def gather(
             are then divided by default.
         split_seed: of a split that is drawn.
         folds: 0, or how many folds there are.
-        fold: which of them is the test part, from 0 on.
+        fold: which of them is the test split, from 0 on.
         patches: how many labelled training patches of the first data set are learnt from, drawn by `split_seed`; 0 is
-            all. The others are used whole: it is the first one's test part that tells what more patches are worth.
-        unlabelled: patches without a label, which belong to no part, join the training patches.
-        progress: told the finished share.
+            all. The others are used whole: it is the first one's test split that tells what more patches are worth.
+        unlabelled: patches without a label, which belong to no split, join the training patches.
+        progress: receives the finished share.
 
     Raises:
-        DataError: a part is empty or has one class only, there are fewer training patches than are to be learnt from,
+        DataError: a split is empty or has one class only, there are fewer training patches than are to be learnt from,
             a split by slide is wanted and slides are not known, or the data set has changed since its split was saved.
     """
     sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold, patches=patches)
     everything = join(datasets)
-    valid, valid_problems = read_part(datasets[0], np.flatnonzero(sources[0].parts == "valid"))
-    train, train_problems = read_part(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
+    valid, valid_problems = read_patches(datasets[0], np.flatnonzero(sources[0].splits == "valid"))
+    train, train_problems = read_patches(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
     _check(datasets[0].name, train=train, valid=valid)
     return TrainingData(tuple(sources), train, valid, (*train_problems, *valid_problems))
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """Data sets and what is trained on.
+
+    Attributes:
+        sources: the data sets with their splits.
+        everything: all of them joined.
+        train: the rows of `everything` that are trained on, int64; those without a label last.
+    """
+
+    sources: tuple[Source, ...]
+    everything: Dataset
+    train: np.ndarray
+
+
+def open_training_data(config: TrainingConfig) -> OpenedData:
+    """Open and divide the data sets of a training.
+
+    Raises:
+        DataError: one cannot be opened or divided like that.
+    """
+    datasets = [open_dataset(source, decisions=config.decisions or None) for source in config.data]
+    sources = divide(
+        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold,
+        patches=config.patches,
+    )  # fmt: skip
+    everything = join(datasets)
+    return OpenedData(tuple(sources), everything, train_rows(sources, everything, unlabelled=config.unlabelled))
 
 
 def divide(
@@ -162,45 +204,59 @@ def divide(
             saved = load_split(Path(split))
             sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
     first = sources[0]
-    thinning = find_subsample(first.dataset, first.parts, patches=patches, seed=split_seed)
-    if thinning is not None:
-        sources[0] = replace(first, parts=thinning.apply(first.dataset, first.parts), thinning=thinning)
+    subsample = find_subsample(first.dataset, first.splits, patches=patches, seed=split_seed)
+    if subsample is not None:
+        sources[0] = replace(first, splits=subsample.apply(first.dataset, first.splits), subsample=subsample)
     return sources
 
 
 def train_rows(sources: list[Source], everything: Dataset, *, unlabelled: bool) -> np.ndarray:
     """Return the rows of the joined data set that are trained on, int64; those without a label last."""
-    rows = np.flatnonzero(np.concatenate([source.parts for source in sources]) == "train")
+    rows = np.flatnonzero(np.concatenate([source.splits for source in sources]) == "train")
     if not unlabelled:
         return rows
     return np.concatenate([rows, np.flatnonzero(everything.table["label"].isna().to_numpy())])
 
 
-def read_part(dataset: Dataset, rows: np.ndarray, progress: Progress = no_progress) -> tuple[Part, list[Problem]]:
-    """Return the patches of `rows`, and those of them that could not be read and were left out."""
-    pixels = np.empty((len(rows), 96, 96, 3), np.uint8)
-    usable = np.ones(len(rows), bool)
-    problems = []
+def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_progress) -> tuple[Patches, list[Problem]]:
+    """Return the patches of `rows`, and those of them that could not be read and were left out.
+
+    Patches of a pack stay in its memory map, which may be larger than the memory; others are decoded once, here.
+    """
     ids = dataset.table["id"].to_numpy(dtype=object)[rows]
-    for start in range(0, len(rows), CHUNK):
-        loaded = dataset.store.load(rows[start : start + CHUNK])
-        pixels[start : start + CHUNK] = loaded.pixels
-        for position, reason in loaded.unreadable.items():
-            usable[start + position] = False
-            problems.append(Problem(str(ids[start + position]), reason))
-        progress(min(1.0, (start + CHUNK) / len(rows)))
+    if is_at_hand(dataset.store):
+        decoded, unreadable = None, unreadable_among(dataset.store, rows)
+        progress(1.0)
+    else:
+        decoded, unreadable = _decoded(dataset.store, rows, progress)
+    usable = np.ones(len(rows), bool)
+    usable[list(unreadable)] = False
+    problems = [Problem(str(ids[position]), reason) for position, reason in unreadable.items()]
+    rows, ids = rows[usable], ids[usable]
+    pixels: Pixels = StoredPatches(dataset.store, rows)
+    if decoded is not None:
+        pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    slides = dataset.slides(rows)
-    if usable.all():
-        return Part(ids, pixels, labels, slides), problems
-    return Part(ids[usable], pixels[usable], labels[usable], None if slides is None else slides[usable]), problems
+    return Patches(ids, pixels, labels, dataset.slides(rows)), problems
 
 
-def _check(name: str, **parts: Part) -> None:
+def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the patches of `rows`, and the position of each unreadable one with the reason."""
+    pixels = np.empty((len(rows), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+    unreadable: dict[int, str] = {}
+    done = 0
+    for chosen, loaded in batches(store, rows, progress=progress):
+        pixels[done : done + len(chosen)] = loaded.pixels
+        unreadable.update({done + position: reason for position, reason in loaded.unreadable.items()})
+        done += len(chosen)
+    return pixels, unreadable
+
+
+def _check(name: str, **parts: Patches) -> None:
     for part, patches in parts.items():
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
             raise DataError(
-                f"{name}: the {part} part has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "
+                f"{name}: the {part} split has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "
                 "Use more patches, or another split seed."
             )

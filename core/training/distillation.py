@@ -60,8 +60,8 @@ class Targets:
     weights: Tensor | None = None
     teaching: Tensor | None = None
 
-    def part(self, rows: slice) -> "Targets":
-        """Return the lesson of some of the patches."""
+    def some(self, rows: slice) -> "Targets":
+        """Return the targets_of of some of the patches."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
 
@@ -80,14 +80,14 @@ class Targets:
         return loss + F.binary_cross_entropy_with_logits(logits, answers, weight=self.teaching)
 
 
-def lesson(
+def targets_of(
     labels: Tensor,
     *,
     smoothing: float = 0.0,
     class_weights: Tensor | None = None,
     distillation: float | None = None,
 ) -> Targets:
-    """Return what patches with these labels teach.
+    """Return what patches with these labels are trained towards.
 
     Args:
         labels: float (N,): 0, 1, or -1 for none.

@@ -1,7 +1,7 @@
 """The processes that ``accelerate launch`` started together to train one network; nearly always there is only one.
 
 Each works on its share of every batch and changes its copy of the network alike. The main one alone takes the lock and
-the turn, reads and writes the run, and decides; the others follow.
+the claim on the device, reads and writes the run, and decides; the others follow.
 """
 
 import os
@@ -28,8 +28,8 @@ REASON = ".group-failed.txt"
 _BROKEN = ("connection closed", "connection reset", "broken pipe", "gloo", "nccl", "socket")
 
 PATIENCE = timedelta(days=30)
-"""How long the others wait for the main process, which may itself wait for its turn or read data for hours. A process
-that has died is noticed at once, whatever this says."""
+"""How long the others wait for the main process, which may itself wait in the device queue or read data for hours. A
+process that has died is noticed at once, whatever this says."""
 
 
 class ProcessGroup:
@@ -126,5 +126,5 @@ def _raise(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _is_broken(error: BaseException) -> bool:
-    """Whether an error says that another process is gone; PyTorch says so in words only."""
+    """Whether an error says that another process is gone; PyTorch says so only in the text of an error."""
     return any(words in str(error).lower() for words in _BROKEN)

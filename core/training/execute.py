@@ -14,7 +14,7 @@ from core.data.open import recognise
 from core.data.split_file import load_split, save_split
 from core.data.splits import CHOICES
 from core.errors import NodescopeError, StorageError
-from core.runs.device_queue import turn
+from core.runs.device_queue import device_slot
 from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
@@ -32,7 +32,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
 
     Args:
         run: what is worked on.
-        after_epoch: told how it goes; may end it as "stopped".
+        after_epoch: gets the rows of ``metrics.csv``; may end the run as "stopped".
 
     Raises:
         RunError: another process works on it.
@@ -66,26 +66,26 @@ def _assist(run: Run, group: ProcessGroup) -> Status:
 def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     try:
         with group.explained(run.path):
-            return _train_in_turn(run, group, after_epoch)
+            return _train_in_queue(run, group, after_epoch)
     except Stopped as reason:
         words = str(reason) or "Stopped as asked; it can be resumed."
         logger.info("%s", words)
-        status = _last_word(run, "stopped", words)
+        status = _write_end(run, "stopped", words)
         run.withdraw_stop()
         return status
     except NodescopeError as error:
         run.check_there()  # if it is gone, that is the reason, and there is nowhere to write it
         logger.error("%s", error)
-        _try_last_word(run, str(error))
+        _try_write_end(run, str(error))
         raise
     except KeyboardInterrupt:
         logger.info("Interrupted; resume it to go on from its last checkpoint.")
-        _try_last_word(run, "Interrupted; it can be resumed from its last checkpoint.", state="stopped")
+        _try_write_end(run, "Interrupted; it can be resumed from its last checkpoint.", state="stopped")
         raise
     except BaseException as error:
         run.check_there()
         logger.exception("The run failed.")
-        _try_last_word(run, f"{type(error).__name__}: {error}")
+        _try_write_end(run, f"{type(error).__name__}: {error}")
         raise
 
 
@@ -95,26 +95,26 @@ def _is_launched(run: Run) -> bool:
     return process is not None and process.pid == os.getpid()
 
 
-def _train_in_turn(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
+def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     """Wait until the device is free, then train."""
     config = run.config()
     earlier = read_status(run)
 
-    said = ""
+    logged = ""
 
-    def wait(words: str) -> None:
-        nonlocal said
-        if words != said:  # it is told every few seconds, and the log need not be
-            logger.info("%s.", words)
-        said = words
-        run.write_status(earlier.now(state="queued", stage=words, message="", epochs=config.epochs))
+    def wait(place: str) -> None:
+        nonlocal logged
+        if place != logged:  # the status is renewed every few seconds, the log only when the place changes
+            logger.info("%s.", place)
+        logged = place
+        run.write_status(earlier.now(state="queued", stage=place, message="", epochs=config.epochs))
 
     def give_up() -> None:
         if run.stop_requested():
             run.write_status(earlier.now(state="queued", stage="", message=""))
             raise Stopped
 
-    with turn(run, config.device, wait=wait, give_up=give_up):
+    with device_slot(run, config.device, wait=wait, give_up=give_up):
         return _train(run, group, after_epoch)
 
 
@@ -124,25 +124,29 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     earlier = read_status(run)
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     keep_memory()
-    training_data = _material(run, status)
+    training_data = _training_data(run, status)
     group.begin(go=True)
-    loop = Trainer(run, config, training_data, started=started, after_epoch=after_epoch)
+    trainer = Trainer(run, config, training_data, started=started, after_epoch=after_epoch)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
-        config.model, len(training_data.train), loop.status.device, len(training_data.valid),
+        config.model, len(training_data.train), trainer.reporter.status.device, len(training_data.valid),
     )  # fmt: skip
-    loop.fit()
-    finish(run, loop, say=lambda stage: run.write_status(loop.status.now(stage=stage, seconds=loop.seconds())))
+    trainer.fit()
+
+    def notify(stage: str) -> None:
+        run.write_status(trainer.reporter.status.now(stage=stage, seconds=trainer.reporter.seconds()))
+
+    finish(run, trainer, notify=notify)
     logger.info("Finished; the bundle is %s.", run.bundle_path)
-    return _last_word(run, "finished", "")
+    return _write_end(run, "finished", "")
 
 
-def _material(run: Run, status: Status) -> TrainingData:
-    def say(stage: str, share: float) -> None:
+def _training_data(run: Run, status: Status) -> TrainingData:
+    def notify(stage: str, share: float) -> None:
         run.write_status(status.now(stage=f"{stage} ({share:.0%})"))
 
     run.write_status(status.now(stage="Opening the data"))
-    training_data = _gathered(run, say)
+    training_data = _gathered(run, notify)
     run.write_status(status.now(stage="Preparing the network"))
     for source in training_data.sources:
         left = source.dataset.problems
@@ -156,12 +160,12 @@ def _material(run: Run, status: Status) -> TrainingData:
     return training_data
 
 
-def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> TrainingData:
+def _gathered(run: Run, notify: Callable[[str, float], None] = lambda *_: None) -> TrainingData:
     config = run.config()
     datasets = [
         open_dataset(
             source,
-            progress=lambda share: say("Generating the demo set", share),
+            progress=lambda share: notify("Generating the demo set", share),
             decisions=_decisions(run, number, source),
         )
         for number, source in enumerate(config.data)
@@ -174,7 +178,7 @@ def _gathered(run: Run, say: Callable[[str, float], None] = lambda *_: None) -> 
         fold=config.fold,
         patches=config.patches,
         unlabelled=config.unlabelled,
-        progress=lambda share: say("Reading patches", share),
+        progress=lambda share: notify("Reading patches", share),
     )
 
 
@@ -198,7 +202,7 @@ def _decisions(run: Run, number: int, source: str) -> Path:
     return path
 
 
-def _last_word(run: Run, state: str, message: str) -> Status:
+def _write_end(run: Run, state: str, message: str) -> Status:
     status = read_status(run)
     done = {"step": status.steps, "epoch": status.epochs} if state == "finished" else {}
     status = status.now(state=state, stage="", message=message, seconds_left=None, **done)
@@ -207,15 +211,15 @@ def _last_word(run: Run, state: str, message: str) -> Status:
 
 
 def read_status(run: Run) -> Status:
-    """Return the last word as it stands on disk, without any conclusion from processes."""
+    """Return the last status as it stands on disk, without any conclusion from processes."""
     return Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
 
 
-def _try_last_word(run: Run, message: str, *, state: str = "failed") -> None:
-    # On a full disk the last word cannot be written; the run is then seen as lost, and its log says why.
+def _try_write_end(run: Run, message: str, *, state: str = "failed") -> None:
+    # On a full disk the last status cannot be written; the run is then seen as lost, and its log says why.
     with suppress(StorageError):
         if run.is_there():
-            _last_word(run, state, message)
+            _write_end(run, state, message)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
 from core.runs.run import Run
 from core.storage import atomic
-from core.training.data import UNLABELLED, Part, Source, TrainingData
+from core.training.data import UNLABELLED, Patches, Source, TrainingData
 from core.training.trainer import Trainer
 
 logger = logging.getLogger("nodescope.training")
@@ -33,14 +33,14 @@ RANDOM_SPLIT_NOTE = (
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 
 
-def finish(run: Run, loop: Trainer, *, say: Callable[[str], None]) -> Bundle:
+def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
-    Temperature, bias and threshold are fitted on the validation part of the first data set, on the weights as they are
-    stored. Then the test parts are measured, each once.
+    Temperature, bias and threshold are fitted on the validation split of the first data set, on the weights as they are
+    stored. Then the test splits are measured, each once.
     """
-    config, training_data = loop.config, loop.training_data
-    model, weights = _as_shipped(loop)
+    config, training_data = trainer.config, trainer.training_data
+    model, weights = _as_shipped(trainer)
     card = Card(
         name=run.name,
         model=model,
@@ -49,12 +49,12 @@ def finish(run: Run, loop: Trainer, *, say: Callable[[str], None]) -> Bundle:
         std=config.std,
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
-        training=_provenance(loop),
-        notes=(*_notes(training_data), *_notes_on_teachers(loop), *_notes_on_flaws(loop)),
+        training=_provenance(trainer),
+        notes=(*_notes(training_data), *_notes_on_teachers(trainer), *_notes_on_flaws(trainer)),
     )
     bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
-    say("Calibrating on validation patches")
+    notify("Calibrating on validation patches")
     logits = predictor.predict(training_data.valid.pixels).logits
     calibration = fit_calibration(logits, training_data.valid.labels)
     probabilities = calibration.apply(logits)
@@ -62,18 +62,18 @@ def finish(run: Run, loop: Trainer, *, say: Callable[[str], None]) -> Bundle:
     operating = OperatingCurve.measured(training_data.valid.labels, probabilities)
     card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
     _write_predictions(run.place("predictions.csv"), training_data.valid, logits, probabilities)
-    say("Measuring on test patches")
+    notify("Measuring on test patches")
     card = card.with_changes(measured=_measure(run, predictor, card, training_data, probabilities))
-    say("Getting to know the training patches")
+    notify("Computing OOD statistics")
     bundle = Bundle(card, bundle.weights, _familiarity(bundle, training_data.sources, device=config.device))
     bundle.save(run.place(run.bundle_path.name))
     return bundle
 
 
-def _as_shipped(loop: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
+def _as_shipped(trainer: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
-    config = loop.config
-    state = {name.removeprefix("network."): value.detach().cpu() for name, value in loop.weights.items()}
+    config = trainer.config
+    state = {name.removeprefix("network."): value.detach().cpu() for name, value in trainer.state.weights.items()}
     state = {name: value for name, value in state.items() if name not in ("mean", "std")}
     if config.model not in models.BAKES_TO:
         return config.model, state
@@ -87,7 +87,7 @@ def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) ->
     """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
     pixels, slides = {}, {}
     for source in sources:
-        rows = np.random.default_rng(0).permutation(np.flatnonzero(source.parts == "train"))[:MOST]
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(source.splits == "train"))[:MOST]
         loaded = source.dataset.store.load(rows)
         readable = np.ones(len(rows), bool)
         readable[list(loaded.unreadable)] = False
@@ -116,11 +116,11 @@ def _measure(
         try:
             evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
         except EvaluationError as error:
-            logger.warning("%s: the test part could not be measured. %s", name, error)
+            logger.warning("%s: the test split could not be measured. %s", name, error)
             continue
         measured.append(Measurement(name, fingerprint, "test", evaluation))
         logger.info(
-            "%s, test part (n = %d): AUC %s, accuracy %s",
+            "%s, test split (n = %d): AUC %s, accuracy %s",
             name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
         )  # fmt: skip
     first = training_data.sources[0].dataset
@@ -129,47 +129,47 @@ def _measure(
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
 
-def _write_predictions(path: Path, part: Part, logits: np.ndarray, probabilities: np.ndarray) -> None:
+def _write_predictions(path: Path, part: Patches, logits: np.ndarray, probabilities: np.ndarray) -> None:
     table = pd.DataFrame(
         {"id": part.ids, "label": part.labels, "logit": logits, "probability": probabilities},
     )
     atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _provenance(loop: Trainer) -> dict[str, Any]:
+def _provenance(trainer: Trainer) -> dict[str, Any]:
     return {
-        **_teaching(loop),
-        "data": [source.provenance() for source in loop.training_data.sources],
-        "left_out": len(loop.training_data.problems),
-        "config": loop.config.provenance(),
-        "epoch_kept": loop.best_epoch,
-        "minutes": round(loop.seconds() / 60, 1),
-        "device": loop.status.device,
+        **_teaching(trainer),
+        "data": [source.provenance() for source in trainer.training_data.sources],
+        "left_out": len(trainer.training_data.problems),
+        "config": trainer.config.provenance(),
+        "epoch_kept": trainer.state.best_epoch,
+        "minutes": round(trainer.reporter.seconds() / 60, 1),
+        "device": trainer.reporter.status.device,
         "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
-def _teaching(loop: Trainer) -> dict[str, Any]:
+def _teaching(trainer: Trainer) -> dict[str, Any]:
     """Return who taught, and how many patches the teachers alone; nothing where there were none."""
-    if loop.teachers is None:
+    if trainer.train_step.teachers is None:
         return {}
     return {
         "teachers": [
             {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
-            for bundle in loop.teachers.bundles
+            for bundle in trainer.train_step.teachers.bundles
         ],
-        "unlabelled": int((loop.training_data.train.labels == UNLABELLED).sum()),
+        "unlabelled": int((trainer.training_data.train.labels == UNLABELLED).sum()),
     }
 
 
-def _notes_on_teachers(loop: Trainer) -> list[str]:
+def _notes_on_teachers(trainer: Trainer) -> list[str]:
     """Return a sentence on each teacher that has learnt from patches that validate or measure here."""
-    bundles = () if loop.teachers is None else loop.teachers.bundles
+    bundles = () if trainer.train_step.teachers is None else trainer.train_step.teachers.bundles
     return [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
         "it taught may come from patches of the validation and test parts, and the figures are optimistic."
         for bundle in bundles
-        for source in loop.training_data.sources
+        for source in trainer.training_data.sources
         if _knows_another_split(bundle, source)
     ]
 
@@ -180,8 +180,8 @@ def _knows_another_split(bundle: Bundle, source: Source) -> bool:
     return any(SplitRule.from_json(data["split"]) != source.rule for data in same)
 
 
-def _notes_on_flaws(loop: Trainer) -> tuple[str, ...]:
-    return card_note(loop.config, loop.rows[loop.best_epoch - 1])
+def _notes_on_flaws(trainer: Trainer) -> tuple[str, ...]:
+    return card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1])
 
 
 def _notes(training_data: TrainingData) -> tuple[str, ...]:

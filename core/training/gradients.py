@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
-from core.training.distillation import Targets, Teachers, lesson
+from core.training.distillation import Targets, Teachers, targets_of
 from core.training.loader import Batch, mix
 from core.training.memory import is_out_of_memory
 from core.training.precision import Precision
@@ -22,8 +22,8 @@ class Gradients:
     """Makes the gradients of a step.
 
     Attributes:
-        pieces: a step's patches are worked on in so many pieces, whose gradients are added up. Norms that look at a
-            batch see a piece.
+        pieces: number of pieces that a step's patches are worked on in; their gradients are added up. Norms over a
+            batch see one piece.
         teachers: whose answers are learnt from, if any.
 
     Args:
@@ -34,7 +34,7 @@ class Gradients:
         device: where the network works.
         teachers: see above.
         share: which of how many processes this is.
-        say: told in words when the memory has run out.
+        notify: gets a sentence when the memory has run out.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Gradients:
         device: torch.device,
         teachers: Teachers | None = None,
         share: tuple[int, int] = (0, 1),
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ):
         self.model, self.config, self.precision, self.device = model, config, precision, device
-        self.teachers, self.say = teachers, say
+        self.teachers, self.notify = teachers, notify
         self.pieces = 1
         self._share = share
         self._class_weights = None
@@ -80,7 +80,7 @@ class Gradients:
 
     def _piecewise(self, batch: Batch) -> Tensor:
         torch.manual_seed(mix(self.config.seed + 1 + self._share[0], batch.step))  # dropout
-        teaching = lesson(
+        teaching = targets_of(
             batch.labels,
             smoothing=self.config.label_smoothing,
             class_weights=self._class_weights,
@@ -89,7 +89,7 @@ class Gradients:
         total = torch.zeros((), device=self.device)
         for piece in torch.arange(len(batch.images)).chunk(self.pieces):
             here = slice(int(piece[0]), int(piece[-1]) + 1)
-            loss = self._loss(batch.images[here], teaching.part(here))
+            loss = self._loss(batch.images[here], teaching.some(here))
             loss = loss * (len(piece) / len(batch.images))
             scaled: Tensor = self.precision.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
@@ -125,4 +125,4 @@ class Gradients:
             "pieces whose gradients are added up."
         )
         logger.warning("%s", words)
-        self.say(words)
+        self.notify(words)

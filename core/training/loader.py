@@ -4,6 +4,7 @@ What a batch holds follows from the seed, its step and its rows alone. So it may
 network works on the one before.
 """
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.data.stored_patches import Pixels
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
 from core.training.augment import apply, draw
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.memory import fits_on_device, is_out_of_memory
+
+PIECE = 1024
+"""Patches that go to a GPU at once."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,13 @@ class BatchLoader:
         part: the training patches.
         config: seed and augmentation.
         device: where the network works.
-        share: which of how many processes this is; each takes every so many-th patch of a batch.
+        share: which of how many processes this is; each takes every n-th patch of a batch, where n is their number.
         ahead: make the next batch in a thread; None does where a processor core or a GPU is free to.
     """
 
     def __init__(
         self,
-        part: Part,
+        part: Patches,
         config: TrainingConfig,
         *,
         device: torch.device,
@@ -59,10 +64,9 @@ class BatchLoader:
         ahead: bool | None = None,
     ):
         self._labels = torch.from_numpy(part.labels.astype(np.float32)).to(device)
-        self._pixels = torch.from_numpy(part.pixels)
-        self.resident = fits_on_device(part.pixels.nbytes, device)
-        if self.resident:
-            self._pixels = self._pixels.to(device)
+        self._stored = part.pixels
+        self.resident = fits_on_device(math.prod(part.pixels.shape), device)
+        self._on_device = _copied_to(device, part.pixels) if self.resident else None
         self._config, self._device, self._share = config, device, share
         self._ahead = _may_work_ahead(device) if ahead is None else ahead
 
@@ -88,7 +92,7 @@ class BatchLoader:
         if not self._ahead:
             yield from (self.batch(each, step) for step, each in wanted)
             return
-        with ThreadPoolExecutor(1, thread_name_prefix="feed") as thread:
+        with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
             waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
             while waiting:
                 batch = waiting.pop().result()
@@ -100,13 +104,25 @@ class BatchLoader:
         changes = draw(
             len(rows), self._config.augmentation, torch.Generator().manual_seed(mix(self._config.seed, step))
         )
-        own = torch.from_numpy(np.ascontiguousarray(rows[place::others]))
-        pixels = self._pixels.index_select(0, own.to(self._pixels.device)).to(self._device)
+        own = np.ascontiguousarray(rows[place::others])
+        chosen = torch.from_numpy(own).to(self._device)
+        if self._on_device is None:
+            pixels = torch.from_numpy(self._stored[own]).to(self._device)
+        else:
+            pixels = self._on_device.index_select(0, chosen)
         images = apply(pixels.permute(0, 3, 1, 2), changes.of(slice(place, None, others)))
-        labels = self._labels[own.to(self._device)]
+        labels = self._labels[chosen]
         if changes.moved is not None:
             labels = labels.masked_fill(changes.moved[place::others].to(self._device), -1)
         return Batch(step, images.contiguous(memory_format=torch.channels_last), labels)
+
+
+def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:
+    """Return all patches in the memory of a GPU; they go there in pieces, so that none need lie in memory twice."""
+    copy = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pixels), PIECE):
+        copy[start : start + PIECE] = torch.from_numpy(pixels[start : start + PIECE])
+    return copy
 
 
 def mix(seed: int, step: int) -> int:

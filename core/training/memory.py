@@ -44,7 +44,7 @@ def memory_in_use(device: torch.device) -> dict[str, int | None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the computer had no memory left; on a CPU PyTorch says so only in words."""
+    """Whether the device or the computer had no memory left; on a CPU PyTorch says so only in the text of an error."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.errors import ConfigError
 from core.runs.config import TrainingConfig
-from core.training.backbone import head_of
 
 WARM_UP = 0.1
 """Share of the steps of a one-cycle schedule in which the learning rate rises."""
@@ -39,8 +39,31 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
     return kind(options, fused=True)  # one pass over the weights instead of ten
 
 
+def head_of(network: nn.Module, config: TrainingConfig) -> nn.Module | None:
+    """Return the network's last layer, None where it names none.
+
+    Raises:
+        ConfigError: it names none, and the settings treat it apart.
+    """
+    named = getattr(network, "head", None)
+    if callable(named):
+        head: nn.Module = named()
+        return head
+    for name in ("head_learning_rate", "frozen_epochs"):
+        if getattr(config, name):
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but the network {config.model} does not tell its head from the "
+                f"rest. Leave {name} out, or choose a network such as efficientnet-lite0 or resnet50."
+            )
+    return None
+
+
 class Schedule:
-    """The learning rate as a function of the step and, for "plateau", of the validation losses so far."""
+    """The learning rate as a function of the step and, for "plateau", of the validation losses so far.
+
+    torch's schedulers are not used: they multiply the rate of the step before, which adds up rounding and has to be
+    replayed after a resume; here the rate of a step follows from its number alone.
+    """
 
     def __init__(self, config: TrainingConfig, *, total_steps: int):
         self.kind = config.schedule
@@ -87,6 +110,8 @@ class MovingAverage:
     """An exponential moving average of weights and buffers; with `decay` 0 it is the weights themselves.
 
     In the first steps the average is over what there is: the decay is at most (1 + step) / (10 + step).
+    torch.optim.swa_utils.AveragedModel gives other bits: it has one decay for all steps, starts from the weights after
+    the first one instead of before it, and averages counters of steps as well.
 
     Attributes:
         average: the averaged state, by name.

@@ -12,7 +12,7 @@ from core.runs.run import Run
 
 
 def test_predictions(run: Run) -> pd.DataFrame:
-    """Return the answers of a finished run on the test part of its first data set.
+    """Return the answers of a finished run on the test split of its first data set.
 
     Returns:
         Columns id (text), label (0 or 1), logit before and probability after calibration, a row for each patch.
@@ -34,11 +34,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
 
 def test_evaluation(run: Run, card: Card) -> Evaluation:
-    """Return the figures of a finished run, whose card this is, on its test part.
+    """Return the figures of a finished run, whose card this is, on its test split.
 
     Raises:
         RunError: it measured none.
     """
     if card.tested is None:
-        raise RunError(f"The run {run.name} measured no test part; its log says why.")
+        raise RunError(f"The run {run.name} measured no test split; its log says why.")
     return card.tested

@@ -1,11 +1,12 @@
 """A network that learns one step at a time: what a run, the look for a learning rate and an estimate share."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import Tensor
+from torch import Tensor, nn
 
 import models
 from core.bundle import load_bundle
@@ -13,17 +14,17 @@ from core.data.store import PATCH_SIZE
 from core.device import resolve_device
 from core.errors import ConfigError, TrainingError
 from core.runs.config import TrainingConfig
-from core.training.backbone import head_of, train_mode
-from core.training.compiled import compiled
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.distillation import Teachers
 from core.training.distributed import ProcessGroup
 from core.training.gradients import Gradients
 from core.training.loader import Batch, BatchLoader
 from core.training.memory import is_out_of_memory
-from core.training.optimiser import MovingAverage, make_optimiser
+from core.training.optimiser import MovingAverage, head_of, make_optimiser
 from core.training.precision import Precision
 from core.training.pretrained import load_pretrained
+
+logger = logging.getLogger("nodescope.training")
 
 
 class TrainStep:
@@ -38,15 +39,15 @@ class TrainStep:
         average: the moving average of its weights.
         teachers: whose answers it learns from, if any.
         batch_size: patches a step, in all processes together.
-        feed: makes the batches of this process.
+        loader: makes the batches of this process.
         gradients: makes the gradients of a step.
-        words: what became of the attempt to compile it; empty where there was none.
+        compilation: what became of the attempt to compile it, in words; empty where there was none.
 
     Args:
         config: the settings.
         train: the training patches.
         fresh: start from the pretrained weights, and not from those of a checkpoint.
-        say: told in words when the memory has run out.
+        notify: gets a sentence when the memory has run out.
 
     Raises:
         ConfigError: the settings do not fit the network, the device or the number of processes.
@@ -55,7 +56,12 @@ class TrainStep:
     """
 
     def __init__(
-        self, config: TrainingConfig, train: Part, *, fresh: bool = True, say: Callable[[str], None] = lambda _: None
+        self,
+        config: TrainingConfig,
+        train: Patches,
+        *,
+        fresh: bool = True,
+        notify: Callable[[str], None] = lambda _: None,
     ):
         self.config, self.group = config, ProcessGroup(config.device)
         self._accelerator = _accelerator(config)
@@ -75,16 +81,16 @@ class TrainStep:
         self.optimiser = make_optimiser(network.network, config)
         self.teachers = _teachers(config, self.device, self.precision)
         share = (self._accelerator.process_index, self.group.size)
-        self.feed = BatchLoader(train, config, device=self.device, share=share)
+        self.loader = BatchLoader(train, config, device=self.device, share=share)
         model = self._accelerator.prepare_model(self.network)
-        self.words = ""
+        self.compilation = ""
         if config.compile == "auto":
             shape = (self.batch_size // self.group.size, 3, PATCH_SIZE, PATCH_SIZE)
             images = torch.rand(shape, device=self.device).contiguous(memory_format=torch.channels_last)
-            model, self.words = compiled(model.train(), images, self.precision)
+            model, self.compilation = compiled(model.train(), images, self.precision)
         self.gradients = Gradients(
             model, config, train.labels, precision=self.precision, device=self.device, teachers=self.teachers,
-            share=share, say=say,
+            share=share, notify=notify,
         )  # fmt: skip
 
     def prepare(self, *, frozen: bool) -> None:
@@ -136,7 +142,7 @@ class TrainStep:
 
 def _accelerator(config: TrainingConfig) -> Accelerator:
     # Precision is ours, so that one process may train in one and then in another. Where a frozen head learns alone, the
-    # other weights have no gradients, which several processes must be told beforehand.
+    # other weights have no gradients, which several processes must know beforehand.
     handler = DistributedDataParallelKwargs(find_unused_parameters=config.frozen_epochs > 0)
     is_cpu = resolve_device(config.device).type == "cpu"
     return Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[handler])
@@ -162,3 +168,45 @@ def _no_memory_to_change(step: int) -> TrainingError:
         "already, so the step is not repeated. Close other programs or choose a smaller network; the last checkpoint "
         "is kept, and the run can be resumed from it."
     )
+
+
+def train_mode(network: nn.Module, head: nn.Module | None, *, frozen: bool) -> None:
+    """Make the network ready for training: all of it, or with a `frozen` backbone the head alone.
+
+    A frozen backbone keeps its weights and the running means of its norms, and drops nothing out.
+    """
+    network.train()
+    network.requires_grad_(True)
+    if frozen and head is not None:
+        network.eval()
+        network.requires_grad_(False)
+        head.train()
+        head.requires_grad_(True)
+
+
+def compiled(model: nn.Module, images: Tensor, precision: Precision) -> tuple[nn.Module, str]:
+    """Return the model as it learns fastest, and in words what became of the attempt.
+
+    Args:
+        model: in training mode; it is as before afterwards.
+        images: a batch of the shape that all will have.
+        precision: under which it learns.
+    """
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        faster: nn.Module = torch.compile(model)  # type: ignore[assignment]
+        with precision.cast():
+            logits = faster(images)
+        logits.float().sum().backward()
+    except Exception as error:  # noqa: BLE001 - whatever a compiler fails with, the network can do without one
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        words = f"not compiled ({type(error).__name__})"
+        logger.warning("The network is not compiled, and learns as it is: %s", first)
+        faster = model
+    else:
+        words = "compiled"
+        logger.info("The network is compiled.")
+    finally:
+        model.zero_grad()
+        model.load_state_dict(before)
+    return faster, words

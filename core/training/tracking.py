@@ -1,4 +1,4 @@
-"""The figures of each epoch, told to TensorBoard or MLflow too, by the trackers of accelerate.
+"""The metrics of each epoch, logged to TensorBoard or MLflow too by the trackers of accelerate.
 
 Neither package is needed otherwise; it is looked for when a run asks for it.
 """
@@ -19,7 +19,7 @@ EXPERIMENT = "nodescope"
 
 
 class Tracker:
-    """Tells the figures of a run's epochs to the tracker that its settings name, or to none.
+    """Logs the metrics of a run's epochs to the tracker that its settings name, or to none.
 
     Args:
         run: TensorBoard's files go to its folder ``tensorboard``; of MLflow it keeps the id in ``mlflow.txt``, so that
@@ -44,8 +44,8 @@ class Tracker:
         if is_new:
             self._tracker.store_init_configuration({name: str(value) for name, value in config.to_json().items()})
 
-    def tell(self, row: Mapping[str, float]) -> None:
-        """Tell a row of ``metrics.csv``."""
+    def log(self, row: Mapping[str, float]) -> None:
+        """Log a row of ``metrics.csv``."""
         if self._tracker is not None:
             values = {name: value for name, value in row.items() if name != "epoch"}
             self._tracker.log(values, step=int(row["epoch"]))

@@ -52,10 +52,10 @@ def _watch(job: Job, doing: str, can_stop: bool) -> None:
     st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else words)
     if not can_stop:
         st.caption("It goes on if you leave this page, and cannot be stopped half-way.")
-    elif job.is_cancelled():
+    elif job.stop_requested():
         st.caption("Stopping after the patches in work …")
     else:
-        st.button("Stop", icon=":material/stop:", on_click=job.cancel, key=f"stop-{job.path.name}")
+        st.button("Stop", icon=":material/stop:", on_click=job.request_stop, key=f"stop-{job.path.name}")
 
 
 @st.fragment(run_every=1.0)
@@ -70,7 +70,7 @@ def watch_patches(job: Job, doing: str, patches: int, *, key: str) -> None:
         left = f", {rate:,.0f} a second, about {widgets.duration(status.seconds_left)} left"
     done = f"{doing}: {round(status.share * patches):,} of {patches:,} patches{left}"
     st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
-    if job.is_cancelled():
+    if job.stop_requested():
         st.caption("Cancelling after the patches in work …")
     else:
-        st.button("Cancel", icon=":material/stop:", on_click=job.cancel, key=key)
+        st.button("Cancel", icon=":material/stop:", on_click=job.request_stop, key=key)

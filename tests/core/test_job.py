@@ -50,7 +50,7 @@ def test_a_job_that_was_asked_to_end_ends_at_its_next_report(tmp_path: Path) -> 
     def work(report: Progress) -> None:
         for share in (0.1, 0.2, 0.3):
             if share == 0.2:
-                job.cancel()
+                job.request_stop()
             report(share)
             shares.append(share)
 

@@ -41,8 +41,8 @@ def test_it_reads_larger_images_where_its_network_does() -> None:
     image = torch.rand(1, 3, 104, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         found = module.logit_map(image)
-        exclusive = module(image[:, :, 8:])
+        single = module(image[:, :, 8:])
 
     assert found.shape == (1, 2, 1)
-    torch.testing.assert_close(found[0, 1], exclusive, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[0, 1], single, rtol=1e-4, atol=1e-4)
     assert not hasattr(models.Normalised(Sum(), mean=(0.5,) * 3, std=(0.5,) * 3), "logit_map")

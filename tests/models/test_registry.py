@@ -88,9 +88,9 @@ def test_a_patch_alone_gets_the_logit_that_it_gets_among_others(name: str) -> No
     patches = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(2))
 
     with torch.inference_mode():
-        together, exclusive = model(patches), torch.cat([model(patch[None]) for patch in patches])
+        together, single = model(patches), torch.cat([model(patch[None]) for patch in patches])
 
-    torch.testing.assert_close(together, exclusive, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "resnet18", "resnet50"])

@@ -168,7 +168,7 @@ def test_a_large_set_is_scored_in_the_background(page: AppTest, kaggle: Path, ti
     assert asked[0]["part"] == "auto"
     button(page, "Cancel").click().run()
     job = ScoreJob.of(tiny_bundle, open_dataset(str(kaggle)), "auto")
-    assert job.is_cancelled()
+    assert job.stop_requested()
     job.write(JobStatus("cancelled"))
     page.run()
     assert "The last attempt was cancelled." in words(page)

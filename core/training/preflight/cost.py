@@ -14,10 +14,10 @@ from core.data.store import PATCH_BYTES
 from core.device import describe_device
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
-from core.training.forward import BATCH, Forward
 from core.training.preflight.sample import Sample, draw_sample
 from core.training.sampling import epoch_order
 from core.training.step import TrainStep
+from core.training.validation import BATCH, Forward
 
 WARM_UP, FEWEST, MOST = 1, 2, 12
 """Steps that are not measured, and how many are at least and at most."""
@@ -36,7 +36,8 @@ class Estimate:
         seconds_per_step: the median of the measured steps.
         seconds_per_epoch: all steps of an epoch and its validation.
         seconds: all epochs; without reading the data and measuring the result, and with no early end.
-        memory: bytes of the computer's memory at the highest point, for this process and all patches of the run.
+        memory: bytes of the computer's memory at the highest point, for this process and all patches of the run,
+            but for those that stay in a pack.
         device_memory: bytes of the GPU's memory at the highest point; None on a CPU.
         disk: bytes of the run's folder at the most: two checkpoints while one is replaced, and the bundle.
         steps_per_epoch: how many.
@@ -75,47 +76,47 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
 
     Args:
         config: the settings.
-        progress: told the finished share.
+        progress: receives the finished share.
 
     Raises:
         NodescopeError: the data cannot be used, or the settings do not fit.
     """
     sample = draw_sample(config, progress=within(progress, 0.0, 0.2))
     with _memory_peak() as peak:
-        learner = TrainStep(config, sample.part)
-        if learner.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(learner.device)
-        steps = _measured_steps(config, learner, sample, within(progress, 0.2, 0.9))
-        validation = _seconds_to_validate(learner, sample)
+        train_step = TrainStep(config, sample.part)
+        if train_step.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(train_step.device)
+        steps = _measured_steps(config, train_step, sample, within(progress, 0.2, 0.9))
+        validation = _seconds_to_validate(train_step, sample)
     per_step = float(np.median(steps))
-    steps_per_epoch = sample.train // learner.batch_size
+    steps_per_epoch = sample.train // train_step.batch_size
     per_epoch = per_step * steps_per_epoch + validation
     progress(1.0)
     return Estimate(
         seconds_per_step=per_step,
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * config.epochs,
-        memory=peak() + PATCH_BYTES * (sample.train + sample.valid - len(sample.part)),
-        device_memory=_device_peak(learner),
-        disk=_disk(learner),
+        memory=peak() + (PATCH_BYTES * (sample.train + sample.valid - len(sample.part)) if sample.is_decoded else 0),
+        device_memory=_device_peak(train_step),
+        disk=_disk(train_step),
         steps_per_epoch=steps_per_epoch,
         train=sample.train,
         valid=sample.valid,
         measured=len(steps),
-        device=describe_device(learner.device),
+        device=describe_device(train_step.device),
     )
 
 
-def _measured_steps(config: TrainingConfig, learner: TrainStep, sample: Sample, progress: Progress) -> list[float]:
+def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sample, progress: Progress) -> list[float]:
     """Return the seconds of each measured step, from one batch to the next."""
-    learner.prepare(frozen=False)
-    labels, size = sample.part.labels, learner.batch_size
+    train_step.prepare(frozen=False)
+    labels, size = sample.part.labels, train_step.batch_size
     order = epoch_order(labels, seed=config.seed, epoch=0, balance=config.balance)
     rows = [np.resize(np.roll(order, -number * size), size) for number in range(WARM_UP + MOST)]
     found: list[float] = []
     began = last = time.monotonic()
-    for batch in learner.feed.batches(rows, first=0):
-        float(learner.learn(batch))
+    for batch in train_step.loader.batches(rows, first=0):
+        float(train_step.learn(batch))
         now = time.monotonic()
         if batch.step >= WARM_UP:
             found.append(now - last)
@@ -126,24 +127,24 @@ def _measured_steps(config: TrainingConfig, learner: TrainStep, sample: Sample, 
     return found
 
 
-def _seconds_to_validate(learner: TrainStep, sample: Sample) -> float:
-    part, forward = sample.part.first(BATCH), Forward(learner.device)
-    learner.network.eval()
+def _seconds_to_validate(train_step: TrainStep, sample: Sample) -> float:
+    part, forward = sample.part.first(BATCH), Forward(train_step.device)
+    train_step.network.eval()
     began = time.monotonic()
-    forward.logits(learner.network, part)
+    forward.logits(train_step.network, part)
     return (time.monotonic() - began) * sample.valid / len(part)
 
 
-def _disk(learner: TrainStep) -> int:
+def _disk(train_step: TrainStep) -> int:
     """Return the bytes of two checkpoints (network, average, kept weights, optimiser) and of a bundle in float16."""
-    network = sum(value.numel() * value.element_size() for value in learner.network.state_dict().values())
-    states = learner.optimiser.state_dict()["state"].values()
+    network = sum(value.numel() * value.element_size() for value in train_step.network.state_dict().values())
+    states = train_step.optimiser.state_dict()["state"].values()
     optimiser = sum(value.numel() * value.element_size() for state in states for value in state.values())
     return int(2 * (3 * network + optimiser) + network // 2)
 
 
-def _device_peak(learner: TrainStep) -> int | None:
-    return int(torch.cuda.max_memory_reserved(learner.device)) if learner.device.type == "cuda" else None
+def _device_peak(train_step: TrainStep) -> int | None:
+    return int(torch.cuda.max_memory_reserved(train_step.device)) if train_step.device.type == "cuda" else None
 
 
 @contextmanager

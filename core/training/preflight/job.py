@@ -1,6 +1,6 @@
 """What is measured before a run starts, in a process of its own: what it will cost, or which learning rate suits it.
 
-A rehearsal is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
+A preflight is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
 settings that matter to it, so that the same question is answered once.
 """
 
@@ -9,11 +9,10 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from core.errors import RunError
 from core.job import Job, JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
@@ -26,7 +25,7 @@ Kind = Literal["cost", "rate"]
 KINDS: tuple[Kind, Kind] = ("cost", "rate")
 
 KEPT = 40
-"""Rehearsals whose answers are kept."""
+"""Preflights whose answers are kept."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,13 @@ class Preflight(Job):
         kind: "cost" or "rate".
     """
 
+    noun: ClassVar[str] = "preflight"
+
     kind: Kind = "cost"
 
     @classmethod
     def of(cls, kind: Kind, config: TrainingConfig) -> "Preflight":
-        """Return the rehearsal for these settings; those that do not matter to it make no other one."""
+        """Return the preflight for these settings; settings that do not change its answer do not change its folder."""
         text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(preflights_home() / f"{kind}-{digest}", kind)
@@ -59,12 +60,12 @@ class Preflight(Job):
         self.launch(["preflight", self.kind])
 
     def run(self) -> JobStatus:
-        """Measure in this process and write the answer down; return the last word.
+        """Measure in this process and write the answer down; return the last status.
 
         Raises:
             NodescopeError: it failed.
         """
-        config = TrainingConfig.from_json(self._json("config.json"))
+        config = TrainingConfig.from_json(self.require_json("config.json"))
 
         def what(report: Progress) -> None:
             atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
@@ -72,7 +73,7 @@ class Preflight(Job):
         return self.work(what)
 
     def cost(self, epochs: int) -> Estimate | None:
-        """Return what a run of so many epochs will cost; None if that is not known.
+        """Return what a run of `epochs` epochs will cost; None if that is not known.
 
         Raises:
             RunError: the answer is damaged.
@@ -81,7 +82,7 @@ class Preflight(Job):
         try:
             return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
         except (TypeError, KeyError) as error:
-            raise self._damaged(error) from error
+            raise self.damaged("result.json", repr(error)) from error
 
     def rate(self) -> LearningRateCurve | None:
         """Return the curve of the learning rate; None if it is not known.
@@ -93,17 +94,17 @@ class Preflight(Job):
         try:
             return None if found is None else curve_of(np.array(found["rates"]), np.array(found["losses"]))
         except KeyError as error:
-            raise self._damaged(error) from error
+            raise self.damaged("result.json", repr(error)) from error
 
     def _answer(self) -> dict[str, Any] | None:
-        return (self._json("result.json") or None) if self.status().state == "finished" else None
+        return (self.read_json("result.json") or None) if self.status().state == "finished" else None
 
-    def _damaged(self, error: Exception) -> RunError:
-        return RunError(f"The answer in {self.path} is damaged ({error}); measure again.")
+    def _remedy(self, _name: str) -> str:
+        return f"Delete the folder {self.path} and measure again."
 
 
 def preflights_home() -> Path:
-    """Return the folder of the rehearsals."""
+    """Return the folder of the preflights."""
     return home() / "rehearsals"
 
 

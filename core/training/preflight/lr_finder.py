@@ -25,10 +25,10 @@ SMOOTHING = 0.9
 """Share of the running mean that each step keeps."""
 
 BREAK = 4.0
-"""The look ends when the smoothed loss is so many times its lowest value."""
+"""The search ends when the smoothed loss is this multiple of its lowest value."""
 
 _SETTLED = 10  # steps before which no loss counts
-_NOISE = 1.0  # the fall must be so many spreads of the losses around their smoothed course, whose own is a quarter
+_NOISE = 1.0  # the fall must be at least this multiple of the spread of the losses around their smoothed course
 
 By = Literal["steepest descent", "a tenth of the lowest loss's"]
 
@@ -88,7 +88,7 @@ def find_learning_rate(
         steps: at most; it ends early once the loss has blown up.
         lowest: the first rate.
         highest: the last one.
-        progress: told the finished share.
+        progress: receives the finished share.
 
     Raises:
         ConfigError: there are too few steps to tell anything.
@@ -98,15 +98,15 @@ def find_learning_rate(
     if steps <= _SETTLED:
         raise ConfigError(f"Looking for a learning rate takes {_SETTLED + 1} steps or more; found {steps}.")
     sample = draw_sample(config)
-    learner = TrainStep(config.with_changes(ema=0.0), sample.part)
-    learner.prepare(frozen=config.frozen_epochs > 0)
+    train_step = TrainStep(config.with_changes(ema=0.0), sample.part)
+    train_step.prepare(frozen=config.frozen_epochs > 0)
     rates: list[float] = []
     losses: list[float] = []
-    for batch in learner.feed.batches(_rows(config, sample.part.labels, learner.batch_size, steps), first=0):
+    for batch in train_step.loader.batches(_rows(config, sample.part.labels, train_step.batch_size, steps), first=0):
         rate = lowest * (highest / lowest) ** (batch.step / max(1, steps - 1))
-        for group in learner.optimiser.param_groups:
+        for group in train_step.optimiser.param_groups:
             group["lr"] = rate * group["peak"] / config.learning_rate
-        loss = float(learner.learn(batch))
+        loss = float(train_step.learn(batch))
         if not math.isfinite(loss):
             break
         rates.append(rate)

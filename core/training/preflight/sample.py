@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.data.stored_patches import is_at_hand
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
-from core.training.data import Part, read_part
-from core.training.open_data import open_training_data
+from core.training.data import Patches, open_training_data, read_patches
 
 FEWEST = 2048
 """So many patches are drawn at least, or a batch if that is more; all of them where there are fewer."""
@@ -22,11 +22,13 @@ class Sample:
         part: the patches that were drawn and can be read.
         train: number of all training patches.
         valid: number of all validation patches.
+        is_decoded: whether a run holds all its patches in memory, because there is no pack.
     """
 
-    part: Part
+    part: Patches
     train: int
     valid: int
+    is_decoded: bool
 
 
 def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> Sample:
@@ -34,7 +36,7 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
 
     Args:
         config: the settings.
-        progress: told the finished share.
+        progress: receives the finished share.
 
     Raises:
         DataError: the data cannot be opened or divided, or no training patch can be read.
@@ -43,13 +45,18 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
     rows, everything = divided.train, divided.everything
     wanted = min(len(rows), max(FEWEST, config.batch_size))
     drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])
-    part, _ = read_part(everything, rows[drawn], progress)
+    part, _ = read_patches(everything, rows[drawn], progress)
     if not len(part):
         raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
-    return Sample(_in_drawn_order(part, config.seed), len(rows), int((divided.sources[0].parts == "valid").sum()))
+    return Sample(
+        _in_drawn_order(part, config.seed),
+        train=len(rows),
+        valid=int((divided.sources[0].splits == "valid").sum()),
+        is_decoded=not is_at_hand(everything.store),
+    )
 
 
-def _in_drawn_order(part: Part, seed: int) -> Part:
+def _in_drawn_order(part: Patches, seed: int) -> Patches:
     order = np.random.default_rng([seed, 1]).permutation(len(part))
     slides = None if part.slides is None else part.slides[order]
     return replace(part, ids=part.ids[order], pixels=part.pixels[order], labels=part.labels[order], slides=slides)

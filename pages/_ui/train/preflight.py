@@ -129,8 +129,8 @@ def _button(rehearsal: Preflight, config: TrainingConfig, label: str, doing: str
         left = f", about {max(1, round(status.seconds_left))} s left" if status.seconds_left else ""
         words = "Starting its process …" if status.state == "starting" else f"{doing}: {status.share:.0%}{left}"
         st.progress(min(status.share, 1.0), text=words)
-        st.button("Cancel", icon=":material/stop:", on_click=rehearsal.cancel, key=f"cancel-{rehearsal.kind}",
-                  disabled=rehearsal.is_cancelled())  # fmt: skip
+        st.button("Cancel", icon=":material/stop:", on_click=rehearsal.request_stop, key=f"cancel-{rehearsal.kind}",
+                  disabled=rehearsal.stop_requested())  # fmt: skip
         return
     if status.state in ("failed", "lost"):
         st.error(status.message, icon=":material/error:")

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -11,32 +10,13 @@ import streamlit as st
 from core.bundle import load_bundle
 from core.errors import NodescopeError
 from core.evaluation import METRICS
-from core.runs import GRACE_SECONDS, STATES, Run, Status, flaw_sentence, kill, may_be_killed, stop
+from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.studies import delete
+from core.work_folder import STATES
 from pages._ui import layout, state
 from pages._ui.train import curves, form, tracked_patches
 
-ICONS = {
-    "starting": ":material/hourglass_top:",
-    "queued": ":material/schedule:",
-    "running": ":material/play_circle:",
-    "stopping": ":material/pause_circle:",
-    "stopped": ":material/stop_circle:",
-    "finished": ":material/check_circle:",
-    "failed": ":material/error:",
-    "lost": ":material/help:",
-}
-COLOURS: dict[str, Literal["gray", "blue", "orange", "green", "red"]] = {
-    "starting": "gray",
-    "queued": "gray",
-    "running": "blue",
-    "stopping": "orange",
-    "stopped": "gray",
-    "finished": "green",
-    "failed": "red",
-    "lost": "orange",
-}
 DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
 STYLE = """<style>
 .run-numbers { display: flex; flex-wrap: wrap; gap: .3rem 1.8rem; font-variant-numeric: tabular-nums; }
@@ -73,7 +53,8 @@ def _panel(run: Run, state_on_page: str) -> None:
     if status.state != state_on_page:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(STATES[status.state].partition(":")[0], icon=ICONS[status.state], color=COLOURS[status.state])
+        shown = STATES[status.state]
+        st.badge(shown.label, icon=shown.icon, color=shown.colour)
         if status.stage and status.is_active:
             st.markdown(status.stage)
     try:

@@ -2,35 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.runs import STATES, find_run
+from core.runs import find_run
 from core.studies import delete_study
-from core.studies.study import STUDY_STATES, Study, StudyProgress, list_studies, progress_of, start_study
+from core.studies.study import Study, StudyProgress, list_studies, progress_of, start_study
+from core.work_folder import STATES
 from pages._ui import layout, state
 from pages._ui.train import cross_validation, learning_curve, run, search, trash
 
-ICONS = {
-    "none": ":material/hourglass_empty:",
-    "starting": ":material/hourglass_top:",
-    "running": ":material/play_circle:",
-    "finished": ":material/check_circle:",
-    "cancelled": ":material/stop_circle:",
-    "failed": ":material/error:",
-    "lost": ":material/help:",
-}
-COLOURS: dict[str, Literal["gray", "blue", "orange", "green", "red"]] = {
-    "none": "gray",
-    "starting": "blue",
-    "running": "blue",
-    "finished": "green",
-    "cancelled": "gray",
-    "failed": "red",
-    "lost": "orange",
-}
 POLL_SECONDS = 2.0
 
 
@@ -98,8 +80,8 @@ def _panel(study: Study, state_on_page: str) -> None:
     status, kind = progress.status, KINDS[study.kind]
     if status.state != state_on_page:
         st.rerun()
-    words = STUDY_STATES[status.state].partition(":")[0]
-    st.badge(f"{words} · {kind.label.lower()}", icon=ICONS[status.state], color=COLOURS[status.state])
+    shown = STATES[status.state]
+    st.badge(f"{shown.label} · {kind.label.lower()}", icon=shown.icon, color=shown.colour)
     if status.state == "failed":
         st.error(status.message or "It failed; the log says why.")
     if status.state == "lost":
@@ -134,7 +116,7 @@ def _words(progress: StudyProgress) -> str:
         status = progress.current.status()
         at = f"epoch {status.epoch} of {status.epochs}" if status.steps else ""
         stage = "" if status.stage in ("Training", "Validating") else status.stage
-        at = ", ".join(each for each in (at, stage) if each) or STATES[status.state]
+        at = ", ".join(each for each in (at, stage) if each) or STATES[status.state].label
         words.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)
         words += [f"about {run.duration(left)} left"] if left is not None else []
@@ -156,11 +138,11 @@ def _buttons(study: Study, progress: StudyProgress) -> str | None:
     """Draw what can be done with the study; return the name of the run that is wanted, or None."""
     status = progress.status
     with st.container(horizontal=True, vertical_alignment="center"):
-        if status.is_active and study.is_cancelled():
+        if status.is_active and study.stop_requested():
             st.caption(":material/pause_circle: Stopping after this step …")
         elif status.is_active:
             st.button(
-                "Stop study", icon=":material/stop:", on_click=_attempt, args=(Study.cancel, study),
+                "Stop study", icon=":material/stop:", on_click=_attempt, args=(Study.request_stop, study),
                 help="The run in work finishes its step, saves and ends; the study can be resumed.",
             )  # fmt: skip
         elif status.state != "finished" or _trains_again(study):

@@ -31,12 +31,12 @@ def show() -> None:
 def contents(found: list[Trashed]) -> str:
     """Return what is in the trash, such as "1 deleted study with 2 runs and 3 deleted runs"."""
     studies = [each.runs for each in found if each.is_study]
-    exclusive = len(found) - len(studies)
+    single_runs = len(found) - len(studies)
     words = []
     if studies:
         words.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
-    if exclusive:
-        words.append(_count(exclusive, "deleted run"))
+    if single_runs:
+        words.append(_count(single_runs, "deleted run"))
     return " and ".join(words)
 
 

@@ -34,10 +34,10 @@ def test_eight_threads_get_what_one_alone_gets(tiny_bundle: Bundle, small_demo: 
             return repr(examine(predictor, pixels[patch : patch + 1])[0].ood_score).encode()
         return attribute(predictor.module, pixels[patch], method=what, options=OPTIONS).values.tobytes()
 
-    exclusive = {job: run(job) for job in set(work)}
+    single = {job: run(job) for job in set(work)}
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(run, work))
-    assert [job for job, result in zip(work, together, strict=True) if result != exclusive[job]] == []
+    assert [job for job, result in zip(work, together, strict=True) if result != single[job]] == []
 
 
 @pytest.mark.slow

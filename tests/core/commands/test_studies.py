@@ -66,7 +66,7 @@ def test_a_search_prints_its_trials_and_goes_on_to_more(
         (["studies", "show", "mine"], "There is no study 'mine'"),
         (["studies", "stop", "../mine"], "There is no study"),
         (["cross-validate", "--data", "/no/such"], "There is no folder"),
-        (["cross-validate", "--data", "demo", "--folds", "1"], "2 to 20 folds; found 1"),
+        (["cross-validate", "--data", "demo", "--folds", "1"], "folds must be 2 to 20, got 1"),
         (["search", "--data", "demo", "--over", "moon"], "no search over 'moon'"),
         (["predict", "x", "--study", "mine", "--bundle", "b"], "leave out --bundle"),
     ],
@@ -104,7 +104,7 @@ def test_a_study_that_works_is_asked_to_stop(folder: Path, capsys: pytest.Captur
     study.record_process(os.getpid())
     assert main(["studies", "stop", "mine"]) == 0
     assert capsys.readouterr().out == "mine is asked to stop\n"
-    assert study.is_cancelled()
+    assert study.stop_requested()
     assert main(["studies", "resume", "mine"]) == 2
     assert "being worked on already" in capsys.readouterr().err
 

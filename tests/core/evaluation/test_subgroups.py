@@ -21,9 +21,9 @@ def test_each_slice_is_the_evaluation_of_its_patches():
     assert [part.value for part in found] == ["a", "b", "c"]
     for part in found:
         rows = by == part.value
-        exclusive = evaluate(labels[rows], probabilities[rows], threshold=0.3, resamples=500)
-        assert part.figures == exclusive.figures
-        assert part.confusion == exclusive.confusion
+        single = evaluate(labels[rows], probabilities[rows], threshold=0.3, resamples=500)
+        assert part.figures == single.figures
+        assert part.confusion == single.confusion
         assert (part.n, part.positives, part.is_small) == (40, int(labels[rows].sum()), False)
 
 

@@ -187,8 +187,8 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
 def test_equal_stems_are_told_apart_by_their_folders_then_by_suffix_then_by_number(tmp_path: Path) -> None:
     for name in ("one/x.tif", "two/x.tif", "two/y.tif", "x.tif", "p.png", "p.tif"):
         put(tmp_path / "set" / name)
-    exclusive = put(tmp_path / "set" / "one" / "q.tif")
-    found = find_patches([tmp_path / "set", exclusive, exclusive])
+    single = put(tmp_path / "set" / "one" / "q.tif")
+    found = find_patches([tmp_path / "set", single, single])
     assert ids(found) == [
         "set__p.png",
         "set__p.tif",

@@ -50,9 +50,9 @@ def test_the_logit_is_the_mean_of_the_calibrated_ones(pair: tuple[Bundle, Bundle
 def test_members_that_say_the_same_are_not_made_less_sure(tiny_bundle: Bundle) -> None:
     twin = Bundle(tiny_bundle.card.with_changes(name="twin"), tiny_bundle.weights)
     found = Ensemble([tiny_bundle, twin], device="cpu").predict(PIXELS)
-    exclusive = Predictor(tiny_bundle, device="cpu").predict(PIXELS)
-    assert found.probabilities == pytest.approx(exclusive.probabilities, rel=1e-12)
-    assert (found.verdicts == exclusive.verdicts).all()
+    single = Predictor(tiny_bundle, device="cpu").predict(PIXELS)
+    assert found.probabilities == pytest.approx(single.probabilities, rel=1e-12)
+    assert (found.verdicts == single.verdicts).all()
 
 
 def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bundle: Bundle) -> None:
@@ -62,9 +62,9 @@ def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bu
 
     seen = [np.rot90(side, k, axes=(1, 2)) for side in (PIXELS, PIXELS[:, :, ::-1]) for k in range(4)]
     predictor = Predictor(tiny_bundle, device="cpu")
-    exclusive = [logit(predictor.predict(np.ascontiguousarray(each)).probabilities) for each in seen]
-    assert np.std(exclusive, axis=0).min() > 1e-4
-    assert found[0] == pytest.approx(np.mean(exclusive, axis=0), abs=1e-6)
+    single = [logit(predictor.predict(np.ascontiguousarray(each)).probabilities) for each in seen]
+    assert np.std(single, axis=0).min() > 1e-4
+    assert found[0] == pytest.approx(np.mean(single, axis=0), abs=1e-6)
     assert found[1] == pytest.approx(found[0], abs=1e-6)
     assert found[2] == pytest.approx(found[0], abs=1e-6)
 

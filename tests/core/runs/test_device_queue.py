@@ -20,8 +20,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from core.runs import TrainingConfig, create_run
-from core.runs.device_queue import turn
-with turn(create_run(TrainingConfig(), Path(sys.argv[1])), "cpu", wait=lambda words: print(words, flush=True)):
+from core.runs.device_queue import device_slot
+with device_slot(create_run(TrainingConfig(), Path(sys.argv[1])), "cpu", wait=lambda words: print(words, flush=True)):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -101,7 +101,7 @@ def test_a_free_device_is_had_at_once_and_let_go(fresh_home: Path, tmp_path: Pat
     waited: list[str] = []
 
     for _ in range(2):
-        with device_queue.turn(run, "cpu", wait=waited.append):
+        with device_queue.device_slot(run, "cpu", wait=waited.append):
             assert (locks_home() / "cpu.txt").read_text() == "run"
 
     assert waited == []
@@ -134,7 +134,7 @@ def test_the_queue_is_served_in_order(busy: subprocess.Popen[bytes], tmp_path: P
     said: dict[str, list[str]] = {"late": [], "early": []}
 
     def work(run: Run) -> None:
-        with device_queue.turn(run, "cpu", wait=said[run.name].append):
+        with device_queue.device_slot(run, "cpu", wait=said[run.name].append):
             served.append(run.name)
             time.sleep(2 * device_queue.LOOK_SECONDS)  # long enough for the other one to look
 
@@ -191,4 +191,4 @@ def test_each_gpu_has_a_queue_of_its_own(fresh_home: Path, monkeypatch: pytest.M
     assert held is not None
     assert queues[0].take() is None
     assert queues[1].take() is not None
-    assert queues[1].words(0) == "Next in line for the GPU"
+    assert queues[1].describe(0) == "Next in line for the GPU"

@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from core.runs import PRESETS, Augmentation, TrainingConfig, create_run, preset
 from core.runs.flaws import card_note, flaw_sentence, flaws
 from core.training.execute import execute
-from core.training.forward import validating
+from core.training.validation import validating
 
 
 def test_each_earlier_recipe_is_there_as_meant_and_as_reported() -> None:

@@ -12,10 +12,12 @@ import psutil
 import pytest
 import torch
 
+from core import work_folder
 from core.errors import RunError, StorageError
-from core.runs import Status, TrainingConfig, create_run, list_runs, open_run
+from core.runs import Status, TrainingConfig, create_run, differing_settings, list_runs, open_run, summarise_run
 from core.runs import run as run_module
 from core.runs.run import METRICS_COLUMNS, Run
+from core.storage import atomic
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 
 CONFIG = TrainingConfig(epochs=3)
@@ -212,7 +214,7 @@ def test_the_end_of_the_log(run: Run) -> None:
     assert run.log_tail(lines=2) == "\ufffd\nletzte Zeile µ"
 
 
-class Hasty(run_module.FileLock):  # type: ignore[misc, name-defined]
+class Hasty(work_folder.FileLock):  # type: ignore[misc, name-defined]
     """A lock that does not wait five seconds."""
 
     def acquire(self, **options: Any) -> Any:
@@ -220,7 +222,7 @@ class Hasty(run_module.FileLock):  # type: ignore[misc, name-defined]
 
 
 def test_two_processes_on_one_run_and_the_second_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "FileLock", Hasty)
+    monkeypatch.setattr(work_folder, "FileLock", Hasty)
     program = (
         "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
         "print('held', flush=True); sys.stdin.read()"
@@ -258,3 +260,43 @@ def test_a_damaged_checkpoint_is_said(run: Run, data: bytes) -> None:
 
     with pytest.raises(RunError, match=r"checkpoint.pt is damaged"):
         load_checkpoint(run.checkpoint_path, torch.device("cpu"))
+
+
+def test_settings_are_read_once_while_the_file_is_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = _count_reads(monkeypatch, "config.json")
+
+    assert [run.config() for _ in range(3)] == [CONFIG] * 3
+    assert Run(run.path).config() == CONFIG  # another page that looks at the same run
+    assert len(read) == 1
+
+    atomic.write_json(run.path / "config.json", CONFIG.with_changes(epochs=4).to_json())
+    assert run.config().epochs == 4
+    (run.path / "config.json").unlink()
+    with pytest.raises(RunError, match=r"is no run: config.json is missing"):
+        run.config()
+
+
+def test_a_list_of_runs_reads_the_settings_of_each_once(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [create_run(CONFIG) for _ in range(3)]
+    read = _count_reads(monkeypatch, "config.json")
+
+    for _ in range(2):
+        summaries = [summarise_run(run) for run in list_runs()]
+        differing_settings(list_runs())
+
+    assert len(summaries) == 3
+    assert sorted(read) == sorted(run.path / "config.json" for run in made)
+
+
+def _count_reads(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Path]:
+    """Return the list to which every reading of a file of this name is added from now on."""
+    read: list[Path] = []
+    original = Path.read_text
+
+    def counted(self: Path, *arguments: Any, **options: Any) -> str:
+        if self.name == name:
+            read.append(self)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    return read

@@ -74,12 +74,12 @@ def test_of_a_training_on_fewer_patches_the_training_part_is_those(tiny_bundle: 
     rows, words = select(bundle, _dataset(IDS), "train")
 
     assert len(rows) == 40
-    assert rows.tolist() == np.flatnonzero(source.parts == "train").tolist()
+    assert rows.tolist() == np.flatnonzero(source.splits == "train").tolist()
     assert words.startswith("the patches of the training part that it learnt from (hash of patches, seed 5")
     for part in ("valid", "test"):
-        assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(whole.parts == part).tolist()
+        assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(whole.splits == part).tolist()
     everything = _that_learnt_from(tiny_bundle, dataset, patches=0, old=old)
-    assert select(everything, dataset, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+    assert select(everything, dataset, "train")[0].tolist() == np.flatnonzero(whole.splits == "train").tolist()
 
 
 def test_they_are_found_again_in_a_data_set_that_has_grown_and_in_one_that_has_lost_some(tiny_bundle: Bundle) -> None:
@@ -100,7 +100,7 @@ def test_of_an_old_card_with_more_patches_than_are_left_all_of_them_count(tiny_b
     few = _dataset(IDS[:60])
     (whole,) = divide([few], split_seed=5)
 
-    assert select(bundle, few, "train")[0].tolist() == np.flatnonzero(whole.parts == "train").tolist()
+    assert select(bundle, few, "train")[0].tolist() == np.flatnonzero(whole.splits == "train").tolist()
 
 
 def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bundle: Bundle) -> None:
@@ -110,7 +110,7 @@ def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bund
     bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
 
     for dataset, source in zip((first, second), sources, strict=True):
-        assert select(bundle, dataset, "train")[0].tolist() == np.flatnonzero(source.parts == "train").tolist()
+        assert select(bundle, dataset, "train")[0].tolist() == np.flatnonzero(source.splits == "train").tolist()
 
 
 def test_unknown_data_are_used_whole(tiny_bundle: Bundle) -> None:

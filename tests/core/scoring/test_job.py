@@ -31,7 +31,7 @@ def test_a_finished_job_leaves_predictions(job: ScoreJob, small_demo: Dataset, t
 
 
 def test_a_cancelled_job_leaves_none(job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle) -> None:
-    job.cancel()
+    job.request_stop()
     assert job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test").state == "cancelled"
     assert job.status().state == "cancelled"
     assert load_scores(tiny_bundle, small_demo, "test") is None
@@ -49,7 +49,7 @@ def test_a_cancelled_job_is_continued_where_it_ended(
     def counting(self: object, rows: np.ndarray) -> object:
         read.append(len(rows))
         if len(read) == 3:
-            job.cancel()
+            job.request_stop()
         return load(self, rows)
 
     monkeypatch.setattr(type(small_demo.store), "load", counting)

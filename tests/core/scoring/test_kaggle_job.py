@@ -106,7 +106,7 @@ class Counting:
     def predict(self, pixels: np.ndarray) -> Predictions:
         self.asked += len(pixels)
         if self.asked >= self.stop_after:
-            self.job.cancel()
+            self.job.request_stop()
         return self.predictor.predict(pixels)
 
 

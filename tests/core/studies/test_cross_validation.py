@@ -115,7 +115,7 @@ def test_a_study_that_was_stopped_within_a_fold_gives_the_same_table_bit_for_bit
         nonlocal steps
         steps += 1
         if steps == 4:  # within the second fold
-            study.cancel()
+            study.request_stop()
         after_step(self)
 
     with monkeypatch.context() as patch:
@@ -183,7 +183,10 @@ def test_a_study_never_overwrites_anything() -> None:
         create_folds(CONFIG, folds=3, name="../mine")
 
 
-@pytest.mark.parametrize(("folds", "by", "words"), [(1, None, "2 to 20"), (3, "moon", "moon"), (13, "slide", "few")])
+@pytest.mark.parametrize(
+    ("folds", "by", "words"),
+    [(1, None, "folds must be 2 to 20, got 1"), (3, "moon", "moon"), (13, "slide", "few")],
+)
 def test_folds_that_cannot_be_are_refused(folds: int, by: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         create_folds(CONFIG, folds=folds, by=by)  # type: ignore[arg-type]

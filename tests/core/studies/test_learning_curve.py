@@ -123,8 +123,8 @@ def test_sizes_are_sorted_and_the_same_one_counts_once() -> None:
         ({"sizes": ("all",)}, ConfigError, "2 to 12 different sizes; found 1"),
         ({"sizes": tuple(range(30, 43))}, ConfigError, "found 13"),
         ({"sizes": (0, 32)}, ConfigError, "at least 2 patches"),
-        ({"seeds": 0}, ConfigError, "1 to 20 seeds; found 0"),
-        ({"seeds": 21}, ConfigError, "found 21"),
+        ({"seeds": 0}, ConfigError, "seeds must be 1 to 20, got 0"),
+        ({"seeds": 21}, ConfigError, "seeds must be 1 to 20, got 21"),
         ({"equal": "minutes"}, ConfigError, "as many steps or as many epochs; found 'minutes'"),
     ],
 )
@@ -139,7 +139,7 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
 def test_a_size_needs_both_classes(dataset: Dataset) -> None:
     refused = set()
     for seed in range(6):
-        parts = divide([dataset], split_seed=seed, patches=2)[0].parts
+        parts = divide([dataset], split_seed=seed, patches=2)[0].splits
         config = CONFIG.with_changes(split_seed=seed)
         has_both = len(set(dataset.labels(np.flatnonzero(parts == "train")))) == 2
         if has_both:
@@ -210,7 +210,7 @@ def _stop_in_step(step: int, patch: pytest.MonkeyPatch) -> None:
 
     def counted(self: trainer.Trainer) -> None:
         if self.run.name.endswith(f"{LABELLED}-patches-seed-0") and self._done() == step:
-            open_study("torn").cancel()
+            open_study("torn").request_stop()
         real(self)
 
     patch.setattr(trainer.Trainer, "_after_step", counted)

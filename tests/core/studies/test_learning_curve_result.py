@@ -66,9 +66,9 @@ def test_seeds_that_disagree_promise_nothing_either() -> None:
 
 
 def test_without_an_interval_nothing_is_concluded() -> None:
-    exclusive = Gain(10, 20, 5, {"auc": (Estimate(0.1, math.nan, math.nan),)})
+    single = Gain(10, 20, 5, {"auc": (Estimate(0.1, math.nan, math.nan),)})
 
-    assert exclusive.sentence() == (
+    assert single.sentence() == (
         "From 10 to 20 patches the AUC changed by +0.100; too few test patches or slides to tell that from chance."
     )
-    assert exclusive.words() == "+0.100 (no interval)"
+    assert single.words() == "+0.100 (no interval)"

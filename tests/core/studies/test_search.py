@@ -37,7 +37,7 @@ def _aucs(monkeypatch: pytest.MonkeyPatch, *aucs: Sequence[float]) -> None:
     """Let the epochs of trial n have the validation AUCs aucs[n]."""
 
     def score(self: trainer.Trainer) -> float:
-        return aucs[int(self.run.name[-3:]) - 1][self.epoch]
+        return aucs[int(self.run.name[-3:]) - 1][self.state.epoch]
 
     def end_epoch(self: trainer.Trainer) -> None:
         value = score(self)
@@ -47,7 +47,7 @@ def _aucs(monkeypatch: pytest.MonkeyPatch, *aucs: Sequence[float]) -> None:
 
     original = trainer.Trainer._end_epoch
     monkeypatch.setattr(trainer.Trainer, "_end_epoch", end_epoch)
-    monkeypatch.setattr(trainer.Trainer, "_train_epoch", lambda self: self.losses.append(0.5))
+    monkeypatch.setattr(trainer.Trainer, "_train_epoch", lambda self: self.state.losses.append(0.5))
 
 
 def test_ranges_are_read_and_checked() -> None:
@@ -154,8 +154,8 @@ def test_a_search_that_was_stopped_within_a_trial_goes_on_as_it_would_have(monke
     after_step = trainer.Trainer._after_step
 
     def stopping(self: trainer.Trainer) -> None:
-        if self.run.name == "torn-trial-002" and (self.epoch, self.step_in_epoch) == (1, 1):
-            study.cancel()
+        if self.run.name == "torn-trial-002" and (self.state.epoch, self.state.step_in_epoch) == (1, 1):
+            study.request_stop()
         after_step(self)
 
     with monkeypatch.context() as patch:
@@ -180,7 +180,7 @@ def test_a_search_is_extended_and_never_shortened() -> None:
     extend_search(study, 5)
     assert study.run_names()[-1] == "find-trial-005"
     for trials in (0, 1000):
-        with pytest.raises(ConfigError, match="1 to 999"):
+        with pytest.raises(ConfigError, match="trials must be 1 to 999, got"):
             create_search(CONFIG, trials=trials)
     with pytest.raises(ConfigError, match="Pruning is one of"):
         create_search(CONFIG, pruner="luck")  # type: ignore[arg-type]

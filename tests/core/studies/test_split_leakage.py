@@ -87,7 +87,7 @@ def test_a_run_can_ask_for_a_split_other_than_the_data_set_s_own(small_demo: Dat
     training_data = gather([small_demo], split=split, split_seed=1)
     rule = training_data.sources[0].rule
     assert (rule.kind, rule.by, rule.seed) == ("hashed", split, 1)
-    assert (training_data.sources[0].parts == assign(small_demo, rule)).all()
+    assert (training_data.sources[0].splits == assign(small_demo, rule)).all()
     shared = set(training_data.train.slides) & set(training_data.test(0).slides)
     assert bool(shared) == (split == "patch")
 

@@ -12,7 +12,7 @@ from core.errors import RunError
 from core.runs import TrainingConfig, create_run, device_queue, list_runs
 from core.runs.run import Run
 from core.runs.status import Status
-from core.training import trainer
+from core.training import status_reporter, trainer
 from core.training.execute import execute
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, device="cpu")
@@ -22,7 +22,7 @@ GONE = r"The folder of the run mine is gone: .*config.json is missing. It was de
 @pytest.fixture(autouse=True)
 def _opened(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
     monkeypatch.setattr("core.training.execute.open_dataset", lambda *_, **__: coloured)
-    monkeypatch.setattr(trainer, "STATUS_SECONDS", -1.0)
+    monkeypatch.setattr(status_reporter, "STATUS_SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_checkpoint_in_the_making_brings_nothing_back(run: Run, monkeypatch: p
 def test_one_that_waits_in_the_queue_leaves_it(
     run: Run, delete_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_queue, "SAY_SECONDS", 0.0)
+    monkeypatch.setattr(device_queue, "NOTIFY_SECONDS", 0.0)
     queue = device_queue.Queue.of(torch.device("cpu"))
     held = queue.take()
     assert held is not None

@@ -23,8 +23,8 @@ from core.runs import Augmentation, TrainingConfig, create_run, open_run
 from core.runs.run import Run
 from core.training import trainer
 from core.training.checkpoint import load_checkpoint
-from core.training.data import UNLABELLED, Part, gather
-from core.training.distillation import Teachers, lesson
+from core.training.data import UNLABELLED, Patches, gather
+from core.training.distillation import Teachers, targets_of
 from core.training.execute import execute
 from core.training.step import TrainStep
 
@@ -40,7 +40,9 @@ def _entropy(target: float, logit: float) -> float:
 def test_the_loss_is_shared_between_label_and_teachers() -> None:
     labels, logits, answers = [0.0, 1.0, -1.0], [0.5, 2.0, -1.0], [0.1, 0.7, 0.9]
 
-    teaching = lesson(torch.tensor(labels), smoothing=0.1, class_weights=torch.tensor([0.8, 1.5]), distillation=0.25)
+    teaching = targets_of(
+        torch.tensor(labels), smoothing=0.1, class_weights=torch.tensor([0.8, 1.5]), distillation=0.25
+    )
     loss = teaching.loss(torch.tensor(logits), torch.tensor(answers))
 
     expected = [
@@ -54,15 +56,15 @@ def test_the_loss_is_shared_between_label_and_teachers() -> None:
 def test_without_teachers_the_loss_is_that_towards_the_label() -> None:
     logits = torch.tensor([0.5, 2.0])
 
-    loss = lesson(torch.tensor([0.0, 1.0])).loss(logits)
+    loss = targets_of(torch.tensor([0.0, 1.0])).loss(logits)
 
     assert loss.item() == pytest.approx((_entropy(0.0, 0.5) + _entropy(1.0, 2.0)) / 2, rel=1e-6)
 
 
 def test_a_part_of_a_lesson_teaches_the_same() -> None:
-    whole = lesson(torch.tensor([0.0, -1.0, 1.0]), class_weights=torch.tensor([1.0, 2.0]), distillation=0.5)
+    whole = targets_of(torch.tensor([0.0, -1.0, 1.0]), class_weights=torch.tensor([1.0, 2.0]), distillation=0.5)
 
-    part = whole.part(slice(1, 3))
+    part = whole.some(slice(1, 3))
 
     assert part.targets[1] == 1.0
     assert part.weights is not None
@@ -94,16 +96,16 @@ def test_the_answer_is_the_mean_of_the_probabilities_before_calibration(
     assert np.ptp(expected) > 1e-3
 
 
-def _learner(config: TrainingConfig, labels: list[int]) -> TrainStep:
+def _train_step(config: TrainingConfig, labels: list[int]) -> TrainStep:
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 96, 96, 3), dtype=np.uint8)
-    learner = TrainStep(config, Part(np.arange(len(labels)).astype(str), pixels, np.array(labels), None))
-    learner.prepare(frozen=False)
-    return learner
+    train_step = TrainStep(config, Patches(np.arange(len(labels)).astype(str), pixels, np.array(labels), None))
+    train_step.prepare(frozen=False)
+    return train_step
 
 
-def _made(learner: TrainStep, count: int) -> tuple[float, Tensor]:
-    loss = learner.gradients.make(learner.feed.batch(np.arange(count), 0))
-    parameters = learner.network.parameters()
+def _made(train_step: TrainStep, count: int) -> tuple[float, Tensor]:
+    loss = train_step.gradients.make(train_step.loader.batch(np.arange(count), 0))
+    parameters = train_step.network.parameters()
     return loss.item(), torch.cat([each.grad.flatten() for each in parameters if each.grad is not None])
 
 
@@ -117,25 +119,25 @@ def teacher(tiny_bundle: Bundle, tmp_path: Path) -> str:
 def test_with_distillation_1_the_labels_do_not_matter(teacher: str) -> None:
     config = PLAIN.with_changes(teachers=(teacher,), distillation=1.0, balance="weights", label_smoothing=0.1)
 
-    loss, values = _made(_learner(config, [0, 0, 0, 1]), 4)
-    other_loss, other_values = _made(_learner(config, [1, 1, 0, 1]), 4)
+    loss, values = _made(_train_step(config, [0, 0, 0, 1]), 4)
+    other_loss, other_values = _made(_train_step(config, [1, 1, 0, 1]), 4)
 
     assert loss == other_loss
     assert torch.equal(values, other_values)
     assert values.abs().max() > 0
-    with_labels, _ = _made(_learner(config.with_changes(distillation=0.9), [1, 1, 0, 1]), 4)
+    with_labels, _ = _made(_train_step(config.with_changes(distillation=0.9), [1, 1, 0, 1]), 4)
     assert with_labels != loss
 
 
 def test_an_unlabelled_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_bundle: Bundle) -> None:
     config = PLAIN.with_changes(teachers=(teacher,), distillation=0.5, unlabelled=True, balance="weights")
-    learner = _learner(config, [0, 1, -1, -1])
+    train_step = _train_step(config, [0, 1, -1, -1])
 
-    loss, _ = _made(learner, 4)
+    loss, _ = _made(train_step, 4)
 
-    images = learner.feed.batch(np.arange(4), 0).images
+    images = train_step.loader.batch(np.arange(4), 0).images
     with torch.no_grad():
-        logits, answers = learner.network(images).tolist(), tiny_bundle.network()(images).sigmoid().tolist()
+        logits, answers = train_step.network(images).tolist(), tiny_bundle.network()(images).sigmoid().tolist()
     towards_teacher = [_entropy(answer, logit) for answer, logit in zip(answers, logits, strict=True)]
     towards_label = [_entropy(0, logits[0]), _entropy(1, logits[1])]
     expected = sum(towards_label) / 2 + sum(towards_teacher[:2]) / 2 + sum(towards_teacher[2:])
@@ -144,14 +146,14 @@ def test_an_unlabelled_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_
 
 def test_a_moved_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_bundle: Bundle) -> None:
     config = PLAIN.with_changes(teachers=(teacher,), augmentation=Augmentation(symmetries=False, moved=1.0))
-    learner = _learner(config, [0, 1, 1, 0])
+    train_step = _train_step(config, [0, 1, 1, 0])
 
-    loss, _ = _made(learner, 4)
+    loss, _ = _made(train_step, 4)
 
-    batch = learner.feed.batch(np.arange(4), 0)
+    batch = train_step.loader.batch(np.arange(4), 0)
     assert batch.labels.tolist() == [-1, -1, -1, -1]
     with torch.no_grad():
-        logits = learner.network(batch.images).tolist()
+        logits = train_step.network(batch.images).tolist()
         answers = tiny_bundle.network()(batch.images).sigmoid().tolist()
     expected = [_entropy(answer, logit) for answer, logit in zip(answers, logits, strict=True)]
     assert loss == pytest.approx(sum(expected) / 4, rel=1e-5)
@@ -161,14 +163,14 @@ def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeyp
     config = PLAIN.with_changes(
         teachers=(teacher,), distillation=1.0, augmentation=Augmentation(stain=0.3, cutout=0.5, rotation=20)
     )
-    learner = _learner(config, [0, 1, 0, 1, 0])
+    train_step = _train_step(config, [0, 1, 0, 1, 0])
     seen: list[Tensor] = []
     real = Teachers.probabilities
     monkeypatch.setattr(Teachers, "probabilities", lambda self, images: (seen.append(images), real(self, images))[1])
-    learner.network.register_forward_pre_hook(lambda _module, arguments: seen.append(arguments[0]))
-    learner.gradients.pieces = 2
+    train_step.network.register_forward_pre_hook(lambda _module, arguments: seen.append(arguments[0]))
+    train_step.gradients.pieces = 2
 
-    _made(learner, 5)
+    _made(train_step, 5)
 
     assert [len(images) for images in seen] == [3, 3, 2, 2]
     assert torch.equal(seen[0], seen[1])
@@ -235,7 +237,7 @@ def _stopped(config: TrainingConfig, path: Path, monkeypatch: pytest.MonkeyPatch
     real = trainer.Trainer._after_step
 
     def asked(self: trainer.Trainer) -> None:
-        if self.step_in_epoch == 3:
+        if self.state.step_in_epoch == 3:
             run.request_stop()
         real(self)
 

@@ -14,7 +14,7 @@ import torch
 from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.training.checkpoint import load_checkpoint
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.distributed import REASON, ProcessGroup
 from core.training.execute import execute
 from core.training.loader import BatchLoader
@@ -30,7 +30,7 @@ from core.training import trainer
 from core.training.execute import execute
 real = trainer.Trainer._after_step
 def after_step(self):
-    if self.step_in_epoch == 3 and self.group.is_main:
+    if self.state.step_in_epoch == 3 and self.group.is_main:
         self.run.request_stop()
     real(self)
 trainer.Trainer._after_step = after_step
@@ -71,7 +71,7 @@ def test_one_process_is_its_own_main_one() -> None:
 def test_each_process_takes_its_share_of_what_all_have_drawn() -> None:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (12, 96, 96, 3), dtype=np.uint8)
-    part = Part(np.arange(12).astype(str), pixels, np.arange(12) % 2, None)
+    part = Patches(np.arange(12).astype(str), pixels, np.arange(12) % 2, None)
     config = TrainingConfig(augmentation=Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5))
     device, rows = torch.device("cpu"), random.permutation(12)[:8]
 

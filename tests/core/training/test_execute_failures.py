@@ -28,7 +28,7 @@ def _opened(monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
 def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = trainer.Trainer._step
     monkeypatch.setattr(
-        trainer.Trainer, "_step", lambda self, rows: float("nan") if self.step_in_epoch == 2 else real(self, rows)
+        trainer.Trainer, "_step", lambda self, rows: float("nan") if self.state.step_in_epoch == 2 else real(self, rows)
     )
     run = create_run(CONFIG, tmp_path / "run")
 
@@ -118,7 +118,7 @@ def test_a_network_that_gives_every_patch_the_same_answer_is_finished_as_any_oth
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def collapse(self: trainer.Trainer) -> None:
-        for name, value in self.learner.average.average.items():
+        for name, value in self.train_step.average.average.items():
             if name.startswith("network."):  # beside it stands the normalisation
                 value.zero_()
         real(self)

@@ -146,7 +146,7 @@ elif what == "before the metrics":
 else:
     real = trainer.Trainer._step
     def step(self, rows):
-        if self.epoch * self.steps_per_epoch + self.step_in_epoch == int(what):
+        if self.state.epoch * self.steps_per_epoch + self.state.step_in_epoch == int(what):
             die()
         return real(self, rows)
     trainer.Trainer._step = step

@@ -59,12 +59,12 @@ def test_unlabelled_patches_do_not_count(folder: Path) -> None:
 
 def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[..., Path]) -> None:
     other = open_dataset(kaggle_folder({f"o{number:02}": number % 2 for number in range(40)}, name="other"))
-    exclusive = len(gather([other]).train)
+    single = len(gather([other]).train)
 
     training_data = gather([open_dataset(folder), other], patches=20)
 
-    assert [source.provenance()["patches"]["train"] for source in training_data.sources] == [20, exclusive]
-    assert sum(str(each).startswith("o") for each in training_data.train.ids) == exclusive
+    assert [source.provenance()["patches"]["train"] for source in training_data.sources] == [20, single]
+    assert sum(str(each).startswith("o") for each in training_data.train.ids) == single
 
 
 def test_folds_are_thinned_too(folder: Path) -> None:

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 import models
 from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig
-from core.training.backbone import head_of, train_mode
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.gradients import Gradients
 from core.training.loader import Batch, BatchLoader
 from core.training.memory import is_out_of_memory
+from core.training.optimiser import head_of
 from core.training.sampling import class_weights, epoch_order
-from core.training.step import TrainStep
+from core.training.step import TrainStep, train_mode
 
 LABELS = np.array([0] * 30 + [1] * 10)
 PLAIN = TrainingConfig(augmentation=Augmentation(symmetries=False), model_arguments={"dropout": 0.0}, device="cpu")
@@ -52,21 +52,21 @@ def test_class_weights_give_both_classes_half_of_the_loss() -> None:
     assert (weights * np.bincount(LABELS)).tolist() == [20, 20]
 
 
-def _part(count: int) -> Part:
+def _part(count: int) -> Patches:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (count, 96, 96, 3), dtype=np.uint8)
     labels = (np.arange(count) % 4 == 0).astype(np.int64)
-    return Part(np.arange(count).astype(str), pixels, labels, None)
+    return Patches(np.arange(count).astype(str), pixels, labels, None)
 
 
-def _gradients(config: TrainingConfig, part: Part) -> tuple[Gradients, list[str]]:
+def _gradients(config: TrainingConfig, part: Patches) -> tuple[Gradients, list[str]]:
     said: list[str] = []
-    learner = TrainStep(config, part, say=said.append)
-    learner.prepare(frozen=False)
-    return learner.gradients, said
+    train_step = TrainStep(config, part, notify=said.append)
+    train_step.prepare(frozen=False)
+    return train_step.gradients, said
 
 
-def _batch(part: Part, config: TrainingConfig = PLAIN) -> Batch:
+def _batch(part: Patches, config: TrainingConfig = PLAIN) -> Batch:
     return BatchLoader(part, config, device=torch.device("cpu")).batch(np.arange(len(part)), 0)
 
 

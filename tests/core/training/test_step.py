@@ -9,21 +9,20 @@ from torch import nn
 
 from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig
-from core.training.compiled import compiled
-from core.training.data import Part
-from core.training.forward import BATCH, Forward
+from core.training.data import Patches
 from core.training.loader import BatchLoader
 from core.training.memory import fits_on_device, keep_memory
 from core.training.precision import Precision
-from core.training.step import TrainStep
+from core.training.step import TrainStep, compiled
+from core.training.validation import BATCH, Forward
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(batch_size=8, device="cpu", ema=0.9, augmentation=Augmentation(stain=0.2, brightness=0.1))
 
 
-def _part(count: int = 24) -> Part:
+def _part(count: int = 24) -> Patches:
     pixels = np.random.default_rng(0).integers(0, 256, (count, 96, 96, 3), dtype=np.uint8)
-    return Part(np.arange(count).astype(str), pixels, np.arange(count) % 2, None)
+    return Patches(np.arange(count).astype(str), pixels, np.arange(count) % 2, None)
 
 
 def _rows(count: int) -> list[np.ndarray]:
@@ -61,14 +60,14 @@ def test_only_one_batch_is_made_ahead() -> None:
 
 
 def test_learning_with_batches_made_ahead_is_the_same_to_the_last_bit() -> None:
-    learners = [TrainStep(CONFIG, _part()) for _ in range(2)]
-    for learner, ahead in zip(learners, (False, True), strict=True):
-        learner.prepare(frozen=False)
-        feed = BatchLoader(_part(), CONFIG, device=CPU, ahead=ahead)
-        for batch in feed.batches(_rows(5), first=0):
-            learner.learn(batch)
+    train_steps = [TrainStep(CONFIG, _part()) for _ in range(2)]
+    for train_step, ahead in zip(train_steps, (False, True), strict=True):
+        train_step.prepare(frozen=False)
+        loader = BatchLoader(_part(), CONFIG, device=CPU, ahead=ahead)
+        for batch in loader.batches(_rows(5), first=0):
+            train_step.learn(batch)
 
-    one, other = (learner.state() for learner in learners)
+    one, other = (train_step.state() for train_step in train_steps)
     assert all(torch.equal(value, other["model"][name]) for name, value in one["model"].items())
     assert all(torch.equal(value, other["average"][name]) for name, value in one["average"].items())
 
@@ -83,16 +82,16 @@ def test_no_memory_for_a_batch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_change_of_weights_that_fails_for_memory_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = TrainStep(CONFIG, _part())
+    train_step = TrainStep(CONFIG, _part())
     calls = []
 
     def scarce(*_: Any, **__: Any) -> None:
         calls.append(1)
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(learner.optimiser, "step", scarce)
+    monkeypatch.setattr(train_step.optimiser, "step", scarce)
     with pytest.raises(TrainingError, match=r"weights were being changed in step 4\. .* the step is not repeated"):
-        learner.learn(learner.feed.batch(_rows(1)[0], 3))
+        train_step.learn(train_step.loader.batch(_rows(1)[0], 3))
     assert len(calls) == 1
 
 
@@ -105,7 +104,7 @@ def test_validation_goes_on_with_smaller_batches() -> None:
                 raise RuntimeError("[enforce fail] not enough memory: 9 bytes")
             return images.mean(dim=(1, 2, 3))
 
-    forward = Forward(CPU, say=said.append)
+    forward = Forward(CPU, notify=said.append)
 
     logits = forward.logits(Scarce(), part)
 
@@ -135,14 +134,14 @@ def test_a_compiler_that_fails_is_gone_without_and_nothing_has_changed(monkeypat
         raise RuntimeError("no C++ compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", broken)
-    learner = TrainStep(CONFIG.with_changes(compile="auto"), _part())
+    train_step = TrainStep(CONFIG.with_changes(compile="auto"), _part())
     plain = TrainStep(CONFIG, _part())
 
-    assert learner.words == "not compiled (RuntimeError)"
-    for each in (learner, plain):
+    assert train_step.compilation == "not compiled (RuntimeError)"
+    for each in (train_step, plain):
         each.prepare(frozen=False)
-    batch = plain.feed.batch(_rows(1)[0], 0)
-    assert learner.learn(batch).item() == plain.learn(batch).item()
+    batch = plain.loader.batch(_rows(1)[0], 0)
+    assert train_step.learn(batch).item() == plain.learn(batch).item()
 
 
 def test_trying_to_compile_leaves_running_means_and_gradients_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +165,9 @@ def test_patches_are_kept_on_a_gpu_where_half_of_its_free_memory_suffices(monkey
 
 
 def test_keeping_memory_changes_no_number() -> None:
-    learner = TrainStep(CONFIG, _part())
-    batch = learner.feed.batch(_rows(1)[0], 0)
+    train_step = TrainStep(CONFIG, _part())
+    batch = train_step.loader.batch(_rows(1)[0], 0)
 
     assert keep_memory() in (True, False)
 
-    assert torch.equal(learner.feed.batch(_rows(1)[0], 0).images, batch.images)
+    assert torch.equal(train_step.loader.batch(_rows(1)[0], 0).images, batch.images)

@@ -52,7 +52,7 @@ def test_each_epoch_is_told_under_its_number(name: Any, made: list[Recorder], tm
     config = TrainingConfig(tracker=name)
     tracker = Tracker(create_run(config, tmp_path / "run"), config)
 
-    tracker.tell(ROW)
+    tracker.log(ROW)
     tracker.finish()
 
     assert made[0].told == ["start", "notebook-cnn", ({"train_loss": 0.5, "valid_auc": 0.9}, 3), "finish"]
@@ -71,7 +71,7 @@ def test_a_resumed_run_goes_on_in_the_same_place(made: list[Recorder], tmp_path:
 
 
 def test_no_tracker_is_told_nothing(made: list[Recorder], tmp_path: Path) -> None:
-    Tracker(create_run(TrainingConfig(), tmp_path / "run"), TrainingConfig()).tell(ROW)
+    Tracker(create_run(TrainingConfig(), tmp_path / "run"), TrainingConfig()).log(ROW)
 
     assert made == []
 

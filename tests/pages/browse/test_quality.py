@@ -147,7 +147,7 @@ def test_progress_tells_rate_and_time_left(quality: tuple[AppTest, Path], monkey
     app.run()
     assert told[-1] == "Starting its process …"
     button(app, "Cancel").click().run()
-    assert job.is_cancelled()
+    assert job.stop_requested()
     assert "Cancelling after the patches in work" in words(app)
 
 

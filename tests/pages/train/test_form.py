@@ -177,5 +177,5 @@ def test_a_rehearsal_is_started_watched_and_cancelled(
     assert [rehearsal.kind for rehearsal in started] == ["cost"]
     assert labels(app) == ["Start training", "Cancel", "Find a learning rate"]
     press(app, "Cancel")
-    assert started[0].is_cancelled()
+    assert started[0].stop_requested()
     assert not app.exception

@@ -20,7 +20,7 @@ from core.studies.study import Study, list_studies
 
 @pytest.fixture(autouse=True)
 def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pages._ui.cache", "core.training.open_data"):
+    for place in ("pages._ui.cache", "core.training.data"):
         monkeypatch.setattr(f"{place}.open_dataset", lambda *_, **__: small_demo)
 
 

@@ -136,7 +136,7 @@ def test_a_study_at_work_shows_how_far_it_is_and_can_be_stopped(app: AppTest) ->
     bar = app.get("progress")[0].proto
     assert (bar.value, bar.text) == (12, "0 of 2 runs · mine-fold-1: epoch 2 of 4 · about 7 min left")
     press(app, "Stop study")
-    assert study.is_cancelled()
+    assert study.stop_requested()
     assert run.stop_requested()
     assert "Stopping after this step" in words(app)
 

@@ -22,7 +22,7 @@ LOSSES = 1 - 0.5 / (1 + np.exp(-np.linspace(-6, 6, 40)))
 
 @pytest.fixture
 def launched(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rehearsal is worked on in this process, and answers at once."""
+    """A preflight is worked on in this process, and answers at once."""
     monkeypatch.setattr(Preflight, "launch", lambda self, words: main([*words, "--job", str(self.path)]))
     monkeypatch.setattr("core.training.preflight.job.estimate", lambda *_, **__: COST)
     monkeypatch.setattr("core.training.preflight.job.find_learning_rate", lambda *_, **__: curve_of(RATES, LOSSES))
@@ -61,21 +61,21 @@ def test_settings_that_do_not_matter_make_no_other_trial(fresh_home: Path) -> No
 
 def test_an_answer_of_an_earlier_attempt_is_gone_while_a_new_one_is_made(launched: None) -> None:
     config = TrainingConfig()
-    rehearsal = Preflight.of("cost", config)
-    rehearsal.start(config)
-    rehearsal.write(JobStatus("cancelled"))
+    preflight = Preflight.of("cost", config)
+    preflight.start(config)
+    preflight.write(JobStatus("cancelled"))
 
-    assert rehearsal.cost(1) is None
+    assert preflight.cost(1) is None
 
 
 def test_a_damaged_answer_is_said(launched: None) -> None:
     config = TrainingConfig()
-    rehearsal = Preflight.of("cost", config)
-    rehearsal.start(config)
-    (rehearsal.path / "result.json").write_text(json.dumps({"seconds_per_epoch": 1}))
+    preflight = Preflight.of("cost", config)
+    preflight.start(config)
+    (preflight.path / "result.json").write_text(json.dumps({"seconds_per_epoch": 1}))
 
-    with pytest.raises(RunError, match=r"is damaged .* measure again"):
-        rehearsal.cost(3)
+    with pytest.raises(RunError, match=r"result.json of the preflight cost-\w+ is damaged: .* measure again"):
+        preflight.cost(3)
 
 
 def test_only_the_newest_answers_are_kept(launched: None) -> None:

@@ -1,8 +1,9 @@
-"""The answers of a network on many patches, in batches of a fixed size."""
+"""Validation: the logits of a network on many patches, and a few patches whose probability is tracked by epoch."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +12,14 @@ from torch import nn
 from core.errors import TrainingError
 from core.prediction import as_input
 from core.runs.config import TrainingConfig
-from core.training.data import Part
+from core.training.data import Patches
 from core.training.memory import is_out_of_memory
 
 logger = logging.getLogger("nodescope.training")
 
 BATCH = 128
+TRACKED = 24
+"""Patches that are tracked at most, half of each class."""
 
 
 class Forward:
@@ -27,14 +30,14 @@ class Forward:
 
     Args:
         device: where the network is.
-        say: told in words when the memory has run out.
+        notify: gets a sentence when the memory has run out.
     """
 
-    def __init__(self, device: torch.device, *, say: Callable[[str], None] = lambda _: None):
+    def __init__(self, device: torch.device, *, notify: Callable[[str], None] = lambda _: None):
         self.batch = BATCH
-        self._device, self._say = device, say
+        self._device, self._notify = device, notify
 
-    def logits(self, model: nn.Module, part: Part) -> np.ndarray:
+    def logits(self, model: nn.Module, part: Patches) -> np.ndarray:
         """Return the logits (N,), float64.
 
         Raises:
@@ -49,7 +52,7 @@ class Forward:
             self._halve()
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, part: Part) -> np.ndarray:
+    def _logits(self, model: nn.Module, part: Patches) -> np.ndarray:
         parts = [
             model(as_input(part.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
             for start in range(0, len(part), self.batch)
@@ -67,7 +70,7 @@ class Forward:
         words = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
         self.batch //= 2
         logger.warning("%s", words)
-        self._say(words)
+        self._notify(words)
 
 
 @contextmanager
@@ -86,3 +89,33 @@ def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterat
     finally:
         for each in dropouts:
             each.eval()
+
+
+def tracked_rows(labels: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return the rows of the patches that are tracked, int64 (at most 24,): normal ones first, the same for a seed.
+
+    Args:
+        labels: int64 (N,), 0 or 1.
+        seed: of the run.
+    """
+    random = np.random.default_rng([seed, TRACKED])
+    drawn = [np.sort(random.permutation(np.flatnonzero(labels == label))[: TRACKED // 2]) for label in (0, 1)]
+    return np.concatenate(drawn)
+
+
+def tracked_probabilities(part: Patches, rows: np.ndarray, logits: np.ndarray, *, epoch: int) -> list[dict[str, Any]]:
+    """Return the rows of ``patches.csv`` for an epoch: how the network learns these patches.
+
+    The sigmoid is written out because scipy.special.expit differs from it in the last bit.
+
+    Args:
+        part: what was validated on.
+        rows: of :func:`tracked_rows`.
+        logits: (N,) of all that was validated on.
+        epoch: from 1.
+    """
+    probabilities = 1 / (1 + np.exp(-np.clip(logits[rows], -700, 700)))
+    return [
+        {"epoch": epoch, "id": str(part.ids[row]), "label": int(part.labels[row]), "probability": float(probability)}
+        for row, probability in zip(rows, probabilities, strict=True)
+    ]

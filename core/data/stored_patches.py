@@ -1,0 +1,76 @@
+"""Patches that stay in the memory map of their pack (or in their array) until some of them are asked for."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, PatchStore, RowStore
+
+
+class Pixels(Protocol):
+    """Patches, uint8 N×96×96×3, of which some are asked for at a time: an array, or :class:`StoredPatches`."""
+
+    @property
+    def dtype(self) -> Any:
+        """The type of a value."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, 96, 96, 3."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, chosen: Any, /) -> Any:
+        """Return the patches of a slice or of an array of row numbers, as an array."""
+        ...
+
+
+class StoredPatches:
+    """Some patches of a store, gathered when they are asked for.
+
+    Args:
+        store: one of which :func:`is_at_hand` is true.
+        rows: int64 (N,), the rows of the patches in the store.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, store: PatchStore, rows: np.ndarray):
+        self._store, self._rows = store, rows
+        self.shape = (len(rows), PATCH_SIZE, PATCH_SIZE, 3)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        return self._store.load(self._rows[chosen]).pixels
+
+
+def is_at_hand(store: PatchStore) -> bool:
+    """Whether the patches lie in arrays or memory maps, where to gather some costs no more than to copy them."""
+    if isinstance(store, RowStore):
+        return is_at_hand(store.store)
+    if isinstance(store, JoinedStore):
+        return all(map(is_at_hand, store.stores))
+    return isinstance(store, ArrayStore)
+
+
+def unreadable_among(store: PatchStore, rows: np.ndarray) -> dict[int, str]:
+    """Return the position in `rows` of each unreadable patch with the reason, without reading any.
+
+    Args:
+        store: one of which :func:`is_at_hand` is true; only a pack knows of unreadable patches.
+        rows: int64 (N,).
+    """
+    if isinstance(store, RowStore):
+        return unreadable_among(store.store, store.rows[rows])
+    if isinstance(store, JoinedStore):
+        parts = [(positions, unreadable_among(each, inner)) for each, positions, inner in store.split(rows)]
+        return {int(positions[at]): reason for positions, found in parts for at, reason in found.items()}
+    if not isinstance(store, PackedStore) or not store.unreadable:
+        return {}
+    return {at: store.unreadable[int(row)] for at, row in enumerate(rows) if int(row) in store.unreadable}

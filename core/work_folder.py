@@ -1,0 +1,215 @@
+"""The folder of some work that outlives the page that started it: what stands in it is the truth.
+
+A run, a study, a preflight and a plain :class:`core.job.Job` are such folders. Each holds ``status.json`` (what the
+work says of itself), ``process.json`` (pid and start time: a later process with the same pid does not count),
+``log.txt`` and, once somebody asked for it, ``stop``.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+import psutil
+from filelock import FileLock, Timeout
+
+from core.errors import RunError, StorageError
+from core.storage import atomic
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run, a study or a job may be doing, as pages and commands show it.
+
+    Attributes:
+        label: in words.
+        icon: name of a Material symbol, as Streamlit takes it.
+        colour: of a badge, as Streamlit takes it.
+        is_active: whether a process must be alive in this state.
+    """
+
+    label: str
+    icon: str
+    colour: Literal["gray", "blue", "orange", "green", "red"] = "gray"
+    is_active: bool = False
+
+
+STATES = {
+    "none": State("Not started", ":material/hourglass_empty:"),
+    "starting": State("Starting", ":material/hourglass_top:", is_active=True),
+    "queued": State("Queued", ":material/schedule:", is_active=True),
+    "running": State("Running", ":material/play_circle:", "blue", is_active=True),
+    "stopping": State("Stopping after this step", ":material/pause_circle:", "orange", is_active=True),
+    "stopped": State("Stopped", ":material/stop_circle:"),
+    "cancelled": State("Stopped", ":material/stop_circle:"),
+    "finished": State("Finished", ":material/check_circle:", "green"),
+    "failed": State("Failed", ":material/error:", "red"),
+    "lost": State("Lost", ":material/help:", "orange"),
+}
+"""Every state by the key that stands in ``status.json``.
+
+"none" and "lost" are never written: the one is concluded from a missing file, the other from a process that is gone.
+A run is "stopped" where a job is "cancelled".
+"""
+
+
+@dataclass(frozen=True)
+class WorkStatus:
+    """The status of some work: the content of ``status.json``.
+
+    Attributes:
+        state: one of :data:`STATES`.
+    """
+
+    state: str = "none"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a process works on it."""
+        return self.state in STATES and STATES[self.state].is_active
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Return what :meth:`to_json` gave; values of a newer version are left out."""
+        names = {each.name for each in fields(cls)}
+        return cls(**{name: item for name, item in value.items() if name in names})
+
+
+S = TypeVar("S", bound=WorkStatus)
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """A folder in which a process works.
+
+    Attributes:
+        path: the folder.
+    """
+
+    noun: ClassVar[str] = "job"
+    """What errors call it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def log_path(self) -> Path:
+        """The file that takes all that the process prints."""
+        return self.path / "log.txt"
+
+    def place(self, name: str) -> Path:
+        """Return where a file of the work is written."""
+        return self.path / name
+
+    def check_exists(self) -> None:
+        """Raise :class:`RunError` if the folder is gone."""
+        if not self.path.is_dir():
+            raise RunError(f"The {self.noun} {self.name} is not there any more; it may have been deleted a moment ago.")
+
+    def process(self) -> psutil.Process | None:
+        """Return the process that works here, or None; a later process with the same pid does not count."""
+        try:
+            record = self.require_json("process.json")
+            process = psutil.Process(int(record["pid"]))
+            # The system rounds the start time differently from call to call.
+            same = abs(process.create_time() - float(record["created"])) < 1.0
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (RunError, KeyError, psutil.NoSuchProcess):
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether a process works here."""
+        return self.process() is not None
+
+    def record_process(self, pid: int) -> None:
+        """Write down which process works here."""
+        try:
+            created = psutil.Process(pid).create_time()
+        except psutil.NoSuchProcess:
+            return  # it has ended already, and status() will say so
+        atomic.write_json(self.place("process.json"), {"pid": pid, "created": created})
+
+    def request_stop(self) -> None:
+        """Ask the process to end: a run after its step, a job at its next report."""
+        atomic.write_text(self.place("stop"), "")
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the process to end."""
+        return (self.path / "stop").exists()
+
+    def seconds_since_stop(self) -> float | None:
+        """Return for how long the process has been asked to end; None if it has not."""
+        try:
+            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
+        except FileNotFoundError:
+            return None
+
+    def withdraw_stop(self) -> None:
+        """Forget an earlier request to end, before the work goes on."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def lock(self) -> FileLock:
+        """Return a held lock that any death of this process frees.
+
+        Raises:
+            RunError: another process works here.
+            StorageError: the lock cannot be made.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=5)
+        except Timeout as error:
+            raise RunError(f"Another process works on the {self.noun} {self.name}. Stop it first.") from error
+        except OSError as error:
+            raise StorageError(f"The lock in {self.path} cannot be made: {error.strerror}. Free some space.") from error
+        return lock
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return the content of a JSON file; None before it is written. Raises :class:`RunError` if it is damaged."""
+        try:
+            value = json.loads((self.path / name).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise self.damaged(name, str(error)) from error
+        if not isinstance(value, dict):
+            raise self.damaged(name, f"found {type(value).__name__} where names with values are expected")
+        return value
+
+    def require_json(self, name: str) -> dict[str, Any]:
+        """Return the content of a JSON file. Raises :class:`RunError` if it is missing or damaged."""
+        value = self.read_json(name)
+        if value is None:
+            raise RunError(f"{self.path} is no {self.noun}: {name} is missing.")
+        return value
+
+    def damaged(self, name: str, reason: str) -> RunError:
+        """Return the error that says that a file is damaged, and what to do."""
+        remedy = self._remedy(name)
+        return RunError(f"{name} of the {self.noun} {self.name} is damaged: {reason}." + (remedy and f" {remedy}"))
+
+    def _remedy(self, _name: str) -> str:
+        return f"Delete the folder {self.path} and start again."
+
+    def _concluded(self, read: Callable[[], S], **lost: Any) -> S:
+        """Return the status that `read` gives, as "lost" (with the values `lost`) if its process is gone."""
+        status = read()
+        if status.is_active and not self.is_alive():
+            status = read()  # it may have ended between the two looks
+            if status.is_active and not self._may_start(status):
+                return replace(status, state="lost", **lost)
+        return status
+
+    def _may_start(self, _status: WorkStatus) -> bool:
+        """Whether a process that is not there may be still to come."""
+        return False
