@@ -24,7 +24,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.attribution import METHODS, AttributionOptions, attribute, available, overlay, saliency_map
-from core.attribution.inspection import inspect
+from core.attribution.cam import declared_layer, describe_layer
 from core.bundle import load_bundle
 from core.data import open_demo
 from core.display import to_png
@@ -110,12 +110,13 @@ def picture(predictor: Predictor, patch: np.ndarray, method: str) -> bytes:
 def naive(predictor: Predictor, method: str, pixels: np.ndarray) -> float | None:
     """Return the time of Captum as its tutorials call it, None where it fails on this network."""
     network = predictor.bundle.network().to(predictor.device)
-    layer = inspect(network).layer
+    layer = declared_layer(network)
+    layer_name = "" if layer is None else describe_layer(network, layer).name
 
     def explain(patch: np.ndarray) -> None:
         given = as_input(patch[None], predictor.device).requires_grad_()
         white = torch.ones_like(given)
-        values = _captum(method, network, layer.name if layer else "", given, white)
+        values = _captum(method, network, layer_name, given, white)
         if values.shape[-2:] != given.shape[-2:]:
             values = captum.attr.LayerAttribution.interpolate(values, (96, 96), interpolate_mode="bilinear")
         shown = values.detach()[0].expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()

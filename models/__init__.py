@@ -1,6 +1,10 @@
 """Networks that take normalised patches, float N×3×96×96, and return the tumour logit, shape (N,).
 
 They know nothing of files, settings or screens: arguments are plain values, weights are loaded by others.
+
+A network declares how it can be explained. ``unsupported_attributions`` maps the attribution methods that do not suit
+it to one sentence each; without it only methods are offered that suit every differentiable network.
+``attribution_layer()`` names the layer for class activation maps.
 """
 
 from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, resnet

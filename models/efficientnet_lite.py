@@ -7,6 +7,7 @@ published weights.
 
 import math
 from collections import OrderedDict
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +100,10 @@ class EfficientNetLite(nn.Module):
     Raises:
         ValueError: `side` is smaller than a patch.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {
+        "lrp": "It has no rule for ReLU6 layers, which this network has.",
+    }
 
     def __init__(self, version: int, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()

@@ -1,5 +1,7 @@
 """The network of the Keras course report (3,411,521 parameters)."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from models.registry import register
@@ -10,6 +12,8 @@ class KerasCNN(nn.Module):
 
     Initialised as Keras does, Glorot uniform with zero bias, because the report's recipe relies on it.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,
@@ -37,6 +41,10 @@ class KerasCNN(nn.Module):
         """Return the tumour logit (N,) of float N×3×96×96."""
         logit: Tensor = self.classifier(self.features(x)).squeeze(1)
         return logit
+
+    def attribution_layer(self) -> nn.Module:
+        """Return the layer for class activation maps: the end of the convolutions, 10×10 cells."""
+        return self.features
 
 
 def _glorot(module: nn.Module) -> None:

@@ -25,6 +25,7 @@ Cohen & Welling 2016 (arXiv:1602.07576); Veeling et al. 2018 (arXiv:1806.03962),
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,10 @@ class NodescopeNet(nn.Module):
     Raises:
         ValueError: there are not seven widths of at least 1.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {
+        "lrp": "It has no rule for the symmetric layers of this network.",
+    }
 
     def __init__(self, *, widths: Sequence[int] = WIDTHS, dropout: float = 0.1):
         super().__init__()
@@ -141,6 +146,8 @@ class BakedNodescopeNet(nn.Module):
     Raises:
         ValueError: there are not seven widths of at least 1.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {}
 
     def __init__(self, *, widths: Sequence[int] = WIDTHS):
         super().__init__()

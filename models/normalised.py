@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class Normalised(nn.Module):
     """Take pixels in [0, 1], subtract `mean`, divide by `std` (a value for each colour), and call `network`.
 
-    What explains the prediction then speaks of pixels, not of normalised numbers.
+    Attributions then belong to pixels, not to normalised numbers. What a network declares about itself
+    (``logit_map``, ``attribution_layer``, ``unsupported_attributions``) stays readable through the wrapper.
     """
 
     mean: Tensor
@@ -34,6 +35,12 @@ class Normalised(nn.Module):
         """
         whole: Callable[[Tensor], Tensor] = self.network.logit_map  # type: ignore[assignment]
         return lambda x: whole((x - self.mean) / self.std)
+
+    @property
+    def unsupported_attributions(self) -> dict[str, str] | None:
+        """The methods that do not suit the network, each with the reason; None where it declares nothing."""
+        declared: dict[str, str] | None = getattr(self.network, "unsupported_attributions", None)
+        return declared
 
     def attribution_layer(self) -> nn.Module | None:
         """Return the layer that the network names for class activation maps, if it names one."""

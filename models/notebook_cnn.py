@@ -1,5 +1,7 @@
 """The small network of the Kaggle notebook "PyTorch CNN Binary Image Classification" (127,230 parameters)."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from models.registry import register
@@ -11,6 +13,10 @@ class NotebookCNN(nn.Module):
     The last layer has an output for each class, as in the notebook, whose log-softmax and NLL loss equal binary
     cross-entropy on their difference; the difference is what this module returns.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {
+        "lrp": "It hands out a single output of the last layer, and this network's logit is the difference of two.",
+    }
 
     def __init__(self, *, channels: tuple[int, ...] = (8, 16, 32, 64), hidden: int = 100, dropout: float = 0.25):
         super().__init__()
@@ -32,6 +38,10 @@ class NotebookCNN(nn.Module):
         """Return the tumour logit (N,) of float N×3×96×96."""
         scores: Tensor = self.classifier(self.features(x))
         return scores[:, 1] - scores[:, 0]
+
+    def attribution_layer(self) -> nn.Module:
+        """Return the layer for class activation maps: the last ReLU, 8×8 cells, before pooling leaves 4×4."""
+        return self.features[-2]
 
 
 @register("notebook-cnn")

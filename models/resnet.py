@@ -1,20 +1,26 @@
 """Torchvision's residual networks with one logit, as in the ResNet50 transfer report (23,510,081 parameters)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
 from models.registry import register
 
-if TYPE_CHECKING:  # importing torchvision takes seconds, as long as PyTorch itself; only who builds a ResNet waits
+if TYPE_CHECKING:  # the import takes seconds, as long as PyTorch's own, so it is left to where a ResNet is built
     import torchvision
 
 
 class ResNet(nn.Module):
     """A torchvision ResNet whose last layer gives the tumour logit.
 
-    The weights are random; pretrained ones are loaded into :attr:`network` by whoever trains.
+    The weights are random; training loads pretrained ones into :attr:`network`.
     """
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {
+        "deeplift": "Its rule for max pooling needs windows that do not overlap, and this network pools 3×3 in steps "
+        "of 2.",
+        "lrp": "It needs layers that are used once, and this network uses the ReLU of each block twice or more.",
+    }
 
     def __init__(self, network: "torchvision.models.ResNet"):
         super().__init__()

@@ -7,8 +7,7 @@ methods mean something on a network is answered by :func:`supports`; how far a m
 """
 
 from core.attribution.compute import attribute
-from core.attribution.holds import available, supports
-from core.attribution.methods import METHODS, Method
+from core.attribution.methods import METHODS, Method, available, supports
 from core.attribution.options import AttributionOptions
 from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, overlay
 from core.attribution.result import Attribution, centre_share

@@ -11,10 +11,7 @@ from torch import Tensor, nn
 
 from core import d4
 from core.attribution import cam, gradients, rules
-from core.attribution.holds import guided_supports, supports
-from core.attribution.inspection import inspect
-from core.attribution.layers import Layer, given_layer
-from core.attribution.methods import METHODS, Method
+from core.attribution.methods import Method, method_named, supports
 from core.attribution.options import AttributionOptions
 from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.replica import borrowed, device_of
@@ -56,8 +53,8 @@ def attribute(
         PatchError: The patch has another shape, type or range.
     """
     pixels = as_tensor(patch)
-    chosen = _method(method)
-    place = _place(model, chosen, layer)
+    chosen = method_named(method)
+    explained = _layer(model, chosen, layer)
     views = range(d4.COUNT) if options.symmetries else range(1)
     parts = []
     for index in views:
@@ -65,7 +62,7 @@ def attribute(
             model=model,
             pixels=d4.view(pixels, index).to(device_of(model)),
             options=replace(options, seed=(options.seed + index) % 2**63),
-            layer=place,
+            layer=explained,
             report=within(progress, index / len(views), (index + 1) / len(views)),
         )
         parts.append(_explain(job, chosen, index))
@@ -80,7 +77,7 @@ class _Job:
     model: nn.Module
     pixels: Tensor
     options: AttributionOptions
-    layer: Layer | None
+    layer: cam.Layer | None
     report: Progress
 
     @property
@@ -92,17 +89,26 @@ def _explain(job: _Job, method: Method, index: int) -> tuple[Tensor, float, floa
     """Return the view's attribution turned back, its logit and its baseline's logit."""
     with borrowed(job.model) as twin:
         logits: list[float] = []
-        handle = twin.register_forward_hook(lambda _module, _inputs, output: logits.append(float(output.detach()[0])))
+        handle = twin.register_forward_hook(lambda _module, _inputs, output: logits.append(_first_logit(output)))
         values = _METHODS[method.name](job, twin)
         handle.remove()
         with torch.no_grad():
             # Most first passes see the patch as it is; a pass of its own would make the default map half as
             # slow again.
-            logit = logits[0] if method.name in _PATCH_FIRST else float(twin(job.pixels)[0])
+            logit = logits[0] if method.name in _PATCH_FIRST else _first_logit(twin(job.pixels))
             baseline_logit = float(twin(job.baseline)[0]) if method.uses_baseline else None
     if isinstance(values, np.ndarray):
         values = torch.from_numpy(values)[None]
     return d4.undo(values.detach().to("cpu", torch.float32)[0], index), logit, baseline_logit
+
+
+def _first_logit(output: Tensor) -> float:
+    if output.dim() != 1:
+        raise AttributionError(
+            f"The network returned a tensor of shape {tuple(output.shape)} for {len(output)} patches; expected one "
+            f"tumour logit each, shape ({len(output)},)."
+        )
+    return float(output.detach()[0])
 
 
 def _mean(parts: list[tuple[Tensor, float, float | None]], method: Method) -> Attribution:
@@ -191,27 +197,21 @@ _METHODS: dict[str, Callable[[_Job, nn.Module], Tensor | npt.NDArray[np.float32]
 _PATCH_FIRST = frozenset(("grad-cam", "hires-cam", "guided-grad-cam", "saliency", "input-x-gradient"))
 
 
-def _method(name: str) -> Method:
-    if name not in METHODS:
-        raise AttributionError(f"There is no attribution method {name!r}; choose one of {', '.join(METHODS)}.")
-    return METHODS[name]
-
-
-def _place(model: nn.Module, method: Method, layer: nn.Module | None) -> Layer | None:
-    """Return the layer to explain, after checking that the method holds."""
-    if layer is not None and not method.needs_layer:
+def _layer(model: nn.Module, method: Method, given: nn.Module | None) -> cam.Layer | None:
+    """Return the layer to explain, None where the method needs none, after checking that the network supports it."""
+    if given is not None and not method.needs_layer:
         raise AttributionError(f"{method.label} explains pixels, not a layer. Leave the layer out.")
-    found = inspect(model).layer if method.needs_layer and layer is None else None
-    if layer is None:
-        reason = None if found and method.family == "cam" else supports(method.name, model)
-    else:  # whether a layer can be found by itself no longer matters
-        reason = guided_supports(model) if method.name == "guided-grad-cam" else None
+    if given is None:
+        reason = supports(method.name, model)
+    else:  # whether the network names a layer no longer matters
+        reason = supports("guided-backprop", model) if method.family == "rules" else None
     if reason is not None:
         raise AttributionError(f"{method.label} cannot explain this network. {reason}")
-    return found if layer is None else given_layer(model, layer)
+    layer = cam.declared_layer(model) if method.needs_layer and given is None else given
+    return None if layer is None else cam.describe_layer(model, layer)
 
 
-def _needed(layer: Layer | None) -> Layer:
+def _needed(layer: cam.Layer | None) -> cam.Layer:
     if layer is None:
         raise AttributionError("A class activation map needs a layer. Name one with layer=.")
     return layer

@@ -11,18 +11,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from core.attribution.options import Baseline
 from core.attribution.patch import as_tensor, baseline_of
-from core.attribution.probability import Calibrate, logits_of, probabilities_of
-from core.attribution.replica import device_of
+from core.attribution.replica import borrowed, device_of
 from core.attribution.result import Attribution
 from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
 from core.progress import Progress, no_progress
 
 Kind = Literal["deletion", "insertion"]
+
+Calibrate = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
+"""From logits to probabilities, such as a bundle's calibration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,3 +130,22 @@ def _curve(kind: Kind, probabilities: npt.NDArray[np.float64], at_random: npt.ND
     verdict = "the network follows the map" if better else "the map is no better than chance here"
     sentence = f"{what} gives a mean probability of {area:.2f} ({random_area:.2f} in random order): {verdict}."
     return Curve(kind, fractions, probabilities, area, random_area, sentence)
+
+
+def logits_of(
+    model: nn.Module, variants: Callable[[int, int], Tensor], count: int, batch: int
+) -> npt.NDArray[np.float32]:
+    """Return the logits (count,) of variants, made by ``variants(low, high)`` only when their turn comes."""
+    with borrowed(model) as twin, torch.no_grad():
+        parts = [
+            twin(variants(low, min(low + batch, count))).to("cpu", torch.float32) for low in range(0, count, batch)
+        ]
+    logits: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+    return logits
+
+
+def probabilities_of(logits: npt.NDArray[np.float32], calibrate: Calibrate | None) -> npt.NDArray[np.float64]:
+    """Return probabilities of tumour, by the logistic function unless a calibration is given."""
+    if calibrate is not None:
+        return np.asarray(calibrate(logits), np.float64)
+    return np.asarray(expit(logits.astype(np.float64)))

@@ -1,10 +1,9 @@
 """Where the cells of a feature map lie on the patch.
 
-Stretching a feature map over the patch puts its cells in the wrong places whenever convolutions have no
-padding: the 8×8 map of four valid 3×3 convolutions with pooling looks at columns 19, 27, ..., 75, while
-    stretching would draw them
-at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo
-2019, doi:10.23915/distill.00021), which the autograd graph records.
+Stretching a feature map over the patch puts its cells in the wrong places whenever convolutions have no padding: the
+8×8 map of four valid 3×3 convolutions with pooling looks at columns 19, 27, ..., 75, while stretching would draw them
+at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo 2019,
+doi:10.23915/distill.00021), which the autograd graph records.
 """
 
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from core.attribution.graph import CONVOLUTIONS, kind_of
 from core.data.store import PATCH_SIZE
 
+_CONVOLUTIONS = frozenset(("Convolution", "CudnnConvolution", "MkldnnConvolution"))
 _POINTWISE = frozenset(
     [
         "Relu",
@@ -105,9 +104,9 @@ def _steps_to_input(feature_map: Tensor) -> list[_Step] | None:
     """Return the spatial steps from the map back to the input, or None when one is not understood."""
     steps: list[_Step] = []
     node: Any = feature_map.grad_fn
-    while node is not None and kind_of(node) != "AccumulateGrad":
-        kind = kind_of(node)
-        if kind in CONVOLUTIONS:
+    while node is not None and _kind_of(node) != "AccumulateGrad":
+        kind = _kind_of(node)
+        if kind in _CONVOLUTIONS:
             if getattr(node, "_saved_transposed", False):
                 return None
             steps.append(_window(node, node._saved_weight.shape[-2:], node._saved_dilation))
@@ -122,10 +121,15 @@ def _steps_to_input(feature_map: Tensor) -> list[_Step] | None:
     return steps
 
 
+def _kind_of(node: Any) -> str:
+    """Return an autograd node's operation, such as ``Relu`` for ``ReluBackward0``."""
+    return str(node.name()).rsplit("::", maxsplit=1)[-1].split("Backward")[0]
+
+
 def _parent(node: Any) -> Any:
     """Return the way on towards the input; of several, one that is not a crop, since all branches align."""
     parents = [parent for parent, _ in node.next_functions if parent is not None]
-    whole = [parent for parent in parents if kind_of(parent) not in ("Slice", "ConstantPadNd")]
+    whole = [parent for parent in parents if _kind_of(parent) not in ("Slice", "ConstantPadNd")]
     return (whole or parents or [None])[0]
 
 

@@ -1,7 +1,18 @@
-"""The attribution methods by name, in plain words."""
+"""The attribution methods by name, in plain words, and which of them a network supports.
+
+Slopes, paths and occlusion mean something on every differentiable network. A method with rules of its own does so only
+where its rules cover every step that the network takes. Networks say that themselves: ``unsupported_attributions``
+holds the methods that do not suit one, with the reason, and a test proves both lists on every network of the registry.
+A network that declares nothing is offered the general methods only.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from torch import nn
+
+from core.attribution.cam import declared_layer
+from core.errors import AttributionError
 
 Family = Literal["cam", "gradient", "path", "rules", "perturbation"]
 Sign = Literal["absolute", "positive", "signed"]
@@ -23,7 +34,7 @@ class Method:
         uses_baseline: Whether the result depends on :attr:`AttributionOptions.baseline`.
         uses_noise: Whether the result depends on the noise options and the seed.
         complete: Whether the attributions promise to add up to logit minus baseline logit.
-        sign: How :func:`saliency_map` draws it unless told.
+        sign: How :func:`saliency_map` draws it by default.
         source: The paper.
     """
 
@@ -159,4 +170,41 @@ _ALL = (
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
-"""All methods, the cheapest and most telling first."""
+"""All methods, the cheapest and most informative first."""
+
+
+def method_named(name: str) -> Method:
+    """Return the method of this name. Raises :class:`AttributionError` where there is none."""
+    if name not in METHODS:
+        raise AttributionError(f"There is no attribution method {name!r}; choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def supports(method: str, model: nn.Module) -> str | None:
+    """Return None when a method means something on this network, else one sentence that says why not.
+
+    Example:
+        >>> supports("lrp", models.build("resnet18"))
+        'It needs layers that are used once, and this network uses the ReLU of each block twice or more.'
+
+    Raises:
+        AttributionError: The method is unknown.
+    """
+    chosen = method_named(method)
+    if chosen.family == "rules":
+        declared: dict[str, str] | None = getattr(model, "unsupported_attributions", None)
+        if declared is None:
+            return (
+                "It follows rules of its own on the way back, and this network does not declare that they cover all "
+                "of its layers."
+            )
+        if method in declared:
+            return declared[method]
+    if chosen.needs_layer and declared_layer(model) is None:
+        return "It explains the feature maps of one layer, and this network does not name one for it."
+    return None
+
+
+def available(model: nn.Module) -> list[str]:
+    """Return the names of the methods that this network supports, in the order of ``METHODS``."""
+    return [name for name in METHODS if supports(name, model) is None]

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from core.attribution.options import Baseline
-from core.data.store import CENTRE, PATCH_SIZE
+from core.data.store import PATCH_SIZE
 from core.errors import PatchError
 
 _BLUR_SIGMA = 8.0  # px; nuclei (about 6 to 15 px across) melt away, the stain's large shades stay
@@ -51,8 +51,3 @@ def baseline_of(pixels: Tensor, kind: Baseline) -> Tensor:
         return torch.zeros_like(pixels)
     blurred = gaussian_filter(pixels.cpu().numpy(), sigma=(0, 0, _BLUR_SIGMA, _BLUR_SIGMA), mode="reflect")
     return torch.from_numpy(blurred).to(pixels)
-
-
-def centre_of(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return the view of the centre 32×32 of an array whose last two axes are 96×96."""
-    return values[..., CENTRE, CENTRE]

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.attribution.patch import centre_of
-from core.data.store import PATCH_SIZE
+from core.data.store import CENTRE, PATCH_SIZE
 from core.errors import AttributionError
 
 
@@ -59,4 +58,4 @@ def centre_share(attribution: Attribution) -> float:
     """
     size = np.abs(attribution.values).astype(np.float64)
     total = float(size.sum())
-    return float(centre_of(size).sum()) / total if total > 0 else float("nan")
+    return float(size[..., CENTRE, CENTRE].sum()) / total if total > 0 else float("nan")

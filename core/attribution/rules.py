@@ -13,19 +13,19 @@ from torch import Tensor, nn
 
 from core.attribution.replica import full_copy_of, replace_modules, replica_of
 
-# Captum warns that it sets hooks; on a private replica that is no news.
+# Captum warns that it sets hooks, which nobody else sees on a private replica.
 warnings.filterwarnings("ignore", r"\s*Setting (forward, )?backward hooks", UserWarning)
 
 
 class _HookableReLU6(nn.ReLU):
-    """ReLU6 that Captum takes for a ReLU: the guided rule only needs the slope and what comes back."""
+    """ReLU6 that Captum treats as a ReLU: the guided rule only needs the slope and the gradient that comes back."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu6(input)
 
 
 class _SplitReLU6(nn.Module):
-    """ReLU6 as ReLU(x) - ReLU(x - 6): the Rescale rule is additive, so nothing changes but that it holds."""
+    """ReLU6 as ReLU(x) - ReLU(x - 6), two layers for which Captum has the Rescale rule; the rule is additive."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,9 @@ class _SplitReLU6(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return min(max(x, 0), 6)."""
-        lower: Tensor = self.low(input)
+        # A private copy: Captum writes a rule's result over the whole gradient of the tensor that enters a layer, and
+        # where both layers shared one tensor, what comes back through the other would be lost.
+        lower: Tensor = self.low(input.clone())
         upper: Tensor = self.high(input - 6)
         return lower - upper
 
@@ -80,12 +82,6 @@ def lrp(model: nn.Module, pixels: Tensor, *, without_biases: bool = False) -> tu
     logit = float(inner(seen).detach()[0])
     relevance: Tensor = LRP(inner).attribute(seen.detach().clone().requires_grad_())
     return relevance.detach(), logit
-
-
-def lrp_layers(model: nn.Module, pixels: Tensor) -> set[str]:
-    """Return the type names of the layers that relevance would have to pass."""
-    inner, _ = _behind_normalisation(replica_of(model), pixels)
-    return {type(module).__name__ for module in inner.modules() if not any(module.children())}
 
 
 def _behind_normalisation(twin: nn.Module, pixels: Tensor) -> tuple[nn.Module, Tensor]:

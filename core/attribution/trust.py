@@ -10,11 +10,10 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from core.attribution.compute import attribute
-from core.attribution.curves import Curve, deletion_and_insertion
+from core.attribution.curves import Calibrate, Curve, deletion_and_insertion, logits_of, probabilities_of
 from core.attribution.ground_truth import GroundTruth, against_mask
 from core.attribution.options import AttributionOptions, Baseline
 from core.attribution.patch import as_tensor, baseline_of
-from core.attribution.probability import Calibrate, logits_of, probabilities_of
 from core.attribution.replica import device_of, full_copy_of
 from core.attribution.result import Attribution, centre_share
 from core.data.store import CENTRE

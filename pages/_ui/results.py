@@ -31,18 +31,13 @@ _T = TypeVar("_T")
 
 def methods(predictor: Predictor) -> list[str]:
     """Return the methods that mean something on the bundle's network, the quickest first."""
-    return _available(predictor.bundle.digest, _predictor=predictor)
+    return available(predictor.module)
 
 
 def excluded(predictor: Predictor) -> dict[str, str]:
-    """Return the methods that do not hold for the bundle's network, each with the reason."""
-    held = set(methods(predictor))
-    return {name: supports(name, predictor.module) or "" for name in METHODS if name not in held}
-
-
-@st.cache_data(show_spinner=False, max_entries=16)
-def _available(digest: str, *, _predictor: Predictor) -> list[str]:  # noqa: ARG001 - the digest is the key
-    return available(_predictor.module)
+    """Return the methods that the bundle's network does not support, each with the reason."""
+    reasons = {name: supports(name, predictor.module) for name in METHODS}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) -> PatchResult:

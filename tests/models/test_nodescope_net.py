@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import models
 from core.attribution import METHODS, AttributionOptions, attribute, available
-from core.attribution.inspection import inspect
+from core.attribution.cam import describe_layer
 from core.attribution.trust import completeness
 from core.data import Dataset, read
 from models import d4
@@ -175,8 +175,14 @@ class TestExplanations:
 
     def test_no_layer_is_used_twice(self, network: NodescopeNet, baked: BakedNodescopeNet) -> None:
         for model in (network, baked):
-            assert inspect(model).reused == ()
-            assert inspect(model).steps.activations == {"ReLU": 7}
+            used: list[nn.Module] = []
+            leaves = [module for module in model.modules() if not any(module.children())]
+            handles = [leaf.register_forward_hook(lambda each, *_, used=used: used.append(each)) for leaf in leaves]
+            model(torch.rand(1, 3, 96, 96))
+            for handle in handles:
+                handle.remove()
+            assert len(used) == len(set(used))
+            assert sum(type(leaf) is nn.ReLU for leaf in used) == 7
 
     def test_deeplift_adds_up(self, baked: BakedNodescopeNet, patches: Tensor) -> None:
         for patch in patches[:3]:
@@ -216,8 +222,7 @@ class TestExplanations:
         self, network: NodescopeNet, baked: BakedNodescopeNet, form: str
     ) -> None:
         model = network if form == "trained" else baked
-        layer = inspect(model).layer
-        assert layer is not None
+        layer = describe_layer(model, model.attribution_layer())
         assert layer.name == "layers.relu6"
         assert (layer.grid.rows.first, layer.grid.rows.step) == (28.0, 8.0)
         shapes = []

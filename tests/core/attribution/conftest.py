@@ -1,6 +1,7 @@
 """Small networks whose attributions can be worked out by hand."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 class Linear(nn.Module):
     """logit = w · x + b, with w of shape 3×96×96."""
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {}
 
     def __init__(self, weight: Tensor, bias: float = 0.0):
         super().__init__()
@@ -28,6 +31,7 @@ class Normalised(nn.Module):
         self.network = network
         self.mean = mean
         self.std = std
+        self.unsupported_attributions = network.unsupported_attributions
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network((x - self.mean) / self.std)
@@ -35,6 +39,8 @@ class Normalised(nn.Module):
 
 class Convolutional(nn.Module):
     """Four valid convolutions with pooling, so that the last map before the end is 8×8."""
+
+    unsupported_attributions: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +54,9 @@ class Convolutional(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)).squeeze(1)
+
+    def attribution_layer(self) -> nn.Module:
+        return self.features[10]
 
 
 def _seeded(*shape: int, seed: int) -> Tensor:

@@ -1,5 +1,7 @@
 """Attributions that can be worked out by hand."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,9 @@ class Pooled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (self.activation(self.mix(self.pool(x))) * self.votes).sum(dim=(1, 2, 3))
 
+    def attribution_layer(self) -> nn.Module:
+        return self.activation
+
 
 def test_grad_cam_by_hand(patch):
     network = Pooled(nn.ReLU())
@@ -138,6 +143,8 @@ def test_grad_cam_of_a_chosen_layer(patch):
 class Signed(nn.Module):
     """logit = sum over pixels of sign · activation(scale · (red - shift)); the sign is + on the left half."""
 
+    unsupported_attributions: ClassVar[dict[str, str]] = {}
+
     def __init__(self, activation: nn.Module, scale: float, shift: float) -> None:
         super().__init__()
         self.red = nn.Conv2d(3, 1, 1)
@@ -174,12 +181,13 @@ def test_guided_grad_cam_is_the_product_of_the_two(convolutional, patch):
     np.testing.assert_allclose(product, guided * np.maximum(cam, 0), rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [10.0, 30.0])  # at 30 the patch and the baseline saturate ReLU6
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(inplace=True), nn.Sigmoid()])
-def test_deeplift_by_hand(patch, activation):
-    network = Signed(activation, 10.0, shift=0.5)
+def test_deeplift_by_hand(patch, activation, scale):
+    network = Signed(activation, scale, shift=0.5)
     found = attribute(network, patch, method="deeplift")
     act = nn.ReLU6() if isinstance(activation, nn.ReLU6) else activation
-    change = act(10 * (patch[0] - 0.5)) - act(torch.tensor(5.0))
+    change = act(scale * (patch[0] - 0.5)) - act(torch.tensor(scale / 2))
     np.testing.assert_allclose(found.values[0], change * network.signs[0, 0], atol=1e-4)
     np.testing.assert_array_equal(found.values[1:], 0)
     assert found.completeness_gap == pytest.approx(0, abs=0.02)  # of a sum over 9,216 pixels of size 5

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.attribution import attribute
+from core.attribution.cam import declared_layer, describe_layer
 from core.attribution.geometry import Axis, Grid, grid_of, stretched
-from core.attribution.layers import default_layer, given_layer
 from core.errors import AttributionError
 
 
@@ -26,50 +26,32 @@ class Named(nn.Module):
         return None if self.choice is None else self.get_submodule(self.choice)
 
 
-class Block(nn.Module):
-    """A residual block whose branch ends in a layer that sees only part of the logit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.branch = nn.Conv2d(4, 4, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x)
-
-
-def test_the_last_place_with_six_cells_is_found(convolutional):
-    layer = default_layer(convolutional)
-    assert layer.name == "network.features.10"  # the ReLU behind the last convolution; the pool leaves 4×4
-
-
-def test_a_branch_of_a_residual_block_is_passed_over():
-    network = nn.Sequential(
-        nn.Conv2d(3, 4, 8, stride=8), Block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1), nn.Flatten(0)
-    )
-    assert default_layer(network).name == "1"
-
-
 def test_a_network_may_name_its_layer_or_leave_it_open():
-    assert default_layer(Named("first")).name == "first"
-    assert default_layer(nn.Sequential(Named("first"))).name == "0.first"
-    assert default_layer(Named(None)).name == "second"
+    network = Named("first")
+    assert declared_layer(network) is network.first
+    assert describe_layer(nn.Sequential(network), network.first).name == "0.first"
+    assert declared_layer(nn.Sequential(network)) is network.first
+    assert declared_layer(Named(None)) is None
+    network.attribution_layer = lambda: "first"
+    with pytest.raises(AttributionError, match="returned str; it must return one of the network's modules"):
+        declared_layer(network)
 
 
 def test_layers_that_cannot_be_drawn_are_refused(convolutional, patch):
     with pytest.raises(AttributionError, match="not part of this network"):
         attribute(convolutional, patch, layer=nn.Conv2d(3, 3, 1))
     with pytest.raises(AttributionError, match=r"shape \(1, 8\); .* N×C×h×w"):
-        given_layer(convolutional, convolutional.network.head[1])
+        describe_layer(convolutional, convolutional.network.head[1])
     with pytest.raises(AttributionError, match="Saliency explains pixels"):
         attribute(convolutional, patch, method="saliency", layer=convolutional.network.features[0])
     twice = nn.ReLU()
     network = nn.Sequential(nn.Conv2d(3, 2, 8, stride=8), twice, twice, nn.Flatten(), nn.Linear(288, 1), nn.Flatten(0))
     with pytest.raises(AttributionError, match="used 2 times"):
-        given_layer(network, twice)
+        describe_layer(network, twice)
 
 
 def test_valid_convolutions_look_at_the_middle_of_the_patch(convolutional):
-    grid = default_layer(convolutional).grid
+    grid = describe_layer(convolutional, declared_layer(convolutional)).grid
     assert grid == Grid(Axis(19, 8), Axis(19, 8))  # 0.5+1, ·2, +0.5, ... by hand: 19, 27, ..., 75
 
 
