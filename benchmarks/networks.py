@@ -108,7 +108,7 @@ def _print_figures(data: str, bundles: list[Path], *, turns: bool, together: boo
         _print_row(bundle.card.name, bundle.card.model, scored.evaluation(bundle.card.threshold), size)
         if turns:
             pixels, labels = _test_patches(dataset, bundle)
-            found = _measured(Ensemble([bundle], device="cpu", turns=True), pixels, labels)
+            found = _measured(Ensemble([bundle], device="cpu", tta=True), pixels, labels)
             _print_row(f"{bundle.card.name}, eight passes", bundle.card.model, found)
     if together:
         pixels, labels = _test_patches(dataset, load_bundle(bundles[0]))

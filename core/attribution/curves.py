@@ -5,6 +5,7 @@ baseline, in the order of the map. A map that shows what the network uses makes 
 the one and rise fast in the other.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 

@@ -20,7 +20,7 @@ from core.formatting import percent
 from core.images.decode import DecodedPatch, decode_patch
 from core.images.discover import PatchFile, Problem, find_patches
 from core.prediction import Predictor
-from core.prediction.result import PatchResult, ask
+from core.prediction.result import PatchResult, predict_patch
 from core.reports.checks import quick_checks, thorough_checks
 from core.reports.map_settings import OverlaySettings
 from core.reports.prediction import PredictionReport, ShownMap
@@ -130,7 +130,7 @@ class _Explainer:
 
     def explain(self, file: PatchFile, decoded: DecodedPatch) -> tuple[PatchResult, Path]:
         """Write the maps and the report of a patch; return what was predicted, and where the report is."""
-        result = ask(self.predictor, decoded.pixels, threshold=self.threshold)
+        result = predict_patch(self.predictor, decoded.pixels, threshold=self.threshold)
         folder = self.out / file.id
         report = PredictionReport(
             name=file.name,

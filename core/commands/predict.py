@@ -111,7 +111,7 @@ def predictor_of(bundles: Sequence[Path], study: str | None, *, device: str, tta
     paths: Sequence[Path | None] = fold_bundles(open_study(study)) if study is not None else bundles or [None]
     if len(paths) == 1 and not tta:
         return Predictor(load_bundle(paths[0]), device=device)
-    return load_ensemble(paths, device=device, turns=tta)
+    return load_ensemble(paths, device=device, tta=tta)
 
 
 def _threshold(predictor: Predictor | Ensemble) -> float:

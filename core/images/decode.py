@@ -92,11 +92,7 @@ def decode_patch(
     """
     if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
         raise ValueError(f"max_pixels must be {PATCH_SIZE**2:,} to {PILLOW_MAX_PIXELS:,}, got {max_pixels:,}")
-    try:
-        with quiet_pillow():
-            return _decode(data, page, at, max_pixels)
-    except RefusedError as refusal:
-        raise PatchError(f"{name}: {refusal}") from refusal.__cause__
+    return load_picture(data, name=name, page=page, least=PATCH_SIZE, max_pixels=max_pixels).patch(at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +121,73 @@ class Whole:
 
 def decode_whole(data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS) -> Whole:
     """Decode a whole picture of any size; arguments and errors as :func:`decode_patch`, but small ones are taken."""
+    return load_picture(data, name=name, page=page, max_pixels=max_pixels).whole()
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPicture:
+    """An image whose pixels are in memory, upright and in their own colours: decoded once, cut as often as needed.
+
+    Attributes:
+        name: what to call the file in an error.
+        image: the upright picture.
+        notes: what was done to it so far, a sentence each.
+        extra: what is to be said of channels beside its colours.
+        pages: of the TIFF; 1 for everything else.
+    """
+
+    name: str
+    image: Image.Image
+    notes: tuple[str, ...]
+    extra: tuple[str, ...]
+    pages: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.size
+
+    def patch(self, at: tuple[int, int] | None = None) -> DecodedPatch:
+        """Return the patch at (x, y), from the centre by default; errors as of :func:`decode_patch`."""
+        with _named(self.name):
+            _check_sides(self.size, PATCH_SIZE)
+            left, top = corner_of(self.size, at)
+            # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
+            pixels, colour_notes = to_rgb(self.image.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE)))
+        notes = (*self.notes, *crop_notes(self.size, at), *colour_notes, *self.extra)
+        return DecodedPatch(pixels, notes, self.size, self.pages)
+
+    def whole(self) -> Whole:
+        """Return the whole picture. Raises :class:`PatchError`."""
+        with _named(self.name):
+            pixels, colour_notes = to_rgb(self.image)
+        return Whole(pixels, (*self.notes, *colour_notes, *self.extra), self.size, pages=self.pages)
+
+
+def load_picture(
+    data: bytes, *, name: str = "image", page: int | None = None, least: int = 1, max_pixels: int = MAX_PIXELS
+) -> LoadedPicture:
+    """Decode a picture whose sides have `least` pixels or more; other arguments and errors as :func:`decode_patch`."""
+    with _named(name), _open(data, max_pixels) as image:
+        pages = count_pages(data)
+        notes = _choose_page(image, page, pages)
+        if image.width * image.height > max_pixels:  # before anything is decoded
+            raise RefusedError(_too_many(image.size, max_pixels))
+        _check_sides(image.size, least)
+        check_colours(image)
+        upright, turned = _load_upright(image)
+        extra = (EXTRA_NOTE,) if has_extra_channels(image) else ()
+    return LoadedPicture(name, upright, (*notes, *turned), extra, pages)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Keep Pillow quiet, and make a refusal an error that names the picture."""
     try:
-        with quiet_pillow(), _open(data, max_pixels) as image:
-            upright, notes, pages = _upright(data, image, page, max_pixels)
-            pixels, colour_notes = to_rgb(upright)
-            notes += [*colour_notes, *_extra(image)]
+        with quiet_pillow():
+            yield
     except RefusedError as refusal:
         raise PatchError(f"{name}: {refusal}") from refusal.__cause__
-    return Whole(pixels, tuple(notes), upright.size, pages=pages)
 
 
 def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.uint8]:
@@ -142,16 +197,6 @@ def shrink(pixels: npt.NDArray[np.uint8], *, side: int = 320) -> npt.NDArray[np.
         return pixels
     height, width = (max(1, round(length * side / longest)) for length in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
-
-
-def _decode(data: bytes, page: int | None, at: tuple[int, int] | None, max_pixels: int) -> DecodedPatch:
-    with _open(data, max_pixels) as image:
-        upright, notes, pages = _upright(data, image, page, max_pixels, least=PATCH_SIZE)
-        left, top = corner_of(upright.size, at)
-        # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
-        pixels, colour_notes = to_rgb(upright.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE)))
-        notes += [*crop_notes(upright.size, at), *colour_notes, *_extra(image)]
-    return DecodedPatch(pixels, tuple(notes), upright.size, pages)
 
 
 def corner_of(size: tuple[int, int], at: tuple[int, int] | None) -> tuple[int, int]:
@@ -175,26 +220,12 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
     return [f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {size[0]}×{size[1]} pixels."]
 
 
-def _upright(
-    data: bytes, image: Image.Image, page: int | None, max_pixels: int, *, least: int = 1
-) -> tuple[Image.Image, list[str], int]:
-    """Return the upright picture of a page, what was done to it, and the pages; its sides must have `least` pixels."""
-    pages = count_pages(data)
-    notes = _choose_page(image, page, pages)
-    if image.width * image.height > max_pixels:  # before anything is decoded
-        raise RefusedError(_too_many(image.size, max_pixels))
-    if min(image.size) < least:
+def _check_sides(size: tuple[int, int], least: int) -> None:
+    if min(size) < least:
         raise RefusedError(
-            f"Found {image.width}×{image.height} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
+            f"Found {size[0]}×{size[1]} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
             "from the slide again at about 0.97 µm per pixel, because enlarging it would make the magnification wrong."
         )
-    check_colours(image)
-    upright, turned = _load_upright(image)
-    return upright, [*notes, *turned], pages
-
-
-def _extra(image: Image.Image) -> list[str]:
-    return [EXTRA_NOTE] if has_extra_channels(image) else []
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:

@@ -93,6 +93,15 @@ def prepare(
             )
         if mpp > COARSEST:
             raise PatchError(f"{name}: It says {mpp:.3g} µm per pixel, but at most {COARSEST} can be used; scan finer.")
+    return at_model_scale(whole, name=name, mpp=mpp)
+
+
+def at_model_scale(whole: Whole, *, name: str = "image", mpp: float | None) -> Whole:
+    """Return a decoded picture rescaled where its µm per pixel are given, as :func:`prepare` does it.
+
+    Raises:
+        PatchError: it is smaller than a patch at that scale.
+    """
     pixels, notes = whole.pixels, whole.notes
     if mpp is not None and abs(mpp / MPP - 1) > 0.001:
         pixels = rescale(pixels, mpp)

@@ -1,6 +1,6 @@
 """Blank, blurred or not stained with H&E? Three checks of a patch that need no network and no training data.
 
-Their limits were set on 4,000 labelled PatchCamelyon patches so that each calls fewer than 1 in 100 of them odd; in
+Their limits were set on 4,000 labelled PatchCamelyon patches so that each warns of fewer than 1 in 100 of them; in
 brackets what those patches reach.
 """
 
@@ -33,12 +33,12 @@ _TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Artifact:
-    """One way in which a patch is unlike what the model knows.
+    """One way in which a patch differs from what the model was trained on.
 
     Attributes:
         kind: "blank", "blur" or "stain" from :func:`artifacts`; "network" from the training patches' features.
         value: what was measured.
-        limit: where it becomes odd.
+        limit: where it becomes an artifact.
         sentence: what it means and what to do, in plain words.
     """
 
@@ -48,14 +48,14 @@ class Artifact:
     sentence: str
 
 
-_BLANK = "There is next to nothing on this patch; the probability means nothing. Choose a place with tissue."
+_BLANK = "There is almost nothing on this patch, so the probability means nothing. Choose a place with tissue."
 _BLUR = (
     "The patch is blurred or was enlarged: the fine detail that cells show is missing. Cut it from the slide again, in "
     "focus and at about 0.97 µm per pixel."
 )
 _STAIN = (
-    "The colours are not those of H&E, which is blue-violet and pink. The model knows no other stain and no other kind "
-    "of picture."
+    "The colours are not those of H&E, which is blue-violet and pink. The model was trained on no other stain "
+    "and no other kind of picture."
 )
 
 
@@ -66,7 +66,7 @@ def artifacts(pixels: npt.NDArray[np.uint8]) -> list[tuple[Artifact, ...]]:
         pixels: uint8 N×96×96×3.
 
     Returns:
-        What is odd about each patch, at most one entry; nothing where all is as in H&E. Of a blank patch neither
+        The artifacts of each patch, at most one entry; none where all is as in H&E. Of a blank patch neither
         sharpness nor colour is judged, and of a blurred one no colour.
 
     Raises:
@@ -74,10 +74,10 @@ def artifacts(pixels: npt.NDArray[np.uint8]) -> list[tuple[Artifact, ...]]:
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
         raise PatchError(f"Patches must be uint8 N×96×96×3; found {pixels.dtype} {'×'.join(map(str, pixels.shape))}.")
-    return [_odd(patch) for patch in pixels]
+    return [_checked(patch) for patch in pixels]
 
 
-def _odd(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
+def _checked(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
     levels, density = grey(patch), optical_density(patch, shifted=True)
     absorbs = density.mean(axis=-1) > _ABSORBS
     contrast, tissue = float(levels.std()), float(absorbs.mean())

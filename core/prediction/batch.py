@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.display import to_jpeg
 from core.errors import PatchError
 from core.images.discover import Limits, PatchFile, Problem
 from core.images.tiling import Sizing, Tile, patches_of
-from core.prediction.ensemble import Ensemble
+from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
@@ -22,7 +23,7 @@ TILES_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """One patch and what the bundle says of it.
+    """One patch and what the bundle predicts for it.
 
     Attributes:
         id: unique in its batch: the file's id, of a tile with its place behind it.
@@ -30,9 +31,10 @@ class ScoredFile:
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
         notes: what was done to the image before, a sentence each.
-        ood: whether the patch is of the known kind; None where that was not asked.
+        ood: whether the patch resembles the training patches; None where that was not examined.
         source: id of the file.
         at: (x, y) of a tile in its picture, which may have been rescaled; None where the file gave one patch.
+        thumbnail: a JPEG of the patch at half its size, about 1.5 kB; empty where none was wanted.
     """
 
     id: str
@@ -43,6 +45,7 @@ class ScoredFile:
     ood: OodWarnings | None = None
     source: str = ""
     at: tuple[int, int] | None = None
+    thumbnail: bytes = b""
 
     @property
     def file_name(self) -> str:
@@ -86,7 +89,7 @@ def score_files(
         limits: how many pixels an image may have.
         sizing: what is done to images that are not 96×96.
         with_ood: examine each patch too, which costs about a second pass of the network.
-        progress: told the finished share; what it raises ends the work, which is the way to cancel.
+        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
     """
     batch = ScoredBatch([], [])
     pieces = score_pieces(predictor, files, limits=limits, sizing=sizing, with_ood=with_ood, chunk=CHUNK)
@@ -103,16 +106,18 @@ def score_pieces(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     sizing: Sizing = Sizing(),  # noqa: B008 - frozen
     with_ood: bool = False,
+    with_thumbnails: bool = False,
     chunk: int = CHUNK,
 ) -> Iterator[ScoredBatch]:
-    """Yield what came of some files after the other, so that a stopped batch keeps what is done.
+    """Yield the results of a few files at a time, so that a stopped batch keeps what is done.
 
     Args:
-        predictor: as of :func:`score_files`, like all others but the last.
+        predictor: as of :func:`score_files`, like all others but the last two.
         files: see there.
         limits: see there.
         sizing: see there.
         with_ood: see there.
+        with_thumbnails: keep a small picture of each patch, for a table that does not read the files again.
         chunk: files, or patches where a file gives several, in a piece.
     """
     waiting: list[tuple[PatchFile, Tile]] = []
@@ -125,7 +130,8 @@ def score_pieces(
         except PatchError as error:
             problems.append(Problem.from_error(file.name, error))
         if len(waiting) >= chunk or number - yielded >= chunk or number == len(files):
-            yield ScoredBatch(_scored(predictor, waiting, with_ood), problems, number - yielded)
+            scored = _scored(predictor, waiting, with_ood=with_ood, with_thumbnails=with_thumbnails)
+            yield ScoredBatch(scored, problems, number - yielded)
             waiting, problems, yielded = [], [], number
 
 
@@ -136,17 +142,24 @@ def score_tiles(
     picture = PatchFile(name, name, lambda: b"")
     scored: list[ScoredFile] = []
     for start in range(0, len(tiles), TILES_AT_ONCE):
-        scored += _scored(predictor, [(picture, tile) for tile in tiles[start : start + TILES_AT_ONCE]], True)
+        waiting = [(picture, tile) for tile in tiles[start : start + TILES_AT_ONCE]]
+        scored += _scored(predictor, waiting, with_ood=True)
         progress(len(scored) / len(tiles))
     return ScoredBatch(scored, [], 1)
 
 
-def _scored(predictor: Predictor | Ensemble, waiting: list[tuple[PatchFile, Tile]], with_ood: bool) -> list[ScoredFile]:
+def _scored(
+    predictor: Predictor | Ensemble,
+    waiting: list[tuple[PatchFile, Tile]],
+    *,
+    with_ood: bool,
+    with_thumbnails: bool = False,
+) -> list[ScoredFile]:
     if not waiting:
         return []
     pixels = np.stack([tile.decoded.pixels for _, tile in waiting])
     predictions = predictor.predict(pixels)
-    ood: list[OodWarnings | None] = list(examine(_first(predictor), pixels)) if with_ood else [None] * len(pixels)
+    ood: list[OodWarnings | None] = list(examine(first_member(predictor), pixels)) if with_ood else [None] * len(pixels)
     return [
         ScoredFile(
             file.id if tile.at is None else f"{file.id}_x{tile.at[0]}_y{tile.at[1]}",
@@ -157,13 +170,9 @@ def _scored(predictor: Predictor | Ensemble, waiting: list[tuple[PatchFile, Tile
             ood,
             file.id,
             tile.at,
+            to_jpeg(tile.decoded.pixels[::2, ::2], quality=85) if with_thumbnails else b"",
         )
         for (file, tile), logit, probability, ood in zip(
             waiting, predictions.logits, predictions.probabilities, ood, strict=True
         )
     ]
-
-
-def _first(predictor: Predictor | Ensemble) -> Predictor:
-    """Return who knows the training patches: of an ensemble its first member, as all were trained for the same data."""
-    return predictor.members[0] if isinstance(predictor, Ensemble) else predictor

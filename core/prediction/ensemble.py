@@ -1,4 +1,4 @@
-"""Several bundles asked as one, such as those of the folds of a cross-validation."""
+"""Several bundles that predict as one, such as those of the folds of a cross-validation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.progress import Progress, no_progress, within
 
 
 class Ensemble:
-    """Bundles on a device that are asked as one.
+    """Bundles on a device that predict as one.
 
     The members' calibrated logits are averaged, not their probabilities: the mean of calibrated probabilities is less
     sure than it should be (Ranjan & Gneiting, J R Stat Soc B 72:71, 2010), and with the folds of the demo it did worse,
@@ -22,23 +22,23 @@ class Ensemble:
 
     Attributes:
         members: the predictors, in the order given.
-        turns: whether each is asked about all eight positions of a patch.
+        tta: whether each predicts all eight flips and quarter turns of a patch (test-time augmentation).
         threshold: the mean of the members' thresholds.
 
     Args:
         bundles: two or more that were trained for the same data, none of them twice.
         device: "auto", "cpu" or "cuda".
-        turns: each member is asked about all eight flips and quarter turns of a patch, and one bundle will do.
+        tta: each member predicts all eight flips and quarter turns of a patch; then one bundle will do.
 
     Raises:
         BundleError: they do not fit together.
         DeviceError: there is no such device.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], *, device: str = "auto", turns: bool = False):
-        _check(bundles, fewest=1 if turns else 2)
+    def __init__(self, bundles: Sequence[Bundle], *, device: str = "auto", tta: bool = False):
+        _check(bundles, fewest=1 if tta else 2)
         self.members = tuple(Predictor(bundle, device=device) for bundle in bundles)
-        self.turns = turns
+        self.tta = tta
         self.threshold = sum(bundle.card.threshold for bundle in bundles) / len(bundles)
 
     def predict(self, pixels: np.ndarray, *, progress: Progress = no_progress) -> Predictions:
@@ -46,26 +46,31 @@ class Ensemble:
 
         Args:
             pixels: uint8 N×96×96×3.
-            progress: told the finished share.
+            progress: receives the finished share.
 
         Raises:
             PatchError: the array is of another shape or type.
         """
-        questions = [(member, position) for member in self.members for position in range(d4.COUNT if self.turns else 1)]
-        count = len(questions)
+        passes = [(member, index) for member in self.members for index in range(d4.COUNT if self.tta else 1)]
+        count = len(passes)
         logits = np.zeros(len(pixels))
-        for number, (member, position) in enumerate(questions):
+        for number, (member, index) in enumerate(passes):
             report = within(progress, number / count, (number + 1) / count)
             calibration = member.bundle.card.calibration
-            asked = np.ascontiguousarray(d4.view(pixels, position, axes=(1, 2)))
-            found = member.predict(asked, progress=report).logits.astype(np.float64)
+            view = np.ascontiguousarray(d4.view(pixels, index, axes=(1, 2)))
+            found = member.predict(view, progress=report).logits.astype(np.float64)
             logits += (found / calibration.temperature + calibration.bias) / count
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)
 
 
-def load_ensemble(paths: Sequence[Path | None], *, device: str = "auto", turns: bool = False) -> Ensemble:
+def load_ensemble(paths: Sequence[Path | None], *, device: str = "auto", tta: bool = False) -> Ensemble:
     """Read the bundles at `paths` (None is the default one) and return them as one; see :class:`Ensemble`."""
-    return Ensemble([load_bundle(path) for path in paths], device=device, turns=turns)
+    return Ensemble([load_bundle(path) for path in paths], device=device, tta=tta)
+
+
+def first_member(predictor: Predictor | Ensemble) -> Predictor:
+    """Return the bundle that speaks for several: of an ensemble the first, as all were trained for the same data."""
+    return predictor.members[0] if isinstance(predictor, Ensemble) else predictor
 
 
 def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:

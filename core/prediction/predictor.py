@@ -21,7 +21,7 @@ same patch among many."""
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a bundle says of N patches.
+    """What a bundle predicts for N patches.
 
     Attributes:
         logits: float32 (N,), before calibration.
@@ -40,13 +40,13 @@ class Predictions:
 
 
 class Predictor:
-    """A bundle on a device, ready to be asked; may be shared by threads.
+    """A bundle on a device, ready to predict; may be shared by threads.
 
     Attributes:
         bundle: where the network comes from.
         device: where it runs.
-        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), with folded norms. Shared: who wants to hook
-            it copies it.
+        module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), with folded norms. It is shared, so hooks
+            belong on a copy, see :mod:`core.attribution.replica`.
     """
 
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
@@ -58,11 +58,11 @@ class Predictor:
     def predict(self, pixels: Pixels, *, progress: Progress = no_progress) -> Predictions:
         """Return logit and probability of each patch.
 
-        The same patch gets the same bits whatever stands beside it.
+        The same patch gets the same bits whatever else is in the batch.
 
         Args:
             pixels: uint8 N×96×96×3.
-            progress: told the finished share after each batch.
+            progress: receives the finished share after each batch.
 
         Raises:
             PatchError: the array is of another shape or type.

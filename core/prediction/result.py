@@ -1,38 +1,96 @@
-"""All that is said about one patch: probability, verdict, spread over its eight positions, and doubts."""
+"""All that is said about one patch: probability, verdict, test-time augmentation, and OOD warnings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from core import d4
+from core.bundle.operating_curve import OperatingCurve
 from core.data import CLASS_NAMES
-from core.evaluation import Estimate
+from core.errors import EvaluationError
+from core.formatting import percent
 from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
-from core.prediction.tta import TtaSpread, spread
+
+
+@dataclass(frozen=True, eq=False)
+class TtaSpread:
+    """Probabilities of the eight flips and quarter turns of one patch: tissue has no up, so they should agree.
+
+    Attributes:
+        probabilities: float64 (8,), calibrated; the first is that of the patch as it is.
+        threshold: from this probability on the verdict is tumour.
+    """
+
+    probabilities: npt.NDArray[np.float64]
+    threshold: float
+
+    @property
+    def lowest(self) -> float:
+        """The lowest of the eight."""
+        return float(self.probabilities.min())
+
+    @property
+    def highest(self) -> float:
+        """The highest of the eight."""
+        return float(self.probabilities.max())
+
+    @property
+    def mean(self) -> float:
+        """The mean of the eight."""
+        return float(self.probabilities.mean())
+
+    @property
+    def agreeing(self) -> int:
+        """How many of the eight give the verdict of the patch as it is."""
+        verdicts = self.probabilities >= self.threshold
+        return int((verdicts == verdicts[0]).sum())
+
+    @property
+    def sentence(self) -> str:
+        """What it means, in plain words."""
+        if self.highest - self.lowest < 0.0005:
+            return f"All eight flips and turns of the patch get the same probability: {percent(self.mean)}."
+        lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))
+        found = f"Flipped and turned, the patch gets {lowest} to {highest} (mean {mean})"
+        if self.agreeing == d4.COUNT:
+            return f"{found}; all eight give the same verdict."
+        return f"{found}; only {self.agreeing} of 8 give the same verdict: the model is undecided."
 
 
 @dataclass(frozen=True, eq=False)
 class PatchResult:
-    """What a bundle says of one patch, and how far it can be believed.
+    """What a bundle says of one patch, and how reliable it is.
 
     Attributes:
         pixels: uint8 96×96×3, what the model saw.
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
-        threshold: from this probability on the verdict is tumour.
-        spread: the probabilities of the eight flips and quarter turns.
-        ood: whether the patch is of the known kind.
-        operating: sensitivity and specificity at the threshold in validation, or None where they were not kept.
+        threshold: from this probability on the verdict is tumour, in [0, 1].
+        tta: the probabilities of the eight flips and quarter turns.
+        ood: whether the patch resembles the training patches.
+        curve: sensitivity and specificity in validation at every threshold, or None where they were not kept.
+
+    Raises:
+        EvaluationError: the threshold lies outside [0, 1].
     """
 
     pixels: npt.NDArray[np.uint8]
     logit: float
     probability: float
     threshold: float
-    spread: TtaSpread
+    tta: TtaSpread
     ood: OodWarnings
-    operating: tuple[Estimate, Estimate] | None
+    curve: OperatingCurve | None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise EvaluationError(f"The threshold is {self.threshold!r}; give a number from 0 to 1.")
+
+    def at(self, threshold: float) -> "PatchResult":
+        """Return the result at another threshold; nothing is predicted again. Raises :class:`EvaluationError`."""
+        return replace(self, threshold=threshold, tta=replace(self.tta, threshold=threshold))
 
     @property
     def is_tumour(self) -> bool:
@@ -47,18 +105,20 @@ class PatchResult:
     @property
     def operating_sentence(self) -> str:
         """What the threshold meant in validation, in plain words."""
-        if self.operating is None:
-            return "How often this threshold was right in validation, the bundle does not say."
-        found, spared = self.operating
+        if self.curve is None:
+            return "The bundle does not say how often this threshold was right in validation."
+        found, spared = self.curve.at(self.threshold)
         return (
-            f"At this threshold, validation found {found.value:.1%} of the tumour patches (sensitivity, 95 % interval "
-            f"{found.low:.1%}–{found.high:.1%}) and left {spared.value:.1%} of the normal ones alone (specificity, "
-            f"{spared.low:.1%}–{spared.high:.1%})."
+            f"At this threshold, validation found {found.value:.1%} of the tumour patches (sensitivity, 95% CI "
+            f"{found.low:.1%}–{found.high:.1%}) and called {spared.value:.1%} of the normal ones normal (specificity, "
+            f"95% CI {spared.low:.1%}–{spared.high:.1%})."
         )
 
 
-def ask(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float | None = None) -> PatchResult:
-    """Return the answer for one patch.
+def predict_patch(
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float | None = None
+) -> PatchResult:
+    """Return the result for one patch: probability and TTA spread from one pass of its eight views.
 
     Args:
         predictor: the bundle on its device.
@@ -69,14 +129,15 @@ def ask(predictor: Predictor, pixels: npt.NDArray[np.uint8], *, threshold: float
         PatchError: the array is of another shape or type.
         EvaluationError: the threshold lies outside [0, 1].
     """
-    predictions, card = predictor.predict(pixels[None]), predictor.bundle.card
+    # View 0 is the patch as it is. It gets the bits that it gets alone, as the predictor fills every batch up.
+    predictions, card = predictor.predict(np.stack(d4.views(pixels, axes=(0, 1)))), predictor.bundle.card
     line = card.threshold if threshold is None else threshold
     return PatchResult(
         pixels=pixels,
         logit=float(predictions.logits[0]),
         probability=float(predictions.probabilities[0]),
         threshold=line,
-        spread=spread(predictor, pixels, threshold=line),
+        tta=TtaSpread(predictions.probabilities, line),
         ood=examine(predictor, pixels[None])[0],
-        operating=None if card.operating is None else card.operating.at(line),
+        curve=card.operating,
     )

@@ -69,7 +69,7 @@ class PredictionReport:
             ("Probability of tumour in the centre", f"{percent(answer.probability)} (exactly {answer.probability!r})"),
             ("Verdict", f"{answer.verdict}, {side} the threshold {answer.threshold:.4f}"),
             ("In validation", answer.operating_sentence),
-            ("Eight flips and turns", answer.spread.sentence),
+            ("Eight flips and turns", answer.tta.sentence),
             ("Logit", f"{answer.logit!r}"),
         ]
         if self.label:

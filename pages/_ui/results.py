@@ -18,7 +18,7 @@ from core.images.tiling import tiles as cut_tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.region import RegionMap, read_region
-from core.prediction.result import PatchResult, ask
+from core.prediction.result import PatchResult, predict_patch
 from core.progress import Progress
 from core.reports.checks import Check, quick_checks, thorough_checks
 
@@ -40,10 +40,10 @@ def excluded(predictor: Predictor) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def answer(predictor: Predictor, pixels: np.ndarray, threshold: float | None) -> PatchResult:
-    """Return what the bundle says of a patch, from the cache or made now."""
-    key = (*_about(predictor, pixels), threshold)
-    return _recall("answer", key, lambda: ask(predictor, pixels, threshold=threshold))
+def patch_result(predictor: Predictor, pixels: np.ndarray, threshold: float) -> PatchResult:
+    """Return what the bundle says of a patch: predicted once, whatever the threshold."""
+    made = _recall("result", _about(predictor, pixels), lambda: predict_patch(predictor, pixels))
+    return made.at(threshold)
 
 
 def tiles(predictor: Predictor, name: str, whole: Whole) -> ScoredBatch:

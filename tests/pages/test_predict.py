@@ -1,5 +1,6 @@
 """The Predict page without a browser: one patch, an address, a batch, a picture of something else."""
 
+import base64
 import io
 import zipfile
 
@@ -11,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.bundle import load_bundle
 from core.data import open_demo
-from core.prediction import Predictor
+from core.display import to_jpeg
+from core.images import decode
+from core.prediction import Predictions, Predictor
 from core.prediction.region import read_region
 from pages._ui.predict import batch
 
@@ -221,3 +224,59 @@ def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: AppTest, monkey
     assert asked == [5]
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
     assert predict.dataframe[0].value["probability"].tolist() == sorted(expected.tolist(), reverse=True)
+
+
+def test_an_upload_is_decoded_once_and_its_patch_predicted_once(
+    predict: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One upload, then a rerun by another threshold: nothing is read or predicted again."""
+    decoded: list[str] = []
+    predicted: list[int] = []
+    load, forward = decode._load_upright, Predictor.predict
+
+    def counted_load(image: Image.Image) -> tuple[Image.Image, list[str]]:
+        decoded.append(image.format or "")
+        return load(image)
+
+    def counted_predict(self: Predictor, pixels: np.ndarray, **settings: object) -> Predictions:
+        predicted.append(len(pixels))
+        return forward(self, pixels, **settings)
+
+    monkeypatch.setattr(decode, "_load_upright", counted_load)
+    monkeypatch.setattr(Predictor, "predict", counted_predict)
+    patch = np.random.default_rng(11).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    predict.file_uploader[0].set_value([("one.png", png(patch), "image/png")]).run()
+    assert not predict.exception
+    assert "one.png · 96×96 pixels" in words(predict)
+    assert (decoded, predicted) == (["PNG"], [8])  # the eight views together
+
+    next(each for each in predict.slider if each.label == "Called tumour from").set_value(0.0).run()
+    assert "(at or above 0.000)" in words(predict)
+    assert (decoded, predicted) == (["PNG"], [8])
+
+    larger = np.random.default_rng(12).integers(0, 256, (130, 150, 3), dtype=np.uint8)
+    predict.file_uploader[0].set_value([("large.png", png(larger), "image/png")]).run()
+    assert (decoded, predicted) == (["PNG", "PNG"], [8, 8])
+    next(each for each in predict.slider if each.label == "From the left (px)").set_value(3).run()
+    assert not predict.exception
+    assert "Cropped the place (3, 17) 96×96 of 150×130 pixels." in words(predict)
+    assert (decoded, predicted) == (["PNG", "PNG"], [8, 8, 8])  # another patch of the same picture
+
+
+def test_a_batch_reads_each_file_once(predict: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table keeps its thumbnails; one more file is read for the patch whose row was clicked."""
+    decoded: list[int] = []
+    load = decode._load_upright
+    monkeypatch.setattr(decode, "_load_upright", lambda image: (decoded.append(1), load(image))[1])
+    pixels = np.random.default_rng(13).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
+    predict.file_uploader[0].set_value([(f"p{n}.png", png(each), "image/png") for n, each in enumerate(pixels)]).run()
+    assert not predict.exception
+    assert len(decoded) == 4
+    shown = predict.dataframe[0].value
+    rank = shown["name"].tolist().index("p2.png")
+    jpeg = to_jpeg(pixels[2][::2, ::2], quality=85)
+    assert shown["patch"][rank] == "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+    next(each for each in predict.slider if each.label == "Called tumour from").set_value(0.0).run()
+    assert not predict.exception
+    assert len(decoded) == 4

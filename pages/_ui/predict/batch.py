@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.display import CLASS_COLOURS, to_jpeg
+from core.display import CLASS_COLOURS
 from core.errors import PatchError
 from core.images.decode import DecodedPatch
 from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
@@ -42,14 +42,13 @@ def draw(predictor: Predictor, found: Found) -> Chosen | None:
     line = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
     _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, line)
-    cut = _Cuts({file.id: file for file in found.files}, sizing)
-    position = _table(batch, cut, probabilities, line)
+    position = _table(batch, probabilities, line)
     if position is None:
         st.caption("Click the box at the left of a row to see the patch in detail.")
         return None
     try:
         file = batch.files[position]
-        return Chosen(file.name, cut.patch(file))
+        return Chosen(file.name, _decoded(found.files, file, sizing))
     except PatchError as error:
         layout.show_error(error)
         return None
@@ -75,7 +74,10 @@ def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
     stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done stays")
     _show(bar, batch.done, len(found.files))
     rest = found.files[batch.done :]
-    for piece in score_pieces(predictor, rest, limits=UPLOAD_LIMITS, sizing=sizing, with_ood=True, chunk=PIECE):
+    pieces = score_pieces(
+        predictor, rest, limits=UPLOAD_LIMITS, sizing=sizing, with_ood=True, with_thumbnails=True, chunk=PIECE
+    )
+    for piece in pieces:
         batch = batch.plus(piece)
         st.session_state[state.BATCH] = (key, batch)
         _show(bar, batch.done, len(found.files))
@@ -145,7 +147,7 @@ def _summary(batch: ScoredBatch, left_out: int, probabilities: np.ndarray, line:
         st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
 
 
-def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: float) -> int | None:
+def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | None:
     """Draw one page of the table, the highest probability first; return the position of the clicked row."""
     order = np.argsort(-probabilities, kind="stable")
     pages = -(-len(order) // ROWS)
@@ -156,7 +158,7 @@ def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: fl
     files = [batch.files[position] for position in shown]
     table = pd.DataFrame(
         {
-            "patch": [_thumbnail(pixels) for pixels in cut.patches(files)],
+            "patch": [_address(file.thumbnail) for file in files],
             "name": [file.name for file in files],
             # Four digits must not say 1.0000 or 0.0000; the file to take away has all of them.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
@@ -178,35 +180,12 @@ def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: fl
     return int(shown[rows[0]]) if rows else None
 
 
-def _thumbnail(pixels: np.ndarray) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels[::2, ::2], quality=85)).decode()
+def _address(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-@dataclass(frozen=True)
-class _Cuts:
-    """Gives the patches of scored rows again, each file decoded once.
-
-    Attributes:
-        files: by id.
-        sizing: as they were scored.
-    """
-
-    files: dict[str, PatchFile]
-    sizing: Sizing
-
-    def patch(self, row: ScoredFile) -> DecodedPatch:
-        """Return the patch of a row. Raises :class:`PatchError` if its file is gone."""
-        return self._of(row.source)[row.at]
-
-    def patches(self, rows: list[ScoredFile]) -> list[np.ndarray]:
-        """Return the pixels of the rows' patches; of one picture's tiles the picture is read once."""
-        found: dict[tuple[str, tuple[int, int] | None], np.ndarray] = {}
-        for source in dict.fromkeys(row.source for row in rows):
-            wanted = {row.at for row in rows if row.source == source}
-            found |= {(source, at): tile.pixels for at, tile in self._of(source).items() if at in wanted}
-        return [found[row.source, row.at] for row in rows]
-
-    def _of(self, source: str) -> dict[tuple[int, int] | None, DecodedPatch]:
-        file = self.files[source]
-        cut = patches_of(file.read(), name=file.name, sizing=self.sizing, max_pixels=UPLOAD_LIMITS.max_pixels)
-        return {tile.at: tile.decoded for tile in cut}
+def _decoded(files: list[PatchFile], row: ScoredFile, sizing: Sizing) -> DecodedPatch:
+    """Return the patch of a row, whose file is read again. Raises :class:`PatchError` if the file is gone."""
+    file = next(file for file in files if file.id == row.source)
+    tiles = patches_of(file.read(), name=file.name, sizing=sizing, max_pixels=UPLOAD_LIMITS.max_pixels)
+    return next(tile.decoded for tile in tiles if tile.at == row.at)

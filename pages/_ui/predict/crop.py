@@ -9,10 +9,9 @@ from core.data import PATCH_SIZE
 from core.display import MICROMETRES_PER_PIXEL as MPP
 from core.display import to_png
 from core.errors import ConfigError, PatchError
-from core.images.decode import DecodedPatch, Whole, decode_patch, shrink
-from core.images.discover import UPLOAD_LIMITS
-from core.images.mpp import LEAST_MPP, mpp_of
-from core.images.tiling import COARSEST, Sizing, crop, places, prepare
+from core.images.decode import DecodedPatch, LoadedPicture, Whole, shrink
+from core.images.mpp import LEAST_MPP
+from core.images.tiling import COARSEST, Sizing, at_model_scale, crop, places
 from pages._ui import layout, state
 
 CUTS = {"crop": "One patch", "tiles": "All tiles"}
@@ -32,8 +31,15 @@ class Tiled:
     whole: Whole
 
 
-def choose(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> DecodedPatch | Tiled | None:
-    """Let the user choose scale and cut of a larger picture; return a patch or all tiles, None after an error."""
+def choose(loaded: LoadedPicture, said: float | None, page: int | None) -> DecodedPatch | Tiled | None:
+    """Let the user choose scale and cut of a larger picture; return a patch or all tiles, None after an error.
+
+    Args:
+        loaded: the picture.
+        said: µm per pixel that its file says, None where it says nothing.
+        page: of a TIFF with several, counted from 0.
+    """
+    name, size = loaded.name, loaded.size
     with st.expander(f"The picture has {size[0]:,}×{size[1]:,} pixels: what shall the model see?", expanded=True):
         picture, choices = st.columns(2)
         with choices:
@@ -43,9 +49,9 @@ def choose(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> D
                     key=state.CUT_WAY, persist_state="session",
                 )
             )  # fmt: skip
-            mpp = _scale(data, name, page)
+            mpp = _scale(said, name, page)
         try:
-            whole = prepare(data, name=name, mpp=mpp, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+            whole = at_model_scale(loaded.whole(), name=name, mpp=mpp)
             if cut == "tiles":
                 squares = places(whole.size)
                 chosen: DecodedPatch | Tiled = Tiled(name, whole)
@@ -55,11 +61,7 @@ def choose(data: bytes, name: str, page: int | None, size: tuple[int, int]) -> D
                     at = _place(whole, name)
                 squares = [at or _centre(whole)]
                 # Nothing rescaled: through the same door as a file of its own, to the same bits and notes.
-                chosen = (
-                    decode_patch(data, name=name, page=page, at=at, max_pixels=UPLOAD_LIMITS.max_pixels)
-                    if mpp is None
-                    else crop(whole, at=at)
-                )
+                chosen = loaded.patch(at) if mpp is None else crop(whole, at=at)
         except PatchError as error:
             layout.show_error(error)
             return None
@@ -102,8 +104,7 @@ _SCALES = {
 }
 
 
-def _scale(data: bytes, name: str, page: int | None) -> float | None:
-    said = mpp_of(data, page=page)
+def _scale(said: float | None, name: str, page: int | None) -> float | None:
     usable = said if said is not None and said <= COARSEST else None
     value = st.number_input(
         "µm per pixel of this picture", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",

@@ -51,7 +51,7 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> P
     number, scale = st.empty(), st.empty()
     verdict = st.empty()
     line = threshold(predictor) if with_slider else chosen_threshold(predictor)
-    answer = results.answer(predictor, chosen.decoded.pixels, line)
+    answer = results.patch_result(predictor, chosen.decoded.pixels, line)
     heading.markdown(
         "**Probability of tumour in the centre**",
         help="Calibrated: of validation patches with such a probability, about that share has tumour. Exactly "
@@ -69,7 +69,7 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> P
         words += f"  \nLabel: **{chosen.label_words}**, so the verdict is {right}"
     verdict.markdown(words)
     st.caption(answer.operating_sentence)
-    st.caption(answer.spread.sentence)
+    st.caption(answer.tta.sentence)
     if not answer.ood:
         st.caption(answer.ood.sentence)
     return answer
@@ -80,9 +80,9 @@ def _scale(answer: PatchResult) -> go.Figure:
     colour = CLASS_COLOURS[int(answer.is_tumour)]
     figure.add_bar(x=[answer.probability], y=[0], orientation="h", marker_color=colour, hoverinfo="skip", width=0.5)
     figure.add_scatter(
-        x=answer.spread.probabilities, y=[0.42] * len(answer.spread.probabilities), mode="markers",
+        x=answer.tta.probabilities, y=[0.42] * len(answer.tta.probabilities), mode="markers",
         marker={"symbol": "line-ns-open", "size": 9, "color": "gray"},
-        text=[percent(value) for value in answer.spread.probabilities],
+        text=[percent(value) for value in answer.tta.probabilities],
         hovertemplate="flipped or turned: %{text}<extra></extra>",
     )  # fmt: skip
     figure.add_vline(x=answer.threshold, line={"dash": "dot", "width": 2, "color": "gray"})

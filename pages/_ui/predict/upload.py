@@ -1,5 +1,6 @@
 """Predict: where the patch comes from. An upload, or a patch of the open data set."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,8 +12,10 @@ import streamlit as st
 from core.data import PATCH_SIZE, Dataset
 from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
-from core.images.decode import DecodedPatch, decode_patch, decode_whole
+from core.images.decode import DecodedPatch, LoadedPicture, load_picture
 from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
+from core.images.formats import count_pages
+from core.images.mpp import mpp_of
 from pages._ui import cache, layout, state
 from pages._ui.browse import curation
 from pages._ui.predict import crop
@@ -101,22 +104,36 @@ def _forget_pasted() -> None:
 def _single(found: Found) -> Chosen | Tiled | None:
     file = found.files[0]
     try:
-        data = file.read()
-        page, picture = None, decode_whole(data, name=file.name, max_pixels=UPLOAD_LIMITS.max_pixels)
-        if picture.pages > 1:
+        data, page = file.read(), None
+        pages = count_pages(data)
+        if pages > 1:
             chosen = st.number_input(
-                f"Page of {file.name} (1 to {picture.pages:,})", 1, picture.pages, 1, key=state.TIFF_PAGE, width=260
+                f"Page of {file.name} (1 to {pages:,})", 1, pages, 1, key=state.TIFF_PAGE, width=260
             )
             page = int(chosen) - 1
-            picture = decode_whole(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
-        if max(picture.original_size) <= PATCH_SIZE:
-            decoded = decode_patch(data, name=file.name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
-            return Chosen(file.name, decoded)
+        picture = _decoded(data, file.name, page)
+        if max(picture.size) <= PATCH_SIZE:
+            return Chosen(file.name, picture.patch())
     except PatchError as error:
         layout.show_error(error)
         return None
-    cut = crop.choose(data, file.name, page, picture.original_size)
+    cut = crop.choose(picture, mpp_of(data, page=page), page)
     return Chosen(file.name, cut) if isinstance(cut, DecodedPatch) else cut
+
+
+def _decoded(data: bytes, name: str, page: int | None) -> LoadedPicture:
+    """Return an uploaded picture, decoded once in a session; every rerun of the page needs it again.
+
+    Raises:
+        PatchError: it cannot be read.
+    """
+    key = (hashlib.sha256(data).hexdigest(), name, page)
+    held: tuple[tuple[str, str, int | None], LoadedPicture] | None = st.session_state.get(state.DECODED)
+    if held is not None and held[0] == key:
+        return held[1]
+    picture = load_picture(data, name=name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
+    st.session_state[state.DECODED] = (key, picture)  # of the newest upload only: a large one takes 0.1 GB
+    return picture
 
 
 def from_row(dataset: Dataset, row: int) -> Chosen:

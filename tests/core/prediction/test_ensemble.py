@@ -58,7 +58,7 @@ def test_members_that_say_the_same_are_not_made_less_sure(tiny_bundle: Bundle) -
 def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bundle: Bundle) -> None:
     both = np.concatenate([PIXELS, np.rot90(PIXELS, 1, axes=(1, 2)), PIXELS[:, ::-1]])
 
-    found = Ensemble([tiny_bundle], device="cpu", turns=True).predict(both).logits.reshape(3, -1)
+    found = Ensemble([tiny_bundle], device="cpu", tta=True).predict(both).logits.reshape(3, -1)
 
     seen = [np.rot90(side, k, axes=(1, 2)) for side in (PIXELS, PIXELS[:, :, ::-1]) for k in range(4)]
     predictor = Predictor(tiny_bundle, device="cpu")
@@ -72,7 +72,7 @@ def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bu
 def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_path: Path, capsys) -> None:
     Image.fromarray(PIXELS[0]).save(tmp_path / "p.png")
     assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--tta", "--device", "cpu"]) == 0
-    expected = load_ensemble(paths[:1], device="cpu", turns=True).predict(PIXELS[:1]).probabilities[0]
+    expected = load_ensemble(paths[:1], device="cpu", tta=True).predict(PIXELS[:1]).probabilities[0]
     assert capsys.readouterr().out.splitlines()[1] == f"p,{float(expected)!r}"
 
 

@@ -10,8 +10,7 @@ from core.data import Dataset
 from core.errors import BundleError, DataError, EvaluationError
 from core.features.neighbours import Index, build_index, most_like
 from core.prediction import Predictor
-from core.prediction.result import ask
-from core.prediction.tta import TtaSpread, spread
+from core.prediction.result import TtaSpread, predict_patch
 from core.scoring.kaggle import read_sample, to_submission
 
 LABELS = [0, 0, 0, 1, 1, 0, 1, 1]
@@ -25,7 +24,7 @@ def predictor(tiny_bundle: Bundle) -> Predictor:
 
 
 def test_a_symmetric_patch_has_no_spread(predictor: Predictor) -> None:
-    found = spread(predictor, np.full((96, 96, 3), 200, np.uint8))
+    found = predict_patch(predictor, np.full((96, 96, 3), 200, np.uint8)).tta
     assert found.lowest == found.highest
     assert found.agreeing == 8
 
@@ -77,15 +76,15 @@ def test_the_curve_goes_through_the_card(predictor: Predictor) -> None:
 
 def test_the_answer_agrees_with_the_predictor(predictor: Predictor, small_demo: Dataset) -> None:
     patch = small_demo.store.load([3]).pixels[0]
-    answer = ask(predictor, patch)
+    answer = predict_patch(predictor, patch)
     plain = predictor.predict(patch[None])
     assert answer.probability == float(plain.probabilities[0])
-    assert answer.spread.probabilities[0] == answer.probability
+    assert answer.tta.probabilities[0] == answer.probability
     assert answer.threshold == 0.4
-    moved = ask(predictor, patch, threshold=min(1.0, answer.probability + 0.01))
+    moved = predict_patch(predictor, patch, threshold=min(1.0, answer.probability + 0.01))
     assert moved.verdict == "normal"
-    assert ask(predictor, patch, threshold=answer.probability).verdict == "tumour"
-    assert "found 75.0% of the tumour patches" in ask(predictor, patch, threshold=0.6).operating_sentence
+    assert predict_patch(predictor, patch, threshold=answer.probability).verdict == "tumour"
+    assert "found 75.0% of the tumour patches" in predict_patch(predictor, patch, threshold=0.6).operating_sentence
 
 
 def test_a_patch_is_its_own_nearest_neighbour_unless_left_out(predictor: Predictor, small_demo: Dataset) -> None:

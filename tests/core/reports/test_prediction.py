@@ -10,7 +10,7 @@ from core.bundle import Bundle
 from core.data import Dataset
 from core.errors import ConfigError
 from core.prediction import Predictor
-from core.prediction.result import ask
+from core.prediction.result import predict_patch
 from core.reports import html
 from core.reports.checks import quick_checks
 from core.reports.map_settings import OverlaySettings
@@ -27,7 +27,7 @@ def report(tiny_bundle: Bundle, small_demo: Dataset) -> PredictionReport:
         checks = quick_checks(predictor, patch, made)
         maps.append(ShownMap(made, tuple((check.question, check.sentence) for check in checks)))
     return PredictionReport(
-        name="<b>evil</b> & co.tif", answer=ask(predictor, patch), bundle=tiny_bundle, maps=tuple(maps),
+        name="<b>evil</b> & co.tif", answer=predict_patch(predictor, patch), bundle=tiny_bundle, maps=tuple(maps),
         notes=("Cropped the centre 96×96 of 200×200 pixels.",), label="tumour", settings={"steps": 4},
     )  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_the_report_holds_answer_maps_bundle_settings_and_the_warning(report: Pr
     page = report.to_html()
     for words in (
         f"{report.answer.probability:.1%} (exactly {report.answer.probability!r})", report.answer.verdict,
-        report.answer.spread.sentence, "Grad-CAM", "Integrated Gradients", "Do the parts add up?", report.bundle.digest,
+        report.answer.tta.sentence, "Grad-CAM", "Integrated Gradients", "Do the parts add up?", report.bundle.digest,
         "Research use only", "Cropped the centre 96×96", "arXiv:1703.01365", "temperature 2.0000", "opacity",
     ):  # fmt: skip
         assert words in page, words
