@@ -7,8 +7,8 @@ from core.commands import options
 from core.commands.output import progress_line
 from core.commands.predict import predictor_of
 from core.data import open_dataset
-from core.scoring.kaggle_job import SubmissionJob
-from core.scoring.kaggle_test import score_test, submission
+from core.scoring.job import SubmissionJob
+from core.scoring.kaggle import score_test, submission
 from core.storage import atomic
 
 

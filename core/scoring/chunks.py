@@ -1,9 +1,9 @@
-"""What predicting has done so far, kept in chunks, so that a cancelled or killed attempt is continued and not repeated.
+"""Predictions of rows of a data set, chunk by chunk, so that a stopped attempt is continued and not repeated.
 
-A folder beside what will be stored (``<data fingerprint>-<part>.partial`` for the predictions of a part, ``chunks`` for
-those of a submission) with one ``.npz`` file a chunk of rows, written atomically. Their names hold a key of the rows,
-the stamp of the data and the kind of device, so that chunks of other patches are never taken for these. The folder goes
-when the predictions are complete.
+Finished chunks may be kept in a folder beside what will be stored (``<data fingerprint>-<part>.partial`` for the
+predictions of a split, ``chunks`` for those of a submission), one ``.npz`` file each, written atomically. Their names
+hold a key of the rows, the stamp of the data and the kind of device, so that chunks of other patches are never taken
+for these. The folder goes when the predictions are complete.
 """
 
 import hashlib
@@ -11,28 +11,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from core.data import Dataset
 from core.errors import StorageError
+from core.prediction.appearance import COLUMNS, measure_appearance
+from core.prediction.ensemble import Ensemble
+from core.prediction.predictor import Predictor
+from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 
+CHUNK = 512
+"""Patches that are read at a time, and the step in which an unfinished attempt is kept."""
 
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Predictions of successive rows.
-
-    Attributes:
-        logits: float32 (n,).
-        appearance: float32 (n, 5), see :class:`core.prediction.appearance.Appearance`.
-        usable: bool (n,), False for patches that cannot be read.
-    """
-
-    logits: npt.NDArray[np.float32]
-    appearance: npt.NDArray[np.float32]
-    usable: npt.NDArray[np.bool_]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -49,36 +44,23 @@ class ChunkCache:
 
     @classmethod
     def of(cls, path: Path, rows: npt.NDArray[np.int64], *, stamp: str, device: str) -> "ChunkCache":
-        """Return the place for these rows of the data with this stamp on this kind of device."""
-        told = f"{stamp}\n{device}\n".encode() + np.ascontiguousarray(rows, np.int64).tobytes()
-        return cls(path, hashlib.sha256(told).hexdigest()[:16])
+        """Return the cache for these rows of the data with this stamp on this kind of device."""
+        content = f"{stamp}\n{device}\n".encode() + np.ascontiguousarray(rows, np.int64).tobytes()
+        return cls(path, hashlib.sha256(content).hexdigest()[:16])
 
-    def read(self, start: int, length: int) -> Chunk | None:
-        """Return the chunk that begins at position `start`, or None if it is not there.
+    def read(self, start: int, length: int, names: Sequence[str]) -> Arrays | None:
+        """Return the arrays of the chunk that begins at position `start`, or None if it is not there.
 
         Raises:
             DataError: its file is damaged.
         """
-        found = self.arrays(start, length, ("logits", "looks", "usable"))
-        return None if found is None else Chunk(*found)
-
-    def write(self, start: int, chunk: Chunk) -> None:
-        """Keep a chunk. Raises :class:`StorageError`."""
-        self.keep(start, logits=chunk.logits, looks=chunk.appearance, usable=chunk.usable)
-
-    def arrays(self, start: int, length: int, names: Sequence[str]) -> list[npt.NDArray[Any]] | None:
-        """Return the arrays that were kept by these names of the rows from position `start`, or None if there are none.
-
-        Raises:
-            DataError: their file is damaged.
-        """
         remedy = f"Delete the folder {self.path}, which was kept of a stopped attempt, and start again."
         with stored_arrays(self._file(start), remedy=remedy) as stored:
-            found = None if stored is None else [stored[1][name] for name in names]
-        return found if found is not None and len(found[0]) == length else None
+            found = None if stored is None else {name: stored[1][name] for name in names}
+        return found if found is not None and all(len(each) == length for each in found.values()) else None
 
-    def keep(self, start: int, **arrays: npt.NDArray[Any]) -> None:
-        """Keep arrays of the rows from position `start`. Raises :class:`StorageError`."""
+    def write(self, start: int, arrays: Arrays) -> None:
+        """Keep a chunk. Raises :class:`StorageError`."""
         save_arrays(self._file(start), {}, **arrays)
 
     def kept(self, chunk: int, total: int) -> int:
@@ -98,3 +80,63 @@ class ChunkCache:
 
     def _file(self, start: int) -> Path:
         return self.path / f"{self.key}-{start:08}.npz"
+
+
+def predict_rows(
+    predictor: Predictor | Ensemble,
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    *,
+    value: Literal["logits", "probabilities"] = "logits",
+    with_appearance: bool = False,
+    keep: ChunkCache | None = None,
+    progress: Progress = no_progress,
+) -> Arrays:
+    """Predict rows of a data set.
+
+    Args:
+        predictor: a bundle, or several that predict as one.
+        dataset: where the patches are.
+        rows: their row numbers (n,).
+        value: what is returned of each prediction.
+        with_appearance: measure brightness, sharpness and staining as well.
+        keep: where finished chunks are kept, and read where an earlier attempt left them.
+        progress: receives the finished share; what it raises ends the work, and finished chunks are kept.
+
+    Returns:
+        By name, an array each: "logits" (float32) or "probabilities" (float64), "usable" (bool, False for patches that
+        cannot be read) and, if wanted, "looks" (float32, n×5, see :class:`core.prediction.appearance.Appearance`).
+
+    Raises:
+        DataError: a kept chunk is damaged.
+        StorageError: a chunk cannot be kept.
+    """
+    # These are the keys of the files too, so that what an earlier version kept is still continued.
+    names = [value, "usable", *(["looks"] if with_appearance else [])]
+    empty: Arrays = {
+        value: np.empty(0, np.float32 if value == "logits" else np.float64),
+        "usable": np.empty(0, bool),
+        "looks": np.empty((0, len(COLUMNS)), np.float32),
+    }
+    parts = [{name: empty[name] for name in names}]
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        report = within(progress, start / len(rows), (start + len(chunk)) / len(rows))
+        part = None if keep is None else keep.read(start, len(chunk), names)
+        if part is None:
+            loaded = dataset.store.load(chunk)
+            predictions = predictor.predict(loaded.pixels, progress=_all_but_the_end(report))
+            usable = np.ones(len(chunk), bool)
+            usable[list(loaded.unreadable)] = False
+            part = {value: getattr(predictions, value), "usable": usable}
+            if with_appearance:
+                part["looks"] = measure_appearance(loaded.pixels).values
+            if keep is not None:
+                keep.write(start, part)
+        parts.append(part)
+        report(1.0)  # only now: a cancellation that it raises finds the chunk kept
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _all_but_the_end(progress: Progress) -> Progress:
+    return lambda share: progress(share) if share < 1 else None

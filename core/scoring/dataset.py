@@ -9,13 +9,10 @@ from core.bundle.bundle import Bundle
 from core.data import Dataset, SplitRule, Subsample, assign, default_rule, find_subsample
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
-from core.prediction.appearance import COLUMNS, Appearance, measure_appearance
+from core.prediction.appearance import Appearance
 from core.prediction.predictor import Predictor
-from core.progress import Progress, no_progress, within
-from core.scoring.chunks import Chunk, ChunkCache
-
-CHUNK = 512
-"""Patches that are read at a time, and the step in which an unfinished attempt is kept."""
+from core.progress import Progress, no_progress
+from core.scoring.chunks import ChunkCache, predict_rows
 
 CHOICES = ("auto", "train", "valid", "test", "all")
 """Parts that can be asked for; "auto" is what the bundle was not trained on, as far as its card tells."""
@@ -78,37 +75,20 @@ def score(
     rows, words = select(predictor.bundle, dataset, part)
     if not len(rows):
         raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --subset.")
-    logits, usable = np.empty(len(rows), np.float32), np.ones(len(rows), bool)
-    appearance = np.empty((len(rows), len(COLUMNS)), np.float32)
-    for start in range(0, len(rows), CHUNK):
-        place = slice(start, start + CHUNK)
-        chunk = None if keep is None else keep.read(start, len(rows[place]))
-        if chunk is None:
-            report = within(progress, start / len(rows), (start + len(rows[place])) / len(rows))
-            chunk = _chunk(predictor, dataset, rows[place], report)
-            if keep is not None:
-                keep.write(start, chunk)
-        logits[place], appearance[place], usable[place] = chunk.logits, chunk.appearance, chunk.usable
+    found = predict_rows(predictor, dataset, rows, with_appearance=True, keep=keep, progress=progress)
+    usable = found["usable"]
     if not usable.any():
         raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
     return assemble(
         predictor.bundle,
         dataset,
         rows[usable],
-        logits[usable],
+        found["logits"][usable],
         part=words,
         unreadable=int((~usable).sum()),
-        appearance=Appearance(appearance[usable]),
+        appearance=Appearance(found["looks"][usable]),
         device=predictor.device.type,
     )
-
-
-def _chunk(predictor: Predictor, dataset: Dataset, rows: np.ndarray, progress: Progress) -> Chunk:
-    loaded = dataset.store.load(rows)
-    usable = np.ones(len(rows), bool)
-    usable[list(loaded.unreadable)] = False
-    logits = predictor.predict(loaded.pixels, progress=progress).logits
-    return Chunk(logits, measure_appearance(loaded.pixels).values, usable)
 
 
 def assemble(

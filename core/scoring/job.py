@@ -1,24 +1,28 @@
-"""Scoring in a process of its own: a :class:`core.job.Job` beside the predictions that it will leave.
+"""Work on a model's predictions in a process of its own: scores over a data set, and Kaggle's submission."""
 
-See :mod:`core.scoring.store` for where that is.
-"""
-
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
 from core.job import REPORT_SECONDS, Cancelled, Job, JobStatus
+from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.predictor import Predictor
 from core.progress import Progress
+from core.scoring.chunks import ChunkCache
+from core.scoring.kaggle import rows_of_test, score_test, submission
 from core.scoring.store import score_and_store, scores_path
+from core.storage import atomic
+from core.storage.home import home
 
-__all__ = ["REPORT_SECONDS", "Cancelled", "JobStatus", "ScoreJob"]
+__all__ = ["REPORT_SECONDS", "Cancelled", "JobStatus", "ScoreJob", "SubmissionJob"]
 
 
 @dataclass(frozen=True)
 class ScoreJob(Job):
-    """A folder in which a process scores a part of a data set."""
+    """A folder in which a process scores a split of a data set, beside the predictions that it will leave."""
 
     @classmethod
     def of(cls, bundle: Bundle, dataset: Dataset, part: str) -> "ScoreJob":
@@ -41,7 +45,7 @@ class ScoreJob(Job):
         self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--subset", part, "--device", device])
 
     def run(self, predictor: Predictor, dataset: Dataset, part: str) -> JobStatus:
-        """Score and store in this process, and return the last word; the next one goes on where a cancelled one ended.
+        """Score and store in this process and return the last status; the next job continues a cancelled one.
 
         Raises:
             NodescopeError: it failed.
@@ -51,3 +55,53 @@ class ScoreJob(Job):
             score_and_store(predictor, dataset, part, progress=report)
 
         return self.work(what, every=REPORT_SECONDS)
+
+
+@dataclass(frozen=True)
+class SubmissionJob(Job):
+    """A folder in which a process makes a submission, ``submissions/<models and data>`` under the home folder."""
+
+    @classmethod
+    def of(cls, digests: Sequence[str], dataset: Dataset) -> "SubmissionJob":
+        """Return the job for bundles with these digests and a data set as it is now; there is one place for each."""
+        content = "\n".join([*sorted(digests), dataset.fingerprint(), dataset.stamp()])
+        return cls(home() / "submissions" / hashlib.sha256(content.encode()).hexdigest()[:16])
+
+    @property
+    def text_path(self) -> Path:
+        """Where the checked submission is, once the job is finished."""
+        return self.path / "submission.csv"
+
+    def partial(self, dataset: Dataset, *, device: str) -> ChunkCache:
+        """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+        return ChunkCache.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
+
+    def start(self, *, source: str, bundles: Sequence[Path], device: str = "auto") -> None:
+        """Start a detached process; return at once.
+
+        Args:
+            source: of the data set, a path.
+            bundles: one file, or several that predict as one.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            RunError: a process is at work already.
+            StorageError: the folder cannot be written.
+        """
+        named = [word for path in bundles for word in ("--bundle", str(path))]
+        self.launch(["submit", "--data", source, *named, "--device", device])
+
+    def run(self, predictor: Predictor | Ensemble, dataset: Dataset) -> JobStatus:
+        """Predict, check and store in this process and return the last status; a cancelled job is continued.
+
+        Raises:
+            NodescopeError: it failed, such as for an id that has no patch.
+        """
+        keep = self.partial(dataset, device=first_member(predictor).device.type)
+
+        def what(report: Progress) -> None:
+            scores = score_test(predictor, dataset, keep=keep, progress=report)
+            atomic.write_text(self.text_path, submission(scores, dataset))
+            keep.forget()
+
+        return self.work(what)

@@ -13,8 +13,7 @@ from core.data.dataset import make_table
 from core.evaluation import confusion_matrix, evaluate, reliability
 from core.job import Cancelled
 from core.prediction import Predictor
-from core.scoring.job import JobStatus, ScoreJob
-from core.scoring.kaggle_job import SubmissionJob
+from core.scoring.job import JobStatus, ScoreJob, SubmissionJob
 from core.scoring.store import load_scores, score_and_store
 from pages._ui import layout, state
 from pages._ui.evaluate import calibration, context, predictions
@@ -242,7 +241,7 @@ def test_a_calibration_that_makes_it_worse_is_said(page: AppTest, kaggle: Path, 
 
 
 def test_what_a_broken_off_attempt_did_is_told(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
-    monkeypatch.setattr("core.scoring.dataset.CHUNK", 8)
+    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
     monkeypatch.setattr(predictions, "CHUNK", 8)
 
     def stop(share: float) -> None:

@@ -7,8 +7,9 @@ import streamlit as st
 from core.bundle import load_bundle
 from core.data import Dataset
 from core.errors import NodescopeError, RunError
-from core.scoring.kaggle_job import SubmissionJob
-from core.scoring.kaggle_test import CHUNK, SAMPLE
+from core.scoring.chunks import CHUNK
+from core.scoring.job import SubmissionJob
+from core.scoring.kaggle import SAMPLE
 from core.studies.cross_validation import fold_bundles
 from core.studies.study import list_studies
 from pages._ui import jobs, layout, state

@@ -180,10 +180,10 @@ def test_a_bundle_keeps_what_it_knows(knowing: Predictor, tissue: np.ndarray, tm
     assert None not in mine
 
 
-def test_a_bundle_without_figures_says_that_it_cannot_tell(tiny_bundle: Bundle, tissue: np.ndarray) -> None:
+def test_a_bundle_without_an_ood_model_says_that_it_is_not_known(tiny_bundle: Bundle, tissue: np.ndarray) -> None:
     found = examine(Predictor(tiny_bundle, device="cpu"), tissue[:1])[0]
     assert found.ood_score is None
-    assert "cannot tell" in found.sentence
+    assert "it is not known" in found.sentence
 
 
 def test_damaged_figures_are_refused(knowing: Predictor) -> None:

@@ -16,7 +16,7 @@ from core.data import open_dataset
 from core.errors import BundleError, DataError
 from core.prediction import Predictor
 from core.prediction.ensemble import Ensemble, load_ensemble
-from core.scoring.kaggle_test import score_test, submission
+from core.scoring.kaggle import score_test, submission
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
 

@@ -10,7 +10,7 @@ from core.data import Dataset
 from core.errors import DataError, RunError
 from core.prediction import Predictor
 from core.scoring import job as module
-from core.scoring.chunks import Chunk, ChunkCache
+from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import score
 from core.scoring.job import JobStatus, ScoreJob
 from core.scoring.store import chunk_cache_of, load_scores
@@ -40,7 +40,7 @@ def test_a_cancelled_job_leaves_none(job: ScoreJob, small_demo: Dataset, tiny_bu
 def test_a_cancelled_job_is_continued_where_it_ended(
     job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.scoring.dataset.CHUNK", 8)
+    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
     predictor = Predictor(tiny_bundle, device="cpu")
     whole = score(predictor, small_demo, part="test")
     read: list[int] = []
@@ -54,11 +54,11 @@ def test_a_cancelled_job_is_continued_where_it_ended(
 
     monkeypatch.setattr(type(small_demo.store), "load", counting)
     assert job.run(predictor, small_demo, "test").state == "cancelled"
-    assert chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 16
+    assert chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 24  # the third, too
     (job.path / "stop").unlink()
     read[:] = [0, 0, 0]
     assert job.run(predictor, small_demo, "test").state == "finished"
-    assert sum(read) == len(whole) - 16
+    assert sum(read) == len(whole) - 24
     stored = load_scores(tiny_bundle, small_demo, "test")
     assert stored is not None
     np.testing.assert_array_equal(stored.logits, whole.logits)
@@ -68,16 +68,17 @@ def test_a_cancelled_job_is_continued_where_it_ended(
 
 def test_chunks_of_other_patches_are_not_taken(small_demo: Dataset, tiny_bundle: Bundle, tmp_path: Path) -> None:
     rows = np.arange(4)
-    chunk = Chunk(np.ones(4, np.float32), np.ones((4, 5), np.float32), np.ones(4, bool))
+    names = ("logits", "looks", "usable")
+    chunk = {"logits": np.ones(4, np.float32), "looks": np.ones((4, 5), np.float32), "usable": np.ones(4, bool)}
     keep = ChunkCache.of(tmp_path / "p", rows, stamp="a", device="cpu")
     keep.write(0, chunk)
-    assert keep.read(0, 4) is not None
-    assert keep.read(0, 5) is None
+    assert keep.read(0, 4, names) is not None
+    assert keep.read(0, 5, names) is None
     for stamp, device, others in (("b", "cpu", rows), ("a", "cuda", rows), ("a", "cpu", rows + 1)):
-        assert ChunkCache.of(tmp_path / "p", others, stamp=stamp, device=device).read(0, 4) is None
+        assert ChunkCache.of(tmp_path / "p", others, stamp=stamp, device=device).read(0, 4, names) is None
     next((tmp_path / "p").iterdir()).write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError, match="Delete the folder"):
-        keep.read(0, 4)
+        keep.read(0, 4, names)
 
 
 def test_progress_says_the_share_and_the_time_left(
@@ -85,7 +86,7 @@ def test_progress_says_the_share_and_the_time_left(
 ) -> None:
     said: list[JobStatus] = []
     monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("core.scoring.dataset.CHUNK", 8)
+    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
     monkeypatch.setattr(ScoreJob, "write", lambda _self, status: said.append(status))
     job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test")
     shares = [each.share for each in said if each.state == "running"]

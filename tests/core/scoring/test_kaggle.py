@@ -15,9 +15,9 @@ from core.data.store import Loaded
 from core.errors import DataError
 from core.prediction import Predictor
 from core.prediction.predictor import Predictions
-from core.scoring import kaggle_test
-from core.scoring.kaggle_job import SubmissionJob
-from core.scoring.kaggle_test import TestScores, score_test, submission
+from core.scoring import chunks
+from core.scoring.job import SubmissionJob
+from core.scoring.kaggle import TestScores, score_test, submission
 
 TEST = 57_458
 
@@ -97,13 +97,13 @@ def test_all_57_458_ids_of_the_competition_stand_in_the_order_of_the_sample(tmp_
 
 
 class Counting:
-    """A predictor that counts the patches that it is asked about, and is told to stop after some."""
+    """A predictor that counts the patches that it predicts, and stops the job after some."""
 
     def __init__(self, predictor: Predictor, job: SubmissionJob, *, stop_after: int):
         self.predictor, self.job, self.stop_after = predictor, job, stop_after
         self.device, self.asked = predictor.device, 0
 
-    def predict(self, pixels: np.ndarray) -> Predictions:
+    def predict(self, pixels: np.ndarray, **_: object) -> Predictions:
         self.asked += len(pixels)
         if self.asked >= self.stop_after:
             self.job.request_stop()
@@ -113,7 +113,7 @@ class Counting:
 def test_a_cancelled_submission_goes_on_where_it_ended(
     kaggle_folder: Callable[..., Path], fresh_home: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kaggle_test, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
     dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1}, test=("t1", "t2", "t3", "t4", "t5"))))
     predictor, job = Predictor(tiny_bundle, device="cpu"), SubmissionJob.of([tiny_bundle.digest], dataset)
     expected = submission(score_test(predictor, dataset), dataset)
