@@ -103,7 +103,7 @@ def _print_figures(data: str, bundles: list[Path], *, turns: bool, together: boo
     print("|---|---|---:|---|---|---|---|---:|")
     for path in bundles:
         bundle = load_bundle(path)
-        scored = score(Predictor(bundle, device="cpu"), dataset, part="test")
+        scored = score(Predictor(bundle, device="cpu"), dataset, split="test")
         size = f"{bundle_file(path).stat().st_size / 1e6:.1f}"
         _print_row(bundle.card.name, bundle.card.model, scored.evaluation(bundle.card.threshold), size)
         if turns:
@@ -125,7 +125,7 @@ def _measured(ensemble: Ensemble, pixels: np.ndarray, labels: np.ndarray) -> Eva
 
 
 def _print_row(title: str, network: str, found: Evaluation, size: str = "") -> None:
-    cells = " | ".join(str(found.figures[name]) for name in METRICS)
+    cells = " | ".join(str(found.metrics[name]) for name in METRICS)
     print(f"| {title} | {network} | {found.n:,} | {cells} | {size} |", flush=True)
 
 

@@ -54,7 +54,7 @@ def main() -> None:
     scored = predictions.scored(predictor, dataset, part, layout.bundle_path())
     if scored is None:
         return
-    st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.part}")
+    st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.description}")
     if scored.unreadable:
         st.warning(f"{scored.unreadable:,} patches could not be read and are left out.")
     key = predictions.scored_key(predictor, dataset, part)

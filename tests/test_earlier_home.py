@@ -127,12 +127,12 @@ def test_studies_and_their_results_are_read(earlier: Earlier) -> None:
     folds = folds_result(open_study("two-folds"))
     assert folds is not None
     assert [fold.evaluation.n for fold in folds.folds] == [20, 30]
-    assert folds.pooled.figures["auc"].value == pytest.approx(0.4008)
+    assert folds.pooled.metrics["auc"].value == pytest.approx(0.4008)
     table = out_of_fold(open_study("two-folds"))
     assert len(table) == 50
     assert table["fold"].value_counts().to_dict() == {1: 20, 2: 30}
     trained = curve_result(open_study("few-patches")).trained
-    assert [(each.size, each.epochs, each.evaluation.figures["auc"].value) for each in trained] == [
+    assert [(each.size, each.epochs, each.evaluation.metrics["auc"].value) for each in trained] == [
         (8, 2, 0.125), (16, 1, 0.875),
     ]  # fmt: skip
     trials = search_result(open_study("two-trials")).trials
@@ -211,13 +211,13 @@ def test_stored_predictions_are_read_and_are_those_of_the_bundle(earlier: Earlie
     assert bundle.card.model == "notebook-cnn"
     assert bundle.card.threshold == pytest.approx(0.4006, abs=1e-4)
     assert bundle.card.operating is not None
-    assert [each.part for each in bundle.card.measured] == ["test", "valid"]
+    assert [each.split for each in bundle.card.measured] == ["test", "valid"]
     scored = load_scores(bundle, dataset, "all")
     assert scored is not None
     assert len(scored) == 49
     assert scored.appearance is not None
     assert scored.evaluation(bundle.card.threshold).confusion.tp == 23
-    assert scored.evaluation(bundle.card.threshold).figures["auc"].value == pytest.approx(0.955, abs=1e-3)
+    assert scored.evaluation(bundle.card.threshold).metrics["auc"].value == pytest.approx(0.955, abs=1e-3)
     assert scored.logits[:5] == pytest.approx([2.053488, 1.760832, -1.405193, -2.043468, 2.261177], abs=1e-6)
     again = Predictor(bundle, device="cpu").predict(read(dataset.store, scored.rows))
     assert again.logits == pytest.approx(scored.logits, abs=1e-3)

@@ -1,7 +1,7 @@
 """The bundle: one .safetensors file with weights and, in its header, everything else that a prediction needs.
 
 The header's metadata has the entries ``format`` ("nodescope.bundle"), ``version`` and ``card`` (JSON). Weights may be
-stored as float16, half the size; they are computed with as float32. A bundle may also know its training patches: the
+stored as float16, half the size; they are computed with as float32. A bundle may also hold an OOD model: the
 entry ``familiarity`` (JSON) and tensors whose names begin with ``familiarity.``. No pickle is ever read.
 """
 
@@ -29,12 +29,12 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Bundle:
-    """A card and the weights it speaks of.
+    """A card and the weights that it describes.
 
     Attributes:
         card: everything but the weights.
         weights: the network's state, as it is stored.
-        ood_model: what its training patches are like, or None where that was not measured.
+        ood_model: the distribution of its training patches' features, or None where it was not fitted.
     """
 
     card: Card
@@ -51,13 +51,13 @@ class Bundle:
             network = models.build(self.card.model, **self.card.arguments)
             network.load_state_dict({name: _computed(value) for name, value in self.weights.items()})
         except models.UnknownModelError as error:
-            raise BundleError(f"The bundle wants a network that is not there: {error}") from error
+            raise BundleError(f"The bundle needs a network that this version does not have: {error}") from error
         except RuntimeError as error:
             raise BundleError(f"The bundle's weights do not fit its network {self.card.model!r}: {error}") from error
         return models.Normalised(network, mean=self.card.mean, std=self.card.std).eval()
 
-    def answering(self, device: torch.device) -> nn.Module:
-        """Return :meth:`network` as it answers fastest: on `device`, channels last, norms folded, without gradients.
+    def inference_module(self, device: torch.device) -> nn.Module:
+        """Return :meth:`network` in its fastest form: on `device`, channels last, norms folded, without gradients.
 
         Raises:
             BundleError: as :meth:`network` does.

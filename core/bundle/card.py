@@ -1,4 +1,4 @@
-"""What a bundle says of itself."""
+"""The card of a bundle: everything about it but its weights."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,18 +17,18 @@ INTENDED_USE = (
 
 @dataclass(frozen=True)
 class Measurement:
-    """How a bundle did on one part of one data set.
+    """How a bundle did on one split of one data set.
 
     Attributes:
         data: name of the data set.
         fingerprint: :meth:`core.data.Dataset.fingerprint` of it.
-        part: "test" (kept away) or "valid" (chose epoch, temperature and threshold: optimistic).
-        evaluation: the figures with their intervals.
+        split: "test" (kept away) or "valid" (chose epoch, temperature and threshold: optimistic).
+        evaluation: the metrics with their intervals.
     """
 
     data: str
     fingerprint: str
-    part: str
+    split: str
     evaluation: Evaluation
 
     def to_json(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Measurement:
         return {
             "data": self.data,
             "fingerprint": self.fingerprint,
-            "part": self.part,
+            "part": self.split,
             "evaluation": self.evaluation.to_json(),
         }
 
@@ -59,7 +59,7 @@ class Card:
         calibration: turns the logit into a probability.
         threshold: from this probability on the verdict is tumour; chosen on validation patches.
         training: where the weights come from: data, split, settings, versions.
-        measured: figures on parts of data sets.
+        measured: metrics on splits of data sets.
         notes: remarks for its users, such as known limits.
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
     """
@@ -78,8 +78,8 @@ class Card:
 
     @property
     def tested(self) -> Evaluation | None:
-        """The figures on the test part of the first data set that has any; None where no test part was measured."""
-        return next((each.evaluation for each in self.measured if each.part == "test"), None)
+        """The metrics on the first test split that was measured; None where there is none."""
+        return next((each.evaluation for each in self.measured if each.split == "test"), None)
 
     def with_changes(self, **changes: Any) -> "Card":
         """Return a copy with some values replaced."""

@@ -2,7 +2,7 @@
 
 Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", 2018 (arXiv:1807.03888): the
 Mahalanobis distance of a patch's features to those of the training patches; here one Gaussian for each training data
-set and no classes. The limit of each is the distance that 2.5 % of patches held back from the fit exceed; whole slides
+set and no classes. The limit of each is the distance that 2.5% of patches held back from the fit exceed; whole slides
 are held back where they are known.
 """
 
@@ -35,14 +35,14 @@ _RIDGE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class OodModel:
-    """What the features of the training patches are like.
+    """The distribution of the training patches' features.
 
     Attributes:
         layer: whose early features (:func:`core.prediction.features.early_features`).
         names: the G training data sets.
         centres: float32 (G, D), mean features.
         whitening: float32 (G, D, D): (features - centre) @ whitening has unit variance in every direction.
-        limits: float64 (G,), distance from which on a patch is unfamiliar.
+        limits: float64 (G,), distance from which on a patch is out of distribution.
         patches: how many patches each was fitted on.
     """
 
@@ -62,13 +62,14 @@ class OodModel:
             or len(self.patches) != groups
             or not (self.limits > 0).all()
         ):
-            raise BundleError("The bundle's figures on familiarity do not fit together; copy it again.")
+            raise BundleError("The bundle's OOD model does not fit together; copy the bundle again.")
 
     def ood_score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return float64 (N,): distance in units of the limit, to the nearest data set; above 1 is unfamiliar."""
+        """Return float64 (N,): distance in units of the limit, to the nearest data set; above 1 is too far."""
         if features.shape[1] != self.centres.shape[1]:
             raise BundleError(
-                f"The bundle knows {self.centres.shape[1]} features, the network has {features.shape[1]}."
+                f"The bundle's OOD model has {self.centres.shape[1]} features, its network {features.shape[1]}; copy "
+                "the bundle again."
             )
         nearest = np.full(len(features), np.inf)
         for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
@@ -77,14 +78,14 @@ class OodModel:
         return nearest
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return what stands beside the weights in a bundle."""
+        """Return the tensors that are stored beside the weights in a bundle."""
         return {
             f"{PREFIX}centres": torch.from_numpy(self.centres),
             f"{PREFIX}whitening": torch.from_numpy(self.whitening),
         }
 
     def header(self) -> str:
-        """Return the JSON that stands in the bundle's header."""
+        """Return the JSON for the bundle's header."""
         values = {
             "layer": self.layer,
             "names": list(self.names),
@@ -112,7 +113,7 @@ class OodModel:
                 patches=tuple(map(int, values["patches"])),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"The bundle's figures on familiarity are damaged ({error!r}); copy it again.") from error
+            raise BundleError(f"The bundle's OOD model is damaged ({error!r}); copy the bundle again.") from error
 
 
 def fit(

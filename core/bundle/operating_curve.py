@@ -14,7 +14,7 @@ MOST_POINTS = 200
 
 @dataclass(frozen=True)
 class OperatingCurve:
-    """Sensitivity and specificity of the validation patches over the threshold: their ROC curve, thinned.
+    """Sensitivity and specificity of the validation patches over the threshold: their ROC curve, reduced to 200 points.
 
     Attributes:
         thresholds: (K,) falling, each the probability of a patch, at most 200; patches with at least this probability
@@ -72,15 +72,15 @@ class OperatingCurve:
         )
 
     def at(self, threshold: float) -> tuple[Estimate, Estimate]:
-        """Return sensitivity and specificity at a threshold with 95 % Wilson intervals over patches.
+        """Return sensitivity and specificity at a threshold with 95% Wilson intervals over patches.
 
-        Between two stored thresholds the figures of the upper one count: exact where all are stored.
+        Between two stored thresholds the values of the upper one are taken: exact where all are stored.
 
         Raises:
             EvaluationError: the threshold lies outside [0, 1].
         """
         if not 0 <= threshold <= 1:
-            raise EvaluationError(f"The threshold is {threshold!r}; give a number from 0 to 1.")
+            raise EvaluationError(f"threshold must be 0 to 1, got {threshold!r}.")
         rising = np.asarray(self.thresholds)[::-1]
         above = int(np.searchsorted(rising, threshold, "left"))
         at = len(rising) - 1 - above

@@ -16,13 +16,13 @@ def with_threshold(bundle: Bundle, threshold: float, *, name: str, reason: str) 
         bundle: where it comes from.
         threshold: the new one, in [0, 1].
         name: of the copy.
-        reason: how the threshold was chosen; stands among the notes of its card.
+        reason: how the threshold was chosen; becomes one of the notes of its card.
 
     Raises:
         BundleError: the threshold is out of range or the name is empty.
     """
     if not 0 <= threshold <= 1:
-        raise BundleError(f"A threshold is a probability between 0 and 1; found {threshold}.")
+        raise BundleError(f"threshold must be 0 to 1, got {threshold}.")
     if not name.strip():
         raise BundleError("The new bundle needs a name.")
     note = f"Threshold moved from {bundle.card.threshold:.4f} to {threshold:.4f}: {reason}"
@@ -58,6 +58,6 @@ def save_new(bundle: Bundle, stem: str) -> Path:
 
 
 def file_stem(name: str) -> str:
-    """Return a name that is fit for a file: letters, digits, "-", "_" and ".", at most 80 characters."""
+    """Return a name that is suitable for a file: letters, digits, "-", "_" and ".", at most 80 characters."""
     kept = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "-" for each in name)
     return kept.strip("-.")[:80] or "bundle"

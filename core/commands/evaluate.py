@@ -74,7 +74,7 @@ def command(
     if out is not None:
         atomic.write_text(out, scores_csv(scored, dataset, threshold))
     if save_bundle is not None:
-        reason = f"given by hand after an evaluation on {dataset.name}, {scored.part}."
+        reason = f"given by hand after an evaluation on {dataset.name}, {scored.description}."
         with_threshold(predictor.bundle, threshold, name=save_bundle.stem, reason=reason).save(save_bundle)
     if card is not None or report is not None:
         _write_reports(predictor, dataset, scored, threshold, card=card, report=report)
@@ -93,7 +93,7 @@ def _scored(predictor: Predictor, dataset: Dataset, subset: str, *, fresh: bool)
 def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold: float) -> dict[str, Any]:
     about = {
         "data": dataset.name,
-        "part": scored.part,
+        "part": scored.description,
         "bundle": predictor.bundle.card.name,
         "digest": predictor.bundle.digest,
         "unreadable": scored.unreadable,

@@ -50,8 +50,8 @@ def describe(bundle: Bundle) -> str:
         lines.append(f"  made by       preset {training['config']['preset']}, {training['minutes']} min; {versions}")
     for measurement in card.measured:
         evaluation = measurement.evaluation
-        lines.append(f"  measured on   {measurement.data}, {measurement.part} part, n = {evaluation.n}")
-        lines += [f"    {METRICS[name].label:<20} {estimate}" for name, estimate in evaluation.figures.items()]
+        lines.append(f"  measured on   {measurement.data}, {measurement.split} split, n = {evaluation.n}")
+        lines += [f"    {METRICS[name].label:<20} {estimate}" for name, estimate in evaluation.metrics.items()]
     ood_model = bundle.ood_model
     fitted = "none" if ood_model is None else f"{sum(ood_model.patches)} patches of {', '.join(ood_model.names)}"
     lines.append(f"  OOD model     {fitted}")

@@ -178,12 +178,12 @@ def _describe_folds(study: Study) -> str:
     rows = [("fold", "n", "tumour", *(METRICS[name].label for name in SHOWN))]
     for fold in finished_folds(study):
         found = fold.evaluation
-        figures = ("-",) * len(SHOWN) if found is None else tuple(str(found.figures[name]) for name in SHOWN)
+        figures = ("-",) * len(SHOWN) if found is None else tuple(str(found.metrics[name]) for name in SHOWN)
         rows.append((str(fold.number), str(fold.n), str(fold.positives), *figures))
     if result is not None:
         pooled = result.pooled
         rows.append(("mean", "", "", *(str(result.mean[name]) for name in SHOWN)))
-        rows.append(("pooled", str(pooled.n), str(pooled.positives), *(str(pooled.figures[each]) for each in SHOWN)))
+        rows.append(("pooled", str(pooled.n), str(pooled.positives), *(str(pooled.metrics[each]) for each in SHOWN)))
     lines = [f"{settings['folds']} folds of {BY_NAMES[settings['by']]}", table(rows)]
     if result is not None:
         over = f"{pooled.slides} slides" if pooled.resampled == "slide" else "patches (slides unknown)"

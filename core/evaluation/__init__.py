@@ -1,4 +1,4 @@
-"""Pure functions on labels and probabilities: figures, curves, calibration, thresholds, comparison.
+"""Pure functions on labels and probabilities: metrics, curves, calibration, thresholds, comparison.
 
 Class 1 is tumour. A patch is called tumour if its probability is at least the threshold. All intervals are 95
 %.

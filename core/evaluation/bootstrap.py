@@ -1,7 +1,7 @@
-"""The bootstrap: every figure on many resamples of slides (or patches) at once.
+"""The bootstrap: every metric on many resamples of slides (or patches) at once.
 
 A resample is a vector of weights, how often each slide or patch was drawn. Patches are sorted once; all
-figures follow from cumulated and summed weights, computed for a chunk of resamples at a time so that memory
+metrics follow from cumulated and summed weights, computed for a chunk of resamples at a time so that memory
 stays bounded.
 """
 
@@ -26,14 +26,14 @@ _CHUNK_WEIGHTS = 1_000_000  # patches x resamples at once: about 50 MB
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """The figures of one model on R resamples.
+    """The metrics of one model on R resamples.
 
     Attributes:
-        figures: name to (R,) float64; NaN where a resample does not define the figure.
+        metrics: name to (R,) float64; NaN where a resample does not define the metric.
         gaps: (R, B) float64, the calibration gaps of each resample.
     """
 
-    figures: dict[str, FloatArray]
+    metrics: dict[str, FloatArray]
     gaps: FloatArray
 
 
@@ -45,7 +45,7 @@ def resamples_for(patches: int, wanted: int) -> int:
 def replicate(
     samples: Sequence[Sample], *, thresholds: Sequence[float], resamples: int, seed: int, ranked: bool = True
 ) -> list[Replicates]:
-    """Compute all figures of one or more models on the same resamples.
+    """Compute all metrics of one or more models on the same resamples.
 
     Slides are drawn with replacement where they are known, patches otherwise.
 
@@ -75,13 +75,13 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
     """Return the percentile interval, widened for few units.
 
     With few slides a percentile interval is too narrow; Hesterberg (2015, section 5.3) takes quantiles
-    further out, by the ratio of Student's t to the normal. Resamples that do not define the figure are left
+    further out, by the ratio of Student's t to the normal. Resamples that do not define the metric are left
     out. With fewer than two units there is no interval.
 
     Args:
-        value: the figure on the sample itself.
+        value: the metric on the sample itself.
         replicates: (R,) float64.
-        units: how many slides (or patches) carry the figure.
+        units: how many slides (or patches) carry the metric.
     """
     defined = replicates[~np.isnan(replicates)]
     if np.isnan(value) or units < 2 or len(defined) < 2:
@@ -161,8 +161,8 @@ def _replicates(areas: FloatArray, sums: FloatArray) -> Replicates:
     counts = sums[:, :4]
     patches = counts.sum(axis=1, keepdims=True)
     gaps = sums[:, 6:] / patches
-    figures = {"auc": areas[:, 0], "average_precision": areas[:, 1], **threshold_metrics(counts)}
-    figures["nll"] = sums[:, 4] / patches[:, 0]
-    figures["brier"] = sums[:, 5] / patches[:, 0]
-    figures["ece"] = np.abs(gaps).sum(axis=1)
-    return Replicates(figures, gaps)
+    metrics = {"auc": areas[:, 0], "average_precision": areas[:, 1], **threshold_metrics(counts)}
+    metrics["nll"] = sums[:, 4] / patches[:, 0]
+    metrics["brier"] = sums[:, 5] / patches[:, 0]
+    metrics["ece"] = np.abs(gaps).sum(axis=1)
+    return Replicates(metrics, gaps)

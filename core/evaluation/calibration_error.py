@@ -72,7 +72,7 @@ def ece_interval(gaps: FloatArray, noise: FloatArray) -> Estimate:
     Noise alone makes gaps, so the ECE of a sample lies above that of the population, and the interval of an
     ordinary bootstrap lies higher still: it misses the truth nearly always for a calibrated model. Here a
     population with the gaps c x `gaps` is taken as possible if adding noise to it gives the observed ECE
-    within 95 % of the draws; the interval spans the ECEs of the possible ones, and is stretched to hold the
+    within 95% of the draws; the interval spans the ECEs of the possible ones, and is stretched to hold the
     observed ECE itself. What it covers is the ECE of the population in the same bins.
 
     Args:

@@ -1,4 +1,4 @@
-"""Two models on the same patches: the difference of each figure, with an interval."""
+"""Two models on the same patches: the difference of each metric, with an interval."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compare(
     threshold: float = 0.5,
     second_threshold: float | None = None,
 ) -> dict[str, Estimate]:
-    """Return first minus second for every figure, with the 95 % interval of the paired difference.
+    """Return first minus second for every metric, with the 95% CI of the paired difference.
 
     Both models see the same resamples, so what makes a patch hard for both cancels. Without slides, accuracy,
     sensitivity and specificity take the interval of Bonett & Price (2012) for paired shares, and balanced
@@ -53,7 +53,7 @@ def compare(
         second_threshold: of the second model, if it differs.
 
     Returns:
-        Name to estimate, in the order of `METRICS`. Above 0 means that the figure of the first is larger,
+        Name to estimate, in the order of `METRICS`. Above 0 means that the metric of the first is larger,
         which is worse for NLL, Brier score and ECE.
 
     Raises:
@@ -62,7 +62,7 @@ def compare(
     lines = [threshold, threshold if second_threshold is None else second_threshold]
     lines = [checked_share(line, name="A threshold") for line in lines]
     if resamples < 1:
-        raise EvaluationError(f"{resamples} resamples were asked for; at least 1 is needed, 2000 is usual.")
+        raise EvaluationError(f"resamples must be at least 1 (2000 is usual), got {resamples}.")
     one = sample_of(labels, first, groups)
     other_values = checked_probabilities(second, name="probabilities of the second model")
     require_equal_length(labels=one.labels, second=other_values)
@@ -104,7 +104,7 @@ def disagreements(
 
 def _point_differences(one: Sample, two: Sample, lines: list[float]) -> dict[str, float]:
     pair = [
-        evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).figures
+        evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).metrics
         for sample, line in zip((one, two), lines, strict=True)
     ]
     return {name: pair[0][name].value - pair[1][name].value for name in METRICS}
@@ -114,7 +114,7 @@ def _paired_replicates(
     one: Sample, two: Sample, lines: list[float], *, resamples: int, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     first, second = replicate([one, two], thresholds=lines, resamples=resamples, seed=seed)
-    return {name: first.figures[name] - second.figures[name] for name in METRICS}
+    return {name: first.metrics[name] - second.metrics[name] for name in METRICS}
 
 
 def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:

@@ -44,7 +44,7 @@ class Reliability:
         mean_probability: (K,) mean predicted probability.
         observed: (K,) share of tumour patches.
         count: (K,) number of patches.
-        low: (K,) lower end of the 95 % Wilson interval of `observed`.
+        low: (K,) lower end of the 95% Wilson interval of `observed`.
         high: (K,) upper end.
         ece: expected calibration error: |mean_probability - observed| averaged over patches.
     """
@@ -106,7 +106,7 @@ def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: int = ECE_BINS) -> Reliability:
     """Return predicted probability against observed share of tumour, in bins of equal width (see `bin_of`).
 
-    With 15 bins its `ece` is the figure "ece" of `evaluate`.
+    With 15 bins its `ece` is the metric "ece" of `evaluate`.
 
     Args:
         labels: (N,) 0 or 1.
@@ -117,7 +117,7 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: in
         EvaluationError: see `sample_of`; or there are fewer than 1 bins.
     """
     if bins < 1:
-        raise EvaluationError(f"{bins} bins were asked for; a reliability diagram needs at least 1, 15 is usual.")
+        raise EvaluationError(f"bins must be at least 1 (15 is usual), got {bins}.")
     sample = sample_of(labels, probabilities)
     number = bin_of(sample.probabilities, bins=bins)
     counts = np.bincount(number, minlength=bins)
@@ -164,7 +164,7 @@ def _corners(x: FloatArray, y: FloatArray) -> IntArray:
 def _thinned(curve: Curve, limit: int) -> Curve:
     """Keep one point in each of `limit` - 1 equal stretches along the line, and its ends."""
     if limit < 3:
-        raise EvaluationError(f"A curve of at most {limit} points was asked for; at least 3 are needed.")
+        raise EvaluationError(f"limit must be at least 3 points, got {limit}.")
     if len(curve.x) <= limit:
         return curve
     steps = np.abs(np.diff(curve.x)) + np.abs(np.diff(curve.y))

@@ -1,4 +1,4 @@
-"""A number with its 95 % interval."""
+"""A number with its 95% CI."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from core.errors import EvaluationError
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the 95 % interval around it.
+    """A metric and the 95% CI around it.
 
-    Where labels and probabilities do not define the figure, all three are NaN; where the figure is defined
+    Where labels and probabilities do not define the metric, all three are NaN; where the metric is defined
     but its uncertainty cannot be told (one slide only), `low` and `high` are NaN.
 
     Attributes:
-        value: the figure itself.
-        low: lower end of the 95 % interval.
-        high: upper end of the 95 % interval.
+        value: the metric itself.
+        low: lower end of the 95% CI.
+        high: upper end of the 95% CI.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""All figures of one model on one set of patches, with their intervals."""
+"""All metrics of one model on one set of patches, with their intervals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Evaluation:
         n: number of patches.
         positives: how many of them are labelled tumour.
         threshold: a patch with at least this probability is called tumour.
-        figures: name to estimate, in the order of `METRICS`. A figure that one class alone does not define is
+        metrics: name to estimate, in the order of `METRICS`. A metric that a single class does not define is
             NaN.
         confusion: right and wrong decisions at the threshold.
         resampled: what the intervals take as independent: "slide" where slides were given, else "patch".
@@ -47,7 +47,7 @@ class Evaluation:
     n: int
     positives: int
     threshold: float
-    figures: dict[str, Estimate]
+    metrics: dict[str, Estimate]
     confusion: ConfusionMatrix
     resampled: Literal["patch", "slide"]
     resamples: int = 0
@@ -55,8 +55,10 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary that strict JSON can hold and `from_json` reads back without loss."""
-        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        own["figures"] = {name: estimate.to_json() for name, estimate in self.figures.items()}
+        # Stored evaluations, such as those in bundles, call the metrics "figures".
+        stored = {"metrics": "figures"}
+        own = {stored.get(field.name, field.name): getattr(self, field.name) for field in dataclasses.fields(self)}
+        own["figures"] = {name: estimate.to_json() for name, estimate in self.metrics.items()}
         own["confusion"] = self.confusion.to_json()
         return own
 
@@ -74,7 +76,7 @@ class Evaluation:
                 n=int(data["n"]),
                 positives=int(data["positives"]),
                 threshold=float(data["threshold"]),
-                figures={name: Estimate.from_json(data["figures"][name]) for name in METRICS},
+                metrics={name: Estimate.from_json(data["figures"][name]) for name in METRICS},
                 confusion=ConfusionMatrix.from_json(data["confusion"]),
                 resampled=data["resampled"],
                 resamples=int(data["resamples"]),
@@ -95,13 +97,13 @@ def evaluate(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Evaluation:
-    """Compute all figures with 95 % intervals.
+    """Compute all metrics with 95% CIs.
 
     Without slides, patches are taken as independent and the intervals are closed forms (see `intervals`) but
     for MCC and ECE, which need draws of a few numbers; this takes well under a second for 220,025 patches.
     With slides, whole slides are drawn with replacement (see `bootstrap`), since patches of one slide
     resemble each other and intervals over patches would be too narrow. At the end of a scale, where no
-    resample differs, the closed form with slides in place of patches is used. A figure that rests on one
+    resample differs, the closed form with slides in place of patches is used. A metric that rests on one
     slide only has no interval (NaN).
 
     Args:
@@ -119,17 +121,17 @@ def evaluate(
     sample = sample_of(labels, probabilities, groups)
     line = checked_share(threshold, name="The threshold")
     if resamples < 1:
-        raise EvaluationError(f"{resamples} resamples were asked for; at least 1 is needed, 2000 is usual.")
+        raise EvaluationError(f"resamples must be at least 1 (2000 is usual), got {resamples}.")
     matrix = confusion_matrix(sample.labels, sample.probabilities, threshold=line)
-    figures = _by_patch(sample, matrix, draws=resamples, seed=seed)
+    metrics = _by_patch(sample, matrix, draws=resamples, seed=seed)
     if sample.slides is not None:
         resamples = resamples_for(sample.n, resamples)
-        figures = _by_slide(sample, figures, matrix, threshold=line, resamples=resamples, seed=seed)
+        metrics = _by_slide(sample, metrics, matrix, threshold=line, resamples=resamples, seed=seed)
     return Evaluation(
         n=sample.n,
         positives=sample.positives,
         threshold=line,
-        figures=figures,
+        metrics=metrics,
         confusion=matrix,
         resampled="patch" if sample.slides is None else "slide",
         resamples=resamples,
@@ -169,24 +171,24 @@ def at_threshold(
             f"The evaluation (by {evaluation.resampled}, {evaluation.n:,} patches) cannot be moved with "
             f"these {matrix.n:,} labels (by {by}); it must be of the same patches. Evaluate again instead."
         )
-    figures = {**evaluation.figures, **operating_intervals(_counts(matrix), draws=evaluation.resamples, seed=seed)}
+    metrics = {**evaluation.metrics, **operating_intervals(_counts(matrix), draws=evaluation.resamples, seed=seed)}
     if groups is not None:
         sample = sample_of(labels, probabilities, groups)
-        figures = _moved_by_slide(sample, figures, matrix, float(threshold), evaluation.resamples, seed)
-    return dataclasses.replace(evaluation, threshold=float(threshold), figures=figures, confusion=matrix)
+        metrics = _moved_by_slide(sample, metrics, matrix, float(threshold), evaluation.resamples, seed)
+    return dataclasses.replace(evaluation, threshold=float(threshold), metrics=metrics, confusion=matrix)
 
 
 def _moved_by_slide(
-    sample: Sample, figures: dict[str, Estimate], matrix: ConfusionMatrix, threshold: float, resamples: int, seed: int
+    sample: Sample, metrics: dict[str, Estimate], matrix: ConfusionMatrix, threshold: float, resamples: int, seed: int
 ) -> dict[str, Estimate]:
     (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked=False)
-    ends = _where_none_differs(sample, matrix, figures, drawn, seed=seed)
+    ends = _where_none_differs(sample, matrix, metrics, drawn, seed=seed)
     units = slides_behind(sample)
     moved = {
-        name: _slide_estimate(name, figures[name].value, drawn, ends, sample=sample, units=units[name])
+        name: _slide_estimate(name, metrics[name].value, drawn, ends, sample=sample, units=units[name])
         for name in THRESHOLD_METRICS
     }
-    return {**figures, **moved}
+    return {**metrics, **moved}
 
 
 def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int) -> dict[str, Estimate]:
@@ -233,13 +235,13 @@ def _slide_estimate(
     if name == "ece":
         gaps = calibration_gaps(sample)
         return ece_interval(gaps, drawn.gaps - gaps)
-    return percentile_interval(value, drawn.figures[name], units=units)
+    return percentile_interval(value, drawn.metrics[name], units=units)
 
 
 def slides_behind(sample: Sample) -> dict[str, int]:
-    """Return, for each figure, how many slides (or patches) carry it.
+    """Return, for each metric, how many slides (or patches) carry it.
 
-    Sensitivity rests on those with tumour patches, specificity on those with normal ones, the figures that
+    Sensitivity rests on those with tumour patches, specificity on those with normal ones, the metrics that
     weigh both classes on the fewer of the two, and all others on every one.
     """
     tumour, normal = sample.units_with(True), sample.units_with(False)
@@ -252,7 +254,7 @@ def slides_behind(sample: Sample) -> dict[str, int]:
 def _where_none_differs(
     sample: Sample, matrix: ConfusionMatrix, by_patch: dict[str, Estimate], drawn: Replicates, *, seed: int
 ) -> dict[str, Estimate]:
-    """Return closed forms, with slides in place of patches, for figures that are the same in every resample.
+    """Return closed forms, with slides in place of patches, for metrics that are the same in every resample.
 
     So it is at the ends of a scale, such as a sensitivity of 1. How alike the patches of a slide are cannot
     be seen from such data, so each slide counts as one patch of each class it holds: the cautious reading.
@@ -260,7 +262,7 @@ def _where_none_differs(
     tumour, normal = float(sample.units_with(True)), float(sample.units_with(False))
     scale = np.array([normal / max(sample.negatives, 1)] * 2 + [tumour / max(sample.positives, 1)] * 2)
     found = operating_intervals(_counts(matrix) * scale, draws=len(drawn.gaps), seed=seed)
-    alike = [name for name in THRESHOLD_METRICS if _is_constant(drawn.figures[name])]
+    alike = [name for name in THRESHOLD_METRICS if _is_constant(drawn.metrics[name])]
     auc, precision = by_patch["auc"].value, by_patch["average_precision"].value
     if auc in (0.0, 1.0):
         found["auc"] = newcombe_auc(auc, tumour, normal)

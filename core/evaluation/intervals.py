@@ -1,4 +1,4 @@
-"""95 % intervals in closed form: shares, means, AUC, average precision and figures made from counts."""
+"""95% CIs in closed form: shares, means, AUC, average precision and metrics made from counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.evaluation.metrics import threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray
 
 Z = 1.959963984540054
-"""The 97.5 % point of the normal distribution: all intervals are 95 %."""
+"""The 97.5% point of the normal distribution: all intervals are 95% CIs."""
 
 
 def wilson(count: float, total: float) -> Estimate:
@@ -87,7 +87,7 @@ def newcombe_auc(value: float, positives: float, negatives: float) -> Estimate:
 def average_precision_interval(labels: BoolArray, probabilities: FloatArray) -> Estimate:
     """Return average precision (the step-wise sum, as in scikit-learn) with its interval.
 
-    The variance is that of the linearised figure (the infinitesimal jackknife, Jaeckel 1972), on the logit
+    The variance is that of the linearised metric (the infinitesimal jackknife, Jaeckel 1972), on the logit
     scale as Boyd, Eng & Page (2013) advise. At 1 it is 0 and the Wilson interval over the tumour patches
     takes over. Undefined with one class only.
     """
@@ -104,7 +104,7 @@ def average_precision_influence(labels: BoolArray, probabilities: FloatArray) ->
     """Return average precision and how it changes with the weight of each patch, (N,) float64.
 
     With TP and FP counted down to the probability of a patch, P = TP / (TP + FP) and W tumour patches, the
-    figure is the mean of P over the tumour patches; every patch with at least the same probability moves each
+    metric is the mean of P over the tumour patches; every patch with at least the same probability moves each
     such P.
     """
     scores, index = np.unique(-probabilities, return_inverse=True)
@@ -120,11 +120,11 @@ def average_precision_influence(labels: BoolArray, probabilities: FloatArray) ->
 
 
 def operating_intervals(counts: FloatArray, *, draws: int, seed: int) -> dict[str, Estimate]:
-    """Return the figures made from the four counts, patches taken as independent.
+    """Return the metrics made from the four counts, patches taken as independent.
 
     Accuracy, sensitivity and specificity: Wilson. Balanced accuracy: the two Wilson intervals put together
     (MOVER, Zou & Donner 2008). F1 is a rising function of tp / (tp + fp + fn), a share, and takes its Wilson
-    interval. MCC: quantiles of draws from the posterior under Jeffreys' prior, widened to hold the figure
+    interval. MCC: quantiles of draws from the posterior under Jeffreys' prior, widened to hold the metric
     itself, as Brown, Cai & DasGupta (2001) do for shares. All have a width at their ends.
 
     Args:

@@ -1,4 +1,4 @@
-"""What each figure is called, what it means, and its formula."""
+"""What each metric is called, what it means, and its formula."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from core.evaluation.sample import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Metric:
-    """How a figure is shown.
+    """How a metric is shown.
 
     Attributes:
-        name: the key in `Evaluation.figures`.
+        name: the key in `Evaluation.metrics`.
         label: the short name on screen.
         help: one sentence in plain language.
         higher_is_better: whether a larger value is a better one.
@@ -26,8 +26,8 @@ class Metric:
     higher_is_better: bool
 
 
-def _registry(*figures: Metric) -> dict[str, Metric]:
-    return {figure.name: figure for figure in figures}
+def _registry(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
 
 
 METRICS: dict[str, Metric] = _registry(
@@ -96,7 +96,7 @@ METRICS: dict[str, Metric] = _registry(
 )
 
 THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "mcc")
-"""The figures that depend on the threshold, and on nothing else than the four counts."""
+"""The metrics that depend on the threshold, and on nothing else than the four counts."""
 
 ECE_BINS = 15
 """Bins of equal width for the ECE and the reliability diagram, as in Guo et al. 2017 (arXiv:1706.04599)."""
@@ -115,9 +115,9 @@ def log_losses(labels: BoolArray, probabilities: FloatArray) -> FloatArray:
 
 
 def threshold_metrics(counts: FloatArray) -> dict[str, FloatArray]:
-    """Compute the figures that depend on the threshold from counts.
+    """Compute the metrics that depend on the threshold from counts.
 
-    A figure without a meaning is NaN: sensitivity without tumour patches, specificity without normal ones,
+    A metric without a meaning is NaN: sensitivity without tumour patches, specificity without normal ones,
     balanced accuracy and MCC with one class only, F1 with no tumour patch either labelled or called. MCC is 0
     where all patches are called the same, as in scikit-learn.
 

@@ -17,7 +17,7 @@ STRENGTH = 10.0
 """scikit-learn's C for features of length 1; weaker regularisation learns wrong labels by heart."""
 
 MOST_FITTED = 20_000
-"""Patches that a fold is fitted to at most; of more, so many are drawn."""
+"""Patches that a fold is fitted to at most; of more, this many are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def cross_probabilities(
         labels: 0 or 1 (n,).
         groups: the slide of each patch, to be kept in one fold; None where they are not known.
         seed: of the folds and of the draw where a fold is large.
-        progress: told the finished share.
+        progress: receives the finished share.
 
     Raises:
         EvaluationError: there are too few patches of a class, or too few slides, for two folds.
@@ -71,7 +71,7 @@ def _folds(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.object_] | None
     count = min(FOLDS, smallest, len(set(groups)) if groups is not None else smallest)
     what = "patches of each class" if groups is None else "slides and patches of each class"
     if count < 2:
-        raise EvaluationError(f"A probe needs at least two {what}, to be fitted to some and asked about the others.")
+        raise EvaluationError(f"A probe needs at least two {what}, to fit it to some and test it on the others.")
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     fold = np.zeros(len(labels), np.int64)
     for number, (rest, out) in enumerate(kind(count, shuffle=True, random_state=seed).split(labels, labels, groups)):

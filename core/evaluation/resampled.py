@@ -1,4 +1,4 @@
-"""The mean of a figure over several trainings on parts of the same patches."""
+"""The mean of a metric over several trainings on parts of the same patches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
 
 
 def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> float:
-    """Return half the width of the 95 % interval around the mean of figures whose training parts overlap.
+    """Return half the width of the 95% CI around the mean of metrics whose training parts overlap.
 
     The corrected resampled t (Nadeau & Bengio, Machine Learning 52:239, 2003): the variance of the mean of k values is
     taken as (1 / k + test / train) times theirs, because trainings on shared patches are less independent than their
     number says. It was made for repeated random splits; for the folds of a cross-validation it is on the wide side.
 
     Args:
-        values: the figure of each training, at least two.
+        values: the metric of each training, at least two.
         test_to_train: patches in the test part divided by those in the training part.
 
     Raises:
@@ -28,7 +28,7 @@ def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> fl
     """
     if len(values) < 2 or test_to_train < 0:
         raise EvaluationError(
-            f"The spread of a figure needs two trainings or more and a share of 0 or more; found {len(values)} and "
+            f"The spread of a metric needs two trainings or more and a share of 0 or more; found {len(values)} and "
             f"{test_to_train:g}."
         )
     count = len(values)

@@ -1,4 +1,4 @@
-"""The checked input of every figure: labels, probabilities and, where known, the slide of each patch."""
+"""The checked input of every metric: labels, probabilities and, where known, the slide of each patch."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def sample_of(
         labels: (N,) 0 or 1 (or bool).
         probabilities: (N,) numbers in [0, 1].
         groups: (N,) slide ids of any kind, or None.
-        both_classes: whether the caller's figure needs patches of both classes.
+        both_classes: whether the caller's metric needs patches of both classes.
 
     Raises:
         EvaluationError: a value is missing or out of range, lengths differ, or a needed class is absent.

@@ -1,4 +1,4 @@
-"""The figures of parts of the patches: where is the model worse?"""
+"""The metrics of subgroups of the patches: where is the model worse?"""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Subgroup:
         value: what they share, such as a slide id; None for patches where it is missing.
         n: number of patches.
         positives: how many of them are labelled tumour.
-        figures: name to estimate; NaN where the slice holds one class only and the figure needs both.
+        metrics: name to estimate; NaN where the subgroup holds one class only and the metric needs both.
         confusion: right and wrong decisions.
-        is_small: too few patches to read much into the figures.
+        is_small: too few patches to read much into the metrics.
     """
 
     value: Hashable
     n: int
     positives: int
-    figures: dict[str, Estimate]
+    metrics: dict[str, Estimate]
     confusion: ConfusionMatrix
     is_small: bool
 
@@ -49,7 +49,7 @@ class Subgroup:
             "value": None if self.value is None else str(self.value),
             "n": self.n,
             "positives": self.positives,
-            "figures": {name: estimate.to_json() for name, estimate in self.figures.items()},
+            "figures": {name: estimate.to_json() for name, estimate in self.metrics.items()},
             "confusion": self.confusion.to_json(),
             "is_small": self.is_small,
         }
@@ -72,12 +72,12 @@ def subgroups(
         probabilities: (N,) in [0, 1].
         by: (N,) one value for each patch: slide ids, clusters, or the bins of `quantile_bins`.
         threshold: in [0, 1]; a patch with at least this probability is called tumour.
-        small: a slice with fewer patches is marked as small.
+        small: a subgroup with fewer patches is marked as small.
         draws: how many for the intervals of MCC and ECE.
         seed: makes the draws repeatable.
 
     Returns:
-        Slices in the order of their values; patches whose value is missing come last.
+        The subgroups in the order of their values; patches whose value is missing come last.
 
     Raises:
         EvaluationError: see `sample_of`; or `by` has another length, or the threshold lies outside [0, 1].
@@ -87,7 +87,7 @@ def subgroups(
     values = np.asarray(by)
     require_equal_length(labels=sample.labels, by=values)
     return [
-        _slice(value, sample.labels[rows], sample.probabilities[rows], line, small, draws, seed)
+        _subgroup(value, sample.labels[rows], sample.probabilities[rows], line, small, draws, seed)
         for value, rows in _rows_by_value(values)
     ]
 
@@ -95,14 +95,14 @@ def subgroups(
 def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.object_]:
     """Sort a continuous quantity, such as brightness, into bins with about as many patches each.
 
-    Equal values never part, so there may be fewer bins than asked for. Missing values (NaN) stay None.
+    Equal values never part, so there may be fewer bins than `bins`. Missing values (NaN) stay None.
 
     Args:
         values: (N,) numbers.
         bins: how many at most, at least 1.
 
     Returns:
-        (N,) objects: (lowest, highest) of the bin each patch is in, ready for `slices`.
+        (N,) objects: (lowest, highest) of the bin each patch is in, ready for `subgroups`.
 
     Raises:
         EvaluationError: there are no values, or fewer than 1 bins.
@@ -124,7 +124,7 @@ def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.obj
     return out
 
 
-def _slice(
+def _subgroup(
     value: Hashable,
     labels: BoolArray,
     probabilities: FloatArray,
@@ -134,13 +134,13 @@ def _slice(
     seed: int,
 ) -> Subgroup:
     result = evaluate(labels, probabilities, threshold=threshold, resamples=draws, seed=seed)
-    return Subgroup(value, result.n, result.positives, result.figures, result.confusion, result.n < small)
+    return Subgroup(value, result.n, result.positives, result.metrics, result.confusion, result.n < small)
 
 
 def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray[np.intp]]]:
     """Return each value with its row numbers, in order, None last."""
     if values.ndim != 1:
-        raise EvaluationError(f"The values to slice by have shape {values.shape}; expected one per patch, (N,).")
+        raise EvaluationError(f"The values to group by have shape {values.shape}; expected one per patch, (N,).")
     missing = missing_values(values)
     known = np.flatnonzero(~missing)
     items = values[known].tolist()

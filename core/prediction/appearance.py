@@ -1,4 +1,4 @@
-"""How patches look, in a few numbers, so that figures can be taken apart by them."""
+"""Brightness, sharpness and staining of patches, by which metrics are split into subgroups."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ COLUMNS = ("brightness", "laplacian_variance", "red", "green", "blue")
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """What N patches look like.
+    """The appearance of N patches.
 
     Attributes:
         values: float32 (N, 5): brightness (mean luminance, 0 to 255), the variance of the Laplacian of the
@@ -26,7 +26,7 @@ class Appearance:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(COLUMNS):
-            raise PatchError(f"Looks are an array (N, {len(COLUMNS)}); found the shape {self.values.shape}.")
+            raise PatchError(f"Appearances are an array (N, {len(COLUMNS)}); found the shape {self.values.shape}.")
 
     @property
     def brightness(self) -> npt.NDArray[np.float32]:
@@ -44,7 +44,7 @@ class Appearance:
         return self.values[:, 2:]
 
     def subset(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Appearance":
-        """Return the looks of some of the patches."""
+        """Return the appearance of some of the patches."""
         return Appearance(self.values[rows])
 
 

@@ -1,10 +1,10 @@
 """The centre audit: does a model read the centre, which carries the label, or the rim, which does not?
 
-Two independent looks. *Blanking*: how far the probability moves when the centre is painted over, against an equally
-large piece of the rim (the mean of the eight around the centre). Painting over the whole rim at once is told too, but
-takes eight times the area and is no fair rival. *Attribution*: which share of a saliency method's map lies in the
-centre; a map spread evenly has 1/9 there. The rim is context, and a good model may use some of it; a model that heeds
-the rim more than the centre answers another question than the one it was asked.
+Two independent measurements. *Blanking*: how far the probability moves when the centre is painted over, against an
+equally large piece of the rim (the mean of the eight around the centre). Painting over the whole rim at once is
+reported too, but covers eight times the area, which makes it no fair comparison. *Attribution*: which share of a
+saliency method's map lies in the centre; a map spread evenly has 1/9 there. The rim is context, and a good model may
+use some of it; a model that relies on the rim more than on the centre answers another question than the label's.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ Fill = Literal["mean", "white"]
 
 @dataclass(frozen=True, eq=False)
 class CentreAudit:
-    """What blanking and attribution say of N patches.
+    """The result of blanking and attribution for N patches.
 
     Attributes:
         probabilities: (N,) of the patches as they are.
@@ -69,7 +69,7 @@ class CentreAudit:
         return np.asarray(moved.mean(axis=1), dtype=np.float64)
 
     def lead(self, *, seed: int = 0) -> tuple[float, float, float]:
-        """Return the mean of centre effect minus piece effect, with its 95 % bootstrap interval over patches."""
+        """Return the mean of centre effect minus piece effect, with its 95% bootstrap interval over patches."""
         difference = self.centre_effect - self.piece_effect
         drawn = np.random.default_rng(seed).integers(len(difference), size=(_RESAMPLES, len(difference)))
         low, high = np.quantile(difference[drawn].mean(axis=1), (0.025, 0.975))
@@ -77,7 +77,7 @@ class CentreAudit:
 
     @property
     def verdict(self) -> Literal["centre", "rim", "both", "unknown"]:
-        """What the model reads, by blanking: "rim" or "centre" where the interval of :meth:`lead` leaves no doubt."""
+        """What the model reads, by blanking: "rim" or "centre" where the interval of :meth:`lead` is clear of 0."""
         if len(self.probabilities) < FEWEST:
             return "unknown"
         if max(float(self.centre_effect.mean()), float(self.rim_effect.mean())) < 0.005:
@@ -87,18 +87,18 @@ class CentreAudit:
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words, with its figures."""
+        """The verdict in plain words, with its numbers."""
         centre, piece = float(self.centre_effect.mean()), float(self.piece_effect.mean())
-        figures = (
+        effects = (
             f"Blanking the centre moves the probability by {centre:.1%} on average, an equally large piece of the rim "
             f"by {piece:.1%}, and the whole rim by {float(self.rim_effect.mean()):.1%}"
         )
         return {
-            "centre": f"{figures}: the model heeds the centre more than other places, as it should.",
-            "rim": f"{figures}: the model heeds the rim more than the centre, although the label knows only the "
-            "centre. Do not trust it on patches whose surroundings differ.",
-            "both": f"{figures}: the model heeds the centre no more than other places.",
-            "unknown": f"{figures}: too little, or too few patches ({len(self.probabilities)}), for a verdict.",
+            "centre": f"{effects}: the model relies on the centre more than on other places, as it should.",
+            "rim": f"{effects}: the model relies on the rim more than on the centre, although only the centre "
+            "decides the label. Do not trust it on patches whose surroundings differ.",
+            "both": f"{effects}: the model relies on the centre no more than on other places.",
+            "unknown": f"{effects}: too little, or too few patches ({len(self.probabilities)}), for a verdict.",
         }[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
@@ -136,14 +136,14 @@ def audit_centre(
         method: attribution method for the maps, see :data:`core.attribution.METHODS`.
         maps: how many patches are explained, from the first; each costs about two forward passes or more.
         fill: paint with the patch's mean colour, which keeps its stain, or with white, the colour of bare glass.
-        progress: told the finished share; what it raises ends the work.
+        progress: receives the finished share; what it raises ends the work.
 
     Raises:
         EvaluationError: there are no patches.
-        AttributionError: the method means nothing on this network.
+        AttributionError: the network does not support the method.
     """
     if not len(pixels):
-        raise EvaluationError("There are no patches to audit; choose a part of the data set that holds some.")
+        raise EvaluationError("There are no patches to audit; choose a split that holds some.")
     wanted = min(maps, len(pixels)) if method else 0
     variants = [pixels, *blanked(pixels, fill=fill), *without_pieces(pixels, fill=fill)]
     count = len(pixels)

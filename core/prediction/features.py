@@ -1,8 +1,8 @@
-"""What a network sees on the way to its logit: early features for familiarity, late ones for likeness.
+"""What a network sees on the way to its logit: early features for the OOD score, late ones for similarity.
 
-Early ones (mean and spread of each channel where the map still has 12×12 cells) tell an unknown kind of picture from a
-known one; the last ones do not, since there everything that is neither class looks alike. Late ones (what goes into
-the last layer) bring patches together that mean the same to the network.
+Early ones (mean and spread of each channel where the map still has 12×12 cells) separate an unknown kind of picture
+from a known one; the last ones do not, since there everything that is neither class looks the same. Late ones (what
+goes into the last layer) bring patches together that mean the same to the network.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ MOST_CHANNELS = 128
 
 @dataclass(frozen=True)
 class Layers:
-    """Names of the modules whose maps are looked at.
+    """Names of the modules whose features are read.
 
     Attributes:
         early: its output is the early feature map.
@@ -46,7 +46,7 @@ def layers_of(module: nn.Module) -> Layers:
     """Find the two layers by a pass over a blank patch.
 
     Raises:
-        BundleError: the network has none that would do.
+        BundleError: the network has no suitable ones.
     """
     early: list[str] = []
     late: list[str] = []
@@ -73,7 +73,7 @@ def layers_of(module: nn.Module) -> Layers:
     if not early or not late:
         raise BundleError(
             f"{type(module).__name__} has no feature map of {EARLY_CELLS}×{EARLY_CELLS} cells with 8 to "
-            f"{MOST_CHANNELS} channels, so that unfamiliar patches cannot be told; use another network."
+            f"{MOST_CHANNELS} channels, so that no OOD model can be fitted; use another network."
         )
     return Layers(early[-1], late[-1])
 
@@ -117,7 +117,7 @@ def read_late_features(
         dataset: where the patches are.
         rows: their row numbers.
         layer: whose input they are; None finds it.
-        progress: told the finished share; what it raises ends the work.
+        progress: receives the finished share; what it raises ends the work.
 
     Returns:
         The rows that could be read, int64 (N,), and float32 (N, C), each of length 1.
@@ -148,7 +148,7 @@ def _collect(
     parts: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pixels), size):
         batch = pixels[start : start + size]
-        # Batches are filled up, as in the predictor, so that a patch has the same bits whatever stands beside it.
+        # Batches are filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
         filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
         filled[: len(batch)] = batch
         parts.append(_pass(predictor, filled, layer, pool)[: len(batch)])
@@ -159,13 +159,15 @@ def _collect(
 def _pass(
     predictor: Predictor, batch: npt.NDArray[np.uint8], layer: str, pool: Callable[[Tensor, Tensor], Tensor]
 ) -> npt.NDArray[np.float32]:
-    """Run one batch through a private replica, whose hooks nobody else sees."""
+    """Run one batch through a private replica, whose hooks no other thread sees."""
     caught: list[Tensor] = []
     with borrowed(predictor.module) as twin, torch.no_grad():
         try:
             target = twin.get_submodule(layer)
         except AttributeError as error:
-            raise BundleError(f"The bundle speaks of a layer {layer!r} that its network does not have.") from error
+            raise BundleError(
+                f"The bundle's OOD model reads the layer {layer!r}, which its network does not have."
+            ) from error
         handle = target.register_forward_hook(lambda _module, given, output: caught.append(pool(given[0], output)))
         try:
             twin(as_input(batch, predictor.device))

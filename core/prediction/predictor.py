@@ -52,7 +52,7 @@ class Predictor:
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
         self.bundle = bundle
         self.device = resolve_device(device)
-        self.module = bundle.answering(self.device)
+        self.module = bundle.inference_module(self.device)
         self._lock = threading.Lock()
 
     def predict(self, pixels: Pixels, *, progress: Progress = no_progress) -> Predictions:

@@ -25,11 +25,11 @@ BLOCK = 64
 
 @dataclass(frozen=True, eq=False)
 class RegionMap:
-    """What a bundle says of every patch of a picture on a grid of 8 pixels.
+    """What a bundle predicts for every patch of a picture on a grid of 8 pixels.
 
     Attributes:
         probabilities: float64 R×C, calibrated: value (i, j) is that of the patch whose upper left corner is at
-            x = 8j, y = 8i, and speaks of that patch's centre.
+            x = 8j, y = 8i, and is about that patch's centre.
         threshold: from this probability on the verdict is tumour.
     """
 
@@ -83,7 +83,7 @@ class RegionMap:
 
 
 def map_about(bundle: Bundle, threshold: float) -> dict[str, str]:
-    """Return what stands in the file of a saved map, beside the picture."""
+    """Return the metadata of a saved map, stored in its file beside the picture."""
     return {
         "Title": "Probability of tumour in the centre of each 96×96 patch, red from the threshold on",
         "Software": "Nodescope",
@@ -101,15 +101,15 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
     Args:
         predictor: one whose network has no padding, see :attr:`Predictor.reads_regions`.
         pixels: uint8 H×W×3, at least 96×96, at the scale of the patches.
-        progress: told the finished share after each block.
+        progress: receives the finished share after each block.
 
     Raises:
-        BundleError: the network is no such network.
+        BundleError: the network has padding or predicts single patches only.
         PatchError: the picture is too small, or no such array.
     """
     if not predictor.reads_regions:
         raise BundleError(
-            f"The network {predictor.bundle.card.model} answers for single patches only, not for a whole region. "
+            f"The network {predictor.bundle.card.model} predicts single patches only, not a whole region. "
             "Choose the bundle nodescope-net, or cut the picture into tiles."
         )
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape[:2]) < PATCH_SIZE:

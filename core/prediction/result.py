@@ -86,7 +86,7 @@ class PatchResult:
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
-            raise EvaluationError(f"The threshold is {self.threshold!r}; give a number from 0 to 1.")
+            raise EvaluationError(f"threshold must be 0 to 1, got {self.threshold!r}.")
 
     def at(self, threshold: float) -> "PatchResult":
         """Return the result at another threshold; nothing is predicted again. Raises :class:`EvaluationError`."""

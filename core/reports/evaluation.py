@@ -169,7 +169,7 @@ def _data(report: EvaluationReport) -> list[Block]:
     slides = f", {evaluation.slides} slides" if evaluation.slides else ", slides unknown"
     synthetic = " Synthetic demo data." if report.dataset.is_synthetic else ""
     measured = (
-        f"{report.dataset.name}, {report.scored.part}: {evaluation.n:,} patches ({evaluation.positives:,} tumour"
+        f"{report.dataset.name}, {report.scored.description}: {evaluation.n:,} patches ({evaluation.positives:,} tumour"
         f"{slides}); {report.scored.unreadable:,} unreadable ones left out. Fingerprint "
         f"{report.dataset.fingerprint()}.{synthetic}"
     )
@@ -185,7 +185,7 @@ def _decided(source: dict[str, Any]) -> str:
 def _figures(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
     unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
-    rows = [(METRICS[name].label, *_columns(each)) for name, each in evaluation.figures.items()]
+    rows = [(METRICS[name].label, *_columns(each)) for name, each in evaluation.metrics.items()]
     matrix = evaluation.confusion
     cells = [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")]
     blocks: list[Block] = [
@@ -233,7 +233,7 @@ def _slices(report: EvaluationReport) -> list[Block]:
     blocks: list[Block] = [Heading(2, "Slices"), Paragraph("Intervals over patches.")]
     for kind, found in report.slices.items():
         rows = [
-            (name, f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.figures[one]) for one in SHOWN))
+            (name, f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.metrics[one]) for one in SHOWN))
             for name, each in found
         ]
         head = ("slice", "n", *(METRICS[one].label for one in SHOWN))

@@ -27,7 +27,7 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
     figure.add_scatter(
-        x=[1 - evaluation.figures["specificity"].value], y=[evaluation.figures["sensitivity"].value],
+        x=[1 - evaluation.metrics["specificity"].value], y=[evaluation.metrics["sensitivity"].value],
         mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
     return _finish(figure, "ROC", "false alarms<br>(1 − specificity)", "sensitivity")
@@ -40,7 +40,7 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     matrix = evaluation.confusion
     if matrix.tp + matrix.fp:
         figure.add_scatter(
-            x=[evaluation.figures["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
+            x=[evaluation.metrics["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
             mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
         )  # fmt: skip
     return _finish(figure, "Precision and recall", "sensitivity<br>(recall)", "precision")

@@ -30,7 +30,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
     if several:
         figure.add_scatter(
             x=[run.size for each in several for run in each.runs],
-            y=[run.evaluation.figures[name].value for each in several for run in each.runs],
+            y=[run.evaluation.metrics[name].value for each in several for run in each.runs],
             customdata=[run.seed for each in several for run in each.runs], mode="markers", name="each seed",
             marker={"size": 8, "color": MUTED, "symbol": "circle-open"},
             hovertemplate="%{x:,} patches, seed %{customdata}<br>%{y:.4f}<extra></extra>",

@@ -110,9 +110,9 @@ class PredictionReport:
         ]
         for measurement in card.measured:
             figures = "; ".join(
-                f"{METRICS[name].label} {estimate}" for name, estimate in measurement.evaluation.figures.items()
+                f"{METRICS[name].label} {estimate}" for name, estimate in measurement.evaluation.metrics.items()
             )
-            values.append((f"{measurement.data}, {measurement.part}, n = {measurement.evaluation.n}", figures))
+            values.append((f"{measurement.data}, {measurement.split}, n = {measurement.evaluation.n}", figures))
         values += [("Note", note) for note in card.notes]
         return [html.heading("Model"), html.pairs([*values, ("Intended use", INTENDED_USE)])]
 

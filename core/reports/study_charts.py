@@ -53,7 +53,7 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
 def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
     """Return a figure of each fold with its interval, and the mean over them as a band."""
     label, mean = METRICS[name].label, result.mean[name]
-    measured = [(fold, fold.evaluation.figures[name]) for fold in result.folds if fold.evaluation is not None]
+    measured = [(fold, fold.evaluation.metrics[name]) for fold in result.folds if fold.evaluation is not None]
     figure = go.Figure()
     if mean.has_interval:
         figure.add_hrect(y0=mean.low, y1=mean.high, fillcolor=SERIES[2], opacity=0.25, line_width=0)

@@ -101,7 +101,7 @@ def _test_figures(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]
         tested = load_bundle(run.bundle_path).card.tested
     except NodescopeError as error:
         return str(error), {}
-    return "", {} if tested is None else tested.figures
+    return "", {} if tested is None else tested.metrics
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:

@@ -1,6 +1,6 @@
 """Predictions of rows of a data set, chunk by chunk, so that a stopped attempt is continued and not repeated.
 
-Finished chunks may be kept in a folder beside what will be stored (``<data fingerprint>-<part>.partial`` for the
+Finished chunks may be kept in a folder beside what will be stored (``<data fingerprint>-<split>.partial`` for the
 predictions of a split, ``chunks`` for those of a submission), one ``.npz`` file each, written atomically. Their names
 hold a key of the rows, the stamp of the data and the kind of device, so that chunks of other patches are never taken
 for these. The folder goes when the predictions are complete.

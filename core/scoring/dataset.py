@@ -1,4 +1,4 @@
-"""Score a part of a data set with a bundle, and measure it."""
+"""Score a split of a data set with a bundle, and measure it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache, predict_rows
 
 CHOICES = ("auto", "train", "valid", "test", "all")
-"""Parts that can be asked for; "auto" is what the bundle was not trained on, as far as its card tells."""
+"""Splits that can be scored; "auto" is what the bundle was not trained on, as far as its card says."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Scored:
         labels: int64 (n,).
         logits: float32 (n,).
         probabilities: float64 (n,), calibrated.
-        part: what was scored, in words.
+        description: what was scored, in words.
         unreadable: how many more there would have been, had they been readable.
         slides: the slide of each patch, or None where they are not known.
         appearance: brightness, sharpness and staining of each patch, or None where they were not measured.
@@ -38,7 +38,7 @@ class Scored:
     labels: np.ndarray
     logits: np.ndarray
     probabilities: np.ndarray
-    part: str
+    description: str
     unreadable: int
     slides: np.ndarray | None
     appearance: Appearance | None = None
@@ -48,7 +48,7 @@ class Scored:
         return len(self.rows)
 
     def evaluation(self, threshold: float) -> Evaluation:
-        """Return the figures at `threshold`; intervals are over slides where they are known, else over patches."""
+        """Return the metrics at `threshold`; intervals are over slides where they are known, else over patches."""
         return evaluate(self.labels, self.probabilities, threshold=threshold, groups=self.slides)
 
 
@@ -56,35 +56,37 @@ def score(
     predictor: Predictor,
     dataset: Dataset,
     *,
-    part: str = "auto",
+    split: str = "auto",
     keep: ChunkCache | None = None,
     progress: Progress = no_progress,
 ) -> Scored:
-    """Predict the labelled patches of one part of a data set.
+    """Predict the labelled patches of one split of a data set.
 
     Args:
         predictor: the bundle on its device.
         dataset: where the patches are.
-        part: one of :data:`CHOICES`.
-        keep: where finished chunks are kept, and taken from where an earlier attempt left them.
-        progress: told the finished share; what it raises ends the work, which is the way to cancel.
+        split: one of :data:`CHOICES`.
+        keep: where finished chunks are kept, and read where an earlier attempt left them.
+        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
 
     Raises:
-        DataError: the part holds no labelled patch, or none that can be read.
+        DataError: the split holds no labelled patch, or none that can be read.
     """
-    rows, words = select(predictor.bundle, dataset, part)
+    rows, description = select(predictor.bundle, dataset, split)
     if not len(rows):
-        raise DataError(f"{dataset.name} has no labelled patch in its part {part!r}; choose another with --subset.")
+        raise DataError(f"{dataset.name} has no labelled patch in the split {split!r}; choose another with --subset.")
     found = predict_rows(predictor, dataset, rows, with_appearance=True, keep=keep, progress=progress)
     usable = found["usable"]
     if not usable.any():
-        raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({words}) can be read; check its files.")
+        raise DataError(
+            f"None of the {len(rows):,} patches of {dataset.name} ({description}) can be read; check its files."
+        )
     return assemble(
         predictor.bundle,
         dataset,
         rows[usable],
         found["logits"][usable],
-        part=words,
+        description=description,
         unreadable=int((~usable).sum()),
         appearance=Appearance(found["looks"][usable]),
         device=predictor.device.type,
@@ -97,12 +99,12 @@ def assemble(
     rows: np.ndarray,
     logits: np.ndarray,
     *,
-    part: str,
+    description: str,
     unreadable: int,
     appearance: Appearance | None,
     device: str,
 ) -> Scored:
-    """Put logits and what is known of their patches together.
+    """Combine logits with labels, slides and appearance of their patches.
 
     Raises:
         EvaluationError: a logit is not finite.
@@ -115,43 +117,52 @@ def assemble(
         )
     probabilities = bundle.card.calibration.apply(logits)
     return Scored(
-        rows, dataset.labels(rows), logits, probabilities, part, unreadable, dataset.slides(rows), appearance, device
+        rows,
+        dataset.labels(rows),
+        logits,
+        probabilities,
+        description,
+        unreadable,
+        dataset.slides(rows),
+        appearance,
+        device,
     )
 
 
-def select(bundle: Bundle, dataset: Dataset, part: str) -> tuple[np.ndarray, str]:
-    """Return the row numbers of a part and the part in words.
+def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, str]:
+    """Return the row numbers of a split and a description of it.
 
-    The division is that of the bundle's training where its card knows this kind of data set, so that "test" is what the
+    The splits are those of the bundle's training where its card knows this kind of data set, so that "test" is what the
     bundle has never seen, also when the folder lies elsewhere or holds more patches. "train" is what it learnt from:
-    where that were some of the training patches only, the others are in no part.
+    where those were only some of the training patches, the others are in no split.
     """
-    if part not in CHOICES:
-        raise DataError(f"There is no part {part!r}; choose from {', '.join(CHOICES)}.")
+    if split not in CHOICES:
+        raise DataError(f"There is no split {split!r}; choose from {', '.join(CHOICES)}.")
     labelled = dataset.table["label"].notna().to_numpy()
-    if part == "all":
+    if split == "all":
         return np.flatnonzero(labelled), "all labelled patches"
     source = _source(bundle, dataset)
     rule = _rule(bundle, dataset, source)
-    if part == "auto":
+    if split == "auto":
         if rule is None:
-            return np.flatnonzero(labelled), "all labelled patches (none were trained on, as far as the card tells)"
-        part = "test"
+            return np.flatnonzero(labelled), "all labelled patches (none were trained on, as far as the card says)"
+        split = "test"
     rule = rule or default_rule(dataset)
-    names = {"train": "training part", "valid": "validation part", "test": "test part, kept away from training"}
-    if rule.kind == "official":  # also of a folder that holds one of the parts only
-        parts = np.where(labelled, dataset.table["split"].astype(str), "")
+    names = {"train": "training split", "valid": "validation split", "test": "test split, kept away from training"}
+    if rule.kind == "official":  # also of a folder that holds only one of the splits
+        splits = np.where(labelled, dataset.table["split"].astype(str), "")
     else:
-        parts = assign(dataset, rule)
-    if part == "train" and source is not None:
-        thinning = _thinning(bundle, dataset, parts, source)
-        if thinning is not None:
-            parts, names[part] = thinning.apply(dataset, parts), "the patches of the training part that it learnt from"
-    return np.flatnonzero(parts == part), f"{names[part]} ({rule.describe()})"
+        splits = assign(dataset, rule)
+    if split == "train" and source is not None:
+        subsample = _subsample(bundle, dataset, splits, source)
+        if subsample is not None:
+            splits = subsample.apply(dataset, splits)
+            names[split] = "the patches of the training split that it learnt from"
+    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()})"
 
 
 def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
-    """Return what the card says of this data set, else of the first one of its kind; None if it knows no such data."""
+    """Return the card's entry for this data set, else the first of its kind; None if it has no such data."""
     same: list[dict[str, Any]] = [
         source for source in bundle.card.training.get("data", []) if source["kind"] == dataset.kind
     ]
@@ -161,22 +172,22 @@ def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
     return same[0] if same else None
 
 
-def _thinning(bundle: Bundle, dataset: Dataset, parts: np.ndarray, source: dict[str, Any]) -> Subsample | None:
+def _subsample(bundle: Bundle, dataset: Dataset, splits: np.ndarray, source: dict[str, Any]) -> Subsample | None:
     """Return which of the training patches the bundle learnt from, or None if from all of them."""
     if "thinning" in source:
         return None if source["thinning"] is None else Subsample.from_json(source["thinning"])
-    # Before cards held the limit of the hash, the settings told the number of patches and the seed.
+    # Older cards lack the limit of the hash; their settings hold the number of patches and the seed instead.
     training = bundle.card.training
     settings = training.get("config", {}) if source is training["data"][0] else {}
-    patches = min(settings.get("patches", 0), int((parts == "train").sum()))
-    return find_subsample(dataset, parts, patches=patches, seed=settings.get("split_seed", 0))
+    patches = min(settings.get("patches", 0), int((splits == "train").sum()))
+    return find_subsample(dataset, splits, patches=patches, seed=settings.get("split_seed", 0))
 
 
 def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> SplitRule | None:
-    """Return the division that keeps training patches of the bundle apart, or None if it saw no such data.
+    """Return the split rule of the bundle's training, or None if it was not trained on such data.
 
     Raises:
-        DataError: it was trained on such data divided by slide, and the slides are not known here.
+        DataError: it was trained on such data split by slide, and the slides are not known here.
     """
     if source is None:
         default = default_rule(dataset)
@@ -185,7 +196,7 @@ def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> Sp
     if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:
         raise DataError(
             f"{bundle.card.name} was trained on whole slides of such data, and {dataset.name} does not say which "
-            "slide its patches come from, so that what it was trained on cannot be kept apart. Add the slides, or "
+            "slide its patches come from, so what it was trained on cannot be kept apart. Add the slides, or "
             "measure all patches (--split all)."
         )
     return rule

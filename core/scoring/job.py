@@ -25,26 +25,26 @@ class ScoreJob(Job):
     """A folder in which a process scores a split of a data set, beside the predictions that it will leave."""
 
     @classmethod
-    def of(cls, bundle: Bundle, dataset: Dataset, part: str) -> "ScoreJob":
-        """Return the job for a bundle, a data set and a part; there is one place for each."""
-        return cls(scores_path(bundle, dataset, part).with_suffix(".job"))
+    def of(cls, bundle: Bundle, dataset: Dataset, split: str) -> "ScoreJob":
+        """Return the job for a bundle, a data set and a split; there is one place for each."""
+        return cls(scores_path(bundle, dataset, split).with_suffix(".job"))
 
-    def start(self, *, source: str, bundle: Path, part: str, device: str = "auto") -> None:
+    def start(self, *, source: str, bundle: Path, split: str, device: str = "auto") -> None:
         """Start a detached process; return at once.
 
         Args:
             source: of the data set: "demo" or a path.
             bundle: the bundle's file.
-            part: see :func:`core.scoring.dataset.select`.
+            split: see :func:`core.scoring.dataset.select`.
             device: "auto", "cpu" or "cuda".
 
         Raises:
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--subset", part, "--device", device])
+        self.launch(["evaluate", "--data", source, "--bundle", str(bundle), "--subset", split, "--device", device])
 
-    def run(self, predictor: Predictor, dataset: Dataset, part: str) -> JobStatus:
+    def run(self, predictor: Predictor, dataset: Dataset, split: str) -> JobStatus:
         """Score and store in this process and return the last status; the next job continues a cancelled one.
 
         Raises:
@@ -52,7 +52,7 @@ class ScoreJob(Job):
         """
 
         def what(report: Progress) -> None:
-            score_and_store(predictor, dataset, part, progress=report)
+            score_and_store(predictor, dataset, split, progress=report)
 
         return self.work(what, every=REPORT_SECONDS)
 

@@ -55,7 +55,7 @@ def score_test(
         predictor: a bundle, or several as one.
         dataset: such as Kaggle's folder, whose `test/` has no labels.
         keep: where finished chunks are kept, and taken from where an earlier attempt left them.
-        progress: told the finished share; what it raises ends the work, which is the way to cancel.
+        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
 
     Raises:
         DataError: every patch has a label, or what was kept is damaged.

@@ -1,6 +1,6 @@
-"""Predictions on disk: made once for a bundle, a data set and a part, and read by everything that measures them.
+"""Predictions on disk: made once for a bundle, a data set and a split, and read by everything that measures them.
 
-One ``.npz`` file, replaced atomically, at ``scores/<bundle digest>/<data fingerprint>-<part>.npz`` under
+One ``.npz`` file, replaced atomically, at ``scores/<bundle digest>/<data fingerprint>-<split>.npz`` under
 :func:`core.storage.home.home`. It holds the ids of the patches, not their row numbers, so that it fits the same data
 set in another folder or order; labels, slides and calibration come from data set and bundle when it is read.
 """
@@ -31,40 +31,40 @@ from core.storage.spreadsheet import plain
 VERSION = 3
 
 
-def scores_path(bundle: Bundle, dataset: Dataset, part: str) -> Path:
+def scores_path(bundle: Bundle, dataset: Dataset, split: str) -> Path:
     """Return where the predictions are or will be."""
-    return home() / "scores" / bundle.digest / f"{dataset.fingerprint()}-{part}.npz"
+    return home() / "scores" / bundle.digest / f"{dataset.fingerprint()}-{split}.npz"
 
 
-def chunk_cache_of(bundle: Bundle, dataset: Dataset, part: str, *, device: str) -> ChunkCache:
+def chunk_cache_of(bundle: Bundle, dataset: Dataset, split: str, *, device: str) -> ChunkCache:
     """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
-    path = scores_path(bundle, dataset, part).with_suffix(".partial")
-    return ChunkCache.of(path, select(bundle, dataset, part)[0], stamp=dataset.stamp(), device=device)
+    path = scores_path(bundle, dataset, split).with_suffix(".partial")
+    return ChunkCache.of(path, select(bundle, dataset, split)[0], stamp=dataset.stamp(), device=device)
 
 
-def score_and_store(predictor: Predictor, dataset: Dataset, part: str, *, progress: Progress = no_progress) -> Scored:
-    """Predict a part and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
+def score_and_store(predictor: Predictor, dataset: Dataset, split: str, *, progress: Progress = no_progress) -> Scored:
+    """Predict a split and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
 
     Args:
         predictor: the bundle on its device.
         dataset: where the patches are.
-        part: see :data:`core.scoring.dataset.CHOICES`.
-        progress: told the finished share; what it raises ends the work, and finished chunks are kept.
+        split: see :data:`core.scoring.dataset.CHOICES`.
+        progress: receives the finished share; what it raises ends the work, and finished chunks are kept.
 
     Raises:
-        DataError: the part holds no labelled patch, or what was kept is damaged.
+        DataError: the split holds no labelled patch, or what was kept is damaged.
         StorageError: it cannot be stored.
     """
-    keep = chunk_cache_of(predictor.bundle, dataset, part, device=predictor.device.type)
-    scored = score(predictor, dataset, part=part, keep=keep, progress=progress)
-    save_scores(scored, predictor.bundle, dataset, part)
+    keep = chunk_cache_of(predictor.bundle, dataset, split, device=predictor.device.type)
+    scored = score(predictor, dataset, split=split, keep=keep, progress=progress)
+    save_scores(scored, predictor.bundle, dataset, split)
     keep.forget()
     return scored
 
 
-def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> Path:
+def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, split: str) -> Path:
     """Store predictions atomically and return where. Raises :class:`StorageError`."""
-    path = scores_path(bundle, dataset, part)
+    path = scores_path(bundle, dataset, split)
     about = {
         "version": VERSION,
         "bundle": bundle.card.name,
@@ -72,7 +72,7 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
         "data": dataset.name,
         "fingerprint": dataset.fingerprint(),
         "files": dataset.files,
-        "part": scored.part,
+        "part": scored.description,
         "unreadable": scored.unreadable,
         "device": scored.device,
         "time": time.time(),
@@ -88,16 +88,16 @@ def save_scores(scored: Scored, bundle: Bundle, dataset: Dataset, part: str) -> 
     return path
 
 
-def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
-    """Return stored predictions, or None if there are none for the patches that the part has now and as they are.
+def load_scores(bundle: Bundle, dataset: Dataset, split: str) -> Scored | None:
+    """Return stored predictions, or None if there are none for the patches that the split has now and as they are.
 
     Predictions do not depend on labels: when some patches were relabelled or excluded since, those of the others stand.
 
     Raises:
         DataError: the file is damaged.
     """
-    wanted, words = select(bundle, dataset, part)
-    for path in _candidates(bundle, dataset, part):
+    wanted, description = select(bundle, dataset, split)
+    for path in _candidates(bundle, dataset, split):
         stored = _read(path)
         if stored is None:
             continue
@@ -112,7 +112,7 @@ def load_scores(bundle: Bundle, dataset: Dataset, part: str) -> Scored | None:
             dataset,
             rows[usable].astype(np.int64),
             stored.logits[usable],
-            part=words,
+            description=description,
             unreadable=missing,
             appearance=None if stored.appearance is None else stored.appearance.subset(usable),
             device=str(stored.about["device"]),
@@ -128,11 +128,11 @@ class _Stored:
     appearance: Appearance | None
 
 
-def _candidates(bundle: Bundle, dataset: Dataset, part: str) -> list[Path]:
+def _candidates(bundle: Bundle, dataset: Dataset, split: str) -> list[Path]:
     """Return where predictions of these patches may be: under their own name, or made before labels were decided."""
-    own = scores_path(bundle, dataset, part)
-    # Where no files stand behind the pixels, nothing tells patches of the same ids apart.
-    others = sorted(path for path in own.parent.glob(f"*-{part}.npz") if path != own) if dataset.files else []
+    own = scores_path(bundle, dataset, split)
+    # Where no files stand behind the pixels, patches of the same ids cannot be distinguished.
+    others = sorted(path for path in own.parent.glob(f"*-{split}.npz") if path != own) if dataset.files else []
     return [own, *others]
 
 
@@ -145,9 +145,9 @@ def _read(path: Path) -> _Stored | None:
         return _Stored(about, ids, file["logits"], Appearance(file["looks"]) if "looks" in file else None)
 
 
-def forget_scores(bundle: Bundle, dataset: Dataset, part: str) -> None:
+def forget_scores(bundle: Bundle, dataset: Dataset, split: str) -> None:
     """Delete stored predictions and what is kept of an attempt, if there are any. Raises :class:`StorageError`."""
-    path = scores_path(bundle, dataset, part)
+    path = scores_path(bundle, dataset, split)
     ChunkCache(path.with_suffix(".partial"), "").forget()
     try:
         path.unlink(missing_ok=True)

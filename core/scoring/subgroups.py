@@ -1,4 +1,4 @@
-"""Ways to take a scored set apart: by slide, staining, brightness, sharpness, share of tumour."""
+"""Ways to split a scored set into subgroups: by slide, staining, brightness, sharpness, share of tumour."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from core.prediction.appearance import Appearance, stain_clusters
 from core.scoring.dataset import Scored
 
 SMALL = 30
-"""Slices with fewer patches are marked as small."""
+"""Subgroups with fewer patches are marked as small."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to take patches apart.
+    """A way to split patches into subgroups.
 
     Attributes:
         label: what a person reads.
@@ -30,16 +30,16 @@ class Kind:
 
 
 KINDS = {
-    "slide": Kind("Slide", "Each slide apart."),
+    "slide": Kind("Slide", "One group for each slide."),
     "stain": Kind(
         "Staining",
-        "Groups of alike staining (stain clusters), from weak to strong: k-means on the mean optical density.",
+        "Groups of similar staining (stain clusters), from weak to strong: k-means on the mean optical density.",
     ),
     "brightness": Kind("Brightness", "Groups of equal size by mean luminance (0 black, 255 white)."),
     "sharpness": Kind("Sharpness", "Groups of equal size by the variance of the Laplacian; low is blurred or empty."),
     "tumour": Kind(
         "Tumour in the centre",
-        "How much of the centre is tumour; only the synthetic demo knows. A group of one class has no AUC.",
+        "How much of the centre is tumour; known for the synthetic demo only. A group of one class has no AUC.",
     ),
 }
 
@@ -47,16 +47,16 @@ _SHARES = ("none", "up to half", "half to nine tenths", "nine tenths and more")
 
 
 def possible_kinds(dataset: Dataset, scored: Scored) -> list[str]:
-    """Return the ways for which enough is known."""
-    known = {"slide": scored.slides is not None, "tumour": dataset.masks is not None}
-    return [kind for kind in KINDS if known.get(kind, scored.appearance is not None)]
+    """Return the kinds for which the data set and its predictions have what is needed."""
+    needs = {"slide": scored.slides is not None, "tumour": dataset.masks is not None}
+    return [kind for kind in KINDS if needs.get(kind, scored.appearance is not None)]
 
 
 def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
     """Return the group of each patch, (n,).
 
     Raises:
-        EvaluationError: too little is known for this way.
+        EvaluationError: what this kind needs is missing.
     """
     appearance = scored.appearance
     if kind == "slide" and scored.slides is not None:
@@ -71,14 +71,14 @@ def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
     }
     if appearance is None or kind not in ways:
         raise EvaluationError(
-            f"{dataset.name} cannot be taken apart by {kind!r}; choose from "
+            f"{dataset.name} cannot be split into subgroups by {kind!r}; choose from "
             f"{', '.join(possible_kinds(dataset, scored)) or 'nothing'}."
         )
     return ways[kind](appearance)
 
 
 def group_name(kind: str, value: Hashable) -> str:
-    """Return a group in words."""
+    """Return the name of a subgroup."""
     if value is None:
         return "not known"
     if isinstance(value, tuple):
@@ -90,10 +90,10 @@ def group_name(kind: str, value: Hashable) -> str:
 
 
 def subgroups_by(kind: str, dataset: Dataset, scored: Scored, threshold: float) -> list[tuple[str, Subgroup]]:
-    """Return the groups of one way with their figures and names, in order.
+    """Return the subgroups of one kind with their names and metrics, in order.
 
     Raises:
-        EvaluationError: too little is known for this way.
+        EvaluationError: what this kind needs is missing.
     """
     groups = groups_by(kind, dataset, scored)
     found = subgroups(scored.labels, scored.probabilities, groups, threshold=threshold, small=SMALL)

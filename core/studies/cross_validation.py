@@ -192,7 +192,7 @@ def _fold_of(run: Run, number: int) -> Fold:
 def _sentence(fold: Fold) -> str:
     if fold.evaluation is None:
         return f"  n = {fold.n}: its test patches define no figures"
-    return f"  n = {fold.n}: AUC {fold.evaluation.figures['auc']}, accuracy {fold.evaluation.figures['accuracy']}"
+    return f"  n = {fold.n}: AUC {fold.evaluation.metrics['auc']}, accuracy {fold.evaluation.metrics['accuracy']}"
 
 
 def _conclude(study: Study, folds: list[Fold]) -> None:
@@ -217,7 +217,7 @@ def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult
     ratio = sum(_test_to_train(run) for run in study.runs()) / len(folds)
     measured = [fold.evaluation for fold in folds if fold.evaluation is not None]
     mean = {
-        name: _within_scale(corrected_mean([each.figures[name].value for each in measured], test_to_train=ratio), name)
+        name: _within_scale(corrected_mean([each.metrics[name].value for each in measured], test_to_train=ratio), name)
         for name in METRICS
     }
     groups = None if slides is None else slides.to_numpy()

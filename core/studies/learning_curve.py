@@ -165,7 +165,7 @@ def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _words
         runs = finished_runs(study, plan, report, notify)
         for run, (_, config) in zip(runs, planned, strict=True):
             trained.append(_trained(run, config))
-            found = trained[-1].evaluation.figures
+            found = trained[-1].evaluation.metrics
             notify(f"  AUC {found['auc']}, accuracy {found['accuracy']}")
             # A resumed study comes by its finished runs first, which must not shorten the list on disk.
             if len(trained) >= measured_before:

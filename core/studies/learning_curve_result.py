@@ -62,11 +62,11 @@ class Point:
         The interval is for the choice of test patches, not for the seed. Of several seeds it is the mean of their
         intervals: they share the test patches, so that it is not narrower than theirs.
         """
-        return mean_of([each.evaluation.figures[name] for each in self.runs])
+        return mean_of([each.evaluation.metrics[name] for each in self.runs])
 
     def spread(self, name: str = "auc") -> tuple[float, float]:
         """Return the lowest and the highest figure of its seeds."""
-        values = [each.evaluation.figures[name].value for each in self.runs]
+        values = [each.evaluation.metrics[name].value for each in self.runs]
         return min(values), max(values)
 
 
@@ -192,6 +192,6 @@ def _row(each: Trained) -> dict[str, Any]:
         "test_tumour": found.positives,
     }
     for name in SHOWN:
-        estimate = found.figures[name]
+        estimate = found.metrics[name]
         row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return {**row, "run": each.run}

@@ -55,7 +55,7 @@ class Leak:
         The intervals of the splits are put together as if these were independent, so with several splits of one data
         set the interval is somewhat too narrow.
         """
-        found = [each.figures[name] for each in (self.by_patch if way == "patch" else self.by_slide)]
+        found = [each.metrics[name] for each in (self.by_patch if way == "patch" else self.by_slide)]
         value = sum(each.value for each in found) / len(found)
         below = math.hypot(*(each.value - each.low for each in found)) / len(found)
         above = math.hypot(*(each.high - each.value for each in found)) / len(found)
@@ -84,7 +84,7 @@ class Leak:
 
     def _pairs(self, name: str) -> list[tuple[float, float]]:
         pairs = zip(self.by_patch, self.by_slide, strict=True)
-        return [(first.figures[name].value, second.figures[name].value) for first, second in pairs]
+        return [(first.metrics[name].value, second.metrics[name].value) for first, second in pairs]
 
     def sentence(self, figure: str = "auc") -> str:
         """Return the difference in one plain sentence."""

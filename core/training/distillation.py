@@ -32,7 +32,7 @@ class Teachers:
     def __init__(self, bundles: Sequence[Bundle], *, device: torch.device, bf16: bool = False):
         self.bundles = tuple(bundles)
         self._device, self._bf16 = device, bf16
-        self._modules = [bundle.answering(device) for bundle in bundles]
+        self._modules = [bundle.inference_module(device) for bundle in bundles]
 
     def digests(self) -> list[str]:
         """Return what names exactly these bundles, in order."""

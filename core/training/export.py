@@ -121,7 +121,7 @@ def _measure(
         measured.append(Measurement(name, fingerprint, "test", evaluation))
         logger.info(
             "%s, test split (n = %d): AUC %s, accuracy %s",
-            name, len(part), evaluation.figures["auc"], evaluation.figures["accuracy"],
+            name, len(part), evaluation.metrics["auc"], evaluation.metrics["accuracy"],
         )  # fmt: skip
     first = training_data.sources[0].dataset
     valid = training_data.valid

@@ -79,8 +79,8 @@ def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: AppTest, ka
     assert not page.exception
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     expected = evaluate(scored.labels, scored.probabilities, threshold=0.4)
-    assert metrics(page)["AUC"] == f"{expected.figures['auc'].value:.3f}"
-    assert metrics(page)["Sensitivity"] == f"{expected.figures['sensitivity'].value:.3f}"
+    assert metrics(page)["AUC"] == f"{expected.metrics['auc'].value:.3f}"
+    assert metrics(page)["Sensitivity"] == f"{expected.metrics['sensitivity'].value:.3f}"
     assert "n = 30 patches, 10 with tumour" in words(page)
     assert "slides are unknown" in words(page)
 

@@ -98,7 +98,7 @@ def _threshold(context: EvaluationContext) -> None:
 
 
 def _copy(context: EvaluationContext, name: str) -> Bundle:
-    reason = f"chosen by hand on {context.dataset.name}, {context.scored.part}."
+    reason = f"chosen by hand on {context.dataset.name}, {context.scored.description}."
     return with_threshold(context.predictor.bundle, context.threshold, name=name, reason=reason)
 
 

@@ -103,7 +103,7 @@ def draw(context: EvaluationContext) -> None:
 
 def _headline(evaluation: Evaluation) -> None:
     for column, name in zip(st.columns(len(HEADLINE)), HEADLINE, strict=True):
-        figure, estimate = METRICS[name], evaluation.figures[name]
+        figure, estimate = METRICS[name], evaluation.metrics[name]
         with column:
             st.metric(figure.label, _value(estimate), help=figure.help)
             st.caption(_interval(estimate))
@@ -125,7 +125,7 @@ def _interval(estimate: Estimate) -> str:
 def _table(evaluation: Evaluation) -> None:
     rows = [
         (METRICS[name].label, _value(each), _interval(each), METRICS[name].help)
-        for name, each in evaluation.figures.items()
+        for name, each in evaluation.metrics.items()
     ]
     st.dataframe(
         pd.DataFrame(rows, columns=["figure", "value", "95 % interval", "in words"]), hide_index=True, height="content",

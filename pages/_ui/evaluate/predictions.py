@@ -146,6 +146,6 @@ def _wish() -> None:
 
 def _launch(job: ScoreJob, source: str, bundle_path: Path, part: str, device: str) -> None:
     try:
-        job.start(source=source, bundle=bundle_path, part=part, device=device)
+        job.start(source=source, bundle=bundle_path, split=part, device=device)
     except NodescopeError as error:
         layout.show_error(error)

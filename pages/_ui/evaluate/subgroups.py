@@ -38,9 +38,9 @@ def draw(context: EvaluationContext) -> None:
     shown = [found[row] for row in order]
     st.plotly_chart(
         charts.estimates(
-            [name for name, _ in shown], [each.figures[figure] for _, each in shown],
+            [name for name, _ in shown], [each.metrics[figure] for _, each in shown],
             title=f"{METRICS[figure].label}, 95 % intervals; dotted: all patches",
-            reference=context.evaluation().figures[figure].value,
+            reference=context.evaluation().metrics[figure].value,
             notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
             faint=[each.is_small for _, each in shown],
         ),
@@ -95,7 +95,7 @@ def _grouped(_dataset: Dataset, _scored: Scored, by: str, *, key: str) -> np.nda
 
 def _worst_first(found: Named, figure: str) -> list[int]:
     sign = 1 if METRICS[figure].higher_is_better else -1
-    values = [sign * each.figures[figure].value for _, each in found]
+    values = [sign * each.metrics[figure].value for _, each in found]
     return sorted(range(len(found)), key=lambda row: (bool(np.isnan(values[row])), values[row]))
 
 
@@ -119,7 +119,7 @@ def _table(found: Named) -> None:
             "n": each.n,
             "tumour": each.positives,
             "note": "few patches" if each.is_small else "",
-            **{METRICS[figure].label: str(each.figures[figure]) for figure in columns},
+            **{METRICS[figure].label: str(each.metrics[figure]) for figure in columns},
         }
         for name, each in found
     ]

@@ -78,7 +78,7 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
             "fold": str(fold.number),
             "patches": fold.n,
             "tumour": fold.positives,
-            **_figures(None if fold.evaluation is None else fold.evaluation.figures),
+            **_figures(None if fold.evaluation is None else fold.evaluation.metrics),
             "run": fold.run,
         }
         for fold in folds
@@ -86,7 +86,7 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
     if found is not None:
         pooled = found.pooled
         rows.append(
-            {"fold": "all", "patches": pooled.n, "tumour": pooled.positives, **_figures(pooled.figures), "run": ""}
+            {"fold": "all", "patches": pooled.n, "tumour": pooled.positives, **_figures(pooled.metrics), "run": ""}
         )
     event = st.dataframe(
         pd.DataFrame(rows), hide_index=True, key=f"folds-{study.name}", on_select="rerun",

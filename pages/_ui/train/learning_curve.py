@@ -149,7 +149,7 @@ def _runs(found: CurveResult) -> pd.DataFrame:
         {
             "patches": each.size,
             "seed": str(each.seed),
-            **{METRICS[name].label: str(each.evaluation.figures[name]) for name in SHOWN},
+            **{METRICS[name].label: str(each.evaluation.metrics[name]) for name in SHOWN},
             "best epoch": each.epoch_kept,
             "epochs": each.epochs,
             "run": each.run,

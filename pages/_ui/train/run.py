@@ -218,9 +218,9 @@ def _result(run: Run) -> None:
         layout.show_error(error)
         return
     for measurement in card.measured:
-        if measurement.part != "test":
+        if measurement.split != "test":
             continue
-        figures = measurement.evaluation.figures
+        figures = measurement.evaluation.metrics
         with st.container(border=True):
             st.markdown(
                 f"**{measurement.data}**, test patches that the run never saw · n = {measurement.evaluation.n:,}"

@@ -36,7 +36,7 @@ def test_one_class_alone_comes_back_too() -> None:
     read = Card.from_json(json.loads(json.dumps(card.to_json(), allow_nan=False)))
 
     assert read.to_json() == card.to_json()
-    assert np.isnan(read.measured[0].evaluation.figures["auc"].value)
+    assert np.isnan(read.measured[0].evaluation.metrics["auc"].value)
 
 
 @pytest.mark.parametrize("name", sorted(CARD.to_json().keys() - {"intended_use", "operating"}))

@@ -28,7 +28,7 @@ def shipped(request: pytest.FixtureRequest) -> Bundle:
 
 def measured_on(shipped: Bundle, *, synthetic: bool) -> Measurement:
     kinds = {source["name"]: source["kind"] for source in shipped.card.training["data"]}
-    found = [each for each in shipped.card.measured if each.part == "test"]
+    found = [each for each in shipped.card.measured if each.split == "test"]
     return next(each for each in found if (kinds[each.data] == "demo") == synthetic)
 
 
@@ -40,8 +40,8 @@ def test_they_are_small_enough_to_be_shipped() -> None:
 def test_a_card_claims_what_a_viewer_of_real_patches_needs(name: str) -> None:
     measured = measured_on(load_bundle(name), synthetic=False).evaluation
     assert measured.n >= 1500
-    assert measured.figures["auc"].value >= AUC[name]
-    assert measured.figures["auc"].low < measured.figures["auc"].value < measured.figures["auc"].high
+    assert measured.metrics["auc"].value >= AUC[name]
+    assert measured.metrics["auc"].low < measured.metrics["auc"].value < measured.metrics["auc"].high
 
 
 def test_its_page_says_which_bundle_it_describes_and_how_good_it_is(shipped: Bundle) -> None:
@@ -50,7 +50,7 @@ def test_its_page_says_which_bundle_it_describes_and_how_good_it_is(shipped: Bun
     assert shipped.digest in text
     assert f"n = {measured.n:,}" in text
     for name in ("auc", "accuracy", "sensitivity", "specificity", "nll", "brier", "ece"):
-        assert str(measured.figures[name]) in text, name
+        assert str(measured.metrics[name]) in text, name
 
 
 def test_its_card_tells_no_path_of_the_computer_it_was_trained_on(shipped: Bundle) -> None:
@@ -60,7 +60,7 @@ def test_its_card_tells_no_path_of_the_computer_it_was_trained_on(shipped: Bundl
 
 
 def test_it_is_right_on_the_whole_demo_set(shipped: Bundle) -> None:
-    scored = score(Predictor(shipped, device="cpu"), open_dataset("demo"), part="all")
+    scored = score(Predictor(shipped, device="cpu"), open_dataset("demo"), split="all")
     assert len(scored.rows) == 2400
     right = (scored.probabilities >= shipped.card.threshold) == scored.labels
     assert right.mean() >= 0.95
@@ -74,9 +74,9 @@ def test_the_kept_away_real_patches_give_the_cards_figures_to_the_digit(shipped:
     claimed = measured_on(shipped, synthetic=False).evaluation
     found = scored.evaluation(shipped.card.threshold)
     assert found.confusion == claimed.confusion
-    for name, estimate in claimed.figures.items():
+    for name, estimate in claimed.metrics.items():
         assert np.allclose(
-            [found.figures[name].value, found.figures[name].low, found.figures[name].high],
+            [found.metrics[name].value, found.metrics[name].low, found.metrics[name].high],
             [estimate.value, estimate.low, estimate.high],
             atol=5e-5,
         ), name

@@ -44,9 +44,9 @@ def test_a_resample_of_slides_gives_the_figures_of_the_patches_written_out():
     weights = np.concatenate(list(_weights(6, 180, 5, 9)))
     for row in range(5):
         rows = np.concatenate([np.repeat(np.flatnonzero(slide == s), int(weights[row, s])) for s in range(6)])
-        written = evaluate(labels[rows], probabilities[rows], threshold=0.4, resamples=1).figures
+        written = evaluate(labels[rows], probabilities[rows], threshold=0.4, resamples=1).metrics
         for name in METRICS:
-            assert found.figures[name][row] == pytest.approx(written[name].value, abs=1e-12), name
+            assert found.metrics[name][row] == pytest.approx(written[name].value, abs=1e-12), name
 
 
 def test_weights_draw_as_many_units_as_there_are_in_every_chunk_size():
@@ -60,15 +60,15 @@ def test_weights_draw_as_many_units_as_there_are_in_every_chunk_size():
 
 def test_intervals_by_slide_are_wider_where_slides_differ_and_alike_where_not():
     labels, probabilities, slide = _clustered(spread=1.5)
-    by_patch = evaluate(labels, probabilities).figures
-    by_slide = evaluate(labels, probabilities, groups=slide).figures
+    by_patch = evaluate(labels, probabilities).metrics
+    by_slide = evaluate(labels, probabilities, groups=slide).metrics
     widen = {name: _width(by_slide[name]) / _width(by_patch[name]) for name in METRICS}
     assert widen["sensitivity"] > 2
     assert widen["specificity"] > 2
     assert widen["nll"] > 1.3
     labels, probabilities, slide = _clustered(spread=0.0)
-    alike = evaluate(labels, probabilities, groups=slide).figures
-    by_patch = evaluate(labels, probabilities).figures
+    alike = evaluate(labels, probabilities, groups=slide).metrics
+    by_patch = evaluate(labels, probabilities).metrics
     for name in ("auc", "average_precision", "accuracy", "nll", "brier", "mcc", "f1"):
         assert 0.7 < _width(alike[name]) / _width(by_patch[name]) < 1.4, name
 
@@ -80,7 +80,7 @@ def test_each_patch_its_own_slide_gives_nearly_the_closed_forms():
     assert (closed.resampled, drawn.resampled) == ("patch", "slide")
     assert (closed.slides, drawn.slides) == (None, 2000)
     for name in METRICS:
-        one, two = closed.figures[name], drawn.figures[name]
+        one, two = closed.metrics[name], drawn.metrics[name]
         assert one.value == two.value
         tolerance = 0.12 * _width(one)
         assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=tolerance), name
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_intervals_and_another_seed_others():
 def test_perfect_predictions_by_slide_count_slides_not_patches():
     labels = np.tile([0, 1], 500)
     slide = np.repeat(np.arange(10), 100)
-    found = evaluate(labels, np.where(labels, 0.9, 0.1), groups=slide, resamples=200).figures
+    found = evaluate(labels, np.where(labels, 0.9, 0.1), groups=slide, resamples=200).metrics
     for name in ("auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "f1", "mcc"):
         assert found[name].value == found[name].high == 1.0, name
         assert found[name].low < 0.9, name
@@ -106,7 +106,7 @@ def test_perfect_predictions_by_slide_count_slides_not_patches():
 
 def test_all_called_normal_by_slide_still_has_widths():
     labels = np.tile([0, 1], 50)
-    found = evaluate(labels, np.full(100, 0.2), groups=np.repeat(np.arange(5), 20), resamples=200).figures
+    found = evaluate(labels, np.full(100, 0.2), groups=np.repeat(np.arange(5), 20), resamples=200).metrics
     assert (found["sensitivity"].value, found["specificity"].value) == (0.0, 1.0)
     for name in ("sensitivity", "specificity", "balanced_accuracy", "accuracy", "f1"):
         assert _width(found[name]) > 0.1, name
@@ -114,17 +114,17 @@ def test_all_called_normal_by_slide_still_has_widths():
 
 
 def test_one_slide_has_figures_but_no_intervals():
-    found = evaluate([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.7], groups=["a"] * 4, resamples=50).figures
+    found = evaluate([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.7], groups=["a"] * 4, resamples=50).metrics
     assert found["auc"].value == 1.0
     assert not any(estimate.has_interval for estimate in found.values())
 
 
 def test_tumour_on_one_slide_only_leaves_sensitivity_without_an_interval():
     labels = [1, 0, 1, 0, 0, 0, 0, 0]
-    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).figures
+    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).metrics
     assert found["sensitivity"].has_interval
     labels = [1, 0, 0, 0, 0, 0, 0, 0]
-    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).figures
+    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).metrics
     without = {name for name, estimate in found.items() if not estimate.has_interval}
     assert without == {"auc", "average_precision", "balanced_accuracy", "sensitivity", "f1", "mcc"}
 

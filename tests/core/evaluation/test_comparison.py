@@ -18,8 +18,8 @@ def _two_models(n, *, seed=0, noise=0.5):
 def test_differences_are_first_minus_second():
     labels, first, second = _two_models(300)
     found = compare(labels, first, second, threshold=0.4, resamples=50)
-    one = evaluate(labels, first, threshold=0.4, resamples=1).figures
-    two = evaluate(labels, second, threshold=0.4, resamples=1).figures
+    one = evaluate(labels, first, threshold=0.4, resamples=1).metrics
+    two = evaluate(labels, second, threshold=0.4, resamples=1).metrics
     assert list(found) == list(METRICS)
     for name, estimate in found.items():
         assert estimate.value == pytest.approx(one[name].value - two[name].value, abs=1e-12)
@@ -38,7 +38,7 @@ def test_swapping_the_models_turns_the_sign():
 def test_pairing_makes_the_interval_narrower_than_the_two_apart():
     labels, first, second = _two_models(1500, noise=0.2)
     found = compare(labels, first, second, resamples=500)
-    one, two = (evaluate(labels, values).figures for values in (first, second))
+    one, two = (evaluate(labels, values).metrics for values in (first, second))
     for name in ("auc", "average_precision", "nll", "brier", "accuracy"):
         apart = math.hypot(one[name].high - one[name].low, two[name].high - two[name].low)
         assert found[name].high - found[name].low < 0.6 * apart, name
@@ -117,7 +117,7 @@ def test_disagreements_come_furthest_apart_first():
 @pytest.mark.slow
 def test_paired_intervals_cover_the_difference():
     labels, first, second = _two_models(1_000_000, seed=50)
-    one, two = (evaluate(labels, values, resamples=1).figures for values in (first, second))
+    one, two = (evaluate(labels, values, resamples=1).metrics for values in (first, second))
     names = ("auc", "accuracy", "sensitivity", "nll")
     hits = dict.fromkeys(names, 0)
     for seed in range(400):

@@ -77,7 +77,7 @@ def test_the_reliability_diagram_is_that_of_scikit_learn():
     assert found.observed == pytest.approx(observed, abs=1e-12)
     assert found.mean_probability == pytest.approx(predicted, abs=1e-12)
     assert found.count.sum() == 900
-    assert found.ece == pytest.approx(evaluate(labels, probabilities, resamples=1).figures["ece"].value, abs=1e-14)
+    assert found.ece == pytest.approx(evaluate(labels, probabilities, resamples=1).metrics["ece"].value, abs=1e-14)
 
 
 def test_bins_hold_their_upper_edge_and_empty_bins_are_left_out():

@@ -19,7 +19,7 @@ def test_an_evaluation_travels_through_strict_json_without_loss(groups):
     result = evaluate(labels, probabilities, threshold=0.37, groups=groups, resamples=100)
     back = Evaluation.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False)))
     assert back == result
-    assert list(back.figures) == list(METRICS)
+    assert list(back.metrics) == list(METRICS)
 
 
 def test_undefined_figures_travel_as_null():
@@ -43,7 +43,7 @@ def test_moving_the_threshold_is_the_same_as_evaluating_there():
     start = evaluate(labels, probabilities, threshold=0.5, seed=3)
     moved = at_threshold(start, labels, probabilities, threshold=0.2, seed=3)
     assert moved == evaluate(labels, probabilities, threshold=0.2, seed=3)
-    assert moved.figures["sensitivity"].value > start.figures["sensitivity"].value
+    assert moved.metrics["sensitivity"].value > start.metrics["sensitivity"].value
 
 
 def test_an_evaluation_by_slide_or_of_other_patches_is_not_moved():
@@ -62,7 +62,7 @@ def test_every_interval_holds_its_figure():
         for groups in (None, np.arange(n) % 5):
             labels, probabilities = _draw(generator, n)
             result = evaluate(labels, probabilities, groups=groups, resamples=60)
-            for name, estimate in result.figures.items():
+            for name, estimate in result.metrics.items():
                 if estimate.has_interval:
                     assert estimate.low <= estimate.value <= estimate.high, (n, name)
 
@@ -70,19 +70,19 @@ def test_every_interval_holds_its_figure():
 def test_220025_patches_are_evaluated_with_and_without_slides():
     labels, probabilities = _draw(np.random.default_rng(3), 220_025)
     by_patch = evaluate(labels, probabilities)
-    auc = by_patch.figures["auc"]
+    auc = by_patch.metrics["auc"]
     assert auc.high - auc.low < 0.004
     by_slide = evaluate(labels, probabilities, groups=np.arange(220_025) % 300, resamples=20)
-    assert by_slide.figures["auc"].value == auc.value
+    assert by_slide.metrics["auc"].value == auc.value
 
 
 def _coverage(*, n, temperature=1.0, draws=1000, names):
     population = _draw(np.random.default_rng(99), 2_000_000, temperature=temperature)
-    truth = evaluate(*population, resamples=1).figures
+    truth = evaluate(*population, resamples=1).metrics
     generator = np.random.default_rng(7)
     hits = dict.fromkeys(names, 0)
     for seed in range(draws):
-        found = evaluate(*_draw(generator, n, temperature=temperature), resamples=300, seed=seed).figures
+        found = evaluate(*_draw(generator, n, temperature=temperature), resamples=300, seed=seed).metrics
         for name in names:
             hits[name] += found[name].low <= truth[name].value <= found[name].high
     return {name: count / draws for name, count in hits.items()}
@@ -116,12 +116,12 @@ def test_intervals_by_slide_cover_the_truth_where_those_by_patch_do_not():
 
     labels, probabilities, _ = draw(20_000)
     names = ("auc", "accuracy", "sensitivity", "nll")
-    truth = evaluate(labels, probabilities, resamples=1).figures
+    truth = evaluate(labels, probabilities, resamples=1).metrics
     hits = {("slide", name): 0 for name in names} | {("patch", name): 0 for name in names}
     for _ in range(400):
         labels, probabilities, slide = draw(30)
         for kind, groups in (("slide", slide), ("patch", None)):
-            found = evaluate(labels, probabilities, groups=groups, resamples=300).figures
+            found = evaluate(labels, probabilities, groups=groups, resamples=300).metrics
             for name in names:
                 hits[kind, name] += found[name].low <= truth[name].value <= found[name].high
     for name in names:

@@ -60,14 +60,14 @@ def _by_scikit_learn(labels, probabilities, threshold):
 def test_every_figure_is_that_of_scikit_learn_with_and_without_ties(n, decimals, threshold, seed):
     labels, probabilities = _patches(n, seed=seed, decimals=decimals)
     expected = _by_scikit_learn(labels, probabilities, threshold)
-    found = evaluate(labels, probabilities, threshold=threshold, resamples=10).figures
+    found = evaluate(labels, probabilities, threshold=threshold, resamples=10).metrics
     assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_figures_by_hand():
     # Tumour at 0.9, 0.6, 0.2; normal at 0.7, 0.1. Pairs won: 2 + 1 + 1 of 6.
     found = evaluate([1, 1, 1, 0, 0], [0.9, 0.6, 0.2, 0.7, 0.1], resamples=10)
-    values = {name: estimate.value for name, estimate in found.figures.items()}
+    values = {name: estimate.value for name, estimate in found.metrics.items()}
     assert found.confusion == ConfusionMatrix(tn=1, fp=1, fn=1, tp=2)
     assert values == pytest.approx(
         {
@@ -96,7 +96,7 @@ def test_the_registry_names_every_figure_in_order():
 
 
 def test_constant_probabilities_are_guessing():
-    found = evaluate([1, 0, 0, 0, 1, 0, 0, 0], [0.3] * 8, resamples=50).figures
+    found = evaluate([1, 0, 0, 0, 1, 0, 0, 0], [0.3] * 8, resamples=50).metrics
     assert found["auc"].value == 0.5
     assert (found["auc"].low, found["auc"].high) == (0.5, 0.5)
     assert found["average_precision"].value == 0.25
@@ -117,14 +117,14 @@ def test_a_wrong_certainty_costs_36_nats():
 @pytest.mark.parametrize(("label", "undefined"), [(1, {"specificity"}), (0, {"sensitivity"})])
 def test_one_class_leaves_the_figures_that_need_both_undefined(label, undefined):
     undefined = undefined | {"auc", "average_precision", "balanced_accuracy", "mcc"}
-    found = evaluate([label] * 4, [0.1, 0.6, 0.7, 0.9], resamples=50).figures
+    found = evaluate([label] * 4, [0.1, 0.6, 0.7, 0.9], resamples=50).metrics
     assert {name for name, estimate in found.items() if not estimate.is_defined} == undefined
     assert found["accuracy"].value == (0.75 if label else 0.25)
     assert found["f1"].value == (pytest.approx(6 / 7) if label else 0.0)
 
 
 def test_f1_is_undefined_without_any_tumour_labelled_or_called():
-    assert math.isnan(evaluate([0, 0], [0.1, 0.2], resamples=5).figures["f1"].value)
+    assert math.isnan(evaluate([0, 0], [0.1, 0.2], resamples=5).metrics["f1"].value)
 
 
 def test_mcc_keeps_its_digits_with_large_counts():

@@ -22,7 +22,7 @@ def test_each_slice_is_the_evaluation_of_its_patches():
     for part in found:
         rows = by == part.value
         single = evaluate(labels[rows], probabilities[rows], threshold=0.3, resamples=500)
-        assert part.figures == single.figures
+        assert part.metrics == single.metrics
         assert part.confusion == single.confusion
         assert (part.n, part.positives, part.is_small) == (40, int(labels[rows].sum()), False)
 
@@ -39,8 +39,8 @@ def test_a_slice_of_one_class_has_what_one_class_defines():
     found = subgroups([1, 1, 0], [0.9, 0.2, 0.1], np.array(["t", "t", "n"]))
     assert [part.value for part in found] == ["n", "t"]
     tumour = found[1]
-    assert math.isnan(tumour.figures["auc"].value)
-    assert tumour.figures["sensitivity"].value == 0.5
+    assert math.isnan(tumour.metrics["auc"].value)
+    assert tumour.metrics["sensitivity"].value == 0.5
     assert tumour.to_json()["figures"]["auc"]["value"] is None
 
 

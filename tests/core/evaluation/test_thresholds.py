@@ -79,10 +79,10 @@ def test_targets_are_met_and_not_given_away(target, seed):
         (threshold_for_specificity, "specificity", "sensitivity"),
     ):
         threshold = find(labels, probabilities, at_least=target)
-        found = evaluate(labels, probabilities, threshold=threshold, resamples=1).figures
+        found = evaluate(labels, probabilities, threshold=threshold, resamples=1).metrics
         assert found[name].value >= target
         for rival in np.linspace(0, 1, 51):
-            rivals = evaluate(labels, probabilities, threshold=rival, resamples=1).figures
+            rivals = evaluate(labels, probabilities, threshold=rival, resamples=1).metrics
             if rivals[name].value >= target:
                 assert rivals[other].value <= found[other].value
 

@@ -96,7 +96,7 @@ def test_a_patch_is_its_own_nearest_neighbour_unless_left_out(predictor: Predict
     assert found[0].row == row
     assert found[0].similarity == pytest.approx(1, abs=1e-5)
     assert row not in [neighbour.row for neighbour in most_like(predictor, index, patch, leave_out=row)]
-    assert "training part" in index.description
+    assert "training split" in index.description
 
 
 def test_equally_like_patches_come_by_row() -> None:

@@ -38,7 +38,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def report(small_demo: Dataset, tiny_bundle: Bundle) -> EvaluationReport:
-    scored = score(Predictor(tiny_bundle, device="cpu"), small_demo, part="all")
+    scored = score(Predictor(tiny_bundle, device="cpu"), small_demo, split="all")
     return make_report(tiny_bundle, small_demo, scored, 0.4)
 
 
@@ -50,7 +50,7 @@ def test_the_card_says_what_a_card_must(report: EvaluationReport) -> None:
     assert f"144 patches ({report.evaluation.positives} tumour, 12 slides)" in card
     assert "Synthetic demo data." in card
     assert "Temperature 2.000 and bias +0.250" in card
-    auc = report.evaluation.figures["auc"]
+    auc = report.evaluation.metrics["auc"]
     assert f"| AUC | {auc.value:.4f} | {auc.low:.4f} – {auc.high:.4f} |" in card
     matrix = report.evaluation.confusion
     assert f"| is tumour | {matrix.fn} | {matrix.tp} |" in card

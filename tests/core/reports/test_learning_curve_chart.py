@@ -17,7 +17,7 @@ def test_a_size_is_a_point_with_its_interval_and_each_doubling_has_the_same_room
     (curve,) = figure.data
     assert list(curve.x) == [100, 200]
     assert list(curve.y) == pytest.approx([0.7, 0.9])
-    auc = result.trained[0].evaluation.figures["auc"]
+    auc = result.trained[0].evaluation.metrics["auc"]
     assert curve.error_y.array[0] == pytest.approx(auc.high - 0.7)
     assert curve.error_y.arrayminus[0] == pytest.approx(0.7 - auc.low)
     axis = figure.layout.xaxis

@@ -119,7 +119,7 @@ def test_each_epoch_is_measured_on_the_training_patches_and_the_bundle_is_not(
     assert {split[each] for each in watched} == {"train"}
     assert {split[each] for each in shipped} == {"valid"}
     card = load_bundle(path / "bundle.safetensors").card
-    assert [each.part for each in card.measured] == ["test", "valid"]
+    assert [each.split for each in card.measured] == ["test", "valid"]
     assert card.measured[1].evaluation.n == len(shipped)
     assert any(note.startswith("As reported, flawed: validated on its own training patches") for note in card.notes)
 

@@ -42,7 +42,7 @@ def test_the_test_part_is_found_again_in_a_moved_and_extended_data_set(tiny_bund
     chosen = set(new.table["id"].iloc[rows])
     assert kept_away
     assert chosen & set(IDS[:200]) == kept_away
-    assert words == "test part, kept away from training (hash of patches, seed 7: 20% validation, 25% test)"
+    assert words == "test split, kept away from training (hash of patches, seed 7: 20% validation, 25% test)"
 
 
 def test_the_other_parts_are_those_of_the_card_too(tiny_bundle: Bundle) -> None:
@@ -149,7 +149,7 @@ def test_slides_that_were_kept_apart_must_be_known(tiny_bundle: Bundle) -> None:
 
 
 def test_an_unknown_part_is_refused(tiny_bundle: Bundle) -> None:
-    with pytest.raises(DataError, match="no part 'best'; choose from " + ", ".join(CHOICES)):
+    with pytest.raises(DataError, match="no split 'best'; choose from " + ", ".join(CHOICES)):
         select(tiny_bundle, _dataset(IDS), "best")
 
 
@@ -178,7 +178,7 @@ def test_unreadable_patches_are_left_out_and_counted(tiny_bundle: Bundle, kaggle
     Path(dataset.store.paths[6]).unlink()
     shares: list[float] = []
 
-    scored = score(Predictor(tiny_bundle, device="cpu"), dataset, part="all", progress=shares.append)
+    scored = score(Predictor(tiny_bundle, device="cpu"), dataset, split="all", progress=shares.append)
 
     assert scored.unreadable == 2
     assert scored.rows.tolist() == [0, 1, 2, 4, 5, 7, 8, 9]
@@ -190,5 +190,5 @@ def test_a_part_without_labels_is_refused(tiny_bundle: Bundle, kaggle_folder: Ca
     folder = kaggle_folder({"a": 1}, test=("x",))
     (folder / "train" / "a.tif").unlink()
 
-    with pytest.raises(DataError, match="kaggle has no labelled patch in its part 'auto'"):
+    with pytest.raises(DataError, match="kaggle has no labelled patch in the split 'auto'"):
         score(Predictor(tiny_bundle, device="cpu"), open_dataset(folder))

@@ -42,7 +42,7 @@ def test_a_cancelled_job_is_continued_where_it_ended(
 ) -> None:
     monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
     predictor = Predictor(tiny_bundle, device="cpu")
-    whole = score(predictor, small_demo, part="test")
+    whole = score(predictor, small_demo, split="test")
     read: list[int] = []
     load = type(small_demo.store).load
 
@@ -117,7 +117,7 @@ def test_one_at_a_time(job: ScoreJob) -> None:
     job.record_process(os.getpid())
     job.write(JobStatus("running"))
     with pytest.raises(RunError, match="already"):
-        job.start(source="demo", bundle=Path("b"), part="test")
+        job.start(source="demo", bundle=Path("b"), split="test")
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def test_a_process_of_its_own_scores_a_folder(tiny_bundle: Bundle, fresh_home: P
     tiny_bundle.save(tmp_path / "b.safetensors")
     dataset = open_dataset(str(folder))
     job = ScoreJob.of(tiny_bundle, dataset, "all")
-    job.start(source=str(folder), bundle=tmp_path / "b.safetensors", part="all", device="cpu")
+    job.start(source=str(folder), bundle=tmp_path / "b.safetensors", split="all", device="cpu")
     deadline = time.monotonic() + 90
     while job.status().is_active and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -23,7 +23,7 @@ def part_of(dataset: Dataset, rows: np.ndarray) -> Dataset:
 
 def scored_and_stored(predictor: Predictor, dataset: Dataset, part: str) -> Scored:
     """Score and store."""
-    made = score(predictor, dataset, part=part)
+    made = score(predictor, dataset, split=part)
     save_scores(made, predictor.bundle, dataset, part)
     return made
 
@@ -43,7 +43,7 @@ def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle
     for name in ("rows", "labels", "logits", "probabilities"):
         np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
     np.testing.assert_array_equal(read.appearance.values, made.appearance.values)
-    assert (read.part, read.unreadable, read.device) == (made.part, 0, "cpu")
+    assert (read.description, read.unreadable, read.device) == (made.description, 0, "cpu")
     forget_scores(tiny_bundle, some, "all")
     assert load_scores(tiny_bundle, some, "all") is None
 
@@ -93,13 +93,13 @@ def test_a_damaged_file_is_said_and_not_taken_for_none(some: Dataset, tiny_bundl
 def test_a_network_that_gives_no_numbers_is_said(some: Dataset, tiny_bundle: Bundle) -> None:
     logits = np.array([0.5, np.nan, np.inf], np.float32)
     with pytest.raises(EvaluationError, match="2 of 3 patches"):
-        assemble(tiny_bundle, some, np.arange(3), logits, part="x", unreadable=0, appearance=None, device="cpu")
+        assemble(tiny_bundle, some, np.arange(3), logits, description="x", unreadable=0, appearance=None, device="cpu")
 
 
 def test_no_labels_is_said(some: Dataset, tiny_bundle: Bundle) -> None:
     bare = Dataset("Bare", "x", "kaggle", make_table(list(some.table["id"]), split="test"), some.store)
     with pytest.raises(DataError, match="no labelled patch"):
-        score(Predictor(tiny_bundle, device="cpu"), bare, part="all")
+        score(Predictor(tiny_bundle, device="cpu"), bare, split="all")
 
 
 def test_the_split_of_the_training_comes_before_the_data_set_s_own(small_demo: Dataset, tiny_bundle: Bundle) -> None:
@@ -119,7 +119,7 @@ def test_the_csv_holds_every_patch_and_no_formula(some: Dataset, tiny_bundle: Bu
     logits = np.array([0.0, 3.0, -3.0], np.float32)
     appearance = Appearance(np.zeros((3, 5), np.float32))
     scored = assemble(
-        tiny_bundle, dataset, np.arange(3), logits, part="x", unreadable=0, appearance=appearance, device="cpu"
+        tiny_bundle, dataset, np.arange(3), logits, description="x", unreadable=0, appearance=appearance, device="cpu"
     )
     scored = replace(scored, slides=None)
     lines = scores_csv(scored, dataset, 0.5).splitlines()

@@ -11,7 +11,7 @@ from core.scoring.subgroups import KINDS, SMALL, group_name, groups_by, possible
 
 @pytest.fixture
 def scored(small_demo: Dataset, tiny_bundle: Bundle) -> Scored:
-    return score(Predictor(tiny_bundle, device="cpu"), small_demo, part="all")
+    return score(Predictor(tiny_bundle, device="cpu"), small_demo, split="all")
 
 
 def test_every_way_takes_the_whole_set_apart(small_demo: Dataset, scored: Scored) -> None:

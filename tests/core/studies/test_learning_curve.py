@@ -170,12 +170,12 @@ def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
         assert each.evaluation == card.measured[0].evaluation
         assert each.epoch_kept == card.training["epoch_kept"]
     point = result.points[0]
-    aucs = [each.evaluation.figures["auc"].value for each in point.runs]
+    aucs = [each.evaluation.metrics["auc"].value for each in point.runs]
     assert point.figure().value == pytest.approx(sum(aucs) / 2)
     assert point.spread() == (min(aucs), max(aucs))
     table = result.table()
     assert table["patches"].tolist() == [32, LABELLED] * 2
-    assert table["auc"].tolist() == [each.evaluation.figures["auc"].value for each in result.trained]
+    assert table["auc"].tolist() == [each.evaluation.metrics["auc"].value for each in result.trained]
 
 
 def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study, dataset: Dataset) -> None:

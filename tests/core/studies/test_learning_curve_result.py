@@ -17,7 +17,7 @@ def gain(*values: tuple[float, float, float]) -> Gain:
 def test_several_seeds_are_their_mean_and_their_range(trained: Callable[..., Trained]) -> None:
     runs = (trained(100, 0, 1), trained(100, 1, 3))
     point = Point(100, runs)
-    found = [run.evaluation.figures["auc"] for run in runs]
+    found = [run.evaluation.metrics["auc"] for run in runs]
 
     assert [each.value for each in found] == pytest.approx([0.9, 0.7])  # 10 tumour patches against 10 normal ones
     assert point.figure().value == pytest.approx(0.8)

@@ -99,7 +99,7 @@ def test_the_card_says_where_the_weights_come_from(uninterrupted: Run, coloured:
     }
     assert card.training["data"][0]["fingerprint"] == coloured.fingerprint()
     assert card.training["data"][0]["split"] == default_rule(coloured).to_json()
-    assert [(each.part, each.data) for each in card.measured] == [("test", "coloured"), ("valid", "coloured")]
+    assert [(each.split, each.data) for each in card.measured] == [("test", "coloured"), ("valid", "coloured")]
     assert any("patches of one slide may stand on both sides" in note for note in card.notes)
     assert str(uninterrupted.path) not in json.dumps(card.to_json())
 
@@ -140,7 +140,7 @@ def test_a_small_demo_run_keeps_slides_apart(
     assert card.training["data"][0]["split"]["kind"] == "official"
     assert any("Synthetic demo" in note for note in card.notes)
     test, valid = card.measured
-    assert (test.part, test.evaluation.resampled) == ("test", "slide")
+    assert (test.split, test.evaluation.resampled) == ("test", "slide")
     assert test.evaluation.n == card.training["data"][0]["patches"]["test"]
     assert valid.fingerprint == small_demo.fingerprint()
 

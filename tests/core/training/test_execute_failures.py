@@ -130,6 +130,6 @@ def test_a_network_that_gives_every_patch_the_same_answer_is_finished_as_any_oth
     assert execute(run).state == "finished"
 
     card = load_bundle(run.bundle_path).card
-    assert card.measured[0].evaluation.figures["auc"].value == 0.5
+    assert card.measured[0].evaluation.metrics["auc"].value == 0.5
     assert card.operating is not None
     assert len(card.operating.thresholds) == 1

@@ -105,7 +105,14 @@ def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
     values = np.array([logits[name] for name in dataset.table["id"].iloc[rows]], np.float32)
     unreadable = len(dataset) - len(rows)
     found = assemble(
-        bundle, dataset, rows, values, part="all labelled patches", unreadable=unreadable, appearance=None, device="cpu"
+        bundle,
+        dataset,
+        rows,
+        values,
+        description="all labelled patches",
+        unreadable=unreadable,
+        appearance=None,
+        device="cpu",
     )
     save_scores(found, bundle, dataset, "all")
 

@@ -76,8 +76,8 @@ def finish(study: Study) -> None:
     ]
     pooled = evaluate(table["label"], table["probability"], resamples=20)
     mean = {
-        name: corrected_mean([fold.evaluation.figures[name].value for fold in found], test_to_train=0.5)
-        for name in pooled.figures
+        name: corrected_mean([fold.evaluation.metrics[name].value for fold in found], test_to_train=0.5)
+        for name in pooled.metrics
     }
     result = FoldsResult(tuple(found), mean, pooled, 0)
     (study.path / "results.json").write_text(json.dumps(result.to_json()))
