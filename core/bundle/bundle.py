@@ -67,15 +67,15 @@ class Bundle:
 
     def save(self, path: Path) -> None:
         """Write the bundle atomically. Raises :class:`core.errors.StorageError`."""
-        atomic.write_bytes(path, self._bytes)
+        atomic.write_bytes(path, self.to_bytes())
 
     @cached_property
     def digest(self) -> str:
         """The first 12 hex digits of the SHA-256 of the file: names exactly these weights and this card."""
-        return hashlib.sha256(self._bytes).hexdigest()[:12]
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:12]
 
-    @cached_property
-    def _bytes(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """Return the content of the file that :meth:`save` writes."""
         card = json.dumps(self.card.to_json(), allow_nan=False, ensure_ascii=False, sort_keys=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
         metadata = {"format": FORMAT, "version": str(VERSION), "card": card}

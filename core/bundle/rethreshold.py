@@ -1,6 +1,5 @@
 """A copy of a bundle that decides at another threshold."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +27,6 @@ def with_threshold(bundle: Bundle, threshold: float, *, name: str, reason: str) 
     note = f"Threshold moved from {bundle.card.threshold:.4f} to {threshold:.4f}: {reason}"
     card = bundle.card.with_changes(name=name.strip(), threshold=float(threshold), notes=(*bundle.card.notes, note))
     return replace(bundle, card=card)
-
-
-def bundle_file(bundle: Bundle) -> bytes:
-    """Return the bytes of the file that :meth:`Bundle.save` writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bundle.safetensors"
-        bundle.save(path)
-        return path.read_bytes()
 
 
 def bundles_home() -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.bundle import Bundle
-from core.bundle.rethreshold import bundle_file, bundles_home, file_stem, save_new, with_threshold
+from core.bundle.rethreshold import bundles_home, file_stem, save_new, with_threshold
 from core.errors import BundleError, NodescopeError
 from core.reports.evaluation import EvaluationReport, model_card_html, model_card_markdown, report_html
 from core.scoring.store import scores_csv
@@ -88,7 +88,7 @@ def _threshold(context: EvaluationContext) -> None:
             st.warning(str(error))
             return
         st.download_button(
-            "Download it", lambda: bundle_file(bundle), f"{file_stem(name)}.safetensors",
+            "Download it", bundle.to_bytes, f"{file_stem(name)}.safetensors",
             icon=":material/download:", on_click="ignore", key="bundle_download",
         )  # fmt: skip
         st.button(

@@ -125,9 +125,9 @@ def _neighbours(predictor: Predictor, dataset: Dataset, pixels: np.ndarray, row:
         label = int(dataset.table["label"].iloc[neighbour.row])
         shown = outlined(enlarge(picture, 2), label, widgets.background())
         column.image(to_png(shown), width="stretch", alt=f"{widgets.label_name(label)} patch")
-        column.caption(f"**{widgets.label_name(label)}** · likeness {neighbour.similarity:.2f}")
+        column.caption(f"**{widgets.label_name(label)}** · cosine similarity {neighbour.similarity:.2f}")
     tumours = sum(int(dataset.table["label"].iloc[neighbour.row]) for neighbour in found)
     st.caption(
-        f"{tumours} of {len(found)} are tumour. Likeness is the cosine between what the network's last layer sees of "
+        f"{tumours} of {len(found)} are tumour. The cosine similarity compares what the network's last layer sees of "
         f"two patches. Searched: {known.description}."
     )

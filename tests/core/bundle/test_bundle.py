@@ -192,9 +192,9 @@ def test_a_card_that_is_no_card_is_refused(path: Path, text: str) -> None:
     ("change", "message"),
     [
         ({"model": "resnet18"}, "weights do not fit its network 'resnet18'"),
-        ({"model": "vgg"}, "wants a network that is not there: There is no network called 'vgg'"),
-        ({"arguments": {"depth": 3}}, "wants a network that is not there: .* does not take"),
-        ({"arguments": {"dropout": 7}}, "wants a network that is not there: .* does not take"),
+        ({"model": "vgg"}, "needs a network that this version does not have: There is no network called 'vgg'"),
+        ({"arguments": {"depth": 3}}, "needs a network that this version does not have: .* does not take"),
+        ({"arguments": {"dropout": 7}}, "needs a network that this version does not have: .* does not take"),
     ],
 )
 def test_a_network_that_does_not_fit_is_refused(bundle: Bundle, change: dict[str, Any], message: str) -> None:

@@ -87,7 +87,7 @@ def test_spoilt_tissue_is_doubted(kind: str, knowing: Predictor, tissue: np.ndar
 def test_the_shipped_bundle_on_real_patches_it_was_not_trained_on() -> None:
     predictor = Predictor(load_bundle(), device="cpu")
     if predictor.bundle.ood_model is None:
-        pytest.skip("the shipped bundle holds no figures on familiarity")
+        pytest.skip("the shipped bundle has no OOD model")
     patches = real_patches(200)
     assert share([bool(ood) for ood in examine(predictor, patches)]) <= 0.05
     for kind, make in strangers.SPOILT.items():
@@ -121,7 +121,7 @@ def test_distances_of_a_known_gaussian() -> None:
     rng = np.random.default_rng(0)
     values = (rng.normal(size=(4000, 2)) * [1, 10] + [3, -3]).astype(np.float32)
     known = fit({"a": values}, layer="x")
-    # In two dimensions the squared distance is exponential: 2.5 % lie beyond sqrt(-2 ln 0.025) = 2.716. The ridge of
+    # In two dimensions the squared distance is exponential: 2.5% lie beyond sqrt(-2 ln 0.025) = 2.716. The ridge of
     # 1 % of the mean variance (0.505) makes a variance of 1 look like 1.505 and 100 like 100.505.
     assert known.limits[0] == pytest.approx(np.sqrt(-2 * np.log(EXCEED)), rel=0.2)
     off = np.array([[3, -3], [3 + 5, -3], [3, -3 + 50]], np.float32)
@@ -154,7 +154,7 @@ def test_a_limit_found_on_whole_slides_holds_on_new_slides() -> None:
         by_slide = fit({"a": features}, layer="x", slides={"a": slides})
         alarms.append([float((known.ood_score(new) > 1).mean()) for known in (by_patch, by_slide)])
     patch, slide = np.mean(alarms, axis=0)
-    assert patch > 0.08  # where 2.5 % were wanted
+    assert patch > 0.08  # where 2.5% were wanted
     assert slide < 0.04
     # With too few slides the limit would hang on two of them.
     few = slides == "s0"
@@ -186,12 +186,12 @@ def test_a_bundle_without_an_ood_model_says_that_it_is_not_known(tiny_bundle: Bu
     assert "it is not known" in found.sentence
 
 
-def test_damaged_figures_are_refused(knowing: Predictor) -> None:
+def test_a_damaged_ood_model_is_refused(knowing: Predictor) -> None:
     known = knowing.bundle.ood_model
     assert known is not None
     with pytest.raises(BundleError, match="damaged"):
         OodModel.from_parts("{}", known.tensors())
-    with pytest.raises(BundleError, match="do not fit together"):
+    with pytest.raises(BundleError, match="does not fit together"):
         OodModel("x", ("a",), known.centres, known.whitening[:, :2], known.limits, (1,))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.bundle import Bundle, load_bundle
-from core.bundle.rethreshold import bundle_file, file_stem, save_new, with_threshold
+from core.bundle.rethreshold import file_stem, save_new, with_threshold
 from core.errors import BundleError
 
 
@@ -17,7 +17,7 @@ def test_the_copy_decides_elsewhere_and_says_why(tiny_bundle: Bundle, fresh_home
     for name, value in tiny_bundle.weights.items():
         np.testing.assert_array_equal(read.weights[name].numpy(), value.numpy())
     assert read.digest != tiny_bundle.digest
-    (tmp_path / "b").write_bytes(bundle_file(copy))
+    (tmp_path / "b").write_bytes(copy.to_bytes())
     assert load_bundle(tmp_path / "b").digest == copy.digest
 
 

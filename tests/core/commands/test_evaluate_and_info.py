@@ -44,7 +44,7 @@ def test_figures_are_those_of_the_evaluation(
     expected = evaluate(dataset.labels(range(40)), probabilities, threshold=threshold).to_json()
     assert {name: printed[name] for name in expected} == json.loads(json.dumps(expected))
     assert printed["digest"] == load_bundle(bundle).digest
-    assert printed["part"] == "all labelled patches (none were trained on, as far as the card tells)"
+    assert printed["part"] == "all labelled patches (none were trained on, as far as the card says)"
     assert printed["unreadable"] == 0
 
 

@@ -95,7 +95,7 @@ def test_the_eight_pieces_cover_the_rim_once_and_never_the_centre(patches: np.nd
     assert changed.max() == 1
 
 
-def test_who_reads_all_alike_heeds_the_centre_no_more(patches: np.ndarray) -> None:
+def test_a_model_that_reads_all_places_alike_relies_on_the_centre_no_more(patches: np.ndarray) -> None:
     """A network that sums a flat picture: every piece weighs the same, to the last digit."""
     flat = np.broadcast_to(patches[:, :1, :1], patches.shape).copy()
     audit = audit_centre(Asked(1.0, 8.0), flat, fill="white")

@@ -1,4 +1,4 @@
-"""Symmetries, neighbours, the validation curve and the answer that holds them together."""
+"""Test-time augmentation, neighbours, the validation curve and the result that holds them together."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_the_curve_goes_through_the_card(predictor: Predictor) -> None:
     assert Card.from_json(old).operating is None
     with pytest.raises(BundleError, match="damaged"):
         OperatingCurve.from_json({"thresholds": [1, 0]})
-    with pytest.raises(EvaluationError, match="from 0 to 1"):
+    with pytest.raises(EvaluationError, match="must be 0 to 1"):
         OperatingCurve.measured(LABELS, PROBABILITIES).at(1.5)
 
 

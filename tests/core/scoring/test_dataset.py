@@ -118,7 +118,7 @@ def test_unknown_data_are_used_whole(tiny_bundle: Bundle) -> None:
         rows, words = select(bundle, _dataset(IDS), "auto")
 
         assert len(rows) == 400
-        assert words == "all labelled patches (none were trained on, as far as the card tells)"
+        assert words == "all labelled patches (none were trained on, as far as the card says)"
 
 
 def test_an_official_test_part_is_used(tiny_bundle: Bundle, small_demo: Dataset) -> None:
