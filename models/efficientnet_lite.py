@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from models.registry import register
 
-PATCH = 96  # pixels a side of what the network is given
+PATCH = 96  # pixels a side of the network's input
 
 # kernel, stride of the first block, expansion, width, blocks: those of Lite0
 STAGES = (
@@ -47,7 +47,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class ReLU6(nn.ReLU6):
-    """min(max(x, 0), 6); where nobody asks for gradients it overwrites its input, which saves a pass over memory."""
+    """min(max(x, 0), 6); in inference mode it overwrites its input, which saves a pass over memory."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of `x`."""
@@ -94,7 +94,7 @@ class EfficientNetLite(nn.Module):
     Args:
         version: 0, 1 or 2; Lite1 has five blocks more than Lite0, Lite2 is a tenth wider than Lite1 as well.
         dropout: share of the pooled features that is dropped in training.
-        side: patches are first enlarged to so many pixels a side, bilinearly. The published weights know things from
+        side: patches are first enlarged to this many pixels a side, bilinearly. The published weights know things from
             pictures of 224 (Lite1: 240, Lite2: 260), in which they are larger; the cost grows with the area.
 
     Raises:
@@ -108,7 +108,7 @@ class EfficientNetLite(nn.Module):
     def __init__(self, version: int, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()
         if side < PATCH:
-            raise ValueError(f"patches have {PATCH} pixels a side and can only be enlarged; found side {side}")
+            raise ValueError(f"side must be at least {PATCH}, the side of a patch, got {side}")
         self.version = version
         self.side = side
         width_scale, depth_scale = SCALES[version]

@@ -1,8 +1,8 @@
-"""Why a network says what it says: attribution, then saliency map, then overlay.
+"""Why a network predicts what it does: attribution, then saliency map, then overlay.
 
 Three steps, each usable alone: :func:`attribute` gives a signed attribution shaped like the patch,
 :func:`saliency_map` turns it into a 2-D map for the eye, :func:`overlay` draws that over the patch. Which
-methods mean something on a network is answered by :func:`supports`; how far a map deserves belief by
+methods mean something on a network is answered by :func:`supports`; how far to trust a map by
 :mod:`core.attribution.trust`.
 """
 

@@ -42,14 +42,14 @@ def attribute(
         model: Takes float N×3×96×96 in [0, 1] and returns the tumour logits, shape (N,).
         patch: uint8 array 96×96×3 or float tensor 3×96×96 in [0, 1].
         method: A name in ``METHODS``.
-        options: Settings; a method reads only those that concern it.
-        layer: For class activation maps, one of the network's own modules instead of the layer chosen by
-            itself.
+        options: Settings; each method reads only those that it uses.
+        layer: For class activation maps, one of the network's own modules instead of the layer that the network
+            names.
         progress: Called with the finished share in (0, 1]; what it raises ends the work, which is the way to
             cancel.
 
     Raises:
-        AttributionError: The method is unknown or means nothing on this network.
+        AttributionError: The method is unknown, or the network does not support it.
         PatchError: The patch has another shape, type or range.
     """
     pixels = as_tensor(patch)

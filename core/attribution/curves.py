@@ -84,7 +84,7 @@ def deletion_and_insertion(
         PatchError: The patch has another shape, type or range.
     """
     if not 1 <= steps <= PATCH_SIZE * PATCH_SIZE:
-        raise ConfigError(f"The curves have {steps!r} steps; give 1 to {PATCH_SIZE * PATCH_SIZE}.")
+        raise ConfigError(f"steps must be 1 to {PATCH_SIZE * PATCH_SIZE}, got {steps!r}.")
     pixels = as_tensor(patch).to(device_of(model))
     other = baseline_of(pixels, baseline)
     score = attribution.values.sum(axis=0, dtype=np.float64).ravel()
@@ -136,7 +136,7 @@ def _curve(kind: Kind, probabilities: npt.NDArray[np.float64], at_random: npt.ND
 def logits_of(
     model: nn.Module, variants: Callable[[int, int], Tensor], count: int, batch: int
 ) -> npt.NDArray[np.float32]:
-    """Return the logits (count,) of variants, made by ``variants(low, high)`` only when their turn comes."""
+    """Return the logits (count,) of variants; ``variants(low, high)`` makes them batch by batch, to bound memory."""
     with borrowed(model) as twin, torch.no_grad():
         parts = [
             twin(variants(low, min(low + batch, count))).to("cpu", torch.float32) for low in range(0, count, batch)

@@ -1,4 +1,4 @@
-"""How well a map finds tumour pixels that are known, as on the synthetic demo set."""
+"""How well a map finds tumour pixels where they are known, as on the synthetic demo set."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ Baseline = Literal["white", "blur", "black"]
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionOptions:
-    """Settings of an attribution; a method reads only those that concern it.
+    """Settings of an attribution; each method reads only those that it uses.
 
     Attributes:
         steps: Points on the way from baseline to patch (Integrated Gradients).
@@ -53,14 +53,12 @@ class AttributionOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(
-                    f"The attribution option {name} is {value!r}; give a whole number from {low} to {high}."
+                    f"The attribution option {name} must be a whole number from {low} to {high}, got {value!r}."
                 )
         if not (isfinite(self.noise_std) and 0 <= self.noise_std <= 1):
-            raise ConfigError(f"The attribution option noise_std is {self.noise_std!r}; give a number from 0 to 1.")
+            raise ConfigError(f"The attribution option noise_std must be 0 to 1, got {self.noise_std!r}.")
         if self.baseline not in get_args(Baseline):
-            raise ConfigError(
-                f"The attribution option baseline is {self.baseline!r}; choose one of white, blur, black."
-            )
+            raise ConfigError(f"The attribution option baseline must be white, blur or black, got {self.baseline!r}.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""

@@ -107,6 +107,6 @@ def _check(patch: npt.NDArray[np.uint8], saliency: npt.NDArray[np.float32], opac
             f"Cannot draw a map of shape {saliency.shape}; expected 96×96 with values in [-1, 1], from saliency_map."
         )
     if not 0 <= opacity <= 1:
-        raise ConfigError(f"The opacity is {opacity!r}; give a number from 0 to 1.")
+        raise ConfigError(f"opacity must be 0 to 1, got {opacity!r}.")
     if isinstance(zoom, bool) or not isinstance(zoom, int) or not 1 <= zoom <= MAX_ZOOM:
-        raise ConfigError(f"The zoom is {zoom!r}; give a whole number from 1 to {MAX_ZOOM}.")
+        raise ConfigError(f"zoom must be a whole number from 1 to {MAX_ZOOM}, got {zoom!r}.")

@@ -1,4 +1,4 @@
-"""From what callers hold to the tensors that attribution works on."""
+"""From a caller's patch to the tensors that attribution works on."""
 
 import numpy as np
 import numpy.typing as npt

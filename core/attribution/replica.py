@@ -4,7 +4,7 @@ Captum puts hooks on modules and flips ``requires_grad``; on a network that seve
 thread's hooks change another's gradients. Every attribution therefore works on a replica: its own module
 objects, with parameters and buffers that share the original's memory. A replica of a ResNet50 costs 8 ms
 instead of the 21 ms of a full copy (and no memory), and the pool hands out used ones again, so a default map
-pays it once.
+pays for it once.
 """
 
 import copy
@@ -48,7 +48,7 @@ def full_copy_of(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[nn.Module]:
-    """Lend a replica to one thread for a while; it goes back to the pool unless an error left it in doubt.
+    """Lend a replica to one thread for a while; it goes back to the pool unless an error may have left hooks on it.
 
     Inside, gradients are recorded whatever the caller's mode is.
     """
@@ -95,8 +95,8 @@ def _take(model: nn.Module, fingerprint: Fingerprint) -> nn.Module | None:
     with _pool_lock:
         waiting = _pool.get(model, [])
         while waiting:
-            known, twin = waiting.pop()
-            if known == fingerprint:
+            stored, twin = waiting.pop()
+            if stored == fingerprint:
                 return twin
     return None
 

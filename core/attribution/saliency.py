@@ -38,9 +38,9 @@ def saliency_map(
         ConfigError: A setting is out of its range.
     """
     if not 0 < percentile <= 100:
-        raise ConfigError(f"The percentile of a saliency map is {percentile!r}; give a number above 0, up to 100.")
+        raise ConfigError(f"percentile must be above 0 and at most 100, got {percentile!r}.")
     if not 0 <= smoothing <= PATCH_SIZE:
-        raise ConfigError(f"The smoothing of a saliency map is {smoothing!r}; give 0 to {PATCH_SIZE} pixels.")
+        raise ConfigError(f"smoothing must be 0 to {PATCH_SIZE} pixels, got {smoothing!r}.")
     values, preferred = _values(attribution)
     drawn = _flat(values, preferred if sign is None else sign)
     if smoothing > 0:

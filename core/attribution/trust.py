@@ -1,4 +1,4 @@
-"""How far a map deserves belief: small checks, each with its figure and a sentence."""
+"""How far to trust a map: small checks, each with its number and a sentence."""
 
 from dataclasses import dataclass
 
@@ -139,11 +139,11 @@ def noise_sensitivity(
 
     Raises:
         ConfigError: A setting is out of its range.
-        AttributionError: The method does not hold for this network.
+        AttributionError: The network does not support the method.
     """
     if not 0 < radius <= 1 or samples < 1:
         raise ConfigError(
-            f"Noise of radius {radius!r} with {samples!r} samples; give a radius in (0, 1] and 1 or more."
+            f"radius must be above 0 and at most 1, and samples at least 1; got {radius!r} and {samples!r}."
         )
     noise = torch.Generator().manual_seed(options.seed)
 
@@ -281,7 +281,7 @@ def blanking(
 
 
 def _leaning(by_centre: float, by_rim: float) -> str:
-    """Return in words which change of the probability is larger, that without the centre or that without the rim."""
+    """Return which changes the probability more, removing the centre or removing the rim."""
     if max(by_centre, by_rim) < 0.05:
         return "neither alone matters much"
     if abs(by_centre - by_rim) < 0.05:

@@ -85,7 +85,7 @@ def test_the_curves_use_a_given_calibration(steep):
         steep, torch.zeros(3, 96, 96), one, steps=1, baseline="white", calibrate=lambda logits: logits / 10.0
     )
     np.testing.assert_allclose(deletion.probabilities, [0.6, 0.0], atol=2e-4)
-    with pytest.raises(ConfigError, match="0 steps"):
+    with pytest.raises(ConfigError, match="steps must be 1 to 9216, got 0"):
         trust.deletion_and_insertion(steep, torch.zeros(3, 96, 96), one, steps=0)
 
 
