@@ -5,8 +5,6 @@ One ``.npz`` file, replaced atomically, at ``scores/<bundle digest>/<data finger
 set in another folder or order; labels, slides and calibration come from data set and bundle when it is read.
 """
 
-import csv
-import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,20 +158,18 @@ def scores_csv(scored: Scored, dataset: Dataset, threshold: float) -> str:
 
     Text that a spreadsheet would take for a formula is led by an apostrophe.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "slide", "label", "verdict", "probability", "logit"])
+    order = np.argsort(scored.rows, kind="stable")
     ids = dataset.table["id"].to_numpy(dtype=object)[scored.rows]
-    slides = scored.slides if scored.slides is not None else np.full(len(scored.rows), "")
-    for row in np.argsort(scored.rows, kind="stable"):
-        writer.writerow(
-            [
-                plain(str(ids[row])),
-                plain(str(slides[row])),
-                CLASS_NAMES[int(scored.labels[row])],
-                CLASS_NAMES[int(scored.probabilities[row] >= threshold)],
-                f"{scored.probabilities[row]:.6f}",
-                f"{scored.logits[row]:.6f}",
-            ]
-        )
-    return buffer.getvalue()
+    slides = scored.slides if scored.slides is not None else np.full(len(scored), "")
+    verdicts = scored.probabilities >= threshold
+    names = np.array(CLASS_NAMES)
+    columns = {
+        "id": [plain(str(each)) for each in ids],
+        "slide": [plain(str(each)) for each in slides],
+        "label": names[scored.labels],
+        "verdict": names[verdicts.astype(int)],
+        "probability": scored.probabilities,
+        "logit": scored.logits,
+    }
+    csv: str = pd.DataFrame(columns).iloc[order].to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    return csv
