@@ -15,15 +15,13 @@ from torch import Tensor, nn
 
 from core.attribution.replica import borrowed
 from core.data import Dataset
-from core.data.store import PATCH_SIZE
+from core.data.store import PATCH_SIZE, batches
 from core.errors import BundleError
 from core.prediction.predictor import BATCH, Predictor, as_input
 from core.progress import Progress, no_progress
 
 EARLY_CELLS = 12
 """Fewest cells a side of an early feature map."""
-
-_CHUNK = 512
 
 MOST_CHANNELS = 128
 """Wider maps are passed over: their statistics would need more patches than a small data set has."""
@@ -110,7 +108,7 @@ def read_late_features(
     layer: str | None = None,
     progress: Progress = no_progress,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the late features of patches of a data set, chunk by chunk, without those that cannot be read.
+    """Return the late features of patches of a data set, batch by batch, without those that cannot be read.
 
     Args:
         predictor: the bundle on its device.
@@ -124,14 +122,9 @@ def read_late_features(
     """
     layer = layers_of(predictor.module).late if layer is None else layer
     parts, kept = [], []
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        loaded = dataset.store.load(chunk)
-        readable = np.ones(len(chunk), bool)
-        readable[list(loaded.unreadable)] = False
-        parts.append(late_features(predictor, loaded.pixels, layer=layer)[readable])
-        kept.append(chunk[readable])
-        progress(min(1.0, (start + _CHUNK) / len(rows)))
+    for chosen, loaded in batches(dataset.store, rows, progress=progress):
+        parts.append(late_features(predictor, loaded.pixels, layer=layer)[loaded.readable])
+        kept.append(chosen[loaded.readable])
     return np.concatenate(kept).astype(np.int64), np.concatenate(parts)
 
 

@@ -126,9 +126,7 @@ def predict_rows(
         if part is None:
             loaded = dataset.store.load(chunk)
             predictions = predictor.predict(loaded.pixels, progress=_all_but_the_end(report))
-            usable = np.ones(len(chunk), bool)
-            usable[list(loaded.unreadable)] = False
-            part = {value: getattr(predictions, value), "usable": usable}
+            part = {value: getattr(predictions, value), "usable": loaded.readable}
             if with_appearance:
                 part["looks"] = measure_appearance(loaded.pixels).values
             if keep is not None:

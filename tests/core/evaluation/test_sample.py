@@ -63,7 +63,7 @@ def test_errors_are_errors_of_nodescope_in_every_room():
         subgroups([0, 1], [0.1, 0.9], np.array(["a"]))
     with pytest.raises(NodescopeError, match="at least 1"):
         reliability([0, 1], [0.1, 0.9], bins=0)
-    with pytest.raises(NodescopeError, match="resamples must be at least 1 .*got 0"):
+    with pytest.raises(NodescopeError, match=r"resamples must be at least 1 .*got 0"):
         evaluate([0, 1], [0.1, 0.9], resamples=0)
 
 
