@@ -81,7 +81,7 @@ def test_the_table_names_the_middle_of_each_patch() -> None:
 
 
 def test_a_network_with_padding_is_refused_with_what_to_do() -> None:
-    with pytest.raises(BundleError, match=r"efficientnet-lite0 answers for single patches only.*nodescope-net"):
+    with pytest.raises(BundleError, match=r"efficientnet-lite0 predicts single patches only.*nodescope-net"):
         read_region(Predictor(load_bundle(), device="cpu"), picture(96, 96))
 
 
