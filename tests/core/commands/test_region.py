@@ -46,7 +46,7 @@ def test_it_writes_the_map_as_a_picture_and_as_a_table(picture: Path, tmp_path: 
         (["--out", "gone/map.png"], "There is no folder gone"),
         (["--out", "two.png"], "two.png is the picture itself, which would be lost"),
         (["--out", "map.png", "--threshold", "2"], "--threshold must be 0 to 1, got 2."),
-        (["--out", "map.png", "--bundle", "nodescope"], "answers for single patches only"),
+        (["--out", "map.png", "--bundle", "nodescope"], "predicts single patches only"),
         (["--out", "map.png", "--mpp", "fine"], "--mpp must be µm per pixel"),
     ],
 )
