@@ -75,7 +75,7 @@ def test_of_a_training_on_fewer_patches_the_training_part_is_those(tiny_bundle: 
 
     assert len(rows) == 40
     assert rows.tolist() == np.flatnonzero(source.splits == "train").tolist()
-    assert words.startswith("the patches of the training part that it learnt from (hash of patches, seed 5")
+    assert words.startswith("the patches of the training split that it learnt from (hash of patches, seed 5")
     for part in ("valid", "test"):
         assert select(bundle, dataset, part)[0].tolist() == np.flatnonzero(whole.splits == part).tolist()
     everything = _that_learnt_from(tiny_bundle, dataset, patches=0, old=old)
