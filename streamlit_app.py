@@ -15,5 +15,5 @@ page = st.navigation(
     ],
     position="top",
 )
-with layout.around(page):
+with layout.frame(page):
     page.run()

@@ -88,7 +88,7 @@ def take(browser: Browser, address: str, name: str) -> None:
         page.get_by_text("Solid red: called tumour").wait_for()
     if name == "predict-map":
         page.get_by_text("Map", exact=True).click()
-        page.get_by_text("Red: called tumour, the stronger").wait_for()
+        page.get_by_text("Red: called tumour, stronger").wait_for()
     if name.startswith("predict"):
         page.get_by_text("Does it look at the centre?").wait_for()
     page.wait_for_timeout(4000)

@@ -1,4 +1,4 @@
-"""Browse: look at labelled patches, find and clean them, see how the classes are balanced and what was left out."""
+"""Browse: look at labelled patches, find and clean them, see how the classes are balanced and what is excluded."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,13 @@ import streamlit as st
 
 from core.data import Dataset
 from pages._ui import layout, state, widgets
-from pages._ui.browse import charts, download, embedding_map, grid, label_errors, quality_tab, splits
+from pages._ui.browse import charts, download, embedding_map, grid, label_errors, quality, splits
 
-# What the page can show of a data set, each drawn by a function that is given it; in this order: Patches, Balance,
-# Quality, Map, Label errors, Splits, Get data.
+# In the order of work: look, count, clean, then divide for training.
 VIEWS: dict[str, Callable[[Dataset], None]] = {
     "Patches": grid.draw,
     "Balance": charts.draw,
-    "Quality": quality_tab.draw,
+    "Quality": quality.draw,
     "Map": embedding_map.draw,
     "Label errors": label_errors.draw,
     "Splits": splits.draw,
@@ -25,13 +24,10 @@ def main() -> None:
     dataset = layout.dataset()
     widgets.title("Browse", dataset=dataset)
     if not len(dataset):
-        st.info("This data set holds no patches. Choose another one in the sidebar, or go back to the synthetic demo.")
+        st.info("This data set has no patches. Choose another one in the sidebar, or return to the synthetic demo.")
         return
-    view = st.segmented_control(
-        "View", list(VIEWS), default="Patches", key=state.BROWSE_VIEW, bind="query-params", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    VIEWS[str(view or "Patches")](dataset)
+    view = widgets.choice("View", {name: name for name in VIEWS}, key=state.BROWSE_VIEW, show_label=False)
+    VIEWS[view](dataset)
 
 
 layout.show(main)

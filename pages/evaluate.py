@@ -20,7 +20,7 @@ from pages._ui.evaluate import (
 )
 from pages._ui.evaluate.context import VIEW, EvaluationContext
 
-PARTS = {
+SUBSETS = {
     "auto": "Not trained on",
     "test": "Test",
     "valid": "Validation",
@@ -29,13 +29,13 @@ PARTS = {
 }
 
 VIEWS: dict[str, tuple[str, Callable[[EvaluationContext], None]]] = {
-    "figures": ("Figures", metrics.draw),
+    "figures": ("Metrics", metrics.draw),
     "probabilities": ("Calibration", calibration.draw),
     "triage": ("Triage", triage.draw),
-    "slices": ("Slices", subgroups.draw),
+    "slices": ("Subgroups", subgroups.draw),
     "compare": ("Compare", compare.draw),
     "checks": ("Checks", audits.draw),
-    "export": ("Take away", export.draw),
+    "export": ("Export", export.draw),
 }
 
 
@@ -43,31 +43,25 @@ def main() -> None:
     dataset = layout.dataset()
     widgets.title("Evaluate", dataset=dataset)
     predictor = layout.predictor()
-    part = str(
-        st.segmented_control(
-            "Patches", list(CHOICES), format_func=PARTS.__getitem__, default="auto", key=state.PART,
-            bind="query-params", required=True,
-            help="Training and validation patches make a model look better than it is. *Not trained on* is the test "
-            "part where the model was trained on such data, else everything.",
-        )
+    subset = widgets.choice(
+        "Patches", {name: SUBSETS[name] for name in CHOICES}, key=state.PART,
+        help="A model looks better than it is on patches that it was trained or validated on. *Not trained on* is the "
+        "test split where the model was trained on this data set, and all labelled patches elsewhere.",
     )  # fmt: skip
-    scored = predictions.scored(predictor, dataset, part, layout.bundle_path())
+    scored = predictions.scored(predictor, dataset, subset, layout.bundle_path())
     if scored is None:
         return
-    st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.description}")
+    st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.description}.")
     if scored.unreadable:
-        st.warning(f"{scored.unreadable:,} patches could not be read and are left out.")
-    key = predictions.scored_key(predictor, dataset, part)
+        st.warning(f"{scored.unreadable:,} patches could not be read and are excluded.")
+    key = predictions.scored_key(predictor, dataset, subset)
     threshold = metrics.threshold(scored, predictor.bundle.card.threshold, key=key)
-    context = EvaluationContext(predictor, dataset, part, scored, threshold, key)
-    view = st.segmented_control(
-        "View", list(VIEWS), format_func=lambda name: VIEWS[name][0], default="figures", key=VIEW,
-        bind="query-params", required=True, label_visibility="collapsed",
-    )  # fmt: skip
+    context = EvaluationContext(predictor, dataset, subset, scored, threshold, key)
+    view = widgets.choice("View", {name: label for name, (label, _) in VIEWS.items()}, key=VIEW, show_label=False)
     try:
-        VIEWS[str(view)][1](context)
+        VIEWS[view][1](context)
     except NodescopeError as error:
-        layout.show_error(error)  # the patches below still stand
+        layout.show_error(error)  # the patches below are shown all the same
     if view not in ("checks", "export"):
         patches.draw(context)
 

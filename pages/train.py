@@ -1,4 +1,4 @@
-"""Train: start a run in a process of its own, watch it, stop it, go on with it, compare it with others."""
+"""Train: start a run in a process of its own, watch it, stop it, resume it, compare it with others."""
 
 import streamlit as st
 
@@ -6,7 +6,7 @@ from core.data import DEMO
 from core.runs import Run, list_runs
 from pages._ui import layout, state, widgets
 from pages._ui.train import form, run, studies, trash
-from pages._ui.train import runs as train_compare
+from pages._ui.train import runs as all_runs
 
 NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
@@ -14,32 +14,32 @@ NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 def main() -> None:
     widgets.title("Train", dataset=layout.dataset() if layout.data_source() == DEMO else None)
     st.caption(
-        "A run is a process of its own and goes on without this page and the app. One run works on a device at a time; "
-        "the others wait for their turn."
+        "A run is a process of its own: it continues when you close this page or the app. One run at a time uses a "
+        "device; the others wait in the device queue."
     )
     runs = list_runs()
     view = _view(runs)
     if view == NEW:
         if not runs:
             st.info(
-                "No run yet. Press **Start training**: with the preset “Quick look” the synthetic demo set takes about "
-                "two minutes on a laptop, and you see the curves grow here.",
+                "No run yet. Click **Start training**: the preset “Quick look” takes about two minutes on a laptop for "
+                "the synthetic demo set, and you can watch the curves grow here.",
                 icon=":material/model_training:",
             )
         form.show()
     elif view == STUDIES:
         studies.show()
     elif not runs:
-        st.info("No run yet. Choose **New run**, and press **Start training** there.", icon=":material/model_training:")
+        st.info("No run yet. Choose **New run** and click **Start training** there.", icon=":material/model_training:")
         trash.show()
     elif view == ONE:
         run.show(runs)
     else:
-        train_compare.show(runs)
+        all_runs.show(runs)
 
 
 def _view(runs: list[Run]) -> str:
-    """Draw the choice of the view and return it; whoever has runs sees the newest first."""
+    """Draw the choice of the view and return it; the default is the newest run, where there is one."""
     wanted = st.session_state.pop(state.WANTED_RUN, None)
     if wanted is not None:
         st.session_state[state.RUN], st.session_state[state.RUNS_VIEW] = wanted, ONE

@@ -1,34 +1,138 @@
-"""Streamlit's caches over core: what is opened once is shared by all sessions."""
+"""The memo of the pages: what was worked out once is shared by all sessions, and worked out anew when its key changes.
 
+A key names everything that the value depends on, and nothing of the session. Files are in it by their times
+(:func:`file_stamp`), data sets by :func:`key_of`. So a page never asks whether a value is out of date: what has changed
+has another key, and the value of the old one goes when there are too many.
+"""
+
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import streamlit as st
 
-from core.bundle import load_bundle
+from core.bundle import Bundle, load_bundle
 from core.data import Dataset, apply_decisions, decisions_of, open_dataset
 from core.data.decisions import NONE, decisions_stamp
 from core.data.open import recognise
 from core.data.pack import made_stamp
 from core.prediction import Predictor
-from core.progress import Progress
+from pages._ui import widgets
 
 Relabelled = dict[str, tuple[int, int]]
 """Id -> the label that the data give, -1 for none, and the one that was decided."""
+
+_T = TypeVar("_T")
+
+
+class Memo:
+    """Values by kind and key, for any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._values: dict[str, dict[Hashable, Any]] = {}  # the one that was wanted last is last
+        # A lock lives as long as a thread holds it, so that this needs no cleaning up, also after an error.
+        self._making: WeakValueDictionary[tuple[str, Hashable], Lock] = WeakValueDictionary()
+
+    def recall(self, kind: str, key: Hashable, make: Callable[[], _T], most: int) -> _T:
+        """Return the value, made by the first thread that wants it while others that want the same one wait."""
+        with self._lock:
+            values = self._values.setdefault(kind, {})
+            if key in values:
+                values[key] = found = values.pop(key)
+                return cast(_T, found)
+            making = self._making.setdefault((kind, key), Lock())
+        with making:
+            with self._lock:
+                if key in values:
+                    return cast(_T, values[key])
+            value = make()
+            with self._lock:
+                values[key] = value
+                while len(values) > most:
+                    del values[next(iter(values))]
+        return value
+
+    def peek(self, kind: str, key: Hashable) -> Any | None:
+        """Return the value if it is there, else None."""
+        with self._lock:
+            return self._values.get(kind, {}).get(key)
+
+    def forget(self, kind: str, key: Hashable) -> None:
+        """Let go of a value, if it is there."""
+        with self._lock:
+            self._values.get(kind, {}).pop(key, None)
+
+
+@st.cache_resource(show_spinner=False)
+def _memo() -> Memo:
+    # In Streamlit's cache, so that "Clear cache" in its menu and the tests clear this one too.
+    return Memo()
+
+
+def recall(kind: str, key: Hashable, make: Callable[[], _T], *, most: int = 8, doing: str = "") -> _T:
+    """Return the value of this kind for this key, or make it.
+
+    Nobody may change it: others look at the same object.
+
+    Args:
+        kind: what it is, such as "check".
+        key: all that it depends on.
+        make: works it out.
+        most: values of this kind that are kept; the one that nobody wanted for the longest time goes first.
+        doing: shown beside a spinner meanwhile; empty for what takes no time or shows its own progress.
+
+    Example:
+        >>> recall("length", "four", lambda: len("four"))
+        4
+    """
+
+    def shown() -> _T:
+        with st.spinner(doing) if doing else nullcontext():
+            return make()
+
+    return _memo().recall(kind, key, shown, most)
+
+
+def peek(kind: str, key: Hashable) -> Any | None:
+    """Return the value if it was made, else None; for what is made on request only."""
+    return _memo().peek(kind, key)
+
+
+def forget(kind: str, key: Hashable) -> None:
+    """Let go of a value, so that it is made anew when it is next wanted."""
+    _memo().forget(kind, key)
+
+
+def file_stamp(path: Path) -> int:
+    """Return what changes when a file does, for a key: its time of change in nanoseconds, 0 where there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def key_of(dataset: Dataset) -> tuple[str, str, str]:
+    """Return what stands for the rows of a data set and their pixels.
+
+    The stamp covers ids, labels, slides and files, but not the order of the rows, which the files of labels give; the
+    quick stamp covers those. Both are worked out when a data set is opened, or once after that.
+    """
+    return dataset.source, dataset.stamp(), dataset.quick_stamp
 
 
 def dataset(source: str) -> Dataset:
     """Return the data set at `source` as people decided about its patches; a new decision counts at once.
 
-    A bar shows how far the demo set is, the first time.
+    A bar shows the progress while the demo set is generated, the first time.
 
     Raises:
         DataError: it cannot be opened, or the decisions cannot be read.
     """
-    base, held = _undecided(source), _decided()
-    stamp = decisions_stamp(base.source)
-    if source not in held or held[source][:2] != (id(base), stamp):
-        held[source] = (id(base), stamp, apply_decisions(base, decisions_of(base.source)))
-    return held[source][2]
+    base = _undecided(source)
+    # A pack changes where pixels come from and nothing that `key_of` covers.
+    key = (*key_of(base), made_stamp(base.source), decisions_stamp(base.source))
+    return recall("decided", key, lambda: apply_decisions(base, decisions_of(base.source)), most=4)
 
 
 def relabelled(dataset: Dataset) -> Relabelled:
@@ -37,16 +141,17 @@ def relabelled(dataset: Dataset) -> Relabelled:
     Raises:
         DataError: the decisions cannot be read.
     """
-    base, source, held = dataset.base, dataset.source, _relabelled()
-    stamp = decisions_stamp(source)
+    base, stamp = dataset.base, decisions_stamp(dataset.source)
     if not stamp:
         return {}
-    if source not in held or held[source][:2] != (id(base), stamp):
-        decided = {name: each.label for name, each in decisions_of(source).items() if each.label is not None}
+
+    def make() -> Relabelled:
+        decided = {name: each.label for name, each in decisions_of(base.source).items() if each.label is not None}
         table = base.table[base.table["id"].isin(list(decided))]
         given = zip(table["id"], table["label"].fillna(-1).astype(int), strict=True)
-        held[source] = (id(base), stamp, {name: (was, decided[name]) for name, was in given if was != decided[name]})
-    return held[source][2]
+        return {name: (was, decided[name]) for name, was in given if was != decided[name]}
+
+    return recall("relabelled", (*key_of(base), stamp), make, most=4)
 
 
 def _undecided(source: str) -> Dataset:
@@ -54,24 +159,27 @@ def _undecided(source: str) -> Dataset:
 
     It is opened anew once it has been packed or checked, here or anywhere else.
     """
-    held = _datasets().get(source)
-    if held is not None and held[0] == made_stamp(held[1].source):
-        return held[1]
-    bar = st.empty()
-    progress = _bar(bar, "Generating the synthetic demo set, once")
-    with st.spinner("Opening the data set …", show_time=True):
-        made = made_stamp(str(recognise(source)[1]))
-        found = open_dataset(source, progress=progress, decisions=NONE, fresh=source in _to_look_at())
-    _datasets()[source] = (made, found)
-    _to_look_at().discard(source)
-    bar.empty()
-    return found
+    made, opened = recall("opened", source, lambda: _open(source))
+    if made != made_stamp(opened.source):
+        forget("opened", source)
+        made, opened = recall("opened", source, lambda: _open(source))
+    return opened
 
 
 def reload_dataset(source: str) -> None:
     """Open the data set again when it is next needed, and look at every file instead of trusting a glance."""
-    _datasets().pop(source, None)
+    forget("opened", source)
     _to_look_at().add(source)
+
+
+def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
+    """Return a data set and the stamp of its pack and check from before it was opened."""
+    with widgets.progress("Generating the synthetic demo set, once") as show:
+        with st.spinner("Opening the data set …", show_time=True):
+            made = made_stamp(str(recognise(source)[1]))
+            opened = open_dataset(source, progress=show, decisions=NONE, fresh=source in _to_look_at())
+        _to_look_at().discard(source)
+    return made, opened
 
 
 @st.cache_resource(show_spinner=False)
@@ -79,19 +187,9 @@ def _to_look_at() -> set[str]:
     return set()
 
 
-@st.cache_resource(show_spinner=False)
-def _decided() -> dict[str, tuple[int, int, Dataset]]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _relabelled() -> dict[str, tuple[int, int, Relabelled]]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _datasets() -> dict[str, tuple[tuple[int, ...], Dataset]]:
-    return {}
+def bundle(path: Path) -> Bundle:
+    """Return the bundle at `path`, read again when the file has changed. Raises :class:`BundleError`."""
+    return recall("bundle", (path, file_stamp(path)), lambda: load_bundle(path), most=4)
 
 
 def predictor(path: Path, device: str) -> Predictor:
@@ -101,17 +199,8 @@ def predictor(path: Path, device: str) -> Predictor:
         BundleError: it cannot be read.
         DeviceError: there is no such device.
     """
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _predictor(path, stamp, device)
 
+    def make() -> Predictor:
+        return Predictor(load_bundle(path), device=device)
 
-@st.cache_resource(show_spinner="Loading the model …", max_entries=4)
-def _predictor(path: Path, stamp: int, device: str) -> Predictor:  # noqa: ARG001 - the stamp is part of the key
-    return Predictor(load_bundle(path), device=device)
-
-
-def _bar(place: "st.delta_generator.DeltaGenerator", label: str) -> Progress:
-    def show(share: float) -> None:
-        place.progress(min(max(share, 0.0), 1.0), text=f"{label}: {share:.0%}")
-
-    return show
+    return recall("predictor", (path, file_stamp(path), device), make, most=4, doing="Loading the model …")

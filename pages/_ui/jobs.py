@@ -1,76 +1,85 @@
-"""Work in the background as a page shows it: a button that starts it, then its progress and a way to stop it."""
+"""Work in the background: the button that starts a job, its progress with a way to stop it, and how it ended."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.job import Job
+from core.job import Job, JobStatus
 from pages._ui import layout, widgets
 
 
 def draw(
-    job: Job, command: Sequence[str], *, label: str, doing: str, can_stop: bool = True, icon: str = "play_arrow"
+    job: Job,
+    command: Sequence[str],
+    *,
+    label: str,
+    doing: str,
+    patches: int = 0,
+    next_one: str = "",
+    can_stop: bool = True,
+    icon: str = "play_arrow",
 ) -> None:
-    """Draw the button that starts a job, or how far the job is; the page is drawn again when it has ended.
+    """Draw the button that starts a job, or its progress; the page is drawn again when the job has ended.
 
     Args:
-        job: what is started and watched.
-        command: the words after ``python -m core``.
+        job: the job.
+        command: the arguments after ``python -m core``.
         label: on the button.
         doing: what is going on, beside the progress.
-        can_stop: whether there is a place in the work where a wish to stop is noticed.
+        patches: how many patches the job goes through, see :func:`watch`.
+        next_one: what another attempt does after one that failed or was cancelled.
+        can_stop: whether the work notices a request to stop.
         icon: on the button.
     """
     status = job.status()
     if status.is_active:
-        _watch(job, doing, can_stop)
+        watch(job, doing, patches=patches, can_stop=can_stop)
         return
-    if status.state in ("failed", "lost"):
-        st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
-    elif status.state == "cancelled":
-        st.caption("The last attempt was stopped.")
+    last_attempt(status, next_one=next_one)
     st.button(label, icon=f":material/{icon}:", on_click=launch, args=(job, command), key=f"start-{job.path.name}")
 
 
+def last_attempt(status: JobStatus, *, next_one: str = "") -> None:
+    """Draw how the last attempt ended, unless it succeeded; `next_one` says what another attempt does."""
+    if status.state == "failed":
+        st.error(f"The last attempt failed. {status.message} {next_one}".rstrip(), icon=":material/error:")
+    elif status.state == "lost":
+        st.warning(f"The last attempt was killed at {status.share:.0%}. {next_one}".rstrip(), icon=":material/help:")
+    elif status.state == "cancelled":
+        st.caption(f"The last attempt was cancelled. {next_one}".rstrip())
+
+
 def launch(job: Job, command: Sequence[str]) -> None:
-    """Start a job, for a button's `on_click`; what hinders it is shown as a sentence."""
+    """Start a job, or show why it cannot start: a callback."""
     try:
         job.launch(command)
     except NodescopeError as error:
         layout.show_error(error)
 
 
+def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
+    """Draw the progress of a job in percent, or in patches where their number is given."""
+    text = f"{doing}: {status.share:.0%}"
+    if patches:
+        text = f"{doing}: {round(status.share * patches):,} of {patches:,} patches"
+    if status.seconds_left:
+        if patches:
+            text += f", {(1 - status.share) * patches / status.seconds_left:,.0f} per second"
+        text += f", about {widgets.duration(status.seconds_left)} left"
+    st.progress(min(status.share, 1.0), text="Starting …" if status.state == "starting" else text)
+
+
 @st.fragment(run_every=1.0)
-def _watch(job: Job, doing: str, can_stop: bool) -> None:
+def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> None:
+    """Draw the progress of a job and a button that cancels it; the page is drawn again when the job has ended."""
     status = job.status()
     if not status.is_active:
         st.rerun()
-    words = f"{doing}: {status.share:.0%}"
-    if status.seconds_left:
-        words += f", about {max(1, round(status.seconds_left)):,} s left"
-    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else words)
+    bar(status, doing, patches=patches)
     if not can_stop:
-        st.caption("It goes on if you leave this page, and cannot be stopped half-way.")
+        st.caption("It continues if you leave this page, and cannot be stopped before it ends.")
     elif job.stop_requested():
-        st.caption("Stopping after the patches in work …")
+        st.caption("Cancelling after the current patches …")
     else:
-        st.button("Stop", icon=":material/stop:", on_click=job.request_stop, key=f"stop-{job.path.name}")
-
-
-@st.fragment(run_every=1.0)
-def watch_patches(job: Job, doing: str, patches: int, *, key: str) -> None:
-    """Draw how many of `patches` a job has worked on, and a way to cancel it; the page is drawn again when it ends."""
-    status = job.status()
-    if not status.is_active:
-        st.rerun()
-    left = ""
-    if status.seconds_left:
-        rate = (1 - status.share) * patches / status.seconds_left
-        left = f", {rate:,.0f} a second, about {widgets.duration(status.seconds_left)} left"
-    done = f"{doing}: {round(status.share * patches):,} of {patches:,} patches{left}"
-    st.progress(min(status.share, 1.0), text="Starting its process …" if status.state == "starting" else done)
-    if job.stop_requested():
-        st.caption("Cancelling after the patches in work …")
-    else:
-        st.button("Cancel", icon=":material/stop:", on_click=job.request_stop, key=key)
+        st.button("Cancel", icon=":material/stop:", on_click=job.request_stop, key=f"cancel-{job.path.name}")

@@ -1,4 +1,4 @@
-"""What stands around every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
+"""The frame of every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
 
 import runpy
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from core.device import describe_device
 from core.errors import BundleError, NodescopeError
 from core.prediction import Predictor
 from core.runs import list_runs
-from pages._ui import cache, state
+from pages._ui import cache, query_params, state
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 _SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
@@ -42,9 +42,10 @@ _inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
 
 
 @contextmanager
-def around(page: Any) -> Iterator[None]:
+def frame(page: Any) -> Iterator[None]:
     """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
     st.html(STYLE)
+    query_params.translate_old()
     _sidebar()
     token = _inside.set(True)
     try:
@@ -76,6 +77,17 @@ def show_error(error: NodescopeError) -> None:
     st.error(str(error), icon=":material/error:")
 
 
+def attempt(action: Callable[..., object], *args: Any, done: str = "") -> None:
+    """Do what a button is for; say `done`, or the sentence of an expected error, after the next rerun: a callback."""
+    try:
+        action(*args)
+    except NodescopeError as error:
+        st.session_state[state.NOTICE] = str(error)
+    else:
+        if done:
+            st.session_state[state.NOTICE] = done
+
+
 def dataset() -> Dataset:
     """Return the data set that the sidebar names. Raises :class:`DataError`."""
     with st.container():  # holds the place of what is shown while it loads, see predictor()
@@ -105,12 +117,12 @@ def bundle_path() -> Path:
     chosen = str(st.session_state.get(state.MODEL) or f"{_SHIPPED}{DEFAULT}")
     paths = bundles()
     if chosen not in paths:
-        raise BundleError(f"The model {chosen!r} is not there any more; choose another one in the sidebar.")
+        raise BundleError(f"The model {chosen!r} no longer exists. Choose another one in the sidebar.")
     return paths[chosen]
 
 
 def bundles() -> dict[str, Path]:
-    """Return where the bundles lie, by a name for :func:`bundle_label`: shipped, of finished runs, saved by hand."""
+    """Return the paths of all bundles by a name for :func:`bundle_label`: shipped, of finished runs, saved by hand."""
     shipped = {f"{_SHIPPED}{name}": path for name, path in SHIPPED.items()}
     runs = {run.name: run.bundle_path for run in list_runs() if run.bundle_path.is_file()}
     saved = {f"{_SAVED}{path.stem}": path for path in sorted(bundles_home().glob("*.safetensors"))}
@@ -118,13 +130,13 @@ def bundles() -> dict[str, Path]:
 
 
 def shared() -> dict[str, str]:
-    """Return what an address says of the sidebar's choices, for links to another page: the words that it shows."""
+    """Return the sidebar's choices as an address holds them, by their labels, for links to another page."""
     model = str(st.session_state.get(state.MODEL) or "")
     return {state.DATA: data_source(), **({state.MODEL: bundle_label(model)} if model else {})}
 
 
 def bundle_label(name: str) -> str:
-    """Return in words what bundle a name of :func:`bundles` means."""
+    """Return the label on screen of a name of :func:`bundles`."""
     if name.startswith(_SHIPPED):
         return _SHIPPED_LABELS[name.removeprefix(_SHIPPED)]
     return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
@@ -151,7 +163,7 @@ def _choose_data() -> None:
         bind="query-params",
         accept_new_options=True,
         format_func=lambda source: "Synthetic demo" if source == DEMO else source,
-        help="The synthetic demo set, or type the path of a folder on this computer: Kaggle's (train_labels.csv beside "
+        help="The synthetic demo set, or the path of a folder on this computer: Kaggle's (train_labels.csv beside "
         "train/ID.tif) or PatchCamelyon's (the .h5 files).",
     )
 
@@ -167,9 +179,9 @@ def _choose_model() -> None:
         key=state.MODEL,
         bind="query-params",
         format_func=bundle_label,
-        help="A model that comes with Nodescope, that of a finished run, or one saved with its own threshold. Evaluate "
-        "and Predict use it. *Symmetric* gives a patch and its flips and turns the very same answer and draws maps of "
-        "larger pictures; *most accurate* is right more often.",
+        help="A model that comes with Nodescope, the model of a finished run, or one saved with another threshold. "
+        "Evaluate and Predict use it. *Symmetric* gives a patch and its flipped or rotated copies exactly the same "
+        "probability, and draws maps of larger images; *most accurate* is right more often.",
     )
 
 

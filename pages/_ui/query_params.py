@@ -1,10 +1,33 @@
-"""What stands in the address without being the value of a widget."""
+"""Values in the address that belong to no widget, and values of old links."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
 from pages._ui import state
+
+OLD = {
+    "view": {"Figures": "figures", "Slices": "slices", "Take away": "export"},
+    "look": {
+        "Tumour found": "cell:tp",
+        "False alarm": "cell:fp",
+        "Missed tumour": "cell:fn",
+        "Normal, rightly": "cell:tn",
+        "Least sure": "sure",
+    },
+    "map_colour": {"Part": "part"},
+    "in_part": {"valid": "validation"},
+}
+"""Labels in links of earlier versions, and the options that they mean. A widget writes the label of its value into the
+address, so that a link breaks when a label changes."""
+
+
+def translate_old() -> None:
+    """Set the values that an old link means, before the widgets are drawn, which would drop labels they do not know."""
+    for key, options in OLD.items():
+        given = st.query_params.get(key)
+        if given in options and key not in st.session_state:
+            st.session_state[key] = options[given]
 
 
 def read(key: str) -> list[str]:

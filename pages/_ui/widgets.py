@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import streamlit as st
 
 from core.data import CLASS_NAMES, Dataset
 from core.display import Mosaic, to_jpeg
+from core.progress import Progress
 from pages._ui import state
 
 PATCH_MICROMETRES = 93
@@ -35,13 +37,13 @@ def label_name(label: int | None) -> str:
 def gallery(
     picture: Mosaic, hover: list[str], *, key: str, on_click: Callable[[int], None] | None = None
 ) -> int | None:
-    """Draw a mosaic whose patches tell their text under the pointer and can be clicked; return the clicked position.
+    """Draw a mosaic whose patches show their text under the pointer and can be clicked; return the clicked position.
 
     Args:
         picture: the patches.
         hover: the text of each, in lines of HTML.
         key: names the chart.
-        on_click: is told the clicked position before the page is drawn again; the click is then dealt with.
+        on_click: called with the clicked position before the page is drawn again; the click then counts as done.
     """
     xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
     figure = go.Figure(
@@ -59,7 +61,7 @@ def gallery(
     height, width = picture.pixels.shape[:2]
     name = f"{key}-{st.session_state.get(state.CLICKS, 0)}"
 
-    def told() -> None:
+    def clicked() -> None:
         chosen = st.session_state[name]["selection"]["point_indices"]
         if chosen and on_click is not None:
             on_click(int(chosen[0]))
@@ -67,7 +69,7 @@ def gallery(
 
     return picture_chart(
         figure, picture.pixels, (width, height), widest=width, key=name, alt="Grid of patches",
-        on_select="rerun" if on_click is None else told,
+        on_select="rerun" if on_click is None else clicked,
     )  # fmt: skip
 
 
@@ -81,15 +83,15 @@ def picture_chart(
     alt: str,
     on_select: Any = "rerun",
 ) -> int | None:
-    """Draw a picture with the points of a figure over it; return the position of the pressed point.
+    """Draw a picture with the points of a figure over it; return the position of the clicked point.
 
     Args:
         figure: its points, in pixels of the picture from the upper left.
         pixels: uint8 H×W×3, the picture, or the same made smaller.
         size: width and height of the picture in pixels.
-        widest: pixels on the screen that it is wide at most.
+        widest: its greatest width on the screen in pixels.
         key: names the chart.
-        alt: what it shows, for who cannot see it.
+        alt: what it shows, for people who cannot see it.
         on_select: as of ``st.plotly_chart``.
     """
     width, height = size
@@ -118,6 +120,82 @@ def picture_chart(
     return int(points[0]) if points else None
 
 
+def choice(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    key: str,
+    default: str | None = None,
+    in_address: bool = True,
+    help: str | None = None,
+    show_label: bool = True,
+    place: Any = st,
+) -> str:
+    """Draw a row of options and return the chosen one; its value outlasts a change of the page.
+
+    Args:
+        label: says what is chosen.
+        options: the values with their labels on screen.
+        key: of the value in the session, and of its label in the address.
+        default: the first value to be chosen; the first option by default.
+        in_address: whether a link to the page keeps the choice.
+        help: behind the question mark.
+        show_label: False where the options speak for themselves; screen readers read the label all the same.
+        place: where the row is drawn.
+    """
+    first = default or next(iter(options))
+    kept = {"bind": "query-params"} if in_address else {"persist_state": "session"}
+    chosen = place.segmented_control(
+        label, list(options), format_func=options.__getitem__, default=first, key=key, required=True, help=help,
+        label_visibility="visible" if show_label else "collapsed", **kept,
+    )  # fmt: skip
+    return str(chosen or first)
+
+
+def export(
+    label: str, content: Any, name: str, mime: str = "text/csv", *, icon: str = "download", place: Any = st, **more: Any
+) -> None:
+    """Draw a button that downloads a file; the page is not drawn again. A function as `content` is called on a click.
+
+    Args:
+        label: on the button.
+        content: text, bytes, or a function that returns them.
+        name: of the file.
+        mime: its media type.
+        icon: name of a Material symbol.
+        place: where the button is drawn.
+        more: as of ``st.download_button``, such as `help` and `key`.
+    """
+    place.download_button(label, content, name, mime, icon=f":material/{icon}:", on_click="ignore", **more)
+
+
+def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
+    """Draw a table and return the position of the row that is selected, or None; `more` as of ``st.dataframe``."""
+    event = st.dataframe(table, hide_index=True, key=key, on_select="rerun", selection_mode="single-row", **more)
+    rows = event["selection"]["rows"]
+    return int(rows[0]) if rows else None
+
+
+def clamp_page(key: str, pages: int) -> None:
+    """Keep a number of a page in range, before its field is drawn: a filter may have left fewer pages."""
+    if key in st.session_state:
+        st.session_state[key] = min(max(1, int(st.session_state[key])), pages)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """Give a function that shows how far something is, in [0, 1]; the bar goes away at the end, also after a stop."""
+    place = st.empty()
+
+    def show(share: float, /) -> None:
+        place.progress(min(max(share, 0.0), 1.0), text=f"{label}: {share:.0%}")
+
+    try:
+        yield show
+    finally:
+        place.empty()
+
+
 def forget_click() -> None:
     """Let go of the clicked patch: for `on_dismiss` of the dialog that the click opened."""
     st.session_state[state.CLICKS] = int(st.session_state.get(state.CLICKS, 0)) + 1
@@ -129,5 +207,5 @@ def background() -> tuple[int, int, int]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time that is left, in words."""
+    """Return a time that is left, such as "40 s" or "3 min"."""
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

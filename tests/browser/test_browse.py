@@ -50,7 +50,7 @@ def test_the_grid_fits_a_narrow_window_and_leaves_no_gap(page: Page, address: st
 
 def test_a_pressed_bar_filters_and_its_chip_removes_it(page: Page, address: str) -> None:
     page.goto(f"{address}/?browse_view=Balance")
-    press(page, page.locator("[class*=st-key-by_part]").first, 0.3, 0.7)
+    press(page, page.locator("[class*=st-key-by_split]").first, 0.3, 0.7)
     expect(page).to_have_url(re.compile("in_part=train"))
-    page.get_by_role("button", name="part train").click()
+    page.get_by_role("button", name="split train").click()
     expect(page).not_to_have_url(re.compile("in_part"))

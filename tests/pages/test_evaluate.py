@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from core.bundle import Bundle
 from core.bundle.shipped import DEFAULT
@@ -13,27 +13,16 @@ from core.data.dataset import make_table
 from core.evaluation import confusion_matrix, evaluate, reliability
 from core.job import Cancelled
 from core.prediction import Predictor
+from core.scoring import chunks
 from core.scoring.job import JobStatus, ScoreJob, SubmissionJob
 from core.scoring.store import load_scores, score_and_store
 from pages._ui import layout, state
 from pages._ui.evaluate import calibration, context, predictions
+from tests.pages.driver import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 
 VIEWS = ("figures", "probabilities", "triage", "slices", "compare", "checks", "export")
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error, app.success)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
-
-
-def metrics(app: AppTest) -> dict[str, str]:
-    return {each.label: each.value for each in app.metric}
 
 
 def folder(path: Path, labels: dict[str, str]) -> Path:
@@ -52,7 +41,7 @@ def kaggle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(app: AppTest, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, monkeypatch) -> AppTest:
+def page(app: Page, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, monkeypatch) -> Page:
     """The Evaluate page with a small bundle in the place of the shipped one; not drawn yet."""
     path = tmp_path / "tiny.safetensors"
     tiny_bundle.save(path)
@@ -60,96 +49,95 @@ def page(app: AppTest, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, mo
     return app
 
 
-def opened(page: AppTest, source: Path) -> AppTest:
+def opened(page: Page, source: Path) -> Page:
     page.session_state[state.DATA] = str(source)
     page.run()
     return page.switch_page("pages/evaluate.py").run()
 
 
-def scored_page(page: AppTest, source: Path) -> AppTest:
+def scored_page(page: Page, source: Path) -> Page:
     opened(page, source)
-    return button(page, "Evaluate").click().run()
+    return page.click("Evaluate")
 
 
-def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: Page, kaggle: Path, tiny_bundle) -> None:
     opened(page, kaggle)
-    assert "has not predicted these 30 patches" in words(page)
+    assert "has not predicted these 30 patches" in page.words()
     assert not page.metric
-    button(page, "Evaluate").click().run()
-    assert not page.exception
+    page.click("Evaluate")
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     expected = evaluate(scored.labels, scored.probabilities, threshold=0.4)
-    assert metrics(page)["AUC"] == f"{expected.metrics['auc'].value:.3f}"
-    assert metrics(page)["Sensitivity"] == f"{expected.metrics['sensitivity'].value:.3f}"
-    assert "n = 30 patches, 10 with tumour" in words(page)
-    assert "slides are unknown" in words(page)
+    assert page.metrics()["AUC"] == f"{expected.metrics['auc'].value:.3f}"
+    assert page.metrics()["Sensitivity"] == f"{expected.metrics['sensitivity'].value:.3f}"
+    assert "n = 30 patches, 10 with tumour" in page.words()
+    assert "slides are unknown" in page.words()
 
 
-def test_stored_predictions_are_shown_without_a_question(page: AppTest, kaggle: Path) -> None:
+def test_stored_predictions_are_shown_without_a_question(page: Page, kaggle: Path) -> None:
     scored_page(page, kaggle)
-    predictions._held().clear()
+    st.cache_resource.clear()
     page.run()
     assert not page.exception
     assert page.metric
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_draws(page: AppTest, kaggle: Path, view: str) -> None:
+def test_every_view_draws(page: Page, kaggle: Path, view: str) -> None:
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = view
     page.run()
     assert not page.exception
     assert not page.error
-    assert ("The patches behind it" in [each.value for each in page.subheader]) == (view not in ("checks", "export"))
+    assert ("Matching patches" in [each.value for each in page.subheader]) == (view not in ("checks", "export"))
 
 
-def test_the_threshold_moves_every_figure_and_targets_set_it(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+def test_the_threshold_moves_every_figure_and_targets_set_it(page: Page, kaggle: Path, tiny_bundle) -> None:
     scored_page(page, kaggle)
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     line = float(np.median(scored.probabilities))
-    page.slider(key=state.THRESHOLD).set_value(line).run()
+    page.set(state.THRESHOLD, line)
     matrix = confusion_matrix(scored.labels, scored.probabilities, threshold=line)
-    assert metrics(page)["Sensitivity"] == f"{matrix.tp / matrix.positives:.3f}"
-    next(each for each in page.button if each.label.startswith("Set it to")).click().run()
-    assert metrics(page)["Sensitivity"] == "1.000"  # at least 98 % of 10 is all
-    button(page, "The model's own").click().run()
+    assert page.metrics()["Sensitivity"] == f"{matrix.tp / matrix.positives:.3f}"
+    next(each for each in page.button if each.label.startswith("Set the threshold to")).click().run()
+    assert page.metrics()["Sensitivity"] == "1.000"  # at least 98% of 10 is all
+    page.click("Reset threshold")
     assert page.session_state[state.THRESHOLD] == 0.4
 
 
-def test_a_cell_shows_its_patches(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+def test_a_cell_shows_its_patches(page: Page, kaggle: Path, tiny_bundle) -> None:
     scored_page(page, kaggle)
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     matrix = confusion_matrix(scored.labels, scored.probabilities, threshold=0.4)
     for look, count in (("cell:fn", matrix.fn), ("cell:fp", matrix.fp), ("cell:tp", matrix.tp), ("cell:tn", matrix.tn)):
         page.session_state[context.LOOK] = look
         page.run()
-        said = f"{count:,} patches: the most wrong first" if count else "No patch falls in here"
-        assert said in words(page)
+        said = f"{count:,} patches: largest loss first" if count else "No patch matches"
+        assert said in page.words()
 
 
-def test_one_class_is_said_and_does_not_crash(page: AppTest, tmp_path: Path) -> None:
+def test_one_class_is_said_and_does_not_crash(page: Page, tmp_path: Path) -> None:
     source = folder(tmp_path / "normal", {f"p{number}": "0" for number in range(6)})
     scored_page(page, source)
     assert not page.exception
-    assert metrics(page)["AUC"] == "undefined"
-    assert "all of one class" in words(page)
+    assert page.metrics()["AUC"] == "undefined"
+    assert "all of one class" in page.words()
     for view in VIEWS:
         page.session_state[context.VIEW] = view
         page.run()
         assert not page.exception, view
 
 
-def test_no_labels_is_said(page: AppTest, kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_labels_is_said(page: Page, kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset(str(kaggle))
     bare = replace(labelled, name="Bare", table=make_table(list(labelled.table["id"]), split="test"))
     monkeypatch.setattr(layout, "dataset", lambda: bare)
     opened(page, kaggle)
     assert not page.exception
-    assert "Bare has no labels" in words(page)
+    assert "Bare has no labels" in page.words()
     assert not page.metric
 
 
-def test_a_large_set_is_scored_in_the_background(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
+def test_a_large_set_is_scored_in_the_background(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
     asked: list[dict[str, object]] = []
 
     def start(self: ScoreJob, **settings: object) -> None:
@@ -162,63 +150,57 @@ def test_a_large_set_is_scored_in_the_background(page: AppTest, kaggle: Path, ti
     monkeypatch.setitem(predictions.INLINE, "cpu", 10)
     monkeypatch.setattr(ScoreJob, "start", start)
     opened(page, kaggle)
-    button(page, "Evaluate in the background").click().run()
+    page.click("Evaluate in the background")
     assert asked[0]["source"] == str(kaggle)
-    assert asked[0]["part"] == "auto"
-    button(page, "Cancel").click().run()
+    assert asked[0]["split"] == "auto"
+    page.click("Cancel")
     job = ScoreJob.of(tiny_bundle, open_dataset(str(kaggle)), "auto")
     assert job.stop_requested()
     job.write(JobStatus("cancelled"))
     page.run()
-    assert "The last attempt was cancelled." in words(page)
+    assert "The last attempt was cancelled." in page.words()
     job.run(Predictor(tiny_bundle, device="cpu"), open_dataset(str(kaggle)), "auto")  # "stop" is still there
     assert job.status().state == "cancelled"
 
 
-def test_two_models_are_compared_on_the_same_patches(
-    page: AppTest, kaggle: Path, tiny_bundle, fresh_home: Path
-) -> None:
+def test_two_models_are_compared_on_the_same_patches(page: Page, kaggle: Path, tiny_bundle, fresh_home: Path) -> None:
     Bundle(tiny_bundle.card.with_changes(name="other", threshold=0.6), tiny_bundle.weights).save(
         fresh_home / "bundles" / "other.safetensors"
     )
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = "compare"
     page.run()
-    button(page, "Evaluate").click().run()
-    assert not page.exception
+    page.click("Evaluate")
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     apart = int(((scored.probabilities >= 0.4) != (scored.probabilities >= 0.6)).sum())
-    assert f"They disagree on **{apart}** of 30 patches." in words(page)
-    button(page, "Show them below").click().run()
-    assert not page.exception
+    assert f"They disagree on **{apart}** of 30 patches." in page.words()
+    page.click("Show these patches below")
 
 
-def test_the_audit_gives_its_verdict(page: AppTest, kaggle: Path) -> None:
+def test_the_audit_gives_its_verdict(page: Page, kaggle: Path) -> None:
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = "checks"
     page.run()
-    button(page, "Audit 30 patches").click().run()
-    assert not page.exception
-    assert "Blanking the centre moves the probability by" in words(page)
-    assert "slides of these patches are unknown" in words(page)
+    page.click("Audit 30 patches")
+    assert "Blanking the centre moves the probability by" in page.words()
+    assert "slides of these patches are unknown" in page.words()
 
 
-def test_a_new_threshold_is_saved_as_a_new_bundle(page: AppTest, kaggle: Path, fresh_home: Path) -> None:
+def test_a_new_threshold_is_saved_as_a_new_bundle(page: Page, kaggle: Path, fresh_home: Path) -> None:
     scored_page(page, kaggle)
     page.slider(key=state.THRESHOLD).set_value(0.7)
     page.session_state[context.VIEW] = "export"
     page.run()
-    button(page, "Save it on this computer").click().run()
-    assert not page.exception
+    page.click("Save on this computer")
     from core.bundle import load_bundle
 
     assert load_bundle(fresh_home / "bundles" / "tiny-at-0.700.safetensors").card.threshold == pytest.approx(0.7)
 
 
-def test_the_address_sets_the_threshold_and_nonsense_does_not(page: AppTest, kaggle: Path) -> None:
+def test_the_address_sets_the_threshold_and_nonsense_does_not(page: Page, kaggle: Path) -> None:
     scored_page(page, kaggle)
     for said, expected in (("0.7", 0.7), ("much", 0.4), ("1.5", 0.4)):
-        other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+        other = Page()
         other.query_params[state.THRESHOLD] = said
         other.query_params[context.LOOK] = "cell:tn" if expected == 0.7 else "nothing"
         opened(other, kaggle)
@@ -227,21 +209,34 @@ def test_the_address_sets_the_threshold_and_nonsense_does_not(page: AppTest, kag
         assert other.session_state[context.LOOK] == ("cell:tn" if expected == 0.7 else "top")
 
 
-def test_a_calibration_that_makes_it_worse_is_said(page: AppTest, kaggle: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(("view", "option"), [("Figures", "figures"), ("Slices", "slices"), ("Take away", "export")])
+def test_a_link_with_the_labels_of_an_earlier_version_still_works(
+    page: Page, kaggle: Path, view: str, option: str
+) -> None:
+    scored_page(page, kaggle)
+    other = Page()
+    other.query_params.update({"view": view, "look": "Least sure"})
+    opened(other, kaggle)
+    assert not other.exception
+    assert other.session_state[context.VIEW] == option
+    assert other.session_state[context.LOOK] == "sure"
+
+
+def test_a_calibration_that_makes_it_worse_is_said(page: Page, kaggle: Path, monkeypatch) -> None:
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = "probabilities"
     worse = reliability(np.array([0, 1] * 50), np.full(100, 0.9))
     better = reliability(np.array([0, 1] * 50), np.full(100, 0.5))
     monkeypatch.setattr(calibration, "_diagrams", lambda *_given, **_named: (better, worse))
     page.run()
-    assert "Here calibration makes it worse: 0.0% without, 40.0% with it" in words(page)
+    assert "Here calibration makes the error larger: 0.0% without it, 40.0% with it" in page.words()
     monkeypatch.setattr(calibration, "_diagrams", lambda *_given, **_named: (worse, better))
     page.run()
-    assert "makes it worse" not in words(page)
+    assert "makes the error larger" not in page.words()
 
 
-def test_what_a_broken_off_attempt_did_is_told(page: AppTest, kaggle: Path, tiny_bundle, monkeypatch) -> None:
-    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
+def test_what_a_broken_off_attempt_did_is_told(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 8)
     monkeypatch.setattr(predictions, "CHUNK", 8)
 
     def stop(share: float) -> None:
@@ -252,13 +247,12 @@ def test_what_a_broken_off_attempt_did_is_told(page: AppTest, kaggle: Path, tiny
     with pytest.raises(Cancelled):
         score_and_store(Predictor(tiny_bundle, device="cpu"), dataset, "auto", progress=stop)
     opened(page, kaggle)
-    assert "16 of 30 patches are done and kept" in words(page)
-    button(page, "Evaluate").click().run()
-    assert not page.exception
-    assert "n = 30 patches" in words(page)
+    assert "24 of 30 patches are done and kept" in page.words()
+    page.click("Evaluate")
+    assert "n = 30 patches" in page.words()
 
 
-def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path, tiny_bundle) -> None:
+def test_a_submission_is_offered_made_and_taken_away(page: Page, kaggle: Path, tiny_bundle) -> None:
     (kaggle / "test").mkdir()
     pixels = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
     for name in ("t1", "t2"):
@@ -266,25 +260,25 @@ def test_a_submission_is_offered_made_and_taken_away(page: AppTest, kaggle: Path
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = "export"
     page.run()
-    assert button(page, "Predict the 2 test patches")
+    assert page.one("button", "Predict the 2 test patches")
     dataset = open_dataset(str(kaggle))
     job = SubmissionJob.of([tiny_bundle.digest], dataset)
     job.run(Predictor(tiny_bundle, device="cpu"), dataset)
     page.run()
     assert not page.exception
-    assert "2 lines: the ids of test/, as there is no sample_submission.csv" in words(page)
+    assert "2 lines: the ids of test/, as there is no sample_submission.csv" in page.words()
     job.write(JobStatus("failed", message="One of the ids is missing."))
     page.run()
-    assert "The last attempt failed. One of the ids is missing." in words(page)
-    job.partial(dataset, device="cpu").keep(0, probabilities=np.zeros(2), usable=np.ones(2, bool))
+    assert "The last attempt failed. One of the ids is missing." in page.words()
+    job.partial(dataset, device="cpu").write(0, {"probabilities": np.zeros(2), "usable": np.ones(2, bool)})
     job.write(JobStatus("cancelled"))
     page.run()
-    told = "The last attempt was cancelled. 2 of 2 patches are done and kept; it goes on from there."
-    assert told in words(page)
+    told = "The last attempt was cancelled. 2 of 2 patches are done and kept; the next attempt continues from there."
+    assert told in page.words()
 
 
-def test_without_test_patches_there_is_nothing_to_submit(page: AppTest, kaggle: Path) -> None:
+def test_without_test_patches_there_is_nothing_to_submit(page: Page, kaggle: Path) -> None:
     scored_page(page, kaggle)
     page.session_state[context.VIEW] = "export"
     page.run()
-    assert "A submission is about patches without a label" in words(page)
+    assert "A submission predicts patches without a label" in page.words()

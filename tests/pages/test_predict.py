@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from core.bundle import load_bundle
 from core.data import open_demo
@@ -17,15 +16,7 @@ from core.images import decode
 from core.prediction import Predictions, Predictor
 from core.prediction.region import read_region
 from pages._ui.predict import batch
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
+from tests.pages.driver import Page
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -35,40 +26,35 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def predict(app: AppTest) -> AppTest:
+def predict(app: Page) -> Page:
     app.run()
     app.switch_page("pages/predict.py").run()
     assert not app.exception
     return app
 
 
-def test_a_first_visit_shows_an_example_with_answer_and_map(predict: AppTest) -> None:
-    shown = words(predict)
+def test_a_first_visit_shows_an_example_with_answer_and_map(predict: Page) -> None:
+    shown = predict.words()
     assert "Probability of tumour in the centre" in shown
     assert "Verdict:" in shown
     assert "Label:" in shown
     assert "Flipped and turned, the patch gets" in shown
     assert "Does it look at the centre?" in shown
-    assert "A map shows what moved the model, not where tumour is." in shown
+    assert "A saliency map shows what influenced the model, not where tumour is." in shown
 
 
-def test_another_example_is_another_patch_and_stands_in_the_address(predict: AppTest) -> None:
-    button(predict, "3").click()
-    predict.run()
-    assert not predict.exception
+def test_another_example_is_another_patch_and_stands_in_the_address(predict: Page) -> None:
+    predict.click("3")
     chosen = predict.session_state["patch"]
-    assert f"{chosen} · 96×96 pixels" in words(predict)
+    assert f"{chosen} · 96×96 pixels" in predict.words()
 
 
-def test_a_shared_address_shows_its_patch_at_once(app: AppTest) -> None:
-    app.query_params["patch"] = "demo-s26-p004"
-    app.run()
-    app.switch_page("pages/predict.py").run()
-    assert not app.exception
-    assert "demo-s26-p004 · 96×96 pixels" in words(app)
+def test_a_shared_address_shows_its_patch_at_once(app: Page) -> None:
+    app.open("predict", patch="demo-s26-p004")
+    assert "demo-s26-p004 · 96×96 pixels" in app.words()
 
 
-def test_the_probability_is_that_of_the_predictor(predict: AppTest) -> None:
+def test_the_probability_is_that_of_the_predictor(predict: Page) -> None:
     demo, predictor = open_demo(), Predictor(load_bundle(), device="cpu")
     predict.session_state["patch"] = str(demo.table["id"].iloc[100])
     predict.run()
@@ -77,62 +63,58 @@ def test_the_probability_is_that_of_the_predictor(predict: AppTest) -> None:
     assert any(repr(expected) in text for text in helps)
 
 
-def test_an_unknown_id_says_what_to_do(predict: AppTest) -> None:
+def test_an_unknown_id_says_what_to_do(predict: Page) -> None:
     predict.session_state["patch"] = "nobody"
     predict.run()
     assert not predict.exception
-    assert "holds no patch with the id nobody" in words(predict)
+    assert "has no patch with the id nobody" in predict.words()
 
 
-def test_the_threshold_moves_the_verdict(predict: AppTest) -> None:
-    slider = next(each for each in predict.slider if each.label == "Called tumour from")
+def test_the_threshold_moves_the_verdict(predict: Page) -> None:
+    slider = predict.one("slider", "Decision threshold")
     slider.set_value(0.0).run()
-    assert "**tumour**] (at or above 0.000)" in words(predict)
-    slider = next(each for each in predict.slider if each.label == "Called tumour from")
+    assert "**tumour**] (at or above 0.000)" in predict.words()
+    slider = predict.one("slider", "Decision threshold")
     slider.set_value(1.0).run()
-    assert "**normal**] (below 1.000)" in words(predict)
+    assert "**normal**] (below 1.000)" in predict.words()
 
 
-def test_two_methods_stand_side_by_side(predict: AppTest) -> None:
-    beside = next(each for each in predict.multiselect if each.label == "Beside it")
+def test_two_methods_stand_side_by_side(predict: Page) -> None:
+    beside = predict.one("multiselect", "Compare with")
     beside.set_value(["saliency"]).run()
     assert not predict.exception
-    assert "**Grad-CAM**" in words(predict)
-    assert "**Saliency**" in words(predict)
+    assert "**Grad-CAM**" in predict.words()
+    assert "**Saliency**" in predict.words()
 
 
-def test_the_slow_figures_come_on_request(predict: AppTest) -> None:
-    assert "Is it steady?" not in words(predict)
-    button(predict, "Measure the rest").click()
-    predict.run()
-    assert not predict.exception
-    assert "Is it steady?" in words(predict)
-    assert "Does it show what was learnt?" in words(predict)
+def test_the_slow_figures_come_on_request(predict: Page) -> None:
+    assert "Is it steady?" not in predict.words()
+    predict.click("Run all checks")
+    assert "Is it steady?" in predict.words()
+    assert "Does it show what was learnt?" in predict.words()
 
 
-def test_similar_patches_come_on_request(predict: AppTest) -> None:
-    button(predict, "Find them").click()
-    predict.run()
-    assert not predict.exception
-    assert "of 5 are tumour" in words(predict)
+def test_similar_patches_come_on_request(predict: Page) -> None:
+    predict.click("Find similar patches")
+    assert "of 5 are tumour" in predict.words()
 
 
-def test_an_uploaded_photograph_is_doubted(predict: AppTest) -> None:
+def test_an_uploaded_photograph_is_doubted(predict: Page) -> None:
     y, x = np.mgrid[0:96, 0:96]
     sky = np.stack([x, y + 100, 255 - x], axis=-1).clip(0, 255).astype(np.uint8)
     predict.file_uploader[0].set_value([("sky.png", png(sky), "image/png")]).run()
     assert not predict.exception
-    assert "Doubtful answer" in words(predict)
-    assert "sky.png · 96×96 pixels" in words(predict)
+    assert "Out-of-distribution" in predict.words()
+    assert "sky.png · 96×96 pixels" in predict.words()
 
 
-def test_a_broken_file_is_refused_in_a_sentence(predict: AppTest) -> None:
+def test_a_broken_file_is_refused_in_a_sentence(predict: Page) -> None:
     predict.file_uploader[0].set_value([("bad.png", b"no image", "image/png")]).run()
     assert not predict.exception
-    assert "bad.png: This is not an image that can be read" in words(predict)
+    assert "bad.png: This is not an image that can be read" in predict.words()
 
 
-def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: AppTest) -> None:
+def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:
     pixels = open_demo().store.load(range(5)).pixels
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -155,18 +137,14 @@ def region(*, rows: int = 2, columns: int = 3) -> np.ndarray:
     return np.pad(np.concatenate(lines), ((5, 5), (5, 5), (0, 0)), constant_values=240)
 
 
-def choice(app: AppTest, label: str):
-    return next(each for each in app.button_group if each.label == label)
-
-
-def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_explained(predict: AppTest) -> None:
+def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_explained(predict: Page) -> None:
     picture = region()
     predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
     assert not predict.exception
-    assert predict.expander[0].label.startswith("The picture has 298×202 pixels")
-    choice(predict, "Cut out").set_value("tiles").run()
+    assert predict.expander[0].label.startswith("The image has 298×202 pixels")
+    predict.one("button_group", "Predict").set_value("tiles").run()
     assert not predict.exception
-    assert "6 tiles." in words(predict)
+    assert "6 tiles." in predict.words()
     assert next(each.value for each in predict.metric if each.label == "Tiles") == "6"
     tiles = [picture[y : y + 96, x : x + 96] for y in (5, 101) for x in (5, 101, 197)]
     found = Predictor(load_bundle(), device="cpu").predict(np.stack(tiles)).probabilities
@@ -174,32 +152,32 @@ def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_expla
     assert any(repr(float(found.max())) in text for text in helps)
 
 
-def test_the_symmetric_model_also_draws_a_map_of_a_larger_picture(predict: AppTest) -> None:
+def test_the_symmetric_model_also_draws_a_map_of_a_larger_picture(predict: Page) -> None:
     picture = region()
     predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
-    choice(predict, "Cut out").set_value("tiles").run()
-    assert "answers for single patches" in words(predict)
-    model = next(each for each in predict.selectbox if each.label == "Model")
+    predict.one("button_group", "Predict").set_value("tiles").run()
+    assert "predicts single patches" in predict.words()
+    model = predict.one("selectbox", "Model")
     model.set_value("shipped:nodescope-net").run()
-    choice(predict, "Show").set_value("map").run()
+    predict.one("button_group", "Show").set_value("map").run()
     assert not predict.exception
     expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), picture)
-    assert f"**{expected.share():.1%}** of the places in the grey frame are called tumour" in words(predict)
-    assert "one every 8 pixels" in words(predict)
+    assert f"**{expected.share():.1%}** of the places in the grey frame are called tumour" in predict.words()
+    assert "one every 8 pixels" in predict.words()
 
 
-def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: AppTest) -> None:
+def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: Page) -> None:
     fine = region().repeat(2, axis=0).repeat(2, axis=1)
     predict.file_uploader[0].set_value([("fine.png", png(fine), "image/png")]).run()
     next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.485).run()
     assert not predict.exception
-    assert "Rescaled from 0.485 to 0.97 µm per pixel: 596×404 became 298×202 pixels." in words(predict)
-    assert "Cropped the centre 96×96 of 298×202 pixels." in words(predict)
+    assert "Rescaled from 0.485 to 0.97 µm per pixel: 596×404 became 298×202 pixels." in predict.words()
+    assert "Cropped the centre 96×96 of 298×202 pixels." in predict.words()
     next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.1).run()
-    assert "Found 61×41 pixels at 0.97 µm per pixel" in words(predict)
+    assert "Found 61×41 pixels at 0.97 µm per pixel" in predict.words()
 
 
-def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "PIECE", 2)
     pixels = open_demo().store.load(range(5)).pixels
     files = [(f"p{number}.png", png(patch), "image/png") for number, patch in enumerate(pixels)]
@@ -215,20 +193,17 @@ def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: AppTest, monkey
     monkeypatch.setattr(batch, "score_pieces", only_the_first)
     predict.file_uploader[0].set_value(files).run()
     assert not predict.exception
-    assert "Stopped: 2 of 5 files are done" in words(predict)
+    assert "Stopped: 2 of 5 files are done" in predict.words()
     assert len(predict.dataframe[0].value) == 2
     monkeypatch.setattr(batch, "score_pieces", whole)
-    button(predict, "Go on").click()
-    predict.run()
-    assert "Stopped" not in words(predict)
+    predict.click("Continue")
+    assert "Stopped" not in predict.words()
     assert asked == [5]
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
     assert predict.dataframe[0].value["probability"].tolist() == sorted(expected.tolist(), reverse=True)
 
 
-def test_an_upload_is_decoded_once_and_its_patch_predicted_once(
-    predict: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """One upload, then a rerun by another threshold: nothing is read or predicted again."""
     decoded: list[str] = []
     predicted: list[int] = []
@@ -247,23 +222,23 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(
     patch = np.random.default_rng(11).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     predict.file_uploader[0].set_value([("one.png", png(patch), "image/png")]).run()
     assert not predict.exception
-    assert "one.png · 96×96 pixels" in words(predict)
+    assert "one.png · 96×96 pixels" in predict.words()
     assert (decoded, predicted) == (["PNG"], [8])  # the eight views together
 
-    next(each for each in predict.slider if each.label == "Called tumour from").set_value(0.0).run()
-    assert "(at or above 0.000)" in words(predict)
+    predict.one("slider", "Decision threshold").set_value(0.0).run()
+    assert "(at or above 0.000)" in predict.words()
     assert (decoded, predicted) == (["PNG"], [8])
 
     larger = np.random.default_rng(12).integers(0, 256, (130, 150, 3), dtype=np.uint8)
     predict.file_uploader[0].set_value([("large.png", png(larger), "image/png")]).run()
     assert (decoded, predicted) == (["PNG", "PNG"], [8, 8])
-    next(each for each in predict.slider if each.label == "From the left (px)").set_value(3).run()
+    predict.one("slider", "From the left (px)").set_value(3).run()
     assert not predict.exception
-    assert "Cropped the place (3, 17) 96×96 of 150×130 pixels." in words(predict)
+    assert "Cropped the place (3, 17) 96×96 of 150×130 pixels." in predict.words()
     assert (decoded, predicted) == (["PNG", "PNG"], [8, 8, 8])  # another patch of the same picture
 
 
-def test_a_batch_reads_each_file_once(predict: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_reads_each_file_once(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table keeps its thumbnails; one more file is read for the patch whose row was clicked."""
     decoded: list[int] = []
     load = decode._load_upright
@@ -277,6 +252,6 @@ def test_a_batch_reads_each_file_once(predict: AppTest, monkeypatch: pytest.Monk
     jpeg = to_jpeg(pixels[2][::2, ::2], quality=85)
     assert shown["patch"][rank] == "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
-    next(each for each in predict.slider if each.label == "Called tumour from").set_value(0.0).run()
+    predict.one("slider", "Decision threshold").set_value(0.0).run()
     assert not predict.exception
     assert len(decoded) == 4

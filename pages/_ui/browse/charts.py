@@ -1,6 +1,6 @@
-"""The charts of Browse: how the classes are balanced, overall, by part and by slide, and how they differ in looks.
+"""Browse: how the classes are balanced, overall, by split and by slide, and how they differ in appearance.
 
-What is pressed becomes a filter of the patches below.
+A click on a bar filters the patches below.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ MEANS = {
     "brightness": "mean grey level, 0 black to 255 white",
     "contrast": "standard deviation of the grey levels",
     "sharpness": "fine detail (Laplacian) in units of the contrast",
-    "haematoxylin": "mean optical density of haematoxylin, which stains nuclei blue-violet",
-    "eosin": "mean optical density of eosin, which stains the rest pink",
-    PROBABILITY: "calibrated probability of tumour, by the sidebar's model",
-    LOSS: "how wrong the model is, in nats: 0 is right and certain",
+    "haematoxylin": "mean optical density of the dye that stains nuclei blue-violet",
+    "eosin": "mean optical density of the dye that stains the rest pink",
+    PROBABILITY: "calibrated probability of tumour by the model in the sidebar",
+    LOSS: "log loss in nats; 0 is right and certain, larger is more wrong",
 }
 CLASSES = ((1, "tumour"), (0, "normal"), (-1, "no label"))
 COLOURS = {1: CLASS_COLOURS[1], 0: CLASS_COLOURS[0], -1: MUTED}
@@ -36,18 +36,18 @@ LEGEND = {"orientation": "h", "y": 1.15, "traceorder": "normal"}
 
 
 def draw(dataset: Dataset) -> None:
-    """Draw how the classes are balanced, and how they differ, with the patches that were pressed below."""
-    known = patch_columns(dataset)
-    counts = counted(known.fixed.label)
-    _overall(known, counts)
-    chips = st.container()  # beside the charts that are pressed, although the filter is drawn later
-    parts, slides = st.columns([3, 6])
-    with parts:
-        _by_part(known)
-    with slides:
-        _by_slide(known)
-    _distributions(known)
-    st.markdown("#### The patches behind it")
+    """Draw how the classes are balanced and how they differ, and below the patches that were clicked."""
+    patches = patch_columns(dataset)
+    counts = counted(patches.fixed.label)
+    _overall(patches, counts)
+    chips = st.container()  # beside the charts that are clicked, although the filter is drawn later
+    by_split, by_slide = st.columns([3, 6])
+    with by_split:
+        _by_split(patches)
+    with by_slide:
+        _by_slide(patches)
+    _distributions(patches)
+    st.markdown("#### Matching patches")
     grid.draw(dataset, chips=chips)
 
 
@@ -56,11 +56,11 @@ def counted(label: npt.NDArray[np.int8]) -> dict[str, int]:
     return {name: int((label == number).sum()) for number, name in CLASSES}
 
 
-def _overall(known: PatchColumns, counts: dict[str, int]) -> None:
+def _overall(patches: PatchColumns, counts: dict[str, int]) -> None:
     labelled = counts["tumour"] + counts["normal"]
-    figures, chart = st.columns(2, vertical_alignment="center")
-    with figures, st.container(horizontal=True, gap="medium"):
-        st.metric("Patches", f"{len(known.fixed.label):,}", width="content")
+    numbers, chart = st.columns(2, vertical_alignment="center")
+    with numbers, st.container(horizontal=True, gap="medium"):
+        st.metric("Patches", f"{len(patches.fixed.label):,}", width="content")
         for name in ("tumour", "normal"):
             st.metric(name.capitalize(), f"{counts[name]:,}", help=_share(counts[name], labelled), width="content")
     with chart:
@@ -68,7 +68,7 @@ def _overall(known: PatchColumns, counts: dict[str, int]) -> None:
 
 
 def _share(count: int, labelled: int) -> str:
-    return f"{count / labelled:.1%} of {labelled:,} labelled patches" if labelled else "No patch has a label"
+    return f"{count / labelled:.1%} of {labelled:,} labelled patches." if labelled else "No patch has a label."
 
 
 def balance(counts: dict[str, int], labelled: int) -> go.Figure:
@@ -90,21 +90,21 @@ def balance(counts: dict[str, int], labelled: int) -> go.Figure:
     return figure
 
 
-def _by_part(known: PatchColumns) -> None:
-    fixed = known.fixed
-    st.markdown("**By part**", help=f"As training has them: {fixed.division}. Press a bar for its patches.")
-    figure = by_group(fixed.label, fixed.part, fixed.part_names)
+def _by_split(patches: PatchColumns) -> None:
+    fixed = patches.fixed
+    st.markdown("**By split**", help=f"As training divides them: {fixed.division}. Click a bar to see its patches.")
+    figure = by_group(fixed.label, fixed.split, fixed.split_names)
     figure.update_layout(height=230, showlegend=not fixed.slide_names)  # else the chart beside it has the legend
-    _pressable(figure, "by_part", lambda place: filters.choose(state.IN_PART, fixed.part_names[place]))
+    _clickable(figure, "by_split", lambda place: filters.choose(state.IN_PART, fixed.split_names[place]))
 
 
-def _by_slide(known: PatchColumns) -> None:
-    fixed = known.fixed
-    st.markdown("**By slide**", help="The slide with the largest share of tumour first. Press a bar for its patches.")
+def _by_slide(patches: PatchColumns) -> None:
+    fixed = patches.fixed
+    st.markdown("**By slide**", help="Sorted by share of tumour, the largest first. Click a bar to see its patches.")
     if not fixed.slide_names:
         st.info(
-            "The slides of these patches are not known, so that a random split is optimistic: patches of one slide "
-            "fall on both sides of it. Lay `patch_id_wsi_full.csv` beside the labels to make them known.",
+            "The slides of these patches are unknown, so a random split is optimistic: patches of one slide are in "
+            "training and in test. Place `patch_id_wsi_full.csv` in the same folder as the labels to add the slides.",
             icon=":material/info:",
         )
         return
@@ -115,14 +115,14 @@ def _by_slide(known: PatchColumns) -> None:
     figure = by_group(fixed.label, place[fixed.slide], names)
     figure.update_layout(height=230)
     figure.update_xaxes(showticklabels=len(names) <= 60, tickangle=-60)
-    _pressable(figure, "by_slide", lambda at: filters.choose(state.SLIDE, names[at]))
+    _clickable(figure, "by_slide", lambda at: filters.choose(state.SLIDE, names[at]))
     unknown = int((fixed.slide < 0).sum())
     notes = [f"{len(fixed.slide_names):,} slides"]
     notes += (
-        [f"the {MOST_SLIDES} with the largest share of tumour are drawn"] if len(names) < len(fixed.slide_names) else []
+        [f"the {MOST_SLIDES} with the largest share of tumour are shown"] if len(names) < len(fixed.slide_names) else []
     )
-    notes += [f"the slide of {unknown:,} patches is not known"] if unknown else []
-    st.caption(", ".join(notes))
+    notes += [f"the slide of {unknown:,} patches is unknown"] if unknown else []
+    st.caption(", ".join(notes) + ".")
 
 
 def slide_order(label: npt.NDArray[np.int8], slide: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
@@ -134,16 +134,16 @@ def slide_order(label: npt.NDArray[np.int8], slide: npt.NDArray[np.int32], count
 
 
 def by_group(label: npt.NDArray[np.int8], group: npt.NDArray[np.integer], names: list[str]) -> go.Figure:
-    """Return a stacked bar of the classes for each group; members of group -1 are left out."""
+    """Return a stacked bar of the classes for each group; members of group -1 are excluded."""
     figure = go.Figure()
     totals = np.bincount(group[group >= 0], minlength=len(names))
-    for number, words in CLASSES:
+    for number, name_of_class in CLASSES:
         counts = np.bincount(group[(group >= 0) & (label == number)], minlength=len(names))
         if counts.any():
             figure.add_bar(
-                x=names, y=counts, name=words, marker={"color": COLOURS[number], "pattern": _pattern(number)},
+                x=names, y=counts, name=name_of_class, marker={"color": COLOURS[number], "pattern": _pattern(number)},
                 customdata=counts / np.maximum(totals, 1),
-                hovertemplate="%{x}: %{y:,} " + words + " (%{customdata:.1%})<extra></extra>",
+                hovertemplate="%{x}: %{y:,} " + name_of_class + " (%{customdata:.1%})<extra></extra>",
             )  # fmt: skip
     figure.update_layout(barmode="stack", margin=MARGIN, legend=LEGEND, bargap=0.15)
     figure.update_xaxes(type="category", fixedrange=True)
@@ -155,28 +155,25 @@ def _pattern(number: int) -> dict[str, object]:
     return {"shape": PATTERNS[number], "size": 5, "solidity": 0.25}
 
 
-def _distributions(known: PatchColumns) -> None:
-    st.markdown("**Distribution by class**", help="Press a bin for the patches in it, another one to widen the range.")
-    if not known.columns:
+def _distributions(patches: PatchColumns) -> None:
+    st.markdown("**Distribution by class**", help="Click a bin to see its patches, and another one to widen the range.")
+    if not patches.columns:
         st.info(
-            "Brightness, stain and sharpness are measured by the check: start it under Quality.", icon=":material/info:"
+            "Brightness, stain and sharpness are measured by the check. Start it under Quality.", icon=":material/info:"
         )
         return
-    names = list(known.columns)
+    names = list(patches.columns)
     if st.session_state.get(state.MEASURE, names[0]) not in names:
         st.session_state[state.MEASURE] = names[0]
-    chosen = st.segmented_control(
-        "Measure", names, default=names[0], key=state.MEASURE, bind="query-params", required=True,
-        format_func=str.capitalize, label_visibility="collapsed",
-    )  # fmt: skip
-    name = str(chosen or names[0])
-    values = known.columns[name]
-    usable = np.isfinite(values) & ~known.flags.get("unreadable", np.zeros(len(values), bool))
+    options = {name: name.capitalize() for name in names}
+    name = widgets.choice("Measure", options, key=state.MEASURE, show_label=False)
+    values = patches.columns[name]
+    usable = np.isfinite(values) & ~patches.flags.get("unreadable", np.zeros(len(values), bool))
     limits = next((each for each in filters.ranges() if each.name == name), None)
     edges = bin_edges(values[usable])
-    figure = distribution(values[usable], known.fixed.label[usable], edges, name, limits=limits)
+    figure = distribution(values[usable], patches.fixed.label[usable], edges, name, limits=limits)
 
-    _pressable(figure, f"distribution-{name}", lambda at: filters.cut(widened(name, edges, at, limits)))
+    _clickable(figure, f"distribution-{name}", lambda at: filters.cut(widened(name, edges, at, limits)))
 
 
 def widened(name: str, edges: npt.NDArray[np.float64], at: int, limits: Range | None) -> Range:
@@ -203,27 +200,27 @@ def distribution(
 ) -> go.Figure:
     """Return the share of each class's patches in bins of a measure, as steps: tumour solid, normal dashed.
 
-    A bar that is not seen stands over each bin, to be pressed.
+    An invisible bar over each bin takes the clicks.
     """
     figure = go.Figure()
     lines, top = [], 0.0
-    for number, words in CLASSES:
+    for number, name_of_class in CLASSES:
         of_class = values[label == number]
         if not len(of_class):
             continue
         shares = np.histogram(of_class, edges)[0] / len(of_class)
         top = max(top, float(shares.max()))
-        lines.append([f"{words} {share:.1%}" for share in shares])
+        lines.append([f"{name_of_class} {share:.1%}" for share in shares])
         dash = {1: "solid", 0: "dash", -1: "dot"}[number]
         figure.add_scatter(
-            x=edges, y=[*shares, shares[-1]], mode="lines", name=f"{words} ({len(of_class):,})", hoverinfo="skip",
-            line={"shape": "hv", "dash": dash, "color": COLOURS[number]},
+            x=edges, y=[*shares, shares[-1]], mode="lines", hoverinfo="skip",
+            name=f"{name_of_class} ({len(of_class):,})", line={"shape": "hv", "dash": dash, "color": COLOURS[number]},
         )  # fmt: skip
     figure.add_bar(
         x=(edges[:-1] + edges[1:]) / 2, y=[top * 1.05] * BINS, width=np.diff(edges),
         marker={"color": MUTED, "opacity": 0},
         selected={"marker": {"opacity": 0.2}}, unselected={"marker": {"opacity": 0}}, showlegend=False,
-        text=["<br>".join(words) for words in zip(*lines, strict=True)] if lines else None, textposition="none",
+        text=["<br>".join(texts) for texts in zip(*lines, strict=True)] if lines else None, textposition="none",
         hovertemplate=f"{name} %{{x:.3g}}<br>%{{text}}<extra></extra>",
     )  # fmt: skip
     if limits is not None:
@@ -234,18 +231,18 @@ def distribution(
     return figure
 
 
-def _pressable(figure: go.Figure, name: str, on_press: Callable[[int], None]) -> None:
-    """Draw bars of which one can be pressed; `on_press` is told its place."""
+def _clickable(figure: go.Figure, name: str, on_click: Callable[[int], None]) -> None:
+    """Draw bars that can be clicked; `on_click` gets the position of the bar."""
     key = f"{name}-{st.session_state.get(state.CLICKS, 0)}"
 
-    def pressed() -> None:
+    def clicked() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points:
-            on_press(int(points[0]["point_index"]))
+            on_click(int(points[0]["point_index"]))
             widgets.forget_click()
 
     figure.update_layout(dragmode=False, clickmode="event+select")
     st.plotly_chart(
-        figure, config=widgets.CHART, key=key, on_select=pressed, selection_mode="points",
+        figure, config=widgets.CHART, key=key, on_select=clicked, selection_mode="points",
         alt=f"{name.replace('_', ' ').replace('-', ' of ')}, by class".capitalize(),
     )  # fmt: skip

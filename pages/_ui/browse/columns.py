@@ -1,25 +1,26 @@
-"""What Browse knows of every patch of a data set, as columns: made once for a data set, looked up ever after."""
+"""All that is known of the patches of a data set, as columns: worked out once for a data set, then looked up."""
 
-import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import streamlit as st
 
-from core.data import SPLITS, Dataset, assign, default_rule
+from core.data import Dataset, assign, default_rule
 from core.data.measures import MEASURES
-from core.data.quality import FLAGS, Check
+from core.data.quality import FLAGS, Check, check_path, findings, load_check
 from pages._ui import cache
-from pages._ui.browse import check as browse_checked
 from pages._ui.browse import curation, predictions
 from pages._ui.browse.predictions import Predicted
-from pages._ui.cache import Relabelled
 
-NO_LABEL = "no label"
+SPLIT_NAMES = {"train": "train", "valid": "validation", "test": "test", "": "no label"}
+"""Splits as data sets and rules name them, and as the page does."""
+
 PROBABILITY, LOSS = "probability", "loss"
+
+Checked = tuple[Check, pd.DataFrame]
+"""A check, and its findings: one row for each patch, see :func:`core.data.quality.findings`."""
 
 
 class Fixed:
@@ -28,22 +29,22 @@ class Fixed:
     Attributes:
         label: int8 (N,): 1, 0, or -1 where there is none.
         ids: object (N,).
-        part_names: the parts that there are; `part` are positions in them.
-        slide_names: the slides that there are; `slide` are positions in them, -1 where it is not known.
-        division: how the parts are made, in words.
+        split_names: the splits that occur; `split` holds positions in them.
+        slide_names: the slides that occur; `slide` holds positions in them, -1 where it is unknown.
+        division: a description of the rule that makes the splits.
     """
 
     def __init__(self, dataset: Dataset):
         table = dataset.table
         rule = default_rule(dataset)
         parts = assign(dataset, rule)
-        parts = np.where(parts == "", NO_LABEL, parts.astype(f"<U{len(NO_LABEL)}"))
         self.label: npt.NDArray[np.int8] = table["label"].fillna(-1).to_numpy(np.int8)
         self.ids: npt.NDArray[np.object_] = table["id"].to_numpy(dtype=object)
-        self.part_names = [name for name in (*SPLITS, NO_LABEL) if (parts == name).any()]
-        self.part: npt.NDArray[np.int8] = np.full(len(table), -1, np.int8)
-        for place, name in enumerate(self.part_names):
-            self.part[parts == name] = place
+        there = [part for part in SPLIT_NAMES if (parts == part).any()]
+        self.split_names = [SPLIT_NAMES[part] for part in there]
+        self.split: npt.NDArray[np.int8] = np.full(len(table), -1, np.int8)
+        for place, part in enumerate(there):
+            self.split[parts == part] = place
         self.slide, self.slide_names = _codes(table["slide"].to_numpy(dtype=object, na_value=None))
         self.division = rule.describe()
 
@@ -67,15 +68,15 @@ class Fixed:
 
 @dataclass(frozen=True, eq=False)
 class PatchColumns:
-    """What is known of each patch of a data set.
+    """All that is known of each patch of a data set.
 
     Attributes:
         dataset: the patches.
-        fixed: what follows from its table.
+        fixed: what follows from its table alone.
         check: the check, or None.
         flags: name -> bool (N,); empty without a check.
-        predicted: what the sidebar's model says of the patches, or None.
-        columns: numbers by which can be sorted and cut: float (N,), NaN where not known.
+        predicted: the predictions of the sidebar's model, or None.
+        columns: numbers to sort and filter by: float (N,), NaN where unknown.
         relabelled: the patches whose label a decision changes.
     """
 
@@ -85,21 +86,21 @@ class PatchColumns:
     flags: dict[str, npt.NDArray[np.bool_]]
     predicted: Predicted | None
     columns: dict[str, npt.NDArray[np.floating]]
-    relabelled: Relabelled = field(default_factory=dict)
+    relabelled: cache.Relabelled = field(default_factory=dict)
 
     def label(self, row: int) -> int:
-        """Return the label of a patch as it was decided, 1, 0 or -1, also where `dataset` knows of no decision."""
+        """Return the label of a patch as it was decided, 1, 0 or -1, also where `dataset` is without decisions."""
         both = self.relabelled.get(str(self.fixed.ids[row]))
         return int(self.fixed.label[row]) if both is None else both[1]
 
     def label_words(self, row: int) -> str:
-        """Return the label of a patch in words; of a relabelled one the label that the data give as well."""
+        """Return the label of a patch in words; of a relabelled one also the label that the data give."""
         return curation.label_words(int(self.fixed.label[row]), self.relabelled.get(str(self.fixed.ids[row])))
 
 
 def patch_columns(dataset: Dataset) -> PatchColumns:
-    """Return what is known of a data set; only what has changed is worked out anew."""
-    checked = browse_checked.found(dataset)
+    """Return what is known of a data set; only what has changed is worked out again."""
+    checked = checked_patches(dataset)
     predicted = predictions.predicted(dataset)
     columns: dict[str, npt.NDArray[np.floating]] = {}
     flags: dict[str, npt.NDArray[np.bool_]] = {}
@@ -114,19 +115,19 @@ def patch_columns(dataset: Dataset) -> PatchColumns:
 
 
 def fixed(dataset: Dataset) -> Fixed:
-    """Return what follows from the table, worked out once."""
-    held = _held()
-    for table, value in held:
-        if table() is dataset.table:
-            return value
-    value = Fixed(dataset)
-    held[:] = [(weakref.ref(dataset.table), value), *held[:3]]
-    return value
+    """Return what follows from the table alone."""
+    return cache.recall("columns", cache.key_of(dataset), lambda: Fixed(dataset), most=4)
 
 
-@st.cache_resource(show_spinner=False)
-def _held() -> "list[tuple[weakref.ref[object], Fixed]]":
-    return []
+def checked_patches(dataset: Dataset) -> Checked | None:
+    """Return the check of the data set and its findings, or None if it was not checked as it is now."""
+
+    def make() -> Checked | None:
+        check = load_check(dataset)
+        return None if check is None else (check, findings(check, dataset, assign(dataset, default_rule(dataset))))
+
+    key = (*cache.key_of(dataset), cache.file_stamp(check_path(dataset.source)))
+    return cache.recall("check", key, make, most=4)
 
 
 def _codes(values: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.int32], list[str]]:

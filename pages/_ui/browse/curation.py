@@ -1,4 +1,4 @@
-"""Deciding about single patches: relabel, exclude, fine. Each decision is written down at once and can be undone."""
+"""Decisions about single patches: relabel, exclude, confirm. Each is written to disk at once and can be undone."""
 
 import streamlit as st
 
@@ -11,11 +11,11 @@ Undo = tuple[str, str, Decision | None]
 """A data set, a patch, and what was decided about it before."""
 
 
-def words(decision: Decision) -> str:
+def describe(decision: Decision) -> str:
     """Return a decision in words."""
     if decision.kind == "relabel":
         return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
-    return {"exclude": "excluded", "fine": "label is right"}[decision.kind]
+    return {"exclude": "excluded", "fine": "label confirmed"}[decision.kind]
 
 
 def label_words(label: int, both: tuple[int, int] | None) -> str:
@@ -27,16 +27,16 @@ def label_words(label: int, both: tuple[int, int] | None) -> str:
 
 
 def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None:
-    """Draw what can be decided about a patch, and what was.
+    """Draw the decisions that can be made about a patch, and the one that was made.
 
     Args:
         dataset: holds the patch, with decisions applied or not.
         patch_id: the patch.
-        shortcuts: whether the keys L, E and F decide too; for one patch on a page.
+        shortcuts: whether the keys L, E and F do the same; for a page that shows one patch.
     """
     decision = decisions_of(dataset.source).get(patch_id)
     choices = _choices(dataset, patch_id)
-    st.markdown("**Your decision**" + ("" if decision is None else f": {words(decision)}"))
+    st.markdown("**Your decision**" + ("" if decision is None else f": {describe(decision)}"))
     with st.container(horizontal=True):
         for text, icon, key, choice in choices:
             st.button(
@@ -45,13 +45,13 @@ def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None
                 shortcut=key if shortcuts else None, on_click=_decide, args=(dataset.source, patch_id, choice),
             )  # fmt: skip
         if decision is not None:
-            st.button("Take back", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=_decide,
+            st.button("Revert", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=_decide,
                       args=(dataset.source, patch_id, None))  # fmt: skip
-    st.caption("Written down at once; every page and every training started from now on obeys it.")
+    st.caption("Saved at once. Every page, and every training that starts from now on, uses it.")
 
 
 def draw_counts(undecided: Dataset) -> None:
-    """Draw how the decisions change the classes, the way back, and the file to take away.
+    """Draw how the decisions change the classes, how to undo the last one, and the file to export.
 
     Args:
         undecided: the data set as it is without any decision.
@@ -60,17 +60,16 @@ def draw_counts(undecided: Dataset) -> None:
     with st.container(border=True), st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if decisions:
             _counts(undecided, decisions)
-            st.download_button("decisions.csv", to_csv(decisions), "decisions.csv", "text/csv",
-                               icon=":material/download:", on_click="ignore")  # fmt: skip
+            widgets.export("Export decisions.csv", to_csv(decisions), "decisions.csv")
         else:
-            st.caption("Nothing is decided yet. Press a patch to decide about it.")
+            st.caption("Nothing is decided yet. Click a patch to decide about it.")
         stack = _stack()
         if stack and stack[-1][0] == undecided.source:
             st.button("Undo", icon=":material/undo:", on_click=_undo,
-                      help=f"Take back the last decision, about {stack[-1][1]}")  # fmt: skip
+                      help=f"Undo the last decision, about {stack[-1][1]}.")  # fmt: skip
     if decisions:
         st.caption(
-            "Training, evaluation and every page use these decisions from now on; runs that are under way do not."
+            "Training, evaluation and every page use these decisions from now on. Runs that have started do not."
         )
 
 
@@ -80,19 +79,19 @@ def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:
     for label in (1, 0):
         st.markdown(f"{CLASS_NAMES[label].capitalize()} **{before[label]:,} → {now[label]:,}**", width="content")
     kinds: list[str] = [each.kind for each in decisions.values()]
-    told = {"relabel": "relabelled", "exclude": "excluded", "fine": "fine"}
-    st.caption(" · ".join(f"{kinds.count(kind):,} {text}" for kind, text in told.items()), width="content")
+    names = {"relabel": "relabelled", "exclude": "excluded", "fine": "confirmed"}
+    st.caption(" · ".join(f"{kinds.count(kind):,} {name}" for kind, name in names.items()), width="content")
 
 
 def _choices(dataset: Dataset, patch_id: str) -> list[tuple[str, str, str, Decision]]:
-    """Return text, icon, key and decision of each button; the other label is that of the data set as it came."""
+    """Return text, icon, key and decision of each button; relabelling means the label that the data do not give."""
     table = dataset.base.table
     label = table.loc[table["id"] == patch_id, "label"].dropna()
     choices = [("Exclude", "block", "E", Decision("exclude", reason="chosen while looking at it"))]
     if len(label):
         other = 1 - int(label.iloc[0])
         relabel = (f"Relabel as {CLASS_NAMES[other]}", "swap_horiz", "L", Decision("relabel", other))
-        choices = [relabel, *choices, ("Label is right", "check", "F", Decision("fine"))]
+        choices = [relabel, *choices, ("Confirm label", "check", "F", Decision("fine"))]
     return choices
 
 

@@ -1,4 +1,4 @@
-"""Browse: fetch a public data set, in the background."""
+"""Browse: download a public data set, in the background."""
 
 import hashlib
 from pathlib import Path
@@ -14,11 +14,11 @@ from core.storage.home import home
 from pages._ui import jobs, state
 
 
-def draw(dataset: Dataset) -> None:  # noqa: ARG001 - every view is given the open data set; this one brings another
-    """Draw what can be fetched, how far it is, and the way to what was fetched."""
+def draw(dataset: Dataset) -> None:  # noqa: ARG001 - every view gets the open data set
+    """Draw what can be downloaded, how far it is, and the button that opens it."""
     st.caption(
-        "Public data sets for research. A download goes on when you leave this page, and what is "
-        "finished is not fetched again."
+        "Public data sets for research. A download continues when you leave this page; files that are complete are not "
+        "downloaded again."
     )
     for place, name in zip(st.columns(len(SOURCES), gap="large"), SOURCES, strict=True):
         with place, st.container(border=True):
@@ -31,22 +31,22 @@ def _source(name: str) -> None:
     st.write(source.about)
     given = st.text_input(
         "Folder on this computer", str(home() / "data" / name), key=f"{state.GET_FOLDER}-{name}",
-        persist_state="session", help="It is made if it is not there. The disk needs room for all of it.",
+        persist_state="session", help="It is created if it does not exist. The disk needs room for the whole data set.",
     )  # fmt: skip
     folder = Path(given).expanduser().resolve()
     job = job_of(name, folder)
     if not job.status().is_active and _is_data_set(folder):
-        st.success(f"It is in {folder}.", icon=":material/check:")
-        st.button("Open it", icon=":material/folder_open:", type="primary", on_click=_open, args=(str(folder),),
+        st.success(f"The data set is in {folder}.", icon=":material/check:")
+        st.button("Open", icon=":material/folder_open:", type="primary", on_click=_open, args=(str(folder),),
                   key=f"open-{name}")  # fmt: skip
     else:
-        jobs.draw(job, ["download", name, str(folder)], label="Fetch", doing="Fetching", icon="download")
-    with st.expander("Without a network, or by hand"):
+        jobs.draw(job, ["download", name, str(folder)], label="Download", doing="Downloading", icon="download")
+    with st.expander("Download by hand"):
         st.write(source.by_hand)
 
 
 def job_of(name: str, folder: Path) -> Job:
-    """Return the job that fetches a data set into a folder."""
+    """Return the job that downloads a data set into a folder."""
     return Job(home() / "downloads" / f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.job")
 
 

@@ -1,4 +1,4 @@
-"""Which patches Browse shows, and in which order; every choice stands in the address, and has a chip that undoes it."""
+"""The patches that Browse shows, and their order; the address holds every choice, and a chip removes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data.quality import FLAGS
 from pages._ui import query_params, state
 from pages._ui.browse.columns import PatchColumns
+from pages._ui.browse.predictions import VERDICTS
 
 SHOW = {"both": "Tumour and normal", "tumour": "Tumour", "normal": "Normal", "all": "All, mixed"}
 ANY = "any"
@@ -18,12 +19,12 @@ FLAGGED = "any flag"
 CLEAN = "no flag"
 AS_IT_IS = "as it is"
 LOW, HIGH = ", low first", ", high first"
-VERDICTS = ("right", "wrong", "false negative", "false positive", "not predicted")
+WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class Range:
-    """A cut of one column: what lies from `low` to `high`, both included."""
+    """A range of one column: from `low` to `high`, both included."""
 
     name: str
     low: float
@@ -35,7 +36,7 @@ class Range:
     @property
     def text(self) -> str:
         """As it stands in the address."""
-        return f"{self.name}:{self.low!r}:{self.high!r}"  # all digits: the ends themselves belong to it
+        return f"{self.name}:{self.low!r}:{self.high!r}"  # all digits, because both ends are included
 
     @classmethod
     def parse(cls, text: str) -> "Range | None":
@@ -49,13 +50,13 @@ class Range:
 
 
 def ranges() -> list[Range]:
-    """Return the cuts that stand in the address."""
+    """Return the ranges in the address."""
     found = (Range.parse(text) for text in query_params.read(state.RANGES))
     return list({each.name: each for each in found if each is not None}.values())
 
 
 def cut(wanted: Range) -> None:
-    """Show only what lies in a range, in place of an earlier one of the same column."""
+    """Show only what is in a range, which replaces an earlier one of the same column."""
     others = [each for each in ranges() if each.name != wanted.name]
     query_params.write(state.RANGES, [each.text for each in [*others, wanted]])
     st.session_state[state.PAGE] = 1
@@ -67,57 +68,45 @@ def choose(key: str, value: str) -> None:
     st.session_state[state.PAGE] = 1
 
 
-def chosen(patch_columns: PatchColumns, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
-    """Draw the filter and return the rows that pass it, in the order wished for.
+def chosen(patches: PatchColumns, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
+    """Draw the filter and return the rows that pass it, in the chosen order.
 
     Args:
-        patch_columns: what is known of the patches.
-        chips: where the chips go; without it, below the filter.
+        patches: what is known of the patches.
+        chips: where the chips are drawn; below the filter by default.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        keep = _filtered(patch_columns)
+        keep = _filtered(patches)
         order = _select(
-            "Sort", [AS_IT_IS, "id", *(name + way for name in patch_columns.columns for way in (LOW, HIGH))], state.SORT
+            "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
         )
-        _more(patch_columns)
+        _more(patches)
     for each in ranges():
-        if each.name in patch_columns.columns:
-            keep &= _within(patch_columns.columns[each.name], each)
+        if each.name in patches.columns:
+            keep &= _within(patches.columns[each.name], each)
     with chips or st.container():
-        _chips(patch_columns)
-    return ordered(patch_columns, np.flatnonzero(keep), order)
+        _chips(patches)
+    return ordered(patches, np.flatnonzero(keep), order)
 
 
-def ordered(patch_columns: PatchColumns, rows: npt.NDArray[np.int64], order: str) -> npt.NDArray[np.int64]:
+def ordered(patches: PatchColumns, rows: npt.NDArray[np.int64], order: str) -> npt.NDArray[np.int64]:
     """Return the rows in an order of the list: "as it is", "id", or a column with low or high first.
 
-    What is not known comes last.
+    Unknown values come last.
     """
     if order == AS_IT_IS:
         return rows
     column = order.removesuffix(LOW).removesuffix(HIGH)
-    values = (
-        patch_columns.fixed.id_order[rows]
-        if column not in patch_columns.columns
-        else patch_columns.columns[column][rows]
-    )
+    values = patches.fixed.id_order[rows] if column not in patches.columns else patches.columns[column][rows]
     return rows[np.argsort(-values if order.endswith(HIGH) else values, kind="stable")]
 
 
-def judged(patch_columns: PatchColumns, verdict: str) -> npt.NDArray[np.bool_]:
-    """Return which patches the model judged so, bool (N,); all of them without predictions."""
-    predicted = patch_columns.predicted
-    if predicted is None:
-        return np.ones(len(patch_columns.fixed.ids), bool)
-    called, tumour, known = predicted.called, predicted.label == 1, predicted.known
-    masks = {
-        "right": known & (called == tumour),
-        "wrong": known & (called != tumour),
-        "false negative": known & tumour & ~called,
-        "false positive": known & ~tumour & called,
-        "not predicted": ~known,
-    }
-    return np.asarray(masks[verdict])
+def judged(patches: PatchColumns, verdict: str) -> npt.NDArray[np.bool_]:
+    """Return which patches have a verdict of the model, bool (N,); all of them without predictions."""
+    if patches.predicted is None:
+        return np.ones(len(patches.fixed.ids), bool)
+    wanted = VERDICTS[1:3] if verdict == WRONG else (verdict,)
+    return np.isin(patches.predicted.verdicts, wanted)
 
 
 def searched() -> str:
@@ -136,98 +125,98 @@ def clear() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _filtered(patch_columns: PatchColumns) -> npt.NDArray[np.bool_]:
-    fixed = patch_columns.fixed
+def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
+    fixed = patches.fixed
     keep = np.ones(len(fixed.ids), bool)
-    if len(fixed.part_names) > 1:
-        part = _select(
-            "Part", [ANY, *fixed.part_names], state.IN_PART, help=f"As training divides them: {fixed.division}."
+    if len(fixed.split_names) > 1:
+        split = _select(
+            "Split", [ANY, *fixed.split_names], state.IN_PART, help=f"As training divides them: {fixed.division}."
         )
-        if part != ANY:
-            keep &= fixed.part == fixed.part_names.index(part)
+        if split != ANY:
+            keep &= fixed.split == fixed.split_names.index(split)
     if fixed.slide_names:
         slide = _select("Slide", [ANY, *fixed.slide_names], state.SLIDE)
         if slide != ANY:
             keep &= fixed.slide == fixed.slide_names.index(slide)
-    if patch_columns.flags:
-        keep &= _flagged(patch_columns)
-    if patch_columns.predicted is not None:
-        predicted = patch_columns.predicted
-        of = f"Of {predicted.name}, the sidebar's model, at its threshold {predicted.threshold:.3f}."
-        verdict = _select("Prediction", [ANY, *VERDICTS], state.VERDICT, help=of)
+    if patches.flags:
+        keep &= _flagged(patches)
+    if patches.predicted is not None:
+        predicted = patches.predicted
+        of = f"By {predicted.name}, the model in the sidebar, at its decision threshold {predicted.threshold:.3f}."
+        verdict = _select("Prediction", [ANY, VERDICTS[0], WRONG, *VERDICTS[1:]], state.VERDICT, help=of)
         if verdict != ANY:
-            keep &= judged(patch_columns, verdict)
+            keep &= judged(patches, verdict)
     st.text_input(
-        "Find id", key=state.FIND, bind="query-params", width=160, placeholder="all or part",
-        help="A whole id goes to the page it is on and opens the patch; a part of one filters.",
+        "Find id", key=state.FIND, bind="query-params", width=160, placeholder="whole or part of it",
+        help="A whole id goes to its page and opens the patch; part of an id filters.",
     )  # fmt: skip
     text = searched()
     if text and fixed.row(text) is None:
-        keep &= patch_columns.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
+        keep &= patches.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
     return keep
 
 
-def _flagged(patch_columns: PatchColumns) -> npt.NDArray[np.bool_]:
+def _flagged(patches: PatchColumns) -> npt.NDArray[np.bool_]:
     flag = _select("Quality", [ANY, CLEAN, FLAGGED, *FLAGS], state.FLAG)
     if flag == ANY:
-        return np.ones(len(patch_columns.fixed.ids), bool)
+        return np.ones(len(patches.fixed.ids), bool)
     if flag in (CLEAN, FLAGGED):
-        return np.asarray(np.logical_or.reduce(list(patch_columns.flags.values())) == (flag == FLAGGED))
-    return patch_columns.flags[flag]
+        return np.asarray(np.logical_or.reduce(list(patches.flags.values())) == (flag == FLAGGED))
+    return patches.flags[flag]
 
 
 def _within(values: npt.NDArray[np.floating], limits: Range) -> npt.NDArray[np.bool_]:
     return np.asarray((values >= limits.low) & (values <= limits.high))
 
 
-def _more(patch_columns: PatchColumns) -> None:
-    """Draw the way to cut a column by numbers."""
-    if not patch_columns.columns:
+def _more(patches: PatchColumns) -> None:
+    """Draw the choice of a range of one column."""
+    if not patches.columns:
         return
-    with st.popover("Range", icon=":material/tune:", help="Show only what lies between two numbers"):
-        name = str(st.selectbox("Of", list(patch_columns.columns), key="range_of"))
-        values = patch_columns.columns[name]
+    with st.popover("Range", icon=":material/tune:", help="Show only patches with values between two numbers."):
+        name = str(st.selectbox("Measure", list(patches.columns), key="range_of"))
+        values = patches.columns[name]
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         step = max((high - low) / 100, 1e-4)
         start = st.number_input("From", value=low, step=step, format="%.4g", key=f"range_low_{name}")
         end = st.number_input("To", value=high, step=step, format="%.4g", key=f"range_high_{name}")
         if start > end:
-            st.caption("From is larger than To.")
-        st.button("Show these", type="primary", disabled=start > end, on_click=cut, args=(Range(name, start, end),))
+            st.caption("From must not be larger than To.")
+        st.button("Apply", type="primary", disabled=start > end, on_click=cut, args=(Range(name, start, end),))
 
 
-def _chips(patch_columns: PatchColumns) -> None:
-    """Draw a chip for each filter at work, which removes it."""
+def _chips(patches: PatchColumns) -> None:
+    """Draw a chip for each active filter, which removes it."""
     chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
-    for key, words in (
-        (state.IN_PART, "part"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
+    for key, name in (
+        (state.IN_PART, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
-        if value != ANY and _is_drawn(patch_columns, key):
-            chips.append((f"{words} {value}", choose, (key, ANY)))
+        if value != ANY and _is_drawn(patches, key):
+            chips.append((f"{name} {value}", choose, (key, ANY)))
     if searched():
         chips.append((f"id {searched()[:12]}", choose, (state.FIND, "")))
     for each in ranges():
-        known = "" if each.name in patch_columns.columns else " (not known here)"
-        chips.append((f"{each}{known}", _uncut, (each.name,)))
+        unknown = "" if each.name in patches.columns else " (unknown here)"
+        chips.append((f"{each}{unknown}", _uncut, (each.name,)))
     if not chips:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for number, (label, undo, arguments) in enumerate(chips):
             st.button(
                 label, icon=":material/close:", icon_position="right", key=f"chip-{number}", on_click=undo,
-                args=arguments, help="Remove this filter",
+                args=arguments, help="Remove this filter.",
             )  # fmt: skip
         st.button("Clear filters", type="tertiary", key="clear_filters", on_click=clear)
 
 
-def _is_drawn(patch_columns: PatchColumns, key: str) -> bool:
-    fixed = patch_columns.fixed
+def _is_drawn(patches: PatchColumns, key: str) -> bool:
+    fixed = patches.fixed
     return {
-        state.IN_PART: len(fixed.part_names) > 1,
+        state.IN_PART: len(fixed.split_names) > 1,
         state.SLIDE: bool(fixed.slide_names),
-        state.FLAG: bool(patch_columns.flags),
-        state.VERDICT: patch_columns.predicted is not None,
+        state.FLAG: bool(patches.flags),
+        state.VERDICT: patches.predicted is not None,
     }[key]
 
 
@@ -236,7 +225,7 @@ def _uncut(name: str) -> None:
 
 
 def _select(label: str, options: list[str], key: str, *, help: str | None = None) -> str:
-    """Draw a choice, of which the first is the default; words of another data set or an old link are let go."""
+    """Draw a choice whose default is the first; a value of another data set or an old link is dropped."""
     if st.session_state.get(key, options[0]) not in options:
         st.session_state[key] = options[0]
     chosen = st.selectbox(label, options, key=key, bind="query-params", width=128, help=help, on_change=_first_page)

@@ -29,7 +29,7 @@ class Layout:
     """How the grids are laid out.
 
     Attributes:
-        show: one of :data:`browse_filter.SHOW`.
+        show: one of :data:`filters.SHOW`.
         columns: patches in a row.
         per_grid: patches of a grid on a page.
         boxes: whether the labelled centre is marked.
@@ -42,40 +42,37 @@ class Layout:
 
 
 def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
-    """Draw the filter, the grids and their pages, and the patch that is open; `chips` is where those of filters go."""
-    known = patch_columns(dataset)
+    """Draw the filter, the grids and their pages, and the open patch; the chips of the filter go to `chips`."""
+    patches = patch_columns(dataset)
     query_params.keep(IN_ADDRESS, came_back=state.BROWSE_HERE not in st.session_state)
     grid_layout = _controls()
-    grids = _grids(known, grid_layout.show, filters.chosen(known, chips=chips))
-    predictions.draw(dataset, known.predicted)
-    _go_to(known, grids, grid_layout.per_grid)
+    grids = _grids(patches, grid_layout.show, filters.chosen(patches, chips=chips))
+    predictions.draw(dataset, patches.predicted)
+    _go_to(patches, grids, grid_layout.per_grid)
     page = _paging(grids, grid_layout, dataset)
-    basket.draw(known)
+    basket.draw(patches)
     for grid in grids:
-        _draw(known, grid, page, grid_layout)
-    _open(known, grids, grid_layout.per_grid)
+        _draw(patches, grid, page, grid_layout)
+    _open(patches, grids, grid_layout.per_grid)
 
 
 def _controls() -> Layout:
     is_open = bool(query_params.read(state.DETAIL))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        show = st.segmented_control(
-            "Show", list(filters.SHOW), format_func=filters.SHOW.__getitem__, default="both",
-            key=state.SHOW, bind="query-params", required=True,
-        )  # fmt: skip
+        show = widgets.choice("Show", filters.SHOW, key=state.SHOW)
         boxes = detail.box_button(key="grid_box", with_shortcut=not is_open)
         st.button(
             "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
-            help="Show the patches in another random order",
+            help="Show the patches in another random order.",
         )  # fmt: skip
         if _shuffle_seed():
-            st.button("In order", icon=":material/sort:", on_click=_in_order)
+            st.button("Reset order", icon=":material/sort:", on_click=_in_order)
         with st.popover("Layout", icon=":material/grid_view:"):
             rows = st.number_input("Rows", 1, 30, 6, key=state.ROWS, bind="query-params")
             columns = st.number_input("Columns", 3, 30, 15, key=state.COLUMNS, bind="query-params")
             st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
-                      help="Look at every file again, also behind a pack, and use those that changed")  # fmt: skip
-    return Layout(str(show or "both"), int(columns), int(rows * columns), boxes)
+                      help="Read every file again, also where there is a pack, and use what changed.")  # fmt: skip
+    return Layout(show, int(columns), int(rows * columns), boxes)
 
 
 def _shuffle_seed() -> int:
@@ -94,8 +91,8 @@ def _in_order() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _grids(known: PatchColumns, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
-    label = known.fixed.label[rows]
+def _grids(patches: PatchColumns, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
+    label = patches.fixed.label[rows]
     tumour = Grid("Tumour in the centre: solid red outline", rows[label == 1])
     normal = Grid("No tumour in the centre: dashed green outline", rows[label == 0])
     everything = Grid("All patches: tumour solid red, normal dashed green, unlabelled plain", rows)
@@ -108,16 +105,16 @@ def _grids(known: PatchColumns, show: str, rows: npt.NDArray[np.int64]) -> list[
     return [Grid(grid.heading, np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]
 
 
-def _go_to(known: PatchColumns, grids: list[Grid], per_grid: int) -> None:
-    """Go to the page of the patch whose whole id was typed, and open it, once."""
+def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
+    """Go to the page of the patch whose whole id was typed, and open it once."""
     wanted = filters.searched()
-    row = known.fixed.row(wanted) if wanted else None
+    row = patches.fixed.row(wanted) if wanted else None
     if row is None:
         st.session_state[state.WENT_TO] = ""
         return
     at = next((places[0] for grid in grids if len(places := np.flatnonzero(grid.rows == row))), None)
     if at is None:
-        st.caption(f":material/info: {wanted} is in this data set, but not among the patches that the filters leave.")
+        st.caption(f":material/info: {wanted} is in this data set, but the filters hide it.")
     if st.session_state.get(state.WENT_TO) == wanted:
         return
     st.session_state[state.WENT_TO] = wanted
@@ -128,8 +125,7 @@ def _go_to(known: PatchColumns, grids: list[Grid], per_grid: int) -> None:
 
 def _paging(grids: list[Grid], grid_layout: Layout, dataset: Dataset) -> int:
     pages = max(1, *(-(-len(grid.rows) // grid_layout.per_grid) for grid in grids))
-    if state.PAGE in st.session_state:
-        st.session_state[state.PAGE] = min(max(1, int(st.session_state[state.PAGE])), pages)
+    widgets.clamp_page(state.PAGE, pages)
     keys = {} if query_params.read(state.DETAIL) else {"before": "Left", "after": "Right"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         page = int(st.number_input("Page", 1, pages, key=state.PAGE, bind="query-params", width=140))
@@ -139,7 +135,7 @@ def _paging(grids: list[Grid], grid_layout: Layout, dataset: Dataset) -> int:
                   shortcut=keys.get("after"))  # fmt: skip
         st.caption(f"of {pages:,} page{'s' if pages > 1 else ''}", width="content")
         shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
-        basket.draw_put(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+        basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
     return page
 
 
@@ -147,32 +143,41 @@ def _turn(by: int, pages: int) -> None:
     st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
 
 
-def _draw(known: PatchColumns, grid: Grid, page: int, grid_layout: Layout) -> None:
+def _draw(patches: PatchColumns, grid: Grid, page: int, grid_layout: Layout) -> None:
     rows = grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid]
     st.markdown(f"**{grid.heading}** · {len(grid.rows):,} patch{'' if len(grid.rows) == 1 else 'es'}")
     if len(rows):
-        gallery(known, rows, columns=grid_layout.columns, boxes=grid_layout.boxes, key=f"grid-{grid.heading}")
+        gallery(patches, rows, columns=grid_layout.columns, boxes=grid_layout.boxes, key=f"grid-{grid.heading}")
     else:
-        st.caption("No more patches on this page." if len(grid.rows) else "None that fit.")
+        st.caption("No more patches on this page." if len(grid.rows) else "No patch matches.")
 
 
-def gallery(known: PatchColumns, rows: npt.NDArray[np.int64], *, columns: int, key: str, boxes: bool = False) -> None:
-    """Draw patches as one picture that tells about each under the pointer and opens it when it is pressed.
+def gallery(
+    patches: PatchColumns,
+    rows: npt.NDArray[np.int64],
+    *,
+    columns: int,
+    key: str,
+    boxes: bool = False,
+    hover: list[str] | None = None,
+) -> None:
+    """Draw patches as one picture; the pointer shows what is known of a patch, a click opens it.
 
     Args:
-        known: what is known of the data set.
+        patches: what is known of the data set.
         rows: its patches, one page of them.
         columns: patches in a row.
         key: names the picture on its page.
         boxes: whether the labelled centre is marked.
+        hover: the text of each patch; :func:`detail.summary` by default.
     """
-    loaded = known.dataset.store.load(rows)
-    labels = [None if label < 0 else int(label) for label in known.fixed.label[rows]]
+    loaded = patches.dataset.store.load(rows)
+    labels = [None if label < 0 else int(label) for label in patches.fixed.label[rows]]
     picture = mosaic(loaded.pixels, labels, columns=columns, background=widgets.background(), centre_boxes=boxes)
     widgets.gallery(
-        picture, [detail.summary(known, int(row)) for row in rows],
+        picture, hover or [detail.summary(patches, int(row)) for row in rows],
         key=f"{key}-{rows[0]}-{len(rows)}-{columns}",
-        on_click=lambda position: detail.open_patch(known, int(rows[position])),
+        on_click=lambda position: detail.open_patch(patches, int(rows[position])),
     )  # fmt: skip
     if loaded.unreadable:
         st.warning(
@@ -180,10 +185,10 @@ def gallery(known: PatchColumns, rows: npt.NDArray[np.int64], *, columns: int, k
         )
 
 
-def _open(known: PatchColumns, grids: list[Grid], per_grid: int) -> None:
+def _open(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
     """Open the patch that the address names, with those around it in the grid that holds it."""
-    row = detail.opened(known)
+    row = detail.opened(patches)
     if row is None:
         return
     order = next((grid.rows for grid in grids if (grid.rows == row).any()), np.empty(0, np.int64))
-    detail.draw(known, order, per_page=per_grid)
+    detail.draw(patches, order, per_page=per_grid)

@@ -1,4 +1,4 @@
-"""Browse: labels that are probably wrong, the most suspicious first, each to be looked at and decided about."""
+"""Browse: label issues, which are labels that are probably wrong; the most suspicious first, to decide about each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from core.data import Dataset, Decision, decisions_of
-from core.display import mosaic
 from core.features.label_errors import (
     IMAGENET_KEY,
     LabelIssues,
@@ -23,9 +22,8 @@ from core.job import Job
 from core.prediction import Predictor
 from core.studies.label_errors import finished_studies, of_study
 from core.studies.study import open_study
-from pages._ui import jobs, layout, state, widgets
-from pages._ui.browse import columns as browse_facts
-from pages._ui.browse import curation, detail
+from pages._ui import cache, jobs, layout, state, widgets
+from pages._ui.browse import columns, curation, detail, grid
 from pages._ui.browse.columns import PatchColumns
 
 MODEL, IMAGENET, STUDY = "Quick probe: the sidebar's model", "Quick probe: ImageNet", "Cross-validation: "
@@ -51,12 +49,12 @@ def draw(dataset: Dataset) -> None:
     """Draw the choice of a source, the ranking, and what was decided.
 
     Args:
-        dataset: as it is with the decisions. Shown is the one without, so that nothing moves while one decides.
+        dataset: the data set with the decisions. The one without is shown, so that nothing moves while one decides.
     """
     base = dataset.base
     st.caption(
-        "Labels that a model which has not seen them speaks against. Look at them, decide, and train again. A suspect "
-        "may well be right: hard patches are suspects too."
+        "Labels that contradict a model which was not trained on them. Look at them, decide, and train again. A label "
+        "issue is not always an error: difficult patches are listed too."
     )
     chosen = _source()
     label_issues = _of_study(base, chosen) if chosen.startswith(STUDY) else _of_probe(base, chosen, dataset)
@@ -65,7 +63,7 @@ def draw(dataset: Dataset) -> None:
     ranked = _ranked(label_issues, base)
     _heading(label_issues, ranked)
     curation.draw_counts(base)
-    _grid(browse_facts.patch_columns(base), ranked, decisions_of(base.source))
+    _grid(columns.patch_columns(base), ranked, decisions_of(base.source))
 
 
 def _source() -> str:
@@ -74,11 +72,10 @@ def _source() -> str:
         st.session_state[state.ERRORS_BY] = MODEL
     return str(
         st.selectbox(
-            "What speaks against a label", options, key=state.ERRORS_BY, bind="query-params", width=420,
-            help="A quick probe fits a logistic regression to a network's features of other patches (of other slides, "
-            "where slides are known) and asks it about those kept out. ImageNet features have seen none of these "
-            "labels. A cross-validation (`python -m core cross-validate`) is better, "
-            "and takes as long as several trainings.",
+            "Source of label issues", options, key=state.ERRORS_BY, bind="query-params", width=420,
+            help="A quick probe fits a logistic regression to a network's features of some patches and predicts the "
+            "others, which are of other slides where slides are known. ImageNet features have seen none of these "
+            "labels. A cross-validation (Train, Studies) is better and takes as long as several trainings.",
         )
     )  # fmt: skip
 
@@ -88,12 +85,12 @@ def _of_study(base: Dataset, chosen: str) -> LabelIssues:
 
 
 def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> LabelIssues | None:
-    """Return the stored ranking by a probe; None, with the way to make it on the page, where there is none."""
+    """Return the stored ranking by a probe; where there is none, draw the button that makes it and return None."""
     predictor = layout.predictor() if chosen == MODEL else None
     if predictor is not None and has_learnt(predictor.bundle, base):
         st.warning(
-            f"{predictor.bundle.card.name} was trained on labels like these. It has learnt some of their errors and so "
-            "hides them; ImageNet features see more of them in such data, at the price of more false alarms.",
+            f"{predictor.bundle.card.name} was trained on labels like these. It has learned some of their errors and "
+            "hides them. ImageNet features find more of them in such data, with more false alarms.",
             icon=":material/visibility_off:",
         )
     key = IMAGENET_KEY if predictor is None else probe_key(predictor.bundle)
@@ -110,7 +107,7 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
         st.caption("The ranking was made before the latest decisions. It stays as it is until you rank again.")
     elif not again:
         labelled = int(base.table["label"].notna().sum())
-        st.caption(f"{labelled:,} labelled patches are to be looked at; a laptop does about 200 a second.")
+        st.caption(f"{labelled:,} labelled patches will be ranked; a laptop does about 200 per second.")
     features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]
     command = ["label-errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
     jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
@@ -118,65 +115,55 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
 
 def _stored(base: Dataset, key: str) -> LabelIssues | None:
     path = label_issues_path(base.source, key)
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _load(base.source, key, stamp, base.files, _base=base)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _load(source: str, key: str, stamp: int, files: str, _base: Dataset) -> LabelIssues | None:  # noqa: ARG001
-    return load_label_issues(_base, key)
+    about = (path, cache.file_stamp(path), base.files)
+    return cache.recall("label issues", about, lambda: load_label_issues(base, key), most=4)
 
 
 def _ranked(label_issues: LabelIssues, base: Dataset) -> Ranked:
     table = label_issues.table()
-    rows = browse_facts.fixed(base).index.get_indexer(table["id"])
+    rows = columns.fixed(base).index.get_indexer(table["id"])
     return Ranked(table[rows >= 0].reset_index(drop=True), rows[rows >= 0].astype(np.int64))
 
 
 def _heading(label_issues: LabelIssues, ranked: Ranked) -> None:
     errors, count = label_issues.found.errors, len(label_issues.ids)
     st.markdown(
-        f"About **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong, by estimate.",
-        help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts for the other class where its "
-        "probability reaches what patches of that class have on average. The estimate is too high where the model is "
-        f"weak. Made by: {label_issues.description}.",
+        f"An estimated **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong.",
+        help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts as the other class where its "
+        "probability is at least the average probability of that class. The estimate is too high where the model is "
+        f"weak. Method: {label_issues.description}.",
     )
-    description = label_issues.description
-    st.caption(f"{description[:1].upper()}{description[1:]} · {int(ranked.table['suspect'].sum()):,} suspects")
+    st.caption(
+        f"{label_issues.description[:1].upper()}{label_issues.description[1:]} · "
+        f"{int(ranked.table['suspect'].sum()):,} label issues."
+    )
 
 
-def _grid(known: PatchColumns, ranked: Ranked, decisions: dict[str, Decision]) -> None:
+def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = _filtered(ranked, decisions)
         pages = max(1, -(-len(at) // PER_PAGE))
-        if state.ERRORS_PAGE in st.session_state:
-            st.session_state[state.ERRORS_PAGE] = min(max(1, int(st.session_state[state.ERRORS_PAGE])), pages)
+        widgets.clamp_page(state.ERRORS_PAGE, pages)
         page = int(st.number_input("Page", 1, pages, key=state.ERRORS_PAGE, bind="query-params", width=140))
-        st.caption(f"of {pages:,} pages, {len(at):,} patches by rank", width="content")
-    st.caption("Outline: the label (red solid: tumour, green dashed: normal). Press a patch to decide about it.")
+        st.caption(f"of {pages:,} pages, {len(at):,} patches by rank.", width="content")
+    st.caption("Outline: the label, solid red for tumour, dashed green for normal. Click a patch to decide about it.")
     shown = at[(page - 1) * PER_PAGE : page * PER_PAGE]
     if len(shown):
-        _gallery(known, ranked, shown, decisions)
+        _gallery(patches, ranked, shown, decisions)
     else:
-        st.info("No patch is left here. Choose another filter above.")
-    row = detail.opened(known)
+        st.info("No patch matches. Choose another filter above.")
+    row = detail.opened(patches)
     if row is not None:
         order = ranked.rows[at]
         if row not in order:
             order = np.array([row])
-        detail.draw(known, order, per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
+        detail.draw(patches, order, per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
 
 
 def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.int64]:
     """Draw the filters and return the positions in the ranking that pass."""
-    show = st.segmented_control(
-        "Show", list(SHOW), format_func=SHOW.__getitem__, default="open", key=state.ERRORS_SHOW, bind="query-params",
-        required=True,
-    )  # fmt: skip
-    label = st.segmented_control(
-        "Labelled", list(LABELLED), format_func=LABELLED.__getitem__, default="both", key=state.ERRORS_CLASS,
-        bind="query-params", required=True,
-    )  # fmt: skip
+    show = widgets.choice("Show", SHOW, key=state.ERRORS_SHOW)
+    label = widgets.choice("Labelled", LABELLED, key=state.ERRORS_CLASS)
     keep = np.ones(len(ranked.rows), bool)
     if show != "all":
         keep &= ranked.table["id"].isin(list(decisions)).to_numpy(bool) == (show == "decided")
@@ -185,27 +172,21 @@ def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.
     return np.flatnonzero(keep)
 
 
-def _gallery(known: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]) -> None:
-    rows = ranked.rows[shown]
-    loaded = known.dataset.store.load(rows)
-    lines = list(ranked.table.iloc[shown].itertuples())
-    picture = mosaic(
-        loaded.pixels, [int(line.label) for line in lines], columns=COLUMNS, background=widgets.background()
-    )
-    widgets.gallery(
-        picture, [_hover(line, decisions.get(line.id)) for line in lines],
-        key=f"suspects-{hash(rows.tobytes())}",
-        on_click=lambda position: detail.open_patch(known, int(rows[position])),
-    )  # fmt: skip
+def _gallery(
+    patches: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]
+) -> None:
+    rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
+    hover = [_hover(line, decisions.get(str(line.id))) for line in lines]
+    grid.gallery(patches, rows, columns=COLUMNS, key=f"suspects-{hash(rows.tobytes())}", hover=hover)
 
 
 def _hover(line: Any, decision: Decision | None) -> str:
     given = widgets.label_name(int(line.label))
-    suspect = ", suspect" if line.suspect else ""
+    suspect = ", label issue" if line.suspect else ""
     texts = [
         f"rank {line.rank:,}{suspect}",
         line.id,
         f"labelled {given}",
         f"probability of tumour {percent(line.probability)}",
     ]
-    return "<br>".join([*texts, *([] if decision is None else [f"decided: {curation.words(decision)}"])])
+    return "<br>".join([*texts, *([] if decision is None else [f"decided: {curation.describe(decision)}"])])

@@ -1,7 +1,7 @@
-"""What the sidebar's model says of the patches on the Browse page: read where it is stored, else made on request."""
+"""Browse: the predictions of the sidebar's model, read where they are stored, else made on request."""
 
-import weakref
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +9,20 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from core.bundle import Bundle, load_bundle
+from core.bundle import Bundle
 from core.data import Dataset
 from core.errors import NodescopeError
 from core.evaluation.metrics import log_losses
 from core.scoring.dataset import CHOICES
 from core.scoring.job import ScoreJob
 from core.scoring.store import load_scores, scores_path
-from pages._ui import jobs, layout
+from pages._ui import cache, jobs, layout
 
-PART = "all"
-"""What Browse asks for; predictions of other parts, as Evaluate makes them, are shown as well."""
+SUBSET = "all"
+"""The subset that Browse predicts; stored predictions of other subsets, as Evaluate makes them, are shown as well."""
+
+
+VERDICTS = ("right", "false negative", "false positive", "not predicted")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Predicted:
         name: of the bundle.
         probability: float64 (N,), NaN where the patch was not predicted.
         loss: float64 (N,), in nats, NaN likewise.
-        threshold: from this probability on the verdict is tumour.
+        threshold: at or above this probability a patch is called tumour.
         label: int8 (N,), -1 where the patch was not predicted.
     """
 
@@ -50,21 +53,29 @@ class Predicted:
         """Whether each patch was predicted."""
         return self.label >= 0
 
+    @cached_property
+    def verdicts(self) -> npt.NDArray[np.str_]:
+        """How the model judged each patch against its label: one of :data:`VERDICTS`."""
+        tumour = self.label == 1
+        wrong = np.where(tumour, "false negative", "false positive")
+        return np.where(~self.known, "not predicted", np.where(self.called == tumour, "right", wrong))
+
 
 def predicted(dataset: Dataset) -> Predicted | None:
     """Return the stored predictions of the sidebar's model, or None if there are none, or no such model."""
     try:
         bundle = _bundle()
-        base = dataset.base  # what was predicted of it holds whatever is decided later
+        base = dataset.base  # its predictions hold whatever is decided later
         stamps = _stamps(bundle, base) + (_stamps(bundle, dataset) if base is not dataset else ())
-        return _recall(bundle, base, dataset, stamps) if stamps else None
+        key = (bundle.digest, *cache.key_of(dataset), stamps)
+        return cache.recall("predictions", key, lambda: _read(bundle, base, dataset), most=4) if stamps else None
     except NodescopeError as error:
         st.caption(f":material/warning: No predictions: {error}")
         return None
 
 
 def draw(dataset: Dataset, found: Predicted | None) -> None:
-    """Draw one quiet line: how far the predictions are, or the button that makes them."""
+    """Draw one line: how far the predictions are, or the button that makes them."""
     labelled = int(dataset.table["label"].notna().sum())
     if not labelled:
         return
@@ -72,9 +83,9 @@ def draw(dataset: Dataset, found: Predicted | None) -> None:
         bundle = _bundle()
     except NodescopeError:
         return  # predicted() has said so
-    job = ScoreJob(_paths(bundle, dataset.base)[PART].with_suffix(".job"))
+    job = ScoreJob(_paths(bundle, dataset.base)[SUBSET].with_suffix(".job"))
     if job.status().is_active:
-        jobs.watch_patches(job, "Predicting in the background", labelled, key="cancel_predict")
+        jobs.watch(job, "Predicting in the background", patches=labelled)
         return
     missing = labelled if found is None else labelled - int(found.known.sum())
     if missing > labelled * 0.001:
@@ -82,83 +93,42 @@ def draw(dataset: Dataset, found: Predicted | None) -> None:
 
 
 def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, labelled: int) -> None:
-    status = job.status()
-    if status.state in ("failed", "lost"):
-        st.error(f"The last attempt to predict failed. {status.message}", icon=":material/error:")
-    words = "has not predicted" if missing == labelled else f"has not predicted {missing:,} of"
+    jobs.last_attempt(job.status())
+    start = "has not predicted" if missing == labelled else f"has not predicted {missing:,} of"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"**{bundle.card.name}** {words} these {labelled:,} labelled patches; then they can be filtered and sorted "
-            "by probability and error.",
+            f"**{bundle.card.name}** {start} these {labelled:,} labelled patches. Once predicted, they can be filtered "
+            "and sorted by probability and error.",
             width="content",
         )
         st.button(
-            "Predict them", icon=":material/query_stats:", type="tertiary", key="predict_all",
-            on_click=_launch, args=(job, dataset.source, layout.bundle_path()),
-            help="In the background: you may go on, or leave the page and come back.",
+            "Predict patches", icon=":material/query_stats:", type="tertiary", key="predict_all",
+            on_click=jobs.launch, args=(job, _command(dataset.source)),
+            help="This runs in the background: you can continue, or leave the page and come back.",
         )  # fmt: skip
 
 
-def _launch(job: ScoreJob, source: str, bundle_path: Path) -> None:
-    try:
-        job.launch([
-            "evaluate", "--data", source, "--bundle", str(bundle_path), "--subset", PART, "--device", layout.device(),
-            "--decisions", "none",
-        ])  # fmt: skip
-    except NodescopeError as error:
-        layout.show_error(error)
+def _command(source: str) -> list[str]:
+    data, bundle = ["--data", source], ["--bundle", str(layout.bundle_path())]
+    return ["evaluate", *data, *bundle, "--subset", SUBSET, "--device", layout.device(), "--decisions", "none"]
 
 
 def _bundle() -> Bundle:
-    path = layout.bundle_path()
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _loaded(path: Path, stamp: int) -> Bundle:  # noqa: ARG001 - the stamp is part of the key
-    return load_bundle(path)
+    return cache.bundle(layout.bundle_path())
 
 
 def _paths(bundle: Bundle, dataset: Dataset) -> dict[str, Path]:
-    """Return where the predictions of each part are or would be. Its fingerprint takes long for a large data set."""
-    held = _known_paths()
-    for table, digest, paths in held:
-        if table() is dataset.table and digest == bundle.digest:
-            return paths
-    whole = scores_path(bundle, dataset, PART)
-    stem = whole.name.removesuffix(f"-{PART}.npz")
-    paths = {part: whole.with_name(f"{stem}-{part}.npz") for part in CHOICES}
-    held[:] = [(weakref.ref(dataset.table), bundle.digest, paths), *held[:7]]
-    return paths
-
-
-@st.cache_resource(show_spinner=False)
-def _known_paths() -> "list[tuple[weakref.ref[object], str, dict[str, Path]]]":
-    return []
+    """Return where the predictions of each subset are or would be."""
+    return {part: scores_path(bundle, dataset, part) for part in CHOICES}
 
 
 def _stamps(bundle: Bundle, dataset: Dataset) -> tuple[tuple[str, int], ...]:
     paths = _paths(bundle, dataset)
-    return tuple((str(path), path.stat().st_mtime_ns) for path in paths.values() if path.is_file())
-
-
-def _recall(bundle: Bundle, base: Dataset, dataset: Dataset, stamps: tuple[tuple[str, int], ...]) -> Predicted | None:
-    held = _held()
-    for table, key, value in held:
-        if table() is dataset.table and key == (bundle.digest, stamps):
-            return value
-    value = _read(bundle, base, dataset)
-    held[:] = [(weakref.ref(dataset.table), (bundle.digest, stamps), value), *held[:3]]
-    return value
-
-
-@st.cache_resource(show_spinner=False)
-def _held() -> "list[tuple[weakref.ref[object], tuple[str, tuple[tuple[str, int], ...]], Predicted | None]]":
-    return []
+    return tuple((str(path), cache.file_stamp(path)) for path in paths.values() if path.is_file())
 
 
 def _read(bundle: Bundle, base: Dataset, dataset: Dataset) -> Predicted | None:
-    """Put the stored parts together; a patch has the same prediction in each."""
+    """Put the stored subsets together; a patch has the same prediction in each."""
     probability = np.full(len(dataset), np.nan)
     for source in (base,) if base is dataset else (base, dataset):
         there = pd.Index(dataset.table["id"]).get_indexer(source.table["id"])

@@ -1,6 +1,4 @@
-"""Packing and checking from the Browse page, in the background; and what the check found."""
-
-from collections.abc import Sequence
+"""Browse: packing and checking in the background, what the check found, and what is excluded."""
 
 import pandas as pd
 import streamlit as st
@@ -10,12 +8,23 @@ from core.data.quality import FLAGS
 from core.data.store import PackedStore, RowStore
 from core.job import Job
 from pages._ui import jobs, query_params, state
-from pages._ui.browse import filters
-from pages._ui.browse.check import Found
+from pages._ui.browse import basket, filters
+from pages._ui.browse.columns import Checked, checked_patches
 
 
-def draw(dataset: Dataset, checked: Found | None) -> None:
-    """Draw the two tools: what they have done, what they are doing, or how to start them."""
+def draw(dataset: Dataset) -> None:
+    """Draw the pack, the check, and what is excluded."""
+    draw_tools(dataset)
+    if dataset.problems:
+        with st.expander(f"{len(dataset.problems)} excluded", icon=":material/warning:", expanded=True):
+            listed = [(problem.name, problem.reason) for problem in dataset.problems[:500]]
+            st.dataframe(pd.DataFrame(listed, columns=["what", "why"]), hide_index=True)
+            basket.draw_excluded(dataset)
+
+
+def draw_tools(dataset: Dataset) -> None:
+    """Draw pack and check: what they have done, what they are doing, or how to start them."""
+    checked = checked_patches(dataset)
     with st.expander(_heading(dataset, checked), icon=":material/build:", expanded=True):
         packing, checking = st.columns([2, 3])  # what a flag means is a sentence
         with packing:
@@ -24,7 +33,7 @@ def draw(dataset: Dataset, checked: Found | None) -> None:
             _check(dataset, checked)
 
 
-def _heading(dataset: Dataset, checked: Found | None) -> str:
+def _heading(dataset: Dataset, checked: Checked | None) -> str:
     packed = [] if dataset.kind == "demo" else ["packed" if _is_packed(dataset) else "not packed"]
     if checked is None:
         return " · ".join(["Pack and check", *packed, "not checked"])
@@ -40,53 +49,58 @@ def _is_packed(dataset: Dataset) -> bool:
 def _pack(dataset: Dataset) -> None:
     job = Job(pack_folder(dataset.source) / "pack.job")
     if dataset.kind == "demo":
-        st.caption("The demo set needs no packing.")
-    elif job.status().is_active:
-        jobs.watch_patches(job, "Packing", len(dataset), key="cancel-Packing")
-    elif _is_packed(dataset):
-        st.caption("Patches come from the pack, one fast file.")
-    else:
+        st.caption("The demo set needs no pack.")
+        return
+    if not job.status().is_active:
+        if _is_packed(dataset):
+            st.caption("Patches are read from the pack, one fast file.")
+            return
         st.caption(
-            "The folder has changed since it was packed; its files are read one by one. Pack again to make it fast."
+            "The folder has changed since it was packed, so its files are read one by one. Pack it again for speed."
             if is_stale(dataset)
-            else f"A pack reads many times faster; it takes {len(dataset) * 27_648 / 1e9:.2f} GB."
+            else f"A pack, one large file, is read many times faster. It takes {len(dataset) * 27_648 / 1e9:.2f} GB."
         )
-        _start(job, "Pack", ["pack", dataset.source], again="it goes on from there")
+    jobs.draw(
+        job, ["pack", dataset.source], label="Pack", doing="Packing", patches=len(dataset),
+        next_one="Start it again: it continues from there.",
+    )  # fmt: skip
 
 
-def _check(dataset: Dataset, checked: Found | None) -> None:
+def _check(dataset: Dataset, checked: Checked | None) -> None:
     job = Job(pack_folder(dataset.source) / "check.job")
-    if job.status().is_active:
-        jobs.watch_patches(job, "Checking", len(dataset), key="cancel-Checking")
-    elif checked is not None:
-        _flags(checked[1])
-        usual = default_rule(dataset).describe()
-        st.caption(f"Leaks are between the parts of the split that training makes unless told otherwise ({usual}).")
-    else:
-        st.caption("The check finds unreadable, blank and blurred patches, duplicates and leaks between split parts.")
-        _start(job, "Check", ["check", dataset.source], again="it begins anew")
+    if not job.status().is_active:
+        if checked is not None:
+            _flags(checked[1])
+            usual = default_rule(dataset).describe()
+            st.caption(f"A leak is between the training, validation and test splits of the default rule ({usual}).")
+            return
+        st.caption("The check finds unreadable, blank and blurred patches, duplicates, and leaks between splits.")
+    jobs.draw(
+        job, ["check", dataset.source], label="Check", doing="Checking", patches=len(dataset),
+        next_one="Start it again: it starts from the beginning.",
+    )  # fmt: skip
 
 
 def _flags(table: pd.DataFrame) -> None:
-    """Draw how many patches have each flag; pressing a number shows them."""
+    """Draw how many patches have each flag; a click on a number shows them."""
     counts = {name: int(table[name].sum()) for name in FLAGS}
     absent = ", ".join(name for name, count in counts.items() if not count)
     if not any(counts.values()):
-        st.markdown(f":material/check: Nothing was found. No patch is marked as {absent}.")
+        st.markdown(f":material/check: Nothing was found: no patch is flagged as {absent}.")
         return
-    st.caption("Press a number to see the patches.")
-    told = {filters.FLAGGED: int(table[list(FLAGS)].any(axis=1).sum()), **counts}
-    for name, count in told.items():
+    st.caption("Click a number to see the patches.")
+    flagged = {filters.FLAGGED: int(table[list(FLAGS)].any(axis=1).sum()), **counts}
+    for name, count in flagged.items():
         if count:
-            number, words = st.columns([1, 5], vertical_alignment="center")
+            number, description = st.columns([1, 5], vertical_alignment="center")
             number.button(
                 f"{count:,}", key=f"flag-{name}", width="stretch", on_click=_show_flagged, args=(name,),
-                help=f"Show these under Patches: {name}",
+                help=f"Show these under Patches: {name}.",
             )  # fmt: skip
             means = FLAGS.get(name, name)
-            words.markdown(f"**{name.capitalize()}**" + ("" if means == name else f": {means}"))
+            description.markdown(f"**{name.capitalize()}**" + ("" if means == name else f": {means}"))
     if absent:
-        st.caption(f"None is marked as {absent}.")
+        st.caption(f"No patch is flagged as {absent}.")
 
 
 def _show_flagged(flag: str) -> None:
@@ -94,20 +108,8 @@ def _show_flagged(flag: str) -> None:
     filters.choose(state.FLAG, flag)
     st.session_state[state.SHOW] = "all"  # also those without a label
     st.session_state[state.BROWSE_VIEW] = "Patches"
-    # Widgets that are not there do not tell the address by themselves, and would believe an old one.
+    # Widgets that are not on this view do not write their address, and would read an old one when they come back.
     for key in (state.FIND, state.IN_PART, state.SLIDE, state.VERDICT):
         query_params.write(key, [])
     query_params.write(state.FLAG, [flag])
     query_params.write(state.SHOW, [filters.SHOW["all"]])
-
-
-def _start(job: Job, label: str, command: Sequence[str], *, again: str) -> None:
-    """Draw the button that starts a job, and how the last attempt ended; `again` says what a new one does."""
-    status = job.status()
-    if status.state == "failed":
-        st.error(f"The last attempt failed. {status.message}", icon=":material/error:")
-    elif status.state == "lost":
-        st.warning(f"The last attempt was killed at {status.share:.0%}. Start it again: {again}.")
-    elif status.state == "cancelled":
-        st.caption(f"The last attempt was cancelled. Start it again: {again}.")
-    st.button(label, icon=":material/play_arrow:", on_click=jobs.launch, args=(job, command), key=f"start-{label}")

@@ -1,4 +1,4 @@
-"""The charts of a split: where slides and colours fall."""
+"""The charts of a split: its slides and its stains."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from core.data import SPLITS
 from core.display import SERIES
+from pages._ui.browse.columns import SPLIT_NAMES
 
 HEIGHT = 300
 MOST_SLIDES = 300
@@ -20,21 +21,21 @@ PATTERNS = {"train": "", "valid": "/", "test": "x"}
 def colours(table: pd.DataFrame) -> go.Figure:
     """Return eosin over haematoxylin, a dot for each of at most 1,000 patches of a split, and the means."""
     figure = go.Figure()
-    for split in SPLITS:
-        here = table[table["split"] == split]
+    for part in SPLITS:
+        here = table[table["split"] == part]
         some = here.sample(min(len(here), MOST_POINTS), random_state=0)
         figure.add_scattergl(
-            x=some["haematoxylin"], y=some["eosin"], mode="markers", name=split, hoverinfo="skip", showlegend=False,
-            marker={"color": COLOURS[split], "size": 4, "opacity": 0.35},
+            x=some["haematoxylin"], y=some["eosin"], mode="markers", hoverinfo="skip", showlegend=False,
+            marker={"color": COLOURS[part], "size": 4, "opacity": 0.35},
         )  # fmt: skip
-    for split in SPLITS:
-        here = table[table["split"] == split]
+    for part in SPLITS:
+        here = table[table["split"] == part]
         if len(here):
             figure.add_scattergl(  # as the dots, or these could cover it
-                x=[here["haematoxylin"].mean()], y=[here["eosin"].mean()], mode="markers", name=split,
-                marker={"color": COLOURS[split], "symbol": SYMBOLS[split], "size": 15,
+                x=[here["haematoxylin"].mean()], y=[here["eosin"].mean()], mode="markers", name=SPLIT_NAMES[part],
+                marker={"color": COLOURS[part], "symbol": SYMBOLS[part], "size": 15,
                         "line": {"color": "white", "width": 2}},
-                hovertemplate=f"{split}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
+                hovertemplate=f"{SPLIT_NAMES[part]}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
             )  # fmt: skip
     figure.update_layout(height=HEIGHT, margin=MARGIN, legend={"orientation": "h", "y": 1.1})
     figure.update_xaxes(title="haematoxylin, mean optical density", range=_range(table["haematoxylin"]))
@@ -43,24 +44,25 @@ def colours(table: pd.DataFrame) -> go.Figure:
 
 
 def _range(values: pd.Series) -> list[float]:
-    """Return where an axis begins and ends: a few patches far out must not press the others together."""
+    """Return the ends of an axis, without the outermost patches: they would squeeze the others together."""
     low, high = np.quantile(values.to_numpy(np.float64), [0.005, 0.995]) if len(values) else (0.0, 1.0)
     space = max(0.15 * float(high - low), 0.05)
     return [float(low) - space, float(high) + space]
 
 
-def slides(names: npt.NDArray[np.object_], splits: npt.NDArray[np.str_]) -> tuple[go.Figure, int]:
-    """Return a bar for each slide, divided by split; and how many slides, the smallest ones, are not drawn."""
-    labelled = splits != ""
-    counts = pd.crosstab(names[labelled], splits[labelled]).reindex(columns=list(SPLITS), fill_value=0)
+def slides(names: npt.NDArray[np.object_], parts: npt.NDArray[np.str_]) -> tuple[go.Figure, int]:
+    """Return a bar for each slide, divided by split; and how many slides, the smallest ones, are not shown."""
+    labelled = parts != ""
+    counts = pd.crosstab(names[labelled], parts[labelled]).reindex(columns=list(SPLITS), fill_value=0)
     largest = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_SLIDES)
-    # Slides of one split stand together, so that a clean division is seen at once.
+    # Slides of one split are neighbours, so that a slide in two splits catches the eye.
     shown = largest.iloc[np.argsort(np.argmax(largest.to_numpy(), axis=1), kind="stable")]
     figure = go.Figure()
-    for split in SPLITS:
+    for part in SPLITS:
         figure.add_bar(
-            x=shown.index.astype(str), y=shown[split], name=split, marker_color=COLOURS[split],
-            marker_pattern_shape=PATTERNS[split], hovertemplate=f"%{{x}}: %{{y:,}} in {split}<extra></extra>",
+            x=shown.index.astype(str), y=shown[part], name=SPLIT_NAMES[part], marker_color=COLOURS[part],
+            marker_pattern_shape=PATTERNS[part],
+            hovertemplate=f"%{{x}}: %{{y:,}} in {SPLIT_NAMES[part]}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         barmode="stack", height=220, margin=MARGIN, bargap=0.15, legend={"orientation": "h", "y": 1.15}

@@ -1,4 +1,4 @@
-"""Evaluate: does the model read the centre, and does a random split flatter it?"""
+"""Evaluate: does the model use the centre, and does a random split make it look better than it is?"""
 
 import numpy as np
 import streamlit as st
@@ -9,7 +9,7 @@ from core.prediction.centre_audit import CHANCE, CentreAudit, audit_centre
 from core.reports import evaluation_charts as charts
 from core.runs import PRESETS, Run, list_runs, start, stop
 from core.studies.split_leakage import NAMES, WAYS, Leak, leak_configs, leak_of
-from pages._ui import layout, results
+from pages._ui import cache, layout, results, widgets
 from pages._ui.evaluate.context import EvaluationContext, chart_config
 
 PATCHES = 120
@@ -20,40 +20,45 @@ LEAK_PRESET = "leak_preset"
 
 def draw(context: EvaluationContext) -> None:
     """Draw the view."""
-    st.markdown("#### Does it read the centre?", help="Centre audit")
+    st.markdown(
+        "#### Does the model use the centre?",
+        help="Centre audit: the probability is compared with that of copies in which the "
+        "centre, or a piece of the rim, is painted over.",
+    )
     _centre(context)
-    st.markdown("#### Does a random split flatter it?", help="Leak meter")
+    st.markdown(
+        "#### Does a random split flatter the model?",
+        help="Leak meter: the same training under a random split and under a split by slide.",
+    )
     _leak(context)
 
 
 def audit(context: EvaluationContext) -> CentreAudit | None:
-    """Return the audit if it was made."""
-    return _audits().get(context.key)
+    """Return the audit if it was made, else None."""
+    return cache.peek("audit", context.key)
 
 
-@st.cache_resource(show_spinner=False)
-def _audits() -> dict[str, CentreAudit]:
-    return {}
+def _audit(context: EvaluationContext) -> CentreAudit:
+    def make() -> CentreAudit:
+        pixels = context.dataset.store.load(context.scored.rows[_sample(context)]).pixels
+        with widgets.progress("Auditing") as show:
+            method = results.methods(context.predictor)[0]
+            return audit_centre(context.predictor, pixels, method=method, maps=MAPS, progress=show)
+
+    return cache.recall("audit", context.key, make, most=32)
 
 
 def _centre(context: EvaluationContext) -> None:
     st.caption(
-        "The label is about the centre 32×32 only. A model that follows the rim answers another question, and fails "
-        "where surroundings differ. Painting over the centre, or over the rim, shows what it follows."
+        "The label is about the centre 32×32 only. A model that follows the rim answers another question and fails "
+        "where the surroundings differ. Painting over the centre or the rim shows which of them it follows."
     )
     found = audit(context)
     if found is None:
         count = min(PATCHES, len(context.scored))
         if not st.button(f"Audit {count} patches", icon=":material/center_focus_strong:"):
             return
-        bar = st.progress(0.0, text="Auditing")
-        found = audit_centre(
-            context.predictor, context.dataset.store.load(context.scored.rows[_sample(context)]).pixels,
-            method=results.methods(context.predictor)[0], maps=MAPS,
-            progress=lambda share: _show(bar, share),
-        )  # fmt: skip
-        bar.empty()
-        _audits()[context.key] = found
+        found = _audit(context)
     verdict = found.verdict
     {"centre": st.success, "rim": st.error, "both": st.warning, "unknown": st.info}[verdict](found.sentence)
     left, right = st.columns(2)
@@ -61,8 +66,8 @@ def _centre(context: EvaluationContext) -> None:
         figure = charts.changes(found.centre_effect, found.piece_effect, context.scored.labels[_sample(context)])
         st.plotly_chart(figure, config=chart_config(), key="audit_changes", alt="Change of probability by blanking")
         st.caption(
-            "A point is a patch. Above the dotted line its centre matters more than an equally large piece of its rim "
-            "(mean of eight), below it less."
+            "Each point is a patch. Above the dotted line its centre matters more than an equally large piece of its "
+            "rim (mean of eight pieces), below the line less."
         )
     with right:
         if len(found.shares):
@@ -70,12 +75,13 @@ def _centre(context: EvaluationContext) -> None:
             st.plotly_chart(figure, config=chart_config(), key="audit_shares", alt="Share of the map inside the centre")
             st.caption(
                 f"{METHODS[found.method].label} of {len(found.shares)} patches: half of them have at least "
-                f"{float(np.median(found.shares)):.0%} of their map in the centre; by area it would be {CHANCE:.0%}."
+                f"{float(np.median(found.shares)):.0%} of their map in the centre; its share of the area is "
+                f"{CHANCE:.0%}."
             )
 
 
 def _sample(context: EvaluationContext) -> np.ndarray:
-    """Return positions of the same random patches each time, both classes alike where there are enough."""
+    """Return positions of the same random patches each time, as many of both classes where there are enough."""
     order = np.random.default_rng(0).permutation(len(context.scored))
     if len(order) <= PATCHES:
         return order
@@ -85,20 +91,16 @@ def _sample(context: EvaluationContext) -> np.ndarray:
     return np.random.default_rng(1).permutation(chosen)
 
 
-def _show(bar: "st.delta_generator.DeltaGenerator", share: float) -> None:
-    bar.progress(min(share, 1.0), text=f"Auditing: {share:.0%}")
-
-
 def _leak(context: EvaluationContext) -> None:
     st.caption(
-        "Patches of one slide look alike. When a random split puts some of them into training and others into the "
-        "test part, the model has seen the test slides already, and its figures are too good for new ones. The same "
+        "Patches of one slide look alike. When a random split puts some of them into training and others into the test "
+        "split, the model has already seen the test slides, and its metrics are too good for new slides. The same "
         "training under both splits shows by how much."
     )
     if not context.dataset.knows_slides:
         st.info(
-            "The slides of these patches are unknown, so this cannot be measured here. For Kaggle's set, put "
-            "patch_id_wsi_full.csv (columns id, wsi) beside train_labels.csv."
+            "The slides of these patches are unknown, so this cannot be measured here. For Kaggle's data set, place "
+            "patch_id_wsi_full.csv (columns id, wsi) in the same folder as train_labels.csv."
         )
         return
     pair = _pair(context.dataset.source)
@@ -113,7 +115,7 @@ def _leak(context: EvaluationContext) -> None:
         right.button(
             "Train both" if pair is None else "Train both again", icon=":material/balance:", on_click=_start,
             args=(context.dataset.source, str(preset)),
-            help="Two runs, one after the other, in the background; they are listed under Train too.",
+            help="This starts two runs in the background, one after the other. Train lists them too.",
         )  # fmt: skip
         return
     _watch(context.dataset.source)

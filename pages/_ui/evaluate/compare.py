@@ -19,12 +19,12 @@ MANY = 100_000
 def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown(
-        "Two models on the **same** patches: what makes a patch hard for both cancels, so that small differences show "
-        "(**paired difference**)."
+        "Two models on the **same** patches. What makes a patch difficult for both cancels out, so that small "
+        "differences become visible (**paired difference**)."
     )
     names = [name for name, path in layout.bundles().items() if path != layout.bundle_path()]
     if not names:
-        st.info("There is no second model yet. Finish a run under Train, and it can be chosen here.")
+        st.info("There is no second model yet. Finish a run under Train, then choose it here.")
         return
     st.selectbox(
         "Compare with", names, key=OTHER, persist_state="session",
@@ -33,27 +33,27 @@ def draw(context: EvaluationContext) -> None:
     other = _other()
     if other is None:
         return
-    part = _same_patches(context, other)
-    if part is None:
+    subset = _same_patches(context, other)
+    if subset is None:
         st.warning(
-            "The two models were trained on different parts of this data set, so one may have seen patches that the "
-            "other is measured on. Only common patches are compared; choose another part above to be sure."
+            "The two models were trained on different splits of this data set, so one may have been trained on patches "
+            "that measure the other. Only common patches are compared; choose other patches above to be sure."
         )
     path = layout.bundles()[str(st.session_state[OTHER])]
-    second = predictions.scored(other, context.dataset, part or context.part, path)
+    second = predictions.scored(other, context.dataset, subset or context.subset, path)
     if second is None:
         return
     rows = _common(context.scored, second)
     if not rows.all():
         st.caption(f"On the {int(rows.sum()):,} patches that both have predicted.")
     if not rows.any():
-        st.warning("The two models have no patch in common in this part. Choose all labelled patches above.")
+        st.warning("The two models have no patch in common here. Choose all labelled patches above.")
         return
     differences = _differences(context, other, second)
     _show(context, other, differences)
     apart = _apart(context, other, second)
     st.markdown(f"They disagree on **{len(apart):,}** of {int(rows.sum()):,} patches.")
-    st.button("Show them below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
+    st.button("Show these patches below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
 
 
 def order(context: EvaluationContext) -> np.ndarray | None:
@@ -61,7 +61,7 @@ def order(context: EvaluationContext) -> np.ndarray | None:
     other = _other()
     if other is None:
         return None
-    second = predictions.stored(other, context.dataset, _same_patches(context, other) or context.part)
+    second = predictions.stored(other, context.dataset, _same_patches(context, other) or context.subset)
     return None if second is None else _apart(context, other, second)
 
 
@@ -77,11 +77,11 @@ def _other() -> Predictor | None:
 
 
 def _same_patches(context: EvaluationContext, other: Predictor) -> str | None:
-    """Return the part that means the same patches to the other model, or None if there is none."""
-    own, _ = select(context.predictor.bundle, context.dataset, context.part)
-    for part in dict.fromkeys((context.part, *CHOICES)):
-        if np.array_equal(own, select(other.bundle, context.dataset, part)[0]):
-            return part
+    """Return the subset that means the same patches to the other model, or None if there is none."""
+    own, _ = select(context.predictor.bundle, context.dataset, context.subset)
+    for subset in dict.fromkeys((context.subset, *CHOICES)):
+        if np.array_equal(own, select(other.bundle, context.dataset, subset)[0]):
+            return subset
     return None
 
 
@@ -98,35 +98,23 @@ def _pair(first: Scored, second: Scored) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _differences(context: EvaluationContext, other: Predictor, second: Scored) -> dict[str, Estimate]:
-    return _compared(
-        context.scored,
-        second,
-        context.threshold,
-        other.bundle.card.threshold,
-        key=context.key,
-        other=other.bundle.digest,
-    )
+    first, second_threshold = context.scored, other.bundle.card.threshold
 
+    def make() -> dict[str, Estimate]:
+        own, theirs = _pair(first, second)
+        return compare(
+            first.labels[own],
+            first.probabilities[own],
+            second.probabilities[theirs],
+            groups=None if first.slides is None else first.slides[own],
+            resamples=200 if len(own) > MANY else 2000,
+            threshold=context.threshold,
+            second_threshold=second_threshold,
+        )
 
-@st.cache_data(show_spinner="Comparing; half a minute for 200,000 patches …", max_entries=32)
-def _compared(
-    _first: Scored,
-    _second: Scored,
-    line: float,
-    second_line: float,
-    *,
-    key: str,  # noqa: ARG001 - names the first
-    other: str,  # noqa: ARG001 - names the second
-) -> dict[str, Estimate]:
-    own, theirs = _pair(_first, _second)
-    return compare(
-        _first.labels[own],
-        _first.probabilities[own],
-        _second.probabilities[theirs],
-        groups=None if _first.slides is None else _first.slides[own],
-        resamples=200 if len(own) > MANY else 2000,
-        threshold=line,
-        second_threshold=second_line,
+    key = (context.key, context.threshold, other.bundle.digest, second_threshold, len(second))
+    return cache.recall(
+        "differences", key, make, most=32, doing="Comparing; this takes half a minute for 200,000 patches …"
     )
 
 
@@ -147,21 +135,21 @@ def _show(context: EvaluationContext, other: Predictor, differences: dict[str, E
     st.plotly_chart(
         charts.estimates(
             [_label(name) for name in differences], list(differences.values()), reference=0.0,
-            title=f"{first} minus {second}, 95 % intervals",
+            title=f"{first} minus {second}, 95% CI",
             notes=[_verdict(name, each, first, second) for name, each in differences.items()],
         ),
-        config=chart_config(), key="differences", alt="Differences of the figures",
+        config=chart_config(), key="differences", alt="Differences of the metrics",
     )  # fmt: skip
     st.caption(
-        f"An interval that crosses 0 does not decide. {first} at the threshold {context.threshold:.3f}, {second} at "
-        f"its own, {other.bundle.card.threshold:.3f}."
+        f"Where the interval includes 0, neither is better for certain. {first} is at the threshold "
+        f"{context.threshold:.3f}, {second} at its own of {other.bundle.card.threshold:.3f}."
     )
     with st.expander("As a table"):
         rows = [
             (METRICS[name].label, str(each), _verdict(name, each, first, second)) for name, each in differences.items()
         ]
         st.dataframe(
-            pd.DataFrame(rows, columns=["figure", f"{first} minus {second}", "better"]), hide_index=True,
+            pd.DataFrame(rows, columns=["metric", f"{first} minus {second}", "better"]), hide_index=True,
             height="content",
         )  # fmt: skip
 
@@ -172,5 +160,5 @@ def _label(name: str) -> str:
 
 def _verdict(name: str, each: Estimate, first: str, second: str) -> str:
     if not each.has_interval or each.low <= 0 <= each.high:
-        return "not decided"
+        return "undecided"
     return first if (each.value > 0) == METRICS[name].higher_is_better else second

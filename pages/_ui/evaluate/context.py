@@ -1,6 +1,5 @@
-"""What the Evaluate page looks at: one scored set, the threshold, and the patches chosen behind a number."""
+"""The scored set that Evaluate shows, the decision threshold, and which of its patches are listed."""
 
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,8 @@ from core.data import Dataset
 from core.evaluation import Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
-from core.reports.evaluation_charts import CELL_NAMES
 from core.scoring.dataset import Scored
-from pages._ui import state
+from pages._ui import cache, state
 
 VIEW = "view"
 LOOK = "look"
@@ -27,23 +25,31 @@ THRESHOLD_OF = "threshold_of"
 
 PICTURE = "picture_format"
 
+CELLS = {
+    "tp": "Tumour found (TP)",
+    "fp": "False alarm (FP)",
+    "fn": "Missed tumour (FN)",
+    "tn": "Correct normal (TN)",
+}
+"""Cells of the confusion matrix in plain words, with the term."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationContext:
-    """One scored set and the threshold in use.
+    """One scored set and the decision threshold in use.
 
     Attributes:
         predictor: the model.
         dataset: the patches.
-        part: which of them, see :data:`core.scoring.dataset.CHOICES`.
+        subset: which of them, see :data:`core.scoring.dataset.CHOICES`.
         scored: the predictions.
-        threshold: from this probability on the verdict is tumour.
-        key: names predictions, so that what follows from them can be cached.
+        threshold: at or above this probability a patch is called tumour.
+        key: stands for the predictions in keys of the memo.
     """
 
     predictor: Predictor
     dataset: Dataset
-    part: str
+    subset: str
     scored: Scored
     threshold: float
     key: str
@@ -54,9 +60,21 @@ class EvaluationContext:
         return 0 < int(self.scored.labels.sum()) < len(self.scored)
 
     def evaluation(self) -> Evaluation:
-        """Return the figures at the threshold; what does not depend on it is computed once."""
-        whole = _whole(self.scored, self.predictor.bundle.card.threshold, key=self.key)
-        return _moved(whole, self.scored, self.threshold, key=self.key)
+        """Return the metrics at the threshold; those that do not depend on it are computed once."""
+        scored, own = self.scored, self.predictor.bundle.card.threshold
+
+        def whole() -> Evaluation:
+            return evaluate(scored.labels, scored.probabilities, threshold=own, groups=scored.slides)
+
+        def moved() -> Evaluation:
+            found = cache.recall(
+                "evaluation", (self.key, own), whole, most=32, doing="Computing confidence intervals …"
+            )
+            return at_threshold(
+                found, scored.labels, scored.probabilities, threshold=self.threshold, groups=scored.slides
+            )
+
+        return cache.recall("evaluation at", (self.key, own, self.threshold), moved, most=256)
 
     def losses(self) -> np.ndarray:
         """Return the loss of each patch in nats, float64 (n,)."""
@@ -75,7 +93,7 @@ class EvaluationContext:
 
 
 def chart_config() -> dict[str, Any]:
-    """Return the settings of all plots: one quiet button, which saves the picture in the chosen format."""
+    """Return the settings of all plots: one button, which saves the picture in the chosen format."""
     chosen = str(st.session_state.get(PICTURE) or "SVG").lower()
     return {
         "displaylogo": False,
@@ -84,56 +102,24 @@ def chart_config() -> dict[str, Any]:
     }
 
 
-@st.cache_data(show_spinner="Computing intervals …", max_entries=32)
-def _whole(_scored: Scored, threshold: float, *, key: str) -> Evaluation:  # noqa: ARG001 - the key names `_scored`
-    return evaluate(_scored.labels, _scored.probabilities, threshold=threshold, groups=_scored.slides)
-
-
-@st.cache_data(show_spinner=False, max_entries=256)
-def _moved(
-    _whole: Evaluation,
-    _scored: Scored,
-    threshold: float,
-    *,
-    key: str,  # noqa: ARG001 - the key names both
-) -> Evaluation:
-    return at_threshold(_whole, _scored.labels, _scored.probabilities, threshold=threshold, groups=_scored.slides)
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """Return the data set's fingerprint, computed once: it takes a third of a second for 220,025 patches."""
-    known = _fingerprints()
-    for table, value in known:
-        if table() is dataset.table:
-            return value
-    value = f"{dataset.fingerprint()}-{dataset.stamp()}"
-    known[:] = [(weakref.ref(dataset.table), value), *known[:7]]
-    return value
-
-
-@st.cache_resource(show_spinner=False)
-def _fingerprints() -> "list[tuple[weakref.ref[object], str]]":
-    return []
-
-
 def look_label(look: str) -> str:
     """Return a choice of patches in words."""
     kind, _, rest = look.partition(":")
     if kind == "cell":
-        return CELL_NAMES[rest].capitalize()
+        return CELLS[rest]
     if kind == "bin":
         return f"Probability {int(rest) / 15:.0%} to {(int(rest) + 1) / 15:.0%}"
     if kind == "slice":
-        return "The chosen slice"
-    return {TOP: "Top losses", "differ": "Where the models disagree", "sure": "Least sure"}.get(look, look)
+        return "Selected subgroup"
+    return {TOP: "Top losses", "differ": "Where the models disagree", "sure": "Most uncertain"}.get(look, look)
 
 
 def is_look(look: str) -> bool:
-    """Whether this names a choice of patches; addresses are typed by people."""
+    """Whether this names a choice of patches; people type addresses by hand."""
     kind, _, rest = look.partition(":")
     return (
         look in (TOP, "differ", "sure")
-        or (kind == "cell" and rest in CELL_NAMES)
+        or (kind == "cell" and rest in CELLS)
         or (kind == "bin" and rest.isdigit() and int(rest) < 15)
         or (kind == "slice" and rest.isdigit())
     )
@@ -150,7 +136,7 @@ def set_threshold(value: float) -> None:
 
 
 def selected(key: str) -> object:
-    """Return the custom data of the point that was pressed in the plot `key`, or None."""
+    """Return the custom data of the point that was clicked in the plot `key`, or None."""
     points = st.session_state[key]["selection"]["points"]
     data = points[0].get("customdata") if points else None
     if isinstance(data, dict):  # a row of a typed array comes as {"0": ..., "1": ...}

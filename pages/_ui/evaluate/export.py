@@ -1,4 +1,4 @@
-"""Evaluate: everything to take away."""
+"""Evaluate: reports, model cards, predictions, a bundle with another threshold, and Kaggle's submission."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from core.bundle.rethreshold import bundles_home, file_stem, save_new, with_thre
 from core.errors import BundleError, NodescopeError
 from core.reports.evaluation import EvaluationReport, model_card_html, model_card_markdown, report_html
 from core.scoring.store import scores_csv
-from pages._ui import state
+from pages._ui import state, widgets
 from pages._ui.evaluate import audits, kaggle, subgroups
 from pages._ui.evaluate.context import PICTURE, EvaluationContext
 
@@ -18,18 +18,15 @@ def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown("#### This evaluation")
     with st.container(horizontal=True):
-        for label, kind, text, make in _files(context):
+        for label, kind, mime, text, make in _files(context):
             name = f"nodescope-{context.predictor.bundle.digest}-{kind}"
-            # The file is made when it is wanted, not on every rerun.
-            st.download_button(
-                label, make, name, icon=":material/download:", on_click="ignore", help=text, key=f"take-{kind}"
-            )
-    st.caption("A centre audit and a leak meter are in the report once they were made under Checks.")
-    st.segmented_control(
-        "Plots, by the camera at the upper right of each", ["SVG", "PNG"], default="SVG", required=True, key=PICTURE,
-        persist_state="session",
+            widgets.export(label, make, name, mime, help=text)
+    st.caption("The report includes the centre audit and the leak meter if they were made under Checks.")
+    widgets.choice(
+        "Format of saved plots", {"SVG": "SVG", "PNG": "PNG"}, key=PICTURE, in_address=False,
+        help="The camera at the upper right of a plot saves it.",
     )  # fmt: skip
-    st.markdown("#### The threshold")
+    st.markdown("#### Decision threshold")
     _threshold(context)
     kaggle.draw(context)
 
@@ -46,39 +43,30 @@ def _report(context: EvaluationContext) -> EvaluationReport:
     )
 
 
-def _files(context: EvaluationContext) -> list[tuple[str, str, str, Callable[[], str]]]:
-    """Return label, end of the file name, help and content of everything that can be taken away."""
+def _files(context: EvaluationContext) -> list[tuple[str, str, str, str, Callable[[], str]]]:
+    """Return label, end of the file name, media type, help and content of each file."""
+    report = "Metrics, plots, subgroups and checks in one file that needs no network; about 5 MB."
+    card = "Data, split, intended use, limits, metrics, calibration, subgroups, versions."
+    scores = "Label, verdict, probability and logit of every patch."
     return [
+        ("Export report (HTML)", "report.html", "text/html", report, lambda: report_html(_report(context))),
+        ("Export model card (text)", "card.md", "text/markdown", card, lambda: model_card_markdown(_report(context))),
+        ("Export model card (HTML)", "card.html", "text/html", card, lambda: model_card_html(_report(context))),
         (
-            "Report (HTML)",
-            "report.html",
-            "Figures, plots, slices and checks in one file that needs no network; about 5 MB.",
-            lambda: report_html(_report(context)),
-        ),
-        (
-            "Model card (Markdown)",
-            "card.md",
-            "Data, split, intended use, limits, figures, calibration, slices, versions.",
-            lambda: model_card_markdown(_report(context)),
-        ),
-        ("Model card (HTML)", "card.html", "The same as a page.", lambda: model_card_html(_report(context))),
-        (
-            "Predictions (CSV)",
-            "predictions.csv",
-            "Label, verdict, probability and logit of every patch.",
+            "Export predictions (CSV)", "predictions.csv", "text/csv", scores,
             lambda: scores_csv(context.scored, context.dataset, context.threshold),
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _threshold(context: EvaluationContext) -> None:
     own = context.predictor.bundle.card.threshold
     st.markdown(
-        f"The threshold above is **{context.threshold:.4f}**, the model's own is {own:.4f}. A copy of the bundle with "
-        "the new one decides like this everywhere: under Predict and on the command line."
+        f"The threshold above is **{context.threshold:.4f}**, the model's own is {own:.4f}. A copy of the bundle keeps "
+        "the threshold above, for Predict and for the command line."
     )
     if context.threshold == own:
-        st.caption("Move the threshold first, and a copy with it can be saved here.")
+        st.caption("Move the threshold above to save a copy with it here.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", f"{context.predictor.bundle.card.name}-at-{context.threshold:.3f}", width=320)
@@ -87,13 +75,11 @@ def _threshold(context: EvaluationContext) -> None:
         except BundleError as error:
             st.warning(str(error))
             return
-        st.download_button(
-            "Download it", bundle.to_bytes, f"{file_stem(name)}.safetensors",
-            icon=":material/download:", on_click="ignore", key="bundle_download",
-        )  # fmt: skip
+        file_name = f"{file_stem(name)}.safetensors"
+        widgets.export("Export bundle", lambda: bundle.to_bytes(), file_name, "application/octet-stream")
         st.button(
-            "Save it on this computer", icon=":material/save:", on_click=_save, args=(bundle, name),
-            help=f"Into {bundles_home()}; it can be compared with under Compare.",
+            "Save on this computer", icon=":material/save:", on_click=_save, args=(bundle, name),
+            help=f"Saves it in {bundles_home()}. The sidebar and Compare then list it.",
         )  # fmt: skip
 
 
@@ -104,8 +90,6 @@ def _copy(context: EvaluationContext, name: str) -> Bundle:
 
 def _save(bundle: Bundle, name: str) -> None:
     try:
-        path = save_new(bundle, name)
+        st.session_state[state.NOTICE] = f"Saved as {save_new(bundle, name)}"
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
-        return
-    st.session_state[state.NOTICE] = f"Saved as {path}"

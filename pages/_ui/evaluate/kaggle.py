@@ -1,18 +1,19 @@
-"""Evaluate: Kaggle's submission.csv for the patches without a label, from this model or the folds of a study."""
+"""Evaluate: Kaggle's submission.csv for the patches without a label, by this model or the folds of a study."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from core.bundle import load_bundle
 from core.data import Dataset
-from core.errors import NodescopeError, RunError
+from core.errors import RunError
 from core.scoring.chunks import CHUNK
 from core.scoring.job import SubmissionJob
 from core.scoring.kaggle import SAMPLE
 from core.studies.cross_validation import fold_bundles
 from core.studies.study import list_studies
-from pages._ui import jobs, layout, state
+from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.evaluate import predictions
 from pages._ui.evaluate.context import EvaluationContext
 
@@ -21,34 +22,34 @@ THIS = "This model"
 
 def draw(context: EvaluationContext) -> None:
     """Draw the section."""
-    st.markdown("#### For Kaggle")
+    st.markdown("#### Submission to Kaggle")
     count = int(context.dataset.table["label"].isna().sum())
     if not count:
         st.caption(
-            "A submission is about patches without a label, and this data set has none. In the competition's folder "
+            "A submission predicts patches without a label, and this data set has none. In the competition's folder "
             "they are in test/."
         )
         return
     sources: dict[str, list[Path]] = {THIS: [layout.bundle_path()], **_studies()}
     chosen = st.selectbox(
         "Predicted by", list(sources), key=state.SUBMIT_BY, persist_state="session",
-        help="A cross-validation that is finished can be chosen too: the mean of its folds' calibrated logits.",
+        help="This model, or a finished cross-validation, which predicts by the mean of its folds' calibrated logits.",
     )  # fmt: skip
     bundles = sources[chosen]
-    job = SubmissionJob.of([_digest(path, path.stat().st_mtime_ns) for path in bundles], context.dataset)
+    job = SubmissionJob.of([_digest(path) for path in bundles], context.dataset)
     status = job.status()
     if status.is_active:
-        jobs.watch_patches(job, "Predicting", count, key="cancel_submission")
+        jobs.watch(job, "Predicting", patches=count)
         return
     if status.state == "finished" and job.text_path.is_file():
         _finished(job, context.dataset)
         return
     device = context.predictor.device.type
-    predictions.last_word(status, job.partial(context.dataset, device=device).kept(CHUNK, count), count)
+    predictions.last_attempt(status, job.partial(context.dataset, device=device).kept(CHUNK, count), count)
     st.button(
-        f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=_start,
-        args=(job, context.dataset.source, bundles, device),
-        help="In the background; you may leave the page and come back.",
+        f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=layout.attempt,
+        args=(partial(job.start, source=context.dataset.source, bundles=bundles, device=device),),
+        help="This runs in the background: you can leave the page and come back.",
     )  # fmt: skip
 
 
@@ -64,26 +65,18 @@ def _studies() -> dict[str, list[Path]]:
     return found
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _digest(path: Path, stamp: int) -> str:  # noqa: ARG001 - the stamp is part of the key
-    return load_bundle(path).digest
+def _digest(path: Path) -> str:
+    # Not cache.bundle: the folds of a study would push other bundles out, and only a few letters of each are wanted.
+    return cache.recall("digest", (path, cache.file_stamp(path)), lambda: load_bundle(path).digest, most=64)
 
 
 def _finished(job: SubmissionJob, dataset: Dataset) -> None:
     text = job.text_path.read_text("utf-8")
     ids = text.count("\n") - 1
     checked = (Path(dataset.source) / SAMPLE).is_file()
-    words = f"exactly the ids of {SAMPLE}, in its order" if checked else f"the ids of test/, as there is no {SAMPLE}"
+    description = (
+        f"exactly the ids of {SAMPLE}, in its order" if checked else f"the ids of test/, as there is no {SAMPLE}"
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "submission.csv", text, "submission.csv", "text/csv", icon=":material/download:", on_click="ignore",
-            help=layout.RESEARCH_ONLY,
-        )  # fmt: skip
-        st.caption(f":material/check: {ids:,} lines: {words}.")
-
-
-def _start(job: SubmissionJob, source: str, bundles: list[Path], device: str) -> None:
-    try:
-        job.start(source=source, bundles=bundles, device=device)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
+        widgets.export("Export submission.csv", text, "submission.csv", help=layout.RESEARCH_ONLY)
+        st.caption(f":material/check: {ids:,} lines: {description}.")

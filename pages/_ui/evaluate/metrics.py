@@ -1,4 +1,4 @@
-"""Evaluate: the figures, the curves and the confusion matrix at the threshold."""
+"""Evaluate: the metrics, the curves and the confusion matrix at the decision threshold."""
 
 import pandas as pd
 import streamlit as st
@@ -16,14 +16,14 @@ from core.evaluation import (
 )
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui import state
+from pages._ui import cache, state
 from pages._ui.evaluate.context import THRESHOLD_OF, EvaluationContext, chart_config, selected, set_look, set_threshold
 
 HEADLINE = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
 
 def threshold(scored: Scored, own: float, *, key: str) -> float:
-    """Draw the slider with its targets and return the threshold."""
+    """Draw the slider with its targets and return the decision threshold."""
     if st.session_state.get(THRESHOLD_OF) not in (None, key):
         st.session_state[state.THRESHOLD] = own
     elif state.THRESHOLD not in st.session_state:
@@ -31,17 +31,23 @@ def threshold(scored: Scored, own: float, *, key: str) -> float:
     st.session_state[THRESHOLD_OF] = key
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = st.slider(
-            "Threshold: from this probability on the verdict is tumour", 0.0, 1.0, step=0.0001, format="%.3f",
+            "Decision threshold", 0.0, 1.0, step=0.0001, format="%.3f",
             key=state.THRESHOLD, bind="query-params",
+            help="At or above this probability, a patch is called tumour.",
         )  # fmt: skip
-        st.button("The model's own", on_click=set_threshold, args=(own,), help=f"{own:.3f}, chosen on other patches")
+        st.button(
+            "Reset threshold",
+            on_click=set_threshold,
+            args=(own,),
+            help=f"Back to the model's own, {own:.3f}, which was chosen on validation patches.",
+        )
         with st.popover("Reach a target", icon=":material/target:"):
             _targets(scored, key=key)
     return float(value)
 
 
 def _from_address(own: float) -> float:
-    """Return the threshold that the address asks for, or the model's own where it asks for none or nonsense."""
+    """Return the threshold in the address, or the model's own where there is none or no number from 0 to 1."""
     try:
         value = float(st.query_params.get(state.THRESHOLD) or own)
     except ValueError:
@@ -50,25 +56,23 @@ def _from_address(own: float) -> float:
 
 
 def _targets(scored: Scored, *, key: str) -> None:
-    st.caption("The threshold that reaches it on these patches. On others it may reach less.")
+    st.caption("The threshold that reaches the target on these patches. On others it may reach less.")
     kind = st.segmented_control(
         "At least", ["sensitivity", "specificity"], default="sensitivity", required=True, key="target_kind"
     )
-    share = st.select_slider(
-        "Target", [80, 90, 95, 98, 99, 100], value=98, format_func=lambda n: f"{n} %", key="target"
-    )
+    share = st.select_slider("Target", [80, 90, 95, 98, 99, 100], value=98, format_func=lambda n: f"{n}%", key="target")
     try:
-        value = _target(scored, str(kind), share / 100, key=key)
+        find = threshold_for_sensitivity if kind == "sensitivity" else threshold_for_specificity
+        value = cache.recall(
+            "target", (key, kind, share), lambda: find(scored.labels, scored.probabilities, at_least=share / 100),
+            most=64,
+        )  # fmt: skip
     except EvaluationError as error:
         st.warning(str(error))
         return
-    st.button(f"Set it to {value:.3f}", on_click=set_threshold, args=(value,), type="primary", key="set_target")
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _target(_scored: Scored, kind: str, share: float, *, key: str) -> float:  # noqa: ARG001 - the key names `_scored`
-    find = threshold_for_sensitivity if kind == "sensitivity" else threshold_for_specificity
-    return find(_scored.labels, _scored.probabilities, at_least=share)
+    st.button(
+        f"Set the threshold to {value:.3f}", on_click=set_threshold, args=(value,), type="primary", key="set_target"
+    )
 
 
 def draw(context: EvaluationContext) -> None:
@@ -83,7 +87,7 @@ def draw(context: EvaluationContext) -> None:
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if context.has_both_classes:
-        roc_curve, pr_curve = _curves(context.scored, key=context.key)
+        roc_curve, pr_curve = cache.recall("curves", context.key, lambda: _curves(context.scored), most=16)
         with roc:
             st.plotly_chart(
                 charts.roc(roc_curve, evaluation), config=chart_config(), key="roc", on_select=lambda: _point("roc"),
@@ -95,22 +99,23 @@ def draw(context: EvaluationContext) -> None:
                 on_select=lambda: _point("pr"), selection_mode="points", alt="Precision-recall curve",
             )  # fmt: skip
     else:
-        roc.info("These patches are all of one class, so there are no curves, and AUC is undefined.")
-    st.caption("Press a cell to see its patches below, or a point of a curve to put the threshold there (◆).")
-    with st.expander("All figures"):
+        roc.info("These patches are all of one class, so the AUC and the curves are undefined.")
+    st.caption("Click a cell to see its patches below, or a point of a curve to move the threshold there (◆).")
+    with st.expander("All metrics"):
         _table(evaluation)
 
 
 def _headline(evaluation: Evaluation) -> None:
     for column, name in zip(st.columns(len(HEADLINE)), HEADLINE, strict=True):
-        figure, estimate = METRICS[name], evaluation.metrics[name]
+        metric, estimate = METRICS[name], evaluation.metrics[name]
         with column:
-            st.metric(figure.label, _value(estimate), help=figure.help)
+            st.metric(metric.label, _value(estimate), help=metric.help)
             st.caption(_interval(estimate))
-    unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
+    over = f"{evaluation.slides} slides."
+    if evaluation.resampled != "slide":
+        over = "patches: slides are unknown, so it is too narrow for new slides."
     st.caption(
-        f"n = {evaluation.n:,} patches, {evaluation.positives:,} with tumour. The second line is the 95 % interval "
-        f"over {unit}{'' if evaluation.resampled == 'slide' else ' (slides are unknown: too narrow for new slides)'}."
+        f"n = {evaluation.n:,} patches, {evaluation.positives:,} with tumour. The second line is the 95% CI over {over}"
     )
 
 
@@ -128,14 +133,13 @@ def _table(evaluation: Evaluation) -> None:
         for name, each in evaluation.metrics.items()
     ]
     st.dataframe(
-        pd.DataFrame(rows, columns=["figure", "value", "95 % interval", "in words"]), hide_index=True, height="content",
-        column_config={"in words": st.column_config.TextColumn(width="large")},
+        pd.DataFrame(rows, columns=["metric", "value", "95% CI", "meaning"]), hide_index=True, height="content",
+        column_config={"meaning": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _curves(_scored: Scored, *, key: str) -> tuple[Curve, Curve]:  # noqa: ARG001 - the key names `_scored`
-    return roc_points(_scored.labels, _scored.probabilities), pr_points(_scored.labels, _scored.probabilities)
+def _curves(scored: Scored) -> tuple[Curve, Curve]:
+    return roc_points(scored.labels, scored.probabilities), pr_points(scored.labels, scored.probabilities)
 
 
 def _cell() -> None:

@@ -1,4 +1,4 @@
-"""Evaluate: the patches behind a number, the most wrong first, each opening with the reason."""
+"""Evaluate: the patches that match what was clicked, sorted by loss, each with its saliency map on a click."""
 
 import numpy as np
 import streamlit as st
@@ -6,11 +6,10 @@ import streamlit as st
 from core.attribution import METHODS, overlay, saliency_map
 from core.display import enlarge, mosaic, to_png, with_centre_box
 from core.formatting import percent
-from pages._ui import cache, results, widgets
+from pages._ui import cache, neighbours, results, widgets
 from pages._ui.browse import curation
 from pages._ui.evaluate import compare, subgroups
 from pages._ui.evaluate.context import LOOK, TOP, EvaluationContext, is_look, look_label
-from pages._ui.predict import result
 
 SHOWN = 45
 COLUMNS = 15
@@ -18,11 +17,11 @@ ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
 
 
 def draw(context: EvaluationContext) -> None:
-    """Draw the section; it follows what was pressed in the plots above."""
-    st.subheader("The patches behind it", anchor=False)
+    """Draw the section; it follows what was clicked in the plots above."""
+    st.subheader("Matching patches", anchor=False)
     if LOOK not in st.session_state:
-        said = st.query_params.get(LOOK) or TOP  # the address counts before the widget is there
-        st.session_state[LOOK] = said if is_look(said) else TOP
+        given = st.query_params.get(LOOK) or TOP  # people may type names; labels are read by the widget itself
+        st.session_state[LOOK] = given if is_look(given) else TOP
     current = str(st.session_state[LOOK])
     extra = [current] if current not in ALWAYS and is_look(current) else []
     look = st.segmented_control(
@@ -34,18 +33,18 @@ def draw(context: EvaluationContext) -> None:
         st.info("Choose a second model under Compare first.")
         return
     if not len(order):
-        st.info("No patch falls in here at this threshold.")
+        st.info("No patch matches at this threshold.")
         return
     st.caption(
         f"{len(order):,} patches{f', the first {SHOWN}' if len(order) > SHOWN else ''}: {_sorted_by(str(look))}. "
-        "Outline: the label (red solid: tumour, green dashed: normal). Press a patch to see why."
+        "Outline: the label, solid red for tumour, dashed green for normal. Click a patch to see its saliency map."
     )
     _gallery(context, order[:SHOWN], str(look))
 
 
 def _sorted_by(look: str) -> str:
-    words = {"differ": "the furthest apart first", "sure": "the nearest to the threshold first"}
-    return words.get(look, "the most wrong first, by loss")
+    orders = {"differ": "largest difference first", "sure": "closest to the threshold first"}
+    return orders.get(look, "largest loss first")
 
 
 def _order(context: EvaluationContext, look: str) -> np.ndarray | None:
@@ -86,17 +85,18 @@ def _gallery(context: EvaluationContext, order: np.ndarray, look: str) -> None:
         _why(context, int(order[clicked]), pixels[clicked])
 
 
-@st.dialog("Why", width="large", on_dismiss=widgets.forget_click)
+@st.dialog("Patch", width="large", on_dismiss=widgets.forget_click)
 def _why(context: EvaluationContext, position: int, patch: np.ndarray) -> None:
     scored = context.scored
     row, label = int(scored.rows[position]), int(scored.labels[position])
     patch_id = str(context.dataset.table["id"].iloc[row])
     probability = float(scored.probabilities[position])
-    told = curation.label_words(label, cache.relabelled(context.dataset).get(patch_id))
+    label_text = curation.label_words(label, cache.relabelled(context.dataset).get(patch_id))
     verdict = "tumour" if probability >= context.threshold else "normal"
     st.markdown(
-        f"Label **{told}**, called **{verdict}** with a probability of tumour of "
-        f"**{percent(probability)}** (threshold {context.threshold:.1%}); loss {context.losses()[position]:.2f}"
+        f"Label **{label_text}**, called **{verdict}** with a probability of tumour of "
+        f"**{percent(probability)}** (decision threshold {context.threshold:.1%}); loss "
+        f"{context.losses()[position]:.2f}."
     )
     left, right = st.columns(2)
     left.image(to_png(with_centre_box(enlarge(patch, 4), zoom=4)), alt="The patch, enlarged four times")
@@ -109,12 +109,13 @@ def _why(context: EvaluationContext, position: int, patch: np.ndarray) -> None:
     slide = "" if scored.slides is None else f" · slide `{scored.slides[position]}`"
     left.caption(f"`{patch_id}`{slide}")
     curation.buttons(context.dataset, patch_id)
-    result.neighbours_of(context.predictor, context.dataset, patch, row)
+    with st.expander("Similar labelled patches"):
+        neighbours.draw(context.predictor, context.dataset, patch, row)
     _alike(context, position)
 
 
 def _alike(context: EvaluationContext, position: int) -> None:
-    """Show the patches with the nearest probability and the other label: what the model takes for the same."""
+    """Show the patches with the closest probability and the other label: the model cannot tell them from this one."""
     scored = context.scored
     other = np.flatnonzero(scored.labels != scored.labels[position])
     if not len(other):
@@ -122,7 +123,8 @@ def _alike(context: EvaluationContext, position: int) -> None:
     near = np.abs(scored.logits[other] - scored.logits[position])
     chosen = other[np.argsort(near, kind="stable")[:10]]
     st.caption(
-        f"The model is as sure of these, which are labelled {widgets.label_name(int(scored.labels[chosen[0]]))}:"
+        "The model gives nearly the same probability to these, labelled "
+        f"{widgets.label_name(1 - int(scored.labels[position]))}:"
     )
     pixels = context.dataset.store.load(scored.rows[chosen]).pixels
     labels = [int(label) for label in scored.labels[chosen]]

@@ -1,62 +1,58 @@
-"""Evaluate: the figures of parts of the patches, to see where the model is worse."""
+"""Evaluate: the metrics of subgroups of the patches, to see where the model is worse."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.data import Dataset
 from core.evaluation import METRICS, THRESHOLD_METRICS, Subgroup
 from core.reports import evaluation_charts as charts
-from core.scoring.dataset import Scored
 from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, subgroups_by
+from pages._ui import cache, widgets
 from pages._ui.evaluate.context import SLICE_BY, SLICE_FIGURE, EvaluationContext, chart_config, selected, set_look
 
 MOST = 60
-"""Slices in the plot; the table has all."""
+"""Most subgroups in the plot; the table has all of them."""
 
 Named = list[tuple[str, Subgroup]]
 
 
 def draw(context: EvaluationContext) -> None:
     """Draw the view."""
-    st.markdown("Where is the model worse? The same figures for parts of the patches (**slices**).")
+    st.markdown("Where is the model worse? The same metrics for **subgroups** of the patches.")
     kinds = possible_kinds(context.dataset, context.scored)
     if not kinds:
-        st.info("Nothing is known of these patches by which they could be taken apart.")
+        st.info("These patches cannot be divided into subgroups: neither their slides nor their appearance is known.")
         return
     left, right = st.columns([2, 1])
-    by = left.segmented_control(
-        "By", kinds, format_func=lambda kind: KINDS[kind].label, default=kinds[0], required=True, key=SLICE_BY,
-        persist_state="session",
-    )  # fmt: skip
-    figure = right.selectbox(
-        "Figure", ["accuracy", *(name for name in METRICS if name != "accuracy")], key=SLICE_FIGURE,
+    by = widgets.choice("By", {kind: KINDS[kind].label for kind in kinds}, key=SLICE_BY, in_address=False, place=left)
+    metric = right.selectbox(
+        "Metric", ["accuracy", *(name for name in METRICS if name != "accuracy")], key=SLICE_FIGURE,
         format_func=lambda name: METRICS[name].label, persist_state="session",
     )  # fmt: skip
-    found = _slices(context, str(by))
-    order = _worst_first(found, figure)[:MOST] if by == "slide" else list(range(len(found)))
+    found = _subgroups(context, by)
+    order = _worst_first(found, metric)[:MOST] if by == "slide" else list(range(len(found)))
     shown = [found[row] for row in order]
     st.plotly_chart(
         charts.estimates(
-            [name for name, _ in shown], [each.metrics[figure] for _, each in shown],
-            title=f"{METRICS[figure].label}, 95 % intervals; dotted: all patches",
-            reference=context.evaluation().metrics[figure].value,
+            [name for name, _ in shown], [each.metrics[metric] for _, each in shown],
+            title=f"{METRICS[metric].label}, 95% CI; dotted: all patches",
+            reference=context.evaluation().metrics[metric].value,
             notes=[f"n = {each.n:,}, {each.positives:,} tumour" for _, each in shown],
             faint=[each.is_small for _, each in shown],
         ),
         config=chart_config(), key="slices_chart", on_select=lambda: _pick(order), selection_mode="points",
-        alt="Slices",
+        alt="Subgroups",
     )  # fmt: skip
-    st.caption(" ".join(_remarks(str(by), found, len(order))))
+    st.caption(" ".join(_remarks(by, found, len(order))))
     with st.expander("As a table"):
         _table(found)
 
 
 def mask(context: EvaluationContext, number: int) -> np.ndarray:
-    """Return a mask (n,) of the slice that was pressed; none where it is not there any more."""
+    """Return a mask (n,) of the subgroup that was clicked; all False where it no longer exists."""
     by = str(st.session_state.get(SLICE_BY) or "")
     if by in possible_kinds(context.dataset, context.scored):
-        found = _slices(context, by)
+        found = _subgroups(context, by)
         if number < len(found):
             wanted = found[number][1].value
             return np.array([value == wanted for value in _groups(context, by).tolist()], bool)
@@ -64,38 +60,29 @@ def mask(context: EvaluationContext, number: int) -> np.ndarray:
 
 
 def every(context: EvaluationContext) -> dict[str, Named]:
-    """Return all slices of all kinds, for the report."""
-    return {kind: _slices(context, kind) for kind in possible_kinds(context.dataset, context.scored)}
+    """Return all subgroups of all kinds, for the report."""
+    return {kind: _subgroups(context, kind) for kind in possible_kinds(context.dataset, context.scored)}
 
 
-def _slices(context: EvaluationContext, by: str) -> Named:
-    return _computed(context.dataset, context.scored, context.threshold, by, key=context.key)
+def _subgroups(context: EvaluationContext, by: str) -> Named:
+    def make() -> Named:
+        return subgroups_by(by, context.dataset, context.scored, context.threshold)
 
-
-@st.cache_data(show_spinner="Computing the slices …", max_entries=64)
-def _computed(
-    _dataset: Dataset,
-    _scored: Scored,
-    threshold: float,
-    by: str,
-    *,
-    key: str,  # noqa: ARG001 - names data set and predictions
-) -> Named:
-    return subgroups_by(by, _dataset, _scored, threshold)
+    return cache.recall(
+        "subgroups", (context.key, context.threshold, by), make, most=64, doing="Computing the subgroups …"
+    )
 
 
 def _groups(context: EvaluationContext, by: str) -> np.ndarray:
-    return _grouped(context.dataset, context.scored, by, key=context.key)
+    def make() -> np.ndarray:
+        return groups_by(by, context.dataset, context.scored)
+
+    return cache.recall("groups", (context.key, by), make, most=32)
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
-def _grouped(_dataset: Dataset, _scored: Scored, by: str, *, key: str) -> np.ndarray:  # noqa: ARG001 - names the others
-    return groups_by(by, _dataset, _scored)
-
-
-def _worst_first(found: Named, figure: str) -> list[int]:
-    sign = 1 if METRICS[figure].higher_is_better else -1
-    values = [sign * each.metrics[figure].value for _, each in found]
+def _worst_first(found: Named, metric: str) -> list[int]:
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    values = [sign * each.metrics[metric].value for _, each in found]
     return sorted(range(len(found)), key=lambda row: (bool(np.isnan(values[row])), values[row]))
 
 
@@ -104,22 +91,22 @@ def _remarks(by: str, found: Named, shown: int) -> list[str]:
     small = sum(each.is_small for _, each in found)
     if small:
         remarks.append(
-            f"{small} of {len(found)} slices have fewer than {SMALL} patches (hollow points): read little into them."
+            f"{small} of {len(found)} subgroups have fewer than {SMALL} patches (hollow points) and are uncertain."
         )
     if shown < len(found):
-        remarks.append(f"The {shown} worst of {len(found):,} are drawn.")
-    return [*remarks, "Press a point to see its patches below."]
+        remarks.append(f"The {shown} worst of {len(found):,} are shown.")
+    return [*remarks, "Click a point to see its patches below."]
 
 
 def _table(found: Named) -> None:
     columns = ("auc", *THRESHOLD_METRICS[:4], "ece")
     rows = [
         {
-            "slice": name,
+            "subgroup": name,
             "n": each.n,
             "tumour": each.positives,
             "note": "few patches" if each.is_small else "",
-            **{METRICS[figure].label: str(each.metrics[figure]) for figure in columns},
+            **{METRICS[metric].label: str(each.metrics[metric]) for metric in columns},
         }
         for name, each in found
     ]

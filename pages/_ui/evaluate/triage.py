@@ -5,19 +5,20 @@ import streamlit as st
 from core.evaluation import Estimate, threshold_for_sensitivity, threshold_for_specificity, triage
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
+from pages._ui import cache
 from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config
 
 
 def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     st.markdown(
-        "Two thresholds make three groups (**triage**): *clear* needs no second look, *suspicious* goes first, and "
-        "the rest is for *review*. How much work is saved, and what is missed?"
+        "Two thresholds sort patches into three groups (**triage**): *clear* needs no second look, *suspicious* comes "
+        "first, and the rest is for *review*. How much work is saved, and how much tumour is missed?"
     )
     if not context.has_both_classes:
-        st.info("These patches are all of one class; triage needs both.")
+        st.info("These patches are all of one class; triage needs both classes.")
         return
-    suggested = _suggested(context.scored, key=context.key)
+    suggested = cache.recall("triage", context.key, lambda: _suggested(context.scored), most=16)
     st.session_state.setdefault(CLEAR_BELOW, suggested[0])
     st.session_state.setdefault(SUSPICIOUS_FROM, suggested[1])
     left, right, button = st.columns([3, 3, 2], vertical_alignment="bottom")
@@ -26,21 +27,21 @@ def draw(context: EvaluationContext) -> None:
         "Suspicious from", 0.0, 1.0, step=0.0001, format="%.3f", key=SUSPICIOUS_FROM, persist_state="session"
     )
     button.button(
-        "98 % and 98 %", on_click=_set, args=suggested,
-        help="Clear with 98 % sensitivity, suspicious with 98 % specificity, as reached on these patches.",
+        "Set both to 98%", on_click=_set, args=suggested,
+        help="The thresholds with 98% sensitivity for clear and 98% specificity for suspicious on these patches.",
     )  # fmt: skip
     if lower > upper:
-        st.warning("The threshold to clear lies above the one for suspicious. Move one of them.")
+        st.warning("The threshold for clear is above the one for suspicious. Move one of them.")
         return
     scored = context.scored
     result = triage(scored.labels, scored.probabilities, clear_below=lower, suspicious_from=upper)
-    figures = (
-        ("Cleared", result.share_clear, f"{result.clear:,} patches that nobody would have to look at"),
-        ("Tumour missed", result.cancers_missed, f"{result.missed:,} tumour patches among the cleared"),
-        ("Left for review", result.share_review, f"{result.review:,} patches"),
-        ("Tumour among suspicious", result.tumour_among_suspicious, f"{result.suspicious:,} suspicious patches"),
+    groups = (
+        ("Cleared", result.share_clear, f"{result.clear:,} patches that nobody has to look at."),
+        ("Tumour missed", result.cancers_missed, f"{result.missed:,} tumour patches among the cleared ones."),
+        ("Left for review", result.share_review, f"{result.review:,} patches."),
+        ("Tumour among suspicious", result.tumour_among_suspicious, f"{result.suspicious:,} suspicious patches."),
     )
-    for column, (name, estimate, text) in zip(st.columns(4), figures, strict=True):
+    for column, (name, estimate, text) in zip(st.columns(4), groups, strict=True):
         column.metric(name, _percent(estimate.value), help=text)
         column.caption(_interval(estimate))
     st.plotly_chart(charts.groups(result), config=chart_config(), key="triage_groups", alt="Share of each group")
@@ -49,15 +50,15 @@ def draw(context: EvaluationContext) -> None:
         config=chart_config(), key="triage_probabilities", alt="Probabilities by class",
     )  # fmt: skip
     st.caption(
-        "Intervals: 95 %, over patches. Thresholds chosen on the patches they are judged on flatter themselves; "
-        "choose on validation patches, judge on test patches. A slide is cleared only if all of its patches are."
+        "The second line is the 95% CI over patches. Thresholds look better than they are on the patches that they "
+        "were chosen on: choose them on validation patches and judge them on test patches. A slide is clear only if "
+        "all of its patches are."
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _suggested(_scored: Scored, *, key: str) -> tuple[float, float]:  # noqa: ARG001 - the key names `_scored`
-    lower = threshold_for_sensitivity(_scored.labels, _scored.probabilities, at_least=0.98)
-    upper = threshold_for_specificity(_scored.labels, _scored.probabilities, at_least=0.98)
+def _suggested(scored: Scored) -> tuple[float, float]:
+    lower = threshold_for_sensitivity(scored.labels, scored.probabilities, at_least=0.98)
+    upper = threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98)
     return min(lower, upper), max(lower, upper)
 
 

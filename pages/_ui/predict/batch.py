@@ -1,4 +1,4 @@
-"""Predict: many patches at once. Progress, a table, a histogram, a CSV, and one row in detail."""
+"""Predict: many patches at once, with progress, a table, a histogram, a CSV file, and one row in detail."""
 
 import base64
 import hashlib
@@ -23,13 +23,13 @@ from pages._ui.predict import crop, result
 from pages._ui.predict.upload import Chosen
 
 PIECE = 32
-"""Files between two steps of the progress bar; as many are lost at most when the batch is stopped."""
+"""Files between two steps of the progress bar; at most as many are predicted again after a stop."""
 
 ROWS = 200
 
 
 def draw(predictor: Predictor, found: Found) -> Chosen | None:
-    """Draw the batch; return the patch whose row was clicked."""
+    """Draw the batch; return the patch whose row was clicked, or None."""
     with st.container(horizontal=True, horizontal_alignment="left"):
         sizing = crop.sizing()
     batch = _scored(predictor, found, sizing)
@@ -37,14 +37,17 @@ def draw(predictor: Predictor, found: Found) -> Chosen | None:
     _problems(problems)
     if not batch.files:
         if batch.done == len(found.files):
-            st.info("None of these files could be used. What is wrong with each stands above.", icon=":material/info:")
+            st.info(
+                "None of these files could be used. The list above says what is wrong with each.",
+                icon=":material/info:",
+            )
         return None
     line = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
     _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, line)
     position = _table(batch, probabilities, line)
     if position is None:
-        st.caption("Click the box at the left of a row to see the patch in detail.")
+        st.caption("Click the box to the left of a row to see the patch in detail.")
         return None
     try:
         file = batch.files[position]
@@ -55,7 +58,7 @@ def draw(predictor: Predictor, found: Found) -> Chosen | None:
 
 
 def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
-    """Return the batch, or what is done of it after a stop; predict what is missing with progress and a way to stop."""
+    """Return the batch, or the part that was done before a stop; predict the rest with progress and a way to stop."""
     names = "\n".join(file.id for file in found.files)
     key = predictor.bundle.digest + hashlib.sha256((names + _contents() + repr(sizing)).encode()).hexdigest()
     kept: tuple[str, ScoredBatch] | None = st.session_state.get(state.BATCH)
@@ -64,14 +67,14 @@ def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
         return batch
     if st.session_state.get(state.BATCH_STOPPED) == key:
         st.info(
-            f"Stopped: {batch.done:,} of {len(found.files):,} files are done and stand below.",
+            f"Stopped: {batch.done:,} of {len(found.files):,} files are done and listed below.",
             icon=":material/stop_circle:",
         )
-        st.button("Go on", on_click=_forget_stop, type="primary", icon=":material/play_arrow:")
+        st.button("Continue", on_click=_forget_stop, type="primary", icon=":material/play_arrow:")
         return batch
     place = st.container(horizontal=True, vertical_alignment="center")
     bar, stop = place.empty(), place.empty()
-    stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done stays")
+    stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done is kept.")
     _show(bar, batch.done, len(found.files))
     rest = found.files[batch.done :]
     pieces = score_pieces(
@@ -91,7 +94,7 @@ def _show(bar: DeltaGenerator, done: int, files: int) -> None:
 
 
 def _contents() -> str:
-    """Return what tells this upload from another one with the same names."""
+    """Return what distinguishes this upload from another one with the same names."""
     held = [*(st.session_state.get(state.UPLOAD) or []), *(st.session_state.get(state.FOLDER) or [])]
     pasted = [hashlib.sha256(data).hexdigest() for _, data in st.session_state.get(state.PASTED, [])]
     return "\n".join([*(str(file.file_id) for file in held), *pasted])
@@ -107,28 +110,30 @@ def _forget_stop() -> None:
 
 def _problems(problems: list[Problem]) -> None:
     if problems:
-        with st.expander(f"{len(problems):,} could not be used", icon=":material/warning:", expanded=len(problems) < 6):
+        with st.expander(
+            f"{len(problems):,} files could not be used", icon=":material/warning:", expanded=len(problems) < 6
+        ):
             listed = [(problem.name, problem.reason) for problem in problems[:500]]
-            st.dataframe(pd.DataFrame(listed, columns=["file", "why, and what to do"]), hide_index=True)
+            st.dataframe(pd.DataFrame(listed, columns=["file", "reason and remedy"]), hide_index=True)
             if len(problems) > 500:
                 st.caption(f"The first 500 of {len(problems):,}.")
 
 
-def _summary(batch: ScoredBatch, left_out: int, probabilities: np.ndarray, line: float) -> None:
-    tumours = int((probabilities >= line).sum())
-    doubtful = sum(bool(file.ood) for file in batch.files)
+def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: float) -> None:
+    called = int((probabilities >= line).sum())
+    unusual = sum(bool(file.ood) for file in batch.files)
     numbers, chart = st.columns([2, 3], vertical_alignment="center")
     with numbers:
-        first, second, third = st.columns(3)
-        first.metric("Patches", f"{len(probabilities):,}")
-        second.metric("Called tumour", f"{tumours:,}", help=f"{tumours / len(probabilities):.1%}, from {line:.3f} on")
-        third.metric(
-            "Doubtful", f"{doubtful:,}", help="Blank, blurred, in other colours, or unlike what the model knows"
-        )
-        st.download_button(
-            "Table as CSV", lambda: table_csv(batch, threshold=line, left_out=left_out), "predictions.csv", "text/csv",
-            icon=":material/download:", on_click="ignore",
-            help="Probability, verdict, doubts and remarks of every patch; what was refused. " + layout.RESEARCH_ONLY,
+        with st.container(horizontal=True, gap="medium"):
+            st.metric("Patches", f"{len(probabilities):,}", width="content")
+            share = f"{called / len(probabilities):.1%}, at the decision threshold of {line:.3f}."
+            st.metric("Called tumour", f"{called:,}", help=share, width="content")
+            meaning = "Blank, blurred, in unusual colours, or unlike the training patches."
+            st.metric("Out-of-distribution", f"{unusual:,}", help=meaning, width="content")
+        widgets.export(
+            "Export CSV", lambda: table_csv(batch, threshold=line, left_out=missing), "predictions.csv",
+            help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be "
+            f"used. {layout.RESEARCH_ONLY}",
         )  # fmt: skip
     with chart:
         figure = go.Figure()
@@ -160,15 +165,15 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | 
         {
             "patch": [_address(file.thumbnail) for file in files],
             "name": [file.name for file in files],
-            # Four digits must not say 1.0000 or 0.0000; the file to take away has all of them.
+            # Four digits must not say 1.0000 or 0.0000: no model is certain. The CSV file has all digits.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
             "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
-            "doubt": [ood_words(file.ood) for file in files],
+            "OOD warnings": [ood_words(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
         }
     )
-    event = st.dataframe(
-        table, hide_index=True, row_height=52, on_select="rerun", selection_mode="single-row", key=f"batch-{page}",
+    row = widgets.clicked_row(
+        table, row_height=52, key=f"batch-{page}",
         column_config={
             "patch": st.column_config.ImageColumn(width=64),
             "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
@@ -176,8 +181,7 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | 
             "verdict": st.column_config.TextColumn(width=80),
         },
     )  # fmt: skip
-    rows = event["selection"]["rows"]
-    return int(shown[rows[0]]) if rows else None
+    return None if row is None else int(shown[row])
 
 
 def _address(jpeg: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Predict: what becomes of a picture that is larger than a patch. One patch of it or all tiles, rescaled if need be."""
+"""Predict: an image larger than a patch is cropped to one patch or cut into tiles, and rescaled where needed."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from core.errors import ConfigError, PatchError
 from core.images.decode import DecodedPatch, LoadedPicture, Whole, shrink
 from core.images.mpp import LEAST_MPP
 from core.images.tiling import COARSEST, Sizing, at_model_scale, crop, places
-from pages._ui import layout, state
+from pages._ui import layout, state, widgets
 
 CUTS = {"crop": "One patch", "tiles": "All tiles"}
 _RED = (215, 38, 61)
@@ -20,11 +20,11 @@ _RED = (215, 38, 61)
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
-    """A picture whose tiles are all to be predicted.
+    """An image whose tiles are all predicted.
 
     Attributes:
         name: for people.
-        whole: the picture at the model's scale.
+        whole: the image at the model's scale.
     """
 
     name: str
@@ -32,64 +32,56 @@ class Tiled:
 
 
 def choose(loaded: LoadedPicture, said: float | None, page: int | None) -> DecodedPatch | Tiled | None:
-    """Let the user choose scale and cut of a larger picture; return a patch or all tiles, None after an error.
+    """Draw the choice of scale and cut for a larger image; return a patch or all tiles, None after an error.
 
     Args:
-        loaded: the picture.
+        loaded: the image.
         said: µm per pixel that its file says, None where it says nothing.
         page: of a TIFF with several, counted from 0.
     """
     name, size = loaded.name, loaded.size
-    with st.expander(f"The picture has {size[0]:,}×{size[1]:,} pixels: what shall the model see?", expanded=True):
+    with st.expander(f"The image has {size[0]:,}×{size[1]:,} pixels: choose what the model sees", expanded=True):
         picture, choices = st.columns(2)
         with choices:
-            cut = str(
-                st.segmented_control(
-                    "Cut out", list(CUTS), format_func=CUTS.__getitem__, default="crop", required=True,
-                    key=state.CUT_WAY, persist_state="session",
-                )
-            )  # fmt: skip
+            cut = widgets.choice("Predict", CUTS, key=state.CUT_WAY, in_address=False)
             mpp = _scale(said, name, page)
         try:
             whole = at_model_scale(loaded.whole(), name=name, mpp=mpp)
             if cut == "tiles":
                 squares = places(whole.size)
                 chosen: DecodedPatch | Tiled = Tiled(name, whole)
-                choices.caption(f"{len(squares):,} tiles. A tile's answer is about its centre 32×32 only.")
+                choices.caption(f"{len(squares):,} tiles. The prediction for a tile is about its centre 32×32 only.")
             else:
                 with choices:
                     at = _place(whole, name)
                 squares = [at or _centre(whole)]
-                # Nothing rescaled: through the same door as a file of its own, to the same bits and notes.
+                # Without rescaling, cut as from a file of 96×96: the pixels and notes are the same to the last bit.
                 chosen = loaded.patch(at) if mpp is None else crop(whole, at=at)
         except PatchError as error:
             layout.show_error(error)
             return None
         for note in whole.notes if mpp is not None else ():
             choices.caption(f":material/info: {note}")
-        picture.image(to_png(_outlined(whole, squares)), alt="The whole picture, with what the model sees outlined")
+        picture.image(to_png(_outlined(whole, squares)), alt="The whole image, with what the model sees outlined")
     return chosen
 
 
 def sizing() -> Sizing:
-    """Draw the choices for a batch, folded away; return them."""
-    with st.popover("Other sizes", icon=":material/aspect_ratio:", help="What becomes of pictures that are not 96×96"):
-        cut = st.segmented_control(
-            "Of a larger picture take", list(CUTS), default="crop", required=True, key=state.BATCH_CUT,
-            format_func={"crop": "its centre", "tiles": "all tiles"}.__getitem__, persist_state="session",
-        )  # fmt: skip
-        scale = st.segmented_control(
-            "µm per pixel", list(_SCALES), default="as it is", required=True, key=state.BATCH_SCALE,
-            persist_state="session",
-            help=f"The model knows {MPP} µm per pixel. Pictures at another scale are rescaled to that.",
+    """Draw the choices for a batch in a popover; return them."""
+    with st.popover("Other sizes", icon=":material/aspect_ratio:", help="What happens to images that are not 96×96."):
+        options = {"crop": "its centre", "tiles": "all tiles"}
+        cut = widgets.choice("From a larger image, use", options, key=state.BATCH_CUT, in_address=False)
+        scale = widgets.choice(
+            "µm per pixel", {name: name for name in _SCALES}, key=state.BATCH_SCALE, in_address=False,
+            help=f"The model was trained at {MPP} µm per pixel. Images at another scale are rescaled to that.",
         )  # fmt: skip
         mpp = None
         if scale == "all have":
             mpp = st.number_input(
-                "µm per pixel of these pictures", LEAST_MPP, COARSEST, 0.5, 0.01, format="%.3f", key=state.BATCH_MPP,
+                "µm per pixel of these images", LEAST_MPP, COARSEST, 0.5, 0.01, format="%.3f", key=state.BATCH_MPP,
                 persist_state="session",
             )  # fmt: skip
-        st.caption(_SCALES[str(scale)])
+        st.caption(_SCALES[scale])
     try:
         return Sizing("tiles" if cut == "tiles" else "crop", "file" if scale == "the file says" else mpp)
     except ConfigError as error:
@@ -98,18 +90,19 @@ def sizing() -> Sizing:
 
 
 _SCALES = {
-    "as it is": f"Taken for {MPP} µm per pixel, whatever the file says.",
-    "the file says": "From the resolution in a TIFF. A picture that says nothing is refused.",
-    "all have": "The same for all pictures of this batch.",
+    "as it is": f"All images count as {MPP} µm per pixel, whatever the file says.",
+    "the file says": "The resolution in a TIFF file. An image without one cannot be used.",
+    "all have": "The same for all images of this batch.",
 }
 
 
 def _scale(said: float | None, name: str, page: int | None) -> float | None:
     usable = said if said is not None and said <= COARSEST else None
     value = st.number_input(
-        "µm per pixel of this picture", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",
+        "µm per pixel of this image", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",
         key=f"{state.CUT_MPP}-{name}-{page}", placeholder="as it is",
-        help=f"The model knows {MPP}. A scan at 40× has about 0.25, at 20× about 0.5. Empty: nothing is rescaled.",
+        help=f"The model was trained at {MPP}. A scan at 40× has about 0.25, at 20× about 0.5. Leave it empty to keep "
+        "the pixels as they are.",
     )  # fmt: skip
     if said is not None and said > COARSEST:
         st.caption(f"The file says {said:.3g}, which is too coarse for the model.")
@@ -119,7 +112,7 @@ def _scale(said: float | None, name: str, page: int | None) -> float | None:
 
 
 def _place(whole: Whole, name: str) -> tuple[int, int] | None:
-    """Draw the sliders; None is the centre."""
+    """Draw the sliders and return the upper left corner, or None for the centre."""
     centre = _centre(whole)
     x, y = (
         st.slider(label, 0, length - PATCH_SIZE, middle, key=f"{key}-{name}-{length}") if length > PATCH_SIZE else 0
@@ -137,7 +130,7 @@ def _centre(whole: Whole) -> tuple[int, int]:
 
 
 def _outlined(whole: Whole, squares: list[tuple[int, int]]) -> np.ndarray:
-    """Return the picture, made smaller, with a frame around each square: thin ones where there are many."""
+    """Return the image, made smaller, with a frame around each square; frames are thin where there are many."""
     picture = shrink(whole.pixels, side=480).copy()
     scale = picture.shape[1] / whole.size[0]
     width = 2 if len(squares) == 1 else 1

@@ -1,4 +1,4 @@
-"""Predict: maps of what speaks for tumour, how they are drawn, and how far to trust them."""
+"""Predict: saliency maps, how they are drawn, and checks of how far to trust them."""
 
 import io
 from collections.abc import Sequence
@@ -23,67 +23,68 @@ from pages._ui.predict.upload import Chosen
 ZOOM = 4
 BASELINES: list[Baseline] = ["white", "blur", "black"]
 SIGNS: dict[Sign, str] = {
-    "own": "as the method means it",
-    "absolute": "sizes only",
-    "positive": "for tumour only",
-    "signed": "for and against",
+    "own": "as the method defines it",
+    "absolute": "size only",
+    "positive": "towards tumour only",
+    "signed": "towards and against tumour",
 }
 
 
 def controls(predictor: Predictor) -> tuple[list[str], OverlaySettings, AttributionOptions]:
-    """Draw the line of choices above the maps; return one to three methods and how they are made and drawn."""
+    """Draw the choices above the maps; return one to three methods and how they are made and drawn."""
     first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
     with first:
         name = _first(predictor)
     with second:
-        beside = _beside(predictor, name)
+        others = _others(predictor, name)
     with third:
-        look, options = settings()
-    return [name, *beside], look, options
+        overlay, options = settings()
+    return [name, *others], overlay, options
 
 
 def _first(predictor: Predictor) -> str:
     held = results.methods(predictor)
     return st.selectbox(
-        "What speaks for tumour (saliency map)", held, format_func=_label, key=state.METHOD, bind="query-params",
-        help="How the map is made. Start with the first one, and put a quite different one beside it, such as "
-        "Occlusion: what both mark deserves more belief. A sentence on each method stands below.",
+        "Attribution method", held, format_func=_label, key=state.METHOD, bind="query-params",
+        help="How the saliency map is made. Start with the first one and compare it with a different one, such as "
+        "Occlusion: trust what both mark more. Each map has a sentence on its method below.",
     )  # fmt: skip
 
 
-def _beside(predictor: Predictor, first: str) -> list[str]:
+def _others(predictor: Predictor, first: str) -> list[str]:
     return st.multiselect(
-        "Beside it", [name for name in results.methods(predictor) if name != first], format_func=_label,
-        max_selections=2, key=state.BESIDE, bind="query-params", placeholder="compare with another method",
+        "Compare with", [name for name in results.methods(predictor) if name != first], format_func=_label,
+        max_selections=2, key=state.BESIDE, bind="query-params", placeholder="up to two more methods",
     )  # fmt: skip
 
 
 def settings() -> tuple[OverlaySettings, AttributionOptions]:
     """Draw the popover with the settings of the maps."""
-    with st.popover("Drawing", icon=":material/tune:", width="stretch"):
+    with st.popover("Overlay settings", icon=":material/tune:", width="stretch"):
         opacity = st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key=state.OPACITY, persist_state="session")
         box = st.toggle("Centre box", value=True, key=state.CENTRE_BOX, persist_state="session")
         sign = st.selectbox(
             "Show", list(SIGNS), format_func=SIGNS.__getitem__, key=state.SIGN, persist_state="session",
-            help="Signed: red speaks for tumour, blue against it.",
+            help="With signs, red is towards tumour and blue against it.",
         )  # fmt: skip
         percentile = st.slider(
             "Full colour from percentile", 90.0, 100.0, 99.0, 0.5, key=state.PERCENTILE, persist_state="session",
-            help="A few outliers would leave the rest dark; what lies above is cut.",
+            help="Values above this percentile are clipped: a few outliers would leave the rest dark.",
         )  # fmt: skip
         smoothing = st.slider(
             "Smoothing (Gaussian, pixels)", 0.0, 8.0, 0.0, 0.5, key=state.SMOOTH, persist_state="session"
         )
         symmetries = st.toggle(
-            "Average over the eight flips and turns", key=state.SYMMETRIES, persist_state="session",
-            help="Calms the map; takes eight times as long.",
+            "Average over the eight flips and rotations", key=state.SYMMETRIES, persist_state="session",
+            help="The map is smoother and takes eight times as long.",
         )  # fmt: skip
         baseline = st.selectbox(
-            "Nothing there looks like (baseline)", BASELINES, key=state.BASELINE,
-            persist_state="session", help="For methods that compare with an empty patch, such as Integrated Gradients.",
+            "Baseline", BASELINES, key=state.BASELINE,
+            persist_state="session", help="What an empty patch looks like, for methods that compare with one, such as "
+            "Integrated Gradients.",
         )  # fmt: skip
-    look = OverlaySettings(opacity=opacity, sign=sign, percentile=percentile, smoothing=smoothing, centre_box=box)
-    return look, AttributionOptions(symmetries=symmetries, baseline=baseline)
+    overlay = OverlaySettings(opacity=opacity, sign=sign, percentile=percentile, smoothing=smoothing, centre_box=box)
+    return overlay, AttributionOptions(symmetries=symmetries, baseline=baseline)
 
 
 def patch(chosen: Chosen, *, box: bool) -> None:
@@ -92,8 +93,8 @@ def patch(chosen: Chosen, *, box: bool) -> None:
     st.markdown("**What the model sees**")
     st.image(to_png(with_centre_box(shown, zoom=ZOOM) if box else shown), alt="The patch, enlarged four times")
     st.caption(
-        f"{chosen.name} · 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide, if it was scanned at 0.97 µm per "
-        "pixel. The box is the centre that the answer is about."
+        f"{chosen.name} · 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide if it was scanned at 0.97 µm per "
+        "pixel. The box is the centre that the probability is about."
     )
     for note in chosen.decoded.notes:
         st.caption(f":material/info: {note}")
@@ -103,7 +104,7 @@ def draw(
     predictor: Predictor,
     chosen: Chosen,
     names: list[str],
-    look: OverlaySettings,
+    overlay: OverlaySettings,
     options: AttributionOptions,
     columns: Sequence[DeltaGenerator],
 ) -> list[Attribution]:
@@ -111,31 +112,30 @@ def draw(
     made = []
     for column, name in zip(columns, names, strict=True):
         with column:
-            with st.container():  # holds the place of the bar, so that what follows stays where it is
+            with st.container():  # keeps a place for the bar, so that what follows does not move
                 attribution = results.attribution(predictor, chosen.decoded.pixels, name, options)
             st.markdown(f"**{METHODS[name].label}**")
-            st.image(to_png(look.draw(attribution, chosen.decoded.pixels, zoom=ZOOM)), alt=f"{_label(name)} map")
+            st.image(to_png(overlay.draw(attribution, chosen.decoded.pixels, zoom=ZOOM)), alt=f"{_label(name)} map")
             empty = " This map is empty: the method found nothing." if not attribution.values.any() else ""
-            st.caption(f"{METHODS[name].help} {look.legend(attribution)}{empty}")
+            st.caption(f"{METHODS[name].help} {overlay.legend(attribution)}{empty}")
         made.append(attribution)
     return made
 
 
 def not_offered(predictor: Predictor) -> None:
-    """Draw the methods that mean nothing on this network, each with the reason."""
+    """Draw the methods that are not valid for this network, each with the reason."""
     reasons = results.excluded(predictor)
     if reasons:
-        with st.expander(f"Why {len(reasons)} other methods are not offered"):
+        with st.expander(f"Why {len(reasons)} other methods are not available"):
             for name, reason in reasons.items():
                 st.markdown(f"**{_label(name)}.** {reason}")
 
 
 def trust(predictor: Predictor, chosen: Chosen, made: list[Attribution], options: AttributionOptions) -> list[ShownMap]:
-    """Draw the trust panel; return the maps with their checks, for the report."""
+    """Draw the checks of the maps; return the maps with their checks, for the report."""
     shown = []
     with st.expander("How far to trust this map", expanded=True):
-        st.caption("A map shows what moved the model, not where tumour is.")
-        pressed = False
+        st.caption("A saliency map shows what influenced the model, not where tumour is.")
         for column, attribution in zip(st.columns(len(made)), made, strict=True):
             with column:
                 if len(made) > 1:
@@ -144,12 +144,12 @@ def trust(predictor: Predictor, chosen: Chosen, made: list[Attribution], options
                 known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, ask_for=False)
                 if known is None:
                     _checks(checks)
-                    pressed = st.button(
-                        "Measure the rest", key=f"measure-{attribution.method}", icon=":material/query_stats:",
+                    clicked = st.button(
+                        "Run all checks", key=f"measure-{attribution.method}", icon=":material/query_stats:",
                         help="Deletion and insertion, sensitivity to noise, and the map of a network with random "
-                        "weights. Takes some seconds, longer for slow methods.",
+                        "weights. This takes some seconds, and longer for slow methods.",
                     )  # fmt: skip
-                    if pressed:
+                    if clicked:
                         known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, ask_for=True)
                         _checks(known or ())
                 else:
@@ -179,7 +179,7 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
     figure.add_hline(y=0.5, line={"color": MUTED, "dash": "dot", "width": 1})
     figure.update_layout(
         height=220, margin={"l": 0, "r": 8, "t": 8, "b": 0}, legend={"orientation": "h", "y": 1.15},
-        xaxis={"title": "share of pixels taken away or given back", "tickformat": ".0%", "fixedrange": True},
+        xaxis={"title": "share of pixels deleted or inserted", "tickformat": ".0%", "fixedrange": True},
         yaxis={"title": "probability", "range": [0, 1], "fixedrange": True},
     )  # fmt: skip
     st.plotly_chart(figure, config=widgets.CHART, key=f"curves-{method}", alt="Deletion and insertion curves")
@@ -190,43 +190,31 @@ def downloads(
     chosen: Chosen,
     answer: PatchResult,
     maps: list[ShownMap],
-    look: OverlaySettings,
+    overlay: OverlaySettings,
     options: AttributionOptions,
 ) -> None:
-    """Draw the buttons that take the result away."""
+    """Draw the buttons that export the result."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in chosen.name.rsplit(".", 1)[0])
     report = PredictionReport(
-        name=chosen.name, answer=answer, bundle=predictor.bundle, maps=tuple(maps), look=look,
+        name=chosen.name, answer=answer, bundle=predictor.bundle, maps=tuple(maps), look=overlay,
         notes=chosen.decoded.notes, label=chosen.label_words,
         settings=options.to_json(),
     )  # fmt: skip
     with st.container(horizontal=True):
-        st.download_button(
-            "Report", report.to_html, f"{stem}.html", "text/html", icon=":material/description:", on_click="ignore",
-            help="One HTML file with patch, maps, figures, model and settings. " + layout.RESEARCH_ONLY,
+        widgets.export(
+            "Export report", report.to_html, f"{stem}.html", "text/html", icon="description",
+            help=f"One HTML file with patch, maps, checks, model and settings. {layout.RESEARCH_ONLY}",
         )  # fmt: skip
         for item in maps:
-            method = item.attribution.method
+            method, values = item.attribution.method, io.BytesIO()
+            np.save(values, item.attribution.values)
             label = f" {_label(method)}" if len(maps) > 1 else ""
-            st.download_button(
-                f"Picture{label}", _png(look, item.attribution, chosen), f"{stem}-{method}.png", "image/png",
-                icon=":material/image:", on_click="ignore", key=f"png-{method}",
+            picture = to_png(overlay.draw(item.attribution, chosen.decoded.pixels, zoom=ZOOM))
+            widgets.export(f"Export map{label}", picture, f"{stem}-{method}.png", "image/png", icon="image")
+            widgets.export(
+                f"Export values{label}", values.getvalue(), f"{stem}-{method}.npy", "application/octet-stream",
+                icon="data_array", help="The signed attribution, float32 3×96×96, for numpy.load.",
             )  # fmt: skip
-            st.download_button(
-                f"Raw map{label}", _npy(item.attribution), f"{stem}-{method}.npy", "application/octet-stream",
-                icon=":material/data_array:", on_click="ignore", key=f"npy-{method}",
-                help="Signed attribution, float32 3×96×96, for numpy.load",
-            )  # fmt: skip
-
-
-def _png(look: OverlaySettings, attribution: Attribution, chosen: Chosen) -> bytes:
-    return to_png(look.draw(attribution, chosen.decoded.pixels, zoom=ZOOM))
-
-
-def _npy(attribution: Attribution) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, attribution.values)
-    return buffer.getvalue()
 
 
 def _label(name: str) -> str:

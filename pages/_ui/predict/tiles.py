@@ -1,4 +1,4 @@
-"""Predict: all tiles of a larger picture. A probability on each, and any of them to be explained."""
+"""Predict: all tiles of a larger image, with the probability of each; a click on a tile shows its saliency map."""
 
 import hashlib
 from pathlib import PurePath
@@ -23,52 +23,54 @@ from pages._ui.predict.upload import Chosen
 
 LAYERS = {"tiles": "Tiles", "map": "Map"}
 SIDE = 1_400
-"""Longest side of the overview picture in pixels."""
+"""Longest side of the overview in pixels."""
 
 TALLEST = 760
-"""Pixels on the screen that it is high at most."""
+"""Greatest height of the overview on the screen in pixels."""
 
 _TILES_LEGEND = (
-    "Solid red: called tumour, the stronger the higher its probability. Dashed green: called normal. Dotted grey "
-    "and ?: doubtful, such as bare glass. Each answer is about the centre 32×32 of its tile; what lies between the "
-    "centres was context only."
+    "Solid red: called tumour, stronger for a higher probability. Dashed green: called normal. Dotted grey and ?: "
+    "out-of-distribution, such as bare glass. Each probability is about the centre 32×32 of its tile; what is between "
+    "the centres is context only."
 )
 _MAP_LEGEND = (
-    "Red: called tumour, the stronger the higher the probability of the patch around that place, one every 8 pixels. "
-    "The border outside the grey frame is the middle of no patch and has no answer. Doubtful tiles are not "
-    "marked here; the words beside the pointer are those of the nearest tile."
+    "Red: called tumour, stronger for a higher probability of the patch around that place, one every 8 pixels. Places "
+    "outside the grey frame are the centre of no patch and have no probability. Out-of-distribution tiles are not "
+    "marked here; the text at the pointer is that of the nearest tile."
 )
 
 
 def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
-    """Draw the picture with its tiles; return the tile that was pressed, at first the most suspicious one."""
+    """Draw the image with its tiles; return the tile that was clicked, at first the most suspicious one."""
     batch = results.tiles(predictor, tiled.name, tiled.whole)
     line = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
-    doubtful = np.array([bool(file.ood) for file in batch.files])
-    _summary(batch, probabilities, doubtful, line)
+    unusual = np.array([bool(file.ood) for file in batch.files])
+    _summary(batch, probabilities, unusual, line)
     region = _region(predictor, tiled, line)
     picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
-    pressed = _overview(tiled.whole, batch, probabilities, doubtful, line, region=region, key=f"tiles-{picture}")
-    sure = np.where(doubtful, -1.0, probabilities)
-    position = int(np.argmax(sure)) if pressed is None else pressed
+    clicked = _overview(tiled.whole, batch, probabilities, unusual, line, region=region, key=f"tiles-{picture}")
+    sure = np.where(unusual, -1.0, probabilities)
+    position = int(np.argmax(sure)) if clicked is None else clicked
     file = batch.files[position]
     st.caption(
-        f"Below: {'the tile with the highest probability' if pressed is None else 'the tile that you pressed'}, "
-        f"{file.name}. Press another to see it."
+        f"Below: {'the tile with the highest probability' if clicked is None else 'the tile that you clicked'}, "
+        f"{file.name}. Click another tile to see it."
     )
     return Chosen(file.name, tiles(tiled.whole)[position].decoded)
 
 
-def _summary(batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float) -> None:
-    called = (probabilities >= line) & ~doubtful
-    first, second, third, take = st.columns(4, vertical_alignment="center")
+def _summary(batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, line: float) -> None:
+    called = (probabilities >= line) & ~unusual
+    first, second, third, export = st.columns(4, vertical_alignment="center")
     first.metric("Tiles", f"{len(probabilities):,}")
-    second.metric("Called tumour", f"{int(called.sum()):,}", help=f"From {line:.3f} on, without the doubtful ones")
-    third.metric("Doubtful", f"{int(doubtful.sum()):,}", help="Blank glass, blurred, or unlike what the model knows")
-    take.download_button(
-        "Table as CSV", lambda: table_csv(batch, threshold=line), "tiles.csv", "text/csv", icon=":material/download:",
-        on_click="ignore", help="Place, probability, verdict and doubts of every tile. " + layout.RESEARCH_ONLY,
+    share = f"At the decision threshold of {line:.3f}, without out-of-distribution tiles."
+    second.metric("Called tumour", f"{int(called.sum()):,}", help=share)
+    meaning = "Blank glass, blurred, or unlike the training patches."
+    third.metric("Out-of-distribution", f"{int(unusual.sum()):,}", help=meaning)
+    widgets.export(
+        "Export CSV", lambda: table_csv(batch, threshold=line), "tiles.csv", place=export,
+        help=f"Place, probability, verdict and OOD warnings of every tile. {layout.RESEARCH_ONLY}",
     )  # fmt: skip
 
 
@@ -76,76 +78,73 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
     """Draw the choice between tiles and map, where the model has one; return the map if it is wanted."""
     if not predictor.reads_regions:
         st.caption(
-            ":material/info: This model answers for single patches. *nodescope-net* (in the sidebar) also draws "
-            "a map without gaps between them."
+            ":material/info: This model predicts single patches. *nodescope-net* (in the sidebar) also draws a map "
+            "without gaps between them."
         )
         return None
-    choice, take = st.columns([3, 1], vertical_alignment="center")
-    wanted = choice.segmented_control(
-        "Show", list(LAYERS), format_func=LAYERS.__getitem__, default="tiles", required=True, key=state.TILES_LAYER,
-        persist_state="session", help="Tiles: one answer per square of 96×96. Map: an answer every 8 pixels.",
+    choice, export = st.columns([3, 1], vertical_alignment="center")
+    wanted = widgets.choice(
+        "Show", LAYERS, key=state.TILES_LAYER, in_address=False, place=choice,
+        help="Tiles: one probability for each square of 96×96. Map: one every 8 pixels.",
     )  # fmt: skip
     if wanted != "map":
         return None
     region = results.region(predictor, tiled.whole.pixels)
-    choice.markdown(f"**{region.share(line):.1%}** of the places in the grey frame are called tumour at {line:.3f}.")
+    choice.markdown(
+        f"**{region.share(line):.1%}** of the places in the grey frame are called tumour at the threshold {line:.3f}."
+    )
     stem = PurePath(tiled.name).stem
     about = map_about(predictor.bundle, line)
-    with take.popover("Save the map", icon=":material/download:"):
-        st.download_button(
-            "Picture as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line), about=about),
-            f"{stem}-map.png", "image/png", on_click="ignore", help=layout.RESEARCH_ONLY,
+    with export.popover("Export map", icon=":material/download:"):
+        widgets.export(
+            "Map as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line), about=about),
+            f"{stem}-map.png", "image/png", help=layout.RESEARCH_ONLY,
         )  # fmt: skip
-        st.download_button(
-            "Probabilities as CSV",
-            region.table,
-            f"{stem}-map.csv",
-            "text/csv",
-            on_click="ignore",
-            help=layout.RESEARCH_ONLY,
-        )
+        widgets.export("Probabilities as CSV", region.table, f"{stem}-map.csv", help=layout.RESEARCH_ONLY)
     return region
 
 
 def _overview(
-    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, doubtful: np.ndarray, line: float, *,
+    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, line: float, *,
     region: RegionMap | None, key: str,
 ) -> int | None:  # fmt: skip
     width, height = whole.size
     shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=line)
     figure = go.Figure()
-    words = np.where(doubtful, "doubtful", np.where(probabilities >= line, "called tumour", "called normal"))
+    verdicts = np.where(
+        unusual, "out-of-distribution", np.where(probabilities >= line, "called tumour", "called normal")
+    )
     if region is None:
-        for file, probability, word in zip(batch.files, probabilities, words, strict=True):
-            _tile(figure, file.at or (0, 0), float(probability), str(word))
+        for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True):
+            _tile(figure, file.at or (0, 0), float(probability), str(verdict))
     corners = np.array([file.at or (0, 0) for file in batch.files])
     middles = corners + PATCH_SIZE / 2
     figure.add_scatter(
-        x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(words) <= 150 else "markers",
+        x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(verdicts) <= 150 else "markers",
         marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        text=["?" if odd else percent(each, digits=0) for each, odd in zip(probabilities, doubtful, strict=True)],
+        text=["?" if odd else percent(each, digits=0) for each, odd in zip(probabilities, unusual, strict=True)],
         textfont={"size": 13, "color": "white", "shadow": "0 0 3px black, 0 0 3px black"},
         customdata=[
-            f"Tile at {file.at}, its centre:<br>{word}, {percent(probability)}"
-            for file, probability, word in zip(batch.files, probabilities, words, strict=True)
+            f"Tile at {file.at}, its centre:<br>{verdict}, {percent(probability)}"
+            for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
-    pressed = widgets.picture_chart(
+    clicked = widgets.picture_chart(
         figure, shrink(shown, side=SIDE), whole.size, widest=min(SIDE, round(TALLEST * width / height)), key=key,
-        alt="The picture with the probability of each tile",
+        alt="The image with the probability of each tile",
     )  # fmt: skip
     st.caption(_TILES_LEGEND if region is None else _MAP_LEGEND)
-    return pressed
+    return clicked
 
 
-def _tile(figure: go.Figure, at: tuple[int, int], probability: float, word: str) -> None:
+def _tile(figure: go.Figure, at: tuple[int, int], probability: float, verdict: str) -> None:
     colour, dash, fill = {
         "called tumour": (CLASS_COLOURS[1], "solid", f"rgba(215,38,61,{0.05 + 0.25 * probability:.2f})"),
         "called normal": (CLASS_COLOURS[0], "dash", "rgba(0,0,0,0)"),
-        "doubtful": (MUTED, "dot", "rgba(0,0,0,0)"),
-    }[word]
+        "out-of-distribution": (MUTED, "dot", "rgba(0,0,0,0)"),
+    }[verdict]
     x, y = at
     figure.add_shape(
         type="rect", x0=x + 2, y0=y + 2, x1=x + PATCH_SIZE - 2, y1=y + PATCH_SIZE - 2, fillcolor=fill,

@@ -54,7 +54,9 @@ def choose() -> Chosen | Tiled | Found | None:
         example = _examples(has_upload=bool(files))
     if not files:
         if example is None:
-            st.info("Bring a patch, several or a zip, or press one of the examples.", icon=":material/upload:")
+            st.info(
+                "Upload a patch, several patches or a zip file, or click one of the examples.", icon=":material/upload:"
+            )
         return example
     found = patches_in_memory(files, limits=UPLOAD_LIMITS)
     if len(found.files) == 1 and not found.problems:
@@ -66,8 +68,9 @@ def _brought() -> list[tuple[str, bytes]]:
     """Draw the ways to bring patches; return (name, content) of what was brought."""
     way = st.segmented_control(
         "Your patches", WAYS, default=WAYS[0], required=True, key=state.UPLOAD_WAY, persist_state="session",
-        help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP; larger pictures are "
-        "cut or rescaled as you say. Several files or a zip make a table. Files stay on this computer.",
+        help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP. You choose how "
+        "larger images are cropped or rescaled. Several files or a zip file make a table. Files stay on this "
+        "computer.",
     )  # fmt: skip
     if way == "Paste":
         return _pasted()
@@ -88,12 +91,12 @@ def _pasted() -> list[tuple[str, bytes]]:
         if files:
             st.session_state[state.PASTED] = files
         else:
-            st.warning("There was no picture in the clipboard. Copy one first, such as a screenshot.")
+            st.warning("There is no image in the clipboard. Copy one first, such as a screenshot.")
     held: list[tuple[str, bytes]] = st.session_state.get(state.PASTED, [])
     if held:
-        st.button("Remove what was pasted", icon=":material/close:", on_click=_forget_pasted)
+        st.button("Remove pasted images", icon=":material/close:", on_click=_forget_pasted)
     else:
-        st.caption("Copy a picture elsewhere, such as a screenshot, and paste it here.")
+        st.caption("Copy an image, such as a screenshot, and paste it here.")
     return held
 
 
@@ -159,7 +162,7 @@ def _examples(*, has_upload: bool) -> Chosen | None:
     if not len(rows):
         return None
     if has_upload:
-        st.caption("Remove the upload to go back to the examples.")
+        st.caption("Remove the upload to return to the examples.")
         return None
     ids = dataset.table["id"].iloc[rows].tolist()
     note = " (synthetic demo)" if dataset.is_synthetic and "demo" not in dataset.name else ""
@@ -174,7 +177,7 @@ def _examples(*, has_upload: bool) -> Chosen | None:
         _buttons(dataset, rows, ids, wanted)
     places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
     if not len(places):
-        st.warning(f"{dataset.name} holds no patch with the id {wanted}. Copy one from Browse, or press an example.")
+        st.warning(f"{dataset.name} has no patch with the id {wanted}. Copy one from Browse, or click an example.")
         return None
     return from_row(dataset, int(places[0]))
 

@@ -1,6 +1,7 @@
 """Train: the curves of a run, and those of several runs in one figure."""
 
 import json
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,6 +10,7 @@ import streamlit as st
 from core.display import MUTED, SERIES
 from core.errors import RunError
 from core.runs import Run
+from core.studies.study import Study
 from pages._ui import widgets
 
 CURVES = {
@@ -21,17 +23,17 @@ CURVES = {
 """Columns of metrics.csv with their names on screen."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-"""Beside the colour, so that curves are told apart without it."""
+"""Line styles that distinguish curves without their colour."""
 
 OFFICIAL_BY_SLIDE = ("demo", "pcam")
-"""Kinds of data whose own parts are different slides."""
+"""Kinds of data whose official splits are different slides."""
 
 
 def show(run: Run) -> None:
     """Draw the curves of a run: loss, validation, learning rate and throughput, with the best epoch marked."""
     metrics, speed = run.metrics(), run.speed()
     if metrics.empty:
-        st.caption("The curves begin after the first epoch.")
+        st.caption("The curves start after the first epoch.")
         return
     best = metrics.loc[metrics["valid_auc"].idxmax()]
     epoch = int(best["epoch"])
@@ -40,19 +42,26 @@ def show(run: Run) -> None:
     _draw(right, metrics, {"valid_auc": "AUC", "valid_accuracy": "accuracy"}, "Validation", epoch, star=best)
     _draw(left, metrics, {"learning_rate": "learning rate"}, "Learning rate", epoch, height=180)
     if not speed.empty:
-        _draw(right, speed, {"patches_per_second": "patches a second"}, "Training patches a second", epoch, height=180)
+        _draw(
+            right,
+            speed,
+            {"patches_per_second": "patches per second"},
+            "Throughput (training patches per second)",
+            epoch,
+            height=180,
+        )
     st.caption(
         f"★ Best validation AUC {best['valid_auc']:.4f} in epoch {epoch} (dotted line), accuracy there "
-        f"{best['valid_accuracy']:.1%}. Validation chose this epoch, which flatters its figures a little. "
+        f"{best['valid_accuracy']:.1%}. Validation chose this epoch, so its metrics are slightly optimistic. "
         + ("Test patches (above)" if run.bundle_path.exists() else "Test patches (at the end)")
-        + " are others"
-        + (" and from other slides" if _by_slide(run) else "")
-        + ": their figures can be higher or lower."
+        + " are different patches"
+        + (" from other slides" if _by_slide(run) else "")
+        + ": their metrics can be higher or lower."
     )
 
 
 def _by_slide(run: Run) -> bool:
-    """Whether the run's parts are known to be different slides; False before it has divided its data."""
+    """Whether the run's splits are known to be different slides; False before it has divided its data."""
     path = run.path / "data.json"
     if not path.is_file():
         return False
@@ -67,7 +76,7 @@ def _by_slide(run: Run) -> bool:
 
 
 def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
-    """Return one curve a run, by epoch; a star marks the epoch with the best validation AUC."""
+    """Return one curve for each run, by epoch; a star marks the epoch with the best validation AUC."""
     figure = go.Figure()
     for number, (name, table) in enumerate(metrics.items()):
         colour = SERIES[number % len(SERIES)]
@@ -86,6 +95,17 @@ def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
     _lay_out(figure, CURVES[column], longest, height=360)
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"})
     return figure
+
+
+def show_study(study: Study, names: Mapping[str, str]) -> None:
+    """Draw the validation AUC of the runs of a study while they train; `names` are by the names of the runs."""
+    metrics = {names[run.name]: run.metrics() for run in study.runs()}
+    drawn = {name: each for name, each in metrics.items() if not each.empty}
+    if drawn:
+        st.plotly_chart(
+            overlay(drawn, "valid_auc"), config=widgets.CHART, key=f"learning-{study.name}",
+            alt=f"Validation AUC of {', '.join(drawn)} by epoch",
+        )  # fmt: skip
 
 
 def _draw(

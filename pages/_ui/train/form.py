@@ -19,7 +19,7 @@ from pages._ui.train.fields import FIRST
 
 @st.fragment
 def show() -> None:
-    """Draw the form, and start the run that it asks for."""
+    """Draw the form, and start the run."""
     origin, config = _origin()
     if flaw_sentence(config):
         st.warning(flaw_sentence(config), icon=":material/warning:")
@@ -30,7 +30,7 @@ def show() -> None:
             values |= _fields(group, tab.columns(3), config, origin)
     note = st.text_input(
         "What is this run for?", key=train_fields.key_of("note", origin), persist_state="session",
-        placeholder="A note that stays with the run; it can be changed later",
+        placeholder="A note that is kept with the run and can be changed later",
     )  # fmt: skip
     try:
         chosen = train_fields.changed(config, values)
@@ -39,7 +39,9 @@ def show() -> None:
         return
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
         _start(chosen, note)
-    st.caption("It starts at once if the device is free; else it waits in the device queue and starts by itself.")
+    st.caption(
+        "The run starts at once if the device is free. Otherwise it waits in the device queue and starts by itself."
+    )
     preflight.show(chosen, origin)
 
 
@@ -47,27 +49,33 @@ def duplicate(run_name: str) -> None:
     """Fill the form from a run's settings and show it: a callback."""
     st.session_state[state.DUPLICATED] = run_name
     st.session_state[state.WANTED_NEW] = True
-    st.session_state[state.NOTICE] = f"The form now holds the settings of {run_name}"
+    st.session_state[state.NOTICE] = f"The form now has the settings of {run_name}."
 
 
 def _origin() -> tuple[str, TrainingConfig]:
-    """Return what the form starts from: the end of its widgets' keys, and the settings."""
+    """Return the origin of the form, which ends the keys of its widgets, and its settings."""
     copied = st.session_state.get(state.DUPLICATED)
     if copied is not None:
         try:
             config = find_run(copied).config()
         except NodescopeError:
-            st.session_state[state.DUPLICATED] = None  # it was deleted since; the presets are still there
+            st.session_state[state.DUPLICATED] = None  # it was deleted since; the presets remain
         else:
             st.markdown(f":material/content_copy: Settings of **{copied}**, on the same data: {', '.join(config.data)}")
             st.button("Back to presets", icon=":material/undo:", on_click=_forget_duplicate)
             return f"copy-{copied}", config
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    name = left.selectbox(
-        "Preset", list(PRESETS), format_func=lambda key: PRESETS[key].label, key="preset", persist_state="session",
+    name, config = preset(key="preset", place=left)
+    right.caption(f"{PRESETS[name].help} On the command line: `--preset {name}`.")
+    return name, config
+
+
+def preset(*, key: str, place: Any = st) -> tuple[str, TrainingConfig]:
+    """Draw the choice of a preset; return its name, and its settings on the data and the device of the sidebar."""
+    name = place.selectbox(
+        "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=key, persist_state="session",
         help=train_fields.PRESET_HELP,
     )  # fmt: skip
-    right.caption(f"{PRESETS[name].help} On the command line: `--preset {name}`.")
     data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=layout.device())
 
@@ -87,7 +95,7 @@ def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfi
 
 def _start(config: TrainingConfig, note: str) -> None:
     try:
-        layout.dataset()  # says what is wrong with the folder before a run is made for it
+        layout.dataset()  # raises where the folder is no data set, before a run is made for it
         run = start(config)
         if note.strip():
             run.write_notes(note.strip())
@@ -96,5 +104,5 @@ def _start(config: TrainingConfig, note: str) -> None:
         return
     st.session_state[state.DUPLICATED] = None
     st.session_state[state.WANTED_RUN] = run.name
-    st.session_state[state.NOTICE] = f"Started {run.name}"
+    st.session_state[state.NOTICE] = f"Started {run.name}."
     st.rerun()

@@ -29,32 +29,32 @@ from pages._ui.train import curves, study_form
 
 COLUMNS: dict[str, Any] = {
     **{name: st.column_config.NumberColumn(format="localized") for name in ("patches", "epochs", "steps")},
-    "gain in AUC": st.column_config.Column(width=210),  # the whole interval is seen
+    "gain in AUC": st.column_config.Column(width=210),  # wide enough for the interval
 }
 """How the columns of the tables are shown."""
 
 
 def form() -> None:
-    """Draw the form and start what it asks for."""
+    """Draw the form and start the study."""
     config = study_form.training(
         "curve", epochs_of="the largest size",
-        epochs_help="How often the largest size sees each of its patches. A smaller size sees each of its own more "
-        "often, where every size trains for as many steps. Fewer take less time.",
+        epochs_help="How often the largest size sees each of its patches. Where all sizes train for the same number of "
+        "steps, a smaller size sees each of its own more often. Fewer epochs take less time.",
     )  # fmt: skip
     sizes = st.text_input(
         "Sizes", key="curve-sizes", persist_state="session", placeholder="⅛, ¼, ½ and all",
-        help="How many labelled training patches are learnt from, such as 1000 2000 4000 all. The smaller sizes are "
-        "among the larger ones. Empty: an eighth, a quarter, a half and all there are.",
+        help="Numbers of labelled training patches, such as 1000 2000 4000 all. Each size contains the smaller ones. "
+        "Empty: an eighth, a quarter, a half and all patches.",
     )  # fmt: skip
     seeds = st.number_input(
         "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds",
-        help="How often each size is trained. More of them tell what chance in training does.",
+        help="How often each size is trained. Several seeds show how much is chance.",
     )  # fmt: skip
     equal = st.selectbox(
         "How long each size trains", get_args(Equal), key="curve-equal", format_func=lambda each: EQUAL_NAMES[each],
-        help="Few patches make short epochs. With as many steps they are seen more often (up to "
-        f"{MOST_TIMES} times), and only the labels differ. With as many epochs they are also trained for less long, "
-        "and the curve gets steeper than the labels are worth.",
+        help="Few patches make short epochs. With equal steps they are seen more often (up to "
+        f"{MOST_TIMES} times), and only the labels differ. With equal epochs a small size also trains for a shorter "
+        "time, and the curve is steeper than the labels alone explain.",
     )  # fmt: skip
     if st.button("Start learning curve", type="primary", icon=":material/play_arrow:", width="stretch"):
         try:
@@ -66,7 +66,7 @@ def form() -> None:
 
 
 def more(study: Study) -> None:
-    """Draw how a curve gets more seeds than it was made with."""
+    """Draw how to add seeds to a learning curve."""
     settings = study.settings()
     seeds, sizes = len(settings["seeds"]), len(settings["sizes"])
     most = MOST_SEEDS - seeds
@@ -75,21 +75,21 @@ def more(study: Study) -> None:
     with st.popover("More seeds", icon=":material/add:"):
         count = int(st.number_input(
             "More seeds", 1, most, min(2, most), key=f"more-{study.name}",
-            help=f"Beyond the {seeds} it has. Each size is trained again from other first weights and in another "
-            "order, on the same patches: so one sees how much of a step is chance. What is trained stays.",
+            help=f"In addition to the {seeds} it has. Each size is trained again from other initial weights and in "
+            "another order, on the same patches, which shows how much of a gain is chance. Finished runs are kept.",
         ))  # fmt: skip
         st.caption(f"{sizes} sizes, {count * sizes} more runs.")
         st.button(
-            f"Train {count} more", type="primary", icon=":material/play_arrow:", on_click=study_form.go_on,
+            f"Train {count} more", type="primary", icon=":material/play_arrow:", on_click=study_form.extend,
             args=(study, partial(extend_curve, study, seeds + count), f"{seeds + count} seeds"),
         )  # fmt: skip
 
 
 def result(study: Study) -> str | None:
-    """Draw what has come of the study; return the name of the run that was pressed, or None."""
+    """Draw the results so far; return the name of the run that was clicked, or None."""
     found, settings = curve_result(study), study.settings()
     if not found.trained:
-        st.caption("The first point of the curve comes when the first run is trained and tested.")
+        st.caption("The first point of the curve appears when the first run is trained and tested.")
         _curves(study)
         return None
     _conclusion(study)
@@ -104,16 +104,16 @@ def result(study: Study) -> str | None:
     return chosen
 
 
-def _sizes(words: str) -> list[Size]:
-    return [parse_size(word) for word in words.replace(",", " ").split()]
+def _sizes(text: str) -> list[Size]:
+    return [parse_size(word) for word in text.replace(",", " ").split()]
 
 
 def _conclusion(study: Study) -> None:
-    words = conclusion(study)
-    if words:
+    sentences = conclusion(study)
+    if sentences:
         with st.container(border=True):
-            st.markdown(f"**{words[0]}**")
-            st.caption(" ".join(words[1:]))
+            st.markdown(f"**{sentences[0]}**")
+            st.caption(" ".join(sentences[1:]))
             if len(study.settings()["seeds"]) == 1:
                 st.caption("This curve has one seed. **More seeds** above trains each size again.")
 
@@ -124,23 +124,21 @@ def _table(study: Study, found: CurveResult) -> str | None:
     if several:
         st.dataframe(rows, hide_index=True, key=f"sizes-{study.name}", column_config=COLUMNS)
         with st.expander(f"Runs ({len(found.trained)})", icon=":material/list:"):
-            chosen = _pressed(_runs(found), f"runs-{study.name}")
+            chosen = _clicked(_runs(found), f"runs-{study.name}")
     else:
-        chosen = _pressed(rows.assign(run=[point.runs[0].run for point in found.points]), f"sizes-{study.name}")
+        chosen = _clicked(rows.assign(run=[point.runs[0].run for point in found.points]), f"sizes-{study.name}")
     left, right = st.columns([3, 1], vertical_alignment="center")
     first = found.trained[0].evaluation
     over = f"{first.slides} slides" if first.resampled == "slide" else "patches, because slides are unknown"
     left.caption(
-        f"All sizes are measured on the same {first.n:,} test patches; intervals are over {over}. Validation patches "
-        f"choose the epoch. Trained with {EQUAL_NAMES[study.settings()['equal']]}. The gain compares "
-        "a size with the one before, patch by patch, and is more certain than the whiskers suggest."
-        + ("" if several else " Press a row for its run.")
+        f"All sizes are tested on the same {first.n:,} test patches; 95% CIs are over {over}. Validation patches "
+        f"choose the epoch. Trained with {EQUAL_NAMES[study.settings()['equal']]}. The gain compares a size with the "
+        "one before, patch by patch, and is more certain than the whiskers suggest."
+        + ("" if several else " Click a row to open its run.")
     )
     table = found.table()
-    right.download_button(
-        "Curve as CSV", table.assign(run=table["run"].map(plain)).to_csv(index=False, lineterminator="\n"),
-        f"{study.name}-research-use-only.csv", "text/csv", icon=":material/download:",
-    )  # fmt: skip
+    text = table.assign(run=table["run"].map(plain)).to_csv(index=False, lineterminator="\n")
+    widgets.export("Export CSV", text, f"{study.name}-research-use-only.csv", place=right)
     return chosen
 
 
@@ -159,28 +157,20 @@ def _runs(found: CurveResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pressed(rows: pd.DataFrame, key: str) -> str | None:
-    """Draw a table with a column ``run`` and return the run of the row that was pressed, or None."""
-    event = st.dataframe(
-        rows, hide_index=True, key=key, on_select="rerun", selection_mode="single-row", column_config=COLUMNS
-    )
-    selected = event["selection"]["rows"]
-    return str(rows["run"].iloc[selected[0]]) if selected else None
+def _clicked(rows: pd.DataFrame, key: str) -> str | None:
+    """Draw a table with a column ``run`` and return the run of the row that was clicked, or None."""
+    row = widgets.clicked_row(rows, key=key, column_config=COLUMNS)
+    return None if row is None else str(rows["run"].iloc[row])
 
 
 def _curves(study: Study) -> None:
-    """Draw how the runs learn, while they do."""
     several = len(study.settings()["seeds"]) > 1
-    metrics = {
-        f"{config.patches:,} patches" + (f", seed {config.seed}" if several else ""): run.metrics()
-        for run, config in ((run, run.config()) for run in study.runs())
+    configs = {run.name: run.config() for run in study.runs()}
+    names = {
+        name: f"{config.patches:,} patches" + (f", seed {config.seed}" if several else "")
+        for name, config in configs.items()
     }
-    drawn = {name: each for name, each in metrics.items() if not each.empty}
-    if drawn:
-        st.plotly_chart(
-            curves.overlay(drawn, "valid_auc"), config=widgets.CHART, key=f"learning-{study.name}",
-            alt=f"Validation AUC of {', '.join(drawn)} by epoch",
-        )  # fmt: skip
+    curves.show_study(study, names)
 
 
 def _row(found: CurveResult, point: Point, *, several: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Train: what is measured before a run starts: its time and memory, and a learning rate that suits it."""
+"""Train: the preflight of a run: its time and memory, and a learning rate that suits it."""
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -8,7 +8,7 @@ from core.errors import NodescopeError
 from core.runs import TrainingConfig, list_runs
 from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
-from pages._ui import layout, state, widgets
+from pages._ui import jobs, layout, state, widgets
 from pages._ui.train import fields
 
 POLL_SECONDS = 1.0
@@ -22,15 +22,15 @@ def show(config: TrainingConfig, origin: str) -> None:
         origin: what the form was filled from; the end of its widgets' keys.
     """
     cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
-    busy = any(rehearsal.status().is_active for rehearsal in (cost, rate))
+    busy = any(preflight.status().is_active for preflight in (cost, rate))
     st.markdown("**Before you start**")
-    # The disk is asked again and again only while something is being measured.
+    # The page reads the disk every second only while something is being measured.
     st.fragment(_panel, run_every=POLL_SECONDS if busy else None)(config, origin, busy)
 
 
 def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
     cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
-    if busy and not any(rehearsal.status().is_active for rehearsal in (cost, rate)):
+    if busy and not any(preflight.status().is_active for preflight in (cost, rate)):
         st.rerun()
     left, right = st.columns([2, 3])
     try:
@@ -42,24 +42,26 @@ def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
         layout.show_error(error)
 
 
-def _cost(rehearsal: Preflight, config: TrainingConfig) -> None:
-    st.markdown(":material/timer: How long, and how much memory?")
-    found = rehearsal.cost(config.epochs)
+def _cost(preflight: Preflight, config: TrainingConfig) -> None:
+    st.markdown("**:material/timer: Time and memory**")
+    found = preflight.cost(config.epochs)
     if found is not None:
         st.markdown(found.sentence())
-        st.caption(f"For {found.train:,} training patches, without reading them and without an early end.")
+        st.caption(f"For {found.train:,} training patches, without the time to read them and without an early end.")
     else:
-        st.caption("Takes a few steps with these settings, without making a run.")
-    _button(rehearsal, config, "Estimate" if found is None else "Estimate again", "Taking a few steps")
+        st.caption("Trains a few steps with these settings, without making a run.")
+    _button(preflight, config, "Estimate" if found is None else "Estimate again", "Training a few steps")
     if any(run.status().is_active for run in list_runs()[:20] if (run.path / "status.json").is_file()):
-        st.caption(":material/info: A run is at work or waiting, so that measured times are longer than they would be.")
+        st.caption(":material/info: Another run is training or waiting, so the measured times are too long.")
 
 
-def _rate(rehearsal: Preflight, config: TrainingConfig, origin: str) -> None:
-    st.markdown(":material/trending_up: Which learning rate?")
-    curve = rehearsal.rate()
+def _rate(preflight: Preflight, config: TrainingConfig, origin: str) -> None:
+    st.markdown("**:material/trending_up: Learning rate**")
+    curve = preflight.rate()
     if curve is None:
-        st.caption("Raises it step by step and watches the loss; takes a minute or so on a laptop.")
+        st.caption(
+            "Raises the learning rate step by step and measures the loss. This takes about a minute on a laptop."
+        )
     else:
         st.plotly_chart(
             figure(curve, config.learning_rate), config=widgets.CHART, key="rate-curve",
@@ -73,16 +75,16 @@ def _rate(rehearsal: Preflight, config: TrainingConfig, origin: str) -> None:
             on_click=use,
             args=(curve.suggestion, config, origin),
         ):
-            st.rerun()  # the field stands outside of this fragment
+            st.rerun()  # the field is outside of this fragment
         _button(
-            rehearsal, config, "Find a learning rate" if curve is None else "Find it again", "Raising the learning rate"
+            preflight, config, "Find a learning rate" if curve is None else "Find it again", "Raising the learning rate"
         )
 
 
 def use(rate: float, config: TrainingConfig, origin: str) -> None:
     """Put a learning rate into the form; that of the last layer keeps its share. A callback."""
     st.session_state[fields.key_of("learning_rate", origin)] = rate
-    st.session_state[state.NOTICE] = f"The learning rate in the form is now {rate:.2g}"
+    st.session_state[state.NOTICE] = f"The learning rate in the form is now {rate:.2g}."
     if config.head_learning_rate is not None:
         head = min(10.0, config.head_learning_rate * rate / config.learning_rate)
         st.session_state[fields.key_of("head_learning_rate", origin)] = head
@@ -104,11 +106,11 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
         x=curve.rates, y=curve.smoothed, mode="lines", name="smoothed", line={"color": SERIES[0], "width": 2},
         hovertemplate="rate %{x:.2g}: loss %{y:.3f}<extra></extra>",
     )  # fmt: skip
-    for value, words, dash, colour in (
+    for value, name, dash, colour in (
         (curve.suggestion, "suggestion", "solid", SERIES[1]), (now, "in the form", "dot", MUTED),
     ):  # fmt: skip
         chart.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
-        chart.add_scatter(x=[None], y=[None], mode="lines", name=words, line={"color": colour, "dash": dash})
+        chart.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"color": colour, "dash": dash})
     falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
     low, high = float(falls.min()), float(falls.max())
     margin = 0.3 * max(high - low, 0.05)
@@ -119,32 +121,30 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
     chart.update_xaxes(title="learning rate", type="log", exponentformat="power", dtick=1)
     chart.update_yaxes(
         title="loss", range=[low - margin, high + margin]
-    )  # what blows up at the end would hide the rest
+    )  # the loss explodes at the end and would hide the rest
     return chart
 
 
-def _button(rehearsal: Preflight, config: TrainingConfig, label: str, doing: str) -> None:
-    status = rehearsal.status()
+def _button(preflight: Preflight, config: TrainingConfig, label: str, doing: str) -> None:
+    status = preflight.status()
     if status.is_active:
-        left = f", about {max(1, round(status.seconds_left))} s left" if status.seconds_left else ""
-        words = "Starting its process …" if status.state == "starting" else f"{doing}: {status.share:.0%}{left}"
-        st.progress(min(status.share, 1.0), text=words)
-        st.button("Cancel", icon=":material/stop:", on_click=rehearsal.request_stop, key=f"cancel-{rehearsal.kind}",
-                  disabled=rehearsal.stop_requested())  # fmt: skip
+        jobs.bar(status, doing)
+        st.button("Cancel", icon=":material/stop:", on_click=preflight.request_stop, key=f"cancel-{preflight.kind}",
+                  disabled=preflight.stop_requested())  # fmt: skip
         return
     if status.state in ("failed", "lost"):
         st.error(status.message, icon=":material/error:")
     if status.state == "cancelled":
         st.caption("It was cancelled.")
-    # Outside of this fragment, because from now on it has to be looked at again and again.
-    if st.button(label, icon=":material/play_arrow:", key=f"start-{rehearsal.kind}"):
-        _start(rehearsal, config)
+    # Not in a callback: the whole page has to run, so that the fragment is drawn every second from now on.
+    if st.button(label, icon=":material/play_arrow:", key=f"start-{preflight.kind}"):
+        _start(preflight, config)
 
 
-def _start(rehearsal: Preflight, config: TrainingConfig) -> None:
+def _start(preflight: Preflight, config: TrainingConfig) -> None:
     try:
-        layout.dataset()  # says what is wrong with the folder before anything is measured in it
-        rehearsal.start(config)
+        layout.dataset()  # raises where the folder is no data set, before anything is measured
+        preflight.start(config)
     except NodescopeError as error:
         st.session_state[state.NOTICE] = str(error)
     st.rerun()

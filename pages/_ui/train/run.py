@@ -1,8 +1,8 @@
-"""Train: one run, watched while it goes on: its state, its buttons, its result."""
+"""Train: one run, followed while it trains: its state, its buttons, its curves, its result."""
 
 import html
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +15,7 @@ from core.runs.launch import launch
 from core.studies import delete
 from core.work_folder import STATES
 from pages._ui import layout, state
-from pages._ui.train import curves, form, tracked_patches
+from pages._ui.train import curves, form, tracked_patches, trash
 
 DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
 STYLE = """<style>
@@ -35,7 +35,7 @@ def show(runs: list[Run]) -> None:
     name = st.selectbox("Run", names, key=state.RUN, bind="query-params")
     run = runs[names.index(name)]
     status = _status(run)
-    # The page asks the disk every second only while something works on the run.
+    # The page reads the disk every second only while a process works on the run.
     st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.state)
 
 
@@ -63,9 +63,9 @@ def _panel(run: Run, state_on_page: str) -> None:
         layout.show_error(error)
         _buttons(run, status)
         return
-    # Containers, so that what comes below stays in its place while what is above it comes and goes.
+    # Containers, so that an element that appears does not move those below it.
     with st.container():
-        _words(status, flaw)
+        _messages(status, flaw)
     with st.container():
         _buttons(run, status)
         if status.state == "finished":
@@ -77,26 +77,29 @@ def _panel(run: Run, state_on_page: str) -> None:
         except NodescopeError as error:
             layout.show_error(error)
     with st.container():
-        _facts(run, status)
+        _details(run, status)
 
 
-def _words(status: Status, flaw: str) -> None:
-    """Draw what is to be said of the state, and how far the run is."""
+def _messages(status: Status, flaw: str) -> None:
+    """Draw the messages about the state, and the progress."""
     if flaw:
-        st.warning(f"{flaw} Curves and best epoch are for comparison, not for quality.", icon=":material/warning:")
+        st.warning(
+            f"{flaw} Use curves and best epoch for comparison only; they do not measure quality.",
+            icon=":material/warning:",
+        )
     if status.message and status.state in ("failed", "stopped"):
         (st.error if status.state == "failed" else st.info)(status.message)
     if status.message and status.state == "running":
         st.warning(status.message)  # such as that memory ran out and the batch was halved
     if status.state == "lost":
         st.warning(
-            "The process of this run is gone: killed perhaps, by a restart or because the disk was full. Resume goes "
-            "on from the last checkpoint."
+            "The process of this run is gone; perhaps it was killed, the computer restarted, or the disk was full. "
+            "Resume continues from the last checkpoint."
         )
     if status.state == "stopping":
         st.caption(
-            f"It finishes its step, saves and ends. If it has not done so after {GRACE_SECONDS:.0f} seconds, a button "
-            "to end it at once comes up here."
+            f"The run finishes its step, saves and ends. If it has not ended after {GRACE_SECONDS:.0f} seconds, a "
+            "button that ends it at once appears here."
         )
     if (status.is_active and status.state != "queued") or status.progress:
         st.progress(min(status.progress, 1.0), text=_progress_text(status))
@@ -108,24 +111,24 @@ def _progress_text(status: Status) -> str:
     parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step:,} of {status.steps:,}"]
     if status.is_active and status.state != "stopping" and status.seconds_left is not None:
         parts.append(f"about {duration(status.seconds_left)} left")
-    return " · ".join(parts) if status.steps else "Getting ready"
+    return " · ".join(parts) if status.steps else "Preparing"
 
 
 def _numbers(status: Status) -> None:
-    """Draw what the process says of itself besides how far it is."""
-    figures = {"Loss in this epoch": "-" if status.loss is None else f"{status.loss:.4f}"}
+    """Draw loss, throughput, time, memory and device of the run."""
+    numbers = {"Loss in this epoch": "-" if status.loss is None else f"{status.loss:.4f}"}
     if status.patches_per_second is not None:
-        figures["Patches a second"] = f"{status.patches_per_second:,.0f}"
-    figures["Worked on it"] = duration(status.seconds)
+        numbers["Throughput"] = f"{status.patches_per_second:,.0f} patches/s"
+    numbers["Elapsed"] = duration(status.seconds)
     if status.memory is not None:
-        figures["Memory"] = f"{status.memory / 1e9:.2f} GB"
+        numbers["Memory"] = f"{status.memory / 1e9:.2f} GB"
     if status.device_memory is not None:
-        figures["GPU memory, at most"] = f"{status.device_memory / 1e9:.2f} GB"
-    figures["Device"] = status.device
-    words = "".join(
-        f"<div><small>{html.escape(name)}</small><b>{html.escape(value)}</b></div>" for name, value in figures.items()
+        numbers["Peak GPU memory"] = f"{status.device_memory / 1e9:.2f} GB"
+    numbers["Device"] = status.device
+    cells = "".join(
+        f"<div><small>{html.escape(name)}</small><b>{html.escape(value)}</b></div>" for name, value in numbers.items()
     )
-    st.html(f'<div class="run-numbers">{words}</div>{STYLE}')
+    st.html(f'<div class="run-numbers">{cells}</div>{STYLE}')
 
 
 def duration(seconds: float) -> str:
@@ -141,28 +144,31 @@ def _buttons(run: Run, status: Status) -> None:
     with st.container(horizontal=True):
         if status.state in ("starting", "queued", "running"):
             st.button(
-                "Stop", icon=":material/stop:", on_click=_attempt, args=(stop, run), help="Finish the step, save, end"
+                "Stop",
+                icon=":material/stop:",
+                on_click=layout.attempt,
+                args=(stop, run),
+                help="The run finishes its step, saves and ends.",
             )
         if status.state == "stopping" and may_be_killed(run):
-            st.button("End it now", icon=":material/dangerous:", on_click=_attempt, args=(kill, run),
-                      help="It does not answer. It can be resumed from its last checkpoint.")  # fmt: skip
+            st.button("End now", icon=":material/dangerous:", on_click=layout.attempt, args=(kill, run),
+                      help="The run does not respond. It can be resumed from its last checkpoint.")  # fmt: skip
         if status.state in ("stopped", "failed", "lost"):
-            st.button("Resume", icon=":material/resume:", type="primary", on_click=_attempt, args=(launch, run),
-                      help="Go on from the last checkpoint")  # fmt: skip
+            st.button("Resume", icon=":material/resume:", type="primary", on_click=layout.attempt, args=(launch, run),
+                      help="Continues from the last checkpoint.")  # fmt: skip
         if status.state == "finished" and st.button(
             "Use this model",
             icon=":material/check:",
             type="primary",
-            help="Evaluate and Predict take this run's model from now on",
+            help="Evaluate and Predict use the model of this run from now on.",
         ):
             _use(run)
         _more(run, status)
-    if st.session_state.get(state.DELETING) == run.name:
-        _confirm(run)
+    trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run))
 
 
 def _more(run: Run, status: Status) -> None:
-    """Draw the menu of what is done less often."""
+    """Draw the menu of less frequent actions."""
     options = [DUPLICATE] if status.is_active else [DUPLICATE, DELETE]
     chosen = st.menu_button(
         "More", options, icon=":material/more_horiz:", key=f"more-{run.name}",
@@ -170,45 +176,15 @@ def _more(run: Run, status: Status) -> None:
     )  # fmt: skip
     if chosen == DUPLICATE:
         form.duplicate(run.name)
-        st.rerun()  # the form stands outside of this fragment
+        st.rerun()  # the form is outside of this fragment
     if chosen == DELETE:
         st.session_state[state.DELETING] = run.name
 
 
-def _confirm(run: Run) -> None:
-    with st.container(border=True):
-        st.markdown(f"Move **{run.name}** to the trash, with its model and log?")
-        st.caption("It comes back whole from the trash until that is emptied; the trash is at the end of *All runs*.")
-        with st.container(horizontal=True):
-            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(run,))
-            st.button("Keep it", on_click=_keep)
-
-
-def _delete(run: Run) -> None:
-    _keep()
-    try:
-        delete(run)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{run.name} is in the trash, at the end of All runs"
-
-
-def _keep() -> None:
-    st.session_state[state.DELETING] = None
-
-
-def _attempt(action: Callable[[Run], None], run: Run) -> None:
-    try:
-        action(run)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-
-
 def _use(run: Run) -> None:
     st.session_state[state.WANTED_MODEL] = run.name
-    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}"
-    st.rerun()  # the sidebar stands outside of this fragment
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}."
+    st.rerun()  # the sidebar is outside of this fragment
 
 
 def _result(run: Run) -> None:
@@ -220,21 +196,22 @@ def _result(run: Run) -> None:
     for measurement in card.measured:
         if measurement.split != "test":
             continue
-        figures = measurement.evaluation.metrics
+        metrics = measurement.evaluation.metrics
         with st.container(border=True):
             st.markdown(
-                f"**{measurement.data}**, test patches that the run never saw · n = {measurement.evaluation.n:,}"
+                f"**{measurement.data}**, test patches that the run was not trained on · n = "
+                f"{measurement.evaluation.n:,}"
             )
             for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
-                each = figures[name]
+                each = metrics[name]
                 column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
                 column.caption(f"{each.low:.3f} – {each.high:.3f}")
 
 
-def _facts(run: Run, status: Status) -> None:
+def _details(run: Run, status: Status) -> None:
     _notes(run)
     with st.expander("Log"):
-        st.code(run.log_tail() or "Nothing yet.", language=None, wrap_lines=True)
+        st.code(run.log_tail() or "The log is empty so far.", language=None, wrap_lines=True)
     with st.expander("Settings"):
         config = run.config().to_json()
         flat = {**config, **config.pop("augmentation")}
@@ -245,23 +222,20 @@ def _facts(run: Run, status: Status) -> None:
         st.dataframe(pd.DataFrame(rows, columns=["setting", "value"]), hide_index=True)
         st.caption(f"Folder: {run.path}")
         if status.updated:
-            st.caption(f"Last word: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
+            st.caption(f"Last update: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
 
 
 def _notes(run: Run) -> None:
-    """Draw what people wrote down about the run; whoever looks at it later reads the same."""
+    """Draw the notes about the run, which all its readers share."""
     key = f"notes-{run.name}"
     written = run.notes()
-    if st.session_state.get(key) != written:  # set only then: it would wipe what is being typed
+    if st.session_state.get(key) != written:  # only then, because it would delete what somebody is typing
         st.session_state[key] = written
     st.text_area(
         "Notes", key=key, height=68, on_change=_write_notes, args=(run, key),
-        placeholder="What is this run for? What came of it? Kept in its folder.",
+        placeholder="What is this run for, and what was the result? Kept in its folder.",
     )  # fmt: skip
 
 
 def _write_notes(run: Run, key: str) -> None:
-    try:
-        run.write_notes(str(st.session_state[key]))
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
+    layout.attempt(run.write_notes, str(st.session_state[key]))

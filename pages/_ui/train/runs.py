@@ -1,4 +1,4 @@
-"""Train: all runs in a table, several of them beside each other, and the trash."""
+"""Train: all runs in a table, a comparison of several, and the trash."""
 
 from datetime import datetime
 from pathlib import Path
@@ -9,17 +9,26 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.runs import Run, RunSummary, differing_settings, summarise_run
 from core.storage.spreadsheet import plain
-from pages._ui import state, widgets
+from pages._ui import cache, state, widgets
 from pages._ui.train import curves, fields, trash
 
 MOST = 6
-"""Runs that are compared at most: as many as there are colours."""
+"""Most runs that are compared: as many as there are colours."""
 
 ORDER = (
     "run", "state", "preset", "best valid AUC", "best epoch", "accuracy there", "test AUC (95 %)",
     "test accuracy (95 %)", "minutes", "notes", "flaw", "network", "data", "started",
 )  # fmt: skip
-"""Columns of the table as they are shown, the more telling first; those without a value are not."""
+"""Columns of the table, the most informative first; those without a value are hidden."""
+
+LABELS = {
+    "best valid AUC": "best validation AUC",
+    "in epoch": "best epoch",
+    "accuracy there": "validation accuracy",
+    "test AUC (95 %)": "test AUC (95% CI)",
+    "test accuracy (95 %)": "test accuracy (95% CI)",
+}
+"""What the page calls columns whose names in exported files stay as they are."""
 
 FILES = ("decisions", "split", "pretrained")
 """Settings that can be the path of a file."""
@@ -30,42 +39,42 @@ def show(runs: list[Run]) -> None:
     records = [_record(run) for run in runs]
     wanted = st.text_input(
         "Filter", key=state.FILTER, persist_state="session", icon=":material/filter_list:",
-        placeholder="Words that must stand in the name, state, preset, network, data or notes",
+        placeholder="Words in the name, state, preset, network, data or notes",
     )  # fmt: skip
     kept = [each for each in records if matches(each, wanted)]
     rows = table(kept)
-    event = st.dataframe(
-        rows, hide_index=True, placeholder="", key="all-runs", on_select="rerun", selection_mode="single-row",
+    row = widgets.clicked_row(
+        rows, key="all-runs", placeholder="",
         column_order=[name for name in ORDER if rows[name].notna().any() and rows[name].ne("").any()],
         column_config={
+            **LABELS,
             "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-            "best valid AUC": st.column_config.NumberColumn(format="%.4f", help="Of all epochs, not the last one"),
-            "accuracy there": st.column_config.NumberColumn(format="percent", help="On validation patches"),
+            "best valid AUC": st.column_config.NumberColumn(LABELS["best valid AUC"], format="%.4f"),
+            "accuracy there": st.column_config.NumberColumn(
+                LABELS["accuracy there"], format="percent", help="In the epoch with the best validation AUC."
+            ),
             "notes": st.column_config.TextColumn(width="medium"),
-            "minutes": st.column_config.NumberColumn(format="%.1f", help="Worked on it, in all sessions together"),
+            "minutes": st.column_config.NumberColumn(format="%.1f", help="Elapsed time of all sessions together."),
         },
     )  # fmt: skip
-    selected = event["selection"]["rows"]
-    if selected and selected[0] < len(kept):
-        st.session_state[state.WANTED_RUN] = kept[selected[0]].name
-        st.rerun()  # the choice of the view stands above
-    st.caption(f"{len(kept)} of {len(records)} runs. Press a row for its run.")
-    st.download_button(
-        "Table as CSV", to_csv(kept), "runs-research-use-only.csv", "text/csv", icon=":material/download:"
-    )
+    if row is not None and row < len(kept):
+        st.session_state[state.WANTED_RUN] = kept[row].name
+        st.rerun()  # the choice of the view is above
+    st.caption(f"{len(kept)} of {len(records)} runs. Click a row to open its run.")
+    widgets.export("Export CSV", to_csv(kept), "runs-research-use-only.csv")
     _compare(runs, [each.name for each in kept])
     trash.show()
 
 
-def matches(found: RunSummary, words: str) -> bool:
-    """Whether each word stands somewhere in the run's row."""
-    said = [found.name, found.state, found.preset, found.model, *found.data, found.notes, found.flaw]
-    text = " ".join(said).lower()
-    return all(word in text for word in words.lower().split())
+def matches(found: RunSummary, wanted: str) -> bool:
+    """Whether each of the words is somewhere in the run's row."""
+    texts = [found.name, found.state, found.preset, found.model, *found.data, found.notes, found.flaw]
+    text = " ".join(texts).lower()
+    return all(word in text for word in wanted.lower().split())
 
 
 def table(records: list[RunSummary]) -> pd.DataFrame:
-    """Return a row a run."""
+    """Return one row for each run."""
     return pd.DataFrame(
         {
             "run": [each.name for each in records],
@@ -96,9 +105,9 @@ def to_csv(records: list[RunSummary]) -> str:
 
 
 def _compare(runs: list[Run], kept: list[str]) -> None:
-    """Draw what is compared: any of the runs that the filter keeps, and those that were chosen before.
+    """Draw the comparison of runs; any that the filter keeps, or that were chosen before, can be chosen.
 
-    Nothing is compared unasked: which runs belong together only their owner knows, and the address keeps the choice.
+    Nothing is compared before it is chosen: only the owner knows which runs belong together.
     """
     st.subheader("Compare", anchor=False)
     named = {run.name: run for run in runs}
@@ -107,8 +116,8 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
     chosen = st.multiselect(
         "Runs to compare", offered, key=state.COMPARED, max_selections=MOST, bind="query-params",
         placeholder=f"Choose up to {MOST}",
-        help="Their curves in one figure, and only the settings in which they differ. The address keeps the choice, so "
-        "that a link shows the same comparison.",
+        help="Shows their curves in one chart, and the settings in which they differ. A link to this page shows the "
+        "same comparison.",
     )  # fmt: skip
     if len(chosen) < 2:
         _invite(kept, chosen)
@@ -128,40 +137,39 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
         )  # fmt: skip
         st.caption(
             "A star marks each run's epoch with the best validation AUC."
-            + (" Flawed ones validate as they were reported, see below." if flawed else "")
+            + (" Flawed runs are validated as they were reported; see below." if flawed else "")
         )
     else:
-        st.caption("None of them has finished an epoch yet.")
+        st.caption("None of these runs has finished an epoch yet.")
     found = differences([named[name] for name in chosen])
     st.dataframe(
         in_words(found), hide_index=True, height="content",
-        column_config={"": st.column_config.Column(width=190)},  # the longest name of a setting is seen
+        column_config={"": st.column_config.Column(width=190)},  # wide enough for the longest name of a setting
     )  # fmt: skip
-    st.download_button(
-        "Comparison as CSV", comparison_csv(found), "comparison-research-use-only.csv", "text/csv",
-        icon=":material/download:",
-        help="With the names that the command line and the files have for settings.",
+    widgets.export(
+        "Export comparison", comparison_csv(found), "comparison-research-use-only.csv",
+        help="Settings have the names of the command line and the files.",
     )  # fmt: skip
 
 
 def _invite(kept: list[str], chosen: list[str]) -> None:
-    """Say how runs are compared, and offer those in the table where there is something to compare."""
+    """Explain how runs are compared, and offer to compare those in the table."""
     if chosen:
-        st.caption("Choose another run to see in what the two differ.")
+        st.caption("Choose another run to see how the two differ.")
         return
     st.caption(
-        "Choose two or more runs to see their curves in one figure and the settings in which they differ. To compare "
+        "Choose two or more runs to see their curves in one chart and the settings in which they differ. To compare "
         "runs of one kind, filter the table first."
     )
     count = min(len(kept), MOST)
     if count > 1:
         st.button(
             f"Compare the {count} in the table" if len(kept) <= MOST else f"Compare the {count} newest in the table",
-            icon=":material/compare_arrows:", on_click=_take, args=(kept[:count],),
+            icon=":material/compare_arrows:", on_click=_choose, args=(kept[:count],),
         )  # fmt: skip
 
 
-def _take(names: list[str]) -> None:
+def _choose(names: list[str]) -> None:
     st.session_state[state.COMPARED] = names
 
 
@@ -176,7 +184,7 @@ def in_words(found: pd.DataFrame) -> pd.DataFrame:
     shown = found.copy()
     for number in found.index[found[""].isin(FILES)]:
         shown.iloc[number, 1:] = _file_names([str(value) for value in found.iloc[number, 1:]])
-    shown[""] = [fields.label_of(name) for name in found[""]]
+    shown[""] = [LABELS.get(name) or fields.label_of(name) for name in found[""]]
     return shown
 
 
@@ -188,7 +196,7 @@ def _file_names(paths: list[str]) -> list[str]:
 
 
 def differences(runs: list[Run]) -> pd.DataFrame:
-    """Return how good each run became, and below it by their names the settings in which they differ."""
+    """Return the metrics of each run, and below them the settings in which the runs differ."""
     records = [_record(run) for run in runs]
     rows = {
         "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.4f}" for each in records],
@@ -215,19 +223,12 @@ def _plain(value: object) -> str:
 
 
 def _record(run: Run) -> RunSummary:
-    """Return the run's row; that of a finished one is kept, because it needs the bundle to be read."""
+    """Return the run's row; that of a finished run is kept, because it is read from the bundle."""
     try:
         finished = run.status().state == "finished"
     except NodescopeError:
         finished = False
-    return _finished(run.path, _stamp(run)) if finished else summarise_run(run)
-
-
-def _stamp(run: Run) -> tuple[int, ...]:
-    paths = (run.bundle_path, run.path / "status.json", run.path / "notes.txt")
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
-
-
-@st.cache_data(show_spinner=False, max_entries=1000)
-def _finished(path: Path, stamp: tuple[int, ...]) -> RunSummary:  # noqa: ARG001 - the stamp is part of the key
-    return summarise_run(Run(path))
+    if not finished:
+        return summarise_run(run)
+    stamps = map(cache.file_stamp, (run.bundle_path, run.path / "status.json", run.path / "notes.txt"))
+    return cache.recall("run summary", (run.path, *stamps), lambda: summarise_run(run), most=1000)

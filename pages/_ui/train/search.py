@@ -1,4 +1,4 @@
-"""Train: searches for settings."""
+"""Train: hyperparameter searches."""
 
 from functools import partial
 from typing import get_args
@@ -26,7 +26,7 @@ from pages._ui import widgets
 from pages._ui.train import study_form
 
 DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""
-"""Plotly draws the axes of parallel coordinates black, whatever the page is."""
+"""Plotly draws the axes of parallel coordinates black, also on a dark page."""
 
 PRUNERS = {
     "median": "below median",
@@ -36,7 +36,7 @@ PRUNERS = {
 
 
 def form() -> None:
-    """Draw the form and start what it asks for."""
+    """Draw the form and start the study."""
     config = study_form.training("search")
     over = st.multiselect(
         "Settings to vary", list(SPACE), DEFAULT_OVER, key="search-over",
@@ -45,20 +45,20 @@ def form() -> None:
     )  # fmt: skip
     trials = st.number_input(
         "Trials", 1, 999, 20, key="search-trials",
-        help="How many settings are tried. The first are those of the preset.",
+        help="How many combinations of settings are tried. The first is the preset.",
     )  # fmt: skip
     pruner = st.selectbox(
         "End trials early", get_args(Pruner), key="search-pruner", format_func=lambda each: PRUNERS[each],
-        help="A trial that does worse than the others did at the same epoch is not worth its time. *Below median* "
-        f"ends what is behind the middle one of them, except among the first {RANDOM_TRIALS}; *Hyperband* halves the "
-        "field again and again.",
+        help="Ends trials that are worse than others at the same epoch, to save time (pruning). *Below median* ends "
+        f"a trial below the median of the others, except the first {RANDOM_TRIALS}; *Hyperband* halves the number of "
+        "trials repeatedly.",
     )  # fmt: skip
     if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
         study_form.start(lambda: create_search(config, trials=int(trials), over=over, pruner=pruner))
 
 
 def more(study: Study) -> None:
-    """Draw how a search goes on beyond the trials it was made with."""
+    """Draw how to add trials to a search."""
     tried = study.settings()["trials"]
     most = MOST_TRIALS - tried
     if most < 1:
@@ -66,20 +66,20 @@ def more(study: Study) -> None:
     with st.popover("More trials", icon=":material/add:"):
         count = st.number_input(
             "More trials", 1, most, min(10, most), key=f"more-{study.name}",
-            help=f"Beyond the {tried} it was made with. What came of those is kept, and the new ones build on it.",
+            help=f"In addition to the {tried} it has. Their results are kept, and the new trials build on them.",
         )  # fmt: skip
         st.button(
             f"Try {int(count)} more", type="primary", icon=":material/play_arrow:",
-            on_click=study_form.go_on,
+            on_click=study_form.extend,
             args=(study, partial(extend_search, study, tried + int(count)), f"{tried + int(count)} trials"),
         )  # fmt: skip
 
 
 def result(study: Study) -> str | None:
-    """Draw what has come of the search; return the name of the run that was pressed, or None."""
+    """Draw the results so far; return the name of the run that was clicked, or None."""
     found = search_result(study)
     if not found.trials:
-        st.caption("The trials appear here as they are made.")
+        st.caption("The trials appear here when they start.")
         return None
     chosen = _best(study, found)
     _charts(study, found)
@@ -93,23 +93,19 @@ def _best(study: Study, found: SearchResult) -> str | None:
     with st.container(border=True):
         st.markdown(
             f"**Best trial: {best.number}**, validation AUC {best.auc:.4f}",
-            help="Validation patches choose the trial, and the more trials, the luckier the best one: its AUC on them "
-            "is too good. Its test figures are not, as long as nothing is chosen by them.",
+            help="Validation patches choose the trial, so its validation AUC is too good, the more so with many "
+            "trials. Its test metrics are unbiased as long as nothing is chosen by them.",
         )
-        words = (
-            f"{name.replace('_', ' ')} **{value:.3g}**"
-            if isinstance(value, float)
-            else f"{name.replace('_', ' ')} **{value}**"
-            for name, value in best.values.items()
-        )
-        st.markdown(" · ".join(words))
-        # Read from the bundle, which takes too long to do every two seconds.
+        values = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in best.values.values())
+        parts = (f"{name.replace('_', ' ')} **{value}**" for name, value in zip(best.values, values, strict=True))
+        st.markdown(" · ".join(parts))
+        # It is read from the bundle, which would take too long every two seconds.
         kept = [run for run in study.runs() if run.name == best.run and not study.status().is_active]
         test = summarise_run(kept[0]).test_auc if kept else None
         if test is not None:
-            st.caption(f"{METRICS['auc'].label} on its test patches: {test}")
-        pressed = st.button("Show its run", icon=":material/arrow_forward:")
-    return best.run if pressed else None
+            st.caption(f"{METRICS['auc'].label} on its test split: {test}")
+        clicked = st.button("Show its run", icon=":material/arrow_forward:")
+    return best.run if clicked else None
 
 
 def _table(study: Study, found: SearchResult) -> str | None:
@@ -126,28 +122,24 @@ def _table(study: Study, found: SearchResult) -> str | None:
     ]
     table = pd.DataFrame(rows)
     floats = [axis.name for axis in axes_of(study) if not axis.choices]
-    event = st.dataframe(
-        table, hide_index=True, key=f"trials-{study.name}", on_select="rerun", selection_mode="single-row",
+    row = widgets.clicked_row(
+        table, key=f"trials-{study.name}",
         column_config={
-            "validation AUC": st.column_config.NumberColumn(format="%.4f", help="Of the best epoch"),
+            "validation AUC": st.column_config.NumberColumn(format="%.4f", help="Of the best epoch."),
             **{axis.name: st.column_config.Column(axis.name.replace("_", " ")) for axis in axes_of(study)},
             **{name: st.column_config.NumberColumn(name.replace("_", " "), format="%.3g") for name in floats},
         },
     )  # fmt: skip
     left, right = st.columns([3, 1], vertical_alignment="center")
-    left.caption("Every trial is a run of its own, kept with its log and its settings. Press a row for its run.")
-    safe = table.assign(run=table["run"].map(plain))
-    right.download_button(
-        "Trials as CSV", safe.to_csv(index=False, lineterminator="\n"), f"{study.name}-research-use-only.csv",
-        "text/csv", icon=":material/download:",
-    )  # fmt: skip
-    selected = event["selection"]["rows"]
-    return found.trials[selected[0]].run if selected else None
+    left.caption("Every trial is a run of its own, kept with its log and its settings. Click a row to open its run.")
+    text = table.assign(run=table["run"].map(plain)).to_csv(index=False, lineterminator="\n")
+    widgets.export("Export CSV", text, f"{study.name}-research-use-only.csv", place=right)
+    return None if row is None else found.trials[row].run
 
 
 def _charts(study: Study, found: SearchResult) -> None:
     if not any(each.auc is not None and each.state != "running" for each in found.trials):
-        st.caption("The charts appear when the first trial has come to its end.")
+        st.caption("The charts appear when the first trial has ended.")
         return
     left, right = st.columns([3, 2])
     left.plotly_chart(
@@ -157,17 +149,17 @@ def _charts(study: Study, found: SearchResult) -> None:
     if found.importance:
         right.plotly_chart(
             charts.importance(found), config=widgets.CHART, key=f"importance-{study.name}",
-            alt="How much each setting had to do with the difference between trials",
+            alt="How much each setting explains the differences between trials",
         )  # fmt: skip
-        right.caption("Optuna's estimate (PED-ANOVA) from the finished trials; rough while they are few.")
+        right.caption("Optuna's estimate (PED-ANOVA) from the finished trials; it is rough while they are few.")
     else:
-        right.caption(f"Which settings mattered can be said from {RANDOM_TRIALS} finished trials on.")
+        right.caption(f"The importance of the settings appears after {RANDOM_TRIALS} finished trials.")
     is_dark = st.context.theme.type == "dark"
     if is_dark:
         st.html(DARK_AXES)
     st.plotly_chart(
         charts.parallel(found, axes_of(study), paper=f"rgb{widgets.background()}", is_dark=is_dark), theme=None,
         config=widgets.CHART, key=f"parallel-{study.name}",
-        alt="A line a trial through the values of its settings to its validation AUC",
+        alt="A line for each trial through the values of its settings to its validation AUC",
     )  # fmt: skip
-    st.caption("A line is a trial, the bluer the better. Drag along an axis to see only the trials that pass there.")
+    st.caption("Each line is a trial; blue is better. Drag along an axis to see only the trials with these values.")

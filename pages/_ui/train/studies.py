@@ -1,7 +1,8 @@
-"""Train: studies, which are cross-validations, searches and learning curves: start, watch, stop, go on."""
+"""Train: studies, which are cross-validations, searches and learning curves: start, follow, stop, resume."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -22,7 +23,7 @@ class _Kind:
     icon: str
     form: Callable[[], None]
     result: Callable[[Study], str | None]
-    more: Callable[[Study], None] = lambda _study: None  # buttons of its own, while nothing works on it
+    more: Callable[[Study], None] = lambda _study: None  # its own buttons, while no process works on it
 
 
 KINDS = {
@@ -35,17 +36,17 @@ KINDS = {
 
 
 def show() -> None:
-    """Draw the forms for new studies and the one that is chosen."""
+    """Draw the forms for new studies and the chosen study."""
     studies = list_studies()
     st.caption(
-        "A study is several runs that belong together. Its process trains one after the other and goes on without "
-        "the page; killed, it goes on where it was."
+        "A study is several runs that belong together. Its process trains them one after the other and continues when "
+        "you close this page. After a crash, it can be resumed where it was."
     )
     if not studies:
         st.info(
-            "No study yet. A **cross-validation** tests every patch by a model that never saw it, and tells how "
-            "certain the figures are. A **search** tries settings out and keeps a record of every trial. A **learning "
-            "curve** trains on fewer and more patches, and tells whether more labels would help.",
+            "No study yet. A **cross-validation** tests every patch by a model that was not trained on it, and shows "
+            "how certain the metrics are. A **search** tries settings and records every trial. A **learning curve** "
+            "trains on fewer and more patches, and shows whether more labels would help.",
             icon=":material/grid_view:",
         )
     for column, (kind, each) in zip(st.columns(len(KINDS)), KINDS.items(), strict=True):
@@ -53,7 +54,8 @@ def show() -> None:
             f"New {each.label.lower()}",
             icon=each.icon,
             expanded=not studies,
-            key=f"new-{kind}-{st.session_state.get(state.STUDIES_STARTED, 0)}",  # it folds when one has been started
+            # The key changes when a study was started, so that the form closes.
+            key=f"new-{kind}-{st.session_state.get(state.STUDIES_STARTED, 0)}",
         ):
             each.form()
     if studies:
@@ -69,7 +71,7 @@ def _chosen(studies: list[Study]) -> None:
     name = st.selectbox("Study", names, key=state.STUDY, bind="query-params")
     study = studies[names.index(name)]
     progress = progress_of(study)
-    # The disk is asked again and again only while something works on the study.
+    # The page reads the disk only while a process works on the study.
     st.fragment(_panel, run_every=POLL_SECONDS if progress.status.is_active else None)(study, progress.status.state)
 
 
@@ -83,48 +85,53 @@ def _panel(study: Study, state_on_page: str) -> None:
     shown = STATES[status.state]
     st.badge(f"{shown.label} · {kind.label.lower()}", icon=shown.icon, color=shown.colour)
     if status.state == "failed":
-        st.error(status.message or "It failed; the log says why.")
+        st.error(status.message or "The study failed; the log below says why.")
     if status.state == "lost":
         st.warning(
-            "The process of this study is gone: killed perhaps, by a restart or because the disk was full. Resume goes "
-            "on from there."
+            "The process of this study is gone; perhaps it was killed, the computer restarted, or the disk was full. "
+            "Resume continues from there."
         )
     if status.state != "finished":
-        st.progress(min(progress.share, 1.0), text=_words(progress))
+        st.progress(min(progress.share, 1.0), text=_describe(progress))
     chosen = _buttons(study, progress)
-    if st.session_state.get(state.DELETING_STUDY) == study.name:
-        _confirm(study)
+    count = len(study.runs())
+    trash.confirm(
+        study.name, f"its {count} runs, their models and logs" if count != 1 else "its one run, the model and the log",
+        place="this page", key=state.DELETING_STUDY, delete=partial(delete_study, study),
+    )  # fmt: skip
     try:
         chosen = kind.result(study) or chosen
         if chosen is not None:
-            find_run(chosen)  # says so if it was deleted
+            find_run(chosen)  # raises if it was deleted
     except NodescopeError as error:
         layout.show_error(error)
         return
     if chosen is not None:
         st.session_state[state.WANTED_RUN] = chosen
-        st.rerun()  # the choice of the view stands outside of this fragment
+        st.rerun()  # the choice of the view is outside of this fragment
     with st.expander("Folder and log"):
         st.caption(str(study.path))
         log = study.path / "log.txt"
-        st.code(log.read_text("utf-8")[-4000:] if log.is_file() else "No log: it was started on the command line.")
+        st.code(
+            log.read_text("utf-8")[-4000:] if log.is_file() else "No log: the study was started on the command line."
+        )
 
 
-def _words(progress: StudyProgress) -> str:
-    words = [f"{progress.done} of {progress.total} runs"]
+def _describe(progress: StudyProgress) -> str:
+    parts = [f"{progress.done} of {progress.total} runs"]
     if progress.status.is_active and progress.current is not None:
         status = progress.current.status()
         at = f"epoch {status.epoch} of {status.epochs}" if status.steps else ""
         stage = "" if status.stage in ("Training", "Validating") else status.stage
         at = ", ".join(each for each in (at, stage) if each) or STATES[status.state].label
-        words.append(f"{progress.current.name}: {at}")
+        parts.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)
-        words += [f"about {run.duration(left)} left"] if left is not None else []
-    return " · ".join(words)
+        parts += [f"about {run.duration(left)} left"] if left is not None else []
+    return " · ".join(parts)
 
 
 def _seconds_left(progress: StudyProgress) -> float | None:
-    """Return how long the study may still take, judged by the run in work."""
+    """Return how long the study may still take, estimated from the current run."""
     if progress.current is None:
         return None
     status = progress.current.status()
@@ -135,31 +142,36 @@ def _seconds_left(progress: StudyProgress) -> float | None:
 
 
 def _buttons(study: Study, progress: StudyProgress) -> str | None:
-    """Draw what can be done with the study; return the name of the run that is wanted, or None."""
+    """Draw the buttons of the study; return the name of the run to show, or None."""
     status = progress.status
     with st.container(horizontal=True, vertical_alignment="center"):
         if status.is_active and study.stop_requested():
             st.caption(":material/pause_circle: Stopping after this step …")
         elif status.is_active:
             st.button(
-                "Stop study", icon=":material/stop:", on_click=_attempt, args=(Study.request_stop, study),
-                help="The run in work finishes its step, saves and ends; the study can be resumed.",
+                "Stop study", icon=":material/stop:", on_click=layout.attempt, args=(Study.request_stop, study),
+                help="The current run finishes its step, saves and ends. The study can be resumed.",
             )  # fmt: skip
         elif status.state != "finished" or _trains_again(study):
             st.button(
                 "Start" if status.state == "none" else "Resume study", icon=":material/resume:", type="primary",
-                on_click=_attempt, args=(start_study, study),
-                help="Finished runs are kept, the unfinished one goes on from its checkpoint.",
+                on_click=layout.attempt, args=(start_study, study),
+                help="Finished runs are kept; the unfinished run continues from its checkpoint.",
             )  # fmt: skip
         if not status.is_active:
             KINDS[study.kind].more(study)
-            st.button("Delete …", icon=":material/delete:", on_click=_ask, args=(study.name,))
+            st.button(
+                "Delete …",
+                icon=":material/delete:",
+                on_click=st.session_state.update,
+                args=({state.DELETING_STUDY: study.name},),
+            )
         current = progress.current if status.is_active else None
-        if current is not None and st.button("Show the run in work", icon=":material/arrow_forward:"):
+        if current is not None and st.button("Show current run", icon=":material/arrow_forward:"):
             return current.name
     if status.state == "finished" and study.missing():
         st.caption(
-            f":material/info: Deleted since: {', '.join(study.missing())}. The figures of the study stay."
+            f":material/info: Deleted since: {', '.join(study.missing())}. The metrics of the study are kept."
             + (" *Resume study* trains them again." if _trains_again(study) else "")
         )
     return None
@@ -168,37 +180,3 @@ def _buttons(study: Study, progress: StudyProgress) -> str | None:
 def _trains_again(study: Study) -> bool:
     """Whether a finished study would train again what was deleted of it; a search keeps its record instead."""
     return study.kind != "search" and bool(study.missing())
-
-
-def _confirm(study: Study) -> None:
-    there = len(study.runs())
-    with st.container(border=True):
-        st.markdown(
-            f"Move **{study.name}** to the trash, with "
-            + (f"its {there} runs, their models and logs?" if there != 1 else "its one run, the model and the log?")
-        )
-        st.caption("It comes back whole from the trash until that is emptied; the trash is at the end of this page.")
-        with st.container(horizontal=True):
-            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=_delete, args=(study,))
-            st.button("Keep it", on_click=_ask, args=(None,))
-
-
-def _ask(name: str | None) -> None:
-    st.session_state[state.DELETING_STUDY] = name
-
-
-def _delete(study: Study) -> None:
-    _ask(None)
-    try:
-        delete_study(study)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{study.name} is in the trash, with its runs"
-
-
-def _attempt(action: Callable[[Study], None], study: Study) -> None:
-    try:
-        action(study)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)

@@ -1,61 +1,52 @@
 """Train: what the forms for new studies share."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
-from core.data import DEMO
 from core.errors import NodescopeError
-from core.runs import PRESETS, TrainingConfig
+from core.runs import TrainingConfig
 from core.studies.study import Study, start_study
 from pages._ui import layout, state
-from pages._ui.train import fields
+from pages._ui.train import form
 
-EPOCHS_HELP = "How often every training patch is seen. Fewer take less time."
+EPOCHS_HELP = "How often every training patch is seen. Fewer epochs take less time."
 
 
 def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS_HELP) -> TrainingConfig:
-    """Draw the fields that say what is trained, on the data and the device of the sidebar.
+    """Draw the fields of the training, on the data and the device of the sidebar, and return it.
 
     Args:
         key: begins the keys of the fields.
-        epochs_of: whose epochs they ask for, in words.
-        epochs_help: what an epoch is there.
+        epochs_of: whose epochs the field asks for, such as "each run".
+        epochs_help: what an epoch means there.
     """
-    name = st.selectbox(
-        "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=f"{key}-preset",
-        persist_state="session", help=fields.PRESET_HELP,
-    )  # fmt: skip
-    preset = PRESETS[name].config
+    name, config = form.preset(key=f"{key}-preset")
     epochs = st.number_input(
-        f"Epochs of {epochs_of}", 1, 10_000, preset.epochs, key=f"{key}-epochs-{name}",
-        help=epochs_help,
-    )  # fmt: skip
-    data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
-    return preset.with_changes(data=(data,), device=layout.device(), epochs=int(epochs))
+        f"Epochs of {epochs_of}", 1, 10_000, config.epochs, key=f"{key}-epochs-{name}", help=epochs_help
+    )
+    return config.with_changes(epochs=int(epochs))
 
 
-def go_on(study: Study, extend: Callable[[], None], words: str) -> None:
-    """Ask more of a study and start its process again: a callback.
+def extend(study: Study, more: Callable[[], None], size: str) -> None:
+    """Add runs to a study and start its process again: a callback.
 
     Args:
-        study: what goes on.
-        extend: asks more of it.
-        words: to what it goes on.
+        study: the study.
+        more: adds the runs.
+        size: what the study has then, such as "4 seeds".
     """
-    try:
-        extend()
+
+    def go() -> None:
+        more()
         start_study(study)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{study.name} goes on to {words}"
+
+    layout.attempt(go, done=f"{study.name} continues to {size}.")
 
 
 def start(make: Callable[[], Study]) -> None:
     """Make a study and start its process, then show it."""
-    layout.dataset()  # says what is wrong with the folder before a study is made for it
+    layout.dataset()  # raises where the folder is no data set, before a study is made for it
     try:
         study = make()
         start_study(study)
@@ -64,5 +55,5 @@ def start(make: Callable[[], Study]) -> None:
         return
     st.session_state[state.WANTED_STUDY] = study.name
     st.session_state[state.STUDIES_STARTED] = st.session_state.get(state.STUDIES_STARTED, 0) + 1
-    st.session_state[state.NOTICE] = f"Started {study.name}"
+    st.session_state[state.NOTICE] = f"Started {study.name}."
     st.rerun()

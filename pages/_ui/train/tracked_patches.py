@@ -1,4 +1,4 @@
-"""Train: a few validation patches and how sure the network was of each at the end of every epoch."""
+"""Train: tracked validation patches, with the network's probability for each at the end of every epoch."""
 
 import base64
 from typing import Any
@@ -47,7 +47,7 @@ figcaption {{ display: flex; justify-content: space-between; padding-top: 1px; f
 
 JS = """
 export default function ({ data, parentElement: root }) {
-  const slider = root.querySelector("input"), play = root.querySelector(".play"), says = root.querySelector("output");
+  const slider = root.querySelector("input"), play = root.querySelector(".play"), shown = root.querySelector("output");
   const groups = root.querySelector(".groups");
   const memory = (root.host || root).watched ??= { run: null, tiles: [], timer: null, follows: true };
   const last = data.epochs.length - 1;
@@ -58,9 +58,9 @@ export default function ({ data, parentElement: root }) {
     stop();
     Object.assign(memory, { run: data.run, follows: true, tiles: [] });
     groups.replaceChildren();
-    data.words.forEach((words, label) => {
+    data.headings.forEach((text, label) => {
       const heading = document.createElement("h4");
-      heading.textContent = words;
+      heading.textContent = text;
       const grid = document.createElement("div");
       grid.className = "grid";
       groups.append(heading, grid);
@@ -104,7 +104,7 @@ export default function ({ data, parentElement: root }) {
       });
     }
     slider.value = at;
-    says.textContent = `Epoch ${data.epochs[at]} of ${data.of}: ${values.length - wrong} of ${values.length} right`;
+    shown.textContent = `Epoch ${data.epochs[at]} of ${data.of}: ${values.length - wrong} of ${values.length} right`;
   }
 
   if (memory.run !== data.run) build();
@@ -129,28 +129,29 @@ _mosaic = st.components.v2.component("nodescope.watched_patches", html=HTML, css
 
 
 def show(run: Run, epochs: int) -> None:
-    """Draw the watched patches of a run with a slider over the epochs; nothing before the first epoch.
+    """Draw the tracked patches of a run with a slider over the epochs; nothing before the first epoch.
 
     Args:
         run: the run.
-        epochs: how many it is to have.
+        epochs: how many the run will have.
     """
     table = run.patches()
     if table.empty:
         return
     config = run.config()
     on_train = config.validate_on == "train"
-    st.markdown("**Training patches as it learns**" if on_train else "**Validation patches as it learns**")
+    st.markdown("**Training patches by epoch**" if on_train else "**Validation patches by epoch**")
     try:
-        sources = _sources(config.data, tuple(table["id"][table["epoch"] == table["epoch"].iloc[0]]))
+        ids = tuple(table["id"][table["epoch"] == table["epoch"].iloc[0]])
+        sources = cache.recall("tracked", (config.data, ids), lambda: _sources(config.data, ids), most=32)
     except NodescopeError as error:
         st.caption(f"The patches cannot be shown: {error}")
         return
     _mosaic(key=f"watched-{run.name}", data=payload(table, sources, run=run.name, epochs=epochs))
     st.caption(
-        "A fixed draw with the network's own probability of tumour, before calibration, from low to high. A ✗ and the "
-        "word “wrong” mark those on the wrong side of 0.5."
-        + (" These patches are trained on: see the flaw above." if on_train else "")
+        "The same patches in every epoch, sorted by the network's probability of tumour before calibration. A ✗ and "
+        "the word “wrong” mark those on the wrong side of 0.5."
+        + (" The run is trained on these patches: see the flaw above." if on_train else "")
     )
 
 
@@ -161,7 +162,7 @@ def payload(table: pd.DataFrame, sources: list[str], *, run: str, epochs: int) -
         table: of :meth:`core.runs.Run.patches`.
         sources: a picture for each patch, in the order of the first epoch.
         run: name of the run.
-        epochs: how many it is to have.
+        epochs: how many the run will have.
     """
     first = table[table["epoch"] == table["epoch"].iloc[0]]  # each epoch has the same patches in the same order
     ids = [str(each) for each in first["id"]]
@@ -172,16 +173,15 @@ def payload(table: pd.DataFrame, sources: list[str], *, run: str, epochs: int) -
     return {
         "run": run,
         "of": epochs,
-        "words": ["Normal: the lower the better", "Tumour: the higher the better"],
+        "headings": ["Normal: lower is better", "Tumour: higher is better"],
         "patches": patches,
         "epochs": [int(epoch) for epoch in table["epoch"].unique()],
         "probabilities": table["probability"].round(4).to_numpy().reshape(-1, len(first)).tolist(),
     }
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
 def _sources(data: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:
-    """Return a picture of each patch for the browser; an empty one for a patch that is not there any more."""
+    """Return a picture of each patch for the browser; an empty one for a patch that no longer exists."""
     found: dict[str, str] = {}
     for source in data:
         dataset = cache.dataset(source)

@@ -1,12 +1,12 @@
-"""Train: the trash: what was deleted, the way back, and the end of it."""
+"""Train: the trash, which holds deleted runs and studies until it is emptied."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import streamlit as st
 
-from core.errors import NodescopeError
 from core.studies import Trashed, empty_trash, list_trash, restore
-from pages._ui import state
+from pages._ui import layout, state
 
 
 def show() -> None:
@@ -20,24 +20,52 @@ def show() -> None:
         for each in found:
             _draw(each)
         if st.session_state.get(state.EMPTYING):
-            st.warning(f"This deletes {what} for good, with all models. There is no way back.")
+            st.warning(f"This permanently deletes {what}, with all models. It cannot be undone.")
             with st.container(horizontal=True):
-                st.button("Delete for good", type="primary", icon=":material/delete_forever:", on_click=_empty)
-                st.button("Keep them", on_click=_ask, args=(False,))
+                st.button("Delete permanently", type="primary", icon=":material/delete_forever:", on_click=_empty)
+                st.button("Cancel", on_click=_ask, args=(False,), key="keep-trash")
         else:
-            st.button("Empty the trash …", icon=":material/delete_forever:", on_click=_ask, args=(True,))
+            st.button("Empty trash …", icon=":material/delete_forever:", on_click=_ask, args=(True,))
+
+
+def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], object]) -> None:
+    """Draw the question whether to move a run or study to the trash, while the session asks it.
+
+    Args:
+        name: of the run or study.
+        rest: what goes with it.
+        place: where the trash is.
+        key: of the session, holds the name for which the question is open.
+        delete: moves it.
+    """
+    if st.session_state.get(key) != name:
+        return
+
+    def close() -> None:
+        st.session_state[key] = None
+
+    def move() -> None:
+        close()
+        layout.attempt(delete, done=f"{name} is in the trash, at the end of {place}.")
+
+    with st.container(border=True):
+        st.markdown(f"Move **{name}** to the trash, with {rest}?")
+        st.caption(f"It can be restored until the trash is emptied. The trash is at the end of {place}.")
+        with st.container(horizontal=True):
+            st.button("Move to trash", icon=":material/delete:", type="primary", on_click=move, key=f"move-{name}")
+            st.button("Cancel", on_click=close, key=f"keep-{name}")
 
 
 def contents(found: list[Trashed]) -> str:
     """Return what is in the trash, such as "1 deleted study with 2 runs and 3 deleted runs"."""
     studies = [each.runs for each in found if each.is_study]
-    single_runs = len(found) - len(studies)
-    words = []
+    alone = len(found) - len(studies)
+    parts = []
     if studies:
-        words.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
-    if single_runs:
-        words.append(_count(single_runs, "deleted run"))
-    return " and ".join(words)
+        parts.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
+    if alone:
+        parts.append(_count(alone, "deleted run"))
+    return " and ".join(parts)
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -46,7 +74,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 def _draw(each: Trashed) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Put back", icon=":material/undo:", key=f"restore-{each.name}", on_click=_restore, args=(each.name,))
+        st.button("Restore", icon=":material/undo:", key=f"restore-{each.name}", on_click=_restore, args=(each.name,))
         st.markdown(f"{each.name} · {each.words} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
 
 
@@ -55,19 +83,17 @@ def _ask(wanted: bool) -> None:
 
 
 def _restore(name: str) -> None:
-    try:
-        back = restore(name)
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{name} is back" + ("" if back.name == name else f" as {back.name}")
+    def back() -> None:
+        run = restore(name)
+        st.session_state[state.NOTICE] = f"{name} is restored" + ("." if run.name == name else f" as {run.name}.")
+
+    layout.attempt(back)
 
 
 def _empty() -> None:
-    _ask(False)
-    try:
+    def delete() -> None:
         count = empty_trash()
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        st.session_state[state.NOTICE] = f"{count} run{' is' if count == 1 else 's are'} deleted for good"
+        st.session_state[state.NOTICE] = f"{count} run{' is' if count == 1 else 's are'} deleted permanently."
+
+    _ask(False)
+    layout.attempt(delete)

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.bundle import load_bundle
 from core.bundle.shipped import DEFAULT, SHIPPED
@@ -14,15 +13,7 @@ from pages._ui.browse import embedding_map
 from pages._ui.browse.columns import Fixed, PatchColumns
 from pages._ui.browse.embedding_map import figure, groups_of, selected
 from pages._ui.browse.predictions import Predicted
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
+from tests.pages.driver import Page
 
 
 @pytest.fixture
@@ -31,7 +22,7 @@ def folder(kaggle_folder: Callable[..., Path], fresh_home: Path) -> Path:
 
 
 @pytest.fixture
-def page(app: AppTest, folder: Path) -> AppTest:
+def page(app: Page, folder: Path) -> Page:
     app.query_params["data"] = str(folder)
     app.query_params["browse_view"] = "Map"
     return app
@@ -47,38 +38,35 @@ def _facts(dataset: Dataset, predicted: Predicted | None = None) -> PatchColumns
     return PatchColumns(dataset, Fixed(dataset), None, {}, predicted, {})
 
 
-def test_a_map_is_started_from_the_page(page: AppTest, folder: Path, launched: list[list[str]]) -> None:
+def test_a_map_is_started_from_the_page(page: Page, folder: Path, launched: list[list[str]]) -> None:
     page.run()
     assert not page.exception
-    button(page, "Make the map").click().run()
-    assert not page.exception
+    page.click("Make the map")
     assert launched == [["embed", "--data", str(folder), "--bundle", str(SHIPPED[DEFAULT]), "--device", "auto"]]
-    assert "Stop" in [each.label for each in page.button]
+    assert "Cancel" in page.labels()
 
 
 def test_the_map_says_what_it_shows_and_what_umap_needs(
-    page: AppTest, folder: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _save_map(folder, patches=5_000)
     monkeypatch.setattr(embedding_map, "has_umap", lambda: False)
     page.run()
     assert not page.exception
-    assert "5 of 5,000 patches, drawn so that each class in each part keeps its share" in words(page)
-    assert "PCA shows 75% of their variance" in words(page)
-    page.segmented_control(key="map_colour").set_value("error").run()
-    assert not page.exception
-    assert "has not predicted these patches yet" in words(page)
-    page.segmented_control(key="map_by").set_value("umap").run()
-    assert not page.exception
-    assert "pip install umap-learn" in words(page)
+    assert "5 of 5,000 patches, sampled so that every class of every split keeps its share" in page.words()
+    assert "PCA shows 75% of their variance" in page.words()
+    page.set("map_colour", "error")
+    assert "has not predicted these patches yet" in page.words()
+    page.set("map_by", "umap")
+    assert "pip install umap-learn" in page.words()
 
 
-def test_what_somebody_excluded_is_not_on_the_map(page: AppTest, folder: Path) -> None:
+def test_what_somebody_excluded_is_not_on_the_map(page: Page, folder: Path) -> None:
     _save_map(folder)
     decide(str(folder), {"b": Decision("exclude")})
     page.run()
     assert not page.exception
-    assert "4 patches · features of a test" in words(page)
+    assert "4 patches · features of a test" in page.words()
 
 
 def test_points_are_coloured_by_label_with_a_second_cue(folder: Path) -> None:

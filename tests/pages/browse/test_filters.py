@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from core.bundle import load_bundle
 from core.data import open_dataset
@@ -14,20 +13,7 @@ from core.scoring.dataset import assemble
 from core.scoring.store import save_scores
 from pages._ui.browse import charts, columns
 from pages._ui.browse.filters import Range, ordered
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
-
-
-def view(app: AppTest, name: str) -> None:
-    app.segmented_control(key="browse_view").set_value(name).run()
-    assert not app.exception
+from tests.pages.driver import Page
 
 
 @pytest.fixture
@@ -40,57 +26,45 @@ def shaded(kaggle: Path, fresh_home: Path) -> Path:
 
 
 def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
-    app: AppTest, kaggle: Path, fresh_home: Path
+    app: Page, kaggle: Path, fresh_home: Path
 ) -> None:
     copy = Image.open(kaggle / "train" / "p0.tif")
     copy.save(kaggle / "train" / "p3.tif")
     make_check(str(kaggle))
-    app.query_params["data"] = str(kaggle)
-    app.query_params["flag"] = "conflict"
-    app.run()
-    assert not app.exception
-    assert "solid red outline** · 1 patch" in words(app)  # p0 and p3 are the same with other labels
-    assert "dashed green outline** · 1 patch" in words(app)
-    view(app, "Quality")
-    assert "Pack and check · not packed · checked: 3 patches flagged" in [each.label for each in app.expander]
-    view(app, "Patches")
+    app.open(data=str(kaggle), flag="conflict")
+    assert "solid red outline** · 1 patch" in app.words()  # p0 and p3 are the same with other labels
+    assert "dashed green outline** · 1 patch" in app.words()
+    app.set("browse_view", "Quality")
+    assert "Pack and check · not packed · checked: 3 patches flagged" in app.labels("expander")
+    app.set("browse_view", "Patches")
     assert app.selectbox(key="flag").value == "conflict"
-    app.selectbox(key="flag").set_value("unreadable").run()
-    assert "solid red outline** · 1 patch" in words(app)
-    assert "None that fit." in words(app)
+    app.set("flag", "unreadable")
+    assert "solid red outline** · 1 patch" in app.words()
+    assert "No patch matches." in app.words()
 
 
-def test_pressing_the_number_of_a_flag_shows_those_patches(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+def test_pressing_the_number_of_a_flag_shows_those_patches(app: Page, kaggle: Path, fresh_home: Path) -> None:
     Image.new("RGB", (96, 96)).save(kaggle / "train" / "p3.tif")
     make_check(str(kaggle))
-    app.query_params["data"] = str(kaggle)
-    app.query_params["browse_view"] = "Quality"
-    app.run()
-    assert not app.exception
-    assert "None is marked as blank, blurred, duplicate, near duplicate, conflict, leak" in words(app)
+    app.open(data=str(kaggle), browse_view="Quality")
+    assert "No patch is flagged as blank, blurred, duplicate, near duplicate, conflict, leak" in app.words()
     assert app.button(key="flag-any flag").label == "2"
     assert app.button(key="flag-black").label == "1"
     app.button(key="flag-black").click().run()
     assert not app.exception
     assert app.segmented_control(key="browse_view").value == "Patches"
     assert app.selectbox(key="flag").value == "black"
-    assert "unlabelled plain** · 1 patch" in words(app)  # p3
+    assert "unlabelled plain** · 1 patch" in app.words()  # p3
 
 
-def test_an_id_is_found(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
-    app.query_params["data"] = str(kaggle)
-    app.query_params["find"] = "4"
-    app.run()
-    assert not app.exception
-    assert "solid red outline** · 0 patches" in words(app)
-    assert "dashed green outline** · 1 patch" in words(app)
+def test_an_id_is_found(app: Page, kaggle: Path, fresh_home: Path) -> None:
+    app.open(data=str(kaggle), find="4")
+    assert "solid red outline** · 0 patches" in app.words()
+    assert "dashed green outline** · 1 patch" in app.words()
 
 
-def test_sorting_by_a_measure(app: AppTest, shaded: Path) -> None:
-    app.query_params["data"] = str(shaded)
-    app.query_params["sort"] = "brightness, high first"
-    app.run()
-    assert not app.exception
+def test_sorting_by_a_measure(app: Page, shaded: Path) -> None:
+    app.open(data=str(shaded), sort="brightness, high first")
     assert app.selectbox(key="sort").value == "brightness, high first"
     known = columns.patch_columns(open_dataset(shaded))
     rows = ordered(known, np.array([0, 2, 3]), "brightness, high first")
@@ -117,73 +91,61 @@ def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
     save_scores(found, bundle, dataset, "all")
 
 
-def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: Page, kaggle: Path, fresh_home: Path) -> None:
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})  # p1 is broken
-    app.query_params["data"] = str(kaggle)
-    app.query_params["verdict"] = "false negative"
-    app.run()
-    assert not app.exception
-    assert "solid red outline** · 1 patch" in words(app)
-    assert "dashed green outline** · 0 patches" in words(app)
+    app.open(data=str(kaggle), verdict="false negative")
+    assert "solid red outline** · 1 patch" in app.words()
+    assert "dashed green outline** · 0 patches" in app.words()
     known = columns.patch_columns(open_dataset(kaggle))
     assert known.predicted is not None
     assert ordered(known, np.arange(5), "loss, high first").tolist()[-1] == 1  # p1, of which nothing is known
     assert set(ordered(known, np.arange(5), "loss, high first").tolist()[:2]) == {2, 3}  # the two that are wrong
     assert ordered(known, np.arange(5), "probability, low first").tolist() == [2, 4, 3, 0, 1]
-    app.selectbox(key="verdict").set_value("wrong").run()
-    assert "dashed green outline** · 1 patch" in words(app)
-    app.selectbox(key="verdict").set_value("not predicted").run()
-    assert "solid red outline** · 1 patch" in words(app)
-    assert "dashed green outline** · 0 patches" in words(app)
+    app.set("verdict", "wrong")
+    assert "dashed green outline** · 1 patch" in app.words()
+    app.set("verdict", "not predicted")
+    assert "solid red outline** · 1 patch" in app.words()
+    assert "dashed green outline** · 0 patches" in app.words()
 
 
-def test_predictions_hold_whatever_is_decided_later(app: AppTest, kaggle: Path, fresh_home: Path) -> None:
+def test_predictions_hold_whatever_is_decided_later(app: Page, kaggle: Path, fresh_home: Path) -> None:
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
-    app.query_params["data"] = str(kaggle)
-    app.query_params["find"] = "4"
-    app.run()
-    button(app, "Put these 1 into the basket").click().run()
-    button(app, "Exclude").click().run()
-    app.text_input(key="find").set_value("").run()
-    app.selectbox(key="verdict").set_value("wrong").run()
-    assert not app.exception
-    assert "solid red outline** · 1 patch" in words(app)
-    assert "dashed green outline** · 1 patch" in words(app)
-    assert "has not predicted" not in words(app).replace("has not predicted 1 of", "")  # but for the broken p1
+    app.open(data=str(kaggle), find="4")
+    app.click("Add 1 to selection")
+    app.click("Exclude")
+    app.set("find", "")
+    app.set("verdict", "wrong")
+    assert "solid red outline** · 1 patch" in app.words()
+    assert "dashed green outline** · 1 patch" in app.words()
+    assert "has not predicted" not in app.words().replace("has not predicted 1 of", "")  # but for the broken p1
 
 
 def test_predictions_are_asked_for_in_the_background(
-    app: AppTest, kaggle: Path, fresh_home: Path, launched: list[list[str]]
+    app: Page, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
-    app.query_params["data"] = str(kaggle)
-    app.run()
-    assert "has not predicted these 5 labelled patches" in words(app)
+    app.open(data=str(kaggle))
+    assert "has not predicted these 5 labelled patches" in app.words()
     assert "verdict" not in app.session_state
-    button(app, "Predict them").click().run()
-    assert not app.exception
+    app.click("Predict patches")
     assert launched[0][:3] == ["evaluate", "--data", str(kaggle)]
     assert launched[0][5:7] == ["--subset", "all"]
     assert launched[0][-2:] == ["--decisions", "none"]
-    button(app, "Cancel").click().run()
-    assert "Cancelling after the patches in work" in words(app)
+    app.click("Cancel")
+    assert "Cancelling after the current patches" in app.words()
 
 
-def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: AppTest, shaded: Path) -> None:
-    app.query_params["data"] = str(shaded)
-    app.query_params["range"] = ["brightness:40:110", "contrast:0:1", "nonsense", "eosin:9:1"]
-    app.query_params["in_part"] = "train"
-    app.run()
-    assert not app.exception
+def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: Page, shaded: Path) -> None:
+    app.open(data=str(shaded), range=["brightness:40:110", "contrast:0:1", "nonsense", "eosin:9:1"], in_part="train")
     chips = [each.label for each in app.button if each.key and each.key.startswith("chip-")]
-    assert chips == ["part train", "brightness 40 to 110", "contrast 0 to 1"]
-    assert "solid red outline** · 1 patch" in words(app)  # p0 of 50; p2 of 200 is out
-    button(app, "brightness 40 to 110").click().run()
+    assert chips == ["split train", "brightness 40 to 110", "contrast 0 to 1"]
+    assert "solid red outline** · 1 patch" in app.words()  # p0 of 50; p2 of 200 is out
+    app.click("brightness 40 to 110")
     assert app.query_params["range"] == "contrast:0.0:1.0"
-    assert "solid red outline** · 2 patches" in words(app)
-    button(app, "Clear filters").click().run()
+    assert "solid red outline** · 2 patches" in app.words()
+    app.click("Clear filters")
     assert "range" not in app.query_params
     assert "in_part" not in app.query_params
-    assert "solid red outline** · 3 patches" in words(app)
+    assert "solid red outline** · 3 patches" in app.words()
 
 
 def test_ranges_are_written_and_read_again_without_loss() -> None:

@@ -6,91 +6,63 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.job import JobStatus
 from core.runs import PRESETS, Augmentation, Run, Status, TrainingConfig, create_run
+from core.runs import launch as launching
 from core.runs.settings import GROUPS
 from core.storage.home import runs_home
 from core.training.preflight.cost import Estimate
 from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
 from pages._ui.train import fields as train_fields
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def labels(app: AppTest) -> list[str]:
-    return [each.label for each in app.button]
-
-
-def open_train(app: AppTest) -> AppTest:
-    app.run()
-    return app.switch_page("pages/train.py").run()
-
-
-def new_run(app: AppTest) -> AppTest:
-    app.query_params["runs_view"] = "New run"
-    return open_train(app)
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return next(each for each in app.button if each.label == label).click().run()
-
-
-def pick(app: AppTest, option: str) -> None:
-    menu = app.menu_button[0]
-    menu.click_index(next(n for n, label in enumerate(menu.options) if label.endswith(option))).run()
+from tests.pages.driver import Page
 
 
 def test_the_form_starts_a_process_with_its_values(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+    app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[Run] = []
-    monkeypatch.setattr("core.runs.launch.launch", launched.append)
-    new_run(app)
-    next(each for each in app.number_input if each.label == "Epochs").set_value(3)
-    next(each for each in app.number_input if each.label == "Seed").set_value(7)
-    next(each for each in app.button if each.label == "Start training").click().run()
-    assert not app.exception
+    monkeypatch.setattr(launching, "launch", launched.append)
+    app.open("train", runs_view="New run")
+    app.one("number_input", "Epochs").set_value(3)
+    app.one("number_input", "Seed").set_value(7)
+    app.click("Start training")
     assert len(launched) == 1
     config = launched[0].config()
     assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
 
 
-def test_a_preset_says_what_it_is_for_and_its_name_on_the_command_line(app: AppTest, quiet_demo: Path) -> None:
-    new_run(app)
+def test_a_preset_says_what_it_is_for_and_its_name_on_the_command_line(app: Page, quiet_demo: Path) -> None:
+    app.open("train", runs_view="New run")
     assert "For a first look: Quick look." in app.selectbox(key="preset").help
-    app.selectbox(key="preset").set_value("symmetric").run()
-    assert f"{PRESETS['symmetric'].help} On the command line: `--preset symmetric`." in words(app)
+    app.set("preset", "symmetric")
+    assert f"{PRESETS['symmetric'].help} On the command line: `--preset symmetric`." in app.words()
 
 
-def test_a_folder_that_is_gone_starts_nothing(app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_gone_starts_nothing(app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("NODESCOPE_HOME", str(quiet_demo))
     app.query_params["data"] = "/no/such/folder"
-    new_run(app)
-    next(each for each in app.button if each.label == "Start training").click().run()
+    app.open("train", runs_view="New run")
+    app.click("Start training")
     assert "There is no folder" in app.error[0].value
     assert not runs_home().exists()
 
 
 def test_a_duplicate_fills_the_form_and_keeps_the_rest(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+    app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[Run] = []
-    monkeypatch.setattr("core.runs.launch.launch", launched.append)
+    monkeypatch.setattr(launching, "launch", launched.append)
     config = TrainingConfig(epochs=6, seed=9, ema=0.5, label_smoothing=0.1, device="cpu")
     run = create_run(config, runs_home() / "mine")
     run.write_status(Status(state="stopped"))
-    open_train(app)
-    pick(app, "Duplicate with changes")
-    assert next(each for each in app.number_input if each.label == "Epochs").value == 6
-    next(each for each in app.number_input if each.label == "Seed").set_value(10)
-    next(each for each in app.button if each.label == "Start training").click().run()
+    app.open("train")
+    app.pick("Duplicate with changes")
+    assert app.one("number_input", "Epochs").value == 6
+    app.one("number_input", "Seed").set_value(10)
+    app.click("Start training")
     assert launched[0].config() == config.with_changes(seed=10)
     assert not any(each.label == "Back to presets" for each in app.button)
 
@@ -131,11 +103,11 @@ def test_fields_become_settings() -> None:
     assert (config.model, config.model_arguments) == ("resnet18", {})
 
 
-def test_settings_that_do_not_fit_are_said_and_start_nothing(app: AppTest, quiet_demo: Path) -> None:
-    new_run(app)
-    next(each for each in app.number_input if each.label == "Share of the teachers").set_value(0.5).run()
+def test_settings_that_do_not_fit_are_said_and_start_nothing(app: Page, quiet_demo: Path) -> None:
+    app.open("train", runs_view="New run")
+    app.one("number_input", "Share of the teachers").set_value(0.5).run()
     assert "there is no teacher to learn from" in app.error[0].value
-    assert labels(app) == []
+    assert app.labels() == []
 
 
 CURVE = LearningRateCurve(
@@ -145,22 +117,20 @@ COST = Estimate(0.5, 26.0, 520.0, 1_200_000_000, None, 5_000_000, 52, 1680, 360,
 
 
 def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+    app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "pages._ui.train.preflight.Preflight.cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs)
-    )
-    monkeypatch.setattr("pages._ui.train.preflight.Preflight.rate", lambda _self: CURVE)
-    new_run(app)
-    assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in words(app)
-    assert "Suggested learning rate: 0.012" in words(app)
-    press(app, "Use 0.012")
-    assert next(each for each in app.number_input if each.label == "Learning rate").value == 0.0123
+    monkeypatch.setattr(Preflight, "cost", lambda _self, epochs: replace(COST, seconds=26.0 * epochs))
+    monkeypatch.setattr(Preflight, "rate", lambda _self: CURVE)
+    app.open("train", runs_view="New run")
+    assert "About 9 min (26 s an epoch of 52 steps), 1.2 GB of memory" in app.words()
+    assert "Suggested learning rate: 0.012" in app.words()
+    app.click("Use 0.012")
+    assert app.one("number_input", "Learning rate").value == 0.0123
     assert not app.exception
 
 
 def test_a_rehearsal_is_started_watched_and_cancelled(
-    app: AppTest, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
+    app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Preflight] = []
 
@@ -172,10 +142,10 @@ def test_a_rehearsal_is_started_watched_and_cancelled(
         self.write(JobStatus("running", 0.25, seconds_left=12.0))
 
     monkeypatch.setattr(Preflight, "start", start)
-    new_run(app)
-    press(app, "Estimate")
+    app.open("train", runs_view="New run")
+    app.click("Estimate")
     assert [rehearsal.kind for rehearsal in started] == ["cost"]
-    assert labels(app) == ["Start training", "Cancel", "Find a learning rate"]
-    press(app, "Cancel")
+    assert app.labels() == ["Start training", "Cancel", "Find a learning rate"]
+    app.click("Cancel")
     assert started[0].stop_requested()
     assert not app.exception

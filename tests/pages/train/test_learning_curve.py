@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
 from core.evaluation import Estimate
@@ -16,12 +15,15 @@ from core.storage.home import runs_home
 from core.studies.learning_curve import MOST_SEEDS, create_curve
 from core.studies.learning_curve_result import CurveResult, Gain, Trained
 from core.studies.study import Study, list_studies
+from core.training import data as training_data
+from pages._ui import cache
+from tests.pages.driver import Page
 
 
 @pytest.fixture(autouse=True)
 def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pages._ui.cache", "core.training.data"):
-        monkeypatch.setattr(f"{place}.open_dataset", lambda *_, **__: small_demo)
+    for module in (cache, training_data):
+        monkeypatch.setattr(module, "open_dataset", lambda *_, **__: small_demo)
 
 
 @pytest.fixture
@@ -29,21 +31,6 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     monkeypatch.setattr(Study, "launch", lambda self, _command: names.append(self.name))
     return names
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return next(each for each in app.button if each.label == label).click().run()
-
-
-def open_studies(app: AppTest) -> AppTest:
-    app.query_params["runs_view"] = "Studies"
-    app.run()
-    return app.switch_page("pages/train.py").run()
 
 
 Measured = Callable[[Study, list[int]], CurveResult]
@@ -73,102 +60,96 @@ def measured(trained: Callable[..., Trained]) -> Measured:
     return write
 
 
-def test_a_learning_curve_is_started_with_what_the_form_says(app: AppTest, launched: list[str]) -> None:
-    open_studies(app)
-    assert "A **learning curve** trains on fewer and more patches" in words(app)
-    assert "A smaller size sees each of its own more often" in app.number_input(key="curve-epochs-quick").help
-    app.text_input(key="curve-sizes").set_value("20, 40 all").run()
-    app.number_input(key="curve-seeds").set_value(2).run()
-    app.number_input(key="curve-epochs-quick").set_value(3).run()
-    press(app, "Start learning curve")
-    assert not app.exception
+def test_a_learning_curve_is_started_with_what_the_form_says(app: Page, launched: list[str]) -> None:
+    app.open("train", runs_view="Studies")
+    assert "A **learning curve** trains on fewer and more patches" in app.words()
+    assert "a smaller size sees each of its own more often" in app.number_input(key="curve-epochs-quick").help
+    app.set("curve-sizes", "20, 40 all")
+    app.set("curve-seeds", 2)
+    app.set("curve-epochs-quick", 3)
+    app.click("Start learning curve")
     (study,) = list_studies()
     settings = study.settings()
     assert launched == [study.name]
     assert (settings["sizes"][:2], settings["seeds"], settings["equal"]) == ([20, 40], [0, 1], "steps")
     assert (study.kind, study.config().epochs) == ("curve", 3)
-    assert "Not started · learning curve]" in words(app)
+    assert "Not started · learning curve]" in app.words()
 
 
 @pytest.mark.parametrize(("sizes", "found"), [("20 5000", "5,000 are asked for"), ("few", "found 'few'")])
 def test_sizes_that_cannot_be_are_said_and_start_nothing(
-    app: AppTest, launched: list[str], sizes: str, found: str
+    app: Page, launched: list[str], sizes: str, found: str
 ) -> None:
-    open_studies(app)
-    app.text_input(key="curve-sizes").set_value(sizes).run()
-    press(app, "Start learning curve")
+    app.open("train", runs_view="Studies")
+    app.set("curve-sizes", sizes)
+    app.click("Start learning curve")
     assert found in app.error[0].value
     assert (list_studies(), launched) == ([], [])
 
 
-def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app: AppTest, measured: Measured) -> None:
+def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app: Page, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
     result = measured(study, [3, 1])
     study.write(JobStatus("finished", 1.0))
-    open_studies(app)
-    assert not app.exception
-    assert "**From 20 to 40 patches the AUC rose by 0.200 (0.100 to 0.300): more labels would probably" in words(app)
-    assert "All sizes are measured on the same 20 test patches; intervals are over patches" in words(app)
+    app.open("train", runs_view="Studies")
+    assert "**From 20 to 40 patches the AUC rose by 0.200 (0.100 to 0.300): more labels would probably" in app.words()
+    assert "All sizes are tested on the same 20 test patches; 95% CIs are over patches" in app.words()
     table = app.dataframe[0].value
     assert table["patches"].tolist() == [20, 40]
     assert table["AUC"].tolist() == [str(each.figure()) for each in result.points]
     assert table["gain in AUC"].tolist() == ["", "+0.200 (+0.100 to +0.300)"]
     assert table["run"].tolist() == ["mine-20-patches", "mine-40-patches"]
-    assert "**More seeds** above trains each size again" in words(app)
+    assert "**More seeds** above trains each size again" in app.words()
     assert len(app.get("plotly_chart")) == 2
 
 
-def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: AppTest, measured: Measured) -> None:
+def test_several_seeds_are_shown_by_their_mean_and_one_by_one(app: Page, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), seeds=2, name="mine")
     measured(study, [3, 1, 1, 0])
     study.write(JobStatus("finished", 1.0))
-    open_studies(app)
-    assert not app.exception
+    app.open("train", runs_view="Studies")
     sizes, runs = (each.value for each in app.dataframe[:2])
     assert sizes["AUC"].str[:5].tolist() == ["0.800", "0.950"]  # 0.7 and 0.9, 0.9 and 1
     assert sizes["AUC over seeds"].tolist() == ["0.700–0.900", "0.900–1.000"]
     assert runs["seed"].tolist() == ["0", "0", "1", "1"]
     assert runs["AUC"].str[:5].tolist() == ["0.700", "0.900", "0.900", "1.000"]
-    assert "It was +0.200 to +0.200 in the 2 seeds." in words(app)
-    assert "**More seeds** above" not in words(app)
+    assert "It was +0.200 to +0.200 in the 2 seeds." in app.words()
+    assert "**More seeds** above" not in app.words()
 
 
-def test_a_curve_at_its_beginning_promises_nothing(app: AppTest, measured: Measured) -> None:
+def test_a_curve_at_its_beginning_promises_nothing(app: Page, measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
     measured(study, [3])
     study.write(JobStatus("cancelled"))
     run = create_run(study.config(), runs_home() / "mine-40-patches")
     run.write_metrics([dict.fromkeys(("epoch", "train_loss", "valid_loss", "valid_auc", "valid_accuracy"), 1.0)])
-    open_studies(app)
-    assert not app.exception
-    assert "From 20 to 40" not in words(app)
+    app.open("train", runs_view="Studies")
+    assert "From 20 to 40" not in app.words()
     assert app.dataframe[0].value["patches"].tolist() == [20]
     assert len(app.get("plotly_chart")) == 3  # both figures, and how the runs learn
 
 
-def test_a_finished_curve_gets_more_seeds(app: AppTest, launched: list[str], measured: Measured) -> None:
+def test_a_finished_curve_gets_more_seeds(app: Page, launched: list[str], measured: Measured) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), name="mine")
     measured(study, [3, 1])
     study.write(JobStatus("finished", 1.0))
-    open_studies(app)
-    app.number_input(key="more-mine").set_value(3).run()
-    assert "2 sizes, 6 more runs." in words(app)
-    press(app, "Train 3 more")
-    assert not app.exception
+    app.open("train", runs_view="Studies")
+    app.set("more-mine", 3)
+    assert "2 sizes, 6 more runs." in app.words()
+    app.click("Train 3 more")
     assert (study.settings()["seeds"], launched) == ([0, 1, 2, 3], ["mine"])
-    assert [each.value for each in app.toast] == ["mine goes on to 4 seeds"]
+    assert [each.value for each in app.toast] == ["mine continues to 4 seeds."]
     assert app.dataframe[0].value["AUC over seeds"].tolist() == ["0.700–0.700", "0.900–0.900"]  # of the one so far
 
 
-def test_a_curve_at_work_or_with_all_the_seeds_gets_no_more(app: AppTest) -> None:
+def test_a_curve_at_work_or_with_all_the_seeds_gets_no_more(app: Page) -> None:
     study = create_curve(TrainingConfig(), sizes=(20, 40), seeds=MOST_SEEDS, name="mine")
     study.write(JobStatus("cancelled"))
-    open_studies(app)
-    assert "More seeds" not in [each.label for each in app.number_input]
+    app.open("train", runs_view="Studies")
+    assert "More seeds" not in app.labels("number_input")
     other = create_curve(TrainingConfig(), sizes=(20, 40), name="other")
     other.write(JobStatus("running"))
     other.record_process(os.getpid())
     app.run()
-    app.selectbox(key="study").set_value("other").run()
-    assert not app.exception
-    assert "More seeds" not in [each.label for each in app.number_input]
+    app.set("study", "other")
+    assert "More seeds" not in app.labels("number_input")

@@ -7,43 +7,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.data import Dataset
 from core.evaluation import corrected_mean, evaluate
 from core.job import JobStatus
 from core.runs import Status, TrainingConfig, create_run
 from core.storage.home import runs_home
+from core.studies import cross_validation
 from core.studies.cross_validation import create_folds
 from core.studies.cross_validation_result import Fold, FoldsResult
 from core.studies.search import create_search
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.study import Study, list_studies
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.header, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def labels(app: AppTest) -> list[str]:
-    return [each.label for each in app.button]
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return next(each for each in app.button if each.label == label).click().run()
-
-
-def open_studies(app: AppTest) -> AppTest:
-    app.query_params["runs_view"] = "Studies"
-    app.run()
-    return app.switch_page("pages/train.py").run()
+from pages._ui import cache
+from tests.pages.driver import Page
 
 
 @pytest.fixture(autouse=True)
 def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pages._ui.cache", "core.studies.cross_validation"):
-        monkeypatch.setattr(f"{place}.open_dataset", lambda *_, **__: small_demo)
+    for module in (cache, cross_validation):
+        monkeypatch.setattr(module, "open_dataset", lambda *_, **__: small_demo)
 
 
 @pytest.fixture
@@ -84,29 +67,27 @@ def finish(study: Study) -> None:
     study.write(JobStatus("finished", 1.0))
 
 
-def test_without_a_study_the_page_says_what_they_are_for(app: AppTest) -> None:
-    open_studies(app)
-    assert not app.exception
-    assert "No study yet. A **cross-validation** tests every patch" in words(app)
-    assert {"Start cross-validation", "Start search"} <= set(labels(app))
+def test_without_a_study_the_page_says_what_they_are_for(app: Page) -> None:
+    app.open("train", runs_view="Studies")
+    assert "No study yet. A **cross-validation** tests every patch" in app.words()
+    assert {"Start cross-validation", "Start search"} <= set(app.labels())
 
 
-def test_a_cross_validation_is_started_with_one_press(app: AppTest, launched: list[str]) -> None:
-    open_studies(app)
-    press(app, "Start cross-validation")
-    assert not app.exception
+def test_a_cross_validation_is_started_with_one_press(app: Page, launched: list[str]) -> None:
+    app.open("train", runs_view="Studies")
+    app.click("Start cross-validation")
     (study,) = list_studies()
     assert launched == [study.name]
     assert (study.kind, study.settings(), study.config().preset) == ("folds", {"folds": 5, "by": "slide"}, "quick")
-    assert "Not started · cross-validation]" in words(app)
+    assert "Not started · cross-validation]" in app.words()
 
 
-def test_a_search_takes_what_the_form_says(app: AppTest, launched: list[str]) -> None:
-    open_studies(app)
-    app.multiselect(key="search-over").set_value(["learning_rate", "clip"]).run()
-    app.number_input(key="search-trials").set_value(6).run()
-    app.number_input(key="search-epochs-quick").set_value(3).run()
-    press(app, "Start search")
+def test_a_search_takes_what_the_form_says(app: Page, launched: list[str]) -> None:
+    app.open("train", runs_view="Studies")
+    app.set("search-over", ["learning_rate", "clip"])
+    app.set("search-trials", 6)
+    app.set("search-epochs-quick", 3)
+    app.click("Start search")
     (study,) = list_studies()
     settings = study.settings()
     assert [axis["name"] for axis in settings["over"]] == ["learning_rate", "clip"]
@@ -114,15 +95,15 @@ def test_a_search_takes_what_the_form_says(app: AppTest, launched: list[str]) ->
     assert launched == [study.name]
 
 
-def test_what_cannot_be_started_says_why(app: AppTest, launched: list[str]) -> None:
-    open_studies(app)
-    app.number_input(key="folds-count").set_value(20).run()
-    press(app, "Start cross-validation")
+def test_what_cannot_be_started_says_why(app: Page, launched: list[str]) -> None:
+    app.open("train", runs_view="Studies")
+    app.set("folds-count", 20)
+    app.click("Start cross-validation")
     assert "has 12 known slides, too few for 20 folds" in app.error[0].value
     assert (list_studies(), launched) == ([], [])
 
 
-def test_a_study_at_work_shows_how_far_it_is_and_can_be_stopped(app: AppTest) -> None:
+def test_a_study_at_work_shows_how_far_it_is_and_can_be_stopped(app: Page) -> None:
     study = folds("running")
     study.record_process(os.getpid())
     run = create_run(study.config(), runs_home() / "mine-fold-1")
@@ -130,112 +111,109 @@ def test_a_study_at_work_shows_how_far_it_is_and_can_be_stopped(app: AppTest) ->
         Status(state="running", epoch=2, epochs=4, step=10, steps=40, seconds=60.0, seconds_left=180.0, updated=1.0)
     )
     run.record_process(os.getpid())
-    open_studies(app)
-    assert "Running · cross-validation]" in words(app)
+    app.open("train", runs_view="Studies")
+    assert "Running · cross-validation]" in app.words()
     # a quarter of the first of two runs; the rest of it takes 3 minutes, the other one 4
     bar = app.get("progress")[0].proto
     assert (bar.value, bar.text) == (12, "0 of 2 runs · mine-fold-1: epoch 2 of 4 · about 7 min left")
-    press(app, "Stop study")
+    app.click("Stop study")
     assert study.stop_requested()
     assert run.stop_requested()
-    assert "Stopping after this step" in words(app)
+    assert "Stopping after this step" in app.words()
 
 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [("cancelled", "Stopped · "), ("failed", "Failed · "), ("running", "Lost · ")],
 )
-def test_a_study_that_ended_early_can_be_resumed(app: AppTest, launched: list[str], state: str, expected: str) -> None:
+def test_a_study_that_ended_early_can_be_resumed(app: Page, launched: list[str], state: str, expected: str) -> None:
     study = folds(state)
-    open_studies(app)
-    assert expected in words(app)
-    press(app, "Resume study")
+    app.open("train", runs_view="Studies")
+    assert expected in app.words()
+    app.click("Resume study")
     assert launched == [study.name]
 
 
-def test_deleting_a_study_says_what_goes_and_it_comes_back_from_the_trash(app: AppTest) -> None:
+def test_deleting_a_study_says_what_goes_and_it_comes_back_from_the_trash(app: Page) -> None:
     study = folds("cancelled")
     for name in study.run_names():
         create_run(study.config(), runs_home() / name).write_status(Status(state="stopped"))
-    open_studies(app)
-    press(app, "Delete …")
-    assert "Move **mine** to the trash, with its 2 runs, their models and logs?" in words(app)
+    app.open("train", runs_view="Studies")
+    app.click("Delete …")
+    assert "Move **mine** to the trash, with its 2 runs, their models and logs?" in app.words()
     assert study.path.is_dir()  # not before the yes
-    press(app, "Keep it")
-    press(app, "Delete …")
-    press(app, "Move to trash")
-    assert not app.exception
+    app.click("Cancel")
+    app.click("Delete …")
+    app.click("Move to trash")
     assert (list_studies(), list(runs_home().iterdir())) == ([], [])
-    assert "No study yet" in words(app)
-    assert "mine · study with 2 runs · deleted" in words(app)
+    assert "No study yet" in app.words()
+    assert "mine · study with 2 runs · deleted" in app.words()
     assert app.expander[-1].label == "Trash: 1 deleted study with 2 runs, 0 MB"
     app.button(key="restore-mine").click().run()
     assert not app.exception
     assert [run.name for run in study.runs()] == ["mine-fold-1", "mine-fold-2"]
-    assert "Stopped · cross-validation]" in words(app)
+    assert "Stopped · cross-validation]" in app.words()
 
 
-def test_a_study_at_work_cannot_be_deleted(app: AppTest) -> None:
+def test_a_study_at_work_cannot_be_deleted(app: Page) -> None:
     study = folds("running")
     study.record_process(os.getpid())
-    open_studies(app)
-    assert "Delete …" not in labels(app)
+    app.open("train", runs_view="Studies")
+    assert "Delete …" not in app.labels()
 
 
-def test_a_finished_study_of_which_a_run_was_deleted_trains_it_again(app: AppTest, launched: list[str]) -> None:
+def test_a_finished_study_of_which_a_run_was_deleted_trains_it_again(app: Page, launched: list[str]) -> None:
     study = folds()
     finish(study)
     create_run(study.config(), runs_home() / "mine-fold-1").write_status(Status(state="stopped"))
-    open_studies(app)
-    assert "Deleted since: mine-fold-2. The figures of the study stay. *Resume study* trains them again" in words(app)
-    press(app, "Resume study")
+    app.open("train", runs_view="Studies")
+    assert (
+        "Deleted since: mine-fold-2. The metrics of the study are kept. *Resume study* trains them again" in app.words()
+    )
+    app.click("Resume study")
     assert launched == ["mine"]
     create_run(study.config(), runs_home() / "mine-fold-2").write_status(Status(state="stopped"))
     app.run()
-    assert "Deleted since" not in words(app)
-    assert "Resume study" not in labels(app)
+    assert "Deleted since" not in app.words()
+    assert "Resume study" not in app.labels()
 
 
-def test_folds_are_seen_learning_before_there_is_a_result(app: AppTest) -> None:
+def test_folds_are_seen_learning_before_there_is_a_result(app: Page) -> None:
     study = folds("cancelled")
     run = create_run(study.config(), runs_home() / "mine-fold-1")
     run.write_status(Status(state="stopped", stage="Measuring the result"))
     row = {"train_loss": 0.5, "valid_loss": 0.4, "valid_auc": 0.8, "valid_accuracy": 0.8, "learning_rate": 1e-3}
     run.write_metrics([{"epoch": 1, **row}])
-    open_studies(app)
-    assert not app.exception
+    app.open("train", runs_view="Studies")
     assert len(app.get("plotly_chart")) == 1
 
 
 @pytest.mark.parametrize("name", ["status.json", "study.json", "results.json"])
-def test_a_damaged_study_says_so_and_hides_no_other(app: AppTest, name: str) -> None:
+def test_a_damaged_study_says_so_and_hides_no_other(app: Page, name: str) -> None:
     study = folds("cancelled")
     create_folds(TrainingConfig(epochs=4), folds=2, by="patch", name="other")
     (study.path / name).write_text("{")
     app.query_params["study"] = "mine"
-    open_studies(app)
-    assert not app.exception
+    app.open("train", runs_view="Studies")
     assert f"{name} " in app.error[0].value
     assert "damaged" in app.error[0].value
-    app.selectbox(key="study").set_value("other").run()
-    assert "Not started · cross-validation]" in words(app)
+    app.set("study", "other")
+    assert "Not started · cross-validation]" in app.words()
 
 
-def test_a_search_goes_on_to_more_trials(app: AppTest, launched: list[str]) -> None:
+def test_a_search_goes_on_to_more_trials(app: Page, launched: list[str]) -> None:
     study = create_search(TrainingConfig(epochs=4), trials=3, over=("clip",), name="find")
     study.write(JobStatus("finished", 1.0))
-    open_studies(app)
-    app.number_input(key="more-find").set_value(20).run()
-    press(app, "Try 20 more")
-    assert not app.exception
+    app.open("train", runs_view="Studies")
+    app.set("more-find", 20)
+    app.click("Try 20 more")
     assert (study.settings()["trials"], study.run_names()[-1], launched) == (23, "find-trial-023", ["find"])
 
 
-def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: AppTest) -> None:
+def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: Page) -> None:
     study = folds()
     finish(study)
-    open_studies(app)
-    assert not app.exception
+    app.open("train", runs_view="Studies")
     result = json.loads((study.path / "results.json").read_text())
     assert app.metric[0].value == f"{result['mean']['auc']['value']:.3f}"
     table = app.dataframe[0].value
@@ -245,19 +223,18 @@ def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: AppTest
     assert len(app.get("plotly_chart")) == 2
 
 
-def test_a_search_draws_nothing_before_a_trial_has_ended(app: AppTest) -> None:
+def test_a_search_draws_nothing_before_a_trial_has_ended(app: Page) -> None:
     study = create_search(TrainingConfig(epochs=4), trials=3, over=("clip",), name="find")
     trial = SearchTrial(1, "find-trial-001", "running", {"clip": 0.0}, 0.7, 1)
     (study.path / "results.json").write_text(json.dumps(SearchResult((trial,), None, ()).to_json()))
     study.write(JobStatus("running", 0.1))
     study.record_process(os.getpid())
-    open_studies(app)
-    assert not app.exception
-    assert "The charts appear when the first trial has come to its end." in words(app)
+    app.open("train", runs_view="Studies")
+    assert "The charts appear when the first trial has ended." in app.words()
     assert app.get("plotly_chart") == []
 
 
-def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: AppTest) -> None:
+def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: Page) -> None:
     config = TrainingConfig(epochs=4)
     study = create_search(config, trials=3, over=("learning_rate", "batch_size"), name="find")
     values = [{"learning_rate": 1e-3 * number, "batch_size": 16 * number} for number in (1, 2, 4)]
@@ -272,13 +249,12 @@ def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: AppTest) -> Non
     study.write(JobStatus("finished", 1.0))
     for trial in trials:
         create_run(config, runs_home() / trial.run).write_status(Status(state="stopped"))
-    open_studies(app)
-    assert not app.exception
-    assert "**Best trial: 2**, validation AUC 0.9000" in words(app)
-    assert "learning rate **0.002** · batch size **32**" in words(app)
+    app.open("train", runs_view="Studies")
+    assert "**Best trial: 2**, validation AUC 0.9000" in app.words()
+    assert "learning rate **0.002** · batch size **32**" in app.words()
     assert app.dataframe[0].value["state"].tolist() == ["finished", "finished", "pruned"]
     assert len(app.get("plotly_chart")) == 3
-    press(app, "Show its run")
+    app.click("Show its run")
     assert app.session_state["run"] == "find-trial-002"
     assert app.session_state["runs_view"] == "One run"
-    assert "find-trial-002" in words(app)
+    assert "find-trial-002" in app.words()

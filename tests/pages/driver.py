@@ -1,0 +1,68 @@
+"""The app without a browser, and what a person does with it."""
+
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Page(AppTest):
+    """The app from its entry point; ``run()`` shows Browse.
+
+    What the methods below do must not raise: each draws the page again and looks for an exception on it.
+
+    Example:
+        >>> page = Page().open("train", runs_view="New run")
+        >>> page.click("Start training")
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ROOT / "streamlit_app.py", default_timeout=120)
+
+    def open(self, name: str = "browse", **query: Any) -> "Page":
+        """Show a page of the app, with these values in its address."""
+        self.query_params.update(query)
+        self.run()
+        if name != "browse":
+            self.switch_page(f"pages/{name}.py").run()
+        return self._whole()
+
+    def words(self) -> str:
+        """Return all sentences on the page, a line each."""
+        texts = (self.header, self.subheader, self.markdown, self.caption)
+        notices = (self.info, self.success, self.warning, self.error)
+        return "\n".join(str(element.value) for kind in (*texts, *notices) for element in kind)
+
+    def labels(self, kind: str = "button") -> list[str]:
+        """Return the labels of all elements of a kind."""
+        return [each.label for each in getattr(self, kind)]
+
+    def metrics(self) -> dict[str, str]:
+        """Return the large numbers of the page by their labels."""
+        return {each.label: each.value for each in self.metric}
+
+    def one(self, kind: str, label: str) -> Any:
+        """Return the first element of a kind with this label."""
+        return next(each for each in getattr(self, kind) if each.label == label)
+
+    def click(self, label: str) -> "Page":
+        """Click the first button with this label."""
+        self.one("button", label).click().run()
+        return self._whole()
+
+    def pick(self, option: str) -> "Page":
+        """Choose from the menu of the page."""
+        menu = self.menu_button[0]
+        menu.click_index(next(at for at, label in enumerate(menu.options) if label.endswith(option))).run()
+        return self._whole()
+
+    def set(self, key: str, value: Any) -> "Page":
+        """Give the widget with this key a value."""
+        self.get_by_key(key).set_value(value).run()
+        return self._whole()
+
+    def _whole(self) -> "Page":
+        assert not self.exception, self.exception[0]
+        return self
