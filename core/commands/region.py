@@ -10,7 +10,7 @@ from core.commands.options import add_device, check_folder, progress_line
 from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import Whole
 from core.images.tiling import prepare
 from core.prediction import Predictor
@@ -67,7 +67,7 @@ def run_region(arguments: argparse.Namespace) -> int:
     print(
         f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {region.share(line):.1%} called tumour at "
         f"{line:.3f}, highest probability {percent(region.probabilities.max())}. {', '.join(map(str, arguments.out))}. "
-        "Research use only."
+        f"{RESEARCH_ONLY}"
     )
     return 0
 

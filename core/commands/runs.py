@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import RunError
+from core.formatting import duration, file_size
 from core.runs import (
     GRACE_SECONDS,
     STATES,
@@ -147,7 +148,7 @@ def run_trash(arguments: argparse.Namespace) -> int:
              "deleted": each.deleted, "bytes": each.size} for each in found
         ])  # fmt: skip
     rows = [
-        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", f"{each.size / 1e6:.1f} MB")
+        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", file_size(each.size))
         for each in found
     ]
     if not found or not arguments.empty:
@@ -193,12 +194,6 @@ def row(found: RunSummary) -> tuple[str, ...]:
         started,
         duration(found.seconds),
     )
-
-
-def duration(seconds: float) -> str:
-    """Return hours, minutes and seconds, such as "1:02:03"."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def plain(value: Any) -> str:

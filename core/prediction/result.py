@@ -51,9 +51,9 @@ class PatchResult:
             return "How often this threshold was right in validation, the bundle does not say."
         found, spared = self.operating
         return (
-            f"At this threshold, validation found {found.value:.1%} of the tumour patches (sensitivity, 95 % interval "
-            f"{found.low:.1%}–{found.high:.1%}) and left {spared.value:.1%} of the normal ones alone (specificity, "
-            f"{spared.low:.1%}–{spared.high:.1%})."
+            f"At this threshold, validation found {found.value:.1%} of the tumour patches (sensitivity, 95% CI "
+            f"{found.interval('.1%')}) and left {spared.value:.1%} of the normal ones alone (specificity, "
+            f"{spared.interval('.1%')})."
         )
 
 

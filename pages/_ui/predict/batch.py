@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.display import CLASS_COLOURS, to_jpeg
 from core.errors import PatchError
+from core.formatting import RESEARCH_ONLY
 from core.images.decode import DecodedPatch
 from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
 from core.images.tiling import Sizing, patches_of
@@ -131,7 +132,7 @@ def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: 
         widgets.export(
             "Export CSV", lambda: table_csv(batch, threshold=line, left_out=missing), "predictions.csv",
             help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be "
-            f"used. {layout.RESEARCH_ONLY}",
+            f"used. {RESEARCH_ONLY}",
         )  # fmt: skip
     with chart:
         figure = go.Figure()

@@ -11,13 +11,13 @@ from streamlit.delta_generator import DeltaGenerator
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
 from core.display import MUTED, SERIES, enlarge, to_png, with_centre_box, with_scale_bar
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from core.prediction import Predictor
 from core.prediction.result import PatchResult
 from core.reports.checks import Check
 from core.reports.map_settings import OverlaySettings, Sign
 from core.reports.prediction import PredictionReport, ShownMap
-from pages._ui import layout, results, state, widgets
+from pages._ui import results, state, widgets
 from pages._ui.predict.upload import Chosen
 
 ZOOM = 4
@@ -203,7 +203,7 @@ def downloads(
     with st.container(horizontal=True):
         widgets.export(
             "Export report", report.to_html, f"{stem}.html", "text/html", icon="description",
-            help=f"One HTML file with patch, maps, checks, model and settings. {layout.RESEARCH_ONLY}",
+            help=f"One HTML file with patch, maps, checks, model and settings. {RESEARCH_ONLY}",
         )  # fmt: skip
         for item in maps:
             method, values = item.attribution.method, io.BytesIO()

@@ -8,11 +8,12 @@ from typing import Literal
 import streamlit as st
 
 from core.errors import NodescopeError
+from core.formatting import duration
 from core.runs import STATES, find_run
 from core.studies import delete_study
 from core.studies.study import STUDY_STATES, Study, StudyProgress, list_studies, progress_of, start_study
 from pages._ui import layout, state
-from pages._ui.train import cross_validation, learning_curve, run, search, trash
+from pages._ui.train import cross_validation, learning_curve, search, trash
 
 ICONS = {
     "none": ":material/hourglass_empty:",
@@ -144,7 +145,7 @@ def _describe(progress: StudyProgress) -> str:
         at = ", ".join(each for each in (at, stage) if each) or STATES[status.state]
         parts.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)
-        parts += [f"about {run.duration(left)} left"] if left is not None else []
+        parts += [f"about {duration(left)} left"] if left is not None else []
     return " · ".join(parts)
 
 
