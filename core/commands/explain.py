@@ -110,10 +110,10 @@ class _Work:
         maps = [self._map(decoded, method, folder) for method in self.methods]
         report = PredictionReport(
             name=file.name,
-            answer=answer,
+            result=answer,
             bundle=self.predictor.bundle,
             maps=tuple(maps),
-            look=self.look,
+            overlay=self.look,
             notes=decoded.notes,
             settings=self.options.to_json(),
         )

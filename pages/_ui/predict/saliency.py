@@ -196,7 +196,7 @@ def downloads(
     """Draw the buttons that export the result."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in chosen.name.rsplit(".", 1)[0])
     report = PredictionReport(
-        name=chosen.name, answer=answer, bundle=predictor.bundle, maps=tuple(maps), look=overlay,
+        name=chosen.name, result=answer, bundle=predictor.bundle, maps=tuple(maps), overlay=overlay,
         notes=chosen.decoded.notes, label=chosen.label_words,
         settings=options.to_json(),
     )  # fmt: skip
