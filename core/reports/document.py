@@ -101,7 +101,13 @@ class Charts:
             "modeBarButtons": [["toImage"]],
             "toImageButtonOptions": {"format": "svg"},
         }
-        return [Markup(each.to_html(full_html=False, include_plotlyjs=False, config=config)) for each in self.figures]
+        # Here, because a command that writes no plots should not wait for plotly.
+        import plotly.graph_objects as go
+
+        from core.reports.chart_theme import PAPER
+
+        on_paper = [go.Figure(each).update_layout(template=PAPER) for each in self.figures]
+        return [Markup(each.to_html(full_html=False, include_plotlyjs=False, config=config)) for each in on_paper]
 
 
 Block = Heading | Paragraph | Bullets | Pairs | Table | Pictures | Charts
@@ -132,7 +138,6 @@ class Document:
         """
         script = ""
         if any(isinstance(block, Charts) for block in self.blocks):
-            # Here, because a command that writes no plots should not wait for plotly.
             from plotly.offline import get_plotlyjs
 
             script = Markup(get_plotlyjs())

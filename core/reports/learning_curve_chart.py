@@ -7,26 +7,30 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import METRICS
+from core.reports.chart_theme import chart, error_bars
 from core.studies.learning_curve_result import CurveResult, Point
 
 _MARGIN = 0.15  # of the axis beside the smallest and the largest size, in doublings
 
 
 def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc") -> go.Figure:
-    """Return a figure over the number of patches that were learnt from, whose axis gives each doubling the same room.
+    """Return a metric over the number of training patches, on an axis that gives each doubling the same room.
 
-    Whiskers are the intervals for the choice of test patches. Of several seeds the curve is their mean, and each one
-    stands as an open mark.
+    Error bars are the 95% CI for the choice of test patches. With several seeds the curve is their mean, and each seed
+    is an open mark.
 
     Args:
         result: with one finished run or more.
         sizes: all of the study, so that the axis does not change while it goes on.
-        name: of the figure.
+        name: of the metric.
     """
     points, label = result.points, METRICS[name].label
     estimates = [point.figure(name) for point in points]
-    figure = go.Figure()
     several = [each for each in points if len(each.runs) > 1]
+    figure = chart(
+        f"{label} on the test patches", x="labelled training patches", y=label, legend="above" if several else "",
+        zoom=True, uirevision=name,
+    )  # fmt: skip
     if several:
         figure.add_scatter(
             x=[run.size for each in several for run in each.runs],
@@ -37,23 +41,16 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
         )  # fmt: skip
     figure.add_scatter(
         x=[each.size for each in points], y=[each.value for each in estimates], mode="lines+markers",
-        name="mean of the seeds" if several else label, showlegend=bool(several),
+        name="mean of the seeds",
         line={"color": SERIES[0], "width": 2}, marker={"size": 10, "color": SERIES[0]},
         customdata=[_words(point, name) for point in points],
-        error_y={
-            "type": "data", "symmetric": False, "array": [each.high - each.value for each in estimates],
-            "arrayminus": [each.value - each.low for each in estimates], "thickness": 1.5,
-        },
+        error_y=error_bars(estimates),
         hovertemplate="%{x:,} patches<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     ends = [math.log10(min(sizes)), math.log10(max(sizes))]
     beyond = max(_MARGIN * math.log10(2), 0.04 * (ends[1] - ends[0]))
-    return figure.update_layout(
-        title={"text": f"{label} on the test patches", "font": {"size": 14}}, height=320,
-        margin={"l": 0, "r": 8, "t": 60 if several else 40, "b": 0}, uirevision=name, yaxis_title=label,
-        legend={"orientation": "h", "y": 1.0, "x": 0.98, "xanchor": "right", "yanchor": "bottom"},
-    ).update_xaxes(
-        type="log", range=[ends[0] - beyond, ends[1] + beyond], title="labelled training patches",
+    return figure.update_xaxes(
+        type="log", range=[ends[0] - beyond, ends[1] + beyond],
         tickvals=list(sizes), ticktext=[f"{size:,}" for size in sizes], showgrid=True,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import METRICS, roc_points
+from core.reports.chart_theme import Legend, add_diagonal, chart, error_bars
 from core.studies.cross_validation_result import FoldsResult
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import Axis
@@ -30,10 +31,8 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     Args:
         table: what :func:`core.studies.cross_validation.out_of_fold` gave.
     """
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False
-    )
+    figure = _chart("ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
+    add_diagonal(figure)
     for number, (fold, rows) in enumerate(table.groupby("fold")):
         if rows["label"].nunique() == 2:
             curve = roc_points(rows["label"], rows["probability"])
@@ -47,33 +46,31 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
         x=pooled.x, y=pooled.y, mode="lines", line={"color": SERIES[0], "width": 3}, name="all folds together",
         hovertemplate="all folds<br>false alarms %{x:.1%}<br>sensitivity %{y:.1%}<extra></extra>",
     )  # fmt: skip
-    return _laid_out(figure, "ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
+    return figure
 
 
 def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
-    """Return a figure of each fold with its interval, and the mean over them as a band."""
+    """Return a metric of each fold with its 95% CI, and the mean over the folds as a band."""
     label, mean = METRICS[name].label, result.mean[name]
     measured = [(fold, fold.evaluation.figures[name]) for fold in result.folds if fold.evaluation is not None]
-    figure = go.Figure()
+    figure = _chart(f"{label} of each fold, and their mean", "", label)
     if mean.has_interval:
         figure.add_hrect(y0=mean.low, y1=mean.high, fillcolor=SERIES[2], opacity=0.25, line_width=0)
     figure.add_hline(y=mean.value, line={"color": SERIES[0], "width": 2})
     figure.add_scatter(
         x=[f"fold {fold.number}" for fold, _ in measured], y=[each.value for _, each in measured], mode="markers",
         marker={"size": 10, "color": SERIES[0]}, customdata=[[each.low, each.high, fold.n] for fold, each in measured],
-        error_y={
-            "type": "data", "symmetric": False, "array": [each.high - each.value for _, each in measured],
-            "arrayminus": [each.value - each.low for _, each in measured], "thickness": 1,
-        },
+        error_y=error_bars(each for _, each in measured),
         hovertemplate="%{x}, %{customdata[2]:,} patches<br>%{y:.3f} (%{customdata[0]:.3f}–%{customdata[1]:.3f})"
         "<extra></extra>", showlegend=False,
     )  # fmt: skip
-    return _laid_out(figure, f"{label} of each fold, and their mean", "", label)
+    return figure
 
 
 def history(result: SearchResult) -> go.Figure:
     """Return the validation AUC of each trial, and the best of those finished so far."""
-    figure = go.Figure()
+    # Trials lie everywhere, so the legend stands above, where it hides none.
+    figure = _chart("Validation AUC, trial by trial", "trial", "best validation AUC", legend="above")
     for state, mark in _MARKS.items():
         shown = [each for each in result.trials if each.state == state and each.auc is not None]
         if shown:
@@ -89,32 +86,28 @@ def history(result: SearchResult) -> go.Figure:
             x=[each.number for each in finished], y=best, mode="lines", name="best so far", hoverinfo="skip",
             line={"color": SERIES[0], "width": 2, "shape": "hv"},
         )  # fmt: skip
-    figure = _laid_out(figure, "Validation AUC, trial by trial", "trial", "best validation AUC")
-    above = {"y": 1.0, "yanchor": "bottom"}  # trials stand everywhere, the legend does not hide them there
-    return figure.update_layout(legend=above, margin={"t": 60}).update_xaxes(
-        tickformat="d", dtick=max(1, len(result.trials) // 10)
-    )
+    return figure.update_xaxes(tickformat="d", dtick=max(1, len(result.trials) // 10))
 
 
 def importance(result: SearchResult) -> go.Figure:
-    """Return how much each setting had to do with the difference between trials."""
+    """Return how much of the difference between trials each setting explains."""
     found = sorted((result.importance or {}).items(), key=lambda item: item[1])
-    figure = go.Figure()
+    figure = _chart("What made trials differ", "share", "")
     figure.add_bar(
         x=[share for _, share in found], y=[_plain(name) for name, _ in found], orientation="h",
         marker={"color": SERIES[0]}, hovertemplate="%{y}: %{x:.0%}<extra></extra>", showlegend=False,
     )  # fmt: skip
-    return _laid_out(figure, "What made trials differ", "share", "").update_xaxes(tickformat=".0%", range=[0, 1])
+    return figure.update_xaxes(tickformat=".0%", range=[0, 1])
 
 
 def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFFF", is_dark: bool = False) -> go.Figure:
-    """Return a line a trial through the values of its settings, to its validation AUC.
+    """Return one line for each trial, through the values of its settings to its validation AUC.
 
     Args:
         result: with one trial or more that has an AUC.
         axes: what was varied.
-        paper: colour of the page, with which this kind of figure surrounds its words.
-        is_dark: whether that is a dark one.
+        paper: colour of the page. This kind of chart draws a halo of that colour around its texts.
+        is_dark: whether the page is dark.
     """
     ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
     trials = [each for each in result.trials if each.auc is not None]
@@ -159,9 +152,6 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _laid_out(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
-    return figure.update_layout(
-        title={"text": title, "font": {"size": 14}}, height=320, margin={"l": 0, "r": 8, "t": 40, "b": 0},
-        xaxis_title=x or None, yaxis_title=y or None, uirevision=title,
-        legend={"orientation": "h", "y": 0.02, "x": 0.98, "xanchor": "right", "yanchor": "bottom"},
-    )  # fmt: skip
+def _chart(title: str, x: str, y: str, *, legend: Legend = "inside") -> go.Figure:
+    # uirevision keeps what a visitor has zoomed into while the study goes on and the figure is drawn again.
+    return chart(title, x=x, y=y, legend=legend, zoom=True, uirevision=title)
