@@ -1,4 +1,4 @@
-"""Chosen patches as files to take away: a table, or PNGs with it."""
+"""Exports of selected patches: a table, or a zip with the table and a PNG of each patch."""
 
 import csv
 import io

@@ -18,7 +18,7 @@ from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
 from core.images.tiling import Sizing, patches_of
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces
-from core.reports.batch import ood_words, table_csv
+from core.reports.batch import ood_summary, table_csv
 from pages._ui import layout, state, widgets
 from pages._ui.predict import crop, result
 from pages._ui.predict.upload import Chosen
@@ -167,7 +167,7 @@ def _table(batch: ScoredBatch, cut: "_Cuts", probabilities: np.ndarray, line: fl
             # Four digits must not say 1.0000 or 0.0000: no model is certain. The CSV file has all digits.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
             "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
-            "OOD warnings": [ood_words(file.ood) for file in files],
+            "OOD warnings": [ood_summary(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
         }
     )

@@ -53,19 +53,19 @@ def test_the_report_is_self_contained_and_escaped(report: PredictionReport) -> N
     assert "default-src 'none'" in page
 
 
-def test_a_look_draws_what_it_says(report: PredictionReport) -> None:
+def test_overlay_settings_draw_what_they_say(report: PredictionReport) -> None:
     patch, made = report.result.pixels, report.maps[1].attribution
     bare = OverlaySettings(opacity=0, centre_box=False).draw(made, patch, zoom=1)
     assert (bare == patch).all()
     assert OverlaySettings(sign="signed").map(made).min() < 0
     assert OverlaySettings(sign="absolute").map(made).min() >= 0
-    assert OverlaySettings().legend(made) == "Red speaks for tumour, blue against it."
+    assert OverlaySettings().legend(made) == "Red is evidence for tumour, blue is evidence against it."
     drawn = OverlaySettings(opacity=1).draw(made, patch, zoom=2)
     assert drawn.shape == (192, 192, 3)
     assert np.any(drawn != patch.repeat(2, axis=0).repeat(2, axis=1))
 
 
 @pytest.mark.parametrize("wrong", [{"opacity": 1.1}, {"percentile": 10}, {"smoothing": -1}, {"sign": "both"}])
-def test_a_wrong_look_is_refused(wrong: dict) -> None:
-    with pytest.raises(ConfigError, match="The map's"):
+def test_wrong_overlay_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match="of the overlay must be"):
         OverlaySettings(**wrong)
