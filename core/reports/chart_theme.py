@@ -2,7 +2,7 @@
 
 Streamlit's own theme is laid over :data:`THEME` in the browser: it brings fonts and the colours of paper, grid and ink
 for light and dark, and sets the left and right margin of a template to 0. Margins and legends are therefore set on each
-figure by :func:`chart`, and only what Streamlit leaves alone stands in the template.
+figure by :func:`empty_chart`, and only what Streamlit leaves alone stands in the template.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ _LEGENDS: dict[Legend, dict[str, Any]] = {
 }
 
 
-def chart(
+def empty_chart(
     title: str = "",
     *,
     x: str = "",

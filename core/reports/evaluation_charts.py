@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
 from core.formatting import percent
-from core.reports.chart_theme import INVISIBLE, PERCENT, REFERENCE, Legend, add_diagonal, bars, chart, error_bars
+from core.reports.chart_theme import INVISIBLE, PERCENT, REFERENCE, Legend, add_diagonal, bars, empty_chart, error_bars
 
 CELLS = (("tn", "fp"), ("fn", "tp"))
 """Cells of the confusion matrix, row by row: rows are labels, columns are verdicts."""
@@ -74,7 +74,7 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
     """
     counts = [[getattr(matrix, name) for name in row] for row in CELLS]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    figure = chart("Confusion matrix", height=330, click=True, hoverdistance=80, margin={"r": 0})
+    figure = empty_chart("Confusion matrix", height=330, click=True, hoverdistance=80, margin={"r": 0})
     figure.add_heatmap(
         z=shares, x=[0, 1], y=[0, 1], colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.55)"]],
         zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=3, ygap=3,
@@ -99,7 +99,7 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
 def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[float, str]]) -> go.Figure:
     """Return the histogram of probabilities for each class, with lines at some thresholds."""
     edges = np.linspace(0, 1, 41)
-    figure = chart(
+    figure = empty_chart(
         x="probability of tumour", y="patches (log scale)", height=240, legend="above", barmode="overlay", bargap=0
     )
     for label, name, pattern in ((0, "normal", "/"), (1, "tumour", "")):
@@ -116,7 +116,7 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
 
 def groups(result: Triage) -> go.Figure:
     """Return one bar in three parts: clear, review, suspicious."""
-    figure = chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
+    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
     parts = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
         ("review", result.review, SERIES[1], "", "#1E1E1C"),
@@ -154,7 +154,7 @@ def estimates(
     """
     kept = [row for row, value in enumerate(values) if value.is_defined]
     hollow = [bool(faint and faint[row]) for row in kept]
-    figure = chart(x=title, height=80 + 26 * max(3, len(kept)), click=True)
+    figure = empty_chart(x=title, height=80 + 26 * max(3, len(kept)), click=True)
     figure.add_scatter(
         x=[values[row].value for row in kept], y=[names[row] for row in kept], mode="markers",
         customdata=kept, text=[notes[row] for row in kept],
@@ -208,6 +208,6 @@ def _curve(figure: go.Figure, curve: Curve, hover: str, *, shape: str = "linear"
 
 def _square(title: str, x: str, y: str, *, legend: Legend = "") -> go.Figure:
     """Return an empty figure with two axes from 0 to 100%; on the right is room for half of "100%"."""
-    figure = chart(title, x=x, y=y, height=330, legend=legend, click=True, margin={"r": 22})
+    figure = empty_chart(title, x=x, y=y, height=330, legend=legend, click=True, margin={"r": 22})
     figure.update_xaxes(tickvals=[0, 0.5, 1], **PERCENT)
     return figure.update_yaxes(tickvals=[0, 0.25, 0.5, 0.75, 1], **PERCENT)

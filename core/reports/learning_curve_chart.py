@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import METRICS
-from core.reports.chart_theme import chart, error_bars
+from core.reports.chart_theme import empty_chart, error_bars
 from core.studies.learning_curve_result import CurveResult, Point
 
 _MARGIN = 0.15  # of the axis beside the smallest and the largest size, in doublings
@@ -27,7 +27,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
     points, label = result.points, METRICS[name].label
     estimates = [point.figure(name) for point in points]
     several = [each for each in points if len(each.runs) > 1]
-    figure = chart(
+    figure = empty_chart(
         f"{label} on the test patches", x="labelled training patches", y=label, legend="above" if several else "",
         zoom=True, uirevision=name,
     )  # fmt: skip

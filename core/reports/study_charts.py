@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import METRICS, roc_points
-from core.reports.chart_theme import Legend, add_diagonal, chart, error_bars
+from core.reports.chart_theme import Legend, add_diagonal, empty_chart, error_bars
 from core.studies.cross_validation_result import FoldsResult
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import Axis
@@ -154,4 +154,4 @@ def _plain(name: str) -> str:
 
 def _chart(title: str, x: str, y: str, *, legend: Legend = "inside") -> go.Figure:
     # uirevision keeps what a visitor has zoomed into while the study goes on and the figure is drawn again.
-    return chart(title, x=x, y=y, legend=legend, zoom=True, uirevision=title)
+    return empty_chart(title, x=x, y=y, legend=legend, zoom=True, uirevision=title)

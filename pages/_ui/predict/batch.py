@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -19,6 +18,7 @@ from core.images.tiling import Sizing, patches_of
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces
 from core.reports.batch import ood_summary, table_csv
+from core.reports.chart_theme import REFERENCE, empty_chart
 from pages._ui import layout, state, widgets
 from pages._ui.predict import crop, result
 from pages._ui.predict.upload import Chosen
@@ -135,19 +135,14 @@ def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: 
             f"used. {RESEARCH_ONLY}",
         )  # fmt: skip
     with chart:
-        figure = go.Figure()
+        figure = empty_chart(y="patches", height=170, legend="above", barmode="stack", bargap=0.06, margin={"r": 22})
         for value, name in ((False, "normal"), (True, "tumour")):
             figure.add_histogram(
                 x=probabilities[(probabilities >= line) == value], name=f"called {name}",
                 xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
             )  # fmt: skip
-        figure.add_vline(x=line, line={"dash": "dot", "width": 2, "color": "gray"})
-        figure.update_layout(
-            height=170, barmode="stack", bargap=0.06, margin={"l": 0, "r": 22, "t": 8, "b": 0},
-            legend={"orientation": "h", "y": 1.2},
-            xaxis={"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%", "fixedrange": True},
-            yaxis={"title": "patches", "fixedrange": True},
-        )  # fmt: skip
+        figure.add_vline(x=line, line=REFERENCE)
+        figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], tickformat=".0%")
         st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
 
 

@@ -4,16 +4,16 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
-from core.display import MUTED, SERIES, enlarge, to_png, with_centre_box, with_scale_bar
+from core.display import SERIES, enlarge, to_png, with_centre_box, with_scale_bar
 from core.formatting import RESEARCH_ONLY, percent
 from core.prediction import Predictor
 from core.prediction.result import PatchResult
+from core.reports.chart_theme import REFERENCE, empty_chart
 from core.reports.checks import Check
 from core.reports.map_settings import OverlaySettings, Sign
 from core.reports.prediction import PredictionReport, ShownMap
@@ -169,19 +169,15 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
     curves = [check.curve for check in checks if check.curve is not None]
     if not curves:
         return
-    figure = go.Figure()
+    figure = empty_chart(x="share of pixels deleted or inserted", y="probability", height=220, legend="above")
     for curve, colour, dash in zip(curves, SERIES, ("solid", "dash"), strict=False):
         figure.add_scatter(
             x=curve.fractions, y=curve.probabilities, mode="lines", name=curve.kind,
             line={"color": colour, "dash": dash}, text=[percent(value) for value in curve.probabilities],
             hovertemplate="%{x:.0%} of the pixels: %{text}<extra></extra>",
         )  # fmt: skip
-    figure.add_hline(y=0.5, line={"color": MUTED, "dash": "dot", "width": 1})
-    figure.update_layout(
-        height=220, margin={"l": 0, "r": 8, "t": 8, "b": 0}, legend={"orientation": "h", "y": 1.15},
-        xaxis={"title": "share of pixels deleted or inserted", "tickformat": ".0%", "fixedrange": True},
-        yaxis={"title": "probability", "range": [0, 1], "fixedrange": True},
-    )  # fmt: skip
+    figure.add_hline(y=0.5, line=REFERENCE)
+    figure.update_xaxes(tickformat=".0%").update_yaxes(range=[0, 1])
     st.plotly_chart(figure, config=widgets.CHART, key=f"curves-{method}", alt="Deletion and insertion curves")
 
 

@@ -64,9 +64,7 @@ def test_an_empty_mosaic_is_a_row_of_background() -> None:
 
 @pytest.mark.parametrize(("labels", "columns"), [([1], 0), ([1, 0], 3)])
 def test_a_mosaic_that_cannot_be_is_refused(labels: list[int], columns: int) -> None:
-    with pytest.raises(
-        ConfigError, match=f"needs at least 1 column and a label for each of 1 patches, got {columns} columns"
-    ):
+    with pytest.raises(ConfigError, match=f"a label for each of 1 patches, got {columns} columns"):
         mosaic(PATCHES[:1], labels, columns=columns)
 
 

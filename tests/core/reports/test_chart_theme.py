@@ -6,11 +6,11 @@ import numpy as np
 import plotly.io
 
 from core.evaluation import Estimate
-from core.reports.chart_theme import PAPER, add_diagonal, chart, error_bars
+from core.reports.chart_theme import PAPER, add_diagonal, empty_chart, error_bars
 
 
 def test_a_chart_without_a_legend_neither_zooms_nor_drags() -> None:
-    layout = chart("Title", x="across", y="up").layout
+    layout = empty_chart("Title", x="across", y="up").layout
     assert (layout.title.text, layout.xaxis.title.text, layout.yaxis.title.text) == ("Title", "across", "up")
     assert (layout.showlegend, layout.dragmode, layout.xaxis.fixedrange, layout.yaxis.fixedrange) == (
         False, False, True, True,
@@ -20,7 +20,7 @@ def test_a_chart_without_a_legend_neither_zooms_nor_drags() -> None:
 
 
 def test_a_chart_names_what_is_its_own() -> None:
-    layout = chart(legend="inside", zoom=True, click=True, height=90, bargap=0, margin={"r": 22}).layout
+    layout = empty_chart(legend="inside", zoom=True, click=True, height=90, bargap=0, margin={"r": 22}).layout
     assert (layout.legend.xanchor, layout.legend.yanchor, layout.showlegend) == ("right", "bottom", True)
     assert (layout.dragmode, layout.xaxis.fixedrange, layout.clickmode) == (None, False, "event+select")
     assert (layout.height, layout.bargap) == (90, 0)
@@ -28,7 +28,7 @@ def test_a_chart_names_what_is_its_own() -> None:
 
 
 def test_a_legend_above_has_a_line_of_its_own_below_the_title() -> None:
-    assert chart("Title", legend="above").layout.margin.t > chart("Title").layout.margin.t
+    assert empty_chart("Title", legend="above").layout.margin.t > empty_chart("Title").layout.margin.t
 
 
 def test_error_bars_reach_the_ends_of_the_interval() -> None:
@@ -38,7 +38,7 @@ def test_error_bars_reach_the_ends_of_the_interval() -> None:
 
 
 def test_the_diagonal_is_not_in_the_legend() -> None:
-    figure = chart()
+    figure = empty_chart()
     add_diagonal(figure)
     (line,) = figure.data
     assert (list(line.x), list(line.y), line.showlegend) == ([0, 1], [0, 1], False)
