@@ -31,5 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def file_size(size: int) -> str:
-    """Return a number of bytes on disk or in memory, such as "14 MB" or "6.1 GB"; a MB is 10^6 bytes."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
+    """Return a number of bytes on disk or in memory: "<1 MB", "14 MB" or "6.1 GB"; a MB is 10^6 bytes."""
+    if size < 1e6:
+        return "<1 MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{round(size / 1e6)} MB"
