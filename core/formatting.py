@@ -1,10 +1,16 @@
-"""A probability as people read it: in percent, and never as if a model were certain."""
+"""Numbers as people read them, and the sentence that stands on every page and in every export."""
+
+RESEARCH_ONLY = "Research use only. Not for diagnosis."
+"""The short form: for pages, help texts and the output of commands."""
+
+NOT_A_DEVICE = "Research use only. Not a medical device; not for diagnosis."
+"""The long form: for files that leave Nodescope and are read without it."""
 
 
 def percent(probability: float, *, digits: int = 1) -> str:
     """Return a model's probability in percent, such as "99.6%", or ">99.9%" where rounding would make it certain.
 
-    For what was counted, such as a share of patches, "100%" may well be true; that is no matter of this function.
+    A share of counted patches may well be "100%"; format it as a plain number instead.
 
     Args:
         probability: in [0, 1].
@@ -15,3 +21,17 @@ def percent(probability: float, *, digits: int = 1) -> str:
     if shown <= 0:
         return f"<{least:.{digits}f}%"
     return f">{100 - least:.{digits}f}%" if shown >= 100 else f"{shown:.{digits}f}%"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it: "45 s" below 90 seconds, "12 min" below 90 minutes, else "2.5 h"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def file_size(size: int) -> str:
+    """Return a number of bytes on disk or in memory: "<1 MB", "14 MB" or "6.1 GB"; a MB is 10^6 bytes."""
+    if size < 1e6:
+        return "<1 MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{round(size / 1e6)} MB"

@@ -134,10 +134,10 @@ class _Explainer:
         folder = self.out / file.id
         report = PredictionReport(
             name=file.name,
-            answer=result,
+            result=result,
             bundle=self.predictor.bundle,
             maps=tuple(self._map(decoded, method, folder) for method in self.methods),
-            look=self.look,
+            overlay=self.look,
             notes=decoded.notes,
             settings=self.options.to_json(),
         )

@@ -11,7 +11,7 @@ from core.commands.output import print_json, progress_line
 from core.commands.predict import sizing_of
 from core.display import to_png
 from core.errors import ConfigError, PatchError
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import Whole
 from core.images.tiling import prepare
 from core.prediction import Predictor
@@ -71,7 +71,7 @@ def command(
         return 0
     print(
         f"{whole.size[0]}×{whole.size[1]} pixels, {columns}×{rows} places: {share:.1%} called tumour at "
-        f"{threshold:.3f}, highest probability {percent(highest)}. {', '.join(map(str, out))}. Research use only."
+        f"{threshold:.3f}, highest probability {percent(highest)}. {', '.join(map(str, out))}. {RESEARCH_ONLY}"
     )
     return 0
 

@@ -11,6 +11,7 @@ from core.commands import options
 from core.commands.output import print_json, table
 from core.commands.parsing import Group
 from core.errors import RunError
+from core.formatting import duration, file_size
 from core.runs import (
     GRACE_SECONDS,
     Run,
@@ -136,7 +137,7 @@ def run_trash(empty: bool, yes: bool, as_json: bool) -> None:
         ])  # fmt: skip
         return
     rows = [
-        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", f"{each.size / 1e6:.1f} MB")
+        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", file_size(each.size))
         for each in found
     ]
     if not found or not empty:
@@ -185,12 +186,6 @@ def row(found: RunSummary) -> tuple[str, ...]:
         started,
         duration(found.seconds),
     )
-
-
-def duration(seconds: float) -> str:
-    """Return hours, minutes and seconds, such as "1:02:03"."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def plain(value: Any) -> str:

@@ -1,6 +1,6 @@
 """How patches look on screen: colours, outlines, mosaics. Pixels in, pictures out; no user interface."""
 
-from core.display.palette import CLASS_COLOURS, CLASS_LETTERS, MUTED, NORMAL, SERIES, TUMOUR, rgb
+from core.display.palette import CLASS_COLOURS, MUTED, NORMAL, SERIES, TUMOUR, rgb
 from core.display.pictures import (
     MICROMETRES_PER_PIXEL,
     OUTLINE,
@@ -17,7 +17,6 @@ from core.stain import STAINS, stain_amounts, stain_picture
 
 __all__ = [
     "CLASS_COLOURS",
-    "CLASS_LETTERS",
     "MICROMETRES_PER_PIXEL",
     "MUTED",
     "NORMAL",

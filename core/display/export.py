@@ -1,4 +1,4 @@
-"""Chosen patches as files to take away: a table, or PNGs with it."""
+"""Exports of selected patches: a table, or a zip with the table and a PNG of each patch."""
 
 import csv
 import io
@@ -11,9 +11,10 @@ import pandas as pd
 from core.data import CLASS_NAMES, Dataset
 from core.data.store import batches
 from core.display.pictures import to_png
+from core.formatting import NOT_A_DEVICE
 from core.storage.spreadsheet import plain
 
-NOTE = "Patches exported from Nodescope. For research use only, not for diagnosis.\n"
+NOTE = f"Patches exported from Nodescope. {NOT_A_DEVICE}\n"
 
 
 def patches_csv(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> str:

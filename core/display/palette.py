@@ -1,7 +1,7 @@
 """The colours of Nodescope, in one place.
 
 Tumour is red and normal is green everywhere; the green leans to blue and the red is the darker one, so that most
-colour-blind eyes tell them apart too. A letter, a word or a line style always says the same.
+colour-blind people can tell them apart. A word, a pattern or a line style always says the same.
 """
 
 TUMOUR = "#D7263D"
@@ -9,11 +9,8 @@ NORMAL = "#1B9E77"
 CLASS_COLOURS = (NORMAL, TUMOUR)
 """Colours of label 0 and label 1."""
 
-CLASS_LETTERS = ("N", "T")
-"""Letters of label 0 and label 1."""
-
 SERIES = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#8C8C8C")
-"""For curves and bars without a class; Okabe & Ito, "Color Universal Design", 2008."""
+"""For curves and bars without a class, in this order; Okabe & Ito, "Color Universal Design", 2008."""
 
 MUTED = "#8C8C8C"
 

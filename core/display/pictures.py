@@ -19,11 +19,13 @@ from core.display.palette import CLASS_COLOURS, rgb
 from core.errors import ConfigError
 
 MICROMETRES_PER_PIXEL = 0.97
-"""Of PatchCamelyon: 10 times magnification, half-way down the pyramid of Camelyon16's slides."""
+"""µm per pixel of PatchCamelyon, which takes Camelyon16's slides at a magnification of 10."""
 
 OUTLINE = 4
-GAP = 6
-DASH = 12
+"""Width of the outline around a patch, in pixels."""
+
+GAP = 6  # pixels between two patches of a mosaic
+DASH = 12  # pixels of a dash in the outline of normal patches; the gap after it is half as long
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,18 @@ class Mosaic:
         columns: patches in a row.
         rows: rows.
         pitch: pixels from one patch to the next, in both directions.
-        margin: pixels before the first patch.
     """
 
     pixels: np.ndarray
     columns: int
     rows: int
     pitch: int
-    margin: int
 
     def centre_of(self, position: int) -> tuple[float, float]:
         """Return the centre (x, y) in pixels of the patch at `position`, counted along the rows."""
         row, column = divmod(position, self.columns)
         half = (self.pitch - GAP) / 2
-        return self.margin + column * self.pitch + half, self.margin + row * self.pitch + half
+        return column * self.pitch + half, row * self.pitch + half
 
 
 def mosaic(
@@ -73,7 +73,8 @@ def mosaic(
     """
     if columns < 1 or len(labels) != len(patches):
         raise ConfigError(
-            f"A mosaic needs a column and a label for each patch; found {columns} and {len(labels)} labels."
+            f"A mosaic needs at least 1 column and a label for each of {len(patches)} patches, got {columns} columns "
+            f"and {len(labels)} labels."
         )
     side = patches.shape[1] + 2 * OUTLINE
     rows = -(-len(patches) // columns)
@@ -84,7 +85,7 @@ def mosaic(
     for position, (patch, label) in enumerate(zip(patches, labels, strict=True)):
         top, left = (position // columns) * pitch, (position % columns) * pitch
         canvas[top : top + side, left : left + side] = outlined(patch, label, background, centre_box=centre_boxes)
-    return Mosaic(canvas, columns, max(rows, 1), pitch, 0)
+    return Mosaic(canvas, columns, max(rows, 1), pitch)
 
 
 def outlined(
@@ -94,24 +95,17 @@ def outlined(
     framed = np.empty((patch.shape[0] + 2 * OUTLINE, patch.shape[1] + 2 * OUTLINE, 3), np.uint8)
     framed[:] = background
     if label is not None:
-        colour = rgb(CLASS_COLOURS[label])
-        framed[:] = colour
+        framed[:] = rgb(CLASS_COLOURS[label])
         if label == 0:
             _dash(framed, background)
-    inner = patch if not centre_box else with_centre_box(patch)
-    framed[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE] = inner
+    framed[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE] = with_centre_box(patch) if centre_box else patch
     return framed
 
 
 def _dash(framed: np.ndarray, background: tuple[int, int, int]) -> None:
-    for axis in (0, 1):
-        along = np.arange(framed.shape[axis])
-        gaps = (along // (DASH // 2)) % 3 == 2
-        for edge in (slice(0, OUTLINE), slice(-OUTLINE, None)):
-            if axis == 0:
-                framed[gaps, edge] = background
-            else:
-                framed[edge, gaps] = background
+    for lines in (framed, framed.swapaxes(0, 1)):  # both are views: left and right edge, then top and bottom
+        gaps = np.arange(len(lines)) % (DASH + DASH // 2) >= DASH
+        lines[gaps, :OUTLINE] = lines[gaps, -OUTLINE:] = background
 
 
 def enlarge(patch: np.ndarray, zoom: int) -> np.ndarray:
@@ -120,13 +114,13 @@ def enlarge(patch: np.ndarray, zoom: int) -> np.ndarray:
 
 
 def with_centre_box(patch: np.ndarray, *, zoom: int = 1, colour: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
-    """Return a copy with a thin box around the labelled centre; it is drawn just outside, so that no pixel of it hides.
+    """Return a copy with a thin box around the labelled centre, drawn just outside so that it covers no pixel of it.
 
     Args:
         patch: uint8 96×96×3, or the same enlarged `zoom` times.
         zoom: how much it is enlarged already. The lines grow with it: a browser that shows an enlarged patch at half
-            its size leaves out every other pixel, and with it any line that is one pixel wide.
-        colour: of the box; a dark line beside it keeps it visible on a light ground.
+            its size drops every other pixel, and with it any line that is one pixel wide.
+        colour: of the box; a dark line around it keeps it visible on light tissue.
     """
     boxed = patch.copy()
     width = min(zoom, max(2, -(-zoom // 2)))
@@ -171,7 +165,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
-    """Return the picture as JPEG: for mosaics, where a PNG would be many times larger and slower."""
+    """Return the picture as JPEG: for mosaics, where PNG is about 50 times slower and many times larger."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
@@ -182,7 +176,7 @@ def to_png(pixels: np.ndarray, *, about: dict[str, str] | None = None) -> bytes:
 
     Args:
         pixels: uint8 H×W×3 or H×W.
-        about: what is written beside the pixels, by PNG's keywords, such as "Title".
+        about: texts to store in the file, by PNG's keywords, such as "Title".
     """
     texts = PngInfo()
     for name, text in (about or {}).items():

@@ -40,10 +40,19 @@ class Estimate:
     def __str__(self) -> str:
         if not self.is_defined:
             return "undefined"
+        return f"{self.value:.3f} ({self.interval()})"
+
+    def interval(self, spec: str = ".3f") -> str:
+        """Return the interval alone, such as "0.912–0.934"; "interval unknown" where there is none.
+
+        Args:
+            spec: how each end is formatted, such as ".1%" for shares or "+.3f" for differences.
+        """
         if not self.has_interval:
-            return f"{self.value:.3f} (interval unknown)"
-        to = " to " if self.low < 0 else "–"  # a dash beside a minus sign cannot be read
-        return f"{self.value:.3f} ({self.low:.3f}{to}{self.high:.3f})"
+            return "interval unknown"
+        # A dash beside a sign cannot be read.
+        to = " to " if self.low < 0 or spec.startswith("+") else "–"
+        return f"{self.low:{spec}}{to}{self.high:{spec}}"
 
     def to_json(self) -> dict[str, float | None]:
         """Return a dictionary that strict JSON can hold: NaN becomes null."""

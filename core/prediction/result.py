@@ -110,8 +110,8 @@ class PatchResult:
         found, spared = self.curve.at(self.threshold)
         return (
             f"At this threshold, validation found {found.value:.1%} of the tumour patches (sensitivity, 95% CI "
-            f"{found.low:.1%}–{found.high:.1%}) and called {spared.value:.1%} of the normal ones normal (specificity, "
-            f"95% CI {spared.low:.1%}–{spared.high:.1%})."
+            f"{found.interval('.1%')}) and called {spared.value:.1%} of the normal ones normal (specificity, 95% CI "
+            f"{spared.interval('.1%')})."
         )
 
 

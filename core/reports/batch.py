@@ -1,4 +1,4 @@
-"""Many patches as one table: what was said of each, what was done to it before, and what was refused."""
+"""Many patches as one table: the prediction of each, what was done to its image before, and which were refused."""
 
 import csv
 import io
@@ -8,14 +8,15 @@ from core.prediction.batch import ScoredBatch
 from core.prediction.ood_warnings import OodWarnings
 from core.storage.spreadsheet import plain
 
+# "doubts" is the header of earlier versions; scripts read it.
 COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks", "refused")
 
 _KINDS = {"blank": "blank", "blur": "blurred", "stain": "not H&E colours", "network": "unlike training patches"}
 
 
-def ood_words(ood: OodWarnings | None) -> str:
-    """Return the doubts in a few words; nothing where there are none."""
-    return "; ".join(_KINDS[odd.kind] for odd in ood.artifacts) if ood else ""
+def ood_summary(ood: OodWarnings | None) -> str:
+    """Return the OOD warnings of a patch in a few words, such as "blurred; not H&E colours"; empty without any."""
+    return "; ".join(_KINDS[artifact.kind] for artifact in ood.artifacts) if ood else ""
 
 
 def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str:
@@ -24,7 +25,7 @@ def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str
     Args:
         batch: the patches.
         threshold: from this probability on the verdict is tumour.
-        left_out: files that were not looked at because the work was stopped; a last line says how many.
+        left_out: files that were not predicted because the work was stopped; the last line says how many.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -34,7 +35,7 @@ def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str
         verdict = CLASS_NAMES[int(file.probability >= threshold)]
         remarks = " ".join(file.notes)
         safe = [plain(text) for text in (file.id, file.name)]
-        writer.writerow([*safe, x, y, repr(file.probability), verdict, ood_words(file.ood), plain(remarks), ""])
+        writer.writerow([*safe, x, y, repr(file.probability), verdict, ood_summary(file.ood), plain(remarks), ""])
     for problem in batch.problems:
         writer.writerow(["", plain(problem.name), "", "", "", "", "", "", plain(problem.reason)])
     if left_out:

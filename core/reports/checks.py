@@ -1,4 +1,4 @@
-"""The trust figures of a map, gathered: name, figure and the sentence that says what it means."""
+"""The trust checks of a saliency map: what each one asks, and a sentence with the result and what it means."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,7 +28,7 @@ LABELS: dict[Name, tuple[str, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """One trust figure of one map.
+    """One trust check of one saliency map.
 
     Attributes:
         name: a key of :data:`LABELS`.
@@ -79,7 +79,7 @@ def thorough_checks(
         attribution: its attribution.
         random_module: from :func:`core.attribution.trust.with_random_weights`, made once for a bundle.
         options: those of the attribution.
-        progress: told the finished share; what it raises ends the work.
+        progress: called with the finished share; an exception from it ends the work.
     """
     deletion, insertion = trust.deletion_and_insertion(
         predictor.module,

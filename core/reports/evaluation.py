@@ -1,10 +1,10 @@
-"""What an evaluation leaves to take away: a model card in Markdown and a report in one HTML file."""
+"""What an evaluation exports: a model card as Markdown or HTML, and a report with plots in one HTML file."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -15,7 +15,6 @@ from core.data import CLASS_NAMES, Dataset, SplitRule
 from core.evaluation import (
     METRICS,
     Calibration,
-    Estimate,
     Evaluation,
     Subgroup,
     pr_points,
@@ -24,25 +23,13 @@ from core.evaluation import (
 )
 from core.prediction.centre_audit import CentreAudit
 from core.reports import evaluation_charts as charts
-from core.reports.evaluation_blocks import (
-    Block,
-    Bullets,
-    Charts,
-    Heading,
-    Paragraph,
-    Quote,
-    Table,
-    to_html,
-    to_markdown,
-)
+from core.reports.document import Block, Bullets, Charts, Document, Heading, Pairs, Paragraph, Table
 from core.scoring.dataset import Scored
 from core.scoring.subgroups import KINDS, possible_kinds, subgroups_by
 from core.studies.split_leakage import Leak
 
-RESEARCH_ONLY = "Research use only. Not for diagnosis."
-
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity", "ece")
-"""Figures of a slice in a report."""
+"""Metrics of a subgroup in a report."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +40,21 @@ class EvaluationReport:
         bundle: the model.
         dataset: what it was measured on.
         scored: the predictions.
-        evaluation: the figures at one threshold.
-        slices: way of :data:`core.scoring.subgroups.KINDS` -> named slices.
+        evaluation: the metrics at one threshold.
+        subgroups: way of :data:`core.scoring.subgroups.KINDS` -> named subgroups.
         audit: what the centre audit found, or None where none was made.
-        leak: what the leak meter found, or None.
-        day: of the report.
+        leak: what the comparison of a random split with one by slide found, or None where none was made.
+        made: when the report was written.
     """
 
     bundle: Bundle
     dataset: Dataset
     scored: Scored
     evaluation: Evaluation
-    slices: dict[str, list[tuple[str, Subgroup]]] = field(default_factory=dict)
+    subgroups: dict[str, list[tuple[str, Subgroup]]] = field(default_factory=dict)
     audit: CentreAudit | None = None
     leak: Leak | None = None
-    day: date = field(default_factory=date.today)
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def title(self) -> str:
@@ -81,7 +68,7 @@ class EvaluationReport:
 
 
 def make_report(bundle: Bundle, dataset: Dataset, scored: Scored, threshold: float) -> EvaluationReport:
-    """Return the report of a scored set at `threshold`, with all slices that can be told apart.
+    """Return the report of a scored set at `threshold`, with every kind of subgroup that the data allows.
 
     Raises:
         EvaluationError: the threshold is out of range.
@@ -91,36 +78,34 @@ def make_report(bundle: Bundle, dataset: Dataset, scored: Scored, threshold: flo
         dataset=dataset,
         scored=scored,
         evaluation=scored.evaluation(threshold),
-        slices={kind: subgroups_by(kind, dataset, scored, threshold) for kind in possible_kinds(dataset, scored)},
+        subgroups={kind: subgroups_by(kind, dataset, scored, threshold) for kind in possible_kinds(dataset, scored)},
     )
 
 
 def model_card_markdown(report: EvaluationReport) -> str:
     """Return the model card in Markdown, after Mitchell et al., FAT* 2019 (arXiv:1810.03993)."""
-    return to_markdown(_blocks(report))
+    return Document(f"Model card: {report.title}", _blocks(report), report.made).to_markdown()
 
 
 def model_card_html(report: EvaluationReport) -> str:
     """Return the model card as a small HTML file without plots."""
     blocks = [block for block in _blocks(report) if not isinstance(block, Charts)]
-    return to_html(blocks, title=f"Model card: {report.bundle.card.name}")
+    return Document(f"Model card: {report.title}", blocks, report.made).to_html()
 
 
 def report_html(report: EvaluationReport) -> str:
     """Return the whole evaluation with its plots as one HTML file, about 5 MB, that needs no network."""
-    return to_html(_blocks(report), title=report.title)
+    return Document(report.title, _blocks(report), report.made).to_html()
 
 
 def _blocks(report: EvaluationReport) -> list[Block]:
     return [
-        Heading(1, report.title),
-        Quote(RESEARCH_ONLY),
         *_about(report),
         *_use(),
         *_data(report),
-        *_figures(report),
+        *_metrics(report),
         *_calibration(report),
-        *_slices(report),
+        *_subgroups(report),
         *_checks(report),
         *_limits(report),
         *_versions(report),
@@ -132,7 +117,7 @@ def _about(report: EvaluationReport) -> list[Block]:
     trained = "not known"
     if "minutes" in provenance:
         trained = f"{provenance['minutes']} minutes on {provenance.get('device', 'an unknown device')}"
-    rows = [
+    rows: list[tuple[str, object]] = [
         ("Name", card.name),
         ("Network", card.model),
         ("Bundle", report.bundle.digest),
@@ -142,7 +127,7 @@ def _about(report: EvaluationReport) -> list[Block]:
         ("Preset", str(provenance.get("config", {}).get("preset", "not known"))),
         ("Training", trained),
     ]
-    return [Heading(2, "Model"), Table(("", ""), rows)]
+    return [Heading(2, "Model"), Pairs(rows)]
 
 
 def _use() -> list[Block]:
@@ -170,28 +155,31 @@ def _data(report: EvaluationReport) -> list[Block]:
     synthetic = " Synthetic demo data." if report.dataset.is_synthetic else ""
     measured = (
         f"{report.dataset.name}, {report.scored.description}: {evaluation.n:,} patches ({evaluation.positives:,} tumour"
-        f"{slides}); {report.scored.unreadable:,} unreadable ones left out. Fingerprint "
+        f"{slides}); {report.scored.unreadable:,} unreadable ones excluded. Fingerprint "
         f"{report.dataset.fingerprint()}.{synthetic}"
     )
     return [Heading(2, "Data"), Heading(3, "Trained on"), trained, Heading(3, "Measured on"), Paragraph(measured)]
 
 
 def _decided(source: dict[str, Any]) -> str:
-    """Return what decisions about patches changed in training data, in words; nothing where they changed nothing."""
+    """Return in words what decisions about patches changed in training data; empty where they changed nothing."""
     changed = [f"{count:,} {what}" for what, count in source.get("decisions", {}).items() if count]
     return f"; by decision {' and '.join(changed)}" if changed else ""
 
 
-def _figures(report: EvaluationReport) -> list[Block]:
+def _metrics(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
     unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
-    rows = [(METRICS[name].label, *_columns(each)) for name, each in evaluation.metrics.items()]
+    rows = [
+        (METRICS[name].label, f"{each.value:.4f}" if each.is_defined else "undefined", each.interval(".4f"))
+        for name, each in evaluation.metrics.items()
+    ]
     matrix = evaluation.confusion
     cells = [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")]
     blocks: list[Block] = [
-        Heading(2, "Figures"),
-        Paragraph(f"At the threshold {evaluation.threshold:.4f}; intervals over {unit}."),
-        Table(("figure", "value", "95 % interval"), rows),
+        Heading(2, "Metrics"),
+        Paragraph(f"At the threshold {evaluation.threshold:.4f}; 95% CI over {unit}."),
+        Table(("metric", "value", "95% CI"), rows),
         Table(("", "called normal", "called tumour"), cells),
     ]
     plots = [charts.confusion(matrix)]
@@ -227,16 +215,16 @@ def _calibration(report: EvaluationReport) -> list[Block]:
     ]
 
 
-def _slices(report: EvaluationReport) -> list[Block]:
-    if not report.slices:
+def _subgroups(report: EvaluationReport) -> list[Block]:
+    if not report.subgroups:
         return []
-    blocks: list[Block] = [Heading(2, "Slices"), Paragraph("Intervals over patches.")]
-    for kind, found in report.slices.items():
+    blocks: list[Block] = [Heading(2, "Subgroups"), Paragraph("95% CI over patches.")]
+    for kind, found in report.subgroups.items():
         rows = [
             (name, f"{each.n:,}{' (few)' if each.is_small else ''}", *(str(each.metrics[one]) for one in SHOWN))
             for name, each in found
         ]
-        head = ("slice", "n", *(METRICS[one].label for one in SHOWN))
+        head = ("subgroup", "n", *(METRICS[one].label for one in SHOWN))
         blocks += [Heading(3, KINDS[kind].label), Paragraph(KINDS[kind].help), Table(head, rows)]
     return blocks
 
@@ -246,17 +234,17 @@ def _checks(report: EvaluationReport) -> list[Block]:
     if report.audit is not None:
         lines.append(f"Centre audit: {report.audit.sentence}")
     if report.leak is not None:
-        lines.append(f"Leak meter: {report.leak.sentence()}")
+        lines.append(f"Random split against split by slide: {report.leak.sentence()}")
     return [Heading(2, "Checks"), Bullets(lines)] if lines else []
 
 
 def _limits(report: EvaluationReport) -> list[Block]:
     notes = list(report.bundle.card.notes)
     if report.evaluation.resampled == "patch":
-        notes.append("Slides are unknown: the intervals take patches as independent and are too narrow for new slides.")
+        notes.append("Slides are unknown: intervals treat patches as independent and are too narrow for new slides.")
     if report.dataset.is_synthetic:
-        notes.append("Measured on synthetic patches: the figures say nothing about real tissue.")
-    notes.append("Figures from one source need not hold for another scanner, laboratory or hospital.")
+        notes.append("Measured on synthetic patches: the metrics say nothing about real tissue.")
+    notes.append("Metrics from one source need not hold for another scanner, laboratory or hospital.")
     return [Heading(2, "Limits"), Bullets(notes)]
 
 
@@ -268,13 +256,4 @@ def _versions(report: EvaluationReport) -> list[Block]:
         "python": platform.python_version(),
     }
     rows = [(name, str(trained.get(name, "not known")), str(value)) for name, value in versions.items()]
-    return [
-        Heading(2, "Versions"),
-        Table(("", "trained with", "measured with"), rows),
-        Paragraph(f"{report.day.isoformat()}. {RESEARCH_ONLY}"),
-    ]
-
-
-def _columns(each: Estimate) -> tuple[str, str]:
-    value = f"{each.value:.4f}" if each.is_defined else "undefined"
-    return value, f"{each.low:.4f} – {each.high:.4f}" if each.has_interval else "not known"
+    return [Heading(2, "Versions"), Table(("", "trained with", "measured with"), rows)]

@@ -1,7 +1,6 @@
 """Plotly figures of an evaluation, for the page and the report: data in, figure out."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -9,33 +8,38 @@ import plotly.graph_objects as go
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
 from core.formatting import percent
+from core.reports.chart_theme import INVISIBLE, PERCENT, REFERENCE, Legend, add_diagonal, bars, empty_chart, error_bars
 
 CELLS = (("tn", "fp"), ("fn", "tp"))
-"""Cells of the confusion matrix, row by row: the label down, the verdict across."""
+"""Cells of the confusion matrix, row by row: rows are labels, columns are verdicts."""
 
-CELL_NAMES = {"tn": "normal, rightly", "fp": "false alarm", "fn": "missed tumour", "tp": "tumour found"}
+CELL_NAMES = {
+    "tn": "Correct normal (TN)",
+    "fp": "False alarm (FP)",
+    "fn": "Missed tumour (FN)",
+    "tp": "Tumour found (TP)",
+}
 
 _LINE = {"color": SERIES[0], "width": 2}
 _POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color": "white", "width": 1}}
 _HATCH = {"solidity": 0.15, "fillmode": "overlay"}
-_INVISIBLE = {"marker": {"opacity": 0}}
 
 
 def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
     """Return the ROC curve with the operating point on it; points of the curve can be selected."""
-    figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
+    figure = _square("ROC", "false alarms<br>(1 − specificity)", "sensitivity")
+    add_diagonal(figure)
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
     figure.add_scatter(
         x=[1 - evaluation.metrics["specificity"].value], y=[evaluation.metrics["sensitivity"].value],
         mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
-    return _finish(figure, "ROC", "false alarms<br>(1 − specificity)", "sensitivity")
+    return figure
 
 
 def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     """Return precision over recall with the operating point on it; points of the curve can be selected."""
-    figure = go.Figure()
+    figure = _square("Precision and recall", "sensitivity<br>(recall)", "precision")
     _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}", shape="vh")
     matrix = evaluation.confusion
     if matrix.tp + matrix.fp:
@@ -43,25 +47,22 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
             x=[evaluation.metrics["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
             mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
         )  # fmt: skip
-    return _finish(figure, "Precision and recall", "sensitivity<br>(recall)", "precision")
+    return figure
 
 
 def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) -> go.Figure:
     """Return the observed share of tumour over the predicted probability, with intervals."""
-    figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip")
+    figure = _square(f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
+    add_diagonal(figure)
     figure.add_scatter(
         unselected={"marker": {"opacity": 0.6}},
         x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
         line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
         text=[percent(mean) for mean in diagram.mean_probability],
-        error_y={
-            "type": "data", "symmetric": False, "array": diagram.high - diagram.observed,
-            "arrayminus": diagram.observed - diagram.low, "thickness": 1,
-        },
+        error_y=bars(diagram.high - diagram.observed, diagram.observed - diagram.low),
         hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
-    return _finish(figure, f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
+    return figure
 
 
 def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
@@ -73,28 +74,23 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
     """
     counts = [[getattr(matrix, name) for name in row] for row in CELLS]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    figure = go.Figure(
-        go.Heatmap(
-            z=shares, x=[0, 1], y=[0, 1], colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.55)"]],
-            zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=3, ygap=3,
-        )
+    figure = empty_chart("Confusion matrix", height=330, click=True, hoverdistance=80, margin={"r": 0})
+    figure.add_heatmap(
+        z=shares, x=[0, 1], y=[0, 1], colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.55)"]],
+        zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=3, ygap=3,
     )  # fmt: skip
     places = [(row, column) for row in range(2) for column in range(2)]
     for row, column in places:
         name = CELLS[row][column]
-        words = CELL_NAMES[name].replace(" ", "<br>")  # in two lines: a cell may be no wider than 80 pixels
-        text = f"<b>{counts[row][column]:,}</b><br>{words}<br>{shares[row][column]:.1%}"
+        label = CELL_NAMES[name].replace(" ", "<br>", 1)  # in two lines: a cell may be no wider than 80 pixels
+        text = f"<b>{counts[row][column]:,}</b><br>{label}<br>{shares[row][column]:.1%}"
         figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13, "color": ink})
     figure.add_scatter(
         x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
-        marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=_INVISIBLE, unselected=_INVISIBLE,
-        customdata=[CELLS[row][column] for row, column in places], hovertemplate="press to see them<extra></extra>",
+        marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=INVISIBLE, unselected=INVISIBLE,
+        customdata=[CELLS[row][column] for row, column in places], hovertemplate="click to see them<extra></extra>",
     )  # fmt: skip
-    figure.update_layout(
-        title={"text": "Confusion matrix", "font": {"size": 14}}, height=330, showlegend=False,
-        margin={"l": 0, "r": 0, "t": 36, "b": 0}, clickmode="event+select", dragmode=False, hoverdistance=80,
-    )  # fmt: skip
-    axis = {"tickvals": [0, 1], "range": [-0.5, 1.5], "fixedrange": True, "showgrid": False, "zeroline": False}
+    axis = {"tickvals": [0, 1], "range": [-0.5, 1.5], "showgrid": False, "zeroline": False}
     figure.update_xaxes(ticktext=["called<br>normal", "called<br>tumour"], **axis)
     figure.update_yaxes(ticktext=["is<br>normal", "is<br>tumour"], **{**axis, "range": [1.5, -0.5]})
     return figure
@@ -103,7 +99,9 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
 def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[float, str]]) -> go.Figure:
     """Return the histogram of probabilities for each class, with lines at some thresholds."""
     edges = np.linspace(0, 1, 41)
-    figure = go.Figure()
+    figure = empty_chart(
+        x="probability of tumour", y="patches (log scale)", height=240, legend="above", barmode="overlay", bargap=0
+    )
     for label, name, pattern in ((0, "normal", "/"), (1, "tumour", "")):
         counts = np.histogram(values[labels == label], edges)[0]
         figure.add_bar(
@@ -113,18 +111,12 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
         )  # fmt: skip
     for at, text in lines:
         figure.add_vline(x=at, line={"dash": "dash", "width": 1.5, "color": MUTED}, annotation_text=text)
-    figure.update_layout(
-        barmode="overlay", height=240, margin={"l": 0, "r": 8, "t": 24, "b": 0}, bargap=0,
-        legend={"orientation": "h", "y": 1.15, "x": 0},
-    )  # fmt: skip
-    figure.update_xaxes(title="probability of tumour", range=[-0.01, 1.01], fixedrange=True)
-    figure.update_yaxes(title="patches (log scale)", type="log", fixedrange=True, dtick=1)
-    return figure
+    return figure.update_xaxes(range=PERCENT["range"]).update_yaxes(type="log", dtick=1)
 
 
 def groups(result: Triage) -> go.Figure:
     """Return one bar in three parts: clear, review, suspicious."""
-    figure = go.Figure()
+    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
     parts = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
         ("review", result.review, SERIES[1], "", "#1E1E1C"),
@@ -138,12 +130,7 @@ def groups(result: Triage) -> go.Figure:
             insidetextfont={"size": 14, "color": ink},
             hovertemplate=f"{name}: {count:,} patches (%{{x:.1%}})<extra></extra>", textangle=0,
         )  # fmt: skip
-    figure.update_layout(
-        barmode="stack", height=90, showlegend=False, margin={"l": 0, "r": 0, "t": 4, "b": 0}, bargap=0.1
-    )
-    figure.update_xaxes(tickformat=".0%", range=[0, 1], fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True)
-    return figure
+    return figure.update_xaxes(tickformat=".0%", range=[0, 1]).update_yaxes(visible=False)
 
 
 def estimates(
@@ -155,7 +142,7 @@ def estimates(
     reference: float | None = None,
     faint: Sequence[bool] | None = None,
 ) -> go.Figure:
-    """Return figures as points with intervals, one below the other; each point can be selected.
+    """Return estimates as points with intervals, one below the other; each point can be selected.
 
     Args:
         names: of the rows.
@@ -167,33 +154,23 @@ def estimates(
     """
     kept = [row for row, value in enumerate(values) if value.is_defined]
     hollow = [bool(faint and faint[row]) for row in kept]
-    x = [values[row].value for row in kept]
-    low = [x[i] - values[row].low if values[row].has_interval else 0 for i, row in enumerate(kept)]
-    high = [values[row].high - x[i] if values[row].has_interval else 0 for i, row in enumerate(kept)]
-    figure = go.Figure()
+    figure = empty_chart(x=title, height=80 + 26 * max(3, len(kept)), click=True)
     figure.add_scatter(
-        x=x, y=[names[row] for row in kept], mode="markers", customdata=kept, text=[notes[row] for row in kept],
+        x=[values[row].value for row in kept], y=[names[row] for row in kept], mode="markers",
+        customdata=kept, text=[notes[row] for row in kept],
         marker={"size": 10, "color": SERIES[0], "symbol": ["circle-open" if each else "circle" for each in hollow]},
-        error_x={"type": "data", "symmetric": False, "array": high, "arrayminus": low, "thickness": 1},
+        error_x=error_bars(values[row] for row in kept),
         hovertemplate="%{y}: %{x:.3f}<br>%{text}<extra></extra>",
     )  # fmt: skip
     if reference is not None:
-        figure.add_vline(x=reference, line={"dash": "dot", "color": MUTED})
-    figure.update_layout(
-        height=80 + 26 * max(3, len(kept)), showlegend=False, margin={"l": 0, "r": 8, "t": 8, "b": 0},
-        clickmode="event+select", dragmode=False,
-    )  # fmt: skip
-    figure.update_xaxes(title=title, fixedrange=True)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True, type="category")
-    return figure
+        figure.add_vline(x=reference, line=REFERENCE)
+    return figure.update_yaxes(autorange="reversed", type="category")
 
 
 def changes(centre: np.ndarray, piece: np.ndarray, labels: np.ndarray) -> go.Figure:
     """Return, for each patch, how far the probability moves without the centre and without a piece of the rim."""
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False
-    )
+    figure = _square("Change of the probability", "a piece of the rim blanked", "the centre blanked", legend="above")
+    add_diagonal(figure)
     for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
         rows = np.flatnonzero(labels == label)
         figure.add_scatter(
@@ -201,47 +178,36 @@ def changes(centre: np.ndarray, piece: np.ndarray, labels: np.ndarray) -> go.Fig
             marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
             hovertemplate="piece of the rim %{x:.2f}<br>centre %{y:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip
-    _finish(figure, "Change of the probability", "a piece of the rim blanked", "the centre blanked")
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0.5})
     return figure
 
 
 def shares(values: np.ndarray, chance: float) -> go.Figure:
     """Return the histogram of the centre's share of the attribution, with chance marked."""
     counts, edges = np.histogram(values, np.linspace(0, 1, 26))
-    figure = go.Figure(
-        go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.038, marker={"color": SERIES[0]}, hoverinfo="y")
-    )
-    figure.add_vline(
-        x=chance, line={"dash": "dot", "color": MUTED}, annotation_text="by area", annotation_position="top right"
-    )
+    figure = _square("Share of the map inside the centre", "share", "patches")
+    figure.add_bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.038, marker={"color": SERIES[0]}, hoverinfo="y")
+    figure.add_vline(x=chance, line=REFERENCE, annotation_text="by area", annotation_position="top right")
     figure.add_vline(
         x=float(np.median(values)),
         line={"color": SERIES[1]},
         annotation_text="median",
         annotation_position="bottom right",
     )
-    _finish(figure, "Share of the map inside the centre", "share", "patches")
-    figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
-    return figure
+    return figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
 
 
-def _curve(figure: go.Figure, curve: Curve, words: str, *, shape: str = "linear") -> None:
+def _curve(figure: go.Figure, curve: Curve, hover: str, *, shape: str = "linear") -> None:
     # Markers that cannot be seen make points of the line selectable.
     thresholds = np.where(np.isfinite(curve.thresholds), curve.thresholds, 1.0)
     figure.add_scatter(
         x=curve.x, y=curve.y, mode="lines+markers", line={**_LINE, "shape": shape}, customdata=thresholds,
-        marker={"size": 9, "opacity": 0}, selected=_INVISIBLE, unselected=_INVISIBLE,
-        hovertemplate=words + "<br>threshold %{customdata:.3f}<br><i>press to set it</i><extra></extra>",
+        marker={"size": 9, "opacity": 0}, selected=INVISIBLE, unselected=INVISIBLE,
+        hovertemplate=hover + "<br>threshold %{customdata:.3f}<br><i>click to set it</i><extra></extra>",
     )  # fmt: skip
 
 
-def _finish(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
-    unit: dict[str, Any] = {"range": [-0.01, 1.01], "fixedrange": True, "tickformat": ".0%"}
-    figure.update_layout(
-        title={"text": title, "font": {"size": 14}}, showlegend=False, height=330, clickmode="event+select",
-        dragmode=False, margin={"l": 0, "r": 22, "t": 36, "b": 0},  # room for half of "100 %"
-    )  # fmt: skip
-    figure.update_xaxes(title=x, tickvals=[0, 0.5, 1], **unit)
-    figure.update_yaxes(title=y, tickvals=[0, 0.25, 0.5, 0.75, 1], **unit)
-    return figure
+def _square(title: str, x: str, y: str, *, legend: Legend = "") -> go.Figure:
+    """Return an empty figure with two axes from 0 to 100%; on the right is room for half of "100%"."""
+    figure = empty_chart(title, x=x, y=y, height=330, legend=legend, click=True, margin={"r": 22})
+    figure.update_xaxes(tickvals=[0, 0.5, 1], **PERCENT)
+    return figure.update_yaxes(tickvals=[0, 0.25, 0.5, 0.75, 1], **PERCENT)

@@ -1,8 +1,8 @@
-"""How a map is drawn over its patch: the same settings for page, report and command line."""
+"""How a saliency map is drawn over its patch: the same settings for page, report and command line."""
 
 from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,14 @@ Sign = Literal["own", "absolute", "positive", "signed"]
 
 @dataclass(frozen=True, kw_only=True)
 class OverlaySettings:
-    """How a map is drawn.
+    """How a saliency map is drawn.
 
     Attributes:
-        opacity: 0 shows the patch alone, 1 the map alone.
-        sign: "own" is the method's own; "absolute" sizes, "positive" what speaks for tumour, "signed" both.
-        percentile: of the map's sizes that becomes full colour; the outliers above are cut.
-        smoothing: standard deviation of a Gaussian in pixels.
+        opacity: in [0, 1]; 0 shows the patch alone, 1 the map alone.
+        sign: "absolute" shows the magnitude of the attribution, "positive" the evidence for tumour, "signed" the
+            evidence for and against it; "own" is the default of the attribution method.
+        percentile: in [50, 100], of the map's magnitudes; it gets the full colour, and larger values are clipped to it.
+        smoothing: standard deviation of a Gaussian in pixels, in [0, 96].
         centre_box: whether the labelled centre is framed.
 
     Raises:
@@ -39,9 +40,9 @@ class OverlaySettings:
         for name, low, high in (("opacity", 0, 1), ("percentile", 50, 100), ("smoothing", 0, PATCH_SIZE)):
             value = getattr(self, name)
             if not (isfinite(value) and low <= value <= high):
-                raise ConfigError(f"The map's {name} is {value!r}; give a number from {low} to {high}.")
-        if self.sign not in ("own", "absolute", "positive", "signed"):
-            raise ConfigError(f"The map's sign is {self.sign!r}; choose own, absolute, positive or signed.")
+                raise ConfigError(f"The {name} of the overlay must be {low} to {high}, got {value!r}.")
+        if self.sign not in get_args(Sign):
+            raise ConfigError(f"The sign of the overlay must be one of {', '.join(get_args(Sign))}, got {self.sign!r}.")
 
     def draw(self, attribution: Attribution, pixels: npt.NDArray[np.uint8], *, zoom: int = 4) -> npt.NDArray[np.uint8]:
         """Return the map over its patch, uint8 (96·zoom)×(96·zoom)×3."""
@@ -55,15 +56,13 @@ class OverlaySettings:
         return saliency_map(attribution, sign=sign, percentile=self.percentile, smoothing=self.smoothing)
 
     def legend(self, attribution: Attribution) -> str:
-        """Return what the colours say, in plain words."""
+        """Return what the colours mean, in one sentence."""
         sign = METHODS[attribution.method].sign if self.sign == "own" else self.sign
         if sign == "signed":
-            return "Red speaks for tumour, blue against it."
-        return (
-            "The brighter, the more it speaks for tumour."
-            if sign == "positive"
-            else "The brighter, the more it counts."
-        )
+            return "Red is evidence for tumour, blue is evidence against it."
+        if sign == "positive":
+            return "The brighter a pixel, the stronger its evidence for tumour."
+        return "The brighter a pixel, the larger its attribution."
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -1,12 +1,9 @@
-"""The report of one prediction: patch, answer, maps, checks, bundle and settings in one HTML file."""
+"""The report of one prediction: patch, result, saliency maps, checks, bundle and settings in one HTML file."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from core.attribution import METHODS, Attribution
 from core.bundle import INTENDED_USE, Bundle
@@ -14,7 +11,7 @@ from core.display import enlarge, to_png, with_centre_box
 from core.evaluation import METRICS
 from core.formatting import percent
 from core.prediction.result import PatchResult
-from core.reports import html
+from core.reports.document import Block, Document, Heading, Pairs, Paragraph, Picture, Pictures
 from core.reports.map_settings import OverlaySettings
 
 ZOOM = 4
@@ -22,11 +19,11 @@ ZOOM = 4
 
 @dataclass(frozen=True, eq=False)
 class ShownMap:
-    """A map with what is known about it.
+    """A saliency map with what is known about it.
 
     Attributes:
         attribution: what it shows.
-        checks: (name, sentence) of each trust figure that was measured.
+        checks: (question, sentence) of each trust check that was made.
     """
 
     attribution: Attribution
@@ -35,96 +32,86 @@ class ShownMap:
 
 @dataclass(frozen=True, eq=False)
 class PredictionReport:
-    """All that the report of one prediction holds.
+    """Everything in the report of one prediction.
 
     Attributes:
         name: the patch's name, for people.
-        answer: what the bundle says of it.
+        result: what the bundle says of it.
         bundle: which bundle.
-        maps: the maps, in the order they are shown.
-        look: how they are drawn.
+        maps: the saliency maps, in the order they are shown.
+        overlay: how they are drawn.
         notes: what was done to the image before, a sentence each.
         label: "tumour", "normal" or empty where it is not known.
         settings: further settings to write down, such as those of the attribution.
     """
 
     name: str
-    answer: PatchResult
+    result: PatchResult
     bundle: Bundle
     maps: tuple[ShownMap, ...] = ()
-    look: OverlaySettings = field(default_factory=OverlaySettings)
+    overlay: OverlaySettings = field(default_factory=OverlaySettings)
     notes: tuple[str, ...] = ()
     label: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_html(self) -> str:
         """Return the page: self-contained, without scripts, with "research use only"."""
-        parts = [*self._answer(), *self._pictures(), *self._checks(), *self._bundle(), *self._settings()]
-        return html.document(f"Prediction for {self.name}", parts)
+        blocks = [*self._result(), *self._pictures(), *self._checks(), *self._bundle(), *self._settings()]
+        return Document(f"Prediction for {self.name}", blocks).to_html()
 
-    def _answer(self) -> list[str]:
-        answer = self.answer
-        side = "at or above" if answer.is_tumour else "below"
-        values: list[tuple[str, object]] = [
-            ("Probability of tumour in the centre", f"{percent(answer.probability)} (exactly {answer.probability!r})"),
-            ("Verdict", f"{answer.verdict}, {side} the threshold {answer.threshold:.4f}"),
-            ("In validation", answer.operating_sentence),
-            ("Eight flips and turns", answer.tta.sentence),
-            ("Logit", f"{answer.logit!r}"),
+    def _result(self) -> list[Block]:
+        result = self.result
+        side = "at or above" if result.is_tumour else "below"
+        rows: list[tuple[str, object]] = [
+            ("Probability of tumour in the centre", f"{percent(result.probability)} (exactly {result.probability!r})"),
+            ("Verdict", f"{result.verdict}, {side} the threshold {result.threshold:.4f}"),
+            ("In validation", result.operating_sentence),
+            ("Test-time augmentation", result.tta.sentence),
+            ("Logit", repr(result.logit)),
         ]
         if self.label:
-            values.append(("Label", f"{self.label}: the verdict is {_right(self.label == answer.verdict)}"))
-        kind = "doubt" if answer.ood else ""
-        return [html.heading("Answer"), html.pairs(values), html.paragraph(answer.ood.sentence, kind=kind)]
+            right = "right" if self.label == result.verdict else "wrong"
+            rows.append(("Label", f"{self.label}: the verdict is {right}"))
+        return [Heading(2, "Result"), Pairs(rows), Paragraph(result.ood.sentence, "warning" if result.ood else "")]
 
-    def _pictures(self) -> list[str]:
-        patch = with_centre_box(enlarge(self.answer.pixels, ZOOM), zoom=ZOOM)
-        shown = [
-            html.figure(to_png(patch), alt="The patch", caption=_caption("The patch as the model sees it.", self.notes))
-        ]
+    def _pictures(self) -> list[Block]:
+        pixels = self.result.pixels
+        patch = to_png(with_centre_box(enlarge(pixels, ZOOM), zoom=ZOOM))
+        pictures = [Picture(patch, "The patch", " ".join(("The patch as the model sees it.", *self.notes)))]
         for item in self.maps:
             method = METHODS[item.attribution.method]
-            caption = f"{method.label}. {method.help} {self.look.legend(item.attribution)} ({method.source})"
-            shown.append(html.figure(to_png(self._drawn(item)), alt=f"{method.label} over the patch", caption=caption))
-        words = "A map shows what moved the model, not where tumour is. The box is the centre that the answer is about."
-        return [html.heading("Patch and maps"), html.row(shown), html.paragraph(words, kind="quiet")]
+            caption = f"{method.label}. {method.help} {self.overlay.legend(item.attribution)} ({method.source})"
+            drawn = to_png(self.overlay.draw(item.attribution, pixels, zoom=ZOOM))
+            pictures.append(Picture(drawn, f"{method.label} over the patch", caption))
+        caveat = (
+            "A saliency map shows what moved the model, not where tumour is. The box marks the centre: the probability "
+            "is about tumour inside it."
+        )
+        return [Heading(2, "Patch and saliency maps"), Pictures(pictures), Paragraph(caveat, "quiet")]
 
-    def _drawn(self, item: ShownMap) -> npt.NDArray[np.uint8]:
-        return self.look.draw(item.attribution, self.answer.pixels, zoom=ZOOM)
-
-    def _checks(self) -> list[str]:
-        parts = []
+    def _checks(self) -> list[Block]:
+        blocks: list[Block] = []
         for item in self.maps:
             if item.checks:
-                parts += [html.heading(f"How far to trust {METHODS[item.attribution.method].label}")]
-                parts += [html.pairs(item.checks)]
-        return parts
+                blocks += [Heading(2, f"How far to trust {METHODS[item.attribution.method].label}"), Pairs(item.checks)]
+        return blocks
 
-    def _bundle(self) -> list[str]:
+    def _bundle(self) -> list[Block]:
         card = self.bundle.card
-        values: list[tuple[str, object]] = [
+        rows: list[tuple[str, object]] = [
             ("Name", f"{card.name} ({self.bundle.digest})"),
             ("Network", card.model),
             ("Calibration", f"temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}"),
             ("Its own threshold", f"{card.threshold:.4f}"),
         ]
         for measurement in card.measured:
-            figures = "; ".join(
-                f"{METRICS[name].label} {estimate}" for name, estimate in measurement.evaluation.metrics.items()
-            )
-            values.append((f"{measurement.data}, {measurement.split}, n = {measurement.evaluation.n}", figures))
-        values += [("Note", note) for note in card.notes]
-        return [html.heading("Model"), html.pairs([*values, ("Intended use", INTENDED_USE)])]
+            estimates = measurement.evaluation.metrics.items()
+            metrics = "; ".join(f"{METRICS[name].label} {estimate}" for name, estimate in estimates)
+            rows.append((f"{measurement.data}, {measurement.split}, n = {measurement.evaluation.n}", metrics))
+        rows += [("Note", note) for note in card.notes]
+        return [Heading(2, "Model"), Pairs([*rows, ("Intended use", INTENDED_USE)])]
 
-    def _settings(self) -> list[str]:
-        values = {**self.look.to_json(), **self.settings}
-        listed = [(name, json.dumps(value, ensure_ascii=False)) for name, value in values.items()]
-        return [html.heading("Settings"), html.pairs(listed)]
-
-
-def _right(is_right: bool) -> str:
-    return "right" if is_right else "wrong"
-
-
-def _caption(text: str, notes: tuple[str, ...]) -> str:
-    return " ".join((text, *notes))
+    def _settings(self) -> list[Block]:
+        values = {**self.overlay.to_json(), **self.settings}
+        rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in values.items()]
+        return [Heading(2, "Settings"), Pairs(rows)]

@@ -1,4 +1,4 @@
-"""Plotly figures of cross-validations and searches: data in, figure out."""
+"""Plotly figures of cross-validations, searches and learning curves: data in, figure out."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ import plotly.graph_objects as go
 
 from core.display import MUTED, SERIES
 from core.evaluation import METRICS, roc_points
+from core.reports.chart_theme import Legend, add_diagonal, empty_chart, error_bars
 from core.studies.cross_validation_result import FoldsResult
+from core.studies.learning_curve_result import CurveResult, Point
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import Axis
 
@@ -21,6 +23,7 @@ _MARKS = {
     "unfinished": {"color": SERIES[1], "symbol": "circle-open", "size": 10},
 }
 _SCALE = [[0.0, "#9AA5B1"], [0.5, SERIES[2]], [1.0, SERIES[0]]]
+_MARGIN = 0.15  # of the axis beside the smallest and the largest size, in doublings
 _DARK_SCALE = [[0.0, "#5A5F66"], [0.5, SERIES[0]], [1.0, SERIES[2]]]
 
 
@@ -30,10 +33,8 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     Args:
         table: what :func:`core.studies.cross_validation.out_of_fold` gave.
     """
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False
-    )
+    figure = _chart("ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
+    add_diagonal(figure)
     for number, (fold, rows) in enumerate(table.groupby("fold")):
         if rows["label"].nunique() == 2:
             curve = roc_points(rows["label"], rows["probability"])
@@ -47,33 +48,31 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
         x=pooled.x, y=pooled.y, mode="lines", line={"color": SERIES[0], "width": 3}, name="all folds together",
         hovertemplate="all folds<br>false alarms %{x:.1%}<br>sensitivity %{y:.1%}<extra></extra>",
     )  # fmt: skip
-    return _laid_out(figure, "ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
+    return figure
 
 
 def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
-    """Return a figure of each fold with its interval, and the mean over them as a band."""
+    """Return a metric of each fold with its 95% CI, and the mean over the folds as a band."""
     label, mean = METRICS[name].label, result.mean[name]
     measured = [(fold, fold.evaluation.metrics[name]) for fold in result.folds if fold.evaluation is not None]
-    figure = go.Figure()
+    figure = _chart(f"{label} of each fold, and their mean", "", label)
     if mean.has_interval:
         figure.add_hrect(y0=mean.low, y1=mean.high, fillcolor=SERIES[2], opacity=0.25, line_width=0)
     figure.add_hline(y=mean.value, line={"color": SERIES[0], "width": 2})
     figure.add_scatter(
         x=[f"fold {fold.number}" for fold, _ in measured], y=[each.value for _, each in measured], mode="markers",
         marker={"size": 10, "color": SERIES[0]}, customdata=[[each.low, each.high, fold.n] for fold, each in measured],
-        error_y={
-            "type": "data", "symmetric": False, "array": [each.high - each.value for _, each in measured],
-            "arrayminus": [each.value - each.low for _, each in measured], "thickness": 1,
-        },
+        error_y=error_bars(each for _, each in measured),
         hovertemplate="%{x}, %{customdata[2]:,} patches<br>%{y:.3f} (%{customdata[0]:.3f}–%{customdata[1]:.3f})"
         "<extra></extra>", showlegend=False,
     )  # fmt: skip
-    return _laid_out(figure, f"{label} of each fold, and their mean", "", label)
+    return figure
 
 
 def history(result: SearchResult) -> go.Figure:
     """Return the validation AUC of each trial, and the best of those finished so far."""
-    figure = go.Figure()
+    # Trials lie everywhere, so the legend stands above, where it hides none.
+    figure = _chart("Validation AUC, trial by trial", "trial", "best validation AUC", legend="above")
     for state, mark in _MARKS.items():
         shown = [each for each in result.trials if each.state == state and each.auc is not None]
         if shown:
@@ -89,32 +88,28 @@ def history(result: SearchResult) -> go.Figure:
             x=[each.number for each in finished], y=best, mode="lines", name="best so far", hoverinfo="skip",
             line={"color": SERIES[0], "width": 2, "shape": "hv"},
         )  # fmt: skip
-    figure = _laid_out(figure, "Validation AUC, trial by trial", "trial", "best validation AUC")
-    above = {"y": 1.0, "yanchor": "bottom"}  # trials stand everywhere, the legend does not hide them there
-    return figure.update_layout(legend=above, margin={"t": 60}).update_xaxes(
-        tickformat="d", dtick=max(1, len(result.trials) // 10)
-    )
+    return figure.update_xaxes(tickformat="d", dtick=max(1, len(result.trials) // 10))
 
 
 def importance(result: SearchResult) -> go.Figure:
-    """Return how much each setting had to do with the difference between trials."""
+    """Return how much of the difference between trials each setting explains."""
     found = sorted((result.importance or {}).items(), key=lambda item: item[1])
-    figure = go.Figure()
+    figure = _chart("What made trials differ", "share", "")
     figure.add_bar(
         x=[share for _, share in found], y=[_plain(name) for name, _ in found], orientation="h",
         marker={"color": SERIES[0]}, hovertemplate="%{y}: %{x:.0%}<extra></extra>", showlegend=False,
     )  # fmt: skip
-    return _laid_out(figure, "What made trials differ", "share", "").update_xaxes(tickformat=".0%", range=[0, 1])
+    return figure.update_xaxes(tickformat=".0%", range=[0, 1])
 
 
 def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFFF", is_dark: bool = False) -> go.Figure:
-    """Return a line a trial through the values of its settings, to its validation AUC.
+    """Return one line for each trial, through the values of its settings to its validation AUC.
 
     Args:
         result: with one trial or more that has an AUC.
         axes: what was varied.
-        paper: colour of the page, with which this kind of figure surrounds its words.
-        is_dark: whether that is a dark one.
+        paper: colour of the page. This kind of chart draws a halo of that colour around its texts.
+        is_dark: whether the page is dark.
     """
     ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
     trials = [each for each in result.trials if each.auc is not None]
@@ -129,6 +124,54 @@ def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFF
         )
     )  # fmt: skip
     return figure.update_layout(height=340, margin={"l": 60, "r": 50, "t": 50, "b": 20}, paper_bgcolor=paper)
+
+
+def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc") -> go.Figure:
+    """Return a metric over the number of training patches, on an axis that gives each doubling the same room.
+
+    Error bars are the 95% CI for the choice of test patches. With several seeds the curve is their mean, and each seed
+    is an open mark.
+
+    Args:
+        result: with one finished run or more.
+        sizes: all of the study, so that the axis does not change while it goes on.
+        name: of the metric.
+    """
+    points, label = result.points, METRICS[name].label
+    estimates = [point.figure(name) for point in points]
+    several = [each for each in points if len(each.runs) > 1]
+    figure = empty_chart(
+        f"{label} on the test patches", x="labelled training patches", y=label, legend="above" if several else "",
+        zoom=True, uirevision=name,
+    )  # fmt: skip
+    if several:
+        figure.add_scatter(
+            x=[run.size for each in several for run in each.runs],
+            y=[run.evaluation.metrics[name].value for each in several for run in each.runs],
+            customdata=[run.seed for each in several for run in each.runs], mode="markers", name="each seed",
+            marker={"size": 8, "color": MUTED, "symbol": "circle-open"},
+            hovertemplate="%{x:,} patches, seed %{customdata}<br>%{y:.4f}<extra></extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=[each.size for each in points], y=[each.value for each in estimates], mode="lines+markers",
+        name="mean of the seeds",
+        line={"color": SERIES[0], "width": 2}, marker={"size": 10, "color": SERIES[0]},
+        customdata=[_at_point(point, name) for point in points],
+        error_y=error_bars(estimates),
+        hovertemplate="%{x:,} patches<br>%{customdata}<extra></extra>",
+    )  # fmt: skip
+    ends = [math.log10(min(sizes)), math.log10(max(sizes))]
+    beyond = max(_MARGIN * math.log10(2), 0.04 * (ends[1] - ends[0]))
+    return figure.update_xaxes(
+        type="log", range=[ends[0] - beyond, ends[1] + beyond],
+        tickvals=list(sizes), ticktext=[f"{size:,}" for size in sizes], showgrid=True,
+    )  # fmt: skip
+
+
+def _at_point(point: Point, name: str) -> str:
+    figure, spread = point.figure(name), point.spread(name)
+    seeds = f"<br>{spread[0]:.3f} to {spread[1]:.3f} over {len(point.runs)} seeds" if len(point.runs) > 1 else ""
+    return f"{figure}{seeds}"
 
 
 def _dimension(axis: Axis, values: list[Any]) -> dict[str, Any]:
@@ -159,9 +202,6 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _laid_out(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
-    return figure.update_layout(
-        title={"text": title, "font": {"size": 14}}, height=320, margin={"l": 0, "r": 8, "t": 40, "b": 0},
-        xaxis_title=x or None, yaxis_title=y or None, uirevision=title,
-        legend={"orientation": "h", "y": 0.02, "x": 0.98, "xanchor": "right", "yanchor": "bottom"},
-    )  # fmt: skip
+def _chart(title: str, x: str, y: str, *, legend: Legend = "inside") -> go.Figure:
+    # uirevision keeps what a visitor has zoomed into while the study goes on and the figure is drawn again.
+    return empty_chart(title, x=x, y=y, legend=legend, zoom=True, uirevision=title)

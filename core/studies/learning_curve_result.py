@@ -93,9 +93,7 @@ class Gain:
     def words(self, name: str = "auc") -> str:
         """Return the difference with its sign and its interval."""
         each = self.figure(name)
-        return f"{each.value:+.3f} " + (
-            f"({each.low:+.3f} to {each.high:+.3f})" if each.has_interval else "(no interval)"
-        )
+        return f"{each.value:+.3f} ({each.interval('+.3f')})"
 
     def sentence(self, name: str = "auc") -> str:
         """Return in a sentence what it brought, and what that says about still more labels."""
@@ -105,10 +103,10 @@ class Gain:
             return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."
         seeds = [difference.value for difference in self.differences[name]]
         if each.low > 0 and min(seeds) > 0:
-            rose = f"rose by {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
+            rose = f"rose by {each.value:.3f} ({each.interval()})"
             return f"{start} {rose}: more labels would probably still help."
         if each.high < 0 and max(seeds) < 0:
-            fell = f"fell by {-each.value:.3f} ({-each.high:.3f} to {-each.low:.3f})"
+            fell = f"fell by {-each.value:.3f} ({-each.high:.3f}–{-each.low:.3f})"
             return f"{start} {fell}: the larger number did not help this training."
         most = f"; a gain above {each.high:.3f} is unlikely" if each.high > 0 else ""
         return (

@@ -93,7 +93,7 @@ class Leak:
         values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."
-        span = f"{each.value:+.3f}, 95% CI {each.low:+.3f} to {each.high:+.3f}"
+        span = f"{each.value:+.3f}, 95% CI {each.interval('+.3f')}"
         if sign * (each.low if sign > 0 else each.high) > 0:
             return f"The random split flatters the model: {label} {values} on new slides ({span})."
         if sign * each.value > 0:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import NodescopeError
+from core.formatting import duration
 from core.job import Job, JobStatus
-from pages._ui import layout, widgets
+from pages._ui import layout
 
 
 def draw(
@@ -66,7 +67,7 @@ def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
     if status.seconds_left:
         if patches:
             text += f", {(1 - status.share) * patches / status.seconds_left:,.0f} per second"
-        text += f", about {widgets.duration(status.seconds_left)} left"
+        text += f", about {duration(status.seconds_left)} left"
     st.progress(min(status.share, 1.0), text="Starting …" if status.state == "starting" else text)
 
 

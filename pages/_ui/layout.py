@@ -15,6 +15,7 @@ from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
 from core.device import describe_device
 from core.errors import BundleError, NodescopeError
+from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
 from core.runs import list_runs
 from pages._ui import cache, query_params, state
@@ -22,7 +23,6 @@ from pages._ui import cache, query_params, state
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 _SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
 _SHIPPED_LABELS = {"nodescope": "nodescope, most accurate", "nodescope-net": "nodescope-net, symmetric"}
-RESEARCH_ONLY = "Research use only. Not for diagnosis."
 
 STYLE = """
 <style>

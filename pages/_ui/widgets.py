@@ -204,8 +204,3 @@ def forget_click() -> None:
 def background() -> tuple[int, int, int]:
     """Return the page's background colour in the visitor's theme, for the gaps of a mosaic."""
     return (22, 22, 23) if st.context.theme.type == "dark" else (251, 251, 250)
-
-
-def duration(seconds: float) -> str:
-    """Return a time that is left, such as "40 s" or "3 min"."""
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -1,8 +1,8 @@
-"""A probability in percent."""
+"""Probabilities, times and sizes as people read them."""
 
 import pytest
 
-from core.formatting import percent
+from core.formatting import duration, file_size, percent
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,18 @@ from core.formatting import percent
 def test_a_model_never_seems_certain(probability: float, one: str, none: str) -> None:
     assert percent(probability) == one
     assert percent(probability, digits=0) == none
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "1 s"), (89.4, "89 s"), (90, "2 min"), (740, "12 min"), (5399, "90 min"), (5400, "1.5 h"), (90_000, "25.0 h")],
+)
+def test_a_time_is_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "<1 MB"), (13_824_000, "14 MB"), (999_000_000, "999 MB"), (6_083_251_200, "6.1 GB")]
+)
+def test_a_size_is_in_mb_or_gb(size: int, text: str) -> None:
+    assert file_size(size) == text

@@ -201,7 +201,7 @@ def test_the_last_run_can_be_taken_back_too(app: Page, quiet_demo: Path) -> None
     delete(run_in("stopped"))
     app.open("train", runs_view="All runs")
     assert "No run yet" in app.words()
-    assert app.labels("expander") == ["Trash: 1 deleted run, 0 MB"]
+    assert app.labels("expander") == ["Trash: 1 deleted run, <1 MB"]
     app.button(key="restore-a-stopped-run").click().run()
     assert app.dataframe[0].value["run"].tolist() == ["a-stopped-run"]
 

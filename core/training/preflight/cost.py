@@ -12,6 +12,7 @@ import torch
 
 from core.data.store import PATCH_BYTES
 from core.device import describe_device
+from core.formatting import duration, file_size
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
 from core.training.preflight.sample import Sample, draw_sample
@@ -62,12 +63,12 @@ class Estimate:
     def sentence(self) -> str:
         """Return it in words."""
         parts = [
-            f"{_duration(self.seconds)} ({_duration(self.seconds_per_epoch)} an epoch of {self.steps_per_epoch} steps)",
-            f"{_size(self.memory)} of memory",
-            f"{_size(self.disk)} of disk",
+            f"{duration(self.seconds)} ({duration(self.seconds_per_epoch)} an epoch of {self.steps_per_epoch} steps)",
+            f"{file_size(self.memory)} of memory",
+            f"{file_size(self.disk)} of disk",
         ]
         if self.device_memory is not None:
-            parts.insert(2, f"{_size(self.device_memory)} of GPU memory")
+            parts.insert(2, f"{file_size(self.device_memory)} of GPU memory")
         return f"About {', '.join(parts)}; from {self.measured} steps on {self.device}."
 
 
@@ -165,15 +166,3 @@ def _memory_peak() -> Iterator[Callable[[], int]]:
     finally:
         over.set()
         thread.join()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED
+from core.reports.chart_theme import INVISIBLE, empty_chart
 from pages._ui import state, widgets
 from pages._ui.browse import filters, grid
 from pages._ui.browse.columns import LOSS, PROBABILITY, PatchColumns, patch_columns
@@ -31,8 +32,6 @@ COLOURS = {1: CLASS_COLOURS[1], 0: CLASS_COLOURS[0], -1: MUTED}
 PATTERNS = {1: "", 0: "/", -1: "."}
 BINS = 60
 MOST_SLIDES = 400
-MARGIN = {"l": 0, "r": 0, "t": 6, "b": 0}
-LEGEND = {"orientation": "h", "y": 1.15, "traceorder": "normal"}
 
 
 def draw(dataset: Dataset) -> None:
@@ -73,7 +72,7 @@ def _share(count: int, labelled: int) -> str:
 
 def balance(counts: dict[str, int], labelled: int) -> go.Figure:
     """Return one bar of all patches, divided by class."""
-    figure = go.Figure()
+    figure = empty_chart(height=64, barmode="stack", bargap=0.1, margin={"r": 0, "t": 6, "b": 6})
     for number, name in CLASSES:
         if counts[name]:
             share = "" if number < 0 or not labelled else f" {counts[name] / labelled:.1%}"
@@ -82,19 +81,14 @@ def balance(counts: dict[str, int], labelled: int) -> go.Figure:
                 text=f"{name}{share}", textposition="inside", textangle=0, insidetextanchor="middle",
                 hovertemplate=f"{name}: %{{x:,}} patches<extra></extra>",
             )  # fmt: skip
-    figure.update_layout(
-        barmode="stack", height=64, showlegend=False, margin={"l": 0, "r": 0, "t": 6, "b": 6}, bargap=0.1
-    )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    return figure
+    return figure.update_xaxes(visible=False).update_yaxes(visible=False)
 
 
 def _by_split(patches: PatchColumns) -> None:
     fixed = patches.fixed
     st.markdown("**By split**", help=f"As training divides them: {fixed.division}. Click a bar to see its patches.")
     figure = by_group(fixed.label, fixed.split, fixed.split_names)
-    figure.update_layout(height=230, showlegend=not fixed.slide_names)  # else the chart beside it has the legend
+    figure.update_layout(showlegend=not fixed.slide_names)  # else the chart beside it has the legend
     _clickable(figure, "by_split", lambda place: filters.choose(state.IN_PART, fixed.split_names[place]))
 
 
@@ -113,7 +107,6 @@ def _by_slide(patches: PatchColumns) -> None:
     place[order] = np.arange(len(order))
     names = [fixed.slide_names[slide] for slide in order]
     figure = by_group(fixed.label, place[fixed.slide], names)
-    figure.update_layout(height=230)
     figure.update_xaxes(showticklabels=len(names) <= 60, tickangle=-60)
     _clickable(figure, "by_slide", lambda at: filters.choose(state.SLIDE, names[at]))
     unknown = int((fixed.slide < 0).sum())
@@ -133,9 +126,11 @@ def slide_order(label: npt.NDArray[np.int8], slide: npt.NDArray[np.int32], count
     return np.argsort(-tumour / np.maximum(total, 1), kind="stable")
 
 
-def by_group(label: npt.NDArray[np.int8], group: npt.NDArray[np.integer], names: list[str]) -> go.Figure:
+def by_group(
+    label: npt.NDArray[np.int8], group: npt.NDArray[np.integer], names: list[str], *, height: int = 230
+) -> go.Figure:
     """Return a stacked bar of the classes for each group; members of group -1 are excluded."""
-    figure = go.Figure()
+    figure = empty_chart(y="patches", height=height, legend="above", click=True, barmode="stack", margin={"r": 0})
     totals = np.bincount(group[group >= 0], minlength=len(names))
     for number, name_of_class in CLASSES:
         counts = np.bincount(group[(group >= 0) & (label == number)], minlength=len(names))
@@ -145,10 +140,7 @@ def by_group(label: npt.NDArray[np.int8], group: npt.NDArray[np.integer], names:
                 customdata=counts / np.maximum(totals, 1),
                 hovertemplate="%{x}: %{y:,} " + name_of_class + " (%{customdata:.1%})<extra></extra>",
             )  # fmt: skip
-    figure.update_layout(barmode="stack", margin=MARGIN, legend=LEGEND, bargap=0.15)
-    figure.update_xaxes(type="category", fixedrange=True)
-    figure.update_yaxes(title="patches", fixedrange=True)
-    return figure
+    return figure.update_xaxes(type="category")
 
 
 def _pattern(number: int) -> dict[str, object]:
@@ -202,7 +194,10 @@ def distribution(
 
     An invisible bar over each bin takes the clicks.
     """
-    figure = go.Figure()
+    figure = empty_chart(
+        x=f"{name}: {MEANS[name]}", y="share of the class", height=240, legend="above", click=True, bargap=0,
+        margin={"r": 0},
+    )  # fmt: skip
     lines, top = [], 0.0
     for number, name_of_class in CLASSES:
         of_class = values[label == number]
@@ -219,16 +214,13 @@ def distribution(
     figure.add_bar(
         x=(edges[:-1] + edges[1:]) / 2, y=[top * 1.05] * BINS, width=np.diff(edges),
         marker={"color": MUTED, "opacity": 0},
-        selected={"marker": {"opacity": 0.2}}, unselected={"marker": {"opacity": 0}}, showlegend=False,
+        selected={"marker": {"opacity": 0.2}}, unselected=INVISIBLE, showlegend=False,
         text=["<br>".join(texts) for texts in zip(*lines, strict=True)] if lines else None, textposition="none",
         hovertemplate=f"{name} %{{x:.3g}}<br>%{{text}}<extra></extra>",
     )  # fmt: skip
     if limits is not None:
         figure.add_vrect(limits.low, limits.high, fillcolor=MUTED, opacity=0.25, line_width=0)
-    figure.update_layout(height=240, margin=MARGIN, legend=LEGEND, bargap=0)
-    figure.update_xaxes(title=f"{name}: {MEANS[name]}", fixedrange=True)
-    figure.update_yaxes(title="share of the class", tickformat=".0%", fixedrange=True, range=[0, top * 1.05])
-    return figure
+    return figure.update_yaxes(tickformat=".0%", range=[0, top * 1.05])
 
 
 def _clickable(figure: go.Figure, name: str, on_click: Callable[[int], None]) -> None:
@@ -241,7 +233,6 @@ def _clickable(figure: go.Figure, name: str, on_click: Callable[[int], None]) ->
             on_click(int(points[0]["point_index"]))
             widgets.forget_click()
 
-    figure.update_layout(dragmode=False, clickmode="event+select")
     st.plotly_chart(
         figure, config=widgets.CHART, key=key, on_select=clicked, selection_mode="points",
         alt=f"{name.replace('_', ' ').replace('-', ' of ')}, by class".capitalize(),

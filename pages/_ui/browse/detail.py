@@ -8,7 +8,7 @@ from core.data import CENTRE
 from core.data.measures import MEASURES
 from core.data.quality import partners
 from core.display import enlarge, to_png, with_centre_box, with_scale_bar
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from pages._ui import layout, neighbours, query_params, state, widgets
 from pages._ui.browse import basket, curation, model
 from pages._ui.browse.columns import PatchColumns
@@ -185,5 +185,5 @@ def _export(patches: PatchColumns, row: int, patch: npt.NDArray[np.uint8]) -> No
         widgets.export("Export PNG", to_png(patch), f"{patch_id}.png", "image/png")
         st.page_link(
             "pages/predict.py", label="Open in Predict", icon=":material/biotech:",
-            query_params={**layout.shared(), state.PATCH: patch_id}, help=layout.RESEARCH_ONLY,
+            query_params={**layout.shared(), state.PATCH: patch_id}, help=RESEARCH_ONLY,
         )  # fmt: skip

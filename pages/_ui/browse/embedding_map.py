@@ -14,6 +14,7 @@ from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.features.embedding import MOST, NO_UMAP, Embedding, embedding_path, has_umap, load_embedding
 from core.job import Job
+from core.reports.chart_theme import empty_chart
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.browse import basket, detail, grid
 from pages._ui.browse.columns import PatchColumns, patch_columns
@@ -147,7 +148,9 @@ def figure(
 ) -> go.Figure:
     """Return the map, drawn by the graphics card: one trace for each group."""
     ids = patches.fixed.ids[rows]
-    chart = go.Figure()
+    chart = empty_chart(
+        height=HEIGHT, legend="below", zoom=True, dragmode="lasso", uirevision="map", margin={"r": 0},
+    )  # fmt: skip
     for group in groups:
         texts = [f"{ids[at]}<br>{patches.label_words(int(rows[at]))}" for at in group.at]
         chart.add_scattergl(
@@ -156,13 +159,9 @@ def figure(
             marker={"size": 6, "color": group.colour, "symbol": group.symbol, "opacity": 0.75},
             unselected={"marker": {"opacity": 0.12}},
         )  # fmt: skip
-    chart.update_layout(
-        height=HEIGHT, dragmode="lasso", margin={"l": 0, "r": 0, "t": 8, "b": 0}, uirevision="map",
-        legend={"itemsizing": "constant", "orientation": "h", "y": -0.02, "yanchor": "top", "x": 0},
-    )  # fmt: skip
-    chart.update_xaxes(visible=False)
-    chart.update_yaxes(visible=False, scaleanchor="x")
-    return chart
+    # Many slides make a legend of many lines, so that it hangs below the map instead of standing on the lower edge.
+    chart.update_layout(legend={"itemsizing": "constant", "yref": "paper", "y": -0.02, "yanchor": "top"})
+    return chart.update_xaxes(visible=False).update_yaxes(visible=False, scaleanchor="x")
 
 
 def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -> list[Group]:

@@ -6,6 +6,7 @@ import streamlit as st
 from core.data import Dataset, default_rule, is_stale, pack_folder
 from core.data.quality import FLAGS
 from core.data.store import PackedStore, RowStore
+from core.formatting import file_size
 from core.job import Job
 from pages._ui import jobs, query_params, state
 from pages._ui.browse import basket, filters
@@ -58,7 +59,7 @@ def _pack(dataset: Dataset) -> None:
         st.caption(
             "The folder has changed since it was packed, so its files are read one by one. Pack it again for speed."
             if is_stale(dataset)
-            else f"A pack, one large file, is read many times faster. It takes {len(dataset) * 27_648 / 1e9:.2f} GB."
+            else f"A pack, one large file, is read many times faster. It takes {file_size(len(dataset) * 27_648)}."
         )
     jobs.draw(
         job, ["pack", dataset.source], label="Pack", doing="Packing", patches=len(dataset),

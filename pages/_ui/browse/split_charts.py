@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 
 from core.data import SPLITS
 from core.display import SERIES
+from core.reports.chart_theme import empty_chart
 from pages._ui.browse.columns import SPLIT_NAMES
 
 HEIGHT = 300
 MOST_SLIDES = 300
 MOST_POINTS = 1000
-MARGIN = {"l": 0, "r": 0, "t": 6, "b": 0}
 COLOURS = {"train": SERIES[0], "valid": SERIES[1], "test": SERIES[3]}
 SYMBOLS = {"train": "circle", "valid": "diamond", "test": "x"}
 PATTERNS = {"train": "", "valid": "/", "test": "x"}
@@ -20,7 +20,10 @@ PATTERNS = {"train": "", "valid": "/", "test": "x"}
 
 def colours(table: pd.DataFrame) -> go.Figure:
     """Return eosin over haematoxylin, a dot for each of at most 1,000 patches of a split, and the means."""
-    figure = go.Figure()
+    figure = empty_chart(
+        x="haematoxylin, mean optical density", y="eosin, mean optical density", height=HEIGHT, legend="above",
+        zoom=True, margin={"r": 0},
+    )  # fmt: skip
     for part in SPLITS:
         here = table[table["split"] == part]
         some = here.sample(min(len(here), MOST_POINTS), random_state=0)
@@ -37,10 +40,7 @@ def colours(table: pd.DataFrame) -> go.Figure:
                         "line": {"color": "white", "width": 2}},
                 hovertemplate=f"{SPLIT_NAMES[part]}: mean haematoxylin %{{x:.3f}}, eosin %{{y:.3f}}<extra></extra>",
             )  # fmt: skip
-    figure.update_layout(height=HEIGHT, margin=MARGIN, legend={"orientation": "h", "y": 1.1})
-    figure.update_xaxes(title="haematoxylin, mean optical density", range=_range(table["haematoxylin"]))
-    figure.update_yaxes(title="eosin, mean optical density", range=_range(table["eosin"]))
-    return figure
+    return figure.update_xaxes(range=_range(table["haematoxylin"])).update_yaxes(range=_range(table["eosin"]))
 
 
 def _range(values: pd.Series) -> list[float]:
@@ -57,16 +57,12 @@ def slides(names: npt.NDArray[np.object_], parts: npt.NDArray[np.str_]) -> tuple
     largest = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_SLIDES)
     # Slides of one split are neighbours, so that a slide in two splits catches the eye.
     shown = largest.iloc[np.argsort(np.argmax(largest.to_numpy(), axis=1), kind="stable")]
-    figure = go.Figure()
+    figure = empty_chart(y="patches", height=220, legend="above", zoom=True, barmode="stack", margin={"r": 0})
     for part in SPLITS:
         figure.add_bar(
             x=shown.index.astype(str), y=shown[part], name=SPLIT_NAMES[part], marker_color=COLOURS[part],
             marker_pattern_shape=PATTERNS[part],
             hovertemplate=f"%{{x}}: %{{y:,}} in {SPLIT_NAMES[part]}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(
-        barmode="stack", height=220, margin=MARGIN, bargap=0.15, legend={"orientation": "h", "y": 1.15}
-    )
     figure.update_xaxes(showticklabels=len(shown) <= 60, tickangle=-60, type="category")
-    figure.update_yaxes(title="patches")
     return figure, len(counts) - len(shown)

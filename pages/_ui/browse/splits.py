@@ -151,8 +151,7 @@ def _show(dataset: Dataset, split: Split) -> None:
     classes, colours = st.columns([2, 3])
     with classes:
         st.markdown("**Classes**")
-        figure = charts.by_group(label, part, [SPLIT_NAMES[name] for name in SPLITS])
-        figure.update_layout(height=split_charts.HEIGHT)
+        figure = charts.by_group(label, part, [SPLIT_NAMES[name] for name in SPLITS], height=split_charts.HEIGHT)
         st.plotly_chart(figure, config=widgets.CHART, key="split-classes", alt="Classes by split")
     with colours:
         st.markdown("**Stain**", help="How strongly patches are stained. The large symbols are means.")

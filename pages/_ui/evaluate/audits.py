@@ -164,7 +164,7 @@ def _result(pair: tuple[Run, Run]) -> None:
     for column, way in zip(st.columns(2), WAYS, strict=True):
         auc = found.figure(way)
         column.metric(f"AUC, {NAMES[way]}", f"{auc.value:.3f}")
-        column.caption(f"{auc.low:.3f} – {auc.high:.3f}")
+        column.caption(auc.interval())
 
 
 @st.fragment(run_every=2.0)

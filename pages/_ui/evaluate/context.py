@@ -10,6 +10,7 @@ from core.data import Dataset
 from core.evaluation import Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
+from core.reports.evaluation_charts import CELL_NAMES
 from core.scoring.dataset import Scored
 from pages._ui import cache, state
 
@@ -24,14 +25,6 @@ SUSPICIOUS_FROM = "suspicious_from"
 THRESHOLD_OF = "threshold_of"
 
 PICTURE = "picture_format"
-
-CELLS = {
-    "tp": "Tumour found (TP)",
-    "fp": "False alarm (FP)",
-    "fn": "Missed tumour (FN)",
-    "tn": "Correct normal (TN)",
-}
-"""Cells of the confusion matrix in plain words, with the term."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +99,7 @@ def look_label(look: str) -> str:
     """Return a choice of patches in words."""
     kind, _, rest = look.partition(":")
     if kind == "cell":
-        return CELLS[rest]
+        return CELL_NAMES[rest]
     if kind == "bin":
         return f"Probability {int(rest) / 15:.0%} to {(int(rest) + 1) / 15:.0%}"
     if kind == "slice":
@@ -119,7 +112,7 @@ def is_look(look: str) -> bool:
     kind, _, rest = look.partition(":")
     return (
         look in (TOP, "differ", "sure")
-        or (kind == "cell" and rest in CELLS)
+        or (kind == "cell" and rest in CELL_NAMES)
         or (kind == "bin" and rest.isdigit() and int(rest) < 15)
         or (kind == "slice" and rest.isdigit())
     )

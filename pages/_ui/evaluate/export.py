@@ -37,7 +37,7 @@ def _report(context: EvaluationContext) -> EvaluationReport:
         dataset=context.dataset,
         scored=context.scored,
         evaluation=context.evaluation(),
-        slices=subgroups.every(context),
+        subgroups=subgroups.every(context),
         audit=audits.audit(context),
         leak=audits.leak(context.dataset.source),
     )

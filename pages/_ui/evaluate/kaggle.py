@@ -8,6 +8,7 @@ import streamlit as st
 from core.bundle import load_bundle
 from core.data import Dataset
 from core.errors import RunError
+from core.formatting import RESEARCH_ONLY
 from core.scoring.chunks import CHUNK
 from core.scoring.job import SubmissionJob
 from core.scoring.kaggle import SAMPLE
@@ -78,5 +79,5 @@ def _finished(job: SubmissionJob, dataset: Dataset) -> None:
         f"exactly the ids of {SAMPLE}, in its order" if checked else f"the ids of test/, as there is no {SAMPLE}"
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.export("Export submission.csv", text, "submission.csv", help=layout.RESEARCH_ONLY)
+        widgets.export("Export submission.csv", text, "submission.csv", help=RESEARCH_ONLY)
         st.caption(f":material/check: {ids:,} lines: {description}.")

@@ -110,7 +110,7 @@ def _headline(evaluation: Evaluation) -> None:
         metric, estimate = METRICS[name], evaluation.metrics[name]
         with column:
             st.metric(metric.label, _value(estimate), help=metric.help)
-            st.caption(_interval(estimate))
+            st.caption(estimate.interval())
     over = f"{evaluation.slides} slides."
     if evaluation.resampled != "slide":
         over = "patches: slides are unknown, so it is too narrow for new slides."
@@ -123,13 +123,9 @@ def _value(estimate: Estimate) -> str:
     return f"{estimate.value:.3f}" if estimate.is_defined else "undefined"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.low:.3f} – {estimate.high:.3f}" if estimate.has_interval else "interval unknown"
-
-
 def _table(evaluation: Evaluation) -> None:
     rows = [
-        (METRICS[name].label, _value(each), _interval(each), METRICS[name].help)
+        (METRICS[name].label, _value(each), each.interval(), METRICS[name].help)
         for name, each in evaluation.metrics.items()
     ]
     st.dataframe(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.evaluation import Estimate, threshold_for_sensitivity, threshold_for_specificity, triage
+from core.evaluation import threshold_for_sensitivity, threshold_for_specificity, triage
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
 from pages._ui import cache
@@ -43,7 +43,7 @@ def draw(context: EvaluationContext) -> None:
     )
     for column, (name, estimate, text) in zip(st.columns(4), groups, strict=True):
         column.metric(name, _percent(estimate.value), help=text)
-        column.caption(_interval(estimate))
+        column.caption(estimate.interval(".1%"))
     st.plotly_chart(charts.groups(result), config=chart_config(), key="triage_groups", alt="Share of each group")
     st.plotly_chart(
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),
@@ -68,7 +68,3 @@ def _set(lower: float, upper: float) -> None:
 
 def _percent(value: float) -> str:
     return "undefined" if value != value else f"{value:.1%}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.low:.1%} – {estimate.high:.1%}" if estimate.has_interval else "interval unknown"

@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.display import CLASS_COLOURS
 from core.errors import PatchError
+from core.formatting import RESEARCH_ONLY
 from core.images.decode import DecodedPatch
 from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
 from core.images.tiling import Sizing, patches_of
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces
-from core.reports.batch import ood_words, table_csv
+from core.reports.batch import ood_summary, table_csv
+from core.reports.chart_theme import REFERENCE, empty_chart
 from pages._ui import layout, state, widgets
 from pages._ui.predict import crop, result
 from pages._ui.predict.upload import Chosen
@@ -133,22 +134,17 @@ def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: 
         widgets.export(
             "Export CSV", lambda: table_csv(batch, threshold=line, left_out=missing), "predictions.csv",
             help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be "
-            f"used. {layout.RESEARCH_ONLY}",
+            f"used. {RESEARCH_ONLY}",
         )  # fmt: skip
     with chart:
-        figure = go.Figure()
+        figure = empty_chart(y="patches", height=170, legend="above", barmode="stack", bargap=0.06, margin={"r": 22})
         for value, name in ((False, "normal"), (True, "tumour")):
             figure.add_histogram(
                 x=probabilities[(probabilities >= line) == value], name=f"called {name}",
                 xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
             )  # fmt: skip
-        figure.add_vline(x=line, line={"dash": "dot", "width": 2, "color": "gray"})
-        figure.update_layout(
-            height=170, barmode="stack", bargap=0.06, margin={"l": 0, "r": 22, "t": 8, "b": 0},
-            legend={"orientation": "h", "y": 1.2},
-            xaxis={"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%", "fixedrange": True},
-            yaxis={"title": "patches", "fixedrange": True},
-        )  # fmt: skip
+        figure.add_vline(x=line, line=REFERENCE)
+        figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], tickformat=".0%")
         st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
 
 
@@ -168,7 +164,7 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | 
             # Four digits must not say 1.0000 or 0.0000: no model is certain. The CSV file has all digits.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
             "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
-            "OOD warnings": [ood_words(file.ood) for file in files],
+            "OOD warnings": [ood_summary(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
         }
     )

@@ -3,11 +3,12 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.display import CLASS_COLOURS
+from core.display import CLASS_COLOURS, MUTED
 from core.errors import NodescopeError
 from core.formatting import percent
 from core.prediction import Predictor
 from core.prediction.result import PatchResult
+from core.reports.chart_theme import REFERENCE, empty_chart
 from pages._ui import layout, neighbours, results, state, widgets
 from pages._ui.predict.upload import Chosen
 
@@ -73,20 +74,18 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> P
 
 
 def _scale(answer: PatchResult) -> go.Figure:
-    figure = go.Figure()
+    figure = empty_chart(height=76, margin={"l": 8, "r": 16, "t": 4, "b": 22})
     colour = CLASS_COLOURS[int(answer.is_tumour)]
     figure.add_bar(x=[answer.probability], y=[0], orientation="h", marker_color=colour, hoverinfo="skip", width=0.5)
     figure.add_scatter(
         x=answer.tta.probabilities, y=[0.42] * len(answer.tta.probabilities), mode="markers",
-        marker={"symbol": "line-ns-open", "size": 9, "color": "gray"},
+        marker={"symbol": "line-ns-open", "size": 9, "color": MUTED},
         text=[percent(value) for value in answer.tta.probabilities],
         hovertemplate="flipped or rotated: %{text}<extra></extra>",
     )  # fmt: skip
-    figure.add_vline(x=answer.threshold, line={"dash": "dot", "width": 2, "color": "gray"})
-    figure.update_layout(height=76, margin={"l": 8, "r": 16, "t": 4, "b": 22}, showlegend=False)
-    figure.update_xaxes(range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True, range=[-0.35, 0.6])
-    return figure
+    figure.add_vline(x=answer.threshold, line=REFERENCE)
+    figure.update_xaxes(range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    return figure.update_yaxes(visible=False, range=[-0.35, 0.6])
 
 
 def similar(predictor: Predictor, chosen: Chosen) -> None:

@@ -4,20 +4,20 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
-from core.display import MUTED, SERIES, enlarge, to_png, with_centre_box, with_scale_bar
-from core.formatting import percent
+from core.display import SERIES, enlarge, to_png, with_centre_box, with_scale_bar
+from core.formatting import RESEARCH_ONLY, percent
 from core.prediction import Predictor
 from core.prediction.result import PatchResult
+from core.reports.chart_theme import REFERENCE, empty_chart
 from core.reports.checks import Check
 from core.reports.map_settings import OverlaySettings, Sign
 from core.reports.prediction import PredictionReport, ShownMap
-from pages._ui import layout, results, state, widgets
+from pages._ui import results, state, widgets
 from pages._ui.predict.upload import Chosen
 
 ZOOM = 4
@@ -169,19 +169,15 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
     curves = [check.curve for check in checks if check.curve is not None]
     if not curves:
         return
-    figure = go.Figure()
+    figure = empty_chart(x="share of pixels deleted or inserted", y="probability", height=220, legend="above")
     for curve, colour, dash in zip(curves, SERIES, ("solid", "dash"), strict=False):
         figure.add_scatter(
             x=curve.fractions, y=curve.probabilities, mode="lines", name=curve.kind,
             line={"color": colour, "dash": dash}, text=[percent(value) for value in curve.probabilities],
             hovertemplate="%{x:.0%} of the pixels: %{text}<extra></extra>",
         )  # fmt: skip
-    figure.add_hline(y=0.5, line={"color": MUTED, "dash": "dot", "width": 1})
-    figure.update_layout(
-        height=220, margin={"l": 0, "r": 8, "t": 8, "b": 0}, legend={"orientation": "h", "y": 1.15},
-        xaxis={"title": "share of pixels deleted or inserted", "tickformat": ".0%", "fixedrange": True},
-        yaxis={"title": "probability", "range": [0, 1], "fixedrange": True},
-    )  # fmt: skip
+    figure.add_hline(y=0.5, line=REFERENCE)
+    figure.update_xaxes(tickformat=".0%").update_yaxes(range=[0, 1])
     st.plotly_chart(figure, config=widgets.CHART, key=f"curves-{method}", alt="Deletion and insertion curves")
 
 
@@ -196,14 +192,14 @@ def downloads(
     """Draw the buttons that export the result."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in chosen.name.rsplit(".", 1)[0])
     report = PredictionReport(
-        name=chosen.name, answer=answer, bundle=predictor.bundle, maps=tuple(maps), look=overlay,
+        name=chosen.name, result=answer, bundle=predictor.bundle, maps=tuple(maps), overlay=overlay,
         notes=chosen.decoded.notes, label=chosen.label_words,
         settings=options.to_json(),
     )  # fmt: skip
     with st.container(horizontal=True):
         widgets.export(
             "Export report", report.to_html, f"{stem}.html", "text/html", icon="description",
-            help=f"One HTML file with patch, maps, checks, model and settings. {layout.RESEARCH_ONLY}",
+            help=f"One HTML file with patch, maps, checks, model and settings. {RESEARCH_ONLY}",
         )  # fmt: skip
         for item in maps:
             method, values = item.attribution.method, io.BytesIO()

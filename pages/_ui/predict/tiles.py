@@ -9,14 +9,14 @@ import streamlit as st
 
 from core.data import PATCH_SIZE
 from core.display import CLASS_COLOURS, MUTED, to_png
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import Whole, shrink
 from core.images.tiling import tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.region import RegionMap, map_about
 from core.reports.batch import table_csv
-from pages._ui import layout, results, state, widgets
+from pages._ui import results, state, widgets
 from pages._ui.predict import result
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.upload import Chosen
@@ -70,7 +70,7 @@ def _summary(batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray,
     third.metric("Out-of-distribution", f"{int(unusual.sum()):,}", help=meaning)
     widgets.export(
         "Export CSV", lambda: table_csv(batch, threshold=line), "tiles.csv", place=export,
-        help=f"Place, probability, verdict and OOD warnings of every tile. {layout.RESEARCH_ONLY}",
+        help=f"Place, probability, verdict and OOD warnings of every tile. {RESEARCH_ONLY}",
     )  # fmt: skip
 
 
@@ -98,9 +98,9 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
     with export.popover("Export map", icon=":material/download:"):
         widgets.export(
             "Map as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line), about=about),
-            f"{stem}-map.png", "image/png", help=layout.RESEARCH_ONLY,
+            f"{stem}-map.png", "image/png", help=RESEARCH_ONLY,
         )  # fmt: skip
-        widgets.export("Probabilities as CSV", region.table, f"{stem}-map.csv", help=layout.RESEARCH_ONLY)
+        widgets.export("Probabilities as CSV", region.table, f"{stem}-map.csv", help=RESEARCH_ONLY)
     return region
 
 

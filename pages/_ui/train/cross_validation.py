@@ -65,7 +65,7 @@ def _means(found: FoldsResult) -> None:
         for column, name in zip(st.columns(len(SHOWN)), SHOWN, strict=True):
             each = found.mean[name]
             column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
-            column.caption(f"{each.low:.3f} – {each.high:.3f}" if each.has_interval else "interval unknown")
+            column.caption(each.interval())
 
 
 def _table(study: Study, found: FoldsResult | None) -> str | None:

@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.display import MUTED, SERIES
+from core.display import SERIES
 from core.errors import RunError
+from core.reports.chart_theme import REFERENCE, empty_chart
 from core.runs import Run
 from core.studies.study import Study
 from pages._ui import widgets
@@ -77,7 +78,9 @@ def _by_slide(run: Run) -> bool:
 
 def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
     """Return one curve for each run, by epoch; a star marks the epoch with the best validation AUC."""
-    figure = go.Figure()
+    longest = max(len(table) for table in metrics.values())
+    figure = _by_epoch(CURVES[column], longest, height=360)
+    figure.update_layout(legend={"y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"})  # names of runs are long
     for number, (name, table) in enumerate(metrics.items()):
         colour = SERIES[number % len(SERIES)]
         figure.add_scatter(
@@ -91,9 +94,6 @@ def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
             marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
             hoverinfo="skip",
         )  # fmt: skip
-    longest = max(len(table) for table in metrics.values())
-    _lay_out(figure, CURVES[column], longest, height=360)
-    figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"})
     return figure
 
 
@@ -118,7 +118,7 @@ def _draw(
     star: pd.Series | None = None,
     height: int = 260,
 ) -> None:
-    figure = go.Figure()
+    figure = _by_epoch(title, len(metrics), height=height)
     for (column, label), colour, dash in zip(columns.items(), SERIES, DASHES, strict=False):
         figure.add_scatter(
             x=metrics["epoch"], y=metrics[column], name=label, mode="lines+markers",
@@ -130,17 +130,20 @@ def _draw(
             x=[star["epoch"]], y=[star["valid_auc"]], mode="markers", showlegend=False, hoverinfo="skip",
             marker={"symbol": "star", "size": 13, "color": SERIES[0]},
         )  # fmt: skip
-    figure.add_vline(x=best_epoch, line={"color": MUTED, "width": 1, "dash": "dot"})
-    _lay_out(figure, title, len(metrics), height=height)
+    figure.add_vline(x=best_epoch, line=REFERENCE)
     place.plotly_chart(figure, config=widgets.CHART, key=f"curve-{title}", alt=f"{title} by epoch")
 
 
-def _lay_out(figure: go.Figure, title: str, epochs: int, *, height: int) -> None:
-    figure.update_layout(
-        title={"text": title, "font": {"size": 14}, "y": 0.98, "yanchor": "top"}, height=height,
-        margin={"l": 0, "r": 8, "t": 34, "b": 0}, hovermode="x unified", uirevision=title,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+def _by_epoch(title: str, epochs: int, *, height: int) -> go.Figure:
+    """Return an empty figure over the epochs; title and legend share a line, as their texts are short."""
+    figure = empty_chart(
+        title, x="epoch", height=height, legend="above", zoom=True, hovermode="x unified", uirevision=title,
+        margin={"t": 34},
     )  # fmt: skip
-    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
-    figure.update_yaxes(nticks=5 if height < 200 else 7, rangemode="tozero" if height < 200 else "normal")
-    figure.update_yaxes(exponentformat="e")  # a small learning rate reads 3e-6, not "3µ"
+    figure.update_layout(title={"y": 0.98, "yanchor": "top"})
+    figure.update_xaxes(tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
+    is_small = height < 200
+    # "e": a small learning rate reads 3e-6, not "3µ".
+    return figure.update_yaxes(
+        nticks=5 if is_small else 7, rangemode="tozero" if is_small else "normal", exponentformat="e"
+    )

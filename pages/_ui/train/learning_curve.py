@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.evaluation import METRICS
-from core.reports.learning_curve_chart import learning_curve
+from core.reports.study_charts import learning_curve
 from core.storage.spreadsheet import plain
 from core.studies.learning_curve import (
     EQUAL_NAMES,

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.display import MUTED, SERIES
 from core.errors import NodescopeError
+from core.reports.chart_theme import empty_chart
 from core.runs import TrainingConfig, list_runs
 from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
@@ -97,32 +98,28 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
         curve: what was measured.
         now: the rate in the form.
     """
-    chart = go.Figure()
-    chart.add_scatter(
+    falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
+    low, high = float(falls.min()), float(falls.max())
+    margin = 0.3 * max(high - low, 0.05)
+    figure = empty_chart(
+        x="learning rate", y="loss", height=300, legend="below", zoom=True, uirevision="rate", margin={"b": 80}
+    )
+    figure.add_scatter(
         x=curve.rates, y=curve.losses, mode="markers", name="each step", marker={"size": 4, "color": MUTED},
         hoverinfo="skip", opacity=0.6,
     )  # fmt: skip
-    chart.add_scatter(
+    figure.add_scatter(
         x=curve.rates, y=curve.smoothed, mode="lines", name="smoothed", line={"color": SERIES[0], "width": 2},
         hovertemplate="rate %{x:.2g}: loss %{y:.3f}<extra></extra>",
     )  # fmt: skip
     for value, name, dash, colour in (
         (curve.suggestion, "suggestion", "solid", SERIES[1]), (now, "in the form", "dot", MUTED),
     ):  # fmt: skip
-        chart.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
-        chart.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"color": colour, "dash": dash})
-    falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
-    low, high = float(falls.min()), float(falls.max())
-    margin = 0.3 * max(high - low, 0.05)
-    chart.update_layout(
-        height=300, margin={"l": 0, "r": 8, "t": 8, "b": 80}, uirevision="rate",
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-    )  # fmt: skip
-    chart.update_xaxes(title="learning rate", type="log", exponentformat="power", dtick=1)
-    chart.update_yaxes(
-        title="loss", range=[low - margin, high + margin]
-    )  # the loss explodes at the end and would hide the rest
-    return chart
+        figure.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"color": colour, "dash": dash})
+    figure.update_xaxes(type="log", exponentformat="power", dtick=1)
+    # The loss explodes at the end of the range, and would squeeze the rest.
+    return figure.update_yaxes(range=[low - margin, high + margin])
 
 
 def _button(preflight: Preflight, config: TrainingConfig, label: str, doing: str) -> None:

@@ -1,7 +1,7 @@
 """Train: one run, followed while it trains: its state, its buttons, its curves, its result."""
 
 import html
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import pandas as pd
@@ -10,6 +10,7 @@ import streamlit as st
 from core.bundle import load_bundle
 from core.errors import NodescopeError
 from core.evaluation import METRICS
+from core.formatting import duration, file_size
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.studies import delete
@@ -121,23 +122,14 @@ def _numbers(status: Status) -> None:
         numbers["Throughput"] = f"{status.patches_per_second:,.0f} patches/s"
     numbers["Elapsed"] = duration(status.seconds)
     if status.memory is not None:
-        numbers["Memory"] = f"{status.memory / 1e9:.2f} GB"
+        numbers["Memory"] = file_size(status.memory)
     if status.device_memory is not None:
-        numbers["Peak GPU memory"] = f"{status.device_memory / 1e9:.2f} GB"
+        numbers["Peak GPU memory"] = file_size(status.device_memory)
     numbers["Device"] = status.device
     cells = "".join(
         f"<div><small>{html.escape(name)}</small><b>{html.escape(value)}</b></div>" for name, value in numbers.items()
     )
     st.html(f'<div class="run-numbers">{cells}</div>{STYLE}')
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return (
-        f"{round(seconds / 60)} min" if seconds < 5400 else str(timedelta(seconds=round(seconds / 60) * 60))[:-3] + " h"
-    )
 
 
 def _buttons(run: Run, status: Status) -> None:
@@ -205,7 +197,7 @@ def _result(run: Run) -> None:
             for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
                 each = metrics[name]
                 column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
-                column.caption(f"{each.low:.3f} – {each.high:.3f}")
+                column.caption(each.interval())
 
 
 def _details(run: Run, status: Status) -> None:

@@ -7,12 +7,13 @@ from functools import partial
 import streamlit as st
 
 from core.errors import NodescopeError
+from core.formatting import duration
 from core.runs import find_run
 from core.studies import delete_study
 from core.studies.study import Study, StudyProgress, list_studies, progress_of, start_study
 from core.work_folder import STATES
 from pages._ui import layout, state
-from pages._ui.train import cross_validation, learning_curve, run, search, trash
+from pages._ui.train import cross_validation, learning_curve, search, trash
 
 POLL_SECONDS = 2.0
 
@@ -126,7 +127,7 @@ def _describe(progress: StudyProgress) -> str:
         at = ", ".join(each for each in (at, stage) if each) or STATES[status.state].label
         parts.append(f"{progress.current.name}: {at}")
         left = _seconds_left(progress)
-        parts += [f"about {run.duration(left)} left"] if left is not None else []
+        parts += [f"about {duration(left)} left"] if left is not None else []
     return " · ".join(parts)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from core.formatting import file_size
 from core.studies import Trashed, empty_trash, list_trash, restore
 from pages._ui import layout, state
 
@@ -14,9 +15,9 @@ def show() -> None:
     found = list_trash()
     if not found:
         return
-    size = sum(each.size for each in found) / 1e6
+    size = file_size(sum(each.size for each in found))
     what = contents(found)
-    with st.expander(f"Trash: {what}, {size:,.0f} MB", icon=":material/delete:"):
+    with st.expander(f"Trash: {what}, {size}", icon=":material/delete:"):
         for each in found:
             _draw(each)
         if st.session_state.get(state.EMPTYING):

@@ -44,7 +44,7 @@ def test_a_mosaic_places_every_patch_where_it_says() -> None:
     picture = mosaic(PATCHES, [1, 0, None, 1, 0, 0, 1], columns=3, background=PAPER)
 
     side, pitch = 96 + 2 * 4, 96 + 2 * 4 + 6
-    assert (picture.columns, picture.rows, picture.pitch, picture.margin) == (3, 3, pitch, 0)
+    assert (picture.columns, picture.rows, picture.pitch) == (3, 3, pitch)
     assert picture.pixels.shape == (3 * pitch - 6, 3 * pitch - 6, 3)
     for position, patch in enumerate(PATCHES):
         x, y = picture.centre_of(position)
@@ -64,7 +64,7 @@ def test_an_empty_mosaic_is_a_row_of_background() -> None:
 
 @pytest.mark.parametrize(("labels", "columns"), [([1], 0), ([1, 0], 3)])
 def test_a_mosaic_that_cannot_be_is_refused(labels: list[int], columns: int) -> None:
-    with pytest.raises(ConfigError, match="A mosaic needs a column and a label for each patch"):
+    with pytest.raises(ConfigError, match=f"a label for each of 1 patches, got {columns} columns"):
         mosaic(PATCHES[:1], labels, columns=columns)
 
 

@@ -1,13 +1,19 @@
+"""The report and the card of an evaluation: complete, self-contained, and escaped."""
+
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import core
 from core.bundle import Bundle
 from core.data import Dataset
 from core.prediction import Predictor
+from core.reports.document import Bullets, Document, Heading, Pairs, Paragraph, Picture, Pictures, Table, _template
 from core.reports.evaluation import (
     EvaluationReport,
     make_report,
@@ -15,7 +21,6 @@ from core.reports.evaluation import (
     model_card_markdown,
     report_html,
 )
-from core.reports.evaluation_blocks import Bullets, Heading, Paragraph, Table, to_html, to_markdown
 from core.scoring.dataset import score
 
 
@@ -29,7 +34,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag: str, _attrs: object) -> None:
         self.seen[tag] = self.seen.get(tag, 0) + 1
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -45,13 +50,13 @@ def report(small_demo: Dataset, tiny_bundle: Bundle) -> EvaluationReport:
 def test_the_card_says_what_a_card_must(report: EvaluationReport) -> None:
     card = model_card_markdown(report)
     headings = re.findall(r"^## (.+)$", card, re.MULTILINE)
-    assert headings == ["Model", "Intended use", "Data", "Figures", "Calibration", "Slices", "Limits", "Versions"]
-    assert "Research use only. Not for diagnosis." in card
+    assert headings == ["Model", "Intended use", "Data", "Metrics", "Calibration", "Subgroups", "Limits", "Versions"]
+    assert "> Research use only. Not a medical device; not for diagnosis." in card
     assert f"144 patches ({report.evaluation.positives} tumour, 12 slides)" in card
     assert "Synthetic demo data." in card
     assert "Temperature 2.000 and bias +0.250" in card
     auc = report.evaluation.metrics["auc"]
-    assert f"| AUC | {auc.value:.4f} | {auc.low:.4f} – {auc.high:.4f} |" in card
+    assert f"| AUC | {auc.value:.4f} | {auc.low:.4f}–{auc.high:.4f} |" in card
     matrix = report.evaluation.confusion
     assert f"| is tumour | {matrix.fn} | {matrix.tp} |" in card
 
@@ -78,7 +83,9 @@ def test_the_card_as_a_page_is_small_and_nests(report: EvaluationReport) -> None
 def test_names_from_elsewhere_are_text(report: EvaluationReport, tiny_bundle: Bundle) -> None:
     evil = "<script>alert(1)</script> | *x*"
     named = replace(report, bundle=Bundle(tiny_bundle.card.with_changes(name=evil), tiny_bundle.weights))
-    assert "<script>alert" not in model_card_html(named)
+    for page in (model_card_html(named), report_html(named)):
+        assert "<script>alert" not in page
+        assert page.count("&lt;script&gt;alert(1)&lt;/script&gt; | *x*") == 3  # title, heading, table
     assert r"\<script\>alert(1)\</script\> \| \*x\*" in model_card_markdown(named)
 
 
@@ -99,8 +106,30 @@ def test_one_class_gives_a_report_without_curves(report: EvaluationReport) -> No
 
 
 def test_blocks_are_written_as_both() -> None:
-    blocks = [Heading(2, "A & B"), Paragraph("x < y"), Bullets(["one", "two"]), Table(("a", "b"), [("1", "2|3")])]
-    assert to_markdown(blocks) == "## A & B\n\nx \\< y\n\n- one\n- two\n\n| a | b |\n| --- | --- |\n| 1 | 2\\|3 |\n"
-    page = to_html(blocks, title="t")
-    assert "<h2>A &amp; B</h2>\n<p>x &lt; y</p>\n<ul><li>one</li><li>two</li></ul>" in page
-    assert "<tbody><tr><td>1</td><td>2|3</td></tr></tbody>" in page
+    blocks = [
+        Heading(2, "A & B"), Paragraph("x < y"), Paragraph("&", "quiet"), Bullets(["one", "<two>"]), Pairs([("a<", 1)]),
+        Table(("a", "<b>"), [("1", "2|3")]), Pictures([Picture(b"png", 'a "quoted" <patch>', "<c>")]),
+    ]  # fmt: skip
+    document = Document("t & <u>", blocks, datetime(2026, 11, 29, 9, 5, tzinfo=UTC))
+    made = f"Nodescope {core.__version__} · 2026-11-29 09:05 UTC"
+    notice = "Research use only. Not a medical device; not for diagnosis."
+    assert document.to_markdown() == (
+        f"# t & \\<u\\>\n\n> {notice}\n\n{made}\n\n## A & B\n\nx \\< y\n\n&\n\n- one\n- \\<two\\>\n\n"
+        "|  |  |\n| --- | --- |\n| a\\< | 1 |\n\n| a | \\<b\\> |\n| --- | --- |\n| 1 | 2\\|3 |\n"
+    )
+    page = document.to_html()
+    assert "<title>t &amp; &lt;u&gt;</title>" in page
+    assert f'<h1>t &amp; &lt;u&gt;</h1>\n<p class="quiet">{made}</p>\n<p class="notice">{notice}</p>' in page
+    assert '<h2>A &amp; B</h2>\n<p>x &lt; y</p>\n<p class="quiet">&amp;</p>' in page
+    assert "<ul><li>one</li><li>&lt;two&gt;</li></ul>\n<table><tr><th>a&lt;</th><td>1</td></tr></table>" in page
+    assert "<th>&lt;b&gt;</th></tr></thead><tbody><tr><td>1</td><td>2|3</td></tr></tbody>" in page
+    picture = 'alt="a &#34;quoted&#34; &lt;patch&gt;" src="data:image/png;base64,cG5n"'
+    assert f"<figure><img {picture}><figcaption>&lt;c&gt;</figcaption></figure>" in page
+    assert "script" not in page
+    assert page.endswith(f'<p class="quiet">{notice}</p>\n</body>\n</html>')
+
+
+def test_a_report_is_written_from_any_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _template.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    assert "<p>here</p>" in Document("t", [Paragraph("here")]).to_html()

@@ -38,14 +38,13 @@ def test_sizes_stand_from_small_to_large_and_go_to_json_and_back(trained: Callab
 
 def test_a_rise_beyond_chance_says_that_more_labels_would_probably_help() -> None:
     assert gain((0.006, 0.002, 0.011)).sentence() == (
-        "From 4,000 to 7,186 patches the AUC rose by 0.006 (0.002 to 0.011): more labels would probably still help."
+        "From 4,000 to 7,186 patches the AUC rose by 0.006 (0.002–0.011): more labels would probably still help."
     )
 
 
 def test_a_fall_beyond_chance_says_so() -> None:
     assert gain((-0.006, -0.011, -0.002)).sentence() == (
-        "From 4,000 to 7,186 patches the AUC fell by 0.006 (0.002 to 0.011): the larger number did not help this "
-        "training."
+        "From 4,000 to 7,186 patches the AUC fell by 0.006 (0.002–0.011): the larger number did not help this training."
     )
 
 
@@ -71,4 +70,4 @@ def test_without_an_interval_nothing_is_concluded() -> None:
     assert single.sentence() == (
         "From 10 to 20 patches the AUC changed by +0.100; too few test patches or slides to tell that from chance."
     )
-    assert single.words() == "+0.100 (no interval)"
+    assert single.words() == "+0.100 (interval unknown)"

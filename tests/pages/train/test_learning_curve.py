@@ -92,7 +92,7 @@ def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app:
     result = measured(study, [3, 1])
     study.write(JobStatus("finished", 1.0))
     app.open("train", runs_view="Studies")
-    assert "**From 20 to 40 patches the AUC rose by 0.200 (0.100 to 0.300): more labels would probably" in app.words()
+    assert "**From 20 to 40 patches the AUC rose by 0.200 (0.100–0.300): more labels would probably" in app.words()
     assert "All sizes are tested on the same 20 test patches; 95% CIs are over patches" in app.words()
     table = app.dataframe[0].value
     assert table["patches"].tolist() == [20, 40]

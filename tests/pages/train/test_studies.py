@@ -148,7 +148,7 @@ def test_deleting_a_study_says_what_goes_and_it_comes_back_from_the_trash(app: P
     assert (list_studies(), list(runs_home().iterdir())) == ([], [])
     assert "No study yet" in app.words()
     assert "mine · study with 2 runs · deleted" in app.words()
-    assert app.expander[-1].label == "Trash: 1 deleted study with 2 runs, 0 MB"
+    assert app.expander[-1].label == "Trash: 1 deleted study with 2 runs, <1 MB"
     app.button(key="restore-mine").click().run()
     assert not app.exception
     assert [run.name for run in study.runs()] == ["mine-fold-1", "mine-fold-2"]
