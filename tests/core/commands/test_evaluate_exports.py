@@ -37,7 +37,7 @@ def test_everything_can_be_taken_away(kaggle: Path, bundle: Path, tmp_path: Path
     assert main([*words, "--save-bundle", str(out / "strict.safetensors")]) == 0
     assert "n = 12 (6 tumour), threshold 0.6000, 95% CIs over patches (slides unknown)" in capsys.readouterr().out
     assert len((out / "p.csv").read_text().splitlines()) == 13
-    assert (out / "card.md").read_text().startswith("# tiny on ")
+    assert (out / "card.md").read_text().startswith("# Model card: tiny on ")
     assert "Plotly.newPlot(" in (out / "r.html").read_text()
     copy = load_bundle(out / "strict.safetensors")
     assert (copy.card.name, copy.card.threshold) == ("strict", 0.6)
@@ -76,7 +76,7 @@ def test_the_leak_command_prints_both_and_a_sentence(monkeypatch: pytest.MonkeyP
 
     asked: list[tuple[int, ...]] = []
 
-    def measure(config, folder, *, split_seeds, say):
+    def measure(config, folder, *, split_seeds, notify):
         asked.append((config.epochs, *split_seeds))
         return Leak((evaluation(0.97),), (evaluation(0.90),))
 
