@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", default="demo", help="whose test part the bundles are measured on")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be given more than once")
-    parser.add_argument("--turns", action="store_true", help="also the mean logit of all eight flips and turns")
+    parser.add_argument("--tta", action="store_true", help="also the mean logit of all eight flips and rotations")
     parser.add_argument("--together", action="store_true", help="also all bundles as one ensemble")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     _print_costs(arguments.rounds)
     if arguments.bundle:
-        _print_figures(arguments.data, arguments.bundle, turns=arguments.turns, together=arguments.together)
+        _print_figures(arguments.data, arguments.bundle, tta=arguments.tta, together=arguments.together)
 
 
 def _print_costs(rounds: int) -> None:
@@ -96,7 +96,7 @@ def images_per_second(networks: dict[str, nn.Module], *, rounds: int) -> dict[st
     return best
 
 
-def _print_figures(data: str, bundles: list[Path], *, turns: bool, together: bool) -> None:
+def _print_figures(data: str, bundles: list[Path], *, tta: bool, together: bool) -> None:
     dataset = open_dataset(data)
     print(f"\n{dataset.name}, each bundle's own test part, one pass\n")
     print("| bundle | network | n | AUC | accuracy | NLL | ECE | file, MB |")
@@ -106,7 +106,7 @@ def _print_figures(data: str, bundles: list[Path], *, turns: bool, together: boo
         scored = score(Predictor(bundle, device="cpu"), dataset, split="test")
         size = f"{bundle_file(path).stat().st_size / 1e6:.1f}"
         _print_row(bundle.card.name, bundle.card.model, scored.evaluation(bundle.card.threshold), size)
-        if turns:
+        if tta:
             pixels, labels = _test_patches(dataset, bundle)
             found = _measured(Ensemble([bundle], device="cpu", tta=True), pixels, labels)
             _print_row(f"{bundle.card.name}, eight passes", bundle.card.model, found)
