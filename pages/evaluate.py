@@ -44,7 +44,7 @@ def main() -> None:
     widgets.title("Evaluate", dataset=dataset)
     predictor = layout.predictor()
     subset = widgets.choice(
-        "Patches", {name: SUBSETS[name] for name in CHOICES}, key=state.PART,
+        "Patches", {name: SUBSETS[name] for name in CHOICES}, key=state.SUBSET,
         help="A model looks better than it is on patches that it was trained or validated on. *Not trained on* is the "
         "test split where the model was trained on this data set, and all labelled patches elsewhere.",
     )  # fmt: skip

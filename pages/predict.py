@@ -13,10 +13,10 @@ from pages._ui.predict.upload import Chosen
 NARROW = """
 <style>
   @media (max-width: 1200px) {
-    .st-key-answer-and-maps > [data-testid="stHorizontalBlock"],
-    .st-key-answer-and-maps > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
-    .st-key-answer-and-maps > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-answer-and-maps > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+    .st-key-result-and-maps > [data-testid="stHorizontalBlock"],
+    .st-key-result-and-maps > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+    .st-key-result-and-maps > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    .st-key-result-and-maps > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
   }
 </style>
 """
@@ -41,9 +41,9 @@ def main() -> None:
 
 def _draw(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
     st.divider()
-    warning = st.container()
+    warning = st.container()  # on top, but filled by the result below
     st.html(NARROW)
-    with st.container(key="answer-and-maps"):
+    with st.container(key="result-and-maps"):
         number_column, maps_column = st.columns([1, 3], gap="large")
     with number_column:
         prediction = result.draw(predictor, chosen, with_slider=not in_batch)

@@ -53,7 +53,7 @@ class TtaSpread:
         if self.highest - self.lowest < 0.0005:
             return f"All eight flips and turns of the patch get the same probability: {percent(self.mean)}."
         lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))
-        found = f"Flipped and turned, the patch gets {lowest} to {highest} (mean {mean})"
+        found = f"Flipped and rotated, the patch gets {lowest} to {highest} (mean {mean})"
         if self.agreeing == d4.COUNT:
             return f"{found}; all eight give the same verdict."
         return f"{found}; only {self.agreeing} of 8 give the same verdict: the model is undecided."

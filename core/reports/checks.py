@@ -17,7 +17,7 @@ Name = Literal["parts", "centre", "blanking", "deletion", "insertion", "noise", 
 LABELS: dict[Name, tuple[str, str]] = {
     "parts": ("Do the parts add up?", "completeness gap"),
     "centre": ("Does it look at the centre?", "attribution in the labelled 32×32"),
-    "blanking": ("Which part decides?", "probability without centre or rim"),
+    "blanking": ("Does the centre decide, or the rim?", "probability without centre or rim"),
     "deletion": ("Does taking it away matter?", "deletion curve"),
     "insertion": ("Does giving it back matter?", "insertion curve"),
     "noise": ("Is it steady?", "sensitivity to noise"),

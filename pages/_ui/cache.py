@@ -47,7 +47,7 @@ class Memo:
             making = self._making.setdefault((kind, key), Lock())
         with making:
             with self._lock:
-                if key in values:
+                if key in values:  # another thread made it while this one waited
                     return cast(_T, values[key])
             value = make()
             with self._lock:

@@ -76,7 +76,7 @@ def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> N
     """Draw the progress of a job and a button that cancels it; the page is drawn again when the job has ended."""
     status = job.status()
     if not status.is_active:
-        st.rerun()
+        st.rerun()  # the result is outside of this fragment
     bar(status, doing, patches=patches)
     if not can_stop:
         st.caption("It continues if you leave this page, and cannot be stopped before it ends.")

@@ -77,15 +77,22 @@ def show_error(error: NodescopeError) -> None:
     st.error(str(error), icon=":material/error:")
 
 
-def attempt(action: Callable[..., object], *args: Any, done: str = "") -> None:
-    """Do what a button is for; say `done`, or the sentence of an expected error, after the next rerun: a callback."""
+def attempt(action: Callable[..., Any], *args: Any, done: str | Callable[[Any], str] = "") -> None:
+    """Do what a button is for and show how it went after the next rerun: a callback.
+
+    Args:
+        action: what the button does.
+        args: its arguments.
+        done: the sentence to show, or a function that makes it from what the action returned; an expected error shows
+            its own.
+    """
     try:
-        action(*args)
+        result = action(*args)
+        sentence = done if isinstance(done, str) else done(result)
     except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)
-    else:
-        if done:
-            st.session_state[state.NOTICE] = done
+        sentence = str(error)
+    if sentence:
+        st.session_state[state.NOTICE] = sentence
 
 
 def dataset() -> Dataset:

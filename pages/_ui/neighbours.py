@@ -35,7 +35,7 @@ def draw(
         open_row: called with the row of a patch whose button is clicked; without it there are no buttons.
     """
     place = st.empty()
-    index = results.index(predictor, dataset, ask_for=False)
+    index = results.index(predictor, dataset, compute=False)
     if index is None:
         clicked = place.button(
             "Find similar patches", icon=":material/image_search:",
@@ -45,7 +45,7 @@ def draw(
         if not clicked:
             return
         with place.container():
-            index = results.index(predictor, dataset, ask_for=True)
+            index = results.index(predictor, dataset, compute=True)
     if index is None:
         return
     found = most_like(predictor, index, pixels, count=COUNT, leave_out=row)

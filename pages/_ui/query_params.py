@@ -15,7 +15,7 @@ OLD = {
         "Normal, rightly": "cell:tn",
         "Least sure": "sure",
     },
-    "map_colour": {"Part": "part"},
+    "map_colour": {"Part": "split"},
     "in_part": {"valid": "validation"},
 }
 """Labels in links of earlier versions, and the options that they mean. A widget writes the label of its value into the

@@ -1,12 +1,11 @@
-"""Answers, maps and checks for the pages, made once and shared.
+"""Predictions, maps and checks for the pages, made once and shared.
 
-The keys hold a hash of the patch's own pixels, so that nobody gets the answer of another patch.
+The keys hold a hash of the patch's own pixels, so that nobody gets the prediction for another patch.
 """
 
 import hashlib
 
 import numpy as np
-from torch import nn
 
 from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, supports, trust
 from core.data import Dataset
@@ -36,8 +35,8 @@ def methods(predictor: Predictor) -> list[str]:
 
 def excluded(predictor: Predictor) -> dict[str, str]:
     """Return the methods that are not valid for the bundle's network, each with the reason."""
-    held = set(methods(predictor))
-    return {name: supports(name, predictor.module) or "" for name in METHODS if name not in held}
+    valid = methods(predictor)
+    return {name: supports(name, predictor.module) or "" for name in METHODS if name not in valid}
 
 
 def patch_result(predictor: Predictor, pixels: np.ndarray, threshold: float) -> PatchResult:
@@ -67,7 +66,7 @@ def attribution(
     """Return the attribution of one patch, from the memo or made now; slow methods show progress."""
 
     def make() -> Attribution:
-        cost = METHODS[method].cost * (8 if options.symmetries else 1)
+        cost = METHODS[method].cost * (8 if options.symmetries else 1)  # eight flips and rotations, a map for each
         if cost < SLOW:
             return attribute(predictor.module, pixels, method=method, options=options)
         with widgets.progress(METHODS[method].label) as show:
@@ -85,29 +84,30 @@ def quick(
 
 
 def thorough(
-    predictor: Predictor, pixels: np.ndarray, made: Attribution, options: AttributionOptions, *, ask_for: bool
+    predictor: Predictor, pixels: np.ndarray, made: Attribution, options: AttributionOptions, *, compute: bool
 ) -> tuple[Check, ...] | None:
-    """Return the checks of a map that take a while: from the memo, made now if asked for, else None."""
+    """Return the checks of a map that take a while: from the memo, computed now if `compute`, else None."""
     key = (*_about(predictor, pixels), made.method, options)
 
     def make() -> tuple[Check, ...]:
+        # The same random network serves every patch and method, so it is made once.
+        twin = (predictor.bundle.digest, str(predictor.device))
+        random = cache.recall("random", twin, lambda: trust.with_random_weights(predictor.module), most=4)
         with widgets.progress("Checking the map") as show:
-            return thorough_checks(
-                predictor, pixels, made, random_module=_random_twin(predictor), options=options, progress=show
-            )
+            return thorough_checks(predictor, pixels, made, random_module=random, options=options, progress=show)
 
-    return cache.recall("thorough", key, make, most=MANY) if ask_for else cache.peek("thorough", key)
+    return cache.recall("thorough", key, make, most=MANY) if compute else cache.peek("thorough", key)
 
 
-def index(predictor: Predictor, dataset: Dataset, *, ask_for: bool) -> Index | None:
-    """Return the index of labelled patches: from the memo, made now if asked for, else None."""
+def index(predictor: Predictor, dataset: Dataset, *, compute: bool) -> Index | None:
+    """Return the index of labelled patches: from the memo, computed now if `compute`, else None."""
     key = (predictor.bundle.digest, str(predictor.device), *cache.key_of(dataset))
 
     def make() -> Index:
         with widgets.progress("Reading features of labelled patches") as show:
             return build_index(predictor, dataset, progress=show)
 
-    return cache.recall("index", key, make, most=4) if ask_for else cache.peek("index", key)
+    return cache.recall("index", key, make, most=4) if compute else cache.peek("index", key)
 
 
 def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
@@ -122,11 +122,6 @@ def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
             return read_region(predictor, pixels, progress=show)
 
     return cache.recall("region", _about(predictor, pixels), make, most=8)
-
-
-def _random_twin(predictor: Predictor) -> nn.Module:
-    key = (predictor.bundle.digest, str(predictor.device))
-    return cache.recall("random", key, lambda: trust.with_random_weights(predictor.module), most=4)
 
 
 def _about(predictor: Predictor, pixels: np.ndarray) -> tuple[str, str, str]:

@@ -23,7 +23,7 @@ COLUMNS = "columns"
 ROWS = "rows"
 PAGE = "page"
 BOXES = "boxes"
-IN_PART = "in_part"
+IN_SPLIT = "in_part"
 SLIDE = "slide"
 FLAG = "flag"
 SORT = "sort"
@@ -87,7 +87,7 @@ STUDIES_STARTED = "studies_started"
 EMPTYING = "emptying"
 
 # Evaluate; bound to the address.
-PART = "part"
+SUBSET = "part"
 THRESHOLD = "threshold"
 SUBMIT_BY = "submit_by"
 

@@ -29,9 +29,9 @@ def title(text: str, *, dataset: Dataset | None = None) -> None:
             st.badge("synthetic demo", icon=":material/experiment:", color="violet")
 
 
-def label_name(label: int | None) -> str:
-    """Return "tumour", "normal" or "no label"."""
-    return "no label" if label is None else CLASS_NAMES[label]
+def label_name(label: int) -> str:
+    """Return "tumour" for 1, "normal" for 0 and "no label" for -1."""
+    return "no label" if label < 0 else CLASS_NAMES[label]
 
 
 def gallery(
@@ -59,6 +59,7 @@ def gallery(
         )
     )
     height, width = picture.pixels.shape[:2]
+    # A chart keeps its selection as long as its key: another key forgets a click that has been dealt with.
     name = f"{key}-{st.session_state.get(state.CLICKS, 0)}"
 
     def clicked() -> None:
@@ -176,10 +177,11 @@ def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
     return int(rows[0]) if rows else None
 
 
-def clamp_page(key: str, pages: int) -> None:
-    """Keep a number of a page in range, before its field is drawn: a filter may have left fewer pages."""
-    if key in st.session_state:
+def page_number(key: str, pages: int, **more: Any) -> int:
+    """Draw the field for the number of a page and return it; `more` as of ``st.number_input``."""
+    if key in st.session_state:  # a filter may have left fewer pages, and Streamlit refuses a value out of range
         st.session_state[key] = min(max(1, int(st.session_state[key])), pages)
+    return int(st.number_input("Page", 1, pages, key=key, width=140, **more))
 
 
 @contextmanager

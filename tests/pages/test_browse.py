@@ -80,7 +80,7 @@ def test_patches_in_the_basket_are_excluded_and_put_back(app: Page, kaggle: Path
     assert list(app.metrics().values()) == ["5", "3", "2"]
 
 
-def test_a_pack_is_started_from_the_page_and_watched(
+def test_a_pack_is_started_from_the_page_and_tracked(
     app: Page, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
     app.open(data=str(kaggle), browse_view="Quality")

@@ -15,6 +15,7 @@ from core.display import to_jpeg
 from core.images import decode
 from core.prediction import Predictions, Predictor
 from core.prediction.region import read_region
+from pages._ui import state
 from pages._ui.predict import batch
 from tests.pages.driver import Page
 
@@ -38,7 +39,7 @@ def test_a_first_visit_shows_an_example_with_answer_and_map(predict: Page) -> No
     assert "Probability of tumour in the centre" in shown
     assert "Verdict:" in shown
     assert "Label:" in shown
-    assert "Flipped and turned, the patch gets" in shown
+    assert "Flipped and rotated, the patch gets" in shown
     assert "Does it look at the centre?" in shown
     assert "A saliency map shows what influenced the model, not where tumour is." in shown
 
@@ -182,12 +183,12 @@ def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: Page, monkeypat
     pixels = open_demo().store.load(range(5)).pixels
     files = [(f"p{number}.png", png(patch), "image/png") for number, patch in enumerate(pixels)]
     whole = batch.score_pieces
-    asked: list[int] = []
+    files_given: list[int] = []
 
     def only_the_first(*given: object, **settings: object):
-        asked.append(len(given[1]))
+        files_given.append(len(given[1]))
         yield next(whole(*given, **settings))
-        batch._stop(predict.session_state["batch"][0])
+        st.session_state[state.BATCH_STOPPED] = predict.session_state["batch"][0]  # as a click on Stop
         st.rerun()
 
     monkeypatch.setattr(batch, "score_pieces", only_the_first)
@@ -198,7 +199,7 @@ def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: Page, monkeypat
     monkeypatch.setattr(batch, "score_pieces", whole)
     predict.click("Continue")
     assert "Stopped" not in predict.words()
-    assert asked == [5]
+    assert files_given == [5]
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
     assert predict.dataframe[0].value["probability"].tolist() == sorted(expected.tolist(), reverse=True)
 

@@ -267,7 +267,7 @@ def test_the_trash_gives_back_and_is_emptied_after_a_yes(app: Page, two_runs: tu
     assert not app.exception
 
 
-def test_what_the_browser_draws_of_the_watched_patches() -> None:
+def test_what_the_browser_draws_of_the_tracked_patches() -> None:
     table = pd.DataFrame(
         {"epoch": [1, 1, 2, 2], "id": ["b", "a", "b", "a"], "label": [0, 1, 0, 1], "probability": [0.6, 0.3, 0.2, 0.9]}
     )
@@ -280,7 +280,7 @@ def test_what_the_browser_draws_of_the_watched_patches() -> None:
     assert (drawn["run"], drawn["of"]) == ("mine", 5)
 
 
-def test_the_watched_patches_of_a_run_are_on_its_page(app: Page, quiet_demo: Path, small_demo: Dataset) -> None:
+def test_the_tracked_patches_of_a_run_are_on_its_page(app: Page, quiet_demo: Path, small_demo: Dataset) -> None:
     run = run_in("stopped", step=10, epoch=1)
     run.write_metrics(ROWS)
     names = small_demo.table["id"].astype(str)[:2]

@@ -1,1 +1,1 @@
-"""The parts of the page Browse."""
+"""The views of the page Browse."""

@@ -14,7 +14,7 @@ from pages._ui import layout, state, widgets
 from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
-"""Most patches that can be added at once."""
+"""Most patches that can be added at once: their ids are kept in the session."""
 
 
 def ids(source: str) -> list[str]:
@@ -43,18 +43,16 @@ def draw_add(dataset: Dataset, page: npt.NDArray[np.int64], everything: npt.NDAr
         page: rows of those on this page.
         everything: rows of those on all pages.
     """
+    names = dataset.table["id"]
     st.button(
         f"Add {len(page):,} to selection", icon=":material/playlist_add:", disabled=not len(page),
-        on_click=_add_rows, args=(dataset, page),
+        on_click=add, args=(dataset.source, names.iloc[page]),
         help="Select the patches on this page. Click a patch to select only that one.",
     )  # fmt: skip
     if len(page) < len(everything) <= MOST:
-        st.button(f"Add all {len(everything):,}", on_click=_add_rows, args=(dataset, everything), key="put_all",
+        st.button(f"Add all {len(everything):,}", key="put_all", on_click=add,
+                  args=(dataset.source, names.iloc[everything]),
                   help="Select the patches of all pages.")  # fmt: skip
-
-
-def _add_rows(dataset: Dataset, rows: npt.NDArray[np.int64]) -> None:
-    add(dataset.source, dataset.table["id"].iloc[rows])
 
 
 def draw(patches: PatchColumns) -> None:

@@ -32,13 +32,14 @@ COLOURS = {1: CLASS_COLOURS[1], 0: CLASS_COLOURS[0], -1: MUTED}
 PATTERNS = {1: "", 0: "/", -1: "."}
 BINS = 60
 MOST_SLIDES = 400
+"""Most slides in the chart: of more, a bar is narrower than a pixel or two and cannot be clicked."""
 
 
 def draw(dataset: Dataset) -> None:
     """Draw how the classes are balanced and how they differ, and below the patches that were clicked."""
     patches = patch_columns(dataset)
     counts = counted(patches.fixed.label)
-    _overall(patches, counts)
+    _overall(counts)
     chips = st.container()  # beside the charts that are clicked, although the filter is drawn later
     by_split, by_slide = st.columns([3, 6])
     with by_split:
@@ -55,11 +56,11 @@ def counted(label: npt.NDArray[np.int8]) -> dict[str, int]:
     return {name: int((label == number).sum()) for number, name in CLASSES}
 
 
-def _overall(patches: PatchColumns, counts: dict[str, int]) -> None:
+def _overall(counts: dict[str, int]) -> None:
     labelled = counts["tumour"] + counts["normal"]
     numbers, chart = st.columns(2, vertical_alignment="center")
     with numbers, st.container(horizontal=True, gap="medium"):
-        st.metric("Patches", f"{len(patches.fixed.label):,}", width="content")
+        st.metric("Patches", f"{sum(counts.values()):,}", width="content")
         for name in ("tumour", "normal"):
             st.metric(name.capitalize(), f"{counts[name]:,}", help=_share(counts[name], labelled), width="content")
     with chart:
@@ -89,7 +90,7 @@ def _by_split(patches: PatchColumns) -> None:
     st.markdown("**By split**", help=f"As training divides them: {fixed.division}. Click a bar to see its patches.")
     figure = by_group(fixed.label, fixed.split, fixed.split_names)
     figure.update_layout(showlegend=not fixed.slide_names)  # else the chart beside it has the legend
-    _clickable(figure, "by_split", lambda place: filters.choose(state.IN_PART, fixed.split_names[place]))
+    _clickable(figure, "by_split", lambda place: filters.choose(state.IN_SPLIT, fixed.split_names[place]))
 
 
 def _by_slide(patches: PatchColumns) -> None:
@@ -136,15 +137,12 @@ def by_group(
         counts = np.bincount(group[(group >= 0) & (label == number)], minlength=len(names))
         if counts.any():
             figure.add_bar(
-                x=names, y=counts, name=name_of_class, marker={"color": COLOURS[number], "pattern": _pattern(number)},
+                x=names, y=counts, name=name_of_class, marker_color=COLOURS[number],
+                marker_pattern={"shape": PATTERNS[number], "size": 5, "solidity": 0.25},
                 customdata=counts / np.maximum(totals, 1),
                 hovertemplate="%{x}: %{y:,} " + name_of_class + " (%{customdata:.1%})<extra></extra>",
             )  # fmt: skip
     return figure.update_xaxes(type="category")
-
-
-def _pattern(number: int) -> dict[str, object]:
-    return {"shape": PATTERNS[number], "size": 5, "solidity": 0.25}
 
 
 def _distributions(patches: PatchColumns) -> None:

@@ -37,15 +37,15 @@ class Fixed:
     def __init__(self, dataset: Dataset):
         table = dataset.table
         rule = default_rule(dataset)
-        parts = assign(dataset, rule)
+        assigned = assign(dataset, rule)
         self.label: npt.NDArray[np.int8] = table["label"].fillna(-1).to_numpy(np.int8)
         self.ids: npt.NDArray[np.object_] = table["id"].to_numpy(dtype=object)
-        there = [part for part in SPLIT_NAMES if (parts == part).any()]
-        self.split_names = [SPLIT_NAMES[part] for part in there]
-        self.split: npt.NDArray[np.int8] = np.full(len(table), -1, np.int8)
-        for place, part in enumerate(there):
-            self.split[parts == part] = place
-        self.slide, self.slide_names = _codes(table["slide"].to_numpy(dtype=object, na_value=None))
+        there = [split for split in SPLIT_NAMES if (assigned == split).any()]
+        self.split_names = [SPLIT_NAMES[split] for split in there]
+        self.split: npt.NDArray[np.int8] = pd.Index(there).get_indexer(assigned).astype(np.int8)
+        slide, names = pd.factorize(table["slide"].to_numpy(dtype=object, na_value=None), sort=True)
+        self.slide: npt.NDArray[np.int32] = slide.astype(np.int32)
+        self.slide_names = [str(name) for name in names]
         self.division = rule.describe()
 
     @cached_property
@@ -94,7 +94,7 @@ class PatchColumns:
         return int(self.fixed.label[row]) if both is None else both[1]
 
     def label_words(self, row: int) -> str:
-        """Return the label of a patch in words; of a relabelled one also the label that the data give."""
+        """Return the text of a patch's label; of a relabelled one also the label that the data give."""
         return curation.label_words(int(self.fixed.label[row]), self.relabelled.get(str(self.fixed.ids[row])))
 
 
@@ -128,8 +128,3 @@ def checked_patches(dataset: Dataset) -> Checked | None:
 
     key = (*cache.key_of(dataset), cache.file_stamp(check_path(dataset.source)))
     return cache.recall("check", key, make, most=4)
-
-
-def _codes(values: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.int32], list[str]]:
-    codes, names = pd.factorize(values, sort=True)
-    return codes.astype(np.int32), [str(name) for name in names]

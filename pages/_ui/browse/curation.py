@@ -12,17 +12,17 @@ Undo = tuple[str, str, Decision | None]
 
 
 def describe(decision: Decision) -> str:
-    """Return a decision in words."""
+    """Return a decision as the page shows it."""
     if decision.kind == "relabel":
         return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
     return {"exclude": "excluded", "fine": "label confirmed"}[decision.kind]
 
 
 def label_words(label: int, both: tuple[int, int] | None) -> str:
-    """Return a label (1, 0, or -1 for none) in words; of a relabelled patch, see :func:`cache.relabelled`, both."""
+    """Return the text of a label, 1, 0 or -1 for none; of a relabelled patch, see :func:`cache.relabelled`, of both."""
     if both is None:
-        return widgets.label_name(None if label < 0 else label)
-    given, decided = (widgets.label_name(None if each < 0 else each) for each in both)
+        return widgets.label_name(label)
+    given, decided = map(widgets.label_name, both)
     return f"{decided} by decision ({given} in the data)"
 
 

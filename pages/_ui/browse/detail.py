@@ -55,15 +55,21 @@ def summary(patches: PatchColumns, row: int) -> str:
     return "<br>".join([*lines, *(name for name, marked in patches.flags.items() if marked[row])])
 
 
-def draw(patches: PatchColumns, order: npt.NDArray[np.int64], *, per_page: int, page_key: str = state.PAGE) -> None:
-    """Draw the dialog with the open patch.
+def draw(
+    patches: PatchColumns, grids: list[npt.NDArray[np.int64]], *, per_page: int, page_key: str = state.PAGE
+) -> None:
+    """Draw the dialog with the patch that the address names; nothing where it names none.
 
     Args:
         patches: what is known of the data set.
-        order: the rows among which it is shown, for the buttons to the previous and the next.
+        grids: the rows of each grid; the buttons to the previous and the next patch stay in the grid that has it.
         per_page: how many of them are on a page, so that the grid follows when the dialog is closed.
-        page_key: what holds the page of that grid.
+        page_key: what holds the page of these grids.
     """
+    row = opened(patches)
+    if row is None:
+        return
+    order = next((rows for rows in grids if row in rows), np.empty(0, np.int64))
     dialog = st.dialog("Patch", width="large", on_dismiss=lambda: _close(patches, order, per_page, page_key))
     dialog(_content)(patches, order)
 
@@ -71,7 +77,7 @@ def draw(patches: PatchColumns, order: npt.NDArray[np.int64], *, per_page: int, 
 def _close(patches: PatchColumns, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
     row = opened(patches)
     at = np.flatnonzero(order == row)
-    if len(at) and len(order) > 1:
+    if len(at):
         st.session_state[page_key] = int(at[0]) // per_page + 1
     query_params.write(state.DETAIL, [])
 
@@ -129,15 +135,11 @@ def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> boo
             )  # fmt: skip
         st.button(
             "Centre box", icon=":material/check_box:" if box else ":material/check_box_outline_blank:",
-            key="detail-box", shortcut="B", on_click=_set_box, args=(not box,),
+            key="detail-box", shortcut="B", on_click=st.session_state.update, args=({state.DETAIL_BOX: not box},),
         )  # fmt: skip
-        place = "hidden by the filters" if at is None else f"{at + 1:,} of {len(order):,} in the grid"
+        place = "not in the grid" if at is None else f"{at + 1:,} of {len(order):,} in the grid"
         st.caption(place, width="content")
     return box
-
-
-def _set_box(on: bool) -> None:
-    st.session_state[state.DETAIL_BOX] = on
 
 
 def _metadata(patches: PatchColumns, row: int) -> None:
@@ -146,15 +148,15 @@ def _metadata(patches: PatchColumns, row: int) -> None:
     label, *why = patches.label_words(row).split(" by ")
     colour = {1: "red", 0: "green"}.get(patches.label(row), "gray")
     st.code(patch_id, language=None, wrap_lines=True)
-    parts = [f"Label :{colour}[**{label}**]" + "".join(f" by {each}" for each in why)]
+    known = [f"Label :{colour}[**{label}**]" + "".join(f" by {each}" for each in why)]
     if fixed.slide[row] >= 0:
-        parts.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
+        known.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
     if patches.fixed.label[row] >= 0:
-        parts.append(f"{fixed.split_names[fixed.split[row]]} split")
+        known.append(f"{fixed.split_names[fixed.split[row]]} split")
     if dataset.masks is not None:
         share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
-        parts.append(f"tumour in {share:.0%} of the centre (patches for the demo)")
-    st.markdown(" · ".join(parts))
+        known.append(f"tumour in {share:.0%} of the centre (patches for the demo)")
+    st.markdown(" · ".join(known))
     if patches.check is not None:
         _measured(patches, row, patch_id)
 

@@ -20,7 +20,7 @@ from pages._ui.browse import basket, detail, grid
 from pages._ui.browse.columns import PatchColumns, patch_columns
 
 METHODS = {"pca": "PCA", "umap": "UMAP"}
-COLOURS = {"label": "Label", "part": "Split", "slide": "Slide", "error": "Model's error"}
+COLOURS = {"label": "Label", "split": "Split", "slide": "Slide", "error": "Model's error"}
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 VERDICTS = {
     "right": (MUTED, "circle"),
@@ -175,39 +175,34 @@ def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -
         verdicts = (
             np.full(len(rows), "not predicted") if patches.predicted is None else patches.predicted.verdicts[rows]
         )
-        named = [(name, verdicts == name, *look) for name, look in VERDICTS.items()]
+        named = [(name, verdicts == name, *appearance) for name, appearance in VERDICTS.items()]
     else:
-        codes, names = (fixed.split, fixed.split_names) if colour == "part" else (fixed.slide, fixed.slide_names)
-        named = [(name, codes[rows] == code, *_look(code, len(names))) for code, name in enumerate(names)]
+        codes, names = (fixed.split, fixed.split_names) if colour == "split" else (fixed.slide, fixed.slide_names)
+        named = [(name, codes[rows] == code, *_appearance(code, len(names))) for code, name in enumerate(names)]
         named.append(("unknown", codes[rows] < 0, MUTED, "x"))
     return [Group(name, np.flatnonzero(mask), tone, symbol) for name, mask, tone, symbol in named if mask.any()]
 
 
-def _look(code: int, count: int) -> tuple[str, str]:
+def _appearance(code: int, count: int) -> tuple[str, str]:
     """Return colour and symbol of a group; of many groups, several share a colour and differ in the symbol."""
     tones = len(SERIES) - 1  # the last one is the grey of "unknown"
     return SERIES[code % tones], SYMBOLS[(code if count <= tones else code // tones) % len(SYMBOLS)]
 
 
 def _selection(patches: PatchColumns, rows: npt.NDArray[np.int64]) -> None:
-    if not len(rows):
-        st.caption("Nothing is selected. A double click on the map clears a selection.")
-        order = rows
-    else:
+    if len(rows):
         label = patches.fixed.label[rows]
-        pages = max(1, -(-len(rows) // PER_PAGE))
-        widgets.clamp_page(state.MAP_PAGE, pages)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             tumour, normal = int((label == 1).sum()), int((label == 0).sum())
             st.markdown(f"**{len(rows):,} selected**: {tumour:,} tumour, {normal:,} normal", width="content")
-            page = int(st.number_input("Page", 1, pages, key=state.MAP_PAGE, width=140))
-            basket.draw_add(patches.dataset, rows[(page - 1) * PER_PAGE : page * PER_PAGE], rows)
-        grid.gallery(patches, rows[(page - 1) * PER_PAGE : page * PER_PAGE], columns=COLUMNS, key="inside")
-        order = rows
+            page = widgets.page_number(state.MAP_PAGE, -(-len(rows) // PER_PAGE))
+            shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
+            basket.draw_add(patches.dataset, shown, rows)
+        grid.gallery(patches, shown, columns=COLUMNS, key="inside")
+    else:
+        st.caption("Nothing is selected. A double click on the map clears a selection.")
     basket.draw(patches)
-    row = detail.opened(patches)
-    if row is not None:
-        detail.draw(patches, order if row in order else np.array([row]), per_page=PER_PAGE, page_key=state.MAP_PAGE)
+    detail.draw(patches, [rows], per_page=PER_PAGE, page_key=state.MAP_PAGE)
 
 
 def _stored(dataset: Dataset, bundle: Bundle) -> Embedding | None:

@@ -116,7 +116,7 @@ def searched() -> str:
 
 def clear() -> None:
     """Show everything again."""
-    for key in (state.IN_PART, state.SLIDE, state.FLAG, state.VERDICT):
+    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.VERDICT):
         if key in st.session_state:
             st.session_state[key] = ANY
     if searched():
@@ -130,7 +130,7 @@ def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
     keep = np.ones(len(fixed.ids), bool)
     if len(fixed.split_names) > 1:
         split = _select(
-            "Split", [ANY, *fixed.split_names], state.IN_PART, help=f"As training divides them: {fixed.division}."
+            "Split", [ANY, *fixed.split_names], state.IN_SPLIT, help=f"As training divides them: {fixed.division}."
         )
         if split != ANY:
             keep &= fixed.split == fixed.split_names.index(split)
@@ -189,7 +189,7 @@ def _chips(patches: PatchColumns) -> None:
     """Draw a chip for each active filter, which removes it."""
     chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
     for key, name in (
-        (state.IN_PART, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
+        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
         if value != ANY and _is_drawn(patches, key):
@@ -213,7 +213,7 @@ def _chips(patches: PatchColumns) -> None:
 def _is_drawn(patches: PatchColumns, key: str) -> bool:
     fixed = patches.fixed
     return {
-        state.IN_PART: len(fixed.split_names) > 1,
+        state.IN_SPLIT: len(fixed.split_names) > 1,
         state.SLIDE: bool(fixed.slide_names),
         state.FLAG: bool(patches.flags),
         state.VERDICT: patches.predicted is not None,

@@ -53,7 +53,7 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     basket.draw(patches)
     for grid in grids:
         _draw(patches, grid, page, grid_layout)
-    _open(patches, grids, grid_layout.per_grid)
+    detail.draw(patches, [grid.rows for grid in grids], per_page=grid_layout.per_grid)
 
 
 def _controls() -> Layout:
@@ -116,7 +116,7 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
     if at is None:
         st.caption(f":material/info: {wanted} is in this data set, but the filters hide it.")
     if st.session_state.get(state.WENT_TO) == wanted:
-        return
+        return  # the field still holds the id after the dialog was closed
     st.session_state[state.WENT_TO] = wanted
     query_params.write(state.DETAIL, [wanted])
     if at is not None:
@@ -125,13 +125,13 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
 
 def _paging(grids: list[Grid], grid_layout: Layout, dataset: Dataset) -> int:
     pages = max(1, *(-(-len(grid.rows) // grid_layout.per_grid) for grid in grids))
-    widgets.clamp_page(state.PAGE, pages)
+    # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
     keys = {} if query_params.read(state.DETAIL) else {"before": "Left", "after": "Right"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        page = int(st.number_input("Page", 1, pages, key=state.PAGE, bind="query-params", width=140))
-        st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_turn, args=(-1, pages),
+        page = widgets.page_number(state.PAGE, pages, bind="query-params")
+        st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_go_by, args=(-1, pages),
                   shortcut=keys.get("before"))  # fmt: skip
-        st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_turn, args=(1, pages),
+        st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_go_by, args=(1, pages),
                   shortcut=keys.get("after"))  # fmt: skip
         st.caption(f"of {pages:,} page{'s' if pages > 1 else ''}", width="content")
         shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
@@ -139,7 +139,7 @@ def _paging(grids: list[Grid], grid_layout: Layout, dataset: Dataset) -> int:
     return page
 
 
-def _turn(by: int, pages: int) -> None:
+def _go_by(by: int, pages: int) -> None:
     st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
 
 
@@ -183,12 +183,3 @@ def gallery(
         st.warning(
             f"{len(loaded.unreadable)} patches of this page could not be read: {next(iter(loaded.unreadable.values()))}"
         )
-
-
-def _open(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
-    """Open the patch that the address names, with those around it in the grid that holds it."""
-    row = detail.opened(patches)
-    if row is None:
-        return
-    order = next((grid.rows for grid in grids if (grid.rows == row).any()), np.empty(0, np.int64))
-    detail.draw(patches, order, per_page=per_grid)

@@ -57,7 +57,11 @@ def draw(dataset: Dataset) -> None:
         "issue is not always an error: difficult patches are listed too."
     )
     chosen = _source()
-    label_issues = _of_study(base, chosen) if chosen.startswith(STUDY) else _of_probe(base, chosen, dataset)
+    label_issues = (
+        of_study(open_study(chosen.removeprefix(STUDY)), base)
+        if chosen.startswith(STUDY)
+        else _of_probe(base, chosen, dataset)
+    )
     if label_issues is None:
         return
     ranked = _ranked(label_issues, base)
@@ -78,10 +82,6 @@ def _source() -> str:
             "labels. A cross-validation (Train, Studies) is better and takes as long as several trainings.",
         )
     )  # fmt: skip
-
-
-def _of_study(base: Dataset, chosen: str) -> LabelIssues:
-    return of_study(open_study(chosen.removeprefix(STUDY)), base)
 
 
 def _of_probe(base: Dataset, chosen: str, dataset: Dataset) -> LabelIssues | None:
@@ -143,8 +143,7 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = _filtered(ranked, decisions)
         pages = max(1, -(-len(at) // PER_PAGE))
-        widgets.clamp_page(state.ERRORS_PAGE, pages)
-        page = int(st.number_input("Page", 1, pages, key=state.ERRORS_PAGE, bind="query-params", width=140))
+        page = widgets.page_number(state.ERRORS_PAGE, pages, bind="query-params")
         st.caption(f"of {pages:,} pages, {len(at):,} patches by rank.", width="content")
     st.caption("Outline: the label, solid red for tumour, dashed green for normal. Click a patch to decide about it.")
     shown = at[(page - 1) * PER_PAGE : page * PER_PAGE]
@@ -152,12 +151,7 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
         _gallery(patches, ranked, shown, decisions)
     else:
         st.info("No patch matches. Choose another filter above.")
-    row = detail.opened(patches)
-    if row is not None:
-        order = ranked.rows[at]
-        if row not in order:
-            order = np.array([row])
-        detail.draw(patches, order, per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
+    detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
 
 
 def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.int64]:
@@ -177,14 +171,14 @@ def _gallery(
 ) -> None:
     rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
     hover = [_hover(line, decisions.get(str(line.id))) for line in lines]
-    grid.gallery(patches, rows, columns=COLUMNS, key=f"suspects-{hash(rows.tobytes())}", hover=hover)
+    grid.gallery(patches, rows, columns=COLUMNS, key=f"label-issues-{hash(rows.tobytes())}", hover=hover)
 
 
 def _hover(line: Any, decision: Decision | None) -> str:
     given = widgets.label_name(int(line.label))
-    suspect = ", label issue" if line.suspect else ""
+    issue = ", label issue" if line.suspect else ""
     texts = [
-        f"rank {line.rank:,}{suspect}",
+        f"rank {line.rank:,}{issue}",
         line.id,
         f"labelled {given}",
         f"probability of tumour {percent(line.probability)}",

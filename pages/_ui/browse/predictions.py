@@ -82,18 +82,23 @@ def draw(dataset: Dataset, found: Predicted | None) -> None:
     try:
         bundle = _bundle()
     except NodescopeError:
-        return  # predicted() has said so
+        return  # predicted() has shown the error
     job = ScoreJob(_paths(bundle, dataset.base)[SUBSET].with_suffix(".job"))
     if job.status().is_active:
         jobs.watch(job, "Predicting in the background", patches=labelled)
         return
     missing = labelled if found is None else labelled - int(found.known.sum())
+    # A few unreadable patches never get a prediction: the button would not go away.
     if missing > labelled * 0.001:
         _invite(job, bundle, dataset, missing, labelled)
 
 
 def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, labelled: int) -> None:
     jobs.last_attempt(job.status())
+    command = [
+        "evaluate", "--data", dataset.source, "--bundle", str(layout.bundle_path()), "--subset", SUBSET,
+        "--device", layout.device(), "--decisions", "none",
+    ]  # fmt: skip
     start = "has not predicted" if missing == labelled else f"has not predicted {missing:,} of"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -103,14 +108,9 @@ def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, label
         )
         st.button(
             "Predict patches", icon=":material/query_stats:", type="tertiary", key="predict_all",
-            on_click=jobs.launch, args=(job, _command(dataset.source)),
+            on_click=jobs.launch, args=(job, command),
             help="This runs in the background: you can continue, or leave the page and come back.",
         )  # fmt: skip
-
-
-def _command(source: str) -> list[str]:
-    data, bundle = ["--data", source], ["--bundle", str(layout.bundle_path())]
-    return ["evaluate", *data, *bundle, "--subset", SUBSET, "--device", layout.device(), "--decisions", "none"]
 
 
 def _bundle() -> Bundle:
@@ -119,7 +119,7 @@ def _bundle() -> Bundle:
 
 def _paths(bundle: Bundle, dataset: Dataset) -> dict[str, Path]:
     """Return where the predictions of each subset are or would be."""
-    return {part: scores_path(bundle, dataset, part) for part in CHOICES}
+    return {subset: scores_path(bundle, dataset, subset) for subset in CHOICES}
 
 
 def _stamps(bundle: Bundle, dataset: Dataset) -> tuple[tuple[str, int], ...]:
@@ -132,8 +132,8 @@ def _read(bundle: Bundle, base: Dataset, dataset: Dataset) -> Predicted | None:
     probability = np.full(len(dataset), np.nan)
     for source in (base,) if base is dataset else (base, dataset):
         there = pd.Index(dataset.table["id"]).get_indexer(source.table["id"])
-        for part, path in _paths(bundle, source).items():
-            scored = load_scores(bundle, source, part) if path.is_file() else None
+        for subset, path in _paths(bundle, source).items():
+            scored = load_scores(bundle, source, subset) if path.is_file() else None
             if scored is not None:
                 rows = there[scored.rows]
                 probability[rows[rows >= 0]] = scored.probabilities[rows >= 0]

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.data import Dataset, default_rule, is_stale, pack_folder
+from core.data import PATCH_SIZE, Dataset, default_rule, is_stale, pack_folder
 from core.data.quality import FLAGS
 from core.data.store import PackedStore, RowStore
 from core.formatting import file_size
@@ -56,10 +56,11 @@ def _pack(dataset: Dataset) -> None:
         if _is_packed(dataset):
             st.caption("Patches are read from the pack, one fast file.")
             return
+        size = file_size(len(dataset) * PATCH_SIZE**2 * 3)
         st.caption(
             "The folder has changed since it was packed, so its files are read one by one. Pack it again for speed."
             if is_stale(dataset)
-            else f"A pack, one large file, is read many times faster. It takes {file_size(len(dataset) * 27_648)}."
+            else f"A pack, one large file, is read many times faster. It takes {size}."
         )
     jobs.draw(
         job, ["pack", dataset.source], label="Pack", doing="Packing", patches=len(dataset),
@@ -110,7 +111,7 @@ def _show_flagged(flag: str) -> None:
     st.session_state[state.SHOW] = "all"  # also those without a label
     st.session_state[state.BROWSE_VIEW] = "Patches"
     # Widgets that are not on this view do not write their address, and would read an old one when they come back.
-    for key in (state.FIND, state.IN_PART, state.SLIDE, state.VERDICT):
+    for key in (state.FIND, state.IN_SPLIT, state.SLIDE, state.VERDICT):
         query_params.write(key, [])
     query_params.write(state.FLAG, [flag])
     query_params.write(state.SHOW, [filters.SHOW["all"]])

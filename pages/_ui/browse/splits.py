@@ -69,7 +69,7 @@ class Split:
 
     choice: Choice
     rule: SplitRule
-    parts: npt.NDArray[np.str_]
+    assigned: npt.NDArray[np.str_]
     summary: SplitSummary
     file: SplitFile
 
@@ -103,7 +103,7 @@ def _choose(dataset: Dataset) -> Choice:
     )  # fmt: skip
     st.caption(ABOUT[by])
     if by == "official":
-        return Choice(by, 0, VALID, TEST, 0, 0)
+        return Choice(by, 0, VALID, TEST, 0, 0)  # without effect; the same each time for the memo
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key=state.SPLIT_SEED, bind="query-params", width=140,
                                help="Another seed gives another split.")  # fmt: skip
@@ -129,9 +129,9 @@ def _make(dataset: Dataset, choice: Choice) -> Split:
             dataset, choice.by, seed=choice.seed, valid=choice.valid, test=choice.test, folds=choice.folds,
             fold=choice.fold, progress=show,
         )  # fmt: skip
-        parts = assign(dataset, rule)
-        summary = summarise(dataset, rule, parts, progress=show)
-    return Split(choice, rule, parts, summary, make_split_file(dataset, rule, parts))
+        assigned = assign(dataset, rule)
+        summary = summarise(dataset, rule, assigned, progress=show)
+    return Split(choice, rule, assigned, summary, make_split_file(dataset, rule, assigned))
 
 
 def _show(dataset: Dataset, split: Split) -> None:
@@ -147,11 +147,11 @@ def _show(dataset: Dataset, split: Split) -> None:
         )
     _table(summary)
     label = dataset.table["label"].fillna(-1).to_numpy(np.int8)
-    part = np.array([SPLITS.index(each) if each else -1 for each in split.parts])
+    place = pd.Index(SPLITS).get_indexer(split.assigned)  # -1 without a label
     classes, colours = st.columns([2, 3])
     with classes:
         st.markdown("**Classes**")
-        figure = charts.by_group(label, part, [SPLIT_NAMES[name] for name in SPLITS], height=split_charts.HEIGHT)
+        figure = charts.by_group(label, place, [SPLIT_NAMES[name] for name in SPLITS], height=split_charts.HEIGHT)
         st.plotly_chart(figure, config=widgets.CHART, key="split-classes", alt="Classes by split")
     with colours:
         st.markdown("**Stain**", help="How strongly patches are stained. The large symbols are means.")
@@ -159,7 +159,7 @@ def _show(dataset: Dataset, split: Split) -> None:
         st.plotly_chart(figure, config=widgets.CHART, key="split-colours", alt="Stain densities by split")
     if dataset.knows_slides:
         st.markdown("**Slides**", help="One bar for each slide. A bar of two colours is a slide that is in two splits.")
-        figure, hidden = split_charts.slides(dataset.table["slide"].to_numpy(object), split.parts)
+        figure, hidden = split_charts.slides(dataset.table["slide"].to_numpy(object), split.assigned)
         st.plotly_chart(figure, config=widgets.CHART, key="split-slides", alt="Patches of each slide by split")
         if hidden:
             st.caption(f"The largest {split_charts.MOST_SLIDES} slides; {hidden:,} more are not shown.")
@@ -193,7 +193,7 @@ def _keep(dataset: Dataset, split: Split) -> None:
         content = json.dumps(split.file.to_json(), indent=2)
         widgets.export("Export split file", content, f"{name}.json", "application/json")
         widgets.export(
-            "Export list of patches", lambda: parts_csv(dataset, split.parts), f"{name}.csv",
+            "Export list of patches", lambda: parts_csv(dataset, split.assigned), f"{name}.csv",
             help="A CSV file with the id and the split of every labelled patch.",
         )  # fmt: skip
     if wanted:
@@ -239,7 +239,7 @@ def _saved(split: Split) -> None:
 
 def _row(path: Path, split: Split) -> dict[str, str]:
     saved = load_split(path)
-    counts = {part: sum(classes.values()) for part, classes in saved.counts.items()}
+    counts = {name: sum(classes.values()) for name, classes in saved.counts.items()}
     fits = "this data set" if saved.fingerprint == split.file.fingerprint else saved.name
-    numbers = " / ".join(f"{counts[part]:,}" for part in SPLITS)
+    numbers = " / ".join(f"{counts[name]:,}" for name in SPLITS)
     return {"name": path.stem, "made for": fits, "rule": saved.rule.describe(), "train / validation / test": numbers}

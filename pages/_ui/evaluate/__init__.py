@@ -1,1 +1,1 @@
-"""The parts of the page Evaluate."""
+"""The views of the page Evaluate."""

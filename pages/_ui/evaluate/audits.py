@@ -14,6 +14,7 @@ from pages._ui.evaluate.context import EvaluationContext, chart_config
 
 PATCHES = 120
 MAPS = 40
+"""Patches that are audited, and those of them that get a saliency map, which takes longer."""
 
 LEAK_PRESET = "leak_preset"
 
@@ -27,7 +28,7 @@ def draw(context: EvaluationContext) -> None:
     )
     _centre(context)
     st.markdown(
-        "#### Does a random split flatter the model?",
+        "#### Does a random split inflate the metrics?",
         help="Leak meter: the same training under a random split and under a split by slide.",
     )
     _leak(context)
@@ -50,7 +51,7 @@ def _audit(context: EvaluationContext) -> CentreAudit:
 
 def _centre(context: EvaluationContext) -> None:
     st.caption(
-        "The label is about the centre 32×32 only. A model that follows the rim answers another question and fails "
+        "The label is about the centre 32×32 only. A model that follows the rim predicts something else and fails "
         "where the surroundings differ. Painting over the centre or the rim shows which of them it follows."
     )
     found = audit(context)

@@ -14,6 +14,7 @@ from pages._ui.evaluate import predictions
 from pages._ui.evaluate.context import OTHER, EvaluationContext, chart_config, set_look
 
 MANY = 100_000
+"""Patches from which on fewer resamples are drawn: 2,000 of them would take minutes."""
 
 
 def draw(context: EvaluationContext) -> None:
@@ -43,16 +44,16 @@ def draw(context: EvaluationContext) -> None:
     second = predictions.scored(other, context.dataset, subset or context.subset, path)
     if second is None:
         return
-    rows = _common(context.scored, second)
-    if not rows.all():
-        st.caption(f"On the {int(rows.sum()):,} patches that both have predicted.")
-    if not rows.any():
+    common = len(_pair(context.scored, second)[0])
+    if common < len(context.scored):
+        st.caption(f"On the {common:,} patches that both have predicted.")
+    if not common:
         st.warning("The two models have no patch in common here. Choose all labelled patches above.")
         return
     differences = _differences(context, other, second)
     _show(context, other, differences)
     apart = _apart(context, other, second)
-    st.markdown(f"They disagree on **{len(apart):,}** of {int(rows.sum()):,} patches.")
+    st.markdown(f"They disagree on **{len(apart):,}** of {common:,} patches.")
     st.button("Show these patches below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
 
 
@@ -85,16 +86,11 @@ def _same_patches(context: EvaluationContext, other: Predictor) -> str | None:
     return None
 
 
-def _common(first: Scored, second: Scored) -> np.ndarray:
-    return np.isin(first.rows, second.rows)
-
-
 def _pair(first: Scored, second: Scored) -> tuple[np.ndarray, np.ndarray]:
     """Return positions in both of the patches that they share, in the order of the first."""
-    own = np.flatnonzero(_common(first, second))
-    by_row = np.argsort(second.rows, kind="stable")
-    theirs = by_row[np.searchsorted(second.rows[by_row], first.rows[own])]
-    return own, theirs
+    theirs = pd.Index(second.rows).get_indexer(first.rows)
+    own = np.flatnonzero(theirs >= 0)
+    return own, theirs[own]
 
 
 def _differences(context: EvaluationContext, other: Predictor, second: Scored) -> dict[str, Estimate]:
@@ -126,8 +122,7 @@ def _apart(context: EvaluationContext, other: Predictor, second: Scored) -> np.n
         threshold=context.threshold,
         second_threshold=other.bundle.card.threshold,
     )
-    positions: np.ndarray = own[found]
-    return positions
+    return np.asarray(own[found])
 
 
 def _show(context: EvaluationContext, other: Predictor, differences: dict[str, Estimate]) -> None:

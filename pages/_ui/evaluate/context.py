@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from core.data import Dataset
-from core.evaluation import Evaluation, at_threshold, bin_of, evaluate
+from core.evaluation import ECE_BINS, Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
 from core.reports.evaluation_charts import CELL_NAMES
@@ -17,8 +17,8 @@ from pages._ui import cache, state
 VIEW = "view"
 LOOK = "look"
 TOP = "top"
-SLICE_BY = "slice_by"
-SLICE_FIGURE = "slice_figure"
+SUBGROUP_BY = "slice_by"
+SUBGROUP_METRIC = "slice_figure"
 OTHER = "other"
 CLEAR_BELOW = "clear_below"
 SUSPICIOUS_FROM = "suspicious_from"
@@ -76,13 +76,11 @@ class EvaluationContext:
     def cell(self, name: str) -> np.ndarray:
         """Return a mask (n,) of one cell of the confusion matrix: "tn", "fp", "fn" or "tp"."""
         called, tumour = self.scored.probabilities >= self.threshold, self.scored.labels == 1
-        mask: np.ndarray = (tumour == (name in ("fn", "tp"))) & (called == (name in ("fp", "tp")))
-        return mask
+        return np.asarray((tumour == (name in ("fn", "tp"))) & (called == (name in ("fp", "tp"))))
 
     def bin(self, number: int) -> np.ndarray:
         """Return a mask (n,) of one bin of the reliability diagram."""
-        mask: np.ndarray = bin_of(self.scored.probabilities) == number
-        return mask
+        return np.asarray(bin_of(self.scored.probabilities) == number)
 
 
 def chart_config() -> dict[str, Any]:
@@ -96,12 +94,12 @@ def chart_config() -> dict[str, Any]:
 
 
 def look_label(look: str) -> str:
-    """Return a choice of patches in words."""
+    """Return what the page calls a choice of patches."""
     kind, _, rest = look.partition(":")
     if kind == "cell":
         return CELL_NAMES[rest]
     if kind == "bin":
-        return f"Probability {int(rest) / 15:.0%} to {(int(rest) + 1) / 15:.0%}"
+        return f"Probability {int(rest) / ECE_BINS:.0%} to {(int(rest) + 1) / ECE_BINS:.0%}"
     if kind == "slice":
         return "Selected subgroup"
     return {TOP: "Top losses", "differ": "Where the models disagree", "sure": "Most uncertain"}.get(look, look)
@@ -113,7 +111,7 @@ def is_look(look: str) -> bool:
     return (
         look in (TOP, "differ", "sure")
         or (kind == "cell" and rest in CELL_NAMES)
-        or (kind == "bin" and rest.isdigit() and int(rest) < 15)
+        or (kind == "bin" and rest.isdigit() and int(rest) < ECE_BINS)
         or (kind == "slice" and rest.isdigit())
     )
 

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.bundle import Bundle
 from core.bundle.rethreshold import bundles_home, file_stem, save_new, with_threshold
-from core.errors import BundleError, NodescopeError
+from core.errors import BundleError
 from core.reports.evaluation import EvaluationReport, model_card_html, model_card_markdown, report_html
 from core.scoring.store import scores_csv
-from pages._ui import state, widgets
+from pages._ui import layout, widgets
 from pages._ui.evaluate import audits, kaggle, subgroups
 from pages._ui.evaluate.context import PICTURE, EvaluationContext
 
@@ -70,26 +69,16 @@ def _threshold(context: EvaluationContext) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", f"{context.predictor.bundle.card.name}-at-{context.threshold:.3f}", width=320)
+        reason = f"chosen by hand on {context.dataset.name}, {context.scored.description}."
         try:
-            bundle = _copy(context, name)
+            bundle = with_threshold(context.predictor.bundle, context.threshold, name=name, reason=reason)
         except BundleError as error:
             st.warning(str(error))
             return
         file_name = f"{file_stem(name)}.safetensors"
-        widgets.export("Export bundle", lambda: bundle.to_bytes(), file_name, "application/octet-stream")
+        widgets.export("Export bundle", bundle.to_bytes, file_name, "application/octet-stream")
         st.button(
-            "Save on this computer", icon=":material/save:", on_click=_save, args=(bundle, name),
+            "Save on this computer", icon=":material/save:", on_click=layout.attempt, args=(save_new, bundle, name),
+            kwargs={"done": lambda path: f"Saved as {path}"},
             help=f"Saves it in {bundles_home()}. The sidebar and Compare then list it.",
         )  # fmt: skip
-
-
-def _copy(context: EvaluationContext, name: str) -> Bundle:
-    reason = f"chosen by hand on {context.dataset.name}, {context.scored.description}."
-    return with_threshold(context.predictor.bundle, context.threshold, name=name, reason=reason)
-
-
-def _save(bundle: Bundle, name: str) -> None:
-    try:
-        st.session_state[state.NOTICE] = f"Saved as {save_new(bundle, name)}"
-    except NodescopeError as error:
-        st.session_state[state.NOTICE] = str(error)

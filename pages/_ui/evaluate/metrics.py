@@ -24,6 +24,7 @@ HEADLINE = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
 def threshold(scored: Scored, own: float, *, key: str) -> float:
     """Draw the slider with its targets and return the decision threshold."""
+    # Other predictions begin at their model's own threshold; only the first ones take that of the address.
     if st.session_state.get(THRESHOLD_OF) not in (None, key):
         st.session_state[state.THRESHOLD] = own
     elif state.THRESHOLD not in st.session_state:

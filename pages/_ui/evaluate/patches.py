@@ -65,8 +65,7 @@ def _order(context: EvaluationContext, look: str) -> np.ndarray | None:
 
 def _first(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(mask)
-    ordered: np.ndarray = rows[np.argsort(values[rows], kind="stable")]
-    return ordered
+    return np.asarray(rows[np.argsort(values[rows], kind="stable")])
 
 
 def _gallery(context: EvaluationContext, order: np.ndarray, look: str) -> None:
@@ -80,6 +79,7 @@ def _gallery(context: EvaluationContext, order: np.ndarray, look: str) -> None:
         f"{name}<br>label {curation.label_words(label, relabelled.get(name))}<br>probability {percent(probability)}"
         for name, label, probability in zip(table["id"].iloc[rows], labels, scored.probabilities[order], strict=True)
     ]
+    # The key names the rows, so that a click on an earlier picture never opens a patch of this one.
     clicked = widgets.gallery(picture, hover, key=f"behind-{look}-{len(rows)}-{hash(rows.tobytes())}")
     if clicked is not None:
         _why(context, int(order[clicked]), pixels[clicked])

@@ -105,7 +105,8 @@ def _invite(
         icon=":material/query_stats:",
     )
     if inline:
-        st.button("Evaluate", type="primary", icon=":material/play_arrow:", on_click=_request)
+        st.button("Evaluate", type="primary", icon=":material/play_arrow:", on_click=st.session_state.update,
+                  args=({_REQUEST: True},))  # fmt: skip
     else:
         st.button(
             "Evaluate in the background", type="primary", icon=":material/play_arrow:", on_click=layout.attempt,
@@ -119,7 +120,3 @@ def last_attempt(status: JobStatus, done: int, patches: int) -> None:
     jobs.last_attempt(status, next_one=kept)
     if kept and status.state not in ("failed", "lost", "cancelled"):
         st.caption(f"An earlier attempt was interrupted. {kept}")
-
-
-def _request() -> None:
-    st.session_state[_REQUEST] = True

@@ -8,7 +8,7 @@ from core.evaluation import METRICS, THRESHOLD_METRICS, Subgroup
 from core.reports import evaluation_charts as charts
 from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, subgroups_by
 from pages._ui import cache, widgets
-from pages._ui.evaluate.context import SLICE_BY, SLICE_FIGURE, EvaluationContext, chart_config, selected, set_look
+from pages._ui.evaluate.context import SUBGROUP_BY, SUBGROUP_METRIC, EvaluationContext, chart_config, selected, set_look
 
 MOST = 60
 """Most subgroups in the plot; the table has all of them."""
@@ -24,9 +24,11 @@ def draw(context: EvaluationContext) -> None:
         st.info("These patches cannot be divided into subgroups: neither their slides nor their appearance is known.")
         return
     left, right = st.columns([2, 1])
-    by = widgets.choice("By", {kind: KINDS[kind].label for kind in kinds}, key=SLICE_BY, in_address=False, place=left)
+    by = widgets.choice(
+        "By", {kind: KINDS[kind].label for kind in kinds}, key=SUBGROUP_BY, in_address=False, place=left
+    )
     metric = right.selectbox(
-        "Metric", ["accuracy", *(name for name in METRICS if name != "accuracy")], key=SLICE_FIGURE,
+        "Metric", ["accuracy", *(name for name in METRICS if name != "accuracy")], key=SUBGROUP_METRIC,
         format_func=lambda name: METRICS[name].label, persist_state="session",
     )  # fmt: skip
     found = _subgroups(context, by)
@@ -50,7 +52,7 @@ def draw(context: EvaluationContext) -> None:
 
 def mask(context: EvaluationContext, number: int) -> np.ndarray:
     """Return a mask (n,) of the subgroup that was clicked; all False where it no longer exists."""
-    by = str(st.session_state.get(SLICE_BY) or "")
+    by = str(st.session_state.get(SUBGROUP_BY) or "")
     if by in possible_kinds(context.dataset, context.scored):
         found = _subgroups(context, by)
         if number < len(found):

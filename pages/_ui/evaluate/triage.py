@@ -27,7 +27,8 @@ def draw(context: EvaluationContext) -> None:
         "Suspicious from", 0.0, 1.0, step=0.0001, format="%.3f", key=SUSPICIOUS_FROM, persist_state="session"
     )
     button.button(
-        "Set both to 98%", on_click=_set, args=suggested,
+        "Set both to 98%", on_click=st.session_state.update,
+        args=(dict(zip((CLEAR_BELOW, SUSPICIOUS_FROM), suggested, strict=True)),),
         help="The thresholds with 98% sensitivity for clear and 98% specificity for suspicious on these patches.",
     )  # fmt: skip
     if lower > upper:
@@ -60,10 +61,6 @@ def _suggested(scored: Scored) -> tuple[float, float]:
     lower = threshold_for_sensitivity(scored.labels, scored.probabilities, at_least=0.98)
     upper = threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98)
     return min(lower, upper), max(lower, upper)
-
-
-def _set(lower: float, upper: float) -> None:
-    st.session_state[CLEAR_BELOW], st.session_state[SUSPICIOUS_FROM] = lower, upper
 
 
 def _percent(value: float) -> str:

@@ -1,1 +1,1 @@
-"""The parts of the page Predict."""
+"""What the page Predict is made of."""

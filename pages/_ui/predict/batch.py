@@ -43,10 +43,10 @@ def draw(predictor: Predictor, found: Found) -> Chosen | None:
                 icon=":material/info:",
             )
         return None
-    line = result.threshold(predictor)
+    threshold = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
-    _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, line)
-    position = _table(batch, probabilities, line)
+    _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, threshold)
+    position = _table(batch, probabilities, threshold)
     if position is None:
         st.caption("Click the box to the left of a row to see the patch in detail.")
         return None
@@ -59,7 +59,7 @@ def draw(predictor: Predictor, found: Found) -> Chosen | None:
 
 
 def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
-    """Return the batch, or the part that was done before a stop; predict the rest with progress and a way to stop."""
+    """Return the batch, or what was done before a stop; predict the rest with progress and a way to stop."""
     names = "\n".join(file.id for file in found.files)
     key = predictor.bundle.digest + hashlib.sha256((names + _contents() + repr(sizing)).encode()).hexdigest()
     kept: tuple[str, ScoredBatch] | None = st.session_state.get(state.BATCH)
@@ -71,11 +71,13 @@ def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
             f"Stopped: {batch.done:,} of {len(found.files):,} files are done and listed below.",
             icon=":material/stop_circle:",
         )
-        st.button("Continue", on_click=_forget_stop, type="primary", icon=":material/play_arrow:")
+        st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=st.session_state.update,
+                  args=({state.BATCH_STOPPED: None},))  # fmt: skip
         return batch
     place = st.container(horizontal=True, vertical_alignment="center")
     bar, stop = place.empty(), place.empty()
-    stop.button("Stop", icon=":material/stop:", on_click=_stop, args=(key,), help="What is done is kept.")
+    stop.button("Stop", icon=":material/stop:", help="What is done is kept.", on_click=st.session_state.update,
+                args=({state.BATCH_STOPPED: key},))  # fmt: skip
     _show(bar, batch.done, len(found.files))
     rest = found.files[batch.done :]
     pieces = score_pieces(
@@ -101,14 +103,6 @@ def _contents() -> str:
     return "\n".join([*(str(file.file_id) for file in held), *pasted])
 
 
-def _stop(key: str) -> None:
-    st.session_state[state.BATCH_STOPPED] = key
-
-
-def _forget_stop() -> None:
-    st.session_state.pop(state.BATCH_STOPPED, None)
-
-
 def _problems(problems: list[Problem]) -> None:
     if problems:
         with st.expander(
@@ -120,19 +114,19 @@ def _problems(problems: list[Problem]) -> None:
                 st.caption(f"The first 500 of {len(problems):,}.")
 
 
-def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: float) -> None:
-    called = int((probabilities >= line).sum())
+def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, threshold: float) -> None:
+    called = int((probabilities >= threshold).sum())
     unusual = sum(bool(file.ood) for file in batch.files)
     numbers, chart = st.columns([2, 3], vertical_alignment="center")
     with numbers:
         with st.container(horizontal=True, gap="medium"):
             st.metric("Patches", f"{len(probabilities):,}", width="content")
-            share = f"{called / len(probabilities):.1%}, at the decision threshold of {line:.3f}."
+            share = f"{called / len(probabilities):.1%}, at the decision threshold of {threshold:.3f}."
             st.metric("Called tumour", f"{called:,}", help=share, width="content")
             meaning = "Blank, blurred, in unusual colours, or unlike the training patches."
             st.metric("Out-of-distribution", f"{unusual:,}", help=meaning, width="content")
         widgets.export(
-            "Export CSV", lambda: table_csv(batch, threshold=line, left_out=missing), "predictions.csv",
+            "Export CSV", lambda: table_csv(batch, threshold=threshold, left_out=missing), "predictions.csv",
             help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be "
             f"used. {RESEARCH_ONLY}",
         )  # fmt: skip
@@ -140,15 +134,15 @@ def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, line: 
         figure = empty_chart(y="patches", height=170, legend="above", barmode="stack", bargap=0.06, margin={"r": 22})
         for value, name in ((False, "normal"), (True, "tumour")):
             figure.add_histogram(
-                x=probabilities[(probabilities >= line) == value], name=f"called {name}",
+                x=probabilities[(probabilities >= threshold) == value], name=f"called {name}",
                 xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
             )  # fmt: skip
-        figure.add_vline(x=line, line=REFERENCE)
+        figure.add_vline(x=threshold, line=REFERENCE)
         figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], tickformat=".0%")
         st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
 
 
-def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | None:
+def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> int | None:
     """Draw one page of the table, the highest probability first; return the position of the clicked row."""
     order = np.argsort(-probabilities, kind="stable")
     pages = -(-len(order) // ROWS)
@@ -163,7 +157,7 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, line: float) -> int | 
             "name": [file.name for file in files],
             # Four digits must not say 1.0000 or 0.0000: no model is certain. The CSV file has all digits.
             "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
-            "verdict": ["tumour" if file.probability >= line else "normal" for file in files],
+            "verdict": ["tumour" if file.probability >= threshold else "normal" for file in files],
             "OOD warnings": [ood_summary(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
         }

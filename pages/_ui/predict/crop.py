@@ -31,12 +31,12 @@ class Tiled:
     whole: Whole
 
 
-def choose(loaded: LoadedPicture, said: float | None, page: int | None) -> DecodedPatch | Tiled | None:
+def choose(loaded: LoadedPicture, file_mpp: float | None, page: int | None) -> DecodedPatch | Tiled | None:
     """Draw the choice of scale and cut for a larger image; return a patch or all tiles, None after an error.
 
     Args:
         loaded: the image.
-        said: µm per pixel that its file says, None where it says nothing.
+        file_mpp: µm per pixel in the file, None where it has none.
         page: of a TIFF with several, counted from 0.
     """
     name, size = loaded.name, loaded.size
@@ -44,7 +44,7 @@ def choose(loaded: LoadedPicture, said: float | None, page: int | None) -> Decod
         picture, choices = st.columns(2)
         with choices:
             cut = widgets.choice("Predict", CUTS, key=state.CUT_WAY, in_address=False)
-            mpp = _scale(said, name, page)
+            mpp = _scale(file_mpp, name, page)
         try:
             whole = at_model_scale(loaded.whole(), name=name, mpp=mpp)
             if cut == "tiles":
@@ -96,18 +96,19 @@ _SCALES = {
 }
 
 
-def _scale(said: float | None, name: str, page: int | None) -> float | None:
-    usable = said if said is not None and said <= COARSEST else None
+def _scale(file_mpp: float | None, name: str, page: int | None) -> float | None:
+    usable = file_mpp if file_mpp is not None and file_mpp <= COARSEST else None
     value = st.number_input(
         "µm per pixel of this image", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",
         key=f"{state.CUT_MPP}-{name}-{page}", placeholder="as it is",
         help=f"The model was trained at {MPP}. A scan at 40× has about 0.25, at 20× about 0.5. Leave it empty to keep "
         "the pixels as they are.",
     )  # fmt: skip
-    if said is not None and said > COARSEST:
-        st.caption(f"The file says {said:.3g}, which is too coarse for the model.")
-    elif said is not None:
-        st.caption(f"The file says {said:.3g}.")
+    if file_mpp is not None and file_mpp > COARSEST:
+        st.caption(f"The file says {file_mpp:.3g}, which is too coarse for the model.")
+    elif file_mpp is not None:
+        st.caption(f"The file says {file_mpp:.3g}.")
+    # At the model's own scale nothing is resampled, so that the pixels stay those of the file.
     return None if value is None or abs(value - MPP) < 1e-9 else float(value)
 
 

@@ -34,56 +34,58 @@ def chosen_threshold(predictor: Predictor) -> float:
 
 
 def _exact(own: float, shown: float) -> float:
+    # The slider rounds to three decimals; a verdict must not change because the page was opened.
     return own if abs(shown - round(own, 3)) < 1e-9 else shown
 
 
-def ood(answer: PatchResult) -> None:
+def ood(prediction: PatchResult) -> None:
     """Draw the OOD warning, where there is one."""
-    if answer.ood:
-        st.warning(f"**Out-of-distribution.** {answer.ood.sentence}", icon=":material/warning:")
+    if prediction.ood:
+        st.warning(f"**Out-of-distribution.** {prediction.ood.sentence}", icon=":material/warning:")
 
 
 def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> PatchResult:
     """Draw probability and verdict; return the result. A batch has drawn the slider for the threshold already."""
+    # The slider is below what it decides, so the places above are filled after it is read.
     heading = st.empty()
     number, scale = st.empty(), st.empty()
     verdict = st.empty()
-    line = threshold(predictor) if with_slider else chosen_threshold(predictor)
-    answer = results.patch_result(predictor, chosen.decoded.pixels, line)
+    at = threshold(predictor) if with_slider else chosen_threshold(predictor)
+    prediction = results.patch_result(predictor, chosen.decoded.pixels, at)
     heading.markdown(
         "**Probability of tumour in the centre**",
         help="Calibrated: of the validation patches with this probability, about this share has tumour. All digits: "
-        f"{answer.probability!r}.",
+        f"{prediction.probability!r}.",
     )
-    faded = "gray" if answer.ood else None
-    shown = percent(answer.probability)
+    faded = "gray" if prediction.ood else None
+    shown = percent(prediction.probability)
     number.markdown(f"## :{faded}[{shown}]" if faded else f"## {shown}")
-    scale.plotly_chart(_scale(answer), config=widgets.CHART, key="scale", alt="Probability on a scale")
-    colour = "red" if answer.is_tumour else "green"
-    side = "at or above" if answer.is_tumour else "below"
-    text = f"Verdict: :{colour}[**{answer.verdict}**] ({side} {answer.threshold:.3f})"
+    scale.plotly_chart(_scale(prediction), config=widgets.CHART, key="scale", alt="Probability on a scale")
+    colour = "red" if prediction.is_tumour else "green"
+    side = "at or above" if prediction.is_tumour else "below"
+    text = f"Verdict: :{colour}[**{prediction.verdict}**] ({side} {prediction.threshold:.3f})"
     if chosen.label is not None:
-        right = "right" if chosen.label == int(answer.is_tumour) else "wrong"
+        right = "right" if chosen.label == int(prediction.is_tumour) else "wrong"
         text += f"  \nLabel: **{chosen.label_words}**, so the verdict is {right}"
     verdict.markdown(text)
-    st.caption(answer.operating_sentence)
-    st.caption(answer.tta.sentence)
-    if not answer.ood:
-        st.caption(answer.ood.sentence)
-    return answer
+    st.caption(prediction.operating_sentence)
+    st.caption(prediction.tta.sentence)
+    if not prediction.ood:
+        st.caption(prediction.ood.sentence)
+    return prediction
 
 
-def _scale(answer: PatchResult) -> go.Figure:
+def _scale(prediction: PatchResult) -> go.Figure:
     figure = empty_chart(height=76, margin={"l": 8, "r": 16, "t": 4, "b": 22})
-    colour = CLASS_COLOURS[int(answer.is_tumour)]
-    figure.add_bar(x=[answer.probability], y=[0], orientation="h", marker_color=colour, hoverinfo="skip", width=0.5)
+    colour = CLASS_COLOURS[int(prediction.is_tumour)]
+    figure.add_bar(x=[prediction.probability], y=[0], orientation="h", marker_color=colour, hoverinfo="skip", width=0.5)
     figure.add_scatter(
-        x=answer.tta.probabilities, y=[0.42] * len(answer.tta.probabilities), mode="markers",
+        x=prediction.tta.probabilities, y=[0.42] * len(prediction.tta.probabilities), mode="markers",
         marker={"symbol": "line-ns-open", "size": 9, "color": MUTED},
-        text=[percent(value) for value in answer.tta.probabilities],
+        text=[percent(value) for value in prediction.tta.probabilities],
         hovertemplate="flipped or rotated: %{text}<extra></extra>",
     )  # fmt: skip
-    figure.add_vline(x=answer.threshold, line=REFERENCE)
+    figure.add_vline(x=prediction.threshold, line=REFERENCE)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     return figure.update_yaxes(visible=False, range=[-0.35, 0.6])
 

@@ -33,29 +33,19 @@ SIGNS: dict[Sign, str] = {
 def controls(predictor: Predictor) -> tuple[list[str], OverlaySettings, AttributionOptions]:
     """Draw the choices above the maps; return one to three methods and how they are made and drawn."""
     first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
-    with first:
-        name = _first(predictor)
-    with second:
-        others = _others(predictor, name)
-    with third:
-        overlay, options = settings()
-    return [name, *others], overlay, options
-
-
-def _first(predictor: Predictor) -> str:
-    held = results.methods(predictor)
-    return st.selectbox(
-        "Attribution method", held, format_func=_label, key=state.METHOD, bind="query-params",
+    valid = results.methods(predictor)
+    method = first.selectbox(
+        "Attribution method", valid, format_func=_label, key=state.METHOD, bind="query-params",
         help="How the saliency map is made. Start with the first one and compare it with a different one, such as "
         "Occlusion: trust what both mark more. Each map has a sentence on its method below.",
     )  # fmt: skip
-
-
-def _others(predictor: Predictor, first: str) -> list[str]:
-    return st.multiselect(
-        "Compare with", [name for name in results.methods(predictor) if name != first], format_func=_label,
+    others = second.multiselect(
+        "Compare with", [name for name in valid if name != method], format_func=_label,
         max_selections=2, key=state.BESIDE, bind="query-params", placeholder="up to two more methods",
     )  # fmt: skip
+    with third:
+        overlay, options = settings()
+    return [method, *others], overlay, options
 
 
 def settings() -> tuple[OverlaySettings, AttributionOptions]:
@@ -126,7 +116,8 @@ def not_offered(predictor: Predictor) -> None:
     """Draw the methods that are not valid for this network, each with the reason."""
     reasons = results.excluded(predictor)
     if reasons:
-        with st.expander(f"Why {len(reasons)} other methods are not available"):
+        count = len(reasons)
+        with st.expander(f"Why {count} other method{' is' if count == 1 else 's are'} not available"):
             for name, reason in reasons.items():
                 st.markdown(f"**{_label(name)}.** {reason}")
 
@@ -141,7 +132,7 @@ def trust(predictor: Predictor, chosen: Chosen, made: list[Attribution], options
                 if len(made) > 1:
                     st.markdown(f"**{_label(attribution.method)}**")
                 checks = results.quick(predictor, chosen.decoded.pixels, attribution, options)
-                known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, ask_for=False)
+                known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, compute=False)
                 if known is None:
                     _checks(checks)
                     clicked = st.button(
@@ -150,7 +141,7 @@ def trust(predictor: Predictor, chosen: Chosen, made: list[Attribution], options
                         "weights. This takes some seconds, and longer for slow methods.",
                     )  # fmt: skip
                     if clicked:
-                        known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, ask_for=True)
+                        known = results.thorough(predictor, chosen.decoded.pixels, attribution, options, compute=True)
                         _checks(known or ())
                 else:
                     _checks((*checks, *known))
@@ -184,7 +175,7 @@ def _curves(method: str, checks: tuple[Check, ...]) -> None:
 def downloads(
     predictor: Predictor,
     chosen: Chosen,
-    answer: PatchResult,
+    prediction: PatchResult,
     maps: list[ShownMap],
     overlay: OverlaySettings,
     options: AttributionOptions,
@@ -192,7 +183,7 @@ def downloads(
     """Draw the buttons that export the result."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in chosen.name.rsplit(".", 1)[0])
     report = PredictionReport(
-        name=chosen.name, result=answer, bundle=predictor.bundle, maps=tuple(maps), overlay=overlay,
+        name=chosen.name, result=prediction, bundle=predictor.bundle, maps=tuple(maps), overlay=overlay,
         notes=chosen.decoded.notes, label=chosen.label_words,
         settings=options.to_json(),
     )  # fmt: skip

@@ -43,13 +43,13 @@ _MAP_LEGEND = (
 def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
     """Draw the image with its tiles; return the tile that was clicked, at first the most suspicious one."""
     batch = results.tiles(predictor, tiled.name, tiled.whole)
-    line = result.threshold(predictor)
+    threshold = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
     unusual = np.array([bool(file.ood) for file in batch.files])
-    _summary(batch, probabilities, unusual, line)
-    region = _region(predictor, tiled, line)
+    _summary(batch, probabilities, unusual, threshold)
+    region = _region(predictor, tiled, threshold)
     picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
-    clicked = _overview(tiled.whole, batch, probabilities, unusual, line, region=region, key=f"tiles-{picture}")
+    clicked = _overview(tiled.whole, batch, probabilities, unusual, threshold, region=region, key=f"tiles-{picture}")
     sure = np.where(unusual, -1.0, probabilities)
     position = int(np.argmax(sure)) if clicked is None else clicked
     file = batch.files[position]
@@ -60,21 +60,21 @@ def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
     return Chosen(file.name, tiles(tiled.whole)[position].decoded)
 
 
-def _summary(batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, line: float) -> None:
-    called = (probabilities >= line) & ~unusual
+def _summary(batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, threshold: float) -> None:
+    called = (probabilities >= threshold) & ~unusual
     first, second, third, export = st.columns(4, vertical_alignment="center")
     first.metric("Tiles", f"{len(probabilities):,}")
-    share = f"At the decision threshold of {line:.3f}, without out-of-distribution tiles."
+    share = f"At the decision threshold of {threshold:.3f}, without out-of-distribution tiles."
     second.metric("Called tumour", f"{int(called.sum()):,}", help=share)
     meaning = "Blank glass, blurred, or unlike the training patches."
     third.metric("Out-of-distribution", f"{int(unusual.sum()):,}", help=meaning)
     widgets.export(
-        "Export CSV", lambda: table_csv(batch, threshold=line), "tiles.csv", place=export,
+        "Export CSV", lambda: table_csv(batch, threshold=threshold), "tiles.csv", place=export,
         help=f"Place, probability, verdict and OOD warnings of every tile. {RESEARCH_ONLY}",
     )  # fmt: skip
 
 
-def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None:
+def _region(predictor: Predictor, tiled: Tiled, threshold: float) -> RegionMap | None:
     """Draw the choice between tiles and map, where the model has one; return the map if it is wanted."""
     if not predictor.reads_regions:
         st.caption(
@@ -91,13 +91,14 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
         return None
     region = results.region(predictor, tiled.whole.pixels)
     choice.markdown(
-        f"**{region.share(line):.1%}** of the places in the grey frame are called tumour at the threshold {line:.3f}."
+        f"**{region.share(threshold):.1%}** of the places in the grey frame are called tumour at the threshold "
+        f"{threshold:.3f}."
     )
     stem = PurePath(tiled.name).stem
-    about = map_about(predictor.bundle, line)
+    about = map_about(predictor.bundle, threshold)
     with export.popover("Export map", icon=":material/download:"):
         widgets.export(
-            "Map as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=line), about=about),
+            "Map as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=threshold), about=about),
             f"{stem}-map.png", "image/png", help=RESEARCH_ONLY,
         )  # fmt: skip
         widgets.export("Probabilities as CSV", region.table, f"{stem}-map.csv", help=RESEARCH_ONLY)
@@ -105,14 +106,14 @@ def _region(predictor: Predictor, tiled: Tiled, line: float) -> RegionMap | None
 
 
 def _overview(
-    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, line: float, *,
+    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, threshold: float, *,
     region: RegionMap | None, key: str,
 ) -> int | None:  # fmt: skip
     width, height = whole.size
-    shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=line)
+    shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=threshold)
     figure = go.Figure()
     verdicts = np.where(
-        unusual, "out-of-distribution", np.where(probabilities >= line, "called tumour", "called normal")
+        unusual, "out-of-distribution", np.where(probabilities >= threshold, "called tumour", "called normal")
     )
     if region is None:
         for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True):

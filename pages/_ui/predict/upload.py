@@ -35,7 +35,7 @@ class Chosen:
         decoded: its pixels and what was done to them.
         label: 0, 1 or None where it is not known.
         row: its row in the open data set, -1 for uploads.
-        label_words: the label in words, empty where it is not known; of a relabelled patch both labels.
+        label_words: the text of the label, empty where it is not known; of a relabelled patch both labels.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Chosen:
 
 
 def choose() -> Chosen | Tiled | Found | None:
-    """Draw the input; return one patch, a picture in tiles, a batch, or None having said why."""
+    """Draw the input; return one patch, a picture in tiles, a batch, or None with the reason on the page."""
     upload, examples = st.columns([2, 3], gap="large")
     with upload:
         files = _brought()
@@ -94,14 +94,11 @@ def _pasted() -> list[tuple[str, bytes]]:
             st.warning("There is no image in the clipboard. Copy one first, such as a screenshot.")
     held: list[tuple[str, bytes]] = st.session_state.get(state.PASTED, [])
     if held:
-        st.button("Remove pasted images", icon=":material/close:", on_click=_forget_pasted)
+        st.button("Remove pasted images", icon=":material/close:", on_click=st.session_state.update,
+                  args=({state.PASTED: []},))  # fmt: skip
     else:
         st.caption("Copy an image, such as a screenshot, and paste it here.")
     return held
-
-
-def _forget_pasted() -> None:
-    st.session_state.pop(state.PASTED, None)
 
 
 def _single(found: Found) -> Chosen | Tiled | None:
@@ -187,13 +184,14 @@ def _buttons(dataset: Dataset, rows: np.ndarray, ids: Sequence[Any], wanted: str
     for number, column in enumerate(st.columns(len(rows))):
         column.image(to_png(enlarge(loaded.pixels[number], 2)), width="stretch", alt=f"Example {number + 1}")
         column.button(
-            f"{number + 1}", key=f"example-{number}", on_click=_choose, args=(str(ids[number]),), width="stretch",
+            f"{number + 1}", key=f"example-{number}", width="stretch",
+            on_click=st.session_state.update, args=({state.PATCH: str(ids[number])},),
             type="primary" if str(ids[number]) == wanted else "secondary", help=f"Predict {ids[number]}",
         )  # fmt: skip
 
 
 def example_rows(dataset: Dataset) -> np.ndarray:
-    """Return the same few rows every time: tumour and normal in turn, from the test part where it has labels."""
+    """Return the same few rows every time: tumour and normal alternately, of the test split where it has labels."""
     table = dataset.table
     pool = (table["split"] == "test").to_numpy()
     label = table["label"].fillna(-1).to_numpy(dtype=np.int64)
@@ -207,7 +205,3 @@ def example_rows(dataset: Dataset) -> np.ndarray:
     picks = [draw.choice(kind, size=min(EXAMPLES // 2, len(kind)), replace=False) for kind in kinds]
     each = min(len(pick) for pick in picks)
     return np.stack([pick[:each] for pick in picks], axis=1).ravel()
-
-
-def _choose(patch_id: str) -> None:
-    st.session_state[state.PATCH] = patch_id

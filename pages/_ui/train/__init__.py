@@ -1,1 +1,1 @@
-"""The parts of the page Train."""
+"""The views of the page Train."""

@@ -97,8 +97,8 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
     return folds[row].run if row is not None and row < len(folds) else None  # the last row is no fold
 
 
-def _metrics(figures: dict[str, Estimate] | None) -> dict[str, str]:
-    return {METRICS[name].label: "-" if figures is None else str(figures[name]) for name in SHOWN}
+def _metrics(metrics: dict[str, Estimate] | None) -> dict[str, str]:
+    return {METRICS[name].label: "-" if metrics is None else str(metrics[name]) for name in SHOWN}
 
 
 def _charts(study: Study, found: FoldsResult) -> None:

@@ -18,11 +18,11 @@ CHOICE_LABELS = {
     "constant": "Constant", "one-cycle": "One cycle: up, then down to zero", "plateau": "Halved when nothing improves",
     "weights": "Weights in the loss", "sampling": "As many patches of each class",
     "best": "The best epoch's", "last": "The last epoch's",
-    "auto": "As the device likes it", "fp32": "fp32: exact", "bf16": "bf16: half the memory",
+    "auto": "Automatic for the device", "fp32": "fp32: exact", "bf16": "bf16: half the memory",
     "fp16": "fp16: half the memory, older GPUs",
     "default": "Official where there is one, else by slide, else by patch", "patch": "Patches at random",
     "slide": "Whole slides", "stratified": "At random, exact shares of each class", "colour": "Colours held out",
-    "official": "As the data set says",
+    "official": "Official splits of the data set",
 }  # fmt: skip
 """Values of settings in plain words; the others are shown as they are."""
 

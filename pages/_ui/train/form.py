@@ -17,7 +17,7 @@ from pages._ui.train import preflight
 from pages._ui.train.fields import FIRST
 
 
-@st.fragment
+@st.fragment  # a change of a field draws the form again, not the whole page
 def show() -> None:
     """Draw the form, and start the run."""
     origin, config = _origin()
@@ -62,7 +62,8 @@ def _origin() -> tuple[str, TrainingConfig]:
             st.session_state[state.DUPLICATED] = None  # it was deleted since; the presets remain
         else:
             st.markdown(f":material/content_copy: Settings of **{copied}**, on the same data: {', '.join(config.data)}")
-            st.button("Back to presets", icon=":material/undo:", on_click=_forget_duplicate)
+            st.button("Back to presets", icon=":material/undo:", on_click=st.session_state.update,
+                      args=({state.DUPLICATED: None},))  # fmt: skip
             return f"copy-{copied}", config
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     name, config = preset(key="preset", place=left)
@@ -78,10 +79,6 @@ def preset(*, key: str, place: Any = st) -> tuple[str, TrainingConfig]:
     )  # fmt: skip
     data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=layout.device())
-
-
-def _forget_duplicate() -> None:
-    st.session_state[state.DUPLICATED] = None
 
 
 def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfig, origin: str) -> dict[str, Any]:

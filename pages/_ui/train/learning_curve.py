@@ -1,6 +1,5 @@
 """Train: learning curves."""
 
-from functools import partial
 from typing import Any, get_args
 
 import pandas as pd
@@ -15,7 +14,6 @@ from core.studies.learning_curve import (
     MOST_SEEDS,
     MOST_TIMES,
     Equal,
-    Size,
     conclusion,
     create_curve,
     curve_result,
@@ -58,7 +56,7 @@ def form() -> None:
     )  # fmt: skip
     if st.button("Start learning curve", type="primary", icon=":material/play_arrow:", width="stretch"):
         try:
-            wanted = _sizes(sizes)
+            wanted = [parse_size(word) for word in sizes.replace(",", " ").split()]
         except ConfigError as error:
             layout.show_error(error)
             return
@@ -68,21 +66,12 @@ def form() -> None:
 def more(study: Study) -> None:
     """Draw how to add seeds to a learning curve."""
     settings = study.settings()
-    seeds, sizes = len(settings["seeds"]), len(settings["sizes"])
-    most = MOST_SEEDS - seeds
-    if most < 1:
-        return
-    with st.popover("More seeds", icon=":material/add:"):
-        count = int(st.number_input(
-            "More seeds", 1, most, min(2, most), key=f"more-{study.name}",
-            help=f"In addition to the {seeds} it has. Each size is trained again from other initial weights and in "
-            "another order, on the same patches, which shows how much of a gain is chance. Finished runs are kept.",
-        ))  # fmt: skip
-        st.caption(f"{sizes} sizes, {count * sizes} more runs.")
-        st.button(
-            f"Train {count} more", type="primary", icon=":material/play_arrow:", on_click=study_form.extend,
-            args=(study, partial(extend_curve, study, seeds + count), f"{seeds + count} seeds"),
-        )  # fmt: skip
+    study_form.more(
+        study, "seeds", len(settings["seeds"]), MOST_SEEDS, suggested=2, verb="Train", extend=extend_curve,
+        sizes=len(settings["sizes"]),
+        help="Each size is trained again from other initial weights and in another order, on the same patches, which "
+        "shows how much of a gain is chance. Finished runs are kept.",
+    )  # fmt: skip
 
 
 def result(study: Study) -> str | None:
@@ -102,10 +91,6 @@ def result(study: Study) -> str | None:
     if len(found.trained) < len(study.run_names()):
         _curves(study)
     return chosen
-
-
-def _sizes(text: str) -> list[Size]:
-    return [parse_size(word) for word in text.replace(",", " ").split()]
 
 
 def _conclusion(study: Study) -> None:

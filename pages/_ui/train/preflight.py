@@ -52,6 +52,7 @@ def _cost(preflight: Preflight, config: TrainingConfig) -> None:
     else:
         st.caption("Trains a few steps with these settings, without making a run.")
     _button(preflight, config, "Estimate" if found is None else "Estimate again", "Training a few steps")
+    # The newest runs only: reading hundreds of files every second would slow the page.
     if any(run.status().is_active for run in list_runs()[:20] if (run.path / "status.json").is_file()):
         st.caption(":material/info: Another run is training or waiting, so the measured times are too long.")
 

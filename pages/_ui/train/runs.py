@@ -100,8 +100,7 @@ def to_csv(records: list[RunSummary]) -> str:
     rows = table(records)
     for name in ("run", "preset", "network", "data", "notes", "flaw"):
         rows[name] = rows[name].map(plain)
-    text: str = rows.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d %H:%M:%S")
-    return text
+    return str(rows.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d %H:%M:%S"))
 
 
 def _compare(runs: list[Run], kept: list[str]) -> None:
@@ -165,18 +164,14 @@ def _invite(kept: list[str], chosen: list[str]) -> None:
     if count > 1:
         st.button(
             f"Compare the {count} in the table" if len(kept) <= MOST else f"Compare the {count} newest in the table",
-            icon=":material/compare_arrows:", on_click=_choose, args=(kept[:count],),
+            icon=":material/compare_arrows:", on_click=st.session_state.update,
+            args=({state.COMPARED: kept[:count]},),
         )  # fmt: skip
-
-
-def _choose(names: list[str]) -> None:
-    st.session_state[state.COMPARED] = names
 
 
 def comparison_csv(found: pd.DataFrame) -> str:
     """Return what :func:`differences` gave for a spreadsheet, with settings by their names and whole paths."""
-    text: str = found.rename(columns=plain).map(plain).to_csv(index=False, lineterminator="\n")
-    return text
+    return str(found.rename(columns=plain).map(plain).to_csv(index=False, lineterminator="\n"))
 
 
 def in_words(found: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Train: hyperparameter searches."""
 
-from functools import partial
 from typing import get_args
 
 import pandas as pd
@@ -59,20 +58,10 @@ def form() -> None:
 
 def more(study: Study) -> None:
     """Draw how to add trials to a search."""
-    tried = study.settings()["trials"]
-    most = MOST_TRIALS - tried
-    if most < 1:
-        return
-    with st.popover("More trials", icon=":material/add:"):
-        count = st.number_input(
-            "More trials", 1, most, min(10, most), key=f"more-{study.name}",
-            help=f"In addition to the {tried} it has. Their results are kept, and the new trials build on them.",
-        )  # fmt: skip
-        st.button(
-            f"Try {int(count)} more", type="primary", icon=":material/play_arrow:",
-            on_click=study_form.extend,
-            args=(study, partial(extend_search, study, tried + int(count)), f"{tried + int(count)} trials"),
-        )  # fmt: skip
+    study_form.more(
+        study, "trials", study.settings()["trials"], MOST_TRIALS, suggested=10, verb="Try", extend=extend_search,
+        help="Their results are kept, and the new trials build on them.",
+    )  # fmt: skip
 
 
 def result(study: Study) -> str | None:

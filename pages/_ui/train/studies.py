@@ -113,7 +113,7 @@ def _panel(study: Study, state_on_page: str) -> None:
     with st.expander("Folder and log"):
         st.caption(str(study.path))
         log = study.path / "log.txt"
-        st.code(
+        st.code(  # the end, which says what went wrong; a whole log can be megabytes
             log.read_text("utf-8")[-4000:] if log.is_file() else "No log: the study was started on the command line."
         )
 

@@ -28,20 +28,41 @@ def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS
     return config.with_changes(epochs=int(epochs))
 
 
-def extend(study: Study, more: Callable[[], None], size: str) -> None:
-    """Add runs to a study and start its process again: a callback.
+def more(
+    study: Study, what: str, have: int, most: int, *, suggested: int, verb: str, help: str,
+    extend: Callable[[Study, int], object], sizes: int = 0,
+) -> None:  # fmt: skip
+    """Draw how to add trials or seeds to a study and start its process again; nothing where it has the most.
 
     Args:
         study: the study.
-        more: adds the runs.
-        size: what the study has then, such as "4 seeds".
+        what: "trials" or "seeds".
+        have: how many it has.
+        most: how many it may have.
+        suggested: how many more the field offers at first.
+        verb: begins the label of the button.
+        help: what becomes of the results so far.
+        extend: gives the study this many.
+        sizes: how many runs one more is, where it is several.
     """
+    if have >= most:
+        return
+    with st.popover(f"More {what}", icon=":material/add:"):
+        count = int(st.number_input(
+            f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}",
+            help=f"In addition to the {have} it has. {help}",
+        ))  # fmt: skip
+        if sizes:
+            st.caption(f"{sizes} sizes, {count * sizes} more runs.")
 
-    def go() -> None:
-        more()
-        start_study(study)
+        def go() -> None:
+            extend(study, have + count)
+            start_study(study)
 
-    layout.attempt(go, done=f"{study.name} continues to {size}.")
+        st.button(
+            f"{verb} {count} more", type="primary", icon=":material/play_arrow:", on_click=layout.attempt, args=(go,),
+            kwargs={"done": f"{study.name} continues to {have + count} {what}."},
+        )  # fmt: skip
 
 
 def start(make: Callable[[], Study]) -> None:

@@ -49,7 +49,7 @@ JS = """
 export default function ({ data, parentElement: root }) {
   const slider = root.querySelector("input"), play = root.querySelector(".play"), shown = root.querySelector("output");
   const groups = root.querySelector(".groups");
-  const memory = (root.host || root).watched ??= { run: null, tiles: [], timer: null, follows: true };
+  const memory = (root.host || root).tracked ??= { run: null, tiles: [], timer: null, follows: true };
   const last = data.epochs.length - 1;
 
   const stop = () => { clearInterval(memory.timer); memory.timer = null; play.innerHTML = "&#9654;"; };
@@ -125,7 +125,7 @@ export default function ({ data, parentElement: root }) {
 }
 """
 
-_mosaic = st.components.v2.component("nodescope.watched_patches", html=HTML, css=CSS, js=JS)
+_mosaic = st.components.v2.component("nodescope.tracked_patches", html=HTML, css=CSS, js=JS)
 
 
 def show(run: Run, epochs: int) -> None:
@@ -147,7 +147,7 @@ def show(run: Run, epochs: int) -> None:
     except NodescopeError as error:
         st.caption(f"The patches cannot be shown: {error}")
         return
-    _mosaic(key=f"watched-{run.name}", data=payload(table, sources, run=run.name, epochs=epochs))
+    _mosaic(key=f"tracked-{run.name}", data=payload(table, sources, run=run.name, epochs=epochs))
     st.caption(
         "The same patches in every epoch, sorted by the network's probability of tumour before calibration. A ✗ and "
         "the word “wrong” mark those on the wrong side of 0.5."

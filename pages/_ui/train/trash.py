@@ -24,9 +24,11 @@ def show() -> None:
             st.warning(f"This permanently deletes {what}, with all models. It cannot be undone.")
             with st.container(horizontal=True):
                 st.button("Delete permanently", type="primary", icon=":material/delete_forever:", on_click=_empty)
-                st.button("Cancel", on_click=_ask, args=(False,), key="keep-trash")
+                st.button("Cancel", key="keep-trash", on_click=st.session_state.update,
+                          args=({state.EMPTYING: False},))  # fmt: skip
         else:
-            st.button("Empty trash …", icon=":material/delete_forever:", on_click=_ask, args=(True,))
+            st.button("Empty trash …", icon=":material/delete_forever:", on_click=st.session_state.update,
+                      args=({state.EMPTYING: True},))  # fmt: skip
 
 
 def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], object]) -> None:
@@ -42,11 +44,8 @@ def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], 
     if st.session_state.get(key) != name:
         return
 
-    def close() -> None:
-        st.session_state[key] = None
-
     def move() -> None:
-        close()
+        st.session_state[key] = None
         layout.attempt(delete, done=f"{name} is in the trash, at the end of {place}.")
 
     with st.container(border=True):
@@ -54,19 +53,19 @@ def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], 
         st.caption(f"It can be restored until the trash is emptied. The trash is at the end of {place}.")
         with st.container(horizontal=True):
             st.button("Move to trash", icon=":material/delete:", type="primary", on_click=move, key=f"move-{name}")
-            st.button("Cancel", on_click=close, key=f"keep-{name}")
+            st.button("Cancel", key=f"keep-{name}", on_click=st.session_state.update, args=({key: None},))
 
 
 def contents(found: list[Trashed]) -> str:
     """Return what is in the trash, such as "1 deleted study with 2 runs and 3 deleted runs"."""
     studies = [each.runs for each in found if each.is_study]
-    alone = len(found) - len(studies)
-    parts = []
+    single = len(found) - len(studies)
+    counts = []
     if studies:
-        parts.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
-    if alone:
-        parts.append(_count(alone, "deleted run"))
-    return " and ".join(parts)
+        counts.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
+    if single:
+        counts.append(_count(single, "deleted run"))
+    return " and ".join(counts)
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -79,22 +78,14 @@ def _draw(each: Trashed) -> None:
         st.markdown(f"{each.name} · {each.words} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
 
 
-def _ask(wanted: bool) -> None:
-    st.session_state[state.EMPTYING] = wanted
-
-
 def _restore(name: str) -> None:
-    def back() -> None:
-        run = restore(name)
-        st.session_state[state.NOTICE] = f"{name} is restored" + ("." if run.name == name else f" as {run.name}.")
-
-    layout.attempt(back)
+    layout.attempt(
+        restore, name, done=lambda run: f"{name} is restored" + ("." if run.name == name else f" as {run.name}.")
+    )
 
 
 def _empty() -> None:
-    def delete() -> None:
-        count = empty_trash()
-        st.session_state[state.NOTICE] = f"{count} run{' is' if count == 1 else 's are'} deleted permanently."
-
-    _ask(False)
-    layout.attempt(delete)
+    st.session_state[state.EMPTYING] = False
+    layout.attempt(
+        empty_trash, done=lambda count: f"{count} run{' is' if count == 1 else 's are'} deleted permanently."
+    )

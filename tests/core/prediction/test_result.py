@@ -33,7 +33,7 @@ def test_a_spread_over_the_threshold_says_so() -> None:
     found = TtaSpread(np.array([0.6, 0.6, 0.6, 0.4, 0.6, 0.6, 0.3, 0.6]), 0.5)
     assert (found.agreeing, found.lowest, found.highest) == (6, 0.3, 0.6)
     assert found.sentence == (
-        "Flipped and turned, the patch gets 30.0% to 60.0% (mean 53.8%); only 6 of 8 give the same verdict: "
+        "Flipped and rotated, the patch gets 30.0% to 60.0% (mean 53.8%); only 6 of 8 give the same verdict: "
         "the model is undecided."
     )
 

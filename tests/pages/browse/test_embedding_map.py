@@ -102,9 +102,9 @@ def test_points_are_coloured_by_what_the_model_made_of_them(folder: Path) -> Non
     }  # fmt: skip
 
 
-def test_forty_slides_have_forty_looks(small_demo: Dataset) -> None:
-    looked = {embedding_map._look(code, 40) for code in range(40)}
-    assert len(looked) == 40
+def test_forty_slides_have_forty_appearances(small_demo: Dataset) -> None:
+    found = {embedding_map._appearance(code, 40) for code in range(40)}
+    assert len(found) == 40
     groups = groups_of(_facts(small_demo), np.arange(144), "slide")
     assert [len(group.at) for group in groups] == [12] * 12
     assert len({(group.colour, group.symbol) for group in groups}) == 12

@@ -38,7 +38,7 @@ def ranked(page: Page, folder: Path) -> Page:
     return page
 
 
-def test_a_ranking_is_started_from_the_page_and_watched(page: Page, folder: Path, launched: list[list[str]]) -> None:
+def test_a_ranking_is_started_from_the_page_and_tracked(page: Page, folder: Path, launched: list[list[str]]) -> None:
     page.run()
     assert not page.exception
     assert "8 labelled patches will be ranked" in page.words()

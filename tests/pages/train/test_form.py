@@ -129,7 +129,7 @@ def test_what_was_measured_is_shown_and_the_rate_can_be_taken(
     assert not app.exception
 
 
-def test_a_rehearsal_is_started_watched_and_cancelled(
+def test_a_preflight_is_started_tracked_and_cancelled(
     app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Preflight] = []

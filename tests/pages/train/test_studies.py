@@ -1,4 +1,4 @@
-"""The Train page's studies: started, watched, stopped, gone on with."""
+"""The Train page's studies: started, followed, stopped, resumed."""
 
 import json
 import os
