@@ -192,7 +192,7 @@ def _result(run: Run) -> None:
         with st.container(border=True):
             st.markdown(
                 f"**{measurement.data}**, test patches that the run was not trained on · n = "
-                f"{measurement.evaluation.n:,}"
+                f"{measurement.evaluation.n:,}, with 95% CIs"
             )
             for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
                 each = metrics[name]
