@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 pytestmark = pytest.mark.browser
 
 
-def press(page: Page, element: Locator, x: float, y: float) -> None:
+def click(page: Page, element: Locator, x: float, y: float) -> None:
     """Press a place of a chart, given as shares of its width and height, once it is drawn and stays where it is."""
     expect(element.locator(".main-svg").first).to_be_visible()
     before, box = None, element.bounding_box()
@@ -21,10 +21,10 @@ def press(page: Page, element: Locator, x: float, y: float) -> None:
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
-def test_a_pressed_patch_opens_and_the_keys_go_on(page: Page, address: str) -> None:
+def test_a_clicked_patch_opens_and_the_keys_go_on(page: Page, address: str) -> None:
     page.goto(address)
     grid = page.locator("[class*=st-key-picture]").first
-    press(page, grid, 2.5 / 15, 1.5 / 6)  # third patch of the second row: the 18th
+    click(page, grid, 2.5 / 15, 1.5 / 6)  # third patch of the second row: the 18th
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("18 of 973 in the grid")).to_be_visible()
     expect(dialog.get_by_alt_text("Saliency map over the patch")).to_be_visible()
@@ -48,9 +48,9 @@ def test_the_grid_fits_a_narrow_window_and_leaves_no_gap(page: Page, address: st
     assert page.evaluate("document.documentElement.scrollWidth") <= 1024
 
 
-def test_a_pressed_bar_filters_and_its_chip_removes_it(page: Page, address: str) -> None:
+def test_a_clicked_bar_filters_and_its_chip_removes_it(page: Page, address: str) -> None:
     page.goto(f"{address}/?browse_view=Balance")
-    press(page, page.locator("[class*=st-key-by_split]").first, 0.3, 0.7)
+    click(page, page.locator("[class*=st-key-by_split]").first, 0.3, 0.7)
     expect(page).to_have_url(re.compile("in_part=train"))
     page.get_by_role("button", name="split train").click()
     expect(page).not_to_have_url(re.compile("in_part"))

@@ -19,7 +19,7 @@ def tiff(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_fresh_server_asked_for_a_page_first_shows_it_in_its_frame(page: Page, address: str) -> None:
+def test_a_fresh_server_with_a_page_in_its_address_shows_it_in_its_frame(page: Page, address: str) -> None:
     page.goto(f"{address}/train")  # the first request that this server gets
     expect(page.get_by_role("button", name="Start training")).to_be_visible()
     expect(page.get_by_role("link", name="Predict")).to_be_visible()
@@ -46,7 +46,7 @@ def test_an_uploaded_patch_gets_a_probability_and_an_overlay(page: Page, address
     expect(page.get_by_alt_text("Grad-CAM map").first).to_be_visible()
 
 
-def test_a_file_that_is_no_image_is_answered_in_a_sentence(page: Page, address: str) -> None:
+def test_a_file_that_is_no_image_gets_a_sentence(page: Page, address: str) -> None:
     page.goto(f"{address}/predict")
     expect(page.get_by_text("Probability of tumour in the centre")).to_be_visible()
     page.locator("input[type=file]").first.set_input_files(

@@ -48,7 +48,7 @@ def test_shuffling_changes_the_order_and_can_be_undone(app: Page) -> None:
     assert not app.exception
 
 
-def test_a_folder_is_chosen_by_its_path_and_its_flaws_are_told(app: Page, kaggle: Path) -> None:
+def test_a_folder_is_chosen_by_its_path_and_its_flaws_are_listed(app: Page, kaggle: Path) -> None:
     app.open(data=str(kaggle))
     assert "synthetic demo" not in app.words().replace("Synthetic", "")
     assert "p1.tif is damaged or no image." in app.words()

@@ -235,7 +235,7 @@ def test_a_calibration_that_makes_it_worse_is_said(page: Page, kaggle: Path, mon
     assert "makes the error larger" not in page.words()
 
 
-def test_what_a_broken_off_attempt_did_is_told(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
+def test_what_an_interrupted_attempt_did_is_shown(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 8)
     monkeypatch.setattr(predictions, "CHUNK", 8)
 

@@ -34,7 +34,7 @@ def predict(app: Page) -> Page:
     return app
 
 
-def test_a_first_visit_shows_an_example_with_answer_and_map(predict: Page) -> None:
+def test_a_first_visit_shows_an_example_with_prediction_and_map(predict: Page) -> None:
     shown = predict.words()
     assert "Probability of tumour in the centre" in shown
     assert "Verdict:" in shown

@@ -22,7 +22,7 @@ def run_in(state: str, **values) -> Run:
     return run
 
 
-def test_an_empty_page_says_what_to_press(app: Page, quiet_demo: Path) -> None:
+def test_an_empty_page_says_what_to_click(app: Page, quiet_demo: Path) -> None:
     app.open("train")
     assert "Click **Start training**" in app.info[0].value
     assert app.labels() == ["Start training", "Estimate", "Find a learning rate"]
@@ -128,7 +128,7 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: Page, tw
     assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "0"]
 
 
-def test_nothing_is_compared_unasked_and_a_choice_stays(app: Page, two_runs: tuple[Run, Run]) -> None:
+def test_nothing_is_compared_before_it_is_chosen_and_a_choice_stays(app: Page, two_runs: tuple[Run, Run]) -> None:
     create_run(TrainingConfig(epochs=4), runs_home() / "c-newest-run").write_status(Status(state="stopped"))
     two_runs[0].write_notes("seeds")
     app.open("train", runs_view="All runs")

@@ -43,7 +43,7 @@ def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
     assert "No patch matches." in app.words()
 
 
-def test_pressing_the_number_of_a_flag_shows_those_patches(app: Page, kaggle: Path, fresh_home: Path) -> None:
+def test_clicking_the_number_of_a_flag_shows_those_patches(app: Page, kaggle: Path, fresh_home: Path) -> None:
     Image.new("RGB", (96, 96)).save(kaggle / "train" / "p3.tif")
     make_check(str(kaggle))
     app.open(data=str(kaggle), browse_view="Quality")
@@ -120,7 +120,7 @@ def test_predictions_hold_whatever_is_decided_later(app: Page, kaggle: Path, fre
     assert "has not predicted" not in app.words().replace("has not predicted 1 of", "")  # but for the broken p1
 
 
-def test_predictions_are_asked_for_in_the_background(
+def test_predictions_are_started_in_the_background(
     app: Page, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
     app.open(data=str(kaggle))
@@ -154,7 +154,7 @@ def test_ranges_are_written_and_read_again_without_loss() -> None:
     assert [Range.parse(text) for text in ("loss", "loss:1", "loss:a:b", "loss:2:1", "loss:1:2:3")] == [None] * 5
 
 
-def test_a_pressed_bin_is_a_range_and_another_one_widens_it() -> None:
+def test_a_clicked_bin_is_a_range_and_another_one_widens_it() -> None:
     edges = np.arange(0.0, 61.0)
     first = charts.widened("eosin", edges, 10, None)
     assert first == Range("eosin", 10, 11)

@@ -52,7 +52,7 @@ def test_a_ranking_is_started_from_the_page_and_tracked(page: Page, folder: Path
     assert launched[1][5] == str(SHIPPED[DEFAULT])
 
 
-def test_suspects_are_told_and_filtered_by_label(ranked: Page) -> None:
+def test_label_issues_are_listed_and_filtered_by_label(ranked: Page) -> None:
     ranked.run()
     assert not ranked.exception
     assert "An estimated **2 of 8 labels** (25.0%) are wrong." in ranked.words()

@@ -63,7 +63,7 @@ def test_packing_is_started_cancelled_and_brought_to_its_end(quality: tuple[Page
 
 
 @pytest.mark.slow
-def test_packing_that_was_killed_is_said_and_goes_on(
+def test_packing_that_was_killed_is_shown_and_goes_on(
     app: Page, kaggle_folder: Callable[..., Path], fresh_home: Path
 ) -> None:
     folder = kaggle_folder({"p0000": 0})

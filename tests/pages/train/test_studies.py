@@ -73,7 +73,7 @@ def test_without_a_study_the_page_says_what_they_are_for(app: Page) -> None:
     assert {"Start cross-validation", "Start search"} <= set(app.labels())
 
 
-def test_a_cross_validation_is_started_with_one_press(app: Page, launched: list[str]) -> None:
+def test_a_cross_validation_is_started_with_one_click(app: Page, launched: list[str]) -> None:
     app.open("train", runs_view="Studies")
     app.click("Start cross-validation")
     (study,) = list_studies()
