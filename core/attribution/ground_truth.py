@@ -36,7 +36,7 @@ def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoot
     """Compare a map with the tumour pixels.
 
     The map is the saliency map in the method's own sign, where ``signed`` counts as ``positive``: only what
-    supports tumour can point at it. Of equal pixels the first from the top left counts.
+    speaks for tumour can point at it. Of equal pixels the first from the top left counts.
 
     Args:
         attribution: Of a patch whose tumour pixels are known.

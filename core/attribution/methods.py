@@ -55,7 +55,7 @@ _ALL = (
     Method(
         name="grad-cam",
         label="Grad-CAM",
-        help="Coarse map of where the network's last detailed feature maps support tumour.",
+        help="Coarse map of where the network's last detailed feature maps speak for tumour.",
         family="cam",
         cost=2,
         source="Selvaraju 2017, arXiv:1610.02391",
@@ -131,7 +131,7 @@ _ALL = (
     Method(
         name="guided-grad-cam",
         label="Guided Grad-CAM",
-        help="Guided Backpropagation kept only where Grad-CAM supports tumour.",
+        help="Guided Backpropagation kept only where Grad-CAM speaks for tumour.",
         family="rules",
         cost=5,
         source="Selvaraju 2017, arXiv:1610.02391",

@@ -14,7 +14,7 @@ class Attribution:
     """A signed attribution of one patch's tumour logit to its pixels.
 
     Attributes:
-        values: float32 array 3×96×96 (channel, row, column), read-only; positive supports tumour. A method
+        values: float32 array 3×96×96 (channel, row, column), read-only; positive speaks for tumour. A method
             that gives one value a place (CAM) is spread over the three channels in equal parts, so that the
             sum over channels is its map. Units: logit for methods that promise completeness, input × gradient
             and occlusion; logit per pixel unit for the gradients.
