@@ -1,6 +1,6 @@
 """The patch table of a pack, stored beside it so that opening reads neither the labels nor the state of every file.
 
-``table.npz`` holds the rows, what was left out, and the two values that say what it belongs to: the quick stamp of the
+``table.npz`` holds the rows, what was excluded, and the two values that say what it belongs to: the quick stamp of the
 folder just before it was read, and the key of the pack.
 """
 
@@ -25,7 +25,7 @@ class StoredTable:
 
     Attributes:
         table: as in :class:`core.data.Dataset`.
-        problems: what was left out when its folder was read.
+        problems: what was excluded when its folder was read.
         files: the digest of its files at that time.
         key: of the pack that it belongs to.
     """

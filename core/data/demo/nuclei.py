@@ -28,7 +28,7 @@ class NucleusKind:
         nucleoli: Mean number of nucleoli, ≥ 0.
 
     Raises:
-        ConfigError: If a figure is out of its range.
+        ConfigError: If a value is out of its range.
     """
 
     diameter: float
@@ -105,7 +105,7 @@ TUMOUR = NucleusKind(
     chromatin=0.25,
     nucleoli=0.9,
 )
-"""Large, of varying size and shape, with cleared chromatin and nucleoli; slides vary these figures."""
+"""Large, of varying size and shape, with cleared chromatin and nucleoli; slides vary these values."""
 
 
 def shape_blobs(rng: np.random.Generator, kind: NucleusKind, centre: Vectors, *, angle: Vectors | None = None) -> Blobs:

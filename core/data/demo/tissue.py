@@ -1,4 +1,4 @@
-"""The lie of the land: where a canvas is tumour, lymphoid tissue, sinus, stroma, fat or empty glass."""
+"""Layout: where a canvas is tumour, lymphoid tissue, sinus, stroma, fat or empty glass."""
 
 from dataclasses import dataclass, replace
 
@@ -93,7 +93,7 @@ class Layout:
 
     @property
     def tumour_mask(self) -> Mask:
-        """The ground truth: where tumour is the larger part of the pixel."""
+        """The ground truth: where tumour covers more than half of the pixel."""
         return self.tumour > 0.5
 
 
@@ -134,8 +134,8 @@ def _fat_cells(rng: np.random.Generator, field: Field, share: float) -> Field:
 def _stack(glass: Field, tumour: Field, fat: Field, stroma: Field, sinus: Field) -> Layout:
     """Give every region what the regions above it leave; lymphoid tissue takes the remainder."""
     left = np.ones_like(glass)
-    parts = []
-    for part in (glass, tumour, fat, stroma, sinus):
-        parts.append(part * left)
-        left = left - parts[-1]
-    return Layout(glass=parts[0], tumour=parts[1], fat=parts[2], stroma=parts[3], sinus=parts[4], lymphoid=left)
+    regions = {}
+    for name, region in {"glass": glass, "tumour": tumour, "fat": fat, "stroma": stroma, "sinus": sinus}.items():
+        regions[name] = region * left
+        left = left - regions[name]
+    return Layout(**regions, lymphoid=left)
