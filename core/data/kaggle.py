@@ -148,6 +148,7 @@ def _files(folder: Path, problems: list[Problem]) -> dict[str, str]:
     """
     try:
         with os.scandir(folder) as entries:
+            # Sorted, because the order of rows must not depend on the file system.
             names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES))
     except FileNotFoundError:
         return {}

@@ -78,7 +78,7 @@ def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Pa
         return "kaggle", folder.resolve()
     if any(pcam.x_file(folder, split).name in names for split in SPLITS):
         return "pcam", folder.resolve()
-    if (folder.parent / kaggle.LABELS_FILE).is_file():
+    if (folder.parent / kaggle.LABELS_FILE).is_file():  # people often choose train/ itself
         raise DataError(f"{folder} is one folder of a Kaggle data set; give the folder above it, {folder.parent}.")
     if {"train", "test"} & names:
         raise DataError(

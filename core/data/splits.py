@@ -229,6 +229,7 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         if rule.colours is None:
             raise ConfigError("A colour split needs its clusters; make it with choose_rule or fit_rule.")
         test = rule.colours.is_held(colour_features(dataset, progress=progress))
+        # Validation is drawn from what the held clusters leave; where they leave less than it needs, all of that.
         valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
     elif rule.folds:
         test = np.floor(positions(names, rule.seed) * rule.folds) == rule.fold

@@ -24,12 +24,12 @@ TUMOUR_SHARE = 0.4
 RIM_SHARE = 0.13
 """Share of the normal patches that have tumour in the rim but none in the centre."""
 
-_CANVAS = 864
+_CANVAS = 864  # 9×9 patches, so that the 60 that are cut from it hardly overlap
 _PER_CANVAS = 60
 _STRIDE = 16
 _MAX_SLIDES = 1000
 _MAX_PATCHES = 1000
-_SPLIT_KEY = 0x5117
+_SPLIT_KEY = 0x5117  # beyond the number of any slide, whose seeds it must not repeat
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def shape_blobs(rng: np.random.Generator, kind: NucleusKind, centre: Vectors, *,
     """Give each position an outline drawn from the kind; `angle` in radians fixes the directions."""
     n = len(centre)
     diameter = kind.diameter * np.exp(rng.normal(0, kind.diameter_spread, n))
+    # A gamma of mean 1, so that few nuclei are much longer than the rest and none is shorter than round.
     stretch = 1 + (kind.elongation - 1) * rng.gamma(4.0, 0.25, n)
     bumps = rng.normal(0, kind.irregularity / 2, (n, 2)) + 1j * rng.normal(0, kind.irregularity / 2, (n, 2))
     return Blobs(

@@ -107,6 +107,7 @@ def lay_out(rng: np.random.Generator, *, size: int, recipe: Recipe) -> Layout:
     level = above_share(nests, share=recipe.tumour_share)
     tumour = ramp(nests, low=level - 0.06, high=level + 0.06)
     rest = 1 - recipe.tumour_share
+    # Fields have a standard deviation of 1: less 3 where another region is, they stay below their own cut there.
     fat = _fat_cells(rng, noise(rng, size=size, scale=45.0) - 3 * glass - 1.5 * tumour, recipe.fat_share * rest)
     tumour = tumour * (1 - fat)
     near = np.asarray(np.exp(-(((nests - level + 0.25) / 0.3) ** 2)), np.float32)

@@ -80,10 +80,10 @@ def test_flat_labels_are_read_too(tmp_path: Path) -> None:
         ({"y": np.array([0, 1, 2])}, "train_y.h5 has labels other than 0 and 1"),
         ({"y": np.array([0.0, 0.5, 1.0])}, "train_y.h5 has labels other than 0 and 1"),
         ({"y": np.array([b"0", b"1", b"1"])}, "train_y.h5 has labels other than 0 and 1"),
-        ({"x": np.zeros((3, 96, 96, 3), np.float32)}, r"train_x.h5: expected uint8 N×96×96×3 under 'x', found float32"),
+        ({"x": np.zeros((3, 96, 96, 3), np.float32)}, r"train_x.h5: 'x' must be uint8 N×96×96×3, got float32"),
         (
             {"x": np.zeros((3, 3, 96, 96), np.uint8)},
-            r"expected uint8 N×96×96×3 under 'x', found uint8 \(3, 3, 96, 96\)",
+            r"'x' must be uint8 N×96×96×3, got uint8 \(3, 3, 96, 96\)",
         ),
     ],
 )

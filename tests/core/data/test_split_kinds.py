@@ -151,7 +151,7 @@ def test_colour_features_are_the_measures_of_the_patches_and_kept_until_files_ch
 
 
 def test_too_few_colours_are_refused_by_number() -> None:
-    with pytest.raises(DataError, match=r"at least 12 different colours; found 1\. Use more patches"):
+    with pytest.raises(DataError, match=r"at least 12 different colours, got 1\. Use more patches"):
         choose_rule(_dataset(40), "colour")
 
 
