@@ -36,6 +36,10 @@ _THUMB = 3  # pixels of a patch to one of its thumbnail, so that 96 become 32
 _BATCH = 256  # pairs, of which both patches are in memory: 14 MB
 _QUERIES = 2048  # between two reports of progress
 
+_VIEWS = np.stack([each.ravel() for each in d4.views(np.arange(CELLS * CELLS).reshape(CELLS, CELLS))])
+# The sets of cells of an 8×8 grid that flips and rotations by 90° exchange.
+_ORBITS = [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in _VIEWS.T.tolist()})]
+
 
 def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return 20 numbers for each patch, float32 N×20, that no flip or rotation by 90° changes.
@@ -51,16 +55,6 @@ def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     flat = cells.reshape(len(cells), -1)
     numbers = [number for orbit in _ORBITS for number in (flat[:, orbit].mean(axis=1), flat[:, orbit].std(axis=1))]
     return np.stack(numbers, axis=1).astype(np.float32)
-
-
-def _orbits() -> list[npt.NDArray[np.int64]]:
-    """Return the sets of cells of an 8×8 grid that flips and rotations by 90° exchange."""
-    numbers = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    views = np.stack([each.ravel() for each in d4.views(numbers)])
-    return [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in views.T.tolist()})]
-
-
-_ORBITS = _orbits()
 
 
 def same(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

@@ -56,16 +56,12 @@ def quick_stamp_of(folder: Path, *, tracked: Iterable[str], read: Iterable[str])
             if name in read:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
             else:
-                digest.update(_state(path).encode())
+                stat = path.stat()
+                size = len(os.listdir(path)) if path.is_dir() else stat.st_size
+                digest.update(f"{size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n".encode())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
     return digest.hexdigest()[:16]
-
-
-def _state(path: Path) -> str:
-    stat = path.stat()
-    size = len(os.listdir(path)) if path.is_dir() else stat.st_size
-    return f"{size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n"
 
 
 def _lines(path: Path) -> list[str]:

@@ -75,7 +75,14 @@ def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     dataset = open_dataset(source, raw=True)
     pack = None if dataset.kind == "demo" else settle(dataset)
     check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
-    _save(check, dataset)
+    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
+    arrays = {
+        "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
+        "pairs": check.pairs,
+        "exact": check.exact,
+        **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
+    }
+    save_arrays(check_path(dataset.source), about, **arrays)
     return check
 
 
@@ -184,14 +191,3 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])
     return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
-
-
-def _save(check: Check, dataset: Dataset) -> None:
-    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
-    arrays = {
-        "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
-        "pairs": check.pairs,
-        "exact": check.exact,
-        **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
-    }
-    save_arrays(check_path(dataset.source), about, **arrays)

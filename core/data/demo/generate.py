@@ -83,11 +83,6 @@ def generate_demo(
     return DemoPatches(patches=patches, masks=masks, table=_tabulate(masks, seed, slides, patches_per_slide))
 
 
-def label_of(masks: Mask) -> NDArray[np.int8]:
-    """Return 1 for each mask (N×96×96) with any tumour pixel in the centre, else 0."""
-    return np.asarray(masks[:, CENTRE, CENTRE].any(axis=(1, 2)), np.int8)
-
-
 def _check(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ConfigError(
@@ -170,7 +165,7 @@ def _tabulate(masks: Mask, seed: int, slides: int, per_slide: int) -> pd.DataFra
     return pd.DataFrame(
         {
             "id": [f"{names[s]}-p{p:03d}" for s, p in zip(slide, patch, strict=True)],
-            "label": pd.array(label_of(masks), dtype="Int8"),
+            "label": pd.array(masks[:, CENTRE, CENTRE].any(axis=(1, 2)).astype(np.int8), dtype="Int8"),
             "split": split_of[slide],
             "slide": names[slide],
         }
