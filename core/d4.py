@@ -1,7 +1,7 @@
-"""The eight flips and quarter turns of a patch (the dihedral group D4), for numpy arrays and tensors alike.
+"""The eight flips and rotations of a patch (the dihedral group D4), for numpy arrays and tensors alike.
 
 Tissue has no up and no left, so training augments by them, test-time augmentation averages over them, and the check of
-a data set looks for duplicates under them. The layers of symmetric networks have their own, :mod:`models.d4`.
+a data set looks for duplicates under them. The layers of equivariant networks have their own, :mod:`models.d4`.
 """
 
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,21 +25,21 @@ def view(image: Image, index: int, axes: Axes = LAST) -> Image:
 
     Args:
         image: array or tensor with rows and columns of the same length.
-        index: 0 to 7: ``index % 4`` quarter turns to the left, and from 4 on a left-right flip before them. 0 is the
-            image itself.
+        index: 0 to 7: ``index % 4`` rotations by 90° to the left, and from 4 on a left-right flip before them. 0 is
+            the image itself.
         axes: its rows and its columns.
 
     Example:
         >>> view(np.array([[1, 2], [3, 4]]), 1).tolist()
         [[2, 4], [1, 3]]
     """
-    return _turn(_flip(image, axes) if index >= 4 else image, index % 4, axes)
+    return _rotate(_flip(image, axes) if index >= 4 else image, index % 4, axes)
 
 
 def undo(image: Image, index: int, axes: Axes = LAST) -> Image:
     """Return the image of which `image` is the view `index`."""
-    turned = _turn(image, -(index % 4), axes)
-    return _flip(turned, axes) if index >= 4 else turned
+    rotated = _rotate(image, -(index % 4), axes)
+    return _flip(rotated, axes) if index >= 4 else rotated
 
 
 def views(image: Image, axes: Axes = LAST) -> list[Image]:
@@ -51,5 +51,5 @@ def _flip(image: Image, axes: Axes) -> Image:
     return np.flip(image, axes[1]) if isinstance(image, np.ndarray) else image.flip(axes[1])
 
 
-def _turn(image: Image, turns: int, axes: Axes) -> Image:
-    return np.rot90(image, turns, axes) if isinstance(image, np.ndarray) else image.rot90(turns, axes)
+def _rotate(image: Image, count: int, axes: Axes) -> Image:
+    return np.rot90(image, count, axes) if isinstance(image, np.ndarray) else image.rot90(count, axes)

@@ -1,6 +1,6 @@
 """The errors that Nodescope raises on purpose.
 
-Every message says what failed, what was found, what was expected and what to do. Pages and the command line catch
+Every message says what failed, what was given, what was expected and what to do. Pages and the command line catch
 :class:`NodescopeError` only; anything else is a defect and is allowed to surface.
 
 ::
@@ -13,9 +13,9 @@ Every message says what failed, what was found, what was expected and what to do
     ├── WeightsError         pretrained weights that are not to be had or do not fit the network
     ├── RunError             a run directory that is missing, busy or damaged
     │   └── TrainingError    a training that cannot go on, such as a loss that is not a number
-    ├── EvaluationError      figures that the given labels and probabilities do not define
+    ├── EvaluationError      metrics that the given labels and probabilities do not define
     ├── AttributionError     a method that does not hold for this network
-    ├── DeviceError          a device that was asked for and is not there
+    ├── DeviceError          a requested device that is not there
     └── StorageError         a file that cannot be written, such as on a full disk
 """
 
@@ -53,7 +53,7 @@ class TrainingError(RunError):
 
 
 class EvaluationError(NodescopeError, ValueError):
-    """The given labels and probabilities do not define the figure that was asked for."""
+    """The given labels and probabilities do not define the metric."""
 
 
 class AttributionError(NodescopeError):
@@ -61,7 +61,7 @@ class AttributionError(NodescopeError):
 
 
 class DeviceError(NodescopeError):
-    """A device that was asked for is not there."""
+    """A requested device is not there."""
 
 
 class StorageError(NodescopeError):

@@ -64,12 +64,12 @@ def stain_amounts(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         PatchError: it has another shape or type.
     """
     if patch.ndim != 3 or patch.shape[2] != 3 or patch.dtype != np.uint8:
-        raise PatchError(f"Stains are separated in uint8 H×W×3; found {patch.dtype} of shape {patch.shape}.")
+        raise PatchError(f"A patch must be uint8 H×W×3, got {patch.dtype} of shape {patch.shape}.")
     return unmix(optical_density(patch))
 
 
 def stain_picture(patch: npt.NDArray[np.uint8], stain: str) -> npt.NDArray[np.uint8]:
-    """Return the patch as it would look with one stain alone, uint8 H×W×3.
+    """Return the patch as it would appear with only one stain, uint8 H×W×3.
 
     Args:
         patch: uint8 H×W×3.
@@ -79,7 +79,7 @@ def stain_picture(patch: npt.NDArray[np.uint8], stain: str) -> npt.NDArray[np.ui
         PatchError: the patch has another shape or type, or there is no such stain.
     """
     if stain not in STAINS:
-        raise PatchError(f"There is no stain {stain!r}; choose one of {', '.join(STAINS)}.")
+        raise PatchError(f"A stain must be one of {', '.join(STAINS)}, got {stain!r}.")
     number = STAINS.index(stain)
     amount = np.maximum(stain_amounts(patch)[..., number], 0)
     return np.asarray(np.rint(255 * np.exp(-amount[..., None] * _VECTORS[number])).astype(np.uint8))

@@ -5,7 +5,7 @@ from core.data.decisions import Decision, apply_decisions, decide, decisions_of,
 from core.data.demo_cache import DemoSize, open_demo
 from core.data.open import DEMO, open_dataset
 from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
-from core.data.splits import SplitRule, assign, choose_rule, default_rule
+from core.data.splits import SplitRule, assign, choose_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, JoinedStore, read
 from core.data.subsample import Subsample, find_subsample
 
@@ -31,7 +31,6 @@ __all__ = [
     "choose_rule",
     "decide",
     "decisions_of",
-    "default_rule",
     "find_pack",
     "find_subsample",
     "is_stale",

@@ -63,7 +63,7 @@ class Dataset:
         table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
             missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide`` (text or missing).
         store: pixels by row number.
-        problems: what was left out when the source was opened.
+        problems: what was excluded when the source was opened.
         masks: bool N×96×96, True where there is tumour; only the demo has them.
         files: stands for the files that hold the patches, see :func:`core.data.listing.digest_of`; empty where there
             are none.

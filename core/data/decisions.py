@@ -7,13 +7,13 @@ such file, and is merged into it with the first decision.
 """
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock
 
 from core.data.dataset import Dataset, Decided, Problem
@@ -35,7 +35,8 @@ class Decision:
     """What somebody decided about a patch.
 
     Attributes:
-        kind: "exclude" leaves it out, "relabel" gives it `label`, "fine" says that its label was reviewed and is right.
+        kind: "exclude" removes it from the data set, "relabel" gives it `label`, "fine" says that its label was
+            reviewed and is right.
         label: 0 or 1 with "relabel", else None.
         reason: free text.
     """
@@ -97,13 +98,13 @@ def read_decisions(path: Path) -> dict[str, Decision]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)
             if "id" not in (rows.fieldnames or ()):
-                raise DataError(f"{path} needs a column id; found {', '.join(rows.fieldnames or ()) or 'nothing'}.")
-            found = {}
+                raise DataError(f"{path} needs a column id, got {', '.join(rows.fieldnames or ()) or 'nothing'}.")
+            decisions = {}
             for row in rows:
                 cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
                 if cells["id"]:
-                    found[spreadsheet.original(cells["id"])] = _parsed(cells, f"{path}, line {rows.line_num}")
-            return found
+                    decisions[spreadsheet.original(cells["id"])] = _parsed(cells, f"{path}, line {rows.line_num}")
+            return decisions
     except FileNotFoundError:
         return {}
     except (OSError, csv.Error, UnicodeDecodeError) as error:
@@ -144,9 +145,7 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
         return dataset
     rows = np.flatnonzero(~out)
     if not len(rows):
-        raise DataError(
-            f"All {len(dataset)} patches of {dataset.name} are excluded; take some of these decisions back."
-        )
+        raise DataError(f"All {len(dataset)} patches of {dataset.name} are excluded; revoke some of these decisions.")
     excluded = [Problem(name, f"excluded: {decisions[name].reason or 'no reason'}") for name in ids[out]]
     return replace(
         dataset,
@@ -161,13 +160,9 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
 
 def to_csv(decisions: Mapping[str, Decision]) -> str:
     """Return decisions as CSV, in the order of their ids; spreadsheets find no formula in it."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for name, each in sorted(decisions.items()):
-        label = "" if each.label is None else each.label
-        writer.writerow([spreadsheet.plain(name), each.kind, label, spreadsheet.plain(each.reason)])
-    return buffer.getvalue()
+    rows = [(name, each.kind, each.label, each.reason) for name, each in sorted(decisions.items())]
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": "Int8"})
+    return spreadsheet.table_csv(table, names=("id", "reason"))
 
 
 def _change(source: str, change: Callable[[dict[str, Decision]], dict[str, Decision]]) -> None:
@@ -189,7 +184,7 @@ def _parsed(cells: dict[str, str], where: str) -> Decision:
     kind, label, reason = cells["decision"] or "exclude", cells["label"], spreadsheet.original(cells["reason"])
     if kind not in KINDS or (kind == "relabel" and label not in ("0", "1")):
         raise DataError(
-            f"{where}: a decision is exclude, fine, or relabel with the label 0 or 1; found {kind!r} with label "
+            f"{where}: a decision must be exclude, fine, or relabel with the label 0 or 1, got {kind!r} with label "
             f"{label!r}. Correct the line or delete it."
         )
     return Decision(kind, int(label) if kind == "relabel" else None, reason)

@@ -57,9 +57,7 @@ def open_demo(*, size: DemoSize = DemoSize(), progress: Progress = no_progress) 
 
 
 def _generate(folder: Path, size: DemoSize, progress: Progress) -> None:
-    demo = generate_demo(
-        seed=size.seed, slides=size.slides, patches_per_slide=size.patches_per_slide, progress=progress
-    )
+    demo = generate_demo(**asdict(size), progress=progress)
     # Written aside and renamed as a whole, so that a folder of this name is always complete.
     temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     temporary.mkdir()

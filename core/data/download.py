@@ -21,11 +21,11 @@ from core.errors import DataError, StorageError
 from core.progress import Progress
 
 STAGING = ".download"
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 COMPETITION = "histopathologic-cancer-detection"
 
-PCAM_PARTS = {"train": ("train", 6.42e9, 262_144), "val": ("valid", 0.81e9, 32_768), "test": ("test", 0.80e9, 32_768)}
-"""torchvision's name of a part -> its name in the files, bytes to fetch (7.48 GiB in all, as TensorFlow Datasets lists
+PCAM_SPLITS = {"train": ("train", 6.42e9, 262_144), "val": ("valid", 0.81e9, 32_768), "test": ("test", 0.80e9, 32_768)}
+"""torchvision's name of a split -> its name in the files, bytes to fetch (7.48 GiB in all, as TensorFlow Datasets lists
 them), and patches."""
 
 KAGGLE_ARCHIVE = 6.8e9
@@ -109,38 +109,38 @@ def _needed(name: str, folder: Path) -> float:
     """Return the bytes that are still to be written at the worst moment."""
     if name == "kaggle":
         return 0 if (folder / LABELS_FILE).is_file() else KAGGLE_ARCHIVE + KAGGLE_UNPACKED
-    missing = [each for each in PCAM_PARTS.values() if not _has_part(folder, each[0])]
+    missing = [each for each in PCAM_SPLITS.values() if not _has_split(folder, each[0])]
     return sum(patches * PATCH_BYTES for _, _, patches in missing) + max(
         (packed for _, packed, _ in missing), default=0
     )
 
 
-def _has_part(folder: Path, part: str) -> bool:
-    return x_file(folder, part).is_file() and y_file(folder, part).is_file()
+def _has_split(folder: Path, split: str) -> bool:
+    return x_file(folder, split).is_file() and y_file(folder, split).is_file()
 
 
 def _fetch_pcam(folder: Path, staging: Path, progress: Progress) -> None:
     datasets = _package("pcam", "gdown", "torchvision.datasets")
     sizes, done = _pcam_sizes(), 0.0
-    for name, (part, _, _) in PCAM_PARTS.items():
-        if not _has_part(folder, part):
-            _fetch_part(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
-        done += sizes[part]
+    for name, (split, _, _) in PCAM_SPLITS.items():
+        if not _has_split(folder, split):
+            _fetch_split(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
+        done += sizes[split]
 
 
-def _fetch_part(
+def _fetch_split(
     folder: Path, staging: Path, name: str, datasets: Any, share: Callable[[], float], progress: Progress
 ) -> None:
-    place, part = staging / "pcam", PCAM_PARTS[name][0]
+    place, split = staging / "pcam", PCAM_SPLITS[name][0]
     if place.is_dir():
         for path in place.iterdir():
             if path.suffix != ".gz":  # left by an attempt that was stopped: it may not be whole
                 path.unlink()
-    _watched("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
+    _with_progress("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
     open_pcam(place)  # raises if the files do not belong together
     # The patches last: a split is there once both files are, and one that is cut off here is fetched again.
-    os.replace(y_file(place, part), y_file(folder, part))
-    os.replace(x_file(place, part), x_file(folder, part))
+    os.replace(y_file(place, split), y_file(folder, split))
+    os.replace(x_file(place, split), x_file(folder, split))
     shutil.rmtree(place)
 
 
@@ -150,7 +150,7 @@ def _share_of(staging: Path, done: float, total: float) -> Callable[[], float]:
 
 def _pcam_sizes() -> dict[str, float]:
     """Return the bytes of each split, packed and unpacked: they lie side by side for a while."""
-    return {part: packed + patches * PATCH_BYTES for part, packed, patches in PCAM_PARTS.values()}
+    return {split: packed + patches * PATCH_BYTES for split, packed, patches in PCAM_SPLITS.values()}
 
 
 def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
@@ -158,7 +158,7 @@ def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
         return
     kagglehub = _package("kaggle", "kagglehub", "kagglehub")
     os.environ["KAGGLEHUB_CACHE"] = str(staging)  # there it goes on with a half-fetched archive
-    found = _watched(
+    found = _with_progress(
         "kaggle", lambda: kagglehub.competition_download(COMPETITION), lambda: _unpacked(staging), progress
     )
     # The labels last: with them, the folder is a data set.
@@ -169,7 +169,7 @@ def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
 def _unpacked(staging: Path) -> float:
     """Return the finished share of the archive (most of the time) and of the files in it."""
     fetched = sum(path.stat().st_size for path in staging.rglob("*.archive"))
-    files = sum(len(os.listdir(part)) for part in staging.glob(f"competitions/{COMPETITION}/t*") if part.is_dir())
+    files = sum(len(os.listdir(place)) for place in staging.glob(f"competitions/{COMPETITION}/t*") if place.is_dir())
     return 0.8 * min(1.0, fetched / KAGGLE_ARCHIVE) + 0.2 * min(1.0, files / KAGGLE_FILES)
 
 
@@ -184,7 +184,7 @@ def _package(name: str, package: str, module: str) -> Any:
         ) from error
 
 
-def _watched(name: str, work: Callable[[], Any], share: Callable[[], float], progress: Progress) -> Any:
+def _with_progress(name: str, work: Callable[[], Any], share: Callable[[], float], progress: Progress) -> Any:
     """Do the work of another package in a thread of its own while this one reports progress, and return its result."""
     results: list[Any] = []
     errors: list[Exception] = []
@@ -200,7 +200,7 @@ def _watched(name: str, work: Callable[[], Any], share: Callable[[], float], pro
     thread.start()
     while thread.is_alive():
         progress(min(share(), 0.99))
-        thread.join(LOOK_SECONDS)
+        thread.join(POLL_SECONDS)
     if errors:
         raise DataError(_sentence(name, errors[0])) from errors[0]
     return results[0]

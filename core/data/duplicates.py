@@ -1,8 +1,8 @@
 """Patches that are the same, and patches that are nearly the same: saved again, lighter, darker, rotated or mirrored.
 
-Nearly the same is found in two steps. Each patch is described by 20 numbers that none of the eight symmetries changes,
+Nearly the same is found in two steps. Each patch is described by 20 numbers that no flip or rotation by 90° changes,
 and neither does any factor on its grey levels or shift of them: of its 8×8 mean grey levels, standardised, the mean and
-spread over each set of cells that the symmetries exchange. Patches whose numbers are close are then laid over each
+spread over each set of cells that these exchange. Patches whose numbers are close are then laid over each
 other in all eight views, and their detail is compared. A patch that is shifted by some pixels is not found.
 """
 
@@ -32,13 +32,17 @@ Of 400 real patches, 99 % correlate with themselves by more than 0.97 when saved
 levels or lightened by 25, and by 0.92 when lightened by a fifth. Two smooth artefacts of the real sample reach 0.87.
 """
 
-_THUMB = 3
-_BATCH = 256
-_QUERIES = 2048
+_THUMB = 3  # pixels of a patch to one of its thumbnail, so that 96 become 32
+_BATCH = 256  # pairs, of which both patches are in memory: 14 MB
+_QUERIES = 2048  # between two reports of progress
+
+_VIEWS = np.stack([each.ravel() for each in d4.views(np.arange(CELLS * CELLS).reshape(CELLS, CELLS))])
+# The sets of cells of an 8×8 grid that flips and rotations by 90° exchange.
+_ORBITS = [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in _VIEWS.T.tolist()})]
 
 
 def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return 20 numbers for each patch, float32 N×20, that no flip or quarter turn changes.
+    """Return 20 numbers for each patch, float32 N×20, that no flip or rotation by 90° changes.
 
     Args:
         pixels: uint8 N×96×96×3.
@@ -46,21 +50,11 @@ def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     side = PATCH_SIZE // CELLS
     cells = grey(pixels).reshape(-1, CELLS, side, CELLS, side).mean(axis=(2, 4))
     cells -= cells.mean(axis=(1, 2), keepdims=True)
-    # By the spread of the cells and not of the pixels: patches of fine texture would otherwise all look alike.
+    # By the spread of the cells and not of the pixels: patches of fine texture would otherwise all be alike.
     cells /= np.maximum(cells.std(axis=(1, 2), keepdims=True), np.float32(1e-3))
     flat = cells.reshape(len(cells), -1)
-    parts = [part for orbit in _ORBITS for part in (flat[:, orbit].mean(axis=1), flat[:, orbit].std(axis=1))]
-    return np.stack(parts, axis=1).astype(np.float32)
-
-
-def _orbits() -> list[npt.NDArray[np.int64]]:
-    """Return the sets of cells of an 8×8 grid that flips and quarter turns exchange."""
-    numbers = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    views = np.stack([each.ravel() for each in d4.views(numbers)])
-    return [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for column in views.T.tolist()})]
-
-
-_ORBITS = _orbits()
+    numbers = [number for orbit in _ORBITS for number in (flat[:, orbit].mean(axis=1), flat[:, orbit].std(axis=1))]
+    return np.stack(numbers, axis=1).astype(np.float32)
 
 
 def same(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
@@ -79,10 +73,10 @@ def candidates(descriptions: npt.NDArray[np.float32], *, progress: Progress = no
         return np.empty((0, 2), np.int64)
     neighbours, tree, found = min(NEIGHBOURS, count), cKDTree(descriptions), [np.empty((0, 2), np.int64)]
     for start in range(0, count, _QUERIES):
-        part = descriptions[start : start + _QUERIES]
-        distance, other = tree.query(part, k=neighbours, distance_upper_bound=CLOSE, workers=available_workers())
+        queries = descriptions[start : start + _QUERIES]
+        distance, other = tree.query(queries, k=neighbours, distance_upper_bound=CLOSE, workers=available_workers())
         near = np.isfinite(distance)
-        one = np.broadcast_to(np.arange(start, start + len(part))[:, None], near.shape)
+        one = np.broadcast_to(np.arange(start, start + len(queries))[:, None], near.shape)
         pairs = np.stack([one[near], other[near]], axis=1)
         found.append(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1))
         progress(min(1.0, (start + _QUERIES) / count))
@@ -95,9 +89,9 @@ def alike(
     """Return for each pair of rows whether one patch, rotated or mirrored, is nearly the other: bool (M,)."""
     result = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), _BATCH):
-        part = pairs[start : start + _BATCH]
-        one, other = _thumbs(store, part[:, 0]), _thumbs(store, part[:, 1])
-        best = np.full(len(part), -1.0)
+        batch = pairs[start : start + _BATCH]
+        one, other = _thumbs(store, batch[:, 0]), _thumbs(store, batch[:, 1])
+        best = np.full(len(batch), -1.0)
         for view in d4.views(other):
             best = np.maximum(best, (one * view).mean(axis=(1, 2)))
         result[start : start + _BATCH] = best >= SIMILAR

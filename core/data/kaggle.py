@@ -19,14 +19,14 @@ KNOWN_BAD = {
     "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2": "known to be broken (overexposed)",
     "9369c7278ec8bcc6c880d99194de09fc2bd4efbe": "known to be black",
 }
-"""Patches of the competition that carry no tissue; left out when a folder is opened."""
+"""Patches of the competition that carry no tissue; excluded when a folder is opened."""
 
 
 def open_kaggle(folder: Path) -> Dataset:
     """Open a folder in the layout of Kaggle's "Histopathologic Cancer Detection".
 
     Labelled patches have split "train", those of ``test/`` have split "test" and no label. Slides come from a ``slide``
-    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is left out and
+    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is excluded and
     listed in ``problems``: labels without a file, files without a label, labels that are not 0 or 1, ids with
     different labels, second files of an id.
 
@@ -38,12 +38,12 @@ def open_kaggle(folder: Path) -> Dataset:
     labels, named = _read_labels(folder / LABELS_FILE, problems)
     train_files, test_files = _files(folder / "train", problems), _files(folder / "test", problems)
     problems += [
-        Problem(patch_id, f"left out: {why}") for patch_id, why in KNOWN_BAD.items() if patch_id in train_files
+        Problem(patch_id, f"excluded: {why}") for patch_id, why in KNOWN_BAD.items() if patch_id in train_files
     ]
     problems += _unmatched(set(labels["id"]), set(train_files), named)
     labels = labels[labels["id"].isin(train_files.keys() - KNOWN_BAD.keys())]
     for patch_id in sorted(set(labels["id"]) & test_files.keys()):
-        problems.append(Problem(patch_id, "left out of test/: train/ holds a labelled patch of this id"))
+        problems.append(Problem(patch_id, "excluded from test/: train/ holds a labelled patch of this id"))
         del test_files[patch_id]
     if not len(labels) and not test_files:
         raise DataError(
@@ -77,8 +77,8 @@ def files_digest(folder: Path) -> str:
 
 
 def quick_stamp(folder: Path) -> str:
-    """Return what stands for the folder without a look at every file, see :func:`core.data.listing.quick_stamp_of`."""
-    return quick_stamp_of(folder, watched=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
+    """Return what stands for the folder without every file's state, see :func:`core.data.listing.quick_stamp_of`."""
+    return quick_stamp_of(folder, tracked=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
 
 
 def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set[str]]:
@@ -89,18 +89,18 @@ def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set
     if len(wrong) and len(wrong) == len(table):
         first = wrong.iloc[0]
         raise DataError(
-            f"{path.name}: no label is 0 or 1; found '{first['label']}' for {first['id']} in line {wrong.index[0]}. "
+            f"{path.name}: labels must be 0 or 1, got '{first['label']}' for {first['id']} in line {wrong.index[0]}. "
             "Write 1 for tumour and 0 for normal."
         )
     for line, row in wrong.iterrows():
-        found = f"'{row['label']}' in line {line} of {path.name}"
-        problems.append(Problem(row["id"], f"left out: its label is neither 0 nor 1; found {found}"))
+        got = f"'{row['label']}' in line {line} of {path.name}"
+        problems.append(Problem(row["id"], f"excluded: its label must be 0 or 1, got {got}"))
     table = table.drop(wrong.index)
     repeated = table[table["id"].duplicated(keep=False)]
     for patch_id, rows in repeated.groupby("id"):
         lines = ", ".join(map(str, rows.index))
         if rows["label"].nunique() > 1:
-            problems.append(Problem(str(patch_id), f"left out: lines {lines} of {path.name} give different labels"))
+            problems.append(Problem(str(patch_id), f"excluded: lines {lines} of {path.name} give different labels"))
             table = table.drop(rows.index)
         else:
             problems.append(Problem(str(patch_id), f"stands in lines {lines} of {path.name}; it is used once"))
@@ -117,8 +117,8 @@ def _read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
             columns = [name.strip() for name in next(reader, [])]
             missing = [name for name in required if name not in columns]
             if missing:
-                found = ", ".join(columns) or "an empty file"
-                raise DataError(f"{path.name} needs the columns {', '.join(required)}; found {found}.")
+                got = ", ".join(columns) or "an empty file"
+                raise DataError(f"{path.name} needs the columns {', '.join(required)}, got {got}.")
             for row in reader:
                 if any(row):
                     rows.append(_fitted(path, row, columns, line=reader.line_num))
@@ -148,6 +148,7 @@ def _files(folder: Path, problems: list[Problem]) -> dict[str, str]:
     """
     try:
         with os.scandir(folder) as entries:
+            # Sorted, because the order of rows must not depend on the file system.
             names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES))
     except FileNotFoundError:
         return {}
@@ -161,7 +162,7 @@ def _files(folder: Path, problems: list[Problem]) -> dict[str, str]:
         other = found.get(patch_id)
         if other is not None:
             taken, left = (other, name) if _rank(other) <= _rank(suffix) else (name, os.path.basename(other))
-            problems.append(Problem(patch_id, f"{folder.name}/{left} is left out: {os.path.basename(taken)} is used"))
+            problems.append(Problem(patch_id, f"{folder.name}/{left} is excluded: {os.path.basename(taken)} is used"))
             if taken == other:
                 continue
         found[patch_id] = place + name

@@ -29,7 +29,7 @@ def digest_of(folder: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def quick_stamp_of(folder: Path, *, watched: Iterable[str], read: Iterable[str]) -> str:
+def quick_stamp_of(folder: Path, *, tracked: Iterable[str], read: Iterable[str]) -> str:
     """Return 16 hex digits that stand for a data set, without reading the state of every file.
 
     They change when a file is added to a folder, removed or renamed, and when one of `read` is edited. They do not
@@ -38,7 +38,7 @@ def quick_stamp_of(folder: Path, *, watched: Iterable[str], read: Iterable[str])
 
     Args:
         folder: where they lie.
-        watched: names in it: of folders, whose number of entries and times of last change count, or of single files,
+        tracked: names in it: of folders, whose number of entries and times of last change count, or of single files,
             whose sizes and times do. Both times of the system count: `mtime`, which copying tools set back, and
             `ctime`, which nothing sets.
         read: names of files in it whose content counts.
@@ -47,7 +47,7 @@ def quick_stamp_of(folder: Path, *, watched: Iterable[str], read: Iterable[str])
         DataError: something cannot be read.
     """
     digest = hashlib.sha256()
-    for name in (*watched, *read):
+    for name in (*tracked, *read):
         path = folder / name
         digest.update(f"{name}\n".encode())
         try:
@@ -56,16 +56,12 @@ def quick_stamp_of(folder: Path, *, watched: Iterable[str], read: Iterable[str])
             if name in read:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
             else:
-                digest.update(_state(path).encode())
+                stat = path.stat()
+                size = len(os.listdir(path)) if path.is_dir() else stat.st_size
+                digest.update(f"{size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n".encode())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
     return digest.hexdigest()[:16]
-
-
-def _state(path: Path) -> str:
-    stat = path.stat()
-    size = len(os.listdir(path)) if path.is_dir() else stat.st_size
-    return f"{size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n"
 
 
 def _lines(path: Path) -> list[str]:

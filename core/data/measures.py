@@ -69,7 +69,7 @@ def laplacian(levels: npt.NDArray[np.float32], *, paired: bool = False) -> npt.N
 
     Args:
         levels: float32 ...×H×W.
-        paired: take left and right away as one sum, in whose rounding the relative sharpness of data sets is stored;
+        paired: subtract left and right as one sum, in whose rounding the relative sharpness of data sets is stored;
             the last bit differs.
 
     Returns:

@@ -26,7 +26,7 @@ def open_dataset(
     """Open the data set at `source`: ``"demo"``, a Kaggle folder, or a folder with PCam's HDF5 files.
 
     Its pixels come from its pack, where there is one of the files as they are now. Decisions are applied: excluded
-    patches are left out, relabelled ones have the other label. A packed folder is opened by its quick stamp, see
+    patches are dropped, relabelled ones have the other label. A packed folder is opened by its quick stamp, see
     :func:`core.data.listing.quick_stamp_of`: files that were added, removed or renamed and edited labels are noticed,
     a file that was rewritten in place is not.
 
@@ -78,8 +78,8 @@ def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Pa
         return "kaggle", folder.resolve()
     if any(pcam.x_file(folder, split).name in names for split in SPLITS):
         return "pcam", folder.resolve()
-    if (folder.parent / kaggle.LABELS_FILE).is_file():
-        raise DataError(f"{folder} is a part of a Kaggle folder; give the folder above it, {folder.parent}.")
+    if (folder.parent / kaggle.LABELS_FILE).is_file():  # people often choose train/ itself
+        raise DataError(f"{folder} is one folder of a Kaggle data set; give the folder above it, {folder.parent}.")
     if {"train", "test"} & names:
         raise DataError(
             f"{folder} holds {_listing({'train', 'test'} & names)}, but no {kaggle.LABELS_FILE} with the columns id "

@@ -1,6 +1,6 @@
 """The patch table of a pack, stored beside it so that opening reads neither the labels nor the state of every file.
 
-``table.npz`` holds the rows, what was left out, and the two values that say what it belongs to: the quick stamp of the
+``table.npz`` holds the rows, what was excluded, and the two values that say what it belongs to: the quick stamp of the
 folder just before it was read, and the key of the pack.
 """
 
@@ -25,7 +25,7 @@ class StoredTable:
 
     Attributes:
         table: as in :class:`core.data.Dataset`.
-        problems: what was left out when its folder was read.
+        problems: what was excluded when its folder was read.
         files: the digest of its files at that time.
         key: of the pack that it belongs to.
     """
@@ -70,12 +70,14 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
         if stored is None:
             return None
         about, file = stored
+        label = file["label"]
         table = pd.DataFrame(
             {
                 "id": pd.array(_texts(file["ids"]), dtype="string"),
-                "label": _labels(file["label"]),
+                "label": pd.arrays.IntegerArray(np.maximum(label, np.int8(0)), label < 0),
                 "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
-                "slide": _taken(_texts(file["slides"]), file["slide"]),
+                # Missing for a code of -1; taking by codes is quicker than one text a row.
+                "slide": pd.array(_texts(file["slides"]), dtype="string").take(file["slide"], allow_fill=True),
             }
         )
     problems = tuple(Problem(name, reason) for name, reason in about["problems"])
@@ -94,13 +96,3 @@ def _packed(texts: list[str]) -> npt.NDArray[np.uint8]:
 def _texts(stored: npt.NDArray[np.uint8]) -> list[str]:
     texts: list[str] = json.loads(stored.tobytes())
     return texts
-
-
-def _labels(stored: npt.NDArray[np.int8]) -> "pd.api.extensions.ExtensionArray":
-    missing = stored < 0
-    return pd.arrays.IntegerArray(np.where(missing, 0, stored).astype(np.int8), missing)
-
-
-def _taken(names: list[str], codes: npt.NDArray[np.int32]) -> "pd.api.extensions.ExtensionArray":
-    """Return the names that the codes stand for, missing for -1; quicker than one text a row."""
-    return pd.array(names, dtype="string").take(codes, allow_fill=True)

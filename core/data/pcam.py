@@ -54,15 +54,15 @@ def open_pcam(folder: Path) -> Dataset:
         except DataError as error:
             if split == found[-1] and not stores:
                 raise
-            problems.append(Problem(x_file(folder, split).name, f"left out: {error}"))
+            problems.append(Problem(x_file(folder, split).name, f"excluded: {error}"))
             continue
         ids = [f"{split}-{row:06d}" for row in range(len(labels))]
         stores.append(store)
         tables.append(make_table(ids, labels=labels, split=split, slides=_slides(folder, split, problems, len(ids))))
     table = pd.concat([table.astype({"split": "string"}) for table in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
-    pixels, left_out, files = JoinedStore(stores), tuple(problems), files_digest(folder)
-    return Dataset(folder.name, str(folder), "pcam", table, pixels, left_out, files=files, quick_stamp=stamp)
+    pixels, files = JoinedStore(stores), files_digest(folder)
+    return Dataset(folder.name, str(folder), "pcam", table, pixels, tuple(problems), files=files, quick_stamp=stamp)
 
 
 def _read_split(folder: Path, split: str) -> tuple[Hdf5Store, np.ndarray]:
@@ -79,10 +79,10 @@ def files_digest(folder: Path) -> str:
 
 
 def quick_stamp(folder: Path) -> str:
-    """Return what stands for the files without a look at every file, see :func:`core.data.listing.quick_stamp_of`."""
+    """Return what stands for the files without every file's state, see :func:`core.data.listing.quick_stamp_of`."""
     return quick_stamp_of(
         folder,
-        watched=[x_file(folder, split).name for split in SPLITS],
+        tracked=[x_file(folder, split).name for split in SPLITS],
         read=[file(folder, split).name for split in SPLITS for file in (y_file, meta_file)],
     )
 
@@ -95,10 +95,10 @@ def _slides(folder: Path, split: str, problems: list[Problem], expected: int) ->
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        problems.append(Problem(path.name, f"left out, so that slides are not known: {error}"))
+        problems.append(Problem(path.name, f"excluded, so that slides are not known: {error}"))
         return None
     if len(slides) != expected:
-        problems.append(Problem(path.name, f"left out: it names {len(slides)} slides for {expected} patches"))
+        problems.append(Problem(path.name, f"excluded: it names {len(slides)} slides for {expected} patches"))
         return None
     return [None if pd.isna(slide) else str(slide) for slide in slides]
 

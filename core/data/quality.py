@@ -25,6 +25,7 @@ VERSION = 2
 """Raise it when measures or pairs come out otherwise; an earlier check then counts as none."""
 
 BATCH = 256
+"""Patches that are measured together: their optical density, as float32, takes 28 MB."""
 
 FLAGS = {
     "unreadable": "could not be read, or is not 96×96 in 8-bit RGB",
@@ -74,7 +75,14 @@ def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     dataset = open_dataset(source, raw=True)
     pack = None if dataset.kind == "demo" else settle(dataset)
     check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
-    _save(check, dataset)
+    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
+    arrays = {
+        "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
+        "pairs": check.pairs,
+        "exact": check.exact,
+        **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
+    }
+    save_arrays(check_path(dataset.source), about, **arrays)
     return check
 
 
@@ -159,7 +167,7 @@ def _differ(
     for one, other in (links.T, links.T[::-1]):
         np.logical_or.at(around, one, present[other])
     around = around[group]
-    # What remains is what others have; a row without a value (below 0) has none of its own to take away.
+    # What remains is what others have; a row without a value (below 0) has none of its own to remove.
     around[np.arange(len(group)), values] &= values < 0
     return np.asarray(around.any(axis=1))
 
@@ -171,11 +179,11 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
         described.append(describe(loaded.pixels))
         unreadable.update({int(rows[at]): why for at, why in loaded.unreadable.items()})
     measures = Measures(
-        **{each.name: np.concatenate([getattr(part, each.name) for part in measured]) for each in fields(Measures)}
+        **{each.name: np.concatenate([getattr(batch, each.name) for batch in measured]) for each in fields(Measures)}
     )
     readable = np.setdiff1d(np.arange(len(store)), list(unreadable))
     equal = readable[same(measures.digests[readable])]
-    # One of each group of equal patches, and none without structure: empty patches would all look alike.
+    # One of each group of equal patches, and none without structure: empty patches would all be alike.
     compared = np.setdiff1d(readable, equal[:, 1])
     compared = compared[~(measures.is_blank() | measures.is_black())[compared]]
     near = compared[candidates(np.concatenate(described)[compared], progress=within(progress, 0.8, 0.98))]
@@ -183,14 +191,3 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])
     return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
-
-
-def _save(check: Check, dataset: Dataset) -> None:
-    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
-    arrays = {
-        "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
-        "pairs": check.pairs,
-        "exact": check.exact,
-        **{each.name: getattr(check.measures, each.name) for each in fields(Measures)},
-    }
-    save_arrays(check_path(dataset.source), about, **arrays)

@@ -99,8 +99,8 @@ def _duplicates(dataset: Dataset, splits: npt.NDArray[np.str_]) -> int | None:
     check = load_check(dataset) if dataset.files else None
     if check is None:
         return None
-    split_of = dict(zip(dataset.table["id"], splits, strict=True))
-    split = np.array([split_of.get(patch_id, "") for patch_id in check.ids])
+    # The check covers excluded patches too; they are in no split.
+    split = pd.Series(splits, index=dataset.table["id"]).reindex(check.ids, fill_value="").to_numpy()
     first, second = split[check.pairs[:, 0]], split[check.pairs[:, 1]]
     return int(((first != second) & (first != "") & (second != "")).sum())
 

@@ -3,8 +3,8 @@
 A *hashed* rule derives the split of a patch from a hash of its id (of its slide, where slides are known) and the seed.
 It needs no file and no order: a patch is in the same split wherever the data set lies, also after more patches were
 added, so a test patch never becomes a training patch. A *stratified* rule does so with shares that are exact within
-each class of the data set it was made for; a *colour* rule holds out whole stain clusters. Both carry what they found
-in that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. The *official* rule
+each class of the data set it was made for; a *colour* rule holds out whole stain clusters. Both carry what was fitted
+to that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. The *official* rule
 takes the splits that the data set came with.
 """
 
@@ -65,9 +65,9 @@ class SplitRule:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.by not in ("patch", "slide"):
             kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
-            raise ConfigError(f"A split is {kinds}, by patch or by slide; found {self.kind} by {self.by}.")
+            raise ConfigError(f"A split must be {kinds}, by patch or by slide, got {self.kind} by {self.by}.")
         if self.by == "slide" and self.kind in ("stratified", "colour"):
-            raise ConfigError(f"A {self.kind} split is by patch; found by {self.by}. Choose a hashed split by slide.")
+            raise ConfigError(f"A {self.kind} split must be by patch, got {self.by}. Choose a hashed split by slide.")
         self._check_folds()
         if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test_share < 1):
             raise ConfigError(
@@ -129,15 +129,6 @@ class SplitRule:
         return f"{ways[self.kind]}, seed {self.seed}: {self.valid:.0%} validation, {test}"
 
 
-def default_rule(dataset: Dataset, *, seed: int = 0) -> SplitRule:
-    """Return the official rule where the data set came with all three splits, labelled; else a hashed one.
-
-    A hashed rule keeps slides together where they are known. Where they are not, patches of one slide fall on both
-    sides, and test metrics are optimistic.
-    """
-    return choose_rule(dataset, seed=seed)
-
-
 def is_official(dataset: Dataset) -> bool:
     """Return whether the data set came with all three splits, labelled."""
     return set(SPLITS) <= set(dataset.table["split"][dataset.table["label"].notna()].unique())
@@ -158,7 +149,9 @@ def choose_rule(
 
     Args:
         dataset: what is to be split.
-        choice: one of :data:`CHOICES`. "default" is as :func:`default_rule`; with folds it never is the official one.
+        choice: one of :data:`CHOICES`. "default" is the official rule where the data set came with all three splits,
+            labelled, and there are no folds. Else it is a hashed one, which keeps slides together where they are known.
+            Where they are not, patches of one slide fall on both sides, and test metrics are optimistic.
         seed: see :class:`SplitRule`, as all that follow.
         valid: share.
         test: share.
@@ -171,7 +164,7 @@ def choose_rule(
         DataError: the data set lacks what the rule needs.
     """
     if choice not in CHOICES:
-        raise ConfigError(f"A split is one of {', '.join(CHOICES)}; found {choice!r}.")
+        raise ConfigError(f"A split must be one of {', '.join(CHOICES)}, got {choice!r}.")
     if choice == "default":
         way = "slide" if dataset.knows_slides else "patch"
         choice = "official" if is_official(dataset) and not folds else way
@@ -218,7 +211,7 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         DataError: the rule needs slides or official splits and the data set has none.
 
     Example:
-        >>> splits = assign(dataset, default_rule(dataset))
+        >>> splits = assign(dataset, choose_rule(dataset))
         >>> train_rows = np.flatnonzero(splits == "train")
     """
     labelled = dataset.table["label"].notna().to_numpy()
@@ -236,6 +229,7 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         if rule.colours is None:
             raise ConfigError("A colour split needs its clusters; make it with choose_rule or fit_rule.")
         test = rule.colours.is_held(colour_features(dataset, progress=progress))
+        # Validation is drawn from what the held clusters leave; where they leave less than it needs, all of that.
         valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
     elif rule.folds:
         test = np.floor(positions(names, rule.seed) * rule.folds) == rule.fold
@@ -275,7 +269,7 @@ def _cut(position: Floats, count: int) -> float:
 
 
 def _below(names: Iterable[str], rule: SplitRule, share: float) -> npt.NDArray[np.bool_]:
-    """Draw a share by a hash that knows nothing of the one that draws folds."""
+    """Draw a share by a hash that is independent of the one that draws folds."""
     return positions(names, rule.seed, "valid:") < share
 
 

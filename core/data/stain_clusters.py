@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from core.data.dataset import Dataset
 from core.data.measures import measure
@@ -101,7 +102,7 @@ def find_stain_clusters(
     count = max(CLUSTERS, 2 * folds)
     if len(np.unique(features, axis=0)) < count:
         raise DataError(
-            f"A split by colour needs patches of at least {count} different colours; found "
+            f"A split by colour needs patches of at least {count} different colours, got "
             f"{len(np.unique(features, axis=0))}. Use more patches, or another kind of split."
         )
     shift, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
@@ -193,8 +194,7 @@ def _stored(dataset: Dataset) -> Features | None:
         return None
     check = load_check(dataset)
     if check is not None:
-        place = {patch_id: position for position, patch_id in enumerate(check.ids)}
-        rows = [place[patch_id] for patch_id in dataset.table["id"]]
+        rows = pd.Index(check.ids).get_indexer(dataset.table["id"])
         return np.stack([getattr(check.measures, name)[rows] for name in FEATURES], axis=1)
     with stored_arrays(_path(dataset), remedy="Delete it; it is measured again.", only=_about(dataset)) as stored:
         return None if stored is None else np.asarray(stored[1]["values"], np.float32)

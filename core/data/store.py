@@ -112,7 +112,7 @@ class ArrayStore:
     def __init__(self, patches: np.ndarray):
         if patches.dtype != np.uint8 or patches.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
             raise DataError(
-                f"Packed patches must be uint8 N×96×96×3; found {patches.dtype} {'×'.join(map(str, patches.shape))}."
+                f"Packed patches must be uint8 N×96×96×3, got {patches.dtype} {'×'.join(map(str, patches.shape))}."
             )
         self.patches = patches
 
@@ -134,10 +134,13 @@ class PackedStore(ArrayStore):
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the patches of `rows`; unreadable ones are white and reported."""
         wanted = np.asarray(rows, dtype=np.int64)
+        return Loaded(self.patches[wanted], self.unreadable_among(wanted))
+
+    def unreadable_among(self, rows: np.ndarray) -> dict[int, str]:
+        """Return the position in `rows` of each unreadable patch with the reason, without reading any."""
         if not self.unreadable:  # the usual case, for which a batch must not be gone through row by row
-            return Loaded(self.patches[wanted])
-        found = {at: self.unreadable[int(row)] for at, row in enumerate(wanted) if int(row) in self.unreadable}
-        return Loaded(self.patches[wanted], found)
+            return {}
+        return {at: self.unreadable[int(row)] for at, row in enumerate(rows) if int(row) in self.unreadable}
 
 
 class RowStore:
@@ -166,6 +169,7 @@ class FileStore:
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the files of `rows`; a missing, broken or wrongly sized one is reported."""
+        # White like the glass of a slide, so that an unreadable patch upsets no average and no page.
         pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
         unreadable: dict[int, str] = {}
         for position, row in enumerate(rows):
@@ -212,7 +216,7 @@ class Hdf5Store:
         with h5py.File(path, "r") as file:
             x = file["x"]
             if x.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3) or x.dtype != np.uint8:
-                raise DataError(f"{path.name}: expected uint8 N×96×96×3 under 'x', found {x.dtype} {x.shape}.")
+                raise DataError(f"{path.name}: 'x' must be uint8 N×96×96×3, got {x.dtype} {x.shape}.")
             self._length = int(x.shape[0])
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Patches that stay in the memory map of their pack (or in their array) until some of them are asked for."""
+"""Patches that stay in the memory map of their pack (or in their array) until some of them are requested."""
 
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, Pa
 
 
 class Pixels(Protocol):
-    """Patches, uint8 N×96×96×3, of which some are asked for at a time: an array, or :class:`StoredPatches`."""
+    """Patches, uint8 N×96×96×3, of which some are requested at a time: an array, or :class:`StoredPatches`."""
 
     @property
     def dtype(self) -> Any:
@@ -30,7 +30,7 @@ class Pixels(Protocol):
 
 
 class StoredPatches:
-    """Some patches of a store, gathered when they are asked for.
+    """Some patches of a store, gathered when they are requested.
 
     Args:
         store: one of which :func:`is_at_hand` is true.
@@ -69,8 +69,6 @@ def unreadable_among(store: PatchStore, rows: np.ndarray) -> dict[int, str]:
     if isinstance(store, RowStore):
         return unreadable_among(store.store, store.rows[rows])
     if isinstance(store, JoinedStore):
-        parts = [(positions, unreadable_among(each, inner)) for each, positions, inner in store.split(rows)]
-        return {int(positions[at]): reason for positions, found in parts for at, reason in found.items()}
-    if not isinstance(store, PackedStore) or not store.unreadable:
-        return {}
-    return {at: store.unreadable[int(row)] for at, row in enumerate(rows) if int(row) in store.unreadable}
+        owners = [(positions, unreadable_among(each, inner)) for each, positions, inner in store.split(rows)]
+        return {int(positions[at]): reason for positions, reasons in owners for at, reason in reasons.items()}
+    return store.unreadable_among(rows) if isinstance(store, PackedStore) else {}

@@ -27,7 +27,7 @@ class Subsample:
     limit: float
 
     def apply(self, dataset: Dataset, splits: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
-        """Return the split of each row, with "" for the training patches that are left out."""
+        """Return the split of each row, with "" for the training patches that are excluded."""
         rows = np.flatnonzero(splits == "train")
         remaining = splits.copy()
         remaining[rows[_hashes(dataset, rows, self.seed) > self.limit]] = ""
@@ -60,8 +60,8 @@ def find_subsample(dataset: Dataset, splits: npt.NDArray[np.str_], *, patches: i
     rows = np.flatnonzero(splits == "train")
     if patches > len(rows):
         raise DataError(
-            f"{dataset.name} has {len(rows):,} labelled training patches under this split, and {patches:,} are asked "
-            f"for. Ask for at most {len(rows):,}."
+            f"{dataset.name} has {len(rows):,} labelled training patches under this split, but {patches:,} were "
+            f"requested. Choose at most {len(rows):,}."
         )
     return Subsample(seed, float(np.sort(_hashes(dataset, rows, seed))[patches - 1]))
 

@@ -13,7 +13,6 @@ from core.display.pictures import (
     with_centre_box,
     with_scale_bar,
 )
-from core.stain import STAINS, stain_amounts, stain_picture
 
 __all__ = [
     "CLASS_COLOURS",
@@ -22,15 +21,12 @@ __all__ = [
     "NORMAL",
     "OUTLINE",
     "SERIES",
-    "STAINS",
     "TUMOUR",
     "Mosaic",
     "enlarge",
     "mosaic",
     "outlined",
     "rgb",
-    "stain_amounts",
-    "stain_picture",
     "to_jpeg",
     "to_png",
     "with_centre_box",

@@ -1,18 +1,16 @@
 """Exports of selected patches: a table, or a zip with the table and a PNG of each patch."""
 
-import csv
 import io
 import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from core.data import CLASS_NAMES, Dataset
 from core.data.store import batches
 from core.display.pictures import to_png
 from core.formatting import NOT_A_DEVICE
-from core.storage.spreadsheet import plain
+from core.storage.spreadsheet import table_csv
 
 NOTE = f"Patches exported from Nodescope. {NOT_A_DEVICE}\n"
 
@@ -22,15 +20,9 @@ def patches_csv(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> str:
 
     Text that a spreadsheet would take for a formula is led by an apostrophe.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "label", "class", "split", "slide"])
-    for entry in dataset.table.iloc[np.asarray(rows, dtype=np.int64)].itertuples(index=False):
-        label = "" if pd.isna(entry.label) else int(entry.label)
-        name = "" if label == "" else CLASS_NAMES[int(label)]
-        slide = "" if pd.isna(entry.slide) else str(entry.slide)
-        writer.writerow([plain(str(entry.id)), label, name, entry.split, plain(slide)])
-    return buffer.getvalue()
+    table = dataset.table.iloc[np.asarray(rows, dtype=np.int64)].copy()
+    table.insert(2, "class", table["label"].map(dict(enumerate(CLASS_NAMES))))
+    return table_csv(table, names=("id", "slide"))
 
 
 def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:

@@ -97,15 +97,11 @@ def outlined(
     if label is not None:
         framed[:] = rgb(CLASS_COLOURS[label])
         if label == 0:
-            _dash(framed, background)
+            for lines in (framed, framed.swapaxes(0, 1)):  # both are views: left and right edge, then top and bottom
+                gaps = np.arange(len(lines)) % (DASH + DASH // 2) >= DASH
+                lines[gaps, :OUTLINE] = lines[gaps, -OUTLINE:] = background
     framed[OUTLINE:-OUTLINE, OUTLINE:-OUTLINE] = with_centre_box(patch) if centre_box else patch
     return framed
-
-
-def _dash(framed: np.ndarray, background: tuple[int, int, int]) -> None:
-    for lines in (framed, framed.swapaxes(0, 1)):  # both are views: left and right edge, then top and bottom
-        gaps = np.arange(len(lines)) % (DASH + DASH // 2) >= DASH
-        lines[gaps, :OUTLINE] = lines[gaps, -OUTLINE:] = background
 
 
 def enlarge(patch: np.ndarray, zoom: int) -> np.ndarray:
@@ -167,6 +163,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
     """Return the picture as JPEG: for mosaics, where PNG is about 50 times slower and many times larger."""
     buffer = io.BytesIO()
+    # subsampling=0, because colour at half the resolution would smear outlines and stain.
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
 

@@ -119,6 +119,7 @@ def with_umap(embedding: Embedding, *, seed: int = 0) -> Embedding:
     except ImportError as error:
         raise ConfigError(NO_UMAP) from error
     near = min(NEIGHBOURS, len(embedding.ids) - 1)
+    # One job: with a seed UMAP computes in one thread, and warns about any other number.
     reducer = package.UMAP(n_components=2, n_neighbors=near, random_state=seed, n_jobs=1)
     return replace(embedding, umap=np.asarray(reducer.fit_transform(embedding.components), np.float32))
 

@@ -38,7 +38,7 @@ class LabelIssues:
         ids: of the patches (n,).
         labels: int64 (n,), as they were when the ranking was made.
         probabilities: float64 (n,), of tumour, by a model that has not seen that label.
-        folds: int64 (n,), in which fold a patch was kept out.
+        folds: int64 (n,), in which fold a patch was held out.
         description: where the probabilities come from.
         fingerprint: of the data set when the ranking was made.
     """
@@ -56,7 +56,7 @@ class LabelIssues:
         return find_label_errors(self.labels, self.probabilities)
 
     def table(self) -> pd.DataFrame:
-        """Return one row a patch, likeliest errors first: rank, id, label, probability, quality, suspect, fold."""
+        """Return one row a patch, most probable errors first: rank, id, label, probability, quality, suspect, fold."""
         order, found = self.found.order, self.found
         return pd.DataFrame(
             {
@@ -71,7 +71,7 @@ class LabelIssues:
         )
 
     def to_csv(self) -> str:
-        """Return the table as CSV, the most suspicious first."""
+        """Return the table as CSV, the most probable errors first."""
         return table_csv(self.table().astype({"suspect": int}).round(6))
 
 

@@ -45,17 +45,18 @@ class Index:
     features: npt.NDArray[np.float32]
     description: str
 
-    def nearest(self, features: npt.NDArray[np.float32], *, count: int = 5, leave_out: int = -1) -> list[Neighbour]:
+    def nearest(self, features: npt.NDArray[np.float32], *, count: int = 5, exclude: int = -1) -> list[Neighbour]:
         """Return the most similar patches, the most similar first; of equal ones the lower row.
 
         Args:
             features: float32 (C,) of length 1.
             count: how many.
-            leave_out: a row that must not be among them, such as the patch itself.
+            exclude: a row that must not be among them, such as the patch itself.
         """
         similarity = self.features @ features
         order = np.lexsort((self.rows, -similarity))
-        chosen = [at for at in order[: count + 1] if self.rows[at] != leave_out][:count]
+        # One more than wanted, because the excluded row is likely the most similar one.
+        chosen = [at for at in order[: count + 1] if self.rows[at] != exclude][:count]
         return [Neighbour(int(self.rows[at]), float(similarity[at])) for at in chosen]
 
 
@@ -86,8 +87,8 @@ def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progre
 
 
 def most_like(
-    predictor: Predictor, index: Index, patch: npt.NDArray[np.uint8], *, count: int = 5, leave_out: int = -1
+    predictor: Predictor, index: Index, patch: npt.NDArray[np.uint8], *, count: int = 5, exclude: int = -1
 ) -> list[Neighbour]:
     """Return the labelled patches most similar to `patch`, uint8 96×96×3; see :meth:`Index.nearest`."""
     features = late_features(predictor, patch[None], layer=index.layer)[0]
-    return index.nearest(features, count=count, leave_out=leave_out)
+    return index.nearest(features, count=count, exclude=exclude)

@@ -15,7 +15,7 @@ _GREY_MODES = ("L", "LA", "La")
 _GREY = "The picture is greyscale: the colours of the stain are missing, and the model expects H&E."
 _CMYK = "Converted from CMYK (print colours); the colours may have shifted."
 _WHITE = "Transparency was laid over white."
-EXTRA_NOTE = "Extra channels beside the colours were left out."
+EXTRA_NOTE = "Extra channels beside the colours were ignored."
 
 
 class RefusedError(Exception):
@@ -29,13 +29,13 @@ def check_colours(image: Image.Image) -> None:
             "The picture is black and white only (1 bit per pixel); use the original 8-bit colour image."
         )
     tags: Any = getattr(image, "tag_v2", {})
-    formats = tags.get(_SAMPLE_FORMAT, (1,))
+    formats = tags.get(_SAMPLE_FORMAT, (1,))  # TIFF 6.0, section 19: 1 unsigned, 2 signed, 3 floating point
     if image.mode == "F" or 3 in formats:
         raise RefusedError("The picture holds floating-point values of unknown range; save it as 8-bit RGB.")
     bits = bits_per_channel(image)
     if bits > 8:
         raise RefusedError(
-            f"The picture has {bits} bits per channel, and which part of that range is used is not known; "
+            f"The picture has {bits} bits per channel, and how much of that range is used is not known; "
             "save it as 8-bit RGB (in ImageJ or Fiji: Image > Type > RGB Color)."
         )
     if 2 in formats:
@@ -48,7 +48,7 @@ def check_colours(image: Image.Image) -> None:
 
 
 def to_rgb(patch: Image.Image) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """Turn a decoded 96×96 picture of any allowed mode into RGB, transparency over white."""
+    """Convert a decoded picture of any allowed mode into RGB, transparency over white."""
     notes = [_GREY] if patch.mode in _GREY_MODES else [_CMYK] if patch.mode == "CMYK" else []
     if patch.has_transparency_data or patch.mode in ("La", "RGBa"):
         straight = patch.convert("LA") if patch.mode == "La" else patch

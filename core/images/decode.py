@@ -29,7 +29,7 @@ MAX_PIXELS = 100_000_000
 PILLOW_MAX_PIXELS = 178_956_970
 """Above this Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS), so no limit can be higher."""
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -39,8 +39,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_TURNED = "The picture was turned upright, as its orientation tag says."
-_TAG_UNREADABLE = "The orientation tag of the picture is damaged, so it was not turned."
+_UPRIGHT = "The picture was rotated or mirrored upright, as its orientation tag says."
+_TAG_UNREADABLE = "The orientation tag of the picture is damaged, so it was not applied."
 DAMAGED = "The {} file is damaged or cut off; save or download it again."
 
 
@@ -175,9 +175,9 @@ def load_picture(
             raise RefusedError(_too_many(image.size, max_pixels))
         _check_sides(image.size, least)
         check_colours(image)
-        upright, turned = _load_upright(image)
+        upright, upright_notes = _load_upright(image)
         extra = (EXTRA_NOTE,) if has_extra_channels(image) else ()
-    return LoadedPicture(name, upright, (*notes, *turned), extra, pages)
+    return LoadedPicture(name, upright, (*notes, *upright_notes), extra, pages)
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
 def _check_sides(size: tuple[int, int], least: int) -> None:
     if min(size) < least:
         raise RefusedError(
-            f"Found {size[0]}×{size[1]} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
+            f"Got {size[0]}×{size[1]} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
             "from the slide again at about 0.97 µm per pixel, because enlarging it would make the magnification wrong."
         )
 
@@ -234,8 +234,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise RefusedError("The file is empty (0 bytes); save or download it again.")
     kind = kind_of(data)
     if kind not in FORMATS:
-        found = f"This is {kind}" if kind else "This is not an image that can be read"
-        raise RefusedError(f"{found}; use a TIFF, PNG, JPEG or WebP file.")
+        what = f"This is {kind}" if kind else "This is not an image that can be read"
+        raise RefusedError(f"{what}; use a TIFF, PNG, JPEG or WebP file.")
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
@@ -271,9 +271,9 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
 
 def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Decode all pixels and apply the orientation tag (EXIF 2.32, tag 0x0112)."""
-    turned_by_pillow = isinstance(image, TiffImagePlugin.TiffImageFile)  # and then the tag is gone: read it before
+    pillow_transposes = isinstance(image, TiffImagePlugin.TiffImageFile)  # and then the tag is gone: read it before
     try:
-        turn, notes = _turn(image) if turned_by_pillow else (None, [])
+        how, notes = _transposition(image) if pillow_transposes else (None, [])
         image.load()
     except MemoryError as error:
         raise RefusedError("There is not enough memory for this picture; cut the region of interest out.") from error
@@ -281,23 +281,23 @@ def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
         raise RefusedError(_too_many(None, PILLOW_MAX_PIXELS)) from error
     except DAMAGE as error:
         raise RefusedError(DAMAGED.format(image.format)) from error
-    if turned_by_pillow:
+    if pillow_transposes:
         return image, notes
-    turn, notes = _turn(image)
-    return (image if turn is None else image.transpose(turn)), notes
+    how, notes = _transposition(image)
+    return (image if how is None else image.transpose(how)), notes
 
 
-def _turn(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
+def _transposition(image: Image.Image) -> tuple[Image.Transpose | None, list[str]]:
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        how = _TRANSPOSES.get(image.getexif().get(_ORIENTATION, 1))
     except DAMAGE:
-        return None, [_TAG_UNREADABLE]  # the pixels are good, and the note tells what could not be done
-    return turn, [] if turn is None else [_TURNED]  # FLIP_LEFT_RIGHT is 0
+        return None, [_TAG_UNREADABLE]  # the pixels are good, and the note says what could not be done
+    return how, [] if how is None else [_UPRIGHT]  # FLIP_LEFT_RIGHT is 0
 
 
 def _too_many(size: tuple[int, int] | None, max_pixels: int) -> str:
-    found = f"Found {size[0]:,}×{size[1]:,} pixels" if size else "The picture is far too large"
-    return f"{found}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
+    got = f"Got {size[0]:,}×{size[1]:,} pixels" if size else "The picture is far too large"
+    return f"{got}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
 
 
 @contextmanager

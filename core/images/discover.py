@@ -7,11 +7,11 @@ Order: the arguments in the given order; in a folder its files by name, then its
 zip the members by name.
 
 Ids: the file's stem, as in Kaggle's ``id.tif``. Where two stems are the same, all files that share it are
-told apart by their path from the argument on (``a__x`` and ``b__x``), if necessary with the suffix (``x.png``
+distinguished by their path from the argument on (``a__x`` and ``b__x``), if necessary with the suffix (``x.png``
 and ``x.tif``), and finally by a number (``x (2)``). An id is one harmless file-name component: path
 separators, control characters and characters that file systems reserve never get into it.
 
-Silently left out inside folders and zips: hidden files, ``__MACOSX``, and what is plainly no image
+Silently skipped inside folders and zips: hidden files, ``__MACOSX``, and what is plainly no image
 (``.csv``, ``.txt``, ...). Everything else is a patch to try: whether it is an image is judged by its content
 when it is decoded. A file that is named outright is always tried.
 """
@@ -205,7 +205,7 @@ class _Search:
 
 
 def _walk(folder: Path, locked: Callable[[OSError], None]) -> Iterator[Path]:
-    """Files that may be images, a folder's own before its sub-folders'; linked folders are left out."""
+    """Files that may be images, a folder's own before its sub-folders'; linked folders are skipped."""
     for root, folders, files in os.walk(folder, onerror=locked):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(files):
@@ -215,7 +215,7 @@ def _walk(folder: Path, locked: Callable[[OSError], None]) -> Iterator[Path]:
 
 
 def _may_be_read(path: Path) -> bool:
-    """Leave out pipes and devices, which could block; a broken link is reported when it is read."""
+    """Skip pipes and devices, which could block; a broken link is reported when it is read."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:

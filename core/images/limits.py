@@ -35,11 +35,11 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("max_file_bytes", "max_zip_members", "max_zip_bytes", "max_zip_ratio"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, found {getattr(self, name)}; give a positive number.")
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
         if not PATCH_SIZE**2 <= self.max_pixels <= PILLOW_MAX_PIXELS:
             raise ConfigError(
-                f"max_pixels must lie between {PATCH_SIZE**2:,} (one patch) and {PILLOW_MAX_PIXELS:,} (the "
-                f"most that Pillow opens), found {self.max_pixels:,}; choose a number in between."
+                f"max_pixels must be {PATCH_SIZE**2:,} (one patch) to {PILLOW_MAX_PIXELS:,} (the most that Pillow "
+                f"opens), got {self.max_pixels:,}."
             )
 
 

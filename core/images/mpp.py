@@ -39,7 +39,7 @@ def mpp_of(data: bytes, *, page: int | None = None) -> float | None:
             tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
             found = _from_tags(tags)
     except (*DAMAGE, Image.DecompressionBombError):
-        return None  # what is wrong with the file is said where it is decoded
+        return None  # decoding the file says what is wrong with it
     return found if found is not None and LEAST_MPP <= found <= MOST_MPP else None
 
 

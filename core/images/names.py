@@ -56,11 +56,7 @@ def unique_ids(choices: Sequence[tuple[str, str, str]]) -> list[str]:
     for step in (1, 2):
         shared = {id_ for id_, count in Counter(ids).items() if count > 1}
         ids = [each[step] if id_ in shared else id_ for id_, each in zip(ids, choices, strict=True)]
-    return _numbered(ids)
-
-
-def _numbered(ids: list[str]) -> list[str]:
-    """Add " (2)", " (3)", ... to the second and later files of one id, never an id that another file has."""
+    # " (2)", " (3)", ... for the second and later files of one id, never an id that another file has.
     taken, given, result = set(ids), set[str](), []
     for id_ in ids:
         chosen, number = id_, 2

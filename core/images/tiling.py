@@ -103,14 +103,14 @@ def at_model_scale(whole: Whole, *, name: str = "image", mpp: float | None) -> W
         PatchError: it is smaller than a patch at that scale.
     """
     pixels, notes = whole.pixels, whole.notes
-    if mpp is not None and abs(mpp / MPP - 1) > 0.001:
+    if mpp is not None and abs(mpp / MPP - 1) > 0.001:  # closer than that, resampling would only blur
         pixels = rescale(pixels, mpp)
         notes = (*notes, _rescaled(whole.original_size, pixels, mpp))
     height, width = pixels.shape[:2]
     if min(height, width) < PATCH_SIZE:
         at = "" if mpp is None else f" at {MPP} µm per pixel"
         raise PatchError(
-            f"{name}: Found {width}×{height} pixels{at}, but a patch needs {PATCH_SIZE}×{PATCH_SIZE}; cut a larger "
+            f"{name}: Got {width}×{height} pixels{at}, but a patch needs {PATCH_SIZE}×{PATCH_SIZE}; cut a larger "
             "region from the slide."
         )
     return replace(whole, pixels=pixels, notes=notes, mpp=mpp)
@@ -119,6 +119,7 @@ def at_model_scale(whole: Whole, *, name: str = "image", mpp: float | None) -> W
 def rescale(pixels: npt.NDArray[np.uint8], mpp: float) -> npt.NDArray[np.uint8]:
     """Return a picture with `mpp` µm per pixel at 0.97 µm per pixel, uint8 H×W×3 both; less than a pixel is cut off."""
     factor = mpp / MPP
+    # 1e-9, so that a length that is whole but for rounding does not lose a pixel.
     width, height = (max(1, int(length * factor + 1e-9)) for length in (pixels.shape[1], pixels.shape[0]))
     box = (0.0, 0.0, min(width / factor, pixels.shape[1]), min(height / factor, pixels.shape[0]))
     small = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
@@ -136,7 +137,7 @@ def crop(whole: Whole, *, at: tuple[int, int] | None = None) -> DecodedPatch:
 
 
 def places(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return (x, y) of the tiles of a picture (width, height), row by row; what is left over is shared by both edges.
+    """Return (x, y) of the tiles of a picture (width, height), row by row; the remainder is shared by both edges.
 
     Raises:
         PatchError: there are more than :data:`MOST_TILES`.
@@ -155,11 +156,11 @@ def places(size: tuple[int, int]) -> list[tuple[int, int]]:
 def tiles(whole: Whole, *, name: str = "image") -> list[Tile]:
     """Return all tiles of a picture, row by row. Raises :class:`PatchError` if there are too many."""
     try:
-        found = places(whole.size)
+        corners = places(whole.size)
     except PatchError as error:
         raise PatchError(f"{name}: {error}") from error
-    note = f"One of {len(found):,} tiles of {whole.size[0]:,}×{whole.size[1]:,} pixels."
-    return [Tile(at, replace(crop(whole, at=at), notes=(*whole.notes, note))) for at in found]
+    note = f"One of {len(corners):,} tiles of {whole.size[0]:,}×{whole.size[1]:,} pixels."
+    return [Tile(at, replace(crop(whole, at=at), notes=(*whole.notes, note))) for at in corners]
 
 
 def patches_of(data: bytes, *, name: str, sizing: Sizing, max_pixels: int = MAX_PIXELS) -> list[Tile]:
@@ -178,7 +179,5 @@ def patches_of(data: bytes, *, name: str, sizing: Sizing, max_pixels: int = MAX_
 
 def _rescaled(size: tuple[int, int], pixels: npt.NDArray[np.uint8], mpp: float) -> str:
     height, width = pixels.shape[:2]
-    words = (
-        f"Rescaled from {mpp:.3g} to {MPP} µm per pixel: {size[0]:,}×{size[1]:,} became {width:,}×{height:,} pixels."
-    )
-    return f"{words} It was enlarged, so that fine detail is missing." if mpp > 1.1 * MPP else words
+    note = f"Rescaled from {mpp:.3g} to {MPP} µm per pixel: {size[0]:,}×{size[1]:,} became {width:,}×{height:,} pixels."
+    return f"{note} It was enlarged, so that fine detail is missing." if mpp > 1.1 * MPP else note

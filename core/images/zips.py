@@ -88,7 +88,7 @@ class Archive:
         return bytes(pieces)
 
     def _sort(self, packed: int) -> None:
-        """Divide the members into images, refused ones and those that are silently left out."""
+        """Divide the members into images, refused ones and those that are silently skipped."""
         infos = self._zip.infolist()
         _check_count(len(infos), self._limits.max_zip_members)
         encrypted = 0
@@ -169,6 +169,7 @@ def _check_directory(file: io.BufferedReader | io.BytesIO, size: int, allowed: i
 
     Source: PKWARE APPNOTE 6.3.10, sections 4.3.14 to 4.3.16 (end records of zip64 and zip).
     """
+    # The end record (22 bytes) and its comment (up to 65,535), behind zip64's record (56) and its locator (20).
     tail_start = max(0, size - (1 << 16) - 22 - 76)
     file.seek(tail_start)
     tail = file.read()

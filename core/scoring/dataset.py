@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.bundle.bundle import Bundle
-from core.data import Dataset, SplitRule, Subsample, assign, default_rule, find_subsample
+from core.data import Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.appearance import Appearance
@@ -147,7 +147,7 @@ def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, st
         if rule is None:
             return np.flatnonzero(labelled), "all labelled patches (none were trained on, as far as the card says)"
         split = "test"
-    rule = rule or default_rule(dataset)
+    rule = rule or choose_rule(dataset)
     names = {"train": "training split", "valid": "validation split", "test": "test split, kept away from training"}
     if rule.kind == "official":  # also of a folder that holds only one of the splits
         splits = np.where(labelled, dataset.table["split"].astype(str), "")
@@ -190,7 +190,7 @@ def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> Sp
         DataError: it was trained on such data split by slide, and the slides are not known here.
     """
     if source is None:
-        default = default_rule(dataset)
+        default = choose_rule(dataset)
         return default if default.kind == "official" else None
     rule = SplitRule.from_json(source["split"])
     if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:

@@ -26,15 +26,16 @@ def action_lock() -> Iterator[None]:
     """
     path = home() / "locks" / "actions.lock"
     lock = FileLock(path)
+    # Acquired apart from the body, whose own Timeout or OSError must not be taken for one of the lock.
     try:
         lock.acquire(timeout=PATIENCE_SECONDS)
     except Timeout as error:
         raise RunError(
-            f"Something else has been started, deleted or brought back for {PATIENCE_SECONDS:.0f} seconds and is not "
+            f"Something else has been started, deleted or restored for {PATIENCE_SECONDS:.0f} seconds and is not "
             "done. Try again when it is."
         ) from error
     except OSError as error:
-        raise StorageError(f"The lock {path} cannot be made: {error.strerror}. Free some space, or look who may write "
+        raise StorageError(f"The lock {path} cannot be made: {error.strerror}. Free some space, or check who may write "
                            "there.") from error  # fmt: skip
     try:
         yield

@@ -48,6 +48,7 @@ def stored_arrays(
         yield None
         return
     try:
+        # A file from elsewhere must not be able to run code, which a pickle could.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             about = json.loads(file[ABOUT].tobytes()) if ABOUT in file else {}
             out_of_date = only is not None and any(about[name] != value for name, value in only.items())

@@ -48,7 +48,7 @@ def draw(
             index = results.index(predictor, dataset, compute=True)
     if index is None:
         return
-    found = most_like(predictor, index, pixels, count=COUNT, leave_out=row)
+    found = most_like(predictor, index, pixels, count=COUNT, exclude=row)
     label_of = label_of or (lambda at: int(dataset.table["label"].iloc[at]))
     labels = [label_of(each.row) for each in found]
     shown = dataset.store.load([each.row for each in found]).pixels

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from core.display import stain_amounts, stain_picture
 from core.errors import PatchError
-from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
+from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, stain_amounts, stain_picture
 
 
 def mixed(haematoxylin: np.ndarray, eosin: np.ndarray) -> np.ndarray:

@@ -175,7 +175,7 @@ def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: Page) 
     assert "Rescaled from 0.485 to 0.97 µm per pixel: 596×404 became 298×202 pixels." in predict.words()
     assert "Cropped the centre 96×96 of 298×202 pixels." in predict.words()
     next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.1).run()
-    assert "Found 61×41 pixels at 0.97 µm per pixel" in predict.words()
+    assert "Got 61×41 pixels at 0.97 µm per pixel" in predict.words()
 
 
 def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:

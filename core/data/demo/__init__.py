@@ -18,7 +18,7 @@ What is not
 
 Why it is no substitute for real data
     A network trained on it has learned this generator and nothing about patients. Accuracy on the demo data
-    says that the machinery works, not that a model does. Use PatchCamelyon or the Kaggle set for every figure
+    says that the machinery works, not that a model does. Use PatchCamelyon or the Kaggle set for every metric
     that is meant to mean something.
 
 Sources: Ruifrok & Johnston, Anal Quant Cytol Histol 23:291-299, 2001 (stain vectors and optical density);

@@ -10,10 +10,13 @@ from core.data.demo.fields import Field
 
 Vectors = NDArray[np.float32]
 
+# How far beyond its outline a blob is still measured, so that membranes and soft edges have room.
 _REACH = 1.25
+# Distance (1024 levels, up to twice the outline) above the blob's number (18 bits: 262,144 blobs) fits 31 bits.
 _LEVELS = 1024
 _ID_BITS = 18
 _FREE = np.iinfo(np.int32).max
+# Blobs that are rasterised together: each takes a window of its size, so this bounds the working memory.
 _AT_ONCE = 1500
 
 
@@ -63,7 +66,7 @@ def scatter(
         chance: Probability of keeping a point, H×W in [0, 1].
         spacing: Distance of neighbours in pixels before the jitter.
         jitter: Standard deviation of the jitter relative to the spacing.
-        warp: Smooth field H×W; moves the points sideways by so many pixels, which hides the grid.
+        warp: Smooth field H×W; moves the points sideways by that number of pixels, which hides the grid.
 
     Returns:
         Row and column of the points, n×2 float32.
@@ -107,9 +110,10 @@ def cover(blobs: Blobs, *, size: int) -> Cover:
     long_axis = blobs.radius * np.sqrt(blobs.elongation)
     margin = int(np.ceil(float(long_axis.max()) * _REACH)) + 2
     best = np.full((size + 2 * margin, size + 2 * margin), _FREE, np.int32)
+    # By size, because all blobs of a chunk are drawn in windows as large as its largest one needs.
     order = np.argsort(long_axis, kind="stable")
-    for part in np.array_split(order, -(-len(blobs) // _AT_ONCE)):
-        _cover_part(best, blobs, part, margin)
+    for chunk in np.array_split(order, -(-len(blobs) // _AT_ONCE)):
+        _cover_chunk(best, blobs, chunk, margin)
     best = best[margin:-margin, margin:-margin]
     free = best == _FREE
     owner = np.where(free, -1, best & ((1 << _ID_BITS) - 1)).astype(np.int32)
@@ -117,15 +121,15 @@ def cover(blobs: Blobs, *, size: int) -> Cover:
     return Cover(rho=rho.astype(np.float32), owner=owner)
 
 
-def _cover_part(best: NDArray[np.int32], blobs: Blobs, part: NDArray[np.intp], margin: int) -> None:
-    radius, stretch = blobs.radius[part], np.sqrt(blobs.elongation[part])
+def _cover_chunk(best: NDArray[np.int32], blobs: Blobs, chunk: NDArray[np.intp], margin: int) -> None:
+    radius, stretch = blobs.radius[chunk], np.sqrt(blobs.elongation[chunk])
     half = int(np.ceil(float((radius * stretch).max()) * _REACH)) + 1
     row, column = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1).astype(np.int32)
-    whole = np.rint(blobs.centre[part]).astype(np.int32)
-    away = blobs.centre[part] - whole.astype(np.float32)
+    whole = np.rint(blobs.centre[chunk]).astype(np.int32)
+    away = blobs.centre[chunk] - whole.astype(np.float32)
     y = row.astype(np.float32) - away[:, :1]
     x = column.astype(np.float32) - away[:, 1:]
-    cos, sin = np.cos(blobs.angle[part]), np.sin(blobs.angle[part])
+    cos, sin = np.cos(blobs.angle[chunk]), np.sin(blobs.angle[chunk])
     long, short = (1 / (radius * stretch))[:, None], (stretch / radius)[:, None]
     u = cos[:, None] * long * x + sin[:, None] * long * y
     v = cos[:, None] * short * y - sin[:, None] * short * x
@@ -134,11 +138,11 @@ def _cover_part(best: NDArray[np.int32], blobs: Blobs, part: NDArray[np.intp], m
     which, offset = np.divmod(hit, row.size)
     rho = np.sqrt(square[hit])
     if blobs.bumps.any():
-        rho /= _outline(u.ravel()[hit], v.ravel()[hit], square[hit], blobs.bumps[part[which]])
+        rho /= _outline(u.ravel()[hit], v.ravel()[hit], square[hit], blobs.bumps[chunk[which]])
     width = best.shape[1]
     start = (whole[:, 0] + margin) * width + whole[:, 1] + margin
     pixel = start[which] + (row * width + column)[offset]
-    key = (np.minimum(rho * _LEVELS, _LEVELS * 2).astype(np.int32) << _ID_BITS) | part[which].astype(np.int32)
+    key = (np.minimum(rho * _LEVELS, _LEVELS * 2).astype(np.int32) << _ID_BITS) | chunk[which].astype(np.int32)
     np.minimum.at(best.reshape(-1), pixel, key)
 
 

@@ -5,7 +5,7 @@ concentration, so what lies on top of each other in the section adds up; colour 
 :func:`core.data.demo.stains.mix`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,8 @@ def _tumour(paint: _Paint, layout: Layout, recipe: Recipe) -> None:
     )
     above = paint.rng.random(len(blobs)) < 0.35
     for chosen in (~above, above):
-        paint.nuclei(kind, _select(blobs, chosen), translucent=0.6)
+        layer = Blobs(*(getattr(blobs, each.name)[chosen] for each in fields(Blobs)))
+        paint.nuclei(kind, layer, translucent=0.6)
     guests = paint.scatter(recipe.infiltration * layout.tumour, spacing=8.8)
     paint.nuclei(LYMPHOCYTE, shape_blobs(paint.rng, LYMPHOCYTE, guests))
 
@@ -187,16 +188,6 @@ def _cytoplasm(paint: _Paint, where: Field, cells: Blobs, *, eosin: float, haema
     body = np.clip(body, 0.02, 2.0)
     paint.eosin += where * body * np.float32(eosin)
     paint.haematoxylin += where * body * np.float32(haematoxylin)
-
-
-def _select(blobs: Blobs, chosen: Mask) -> Blobs:
-    return Blobs(
-        centre=blobs.centre[chosen],
-        radius=blobs.radius[chosen],
-        elongation=blobs.elongation[chosen],
-        angle=blobs.angle[chosen],
-        bumps=blobs.bumps[chosen],
-    )
 
 
 def _thickness(paint: _Paint) -> None:

@@ -36,7 +36,7 @@ def noise(rng: np.random.Generator, *, size: int, scale: float) -> Field:
     field = (field - field.mean()) / field.std()
     if step > 1:
         field = enlarge(field, step=step, size=size)
-        # Interpolation between independent neighbours takes some contrast away.
+        # Interpolation between independent neighbours lowers the contrast.
         field *= 1 / max(float(field[::4, ::4].std()), 1e-6)
     return np.ascontiguousarray(field[:size, :size])
 

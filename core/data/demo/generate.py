@@ -16,7 +16,7 @@ from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 
 MIN_TUMOUR_SHARE = 0.35
-"""Least share of tumour in the centre of a tumour patch; patches between 0 and this are left out."""
+"""Least share of tumour in the centre of a tumour patch; patches between 0 and this are excluded."""
 
 TUMOUR_SHARE = 0.4
 """Share of tumour patches, as in the real data (40.5 %)."""
@@ -24,12 +24,12 @@ TUMOUR_SHARE = 0.4
 RIM_SHARE = 0.13
 """Share of the normal patches that have tumour in the rim but none in the centre."""
 
-_CANVAS = 864
+_CANVAS = 864  # 9×9 patches, so that the 60 that are cut from it hardly overlap
 _PER_CANVAS = 60
 _STRIDE = 16
 _MAX_SLIDES = 1000
 _MAX_PATCHES = 1000
-_SPLIT_KEY = 0x5117
+_SPLIT_KEY = 0x5117  # beyond the number of any slide, whose seeds it must not repeat
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,13 @@ class DemoPatches:
 
 
 def generate_demo(
-    *,
-    seed: int = 0,
-    slides: int = 40,
-    patches_per_slide: int = 60,
-    progress: Progress = no_progress,
+    *, seed: int = 0, slides: int = 40, patches_per_slide: int = 60, progress: Progress = no_progress
 ) -> DemoPatches:
     """Generate synthetic H&E-like patches with their tumour masks.
 
     The same arguments give the same data set, and a slide looks the same whatever the number of slides. A
     patch is labelled 1 if any mask pixel in its centre (rows and columns 32 to 63) is tumour. Borderline
-    patches are left out: the centre's tumour share is either 0 or at least :data:`MIN_TUMOUR_SHARE`.
+    patches are excluded: the centre's tumour share is either 0 or at least :data:`MIN_TUMOUR_SHARE`.
 
     Args:
         seed: Seed of all randomness, ≥ 0.
@@ -81,25 +77,16 @@ def generate_demo(
     patches = np.empty((total, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
     masks = np.empty((total, PATCH_SIZE, PATCH_SIZE), bool)
     for slide in range(slides):
-        rows = slice(slide * patches_per_slide, (slide + 1) * patches_per_slide)
-        for row, (image, mask) in zip(
-            range(rows.start, rows.stop), _cut_slide(seed, slide, patches_per_slide), strict=True
-        ):
-            patches[row], masks[row] = image, mask
+        for row, cut in enumerate(_cut_slide(seed, slide, patches_per_slide), start=slide * patches_per_slide):
+            patches[row], masks[row] = cut
         progress((slide + 1) / slides)
     return DemoPatches(patches=patches, masks=masks, table=_tabulate(masks, seed, slides, patches_per_slide))
-
-
-def label_of(masks: Mask) -> NDArray[np.int8]:
-    """Return 1 for each mask (N×96×96) with any tumour pixel in the centre, else 0."""
-    return np.asarray(masks[:, CENTRE, CENTRE].any(axis=(1, 2)), np.int8)
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ConfigError(
-            f"The demo data cannot be generated: {name} is {value!r}; expected a whole number "
-            f"from {low} to {high}. Choose {name} in that range."
+            f"The demo data cannot be generated: {name} must be a whole number {low} to {high}, got {value!r}."
         )
 
 
@@ -164,8 +151,8 @@ def _spread(
             chosen.append(corner)
     if len(chosen) < wanted:
         raise DataError(
-            f"A demo slide holds only {len(chosen)} patches of one kind; expected {wanted}. Ask for fewer "
-            "patches per slide or for another seed."
+            f"A demo slide holds only {len(chosen)} patches of one kind; expected {wanted}. Choose fewer "
+            "patches per slide or another seed."
         )
     return chosen
 
@@ -178,7 +165,7 @@ def _tabulate(masks: Mask, seed: int, slides: int, per_slide: int) -> pd.DataFra
     return pd.DataFrame(
         {
             "id": [f"{names[s]}-p{p:03d}" for s, p in zip(slide, patch, strict=True)],
-            "label": pd.array(label_of(masks), dtype="Int8"),
+            "label": pd.array(masks[:, CENTRE, CENTRE].any(axis=(1, 2)).astype(np.int8), dtype="Int8"),
             "split": split_of[slide],
             "slide": names[slide],
         }

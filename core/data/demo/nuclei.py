@@ -28,7 +28,7 @@ class NucleusKind:
         nucleoli: Mean number of nucleoli, ≥ 0.
 
     Raises:
-        ConfigError: If a figure is out of its range.
+        ConfigError: If a value is out of its range.
     """
 
     diameter: float
@@ -105,13 +105,14 @@ TUMOUR = NucleusKind(
     chromatin=0.25,
     nucleoli=0.9,
 )
-"""Large, of varying size and shape, with cleared chromatin and nucleoli; slides vary these figures."""
+"""Large, of varying size and shape, with cleared chromatin and nucleoli; slides vary these values."""
 
 
 def shape_blobs(rng: np.random.Generator, kind: NucleusKind, centre: Vectors, *, angle: Vectors | None = None) -> Blobs:
     """Give each position an outline drawn from the kind; `angle` in radians fixes the directions."""
     n = len(centre)
     diameter = kind.diameter * np.exp(rng.normal(0, kind.diameter_spread, n))
+    # A gamma of mean 1, so that few nuclei are much longer than the rest and none is shorter than round.
     stretch = 1 + (kind.elongation - 1) * rng.gamma(4.0, 0.25, n)
     bumps = rng.normal(0, kind.irregularity / 2, (n, 2)) + 1j * rng.normal(0, kind.irregularity / 2, (n, 2))
     return Blobs(

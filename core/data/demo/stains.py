@@ -50,7 +50,7 @@ class Stain:
         grain: Standard deviation of the sensor noise in grey levels, ≥ 0.
 
     Raises:
-        ConfigError: If a figure is out of its range.
+        ConfigError: If a value is out of its range.
     """
 
     haematoxylin: Vector = RUIFROK_HAEMATOXYLIN

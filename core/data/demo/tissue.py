@@ -1,4 +1,4 @@
-"""The lie of the land: where a canvas is tumour, lymphoid tissue, sinus, stroma, fat or empty glass."""
+"""Layout: where a canvas is tumour, lymphoid tissue, sinus, stroma, fat or empty glass."""
 
 from dataclasses import dataclass, replace
 
@@ -93,7 +93,7 @@ class Layout:
 
     @property
     def tumour_mask(self) -> Mask:
-        """The ground truth: where tumour is the larger part of the pixel."""
+        """The ground truth: where tumour covers more than half of the pixel."""
         return self.tumour > 0.5
 
 
@@ -107,6 +107,7 @@ def lay_out(rng: np.random.Generator, *, size: int, recipe: Recipe) -> Layout:
     level = above_share(nests, share=recipe.tumour_share)
     tumour = ramp(nests, low=level - 0.06, high=level + 0.06)
     rest = 1 - recipe.tumour_share
+    # Fields have a standard deviation of 1: less 3 where another region is, they stay below their own cut there.
     fat = _fat_cells(rng, noise(rng, size=size, scale=45.0) - 3 * glass - 1.5 * tumour, recipe.fat_share * rest)
     tumour = tumour * (1 - fat)
     near = np.asarray(np.exp(-(((nests - level + 0.25) / 0.3) ** 2)), np.float32)
@@ -134,8 +135,8 @@ def _fat_cells(rng: np.random.Generator, field: Field, share: float) -> Field:
 def _stack(glass: Field, tumour: Field, fat: Field, stroma: Field, sinus: Field) -> Layout:
     """Give every region what the regions above it leave; lymphoid tissue takes the remainder."""
     left = np.ones_like(glass)
-    parts = []
-    for part in (glass, tumour, fat, stroma, sinus):
-        parts.append(part * left)
-        left = left - parts[-1]
-    return Layout(glass=parts[0], tumour=parts[1], fat=parts[2], stroma=parts[3], sinus=parts[4], lymphoid=left)
+    regions = {}
+    for name, region in {"glass": glass, "tumour": tumour, "fat": fat, "stroma": stroma, "sinus": sinus}.items():
+        regions[name] = region * left
+        left = left - regions[name]
+    return Layout(**regions, lymphoid=left)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data import Dataset, assign, default_rule
+from core.data import Dataset, assign, choose_rule
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check, check_path, findings, load_check
 from pages._ui import cache
@@ -36,7 +36,7 @@ class Fixed:
 
     def __init__(self, dataset: Dataset):
         table = dataset.table
-        rule = default_rule(dataset)
+        rule = choose_rule(dataset)
         assigned = assign(dataset, rule)
         self.label: npt.NDArray[np.int8] = table["label"].fillna(-1).to_numpy(np.int8)
         self.ids: npt.NDArray[np.object_] = table["id"].to_numpy(dtype=object)
@@ -124,7 +124,7 @@ def checked_patches(dataset: Dataset) -> Checked | None:
 
     def make() -> Checked | None:
         check = load_check(dataset)
-        return None if check is None else (check, findings(check, dataset, assign(dataset, default_rule(dataset))))
+        return None if check is None else (check, findings(check, dataset, assign(dataset, choose_rule(dataset))))
 
     key = (*cache.key_of(dataset), cache.file_stamp(check_path(dataset.source)))
     return cache.recall("check", key, make, most=4)

@@ -5,10 +5,11 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.attribution import METHODS, overlay, saliency_map
-from core.display import STAINS, enlarge, stain_picture, to_png, with_centre_box
+from core.display import enlarge, to_png, with_centre_box
 from core.errors import NodescopeError
 from core.formatting import percent
 from core.prediction import Predictor
+from core.stain import STAINS, stain_picture
 from pages._ui import layout, results
 from pages._ui.browse.columns import PatchColumns
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.data import PATCH_SIZE, Dataset, default_rule, is_stale, pack_folder
+from core.data import PATCH_SIZE, Dataset, choose_rule, is_stale, pack_folder
 from core.data.quality import FLAGS
 from core.data.store import PackedStore, RowStore
 from core.formatting import file_size
@@ -73,7 +73,7 @@ def _check(dataset: Dataset, checked: Checked | None) -> None:
     if not job.status().is_active:
         if checked is not None:
             _flags(checked[1])
-            usual = default_rule(dataset).describe()
+            usual = choose_rule(dataset).describe()
             st.caption(f"A leak is between the training, validation and test splits of the default rule ({usual}).")
             return
         st.caption("The check finds unreadable, blank and blurred patches, duplicates, and leaks between splits.")

@@ -72,7 +72,7 @@ def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["--sizes", "20", "65"], "61 labelled training patches under this split, and 65 are asked for"),
+        (["--sizes", "20", "65"], "61 labelled training patches under this split, but 65 were requested"),
         (["--sizes", "20", "some"], "such as 2000, or all; found 'some'"),
         (["--seeds", "0"], "seeds must be 1 to 20, got 0"),
     ],

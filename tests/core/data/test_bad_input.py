@@ -18,7 +18,7 @@ Folder = Callable[..., Path]
 
 
 def _opened(folder: Path, labels: str) -> tuple[list[str], dict[str, str]]:
-    """Return the ids that were opened and, by name, what was left out and why."""
+    """Return the ids that were opened and, by name, what was excluded and why."""
     (folder / "train_labels.csv").write_text(labels)
     dataset = open_dataset(folder)
     return list(dataset.table["id"]), {problem.name: problem.reason for problem in dataset.problems}
@@ -40,7 +40,7 @@ def test_a_label_that_is_not_0_or_1_is_left_out_with_its_line(
     ids, left = _opened(kaggle_folder({"a": 1, "b": 0}), labels)
 
     assert ids == ["a"]
-    assert left == {"b": f"left out: its label is neither 0 nor 1; found '{found}' in line {line} of train_labels.csv"}
+    assert left == {"b": f"excluded: its label must be 0 or 1, got '{found}' in line {line} of train_labels.csv"}
 
 
 def test_an_id_that_stands_twice_with_one_label_is_used_once(kaggle_folder: Folder) -> None:
@@ -54,7 +54,7 @@ def test_an_id_with_two_labels_is_left_out(kaggle_folder: Folder) -> None:
     ids, left = _opened(kaggle_folder({"a": 1, "b": 0}), "id,label\na,1\nb,0\na,0\n")
 
     assert ids == ["b"]
-    assert left == {"a": "left out: lines 2, 4 of train_labels.csv give different labels"}
+    assert left == {"a": "excluded: lines 2, 4 of train_labels.csv give different labels"}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_of_two_files_of_an_id_the_tif_is_used(
 
     assert list(dataset.table["id"]) == ["a", "b"]
     assert read(dataset.store, [0])[0, 0, 0, 0] == 10 * suffixes.index(used)
-    assert dataset.problems == tuple(Problem("a", f"train/a{each} is left out: a{used} is used") for each in left)
+    assert dataset.problems == tuple(Problem("a", f"train/a{each} is excluded: a{used} is used") for each in left)
 
 
 def test_an_id_in_train_and_test_is_the_labelled_one(kaggle_folder: Folder) -> None:
@@ -88,7 +88,7 @@ def test_an_id_in_train_and_test_is_the_labelled_one(kaggle_folder: Folder) -> N
 
     assert list(dataset.table["id"]) == ["a", "b", "x"]
     assert list(dataset.table["split"].astype(str)) == ["train", "train", "test"]
-    assert dataset.problems == (Problem("b", "left out of test/: train/ holds a labelled patch of this id"),)
+    assert dataset.problems == (Problem("b", "excluded from test/: train/ holds a labelled patch of this id"),)
 
 
 def test_an_id_on_two_slides_is_refused(kaggle_folder: Folder) -> None:
@@ -147,7 +147,7 @@ def test_a_pcam_part_of_mismatched_lengths_is_left_out(tmp_path: Path, broken: s
     assert len(dataset) == 6
     assert broken not in set(dataset.table["split"].astype(str))
     name = f"camelyonpatch_level_2_split_{broken}"
-    reason = f"left out: {name}_y.h5 has 2 labels for 3 patches; download both files again."
+    reason = f"excluded: {name}_y.h5 has 2 labels for 3 patches; download both files again."
     assert dataset.problems == (Problem(f"{name}_x.h5", reason),)
 
 
@@ -167,7 +167,7 @@ def test_pcams_slides_come_from_its_meta_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("wsi\na\nb\n", "left out: it names 2 slides for 3 patches"), ("slide\na\nb\nc\n", "slides are not known")],
+    [("wsi\na\nb\n", "excluded: it names 2 slides for 3 patches"), ("slide\na\nb\nc\n", "slides are not known")],
 )
 def test_meta_files_that_do_not_fit_leave_slides_unknown(tmp_path: Path, text: str, reason: str) -> None:
     _write_pcam(tmp_path, "train", labels=3)

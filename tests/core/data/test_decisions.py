@@ -133,9 +133,9 @@ def test_no_spreadsheet_sees_a_formula_and_the_ids_come_back(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name\na\n", "needs a column id; found name"),
-        ("id,decision\na,delete\n", r"line 2: a decision is exclude, fine, or relabel .* found 'delete'"),
-        ("id,decision,label\nb,fine,\na,relabel,2\n", "line 3: .* found 'relabel' with label '2'"),
+        ("name\na\n", "needs a column id, got name"),
+        ("id,decision\na,delete\n", r"line 2: a decision must be exclude, fine, or relabel .* got 'delete'"),
+        ("id,decision,label\nb,fine,\na,relabel,2\n", "line 3: .* got 'relabel' with label '2'"),
         ("id,decision\n" + "\n".join(f"p{number},exclude" for number in range(150)), "All 150 patches of kaggle"),
     ],
 )

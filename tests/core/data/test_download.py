@@ -12,34 +12,34 @@ import numpy as np
 import pytest
 
 from core.data import download, open_dataset
-from core.data.download import COMPETITION, PCAM_PARTS, STAGING, fetch
+from core.data.download import COMPETITION, PCAM_SPLITS, STAGING, fetch
 from core.errors import DataError, StorageError
 from core.job import Cancelled
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(download, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(download, "_needed", lambda _name, _folder: 0)
 
 
-def _write_part(place: Path, part: str, *, labels: int = 4) -> None:
+def _write_split(place: Path, split: str, *, labels: int = 4) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    with h5py.File(place / f"camelyonpatch_level_2_split_{part}_x.h5", "w") as file:
+    with h5py.File(place / f"camelyonpatch_level_2_split_{split}_x.h5", "w") as file:
         file["x"] = np.zeros((4, 96, 96, 3), np.uint8)
-    with h5py.File(place / f"camelyonpatch_level_2_split_{part}_y.h5", "w") as file:
+    with h5py.File(place / f"camelyonpatch_level_2_split_{split}_y.h5", "w") as file:
         file["y"] = (np.arange(labels) % 2).astype(np.uint8).reshape(-1, 1, 1, 1)
 
 
 @pytest.fixture
 def pcam(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A stand-in for torchvision's PCAM that writes tiny files; returns which parts it was asked for."""
+    """A stand-in for torchvision's PCAM that writes tiny files; returns which splits were requested."""
     asked: list[str] = []
 
     def fake(root: str, split: str, download: bool) -> None:
         assert download
         asked.append(split)
-        _write_part(Path(root) / "pcam", PCAM_PARTS[split][0])
+        _write_split(Path(root) / "pcam", PCAM_SPLITS[split][0])
         (Path(root) / "pcam" / "x.h5.gz").write_bytes(b"packed")
 
     monkeypatch.setattr("torchvision.datasets.PCAM", fake)
@@ -68,7 +68,7 @@ def test_pcam_is_fetched_part_by_part_and_opens(pcam: list[str], tmp_path: Path)
 
 
 def test_what_is_there_is_not_fetched_again(pcam: list[str], tmp_path: Path) -> None:
-    _write_part(tmp_path, "train")
+    _write_split(tmp_path, "train")
 
     fetch("pcam", tmp_path, progress=_quiet)
 
@@ -79,7 +79,7 @@ def test_what_a_killed_attempt_unpacked_is_not_trusted_but_what_it_fetched_is_ke
     pcam: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / STAGING / "pcam"
-    _write_part(place, "train")
+    _write_split(place, "train")
     (place / "camelyonpatch_level_2_split_train_x.h5").write_bytes(b"half")
     (place / "camelyonpatch_level_2_split_train_x.h5.gz").write_bytes(b"whole")
     seen = []
@@ -104,7 +104,7 @@ def test_files_that_do_not_belong_together_never_take_their_place(
     monkeypatch.setitem(sys.modules, "gdown", types.ModuleType("gdown"))
 
     def fake(root: str, split: str, **_: bool) -> None:
-        _write_part(Path(root) / "pcam", PCAM_PARTS[split][0], labels=3)
+        _write_split(Path(root) / "pcam", PCAM_SPLITS[split][0], labels=3)
 
     monkeypatch.setattr("torchvision.datasets.PCAM", fake)
 
@@ -116,9 +116,9 @@ def test_files_that_do_not_belong_together_never_take_their_place(
 def test_the_competition_takes_its_place_with_the_labels_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fake(handle: str) -> str:
         place = Path(os.environ["KAGGLEHUB_CACHE"]) / "competitions" / handle
-        for part in ("train", "test"):
-            (place / part).mkdir(parents=True)
-            (place / part / "p.tif").write_bytes(b"")
+        for split in ("train", "test"):
+            (place / split).mkdir(parents=True)
+            (place / split / "p.tif").write_bytes(b"")
         (place / "train_labels.csv").write_text("id,label\np,1\n")
         return str(place)
 

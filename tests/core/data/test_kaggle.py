@@ -67,10 +67,10 @@ def test_ways_to_write_the_same_labels(kaggle_folder: Folder, text: str) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,tumour\na,1\n", r"needs the columns id, label; found id, tumour"),
-        ("id;label\na;1\n", r"needs the columns id, label; found id;label"),
-        ("", r"needs the columns id, label; found an empty file"),
-        ("id,label\n\n\na,2\nb,tumour\n", r"no label is 0 or 1; found '2' for a in line 4. Write 1 for tumour"),
+        ("id,tumour\na,1\n", r"needs the columns id, label, got id, tumour"),
+        ("id;label\na;1\n", r"needs the columns id, label, got id;label"),
+        ("", r"needs the columns id, label, got an empty file"),
+        ("id,label\n\n\na,2\nb,tumour\n", r"labels must be 0 or 1, got '2' for a in line 4. Write 1 for tumour"),
         ("id,label\na,1\nb,0,7\n", r"line 3 has 3 values for 2 columns"),
         ('id,label\na,"1\n', r"is no readable CSV file"),
         (b"id,label\n\xff\xfe,1\n", r"is no readable CSV file"),
@@ -105,8 +105,8 @@ def test_the_known_bad_patches_are_left_out_and_named(kaggle_folder: Folder) -> 
 
     assert list(dataset.table["id"]) == ["a"]
     assert {problem.name: problem.reason for problem in dataset.problems} == {
-        broken: "left out: known to be broken (overexposed)",
-        black: "left out: known to be black",
+        broken: "excluded: known to be broken (overexposed)",
+        black: "excluded: known to be black",
     }
 
 
@@ -158,7 +158,7 @@ def test_a_slide_table_without_its_columns_is_refused(kaggle_folder: Folder) -> 
     folder = kaggle_folder({"a": 1})
     (folder / "patch_id_wsi_full.csv").write_text("patch,slide\na,w1\n")
 
-    with pytest.raises(DataError, match=r"patch_id_wsi_full.csv needs the columns id, wsi; found patch, slide"):
+    with pytest.raises(DataError, match=r"patch_id_wsi_full.csv needs the columns id, wsi, got patch, slide"):
         open_dataset(folder)
 
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from core.data import Problem, default_rule, open_dataset, read
+from core.data import Problem, choose_rule, open_dataset, read
 from core.errors import DataError
 
 
@@ -37,7 +37,7 @@ def test_three_files_become_one_data_set_with_its_official_split(tmp_path: Path)
     ]  # fmt: skip
     assert dataset.labels(range(9)).tolist() == [0, 1, 0, 1, 0, 1, 0, 0, 1]
     assert list(dataset.table["split"].astype(str)) == ["train"] * 4 + ["valid"] * 3 + ["test"] * 2
-    assert default_rule(dataset).kind == "official"
+    assert choose_rule(dataset).kind == "official"
     assert np.array_equal(read(dataset.store, np.arange(9)), np.concatenate([train, valid, test]))
 
 
@@ -64,7 +64,7 @@ def test_splits_that_are_not_there_are_named(tmp_path: Path) -> None:
         Problem("camelyonpatch_level_2_split_train_x.h5", "is not there"),
         Problem("camelyonpatch_level_2_split_valid_x.h5", "is not there"),
     )
-    assert default_rule(dataset).kind == "hashed"
+    assert choose_rule(dataset).kind == "hashed"
 
 
 def test_flat_labels_are_read_too(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_flat_labels_are_read_too(tmp_path: Path) -> None:
         ({"y": np.array([0, 1, 2])}, "train_y.h5 has labels other than 0 and 1"),
         ({"y": np.array([0.0, 0.5, 1.0])}, "train_y.h5 has labels other than 0 and 1"),
         ({"y": np.array([b"0", b"1", b"1"])}, "train_y.h5 has labels other than 0 and 1"),
-        ({"x": np.zeros((3, 96, 96, 3), np.float32)}, r"train_x.h5: expected uint8 N×96×96×3 under 'x', found float32"),
+        ({"x": np.zeros((3, 96, 96, 3), np.float32)}, r"train_x.h5: 'x' must be uint8 N×96×96×3, got float32"),
         (
             {"x": np.zeros((3, 3, 96, 96), np.uint8)},
-            r"expected uint8 N×96×96×3 under 'x', found uint8 \(3, 3, 96, 96\)",
+            r"'x' must be uint8 N×96×96×3, got uint8 \(3, 3, 96, 96\)",
         ),
     ],
 )

@@ -19,8 +19,8 @@ from core.data import (
     Decision,
     SplitRule,
     assign,
+    choose_rule,
     decide,
-    default_rule,
     make_pack,
     open_dataset,
 )
@@ -64,7 +64,7 @@ def flagged(folder: Path, name: str) -> set[str]:
     dataset = open_dataset(folder)
     check = load_check(dataset)
     assert check is not None
-    return set(dataset.table["id"][findings(check, dataset, assign(dataset, default_rule(dataset)))[name].to_numpy()])
+    return set(dataset.table["id"][findings(check, dataset, assign(dataset, choose_rule(dataset)))[name].to_numpy()])
 
 
 def test_every_flaw_is_found_and_nothing_else(folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_every_flaw_is_found_and_nothing_else(folder: Path) -> None:
 def test_a_leak_is_a_pair_in_two_parts_of_the_split(folder: Path) -> None:
     make_check(str(folder))
     dataset = open_dataset(folder)
-    part = dict(zip(dataset.table["id"], assign(dataset, default_rule(dataset)), strict=True))
+    part = dict(zip(dataset.table["id"], assign(dataset, choose_rule(dataset)), strict=True))
     assert (part["good02"], part["copy"]) == ("train", "test")
     assert (part["good03"], part["turned"]) == ("train", "valid")
     assert (part["good04"], part["lighter"]) == ("train", "train")
@@ -212,8 +212,8 @@ def test_the_two_known_bad_patches_are_left_out_and_named(
     assert main(["check", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "2 patches, 2 left out" in said
-    assert "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2: left out: known to be broken (overexposed)" in said
-    assert "9369c7278ec8bcc6c880d99194de09fc2bd4efbe: left out: known to be black" in said
+    assert "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2: excluded: known to be broken (overexposed)" in said
+    assert "9369c7278ec8bcc6c880d99194de09fc2bd4efbe: excluded: known to be black" in said
 
 
 def test_a_clean_folder_passes(kaggle_folder: Callable[..., Path], fresh_home: Path) -> None:

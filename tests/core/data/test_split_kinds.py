@@ -151,7 +151,7 @@ def test_colour_features_are_the_measures_of_the_patches_and_kept_until_files_ch
 
 
 def test_too_few_colours_are_refused_by_number() -> None:
-    with pytest.raises(DataError, match=r"at least 12 different colours; found 1\. Use more patches"):
+    with pytest.raises(DataError, match=r"at least 12 different colours, got 1\. Use more patches"):
         choose_rule(_dataset(40), "colour")
 
 
@@ -183,7 +183,7 @@ def test_the_default_with_folds_is_never_the_official_split() -> None:
         ({"fold": 1}, "got folds=0, fold=1"),
         ({"folds": 2, "valid": 0.5}, "leave something to train on, got valid=0.5, test=0.5"),
         ({"kind": "official", "folds": 2}, "own split has no folds"),
-        ({"kind": "stratified", "by": "slide"}, "stratified split is by patch; found by slide"),
+        ({"kind": "stratified", "by": "slide"}, "stratified split must be by patch, got slide"),
     ],
 )
 def test_rules_that_cannot_be_are_refused(wrong: dict[str, object], message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data import SPLITS, ArrayStore, Dataset, SplitRule, assign, default_rule, make_table, open_dataset
+from core.data import SPLITS, ArrayStore, Dataset, SplitRule, assign, choose_rule, make_table, open_dataset
 from core.errors import ConfigError, DataError
 
 
@@ -62,7 +62,7 @@ def test_slides_are_never_divided() -> None:
     slides = [f"slide-{number % 97}" for number in range(len(IDS))]
     dataset = _dataset(IDS, slides=slides)
 
-    rule = default_rule(dataset)
+    rule = choose_rule(dataset)
     parts = assign(dataset, rule)
 
     assert (rule.kind, rule.by) == ("hashed", "slide")
@@ -74,8 +74,8 @@ def test_slides_are_never_divided() -> None:
 
 
 def test_patches_of_unknown_slides_are_divided_one_by_one() -> None:
-    assert default_rule(_dataset(IDS[:10])).by == "patch"
-    assert default_rule(_dataset(IDS[:10]), seed=7).seed == 7
+    assert choose_rule(_dataset(IDS[:10])).by == "patch"
+    assert choose_rule(_dataset(IDS[:10]), seed=7).seed == 7
 
 
 def test_patches_without_a_label_are_in_no_part() -> None:
@@ -87,7 +87,7 @@ def test_patches_without_a_label_are_in_no_part() -> None:
 
 
 def test_the_demo_keeps_its_own_split_and_its_slides_whole(small_demo: Dataset) -> None:
-    rule = default_rule(small_demo, seed=5)
+    rule = choose_rule(small_demo, seed=5)
 
     assert rule == SplitRule(kind="official")
     assert assign(small_demo, rule).tolist() == small_demo.table["split"].astype(str).tolist()
@@ -97,7 +97,7 @@ def test_the_demo_keeps_its_own_split_and_its_slides_whole(small_demo: Dataset) 
 def test_kaggles_test_folder_is_no_official_test_part(kaggle_folder: Callable[..., Path]) -> None:
     dataset = open_dataset(kaggle_folder({"a": 1, "b": 0}, test=("x",)))
 
-    assert default_rule(dataset).kind == "hashed"
+    assert choose_rule(dataset).kind == "hashed"
     with pytest.raises(DataError, match="has no official train, validation and test split; choose a hashed split"):
         assign(dataset, SplitRule(kind="official"))
 

@@ -51,7 +51,7 @@ def test_an_array_gives_rows_in_any_order() -> None:
 
 @pytest.mark.parametrize("array", [PATCHES.astype(np.float32), PATCHES[:, :95], PATCHES[..., :1], PATCHES[0]])
 def test_an_array_of_another_kind_is_refused(array: np.ndarray) -> None:
-    with pytest.raises(DataError, match="Packed patches must be uint8 N×96×96×3; found"):
+    with pytest.raises(DataError, match="Packed patches must be uint8 N×96×96×3, got"):
         ArrayStore(array)
 
 

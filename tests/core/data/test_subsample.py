@@ -70,5 +70,5 @@ def test_the_draw_knows_nothing_of_the_hash_that_divides() -> None:
 
 def test_zero_is_all_and_more_than_there_are_is_said_with_their_number() -> None:
     assert find_subsample(MANY, SPLITS, patches=0, seed=0) is None
-    with pytest.raises(DataError, match=rf"many has {TRAIN} labelled training patches .* {TRAIN + 1} are asked for"):
+    with pytest.raises(DataError, match=rf"many has {TRAIN} labelled training patches .* {TRAIN + 1} were requested"):
         find_subsample(MANY, SPLITS, patches=TRAIN + 1, seed=0)

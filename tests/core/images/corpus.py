@@ -212,7 +212,7 @@ def orientations() -> Iterator[Case]:
             jpeg = pil(smooth(width, height), "JPEG", quality=95, exif=exif(number))
             yield Case(f"JPEG {name}", jpeg, centre(turn(smooth(width, height))), notes, tolerance=4)
     yield Case("PNG orientation 9", pil(ARRAY, "PNG", exif=exif(9)), ARRAY)
-    damaged = ("The orientation tag of the picture is damaged, so it was not turned.",)
+    damaged = ("The orientation tag of the picture is damaged, so it was not applied.",)
     yield Case("PNG broken EXIF", pil(ARRAY, "PNG", exif=b"Exif\0\0XX*\0\x08\0\0\0"), ARRAY, damaged)
 
 

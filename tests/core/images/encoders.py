@@ -15,8 +15,8 @@ from PIL import Image
 GREY = "The picture is greyscale: the colours of the stain are missing, and the model expects H&E."
 CMYK = "Converted from CMYK (print colours); the colours may have shifted."
 WHITE = "Transparency was laid over white."
-TURNED = "The picture was turned upright, as its orientation tag says."
-EXTRA = "Extra channels beside the colours were left out."
+TURNED = "The picture was rotated or mirrored upright, as its orientation tag says."
+EXTRA = "Extra channels beside the colours were ignored."
 
 
 @dataclass(frozen=True)

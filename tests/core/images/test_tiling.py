@@ -99,7 +99,7 @@ def test_a_rescaled_picture_is_cut_in_its_centre_and_says_so() -> None:
 def test_what_cannot_be_rescaled_is_refused_in_a_sentence() -> None:
     with pytest.raises(PatchError, match=r"a\.tif: The file does not say"):
         prepare(tiff(noise(96, 96)), name="a.tif", mpp="file")
-    with pytest.raises(PatchError, match=r"Found 49×49 pixels at 0\.97 µm per pixel, but a patch needs 96×96"):
+    with pytest.raises(PatchError, match=r"Got 49×49 pixels at 0\.97 µm per pixel, but a patch needs 96×96"):
         prepare(tiff(noise(96, 96)), mpp=0.5)
     coarse = tiff(noise(96, 96), resolution_unit=3, x_resolution=5_000.0, y_resolution=5_000.0)
     with pytest.raises(PatchError, match="It says 2 µm per pixel"):

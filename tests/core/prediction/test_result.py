@@ -95,7 +95,7 @@ def test_a_patch_is_its_own_nearest_neighbour_unless_left_out(predictor: Predict
     assert len(found) == 5
     assert found[0].row == row
     assert found[0].similarity == pytest.approx(1, abs=1e-5)
-    assert row not in [neighbour.row for neighbour in most_like(predictor, index, patch, leave_out=row)]
+    assert row not in [neighbour.row for neighbour in most_like(predictor, index, patch, exclude=row)]
     assert "training split" in index.description
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.bundle import Bundle
-from core.data import ArrayStore, Dataset, FileStore, SplitRule, assign, default_rule, make_table, open_dataset
+from core.data import ArrayStore, Dataset, FileStore, SplitRule, assign, choose_rule, make_table, open_dataset
 from core.errors import DataError
 from core.evaluation import evaluate
 from core.prediction import Predictor
@@ -155,7 +155,7 @@ def test_an_unknown_part_is_refused(tiny_bundle: Bundle) -> None:
 
 def test_figures_are_those_of_the_predictions(tiny_bundle: Bundle, small_demo: Dataset) -> None:
     predictor = Predictor(tiny_bundle, device="cpu")
-    rows = np.flatnonzero(assign(small_demo, default_rule(small_demo)) == "test")
+    rows = np.flatnonzero(assign(small_demo, choose_rule(small_demo)) == "test")
     predictions = predictor.predict(small_demo.store.load(rows).pixels)
 
     scored = score(predictor, small_demo)

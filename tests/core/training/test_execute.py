@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.bundle import load_bundle
-from core.data import Dataset, assign, default_rule
+from core.data import Dataset, assign, choose_rule
 from core.prediction import Predictor
 from core.runs import TrainingConfig, create_run
 from core.runs.run import METRICS_COLUMNS, Run
@@ -69,7 +69,7 @@ def test_the_split_is_that_of_the_rule(uninterrupted: Run, coloured: Dataset) ->
     split = pd.read_csv(uninterrupted.path / "split.csv")
 
     assert split["id"].tolist() == list(coloured.table["id"])
-    assert split["part"].tolist() == assign(coloured, default_rule(coloured)).tolist()
+    assert split["part"].tolist() == assign(coloured, choose_rule(coloured)).tolist()
     (data,) = json.loads((uninterrupted.path / "data.json").read_text())
     assert data["fingerprint"] == coloured.fingerprint()
     assert data["patches"] == split["part"].value_counts().to_dict()
@@ -77,7 +77,7 @@ def test_the_split_is_that_of_the_rule(uninterrupted: Run, coloured: Dataset) ->
 
 def test_the_bundle_predicts_what_the_run_wrote_down(uninterrupted: Run, coloured: Dataset) -> None:
     written = pd.read_csv(uninterrupted.path / "predictions.csv")
-    valid = np.flatnonzero(assign(coloured, default_rule(coloured)) == "valid")
+    valid = np.flatnonzero(assign(coloured, choose_rule(coloured)) == "valid")
 
     predictions = Predictor(load_bundle(uninterrupted.bundle_path), device="cpu").predict(
         coloured.store.load(valid).pixels
@@ -98,7 +98,7 @@ def test_the_card_says_where_the_weights_come_from(uninterrupted: Run, coloured:
         name: list(value) for name, value in settings.items() if isinstance(value, tuple)
     }
     assert card.training["data"][0]["fingerprint"] == coloured.fingerprint()
-    assert card.training["data"][0]["split"] == default_rule(coloured).to_json()
+    assert card.training["data"][0]["split"] == choose_rule(coloured).to_json()
     assert [(each.split, each.data) for each in card.measured] == [("test", "coloured"), ("valid", "coloured")]
     assert any("patches of one slide may stand on both sides" in note for note in card.notes)
     assert str(uninterrupted.path) not in json.dumps(card.to_json())

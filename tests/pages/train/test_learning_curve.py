@@ -76,7 +76,7 @@ def test_a_learning_curve_is_started_with_what_the_form_says(app: Page, launched
     assert "Not started · learning curve]" in app.words()
 
 
-@pytest.mark.parametrize(("sizes", "found"), [("20 5000", "5,000 are asked for"), ("few", "found 'few'")])
+@pytest.mark.parametrize(("sizes", "found"), [("20 5000", "5,000 were requested"), ("few", "found 'few'")])
 def test_sizes_that_cannot_be_are_said_and_start_nothing(
     app: Page, launched: list[str], sizes: str, found: str
 ) -> None:
