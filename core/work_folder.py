@@ -8,15 +8,16 @@ work says of itself), ``process.json`` (pid and start time: a later process with
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import psutil
 from filelock import FileLock, Timeout
 
 from core.errors import RunError, StorageError
 from core.storage import atomic
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ A run is "stopped" where a job is "cancelled".
 
 
 @dataclass(frozen=True)
-class WorkStatus:
+class WorkStatus(Record):
     """The status of some work: the content of ``status.json``.
 
     Attributes:
@@ -69,16 +70,6 @@ class WorkStatus:
     def is_active(self) -> bool:
         """Whether a process works on it."""
         return self.state in STATES and STATES[self.state].is_active
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Return what :meth:`to_json` gave; values of a newer version are left out."""
-        names = {each.name for each in fields(cls)}
-        return cls(**{name: item for name, item in value.items() if name in names})
 
 
 S = TypeVar("S", bound=WorkStatus)

@@ -93,7 +93,7 @@ def history(result: SearchResult) -> go.Figure:
 
 def importance(result: SearchResult) -> go.Figure:
     """Return how much of the difference between trials each setting explains."""
-    found = sorted((result.importance or {}).items(), key=lambda item: item[1])
+    found = sorted(result.importance.items(), key=lambda item: item[1])
     figure = _chart("What made trials differ", "share", "")
     figure.add_bar(
         x=[share for _, share in found], y=[_plain(name) for name, _ in found], orientation="h",

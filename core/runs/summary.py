@@ -1,7 +1,7 @@
 """What a run comes to, in one row: for tables of runs and for comparing them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from core.bundle import load_bundle
@@ -10,10 +10,11 @@ from core.evaluation import Estimate
 from core.runs.flaws import flaw_sentence
 from core.runs.run import Run
 from core.runs.status import Status
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
-class RunSummary:
+class RunSummary(Record):
     """A run in one row.
 
     Attributes:
@@ -55,12 +56,6 @@ class RunSummary:
     started: float | None = None
     seconds: float = 0.0
     notes: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        tests = {"test_auc": self.test_auc, "test_accuracy": self.test_accuracy}
-        plain = {name: None if value is None else value.to_json() for name, value in tests.items()}
-        return {**asdict(self), "data": list(self.data), **plain}
 
 
 def summarise_run(run: Run) -> RunSummary:

@@ -26,7 +26,7 @@ from core.runs.run import Run
 from core.storage import atomic
 from core.studies.cross_validation_result import Fold, FoldsResult
 from core.studies.study import KIND_NAMES, Study, create_study
-from core.studies.work import finished_runs, work_on
+from core.studies.work import finished_runs, slides_of, work_on
 from core.training.predictions import read_predictions, test_predictions
 
 By = Literal["slide", "patch", "stratified"]
@@ -209,10 +209,7 @@ def _conclude(study: Study, folds: list[Fold]) -> None:
 
 
 def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult:
-    config = study.config()
-    dataset = open_dataset(config.data[0], decisions=config.decisions or None)
-    labelled = dataset.table[dataset.table["label"].notna()]
-    slides = table["id"].map(labelled.set_index("id")["slide"]) if dataset.knows_slides else None
+    dataset = study.dataset()
     threshold = sum(fold.threshold for fold in folds) / len(folds)
     ratio = sum(_test_to_train(run) for run in study.runs()) / len(folds)
     measured = [fold.evaluation for fold in folds if fold.evaluation is not None]
@@ -220,9 +217,9 @@ def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult
         name: _within_scale(corrected_mean([each.metrics[name].value for each in measured], test_to_train=ratio), name)
         for name in METRICS
     }
-    groups = None if slides is None else slides.to_numpy()
+    groups = slides_of(dataset, table["id"])
     pooled = evaluate(table["label"], table["probability"], threshold=threshold, groups=groups)
-    return FoldsResult(tuple(folds), mean, pooled, left_out=len(labelled) - len(table))
+    return FoldsResult(tuple(folds), mean, pooled, left_out=sum(dataset.class_counts()) - len(table))
 
 
 def _test_to_train(run: Run) -> float:

@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from core.evaluation import METRICS, Estimate, Evaluation
+from core.storage.record import Record
 
 SHOWN = ("auc", "accuracy")
 """The figures of a learning curve."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Record):
     """One run of a learning curve.
 
     Attributes:
@@ -33,15 +34,6 @@ class Trained:
     steps: int
     epoch_kept: int
     evaluation: Evaluation
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.__dict__, "evaluation": self.evaluation.to_json()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Trained":
-        """Return what :meth:`to_json` gave."""
-        return cls(**{**value, "evaluation": Evaluation.from_json(value["evaluation"])})
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Record):
     """What the step from one size to the next brought, on the same test patches.
 
     Attributes:
@@ -121,20 +113,9 @@ class Gain:
             return "The interval is for the choice of test patches. Another seed may change it too; ask for more seeds."
         return f"It was {min(seeds):+.3f} to {max(seeds):+.3f} in the {len(seeds)} seeds."
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        plain = {name: [each.to_json() for each in found] for name, found in self.differences.items()}
-        return {**self.__dict__, "differences": plain}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Gain":
-        """Return what :meth:`to_json` gave."""
-        found = {name: tuple(map(Estimate.from_json, each)) for name, each in value["differences"].items()}
-        return cls(**{**value, "differences": found})
-
 
 @dataclass(frozen=True)
-class CurveResult:
+class CurveResult(Record):
     """What a learning curve has come to so far.
 
     Attributes:
@@ -158,18 +139,6 @@ class CurveResult:
     def table(self) -> pd.DataFrame:
         """Return a row for each run: what it learnt from, and its figures with their intervals."""
         return pd.DataFrame([_row(each) for each in self.trained])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "trained": [each.to_json() for each in self.trained],
-            "gains": [each.to_json() for each in self.gains],
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "CurveResult":
-        """Return what :meth:`to_json` gave."""
-        return cls(tuple(map(Trained.from_json, value["trained"])), tuple(map(Gain.from_json, value["gains"])))
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:

@@ -1,17 +1,18 @@
 """What a search may vary: named settings with ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ConfigError
 from core.runs.config import TrainingConfig
+from core.storage.record import Record
 
 Value = float | int | str
 
 
 @dataclass(frozen=True)
-class Axis:
+class Axis(Record):
     """One setting that is varied, over a range or over a few choices.
 
     Attributes:
@@ -52,15 +53,6 @@ class Axis:
         if self.choices:
             return " | ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.__dict__, "choices": list(self.choices)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Axis":
-        """Return what :meth:`to_json` gave."""
-        return cls(**{**value, "choices": tuple(value["choices"])})
 
 
 SPACE = {

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from core.data import DEMO, decisions_of
+from core.data import DEMO, Dataset, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import NodescopeError, RunError, StorageError
@@ -32,9 +32,6 @@ from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, runs_home
 from core.storage.lock import action_lock
-
-if TYPE_CHECKING:
-    pass
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
@@ -69,6 +66,11 @@ class Study(Job):
     def config(self) -> TrainingConfig:
         """Return the settings that its runs share."""
         return TrainingConfig.from_json(self.about()["config"])
+
+    def dataset(self) -> Dataset:
+        """Return the first of its data sets, the one that is validated and tested on."""
+        config = self.config()
+        return open_dataset(config.data[0], decisions=config.decisions or None)
 
     def settings(self) -> dict[str, Any]:
         """Return what is asked of it beyond the training: folds, trials and what they vary, or sizes."""

@@ -5,6 +5,10 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
+from core.data import Dataset
 from core.errors import NodescopeError, RunError
 from core.job import Cancelled, JobStatus
 from core.progress import Progress
@@ -92,6 +96,15 @@ def finished_runs(
         if status.state != "finished":
             raise Cancelled
         yield run
+
+
+def slides_of(dataset: Dataset, ids: pd.Series) -> np.ndarray | None:
+    """Return the slides of labelled patches, text (N,), or None where they are not known for all."""
+    if not dataset.knows_slides:
+        return None
+    labelled = dataset.table[dataset.table["label"].notna()]
+    slides: np.ndarray = ids.map(labelled.set_index("id")["slide"]).to_numpy()
+    return slides
 
 
 def _made(name: str, config: TrainingConfig) -> Run:

@@ -34,10 +34,6 @@ class Teachers:
         self._device, self._bf16 = device, bf16
         self._modules = [bundle.inference_module(device) for bundle in bundles]
 
-    def digests(self) -> list[str]:
-        """Return what names exactly these bundles, in order."""
-        return [bundle.digest for bundle in self.bundles]
-
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the mean probability of tumour, float32 (N,), of float N×3×96×96 in [0, 1]."""
         cast = torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()

@@ -58,7 +58,7 @@ def _assist(run: Run, group: ProcessGroup) -> Status:
     """Learn along with the main process of a group, which alone reads and writes the run."""
     if group.begin(go=False):
         with suppress(Stopped), group.explained(run.path):
-            Trainer(run, run.config(), _gathered(run)).fit()
+            Trainer(run, _gathered(run)).fit()
     group.end()
     return read_status(run)
 
@@ -126,12 +126,12 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     keep_memory()
     training_data = _training_data(run, status)
     group.begin(go=True)
-    trainer = Trainer(run, config, training_data, started=started, after_epoch=after_epoch)
+    trainer = Trainer(run, training_data, started=started)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
         config.model, len(training_data.train), trainer.reporter.status.device, len(training_data.valid),
     )  # fmt: skip
-    trainer.fit()
+    trainer.fit(after_epoch)
 
     def notify(stage: str) -> None:
         run.write_status(trainer.reporter.status.now(stage=stage, seconds=trainer.reporter.seconds()))

@@ -12,7 +12,7 @@ import models
 from core.bundle import load_bundle
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
-from core.errors import ConfigError, TrainingError
+from core.errors import ConfigError, RunError, TrainingError
 from core.runs.config import TrainingConfig
 from core.training.data import Patches
 from core.training.distillation import Teachers
@@ -128,16 +128,30 @@ class TrainStep:
             "average": self.average.average,
             "pieces": self.gradients.pieces,
             "scaler": self.precision.scaler.state_dict(),
+            "teachers": self._teacher_digests(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken."""
+        """Go on where :meth:`state` was taken; what an earlier version did not write yet keeps its first value.
+
+        Raises:
+            RunError: it was taken with other teachers.
+        """
+        before, now = state.get("teachers", []), self._teacher_digests()
+        if now != before:
+            raise RunError(
+                f"The teachers are not those that the run began with: their digests were {', '.join(before)} and are "
+                f"{', '.join(now)}. Put the files back, or start a new run."
+            )
         self.network.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.restore(state["average"])
         self.gradients.pieces = state.get("pieces", 1)
         if state.get("scaler"):
             self.precision.scaler.load_state_dict(state["scaler"])
+
+    def _teacher_digests(self) -> list[str]:
+        return [bundle.digest for bundle in self.teachers.bundles] if self.teachers else []
 
 
 def _accelerator(config: TrainingConfig) -> Accelerator:

@@ -1,5 +1,6 @@
 """Validation: the logits of a network on many patches, and a few patches whose probability is tracked by epoch."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
 
 from core.errors import TrainingError
 from core.prediction import as_input
 from core.runs.config import TrainingConfig
-from core.training.data import Patches
+from core.training.data import Patches, TrainingData
 from core.training.memory import is_out_of_memory
 
 logger = logging.getLogger("nodescope.training")
@@ -71,6 +73,55 @@ class Forward:
         self.batch //= 2
         logger.warning("%s", words)
         self._notify(words)
+
+
+class Validation:
+    """Measures the moving average of the weights after each epoch.
+
+    Attributes:
+        forward: computes the logits.
+
+    Args:
+        network: what is trained; a copy of it takes the values of the average.
+        training_data: of the run.
+        config: its settings.
+        device: where the network is.
+        notify: gets a sentence when the memory has run out.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        training_data: TrainingData,
+        config: TrainingConfig,
+        *,
+        device: torch.device,
+        notify: Callable[[str], None],
+    ):
+        self.forward = Forward(device, notify=notify)
+        self._patches = training_data.train if config.validate_on == "train" else training_data.valid
+        self._rows = tracked_rows(self._patches.labels, seed=config.seed)
+        self._averaged = copy.deepcopy(network).eval()
+        self._config = config
+
+    def logits(self, average: dict[str, Tensor], epoch: int) -> np.ndarray:
+        """Return the logits, float64 (N,), under the averaged weights after `epoch` finished epochs."""
+        self._averaged.load_state_dict(average)
+        with validating(self._averaged, self._config, epoch):
+            return self.forward.logits(self._averaged, self._patches)
+
+    def metrics(self, logits: np.ndarray) -> dict[str, float]:
+        """Return the columns of ``metrics.csv`` that logits (N,) give; the loss is in nats, accuracy is at 0.5."""
+        labels = self._patches.labels
+        return {
+            "valid_loss": float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits)))),
+            "valid_auc": float(roc_auc_score(labels, logits)),
+            "valid_accuracy": float(np.mean((logits >= 0) == labels)),
+        }
+
+    def tracked(self, logits: np.ndarray, epoch: int) -> list[dict[str, Any]]:
+        """Return the rows of ``patches.csv`` for an epoch, from 1."""
+        return tracked_probabilities(self._patches, self._rows, logits, epoch=epoch)
 
 
 @contextmanager
