@@ -2,7 +2,7 @@
 
 A run, a study, a preflight and a plain :class:`core.job.Job` are such folders. Each holds ``status.json`` (what the
 work says of itself), ``process.json`` (pid and start time: a later process with the same pid does not count),
-``log.txt`` and, once somebody asked for it, ``stop``.
+``log.txt`` and, once somebody requested it, ``stop``.
 """
 
 import json
@@ -25,7 +25,7 @@ class State:
     """What a run, a study or a job may be doing, as pages and commands show it.
 
     Attributes:
-        label: in words.
+        label: its name on screen.
         icon: name of a Material symbol, as Streamlit takes it.
         colour: of a badge, as Streamlit takes it.
         is_active: whether a process must be alive in this state.
@@ -135,11 +135,11 @@ class WorkFolder:
         atomic.write_text(self.place("stop"), "")
 
     def stop_requested(self) -> bool:
-        """Whether somebody asked the process to end."""
+        """Whether somebody requested the end of the process."""
         return (self.path / "stop").exists()
 
     def seconds_since_stop(self) -> float | None:
-        """Return for how long the process has been asked to end; None if it has not."""
+        """Return how long ago the end of the process was requested; None if it was not."""
         try:
             return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
         except FileNotFoundError:
@@ -174,7 +174,7 @@ class WorkFolder:
         except (OSError, ValueError) as error:
             raise self.damaged(name, str(error)) from error
         if not isinstance(value, dict):
-            raise self.damaged(name, f"found {type(value).__name__} where names with values are expected")
+            raise self.damaged(name, f"it must be an object of names with values, got {type(value).__name__}")
         return value
 
     def require_json(self, name: str) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class WorkFolder:
         """Return the status that `read` gives, as "lost" (with the values `lost`) if its process is gone."""
         status = read()
         if status.is_active and not self.is_alive():
-            status = read()  # it may have ended between the two looks
+            status = read()  # it may have ended between the two checks
             if status.is_active and not self._may_start(status):
                 return replace(status, state="lost", **lost)
         return status

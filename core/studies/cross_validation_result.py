@@ -16,7 +16,7 @@ class Fold(Record):
         n: its patches.
         positives: how many of them are labelled tumour.
         threshold: of that run, chosen on its validation patches.
-        evaluation: its figures, or None where it did not define them.
+        evaluation: its metrics, or None where its patches did not define them.
     """
 
     number: int
@@ -33,9 +33,9 @@ class FoldsResult(Record):
 
     Attributes:
         folds: one after the other.
-        mean: name of a figure to its mean over the folds, with the interval of
+        mean: name of a metric to its mean over the folds, with the interval of
             :func:`core.evaluation.corrected_mean`: what to expect of a model trained in this way.
-        pooled: figures of all out-of-fold predictions together, at the mean of the folds' thresholds; intervals over
+        pooled: metrics of all out-of-fold predictions together, at the mean of the folds' thresholds; intervals over
             slides where they are known.
         left_out: labelled patches without a prediction, because they could not be read.
     """

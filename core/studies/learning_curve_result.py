@@ -10,7 +10,7 @@ from core.evaluation import METRICS, Estimate, Evaluation
 from core.storage.record import Record
 
 SHOWN = ("auc", "accuracy")
-"""The figures of a learning curve."""
+"""The metrics of a learning curve."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Point:
     size: int
     runs: tuple[Trained, ...]
 
-    def figure(self, name: str = "auc") -> Estimate:
-        """Return the figure on the test patches, of several seeds the mean.
+    def metric(self, name: str = "auc") -> Estimate:
+        """Return the metric on the test patches, of several seeds the mean.
 
         The interval is for the choice of test patches, not for the seed. Of several seeds it is the mean of their
         intervals: they share the test patches, so that it is not narrower than theirs.
@@ -57,7 +57,7 @@ class Point:
         return mean_of([each.evaluation.metrics[name] for each in self.runs])
 
     def spread(self, name: str = "auc") -> tuple[float, float]:
-        """Return the lowest and the highest figure of its seeds."""
+        """Return the lowest and the highest value of a metric among its seeds."""
         values = [each.evaluation.metrics[name].value for each in self.runs]
         return min(values), max(values)
 
@@ -70,7 +70,7 @@ class Gain(Record):
         before: the smaller size.
         after: the larger one.
         n: number of test patches.
-        differences: name of a figure to larger minus smaller size, one paired difference for each seed.
+        differences: name of a metric to larger minus smaller size, one paired difference for each seed.
     """
 
     before: int
@@ -78,18 +78,18 @@ class Gain(Record):
     n: int
     differences: Mapping[str, tuple[Estimate, ...]]
 
-    def figure(self, name: str = "auc") -> Estimate:
-        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.figure`."""
+    def metric(self, name: str = "auc") -> Estimate:
+        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.metric`."""
         return mean_of(self.differences[name])
 
-    def words(self, name: str = "auc") -> str:
+    def describe(self, name: str = "auc") -> str:
         """Return the difference with its sign and its interval."""
-        each = self.figure(name)
+        each = self.metric(name)
         return f"{each.value:+.3f} ({each.interval('+.3f')})"
 
     def sentence(self, name: str = "auc") -> str:
         """Return in a sentence what it brought, and what that says about still more labels."""
-        each, label = self.figure(name), METRICS[name].label
+        each, label = self.metric(name), METRICS[name].label
         start = f"From {self.before:,} to {self.after:,} patches the {label}"
         if not each.has_interval:
             return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."
@@ -102,15 +102,15 @@ class Gain(Record):
             return f"{start} {fell}: the larger number did not help this training."
         most = f"; a gain above {each.high:.3f} is unlikely" if each.high > 0 else ""
         return (
-            f"{start} changed by {self.words(name)}, which may be chance: these "
+            f"{start} changed by {self.describe(name)}, which may be chance: these "
             f"{self.n:,} test patches cannot tell whether more labels would help{most}."
         )
 
     def caveat(self, name: str = "auc") -> str:
-        """Return in plain words what the seed had to do with it."""
+        """Return in a sentence what the seed had to do with it."""
         seeds = [each.value for each in self.differences[name]]
         if len(seeds) == 1:
-            return "The interval is for the choice of test patches. Another seed may change it too; ask for more seeds."
+            return "The interval is for the choice of test patches. Another seed may change it too; train more seeds."
         return f"It was {min(seeds):+.3f} to {max(seeds):+.3f} in the {len(seeds)} seeds."
 
 
@@ -137,7 +137,7 @@ class CurveResult(Record):
         return next((each for each in self.gains if each.after == size), None)
 
     def table(self) -> pd.DataFrame:
-        """Return a row for each run: what it learnt from, and its figures with their intervals."""
+        """Return a row for each run: what it learnt from, and its metrics with their intervals."""
         return pd.DataFrame([_row(each) for each in self.trained])
 
 

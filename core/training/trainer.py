@@ -1,6 +1,6 @@
 """The training loop.
 
-Whatever happens in step s of epoch e depends on the seed, e and s alone: the order of the patches, their augmentation,
+Whatever happens in step s of epoch e depends only on the seed, e and s: the order of the patches, their augmentation,
 dropout. So a run that is taken up from a checkpoint goes on exactly as if it had never stopped.
 """
 
@@ -30,12 +30,14 @@ from core.training.validation import BATCH, Validation
 logger = logging.getLogger("nodescope.training")
 
 CHECKPOINT_SECONDS = 60.0
+"""A killed process loses at most this much training."""
+
 UNREAD = 20
 """Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """The run was asked to stop and has saved its state. Its text, if it has one, says why."""
+    """The stop of the run was requested, and its state is saved. Its text, if it has one, says why."""
 
 
 AfterEpoch = Callable[[Sequence[Mapping[str, float]]], None]
@@ -56,8 +58,6 @@ class Trainer:
         reporter: writes the status.
 
     Args:
-        run: see above.
-        training_data: see above.
         started: `time.monotonic()` at which the work on the run began, if that was earlier than now.
     """
 
@@ -124,6 +124,7 @@ class Trainer:
                 self._read_losses()
             self._after_step()
         self._read_losses()
+        # Steps of an earlier session are not in it: their time is not in `began` either.
         patches = (self.state.step_in_epoch - first) * size
         if patches:
             rate = patches / (time.monotonic() - began)

@@ -25,7 +25,7 @@ TRACKED = 24
 
 
 class Forward:
-    """Runs networks over parts, and makes do with smaller batches where the memory does not suffice.
+    """Runs networks over patches, in smaller batches where the memory does not suffice.
 
     Attributes:
         batch: patches in one pass. It stands in the checkpoint: with another size the last digit may be another.
@@ -39,7 +39,7 @@ class Forward:
         self.batch = BATCH
         self._device, self._notify = device, notify
 
-    def logits(self, model: nn.Module, part: Patches) -> np.ndarray:
+    def logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
         """Return the logits (N,), float64.
 
         Raises:
@@ -47,19 +47,19 @@ class Forward:
         """
         while True:
             try:
-                return self._logits(model, part)
+                return self._logits(model, patches)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             self._halve()
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, part: Patches) -> np.ndarray:
-        parts = [
-            model(as_input(part.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
-            for start in range(0, len(part), self.batch)
+    def _logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
+        logits = [
+            model(as_input(patches.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
+            for start in range(0, len(patches), self.batch)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(logits)
 
     def _halve(self) -> None:
         if self._device.type == "cuda":
@@ -69,10 +69,10 @@ class Forward:
                 "There is not enough memory to validate a single patch. Close other programs, or choose a smaller "
                 "network; the last checkpoint is kept."
             )
-        words = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
+        message = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
         self.batch //= 2
-        logger.warning("%s", words)
-        self._notify(words)
+        logger.warning("%s", message)
+        self._notify(message)
 
 
 class Validation:
@@ -131,8 +131,8 @@ def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterat
     if not config.dropout_in_validation:
         yield
         return
-    words = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
-    torch.manual_seed(int(words[0]))
+    state = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
+    torch.manual_seed(int(state[0]))
     for each in dropouts:
         each.train()
     try:
@@ -154,19 +154,26 @@ def tracked_rows(labels: np.ndarray, *, seed: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def tracked_probabilities(part: Patches, rows: np.ndarray, logits: np.ndarray, *, epoch: int) -> list[dict[str, Any]]:
+def tracked_probabilities(
+    patches: Patches, rows: np.ndarray, logits: np.ndarray, *, epoch: int
+) -> list[dict[str, Any]]:
     """Return the rows of ``patches.csv`` for an epoch: how the network learns these patches.
 
     The sigmoid is written out because scipy.special.expit differs from it in the last bit.
 
     Args:
-        part: what was validated on.
+        patches: what was validated on.
         rows: of :func:`tracked_rows`.
         logits: (N,) of all that was validated on.
         epoch: from 1.
     """
     probabilities = 1 / (1 + np.exp(-np.clip(logits[rows], -700, 700)))
     return [
-        {"epoch": epoch, "id": str(part.ids[row]), "label": int(part.labels[row]), "probability": float(probability)}
+        {
+            "epoch": epoch,
+            "id": str(patches.ids[row]),
+            "label": int(patches.labels[row]),
+            "probability": float(probability),
+        }
         for row, probability in zip(rows, probabilities, strict=True)
     ]

@@ -182,5 +182,5 @@ def test_a_search_is_extended_and_never_shortened() -> None:
     for trials in (0, 1000):
         with pytest.raises(ConfigError, match="trials must be 1 to 999, got"):
             create_search(CONFIG, trials=trials)
-    with pytest.raises(ConfigError, match="Pruning is one of"):
+    with pytest.raises(ConfigError, match="pruner must be one of"):
         create_search(CONFIG, pruner="luck")  # type: ignore[arg-type]
