@@ -23,7 +23,7 @@ def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subpr
     """Start ``python -m core COMMAND`` in a session of its own, which outlives this process, and return at once.
 
     Args:
-        command: the words after ``python -m core``.
+        command: the arguments after ``python -m core``.
         log: the file that takes all that it prints.
         fresh: empty that file first.
 
@@ -51,7 +51,7 @@ def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subpr
 
 
 class Cancelled(Exception):  # noqa: N818 - it is no error
-    """Somebody asked the work to end."""
+    """Somebody requested the end of the work."""
 
 
 class Pace:
@@ -95,7 +95,7 @@ class Job(WorkFolder):
         """Return the last status of the job, or "lost" if its process is gone before the end."""
         return self._concluded(
             lambda: JobStatus.from_json(self.read_json("status.json") or {}),
-            message="Its process ended without a last word; see log.txt.",
+            message="Its process ended before the work was done; see log.txt.",
             seconds_left=None,
         )
 
@@ -126,7 +126,7 @@ class Job(WorkFolder):
 
         Args:
             what: gets the function to which it reports the finished share; that raises :class:`Cancelled` once
-                somebody has asked the work to end.
+                somebody has requested its end.
             every: seconds between two reports on disk.
 
         Raises:
@@ -147,14 +147,14 @@ class Job(WorkFolder):
         try:
             self.write(JobStatus("running"))
             what(report)
-            word = JobStatus("finished", 1.0)
+            last_status = JobStatus("finished", 1.0)
         except Cancelled:
-            word = JobStatus("cancelled")
+            last_status = JobStatus("cancelled")
         except NodescopeError as error:
             self.write(JobStatus("failed", message=str(error)))
             raise
-        self.write(word)
-        return word
+        self.write(last_status)
+        return last_status
 
     def write(self, status: JobStatus) -> None:
         """Replace ``status.json``. Raises :class:`StorageError`."""

@@ -2,21 +2,22 @@
 
 A run, a study, a preflight and a plain :class:`core.job.Job` are such folders. Each holds ``status.json`` (what the
 work says of itself), ``process.json`` (pid and start time: a later process with the same pid does not count),
-``log.txt`` and, once somebody asked for it, ``stop``.
+``log.txt`` and, once somebody requested it, ``stop``.
 """
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import psutil
 from filelock import FileLock, Timeout
 
 from core.errors import RunError, StorageError
 from core.storage import atomic
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class State:
     """What a run, a study or a job may be doing, as pages and commands show it.
 
     Attributes:
-        label: in words.
+        label: its name on screen.
         icon: name of a Material symbol, as Streamlit takes it.
         colour: of a badge, as Streamlit takes it.
         is_active: whether a process must be alive in this state.
@@ -56,7 +57,7 @@ A run is "stopped" where a job is "cancelled".
 
 
 @dataclass(frozen=True)
-class WorkStatus:
+class WorkStatus(Record):
     """The status of some work: the content of ``status.json``.
 
     Attributes:
@@ -69,16 +70,6 @@ class WorkStatus:
     def is_active(self) -> bool:
         """Whether a process works on it."""
         return self.state in STATES and STATES[self.state].is_active
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Return what :meth:`to_json` gave; values of a newer version are left out."""
-        names = {each.name for each in fields(cls)}
-        return cls(**{name: item for name, item in value.items() if name in names})
 
 
 S = TypeVar("S", bound=WorkStatus)
@@ -144,11 +135,11 @@ class WorkFolder:
         atomic.write_text(self.place("stop"), "")
 
     def stop_requested(self) -> bool:
-        """Whether somebody asked the process to end."""
+        """Whether somebody requested the end of the process."""
         return (self.path / "stop").exists()
 
     def seconds_since_stop(self) -> float | None:
-        """Return for how long the process has been asked to end; None if it has not."""
+        """Return how long ago the end of the process was requested; None if it was not."""
         try:
             return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
         except FileNotFoundError:
@@ -183,7 +174,7 @@ class WorkFolder:
         except (OSError, ValueError) as error:
             raise self.damaged(name, str(error)) from error
         if not isinstance(value, dict):
-            raise self.damaged(name, f"found {type(value).__name__} where names with values are expected")
+            raise self.damaged(name, f"it must be an object of names with values, got {type(value).__name__}")
         return value
 
     def require_json(self, name: str) -> dict[str, Any]:
@@ -205,7 +196,7 @@ class WorkFolder:
         """Return the status that `read` gives, as "lost" (with the values `lost`) if its process is gone."""
         status = read()
         if status.is_active and not self.is_alive():
-            status = read()  # it may have ended between the two looks
+            status = read()  # it may have ended between the two checks
             if status.is_active and not self._may_start(status):
                 return replace(status, state="lost", **lost)
         return status

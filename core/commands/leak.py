@@ -1,4 +1,4 @@
-"""``python -m core leak``: how much a random split flatters a model."""
+"""``python -m core leak``: how optimistic a random split is."""
 
 import sys
 from pathlib import Path
@@ -39,6 +39,6 @@ def command(
         print_json(found.to_json())
         return 0
     for way in WAYS:
-        print(f"AUC, {NAMES[way] + ':':<26} {found.figure(way)}")
+        print(f"AUC, {NAMES[way] + ':':<26} {found.metric(way)}")
     print(found.sentence())
     return 0

@@ -137,7 +137,7 @@ def run_trash(empty: bool, yes: bool, as_json: bool) -> None:
         ])  # fmt: skip
         return
     rows = [
-        (each.name, each.words, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", file_size(each.size))
+        (each.name, each.description, f"{datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}", file_size(each.size))
         for each in found
     ]
     if not found or not empty:

@@ -220,8 +220,8 @@ def _describe_curve(study: Study) -> str:
         gain, each = result.gain_to(point.size), point.runs[0]
         spreads = ("{:.3f}–{:.3f}".format(*point.spread(name)) for name in CURVE_SHOWN if several)
         rows.append((
-            f"{point.size:,}", *(str(point.figure(name)) for name in CURVE_SHOWN), *spreads,
-            "-" if gain is None else gain.words(), f"{each.epochs:,}", f"{each.steps:,}",
+            f"{point.size:,}", *(str(point.metric(name)) for name in CURVE_SHOWN), *spreads,
+            "-" if gain is None else gain.describe(), f"{each.epochs:,}", f"{each.steps:,}",
         ))  # fmt: skip
     lines = [table(rows), f"Learning curve with {EQUAL_NAMES[settings['equal']]}", *conclusion(study)]
     if len(lines) > 2 and not several:

@@ -93,7 +93,7 @@ def history(result: SearchResult) -> go.Figure:
 
 def importance(result: SearchResult) -> go.Figure:
     """Return how much of the difference between trials each setting explains."""
-    found = sorted((result.importance or {}).items(), key=lambda item: item[1])
+    found = sorted(result.importance.items(), key=lambda item: item[1])
     figure = _chart("What made trials differ", "share", "")
     figure.add_bar(
         x=[share for _, share in found], y=[_plain(name) for name, _ in found], orientation="h",
@@ -138,7 +138,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
         name: of the metric.
     """
     points, label = result.points, METRICS[name].label
-    estimates = [point.figure(name) for point in points]
+    estimates = [point.metric(name) for point in points]
     several = [each for each in points if len(each.runs) > 1]
     figure = empty_chart(
         f"{label} on the test patches", x="labelled training patches", y=label, legend="above" if several else "",
@@ -169,7 +169,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
 
 
 def _at_point(point: Point, name: str) -> str:
-    figure, spread = point.figure(name), point.spread(name)
+    figure, spread = point.metric(name), point.spread(name)
     seeds = f"<br>{spread[0]:.3f} to {spread[1]:.3f} over {len(point.runs)} seeds" if len(point.runs) > 1 else ""
     return f"{figure}{seeds}"
 

@@ -31,14 +31,14 @@ class Augmentation:
     """Random changes of training patches that leave the label as it is.
 
     Attributes:
-        symmetries: one of the eight flips and quarter turns.
+        symmetries: one of the eight flips and rotations by 90°.
         stain: standard deviation of the log of the factor on haematoxylin and on eosin.
         brightness: standard deviation of a shift of the optical density, the same for all colours.
-        rotation: largest turn about the centre in degrees; what comes in from outside is mirrored.
+        rotation: largest rotation about the centre in degrees; what comes in from outside is mirrored.
         blur: largest standard deviation of a Gaussian blur in pixels; each patch draws one between 0 and this.
         cutout: share of the patches that lose a square of 24×24 pixels, never one of the centre.
         moved: share of the patches that are moved by up to 32 pixels each way, so that other tissue lies in the centre;
-            what comes in from outside is mirrored. They lose their label with it: teachers alone teach them.
+            what comes in from outside is mirrored. They lose their label with it: only teachers teach them.
     """
 
     symmetries: bool = True
@@ -75,7 +75,7 @@ class TrainingConfig:
         label_smoothing: targets become this much / 2 and 1 - this much / 2.
         teachers: paths of bundle files, see :mod:`core.training.distillation`.
         ema: decay of the moving average of the weights that is validated and shipped.
-        precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU alone.
+        precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU only.
         compile: "auto" tries torch.compile before the first step and goes on without it where there is no compiler.
         tracker: see :mod:`core.training.tracking`.
         seed: of order, augmentation, dropout and initial weights.
@@ -156,11 +156,13 @@ class TrainingConfig:
         if self.unlabelled and not self.teachers:
             raise ConfigError("Patches without a label can only be learnt from with a teacher; name one.")
         if self.unlabelled and self.validate_on == "train":
-            raise ConfigError("validate_on 'train' needs the label of every training patch; leave the unlabelled out.")
+            raise ConfigError(
+                "validate_on 'train' needs the label of every training patch; exclude the unlabelled ones."
+            )
         if self.unlabelled and self.balance == "sampling":
             raise ConfigError(
                 "balance 'sampling' draws patches by their label, and unlabelled ones have none. Choose 'weights' or "
-                "'none', or leave the unlabelled ones out."
+                "'none', or exclude the unlabelled ones."
             )
 
     def _check_folds(self) -> None:

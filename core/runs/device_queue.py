@@ -3,7 +3,7 @@
 Two kinds of the operating system's locks do it, so that any death frees what the dead one held: the device's lock, held
 by the process that trains, and a ticket's lock, held by a process that waits. A ticket is a file whose name begins with
 the time at which its run was started. Whoever waits may take the device when no ticket with an earlier time is held;
-tickets that nobody holds any more are thrown away. Tickets are drawn and looked through under a third lock, so that
+tickets that nobody holds any more are thrown away. Tickets are drawn and read under a third lock, so that
 nobody sees a half-drawn one.
 """
 
@@ -22,8 +22,8 @@ from core.runs.run import Run
 from core.storage import atomic
 from core.storage.home import home
 
-LOOK_SECONDS = 0.2
-"""How often a waiting run looks whether the device is free or it was asked to stop."""
+POLL_SECONDS = 0.2
+"""How often a waiting run checks whether the device is free or its stop was requested."""
 
 NOTIFY_SECONDS = 2.0
 """How often it reports that it still waits."""
@@ -46,7 +46,7 @@ def device_slot(
         run: that waits for it.
         device: "auto", "cpu" or "cuda".
         wait: gets, every few seconds, a sentence on the place of the run in the queue and on what it waits for.
-        give_up: called at every look; it raises to stop waiting.
+        give_up: called at every check; it raises to stop waiting.
 
     Raises:
         DeviceError: there is no such device.
@@ -76,7 +76,7 @@ def _line_up(queue: "Queue", run: Run, wait: Callable[[str], None], give_up: Cal
             if place != last or time.monotonic() - notified > NOTIFY_SECONDS:
                 notified, last = time.monotonic(), place
                 wait(place)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     finally:
         queue.give_back(ticket)
 
@@ -101,7 +101,7 @@ class Queue:
     Attributes:
         name: of the device, in the names of files: "cpu", or "cuda-" and the number that a GPU was made with, which
             is the same whatever CUDA_VISIBLE_DEVICES says.
-        device: the device in a word.
+        device: its kind, "CPU" or "GPU".
     """
 
     name: str
@@ -159,7 +159,7 @@ class Queue:
         return _held(locks_home() / f"{self.name}.lock")
 
     def describe(self, ahead: int) -> str:
-        """Return in words the place of a run that waits behind `ahead` others."""
+        """Return, as a phrase, the place of a run that waits behind `ahead` others."""
         place = "Next in line" if not ahead else f"Number {ahead + 1} in the queue"
         try:
             holder = self.holder_path.read_text("utf-8").strip()
@@ -172,7 +172,7 @@ class Queue:
 
 
 def _started(run: Run) -> float:
-    """Return when the run was started, in seconds since 1970: processes need unlike long until they can ask."""
+    """Return when the run was started, in seconds since 1970: processes differ in how long it takes until they draw."""
     status = run.status()
     return status.updated if status.state == "starting" and status.updated else time.time()
 

@@ -1,6 +1,6 @@
-"""Earlier recipes as they were reported: measured in a way that flatters or blurs, for comparison with what was meant.
+"""Earlier recipes as they were reported: measured in an optimistic or noisy way, to compare with what was meant.
 
-Only the figures of the epochs are taken the reported way. Temperature, threshold and the figures in a bundle always
+Only the metrics of the epochs are taken the reported way. Temperature, threshold and the metrics in a bundle always
 come from the validation and test patches that training never saw.
 """
 
@@ -31,7 +31,7 @@ def flaw_sentence(config: TrainingConfig) -> str:
 
 
 def card_note(config: TrainingConfig, row: dict[str, float]) -> tuple[str, ...]:
-    """Return the note of a bundle's card on a flawed figure, or none.
+    """Return the note of a bundle's card on flawed metrics, or none.
 
     Args:
         config: the settings.
@@ -42,6 +42,6 @@ def card_note(config: TrainingConfig, row: dict[str, float]) -> tuple[str, ...]:
         return ()
     return (
         f"{found} While it trained, the run showed an accuracy of {row['valid_accuracy']:.3f} and an AUC of "
-        f"{row['valid_auc']:.3f} that way in epoch {int(row['epoch'])}: a figure to compare with the report, not a "
-        "measurement of quality. That is the figure on test patches.",
+        f"{row['valid_auc']:.3f} that way in epoch {int(row['epoch'])}: metrics to compare with the report, not a "
+        "measurement of quality. The metrics on test patches are.",
     )

@@ -16,13 +16,13 @@ from core.runs.status import Status
 from core.storage.lock import action_lock
 
 GRACE_SECONDS = 20.0
-"""How long a run that was asked to stop is waited for before it may be killed; a step and a checkpoint take seconds."""
+"""Time from the request to stop until a run may be killed; a step and a checkpoint take seconds."""
 
 LAST_WORD_SECONDS = 5.0
 """How long a process may take to end after its last status."""
 
 _started: list[subprocess.Popen[bytes]] = []
-# Children of this process: each is looked at again later, so that none stays behind as a zombie.
+# Children of this process: each is polled again later, so that none stays behind as a zombie.
 
 
 def start(config: TrainingConfig, path: Path | None = None) -> Run:
@@ -88,7 +88,7 @@ def stop(run: Run) -> None:
 
 
 def may_be_killed(run: Run) -> bool:
-    """Whether the run was asked to stop, has had its time, and is still there."""
+    """Whether the stop of the run was requested, it has had its time, and is still there."""
     seconds = run.seconds_since_stop()
     return seconds is not None and seconds > GRACE_SECONDS and run.is_alive()
 

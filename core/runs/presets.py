@@ -67,14 +67,14 @@ def _recipes() -> dict[str, Preset]:
         ),
         "transfer-large": Preset(
             "Transfer, enlarged (EfficientNet-Lite0)",
-            "The same on patches enlarged from 96 to 144 pixels, about three times as slow. Alone it ranks patches no "
-            "better; together with the former (two bundles at once in `predict`) it does.",
+            "The same on patches enlarged from 96 to 144 pixels, about three times as slow. It ranks patches no better "
+            "by itself; together with the former (two bundles at once in `predict`) it does.",
             _TRANSFER.with_changes(model_arguments={"side": 144}, epochs=9),
         ),
         "symmetric": Preset(
             "Nodescope's own network",
-            "Trains nodescope-net from random weights: 164,888 parameters, the same answer for all eight flips and "
-            "turns of a patch, and exact on larger regions. Quick to run, slower to train to the same accuracy.",
+            "Trains nodescope-net from random weights: 164,888 parameters, the same prediction for all eight flips and "
+            "rotations of a patch, and exact on larger regions. Quick to run, slower to train to the same accuracy.",
             _REGULARISED.with_changes(
                 model="nodescope-net",
                 epochs=24,
@@ -85,8 +85,8 @@ def _recipes() -> dict[str, Preset]:
         ),
         "notebook": Preset(
             "Kaggle notebook CNN",
-            "The notebook's network of 127,230 parameters as it was meant: flips and turns that really run, dropout "
-            "off in validation, the scheduler on the optimiser in use. 50 epochs.",
+            "The notebook's network of 127,230 parameters as it was meant: flips and rotations that really run, "
+            "dropout off in validation, the scheduler on the optimiser in use. 50 epochs.",
             _RAW.with_changes(
                 model="notebook-cnn",
                 epochs=50,
@@ -111,7 +111,7 @@ def _recipes() -> dict[str, Preset]:
         "resnet50": Preset(
             "ResNet50 transfer",
             "torchvision's ResNet50 of 23,510,081 parameters from ImageNet weights (97 MB, downloaded once): three "
-            "epochs train its new last layer alone, seven more fine-tune all of it. Meant for a GPU.",
+            "epochs train only its new last layer, seven more fine-tune all of it. Meant for a GPU.",
             TrainingConfig(
                 model="resnet50",
                 pretrained="imagenet",
@@ -141,11 +141,11 @@ def _as_reported(recipes: dict[str, Preset]) -> dict[str, Preset]:
     return {
         name + SUFFIX: Preset(
             f"{recipes[name].label}, as reported",
-            f"For comparison only, with its flaws: {words}. Its own figures are not to be trusted; those on test "
+            f"For comparison only, with its flaws: {flaws}. Its own metrics are not to be trusted; those on test "
             "patches, which it never sees, are measured as always.",
             recipes[name].config.with_changes(split="patch", **changes),
         )
-        for name, (words, changes) in wrong.items()
+        for name, (flaws, changes) in wrong.items()
     }
 
 

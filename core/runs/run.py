@@ -12,13 +12,13 @@
     decisions-N.csv     what was decided about patches of data set N, as it was at the first start
     checkpoint.pt       everything that is needed to go on
     log.txt             what the process printed
-    stop                is there when somebody asked the run to stop
+    stop                is there when somebody requested that the run stops
     predictions.csv     validation patches with label, logit and calibrated probability
     test_predictions.csv  the same of the test patches of the first data set
     bundle.safetensors  the result
     notes.txt           what people write down about it
 
-Every file but the log is replaced atomically, so any number of readers may look at any time.
+Every file but the log is replaced atomically, so any number of readers may read at any time.
 """
 
 import io
@@ -224,6 +224,7 @@ def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
         ) from error
     run = Run(path.resolve())
     first = Status().now(stage="Waiting for its process", epochs=config.epochs)
+    # config.json comes last, because it makes the folder a run: no reader sees one without a status.
     atomic.write_json(run.path / "status.json", first.to_json())
     atomic.write_json(run.path / "config.json", config.to_json())
     return run
@@ -262,7 +263,7 @@ def list_runs(folder: Path | None = None) -> list[Run]:
 
 
 def _fresh_folder(label: str) -> Path:
-    """Make a folder that nobody else has, also when two ask in the same second."""
+    """Make a folder that nobody else has, also when two are made in the same second."""
     stem = f"{datetime.now():%Y%m%d-%H%M%S}-{_NAME.sub('-', label)}"
     for number in range(1, 1000):
         path = runs_home() / (stem if number == 1 else f"{stem}-{number}")

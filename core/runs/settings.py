@@ -178,7 +178,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "split", "Split", "Which patches train, validate and test. By slide is the honest one for new slides; a "
-            "random one flatters. Browse and `python -m core split` show how each divides the data, and save it.",
+            "random one is optimistic. Browse and `python -m core split` show how each divides the data, and save it.",
             kind="choice", choices=CHOICES, suffix=SUFFIX,
         ),
         Setting("split_seed", "Seed of the split", "Another number draws another split.", high=LARGEST_SEED),
@@ -199,21 +199,21 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     ),
     "Teachers": (
         Setting(
-            "teachers", "Teachers", "Paths of model files to learn from. The new network then also learns to answer as "
-            "they do.", kind="paths",
+            "teachers", "Teachers", "Paths of model files to learn from. The new network then also learns to predict "
+            "what they predict.", kind="paths",
         ),
         Setting(
-            "distillation", "Share of the teachers", "How much of the loss is towards the teachers' answer; the rest "
-            "is towards the label.", kind="number", high=1, step=0.1,
+            "distillation", "Share of the teachers", "How much of the loss is towards the teachers' prediction; the "
+            "rest is towards the label.", kind="number", high=1, step=0.1,
         ),
         Setting(
             "moved", "Moved patches", "Share of training patches that are moved, so that other tissue lies in their "
-            "centre. They lose their label with it, and the teachers alone teach them.",
+            "centre. They lose their label with it, and only the teachers teach them.",
             kind="number", high=1, step=0.1,
         ),
         Setting(
             "unlabelled", "Unlabelled patches too", "Patches of the data set without a label are used too, with the "
-            "teachers' answer in place of it.", kind="switch",
+            "teachers' prediction in place of it.", kind="switch",
         ),
     ),
     "Speed and repeating": (

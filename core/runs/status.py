@@ -13,7 +13,7 @@ class Status(WorkStatus):
 
     Attributes:
         state: one of :data:`core.work_folder.STATES`.
-        stage: what it is doing now, in plain words.
+        stage: what it is doing now, in a phrase.
         message: why it failed or stopped, else empty.
         epoch: the epoch in work, from 1; 0 before the first.
         epochs: number of epochs.
@@ -22,11 +22,11 @@ class Status(WorkStatus):
         loss: mean training loss of the epoch in work so far, or None.
         patches_per_second: throughput of the last seconds, or None.
         seconds_left: estimate, or None.
-        device: in words.
+        device: its name.
         memory: bytes of the computer that the process holds, or None.
         device_memory: bytes of a GPU that it has held at most; None on a CPU.
         seconds: time worked on it, in all sessions together.
-        updated: seconds since 1970 of the last word.
+        updated: seconds since 1970 of the last change.
     """
 
     state: str = "starting"

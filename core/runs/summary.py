@@ -1,7 +1,7 @@
 """What a run comes to, in one row: for tables of runs and for comparing them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from core.bundle import load_bundle
@@ -10,10 +10,11 @@ from core.evaluation import Estimate
 from core.runs.flaws import flaw_sentence
 from core.runs.run import Run
 from core.runs.status import Status
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
-class RunSummary:
+class RunSummary(Record):
     """A run in one row.
 
     Attributes:
@@ -25,12 +26,12 @@ class RunSummary:
         model: its network.
         data: what it trains on.
         epochs_done: finished epochs.
-        epochs: epochs asked for.
+        epochs: number of epochs in its settings.
         valid_auc: the best one of all epochs, not the last; None before the first.
         best_epoch: its epoch, from 1.
         valid_accuracy: the accuracy in that epoch; None before the first.
         test_auc: area under the curve on the first measured test split; None before the end.
-        test_accuracy: share of right answers on it; None before the end.
+        test_accuracy: share of right predictions on it; None before the end.
         flaw: what is wrong with how it validates, see :mod:`core.runs.flaws`; empty for nearly all runs.
         started: seconds since 1970 at which the run was made.
         seconds: time worked on it, in all sessions together.
@@ -56,12 +57,6 @@ class RunSummary:
     seconds: float = 0.0
     notes: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        tests = {"test_auc": self.test_auc, "test_accuracy": self.test_accuracy}
-        plain = {name: None if value is None else value.to_json() for name, value in tests.items()}
-        return {**asdict(self), "data": list(self.data), **plain}
-
 
 def summarise_run(run: Run) -> RunSummary:
     """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
@@ -71,7 +66,7 @@ def summarise_run(run: Run) -> RunSummary:
     except NodescopeError as error:
         return RunSummary(run.name, str(run.path), "failed", message=str(error))
     best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
-    message, test = _test_figures(run, status)
+    message, test = _test_metrics(run, status)
     return RunSummary(
         name=run.name,
         path=str(run.path),
@@ -94,7 +89,7 @@ def summarise_run(run: Run) -> RunSummary:
     )
 
 
-def _test_figures(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
+def _test_metrics(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
     if status.state != "finished":
         return "", {}
     try:

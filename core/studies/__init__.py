@@ -1,4 +1,4 @@
-"""Several runs that answer one question: cross-validation, learning curve, search; and the trash for all of them."""
+"""Several runs that belong to one question: cross-validation, learning curve, search; and the trash for all of them."""
 
 from core.studies.trash import Trashed, delete, delete_study, empty_trash, list_trash, restore, trash_home
 

@@ -1,10 +1,10 @@
 """Cross-validation: the data set is divided into folds, and each is tested by a run that was trained on the others.
 
-So every labelled patch gets the answer of a model that has never seen it, and the spread between the folds tells how
-certain a figure is. The study's folder holds, when it is finished::
+So every labelled patch gets the prediction of a model that has never seen it, and the spread between the folds tells
+how certain a metric is. The study's folder holds, when it is finished::
 
     predictions.csv     id, label, fold (from 1), logit, calibrated probability: each labelled patch once
-    results.json        FoldsResult; while it goes on, the folds that are measured alone
+    results.json        FoldsResult; while it goes on, only the folds that are measured
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from core.runs.run import Run
 from core.storage import atomic
 from core.studies.cross_validation_result import Fold, FoldsResult
 from core.studies.study import KIND_NAMES, Study, create_study
-from core.studies.work import finished_runs, work_on
+from core.studies.work import finished_runs, slides_of, work_on
 from core.training.predictions import read_predictions, test_predictions
 
 By = Literal["slide", "patch", "stratified"]
@@ -37,6 +37,8 @@ BY_NAMES: dict[By, str] = {
 }
 MOST_FOLDS = 20
 SEEDS = 100
+"""Seeds that are tried before the data count as impossible to divide."""
+
 COLUMNS = ("id", "label", "fold", "logit", "probability")
 """Columns of ``predictions.csv``."""
 
@@ -59,11 +61,15 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
     if not 2 <= folds <= MOST_FOLDS:
         raise ConfigError(f"folds must be 2 to {MOST_FOLDS}, got {folds}.")
     if by is not None and by not in get_args(By):
-        raise ConfigError(f"Folds are by {', '.join(get_args(By))}; found {by!r}.")
+        raise ConfigError(f"by must be one of {', '.join(get_args(By))}, got {by!r}.")
     dataset = open_dataset(config.data[0], decisions=config.decisions or None)
     by = ("slide" if dataset.knows_slides else "stratified") if by is None else by
-    if by == "slide":
-        _check_slides(dataset, folds)
+    slides = dataset.table["slide"].nunique() if dataset.knows_slides else 0
+    if by == "slide" and slides < folds:
+        raise ConfigError(
+            f"{dataset.name} has {slides} known slides, too few for {folds} folds by slide. Choose fewer folds, or "
+            "folds by patch."
+        )
     config = config.with_changes(split_seed=_seed(dataset, config.split_seed, folds=folds, by=by))
     suffixes = [f"fold-{number}" for number in range(1, folds + 1)]
     return create_study("folds", config, name=name, settings={"folds": folds, "by": by}, suffixes=suffixes)
@@ -74,7 +80,7 @@ def fold_config(config: TrainingConfig, *, folds: int, by: By, number: int) -> T
     return config.with_changes(split=by, folds=folds, fold=number - 1)
 
 
-def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
@@ -94,7 +100,9 @@ def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _words
     def train(report: Progress) -> None:
         measured: list[Fold] = []
         for number, run in enumerate(finished_runs(study, plan, report, notify), start=1):
-            measured.append(_fold_of(run, number))
+            card, table = load_bundle(run.bundle_path).card, test_predictions(run)
+            positives = int(table["label"].sum())
+            measured.append(Fold(number, run.name, len(table), positives, card.threshold, card.tested))
             notify(_sentence(measured[-1]))
             # A resumed study comes by its finished folds first, which must not shorten the list on disk.
             if len(measured) > len(finished_folds(study)):
@@ -150,17 +158,11 @@ def finished_folds(study: Study) -> list[Fold]:
     return [Fold.from_json(each) for each in (study.results() or {}).get("folds", ())]
 
 
-def _check_slides(dataset: Dataset, folds: int) -> None:
-    slides = dataset.table["slide"].nunique() if dataset.knows_slides else 0
-    if slides < folds:
-        raise ConfigError(
-            f"{dataset.name} has {slides} known slides, too few for {folds} folds by slide. Choose fewer folds, or "
-            "folds by patch."
-        )
-
-
 def _seed(dataset: Dataset, first: int, *, folds: int, by: By) -> int:
-    """Return the first seed from `first` on whose folds can all be trained and measured."""
+    """Return the first seed from `first` on whose folds can all be trained and measured.
+
+    With few slides, many a draw leaves a split without one of the classes.
+    """
     labels = dataset.table["label"].to_numpy()
     for seed in range(first, first + SEEDS):
         rules = (choose_rule(dataset, by, seed=seed, folds=folds, fold=fold) for fold in range(folds))
@@ -173,25 +175,13 @@ def _seed(dataset: Dataset, first: int, *, folds: int, by: By) -> int:
     )
 
 
-def _has_both(labels: np.ndarray, parts: np.ndarray) -> bool:
-    return all((labels[parts == part] == label).any() for part in SPLITS for label in (0, 1))
-
-
-def _fold_of(run: Run, number: int) -> Fold:
-    card, table = load_bundle(run.bundle_path).card, test_predictions(run)
-    return Fold(
-        number=number,
-        run=run.name,
-        n=len(table),
-        positives=int(table["label"].sum()),
-        threshold=card.threshold,
-        evaluation=card.tested,
-    )
+def _has_both(labels: np.ndarray, splits: np.ndarray) -> bool:
+    return all((labels[splits == split] == label).any() for split in SPLITS for label in (0, 1))
 
 
 def _sentence(fold: Fold) -> str:
     if fold.evaluation is None:
-        return f"  n = {fold.n}: its test patches define no figures"
+        return f"  n = {fold.n}: its test patches define no metrics"
     return f"  n = {fold.n}: AUC {fold.evaluation.metrics['auc']}, accuracy {fold.evaluation.metrics['accuracy']}"
 
 
@@ -209,10 +199,8 @@ def _conclude(study: Study, folds: list[Fold]) -> None:
 
 
 def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult:
-    config = study.config()
-    dataset = open_dataset(config.data[0], decisions=config.decisions or None)
-    labelled = dataset.table[dataset.table["label"].notna()]
-    slides = table["id"].map(labelled.set_index("id")["slide"]) if dataset.knows_slides else None
+    dataset = study.dataset()
+    # Each fold chose a threshold on its own validation patches, and all predictions together need one.
     threshold = sum(fold.threshold for fold in folds) / len(folds)
     ratio = sum(_test_to_train(run) for run in study.runs()) / len(folds)
     measured = [fold.evaluation for fold in folds if fold.evaluation is not None]
@@ -220,9 +208,9 @@ def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult
         name: _within_scale(corrected_mean([each.metrics[name].value for each in measured], test_to_train=ratio), name)
         for name in METRICS
     }
-    groups = None if slides is None else slides.to_numpy()
+    groups = slides_of(dataset, table["id"])
     pooled = evaluate(table["label"], table["probability"], threshold=threshold, groups=groups)
-    return FoldsResult(tuple(folds), mean, pooled, left_out=len(labelled) - len(table))
+    return FoldsResult(tuple(folds), mean, pooled, left_out=sum(dataset.class_counts()) - len(table))
 
 
 def _test_to_train(run: Run) -> float:
@@ -231,6 +219,6 @@ def _test_to_train(run: Run) -> float:
 
 
 def _within_scale(estimate: Estimate, name: str) -> Estimate:
-    """Return the estimate with its interval cut off where the figure's scale ends."""
+    """Return the estimate with its interval cut off where the metric's scale ends."""
     lowest, highest = (-1.0 if name == "mcc" else 0.0), (float("inf") if name == "nll" else 1.0)
     return Estimate(estimate.value, max(estimate.low, lowest), min(estimate.high, highest))

@@ -18,7 +18,7 @@ def finished_studies() -> list[Study]:
 def of_study(study: Study, dataset: Dataset) -> LabelIssues:
     """Return the ranking by a finished cross-validation, with the labels that its runs were trained on.
 
-    Patches that the data set does not have any more are left out.
+    Patches that the data set does not have any more are excluded.
 
     Raises:
         RunError: the study is none of folds, or not finished.

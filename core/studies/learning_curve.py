@@ -1,11 +1,11 @@
 """The learning curve: the same training on fewer and on more of the labelled patches.
 
-It answers whether more labels would help. All runs have the same validation and test patches and differ in how many
+It shows whether more labels would help. All runs have the same validation and test patches and differ in how many
 training patches they learn from; the fewer are among the more (:func:`core.data.thin`). Validation chooses the epoch,
 and the test split is measured once for each run. ``results.json`` holds a
 :class:`core.studies.learning_curve_result.CurveResult`, replaced after each run.
 
-Each size gets as many steps as the largest one unless epochs are asked for. With equal epochs a tenth of the patches
+Each size gets as many steps as the largest one unless `equal` is "epochs". With equal epochs a tenth of the patches
 has a tenth of the steps, and the curve is steeper than the labels are worth; studies of scaling therefore train
 every size until validation stops improving (Hestness et al. 2017, arXiv:1712.00409; Kaplan et al. 2020,
 arXiv:2001.08361). What a training counts in epochs, such as its patience, is stretched along.
@@ -22,7 +22,6 @@ from core.errors import ConfigError, DataError
 from core.job import JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
-from core.runs.run import Run
 from core.storage import atomic
 from core.studies.learning_curve_gains import Gains
 from core.studies.learning_curve_result import CurveResult, Trained
@@ -65,7 +64,7 @@ def create_curve(
         RunError: the name is taken.
     """
     if equal not in get_args(Equal):
-        raise ConfigError(f"Each size gets as many {' or as many '.join(get_args(Equal))}; found {equal!r}.")
+        raise ConfigError(f"equal must be one of {', '.join(get_args(Equal))}, got {equal!r}.")
     if not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"seeds must be 1 to {MOST_SEEDS}, got {seeds}.")
     config = config.with_changes(patches=0)
@@ -74,7 +73,8 @@ def create_curve(
     numbers = _numbers(sizes, labelled)
     for size in numbers:
         _check_classes(first, size, seed=config.split_seed)
-    steps = [_steps(config, size + others) for size in numbers]
+    # Steps of an epoch, by the rule of the trainer: an incomplete batch at its end is not taken.
+    steps = [(size + others) // min(config.batch_size, size + others) for size in numbers]
     settings: dict[str, Any] = {
         "sizes": numbers,
         "seeds": [config.seed + number for number in range(seeds)],
@@ -96,22 +96,22 @@ def extend_curve(study: Study, seeds: int) -> None:
         settings, config = about["settings"], TrainingConfig.from_json(about["config"])
         if not len(settings["seeds"]) <= seeds <= MOST_SEEDS:
             raise ConfigError(
-                f"The learning curve {study.name} trains each size with {len(settings['seeds'])} seed(s); ask for as "
-                f"many or more in all, up to {MOST_SEEDS}. Found {seeds}."
+                f"The learning curve {study.name} trains each size with {len(settings['seeds'])} seed(s), and they "
+                f"stay: seeds must be {len(settings['seeds'])} to {MOST_SEEDS}, got {seeds}."
             )
         settings["seeds"] = [config.seed + number for number in range(seeds)]
         new = _plan(config, settings)[len(about["runs"]) :]
         about["runs"] += [f"{study.name}-{suffix}" for suffix, _ in new]
 
 
-def parse_size(word: str) -> Size:
-    """Return the size that a word stands for: a number, or "all". Raises :class:`ConfigError`."""
-    if word.lower() == "all":
+def parse_size(text: str) -> Size:
+    """Return the size that a text stands for: a number, or "all". Raises :class:`ConfigError`."""
+    if text.lower() == "all":
         return "all"
     try:
-        return int(word)
+        return int(text)
     except ValueError as error:
-        raise ConfigError(f"A size is a number of patches, such as 2000, or all; found {word!r}.") from error
+        raise ConfigError(f"A size must be a number of patches, such as 2000, or all, got {text!r}.") from error
 
 
 def curve_runs(study: Study) -> list[tuple[str, TrainingConfig]]:
@@ -133,17 +133,19 @@ def conclusion(study: Study) -> tuple[str, ...]:
     gain = result.gain_to(settings["sizes"][-1])
     if gain is None:
         return ()
-    words = [gain.sentence(), gain.caveat()]
+    sentences = [gain.sentence(), gain.caveat()]
     if result.trained[0].evaluation.resampled == "slide":
-        words.append("All sizes were drawn from the same slides; patches of new slides may be worth more.")
+        sentences.append("All sizes were drawn from the same slides; patches of new slides may be worth more.")
     if settings["equal"] == "epochs":
-        words.append("With equal epochs the larger size also took more steps, which is a part of the difference.")
+        sentences.append(
+            "With equal epochs the larger size also took more steps, which explains some of the difference."
+        )
     if study.config().teachers:
-        words.append("Every size had the same teachers, and what these know comes from labels too.")
-    return tuple(words)
+        sentences.append("Every size had the same teachers, and what these know comes from labels too.")
+    return tuple(sentences)
 
 
-def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
@@ -164,8 +166,11 @@ def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _words
         gains, measured_before = Gains(study), len(curve_result(study).trained)
         runs = finished_runs(study, plan, report, notify)
         for run, (_, config) in zip(runs, planned, strict=True):
-            trained.append(_trained(run, config))
-            found = trained[-1].evaluation.metrics
+            card = load_bundle(run.bundle_path).card
+            evaluation, kept = test_evaluation(run, card), card.training["epoch_kept"]
+            steps = run.status().steps
+            trained.append(Trained(run.name, config.patches, config.seed, config.epochs, steps, kept, evaluation))
+            found = evaluation.metrics
             notify(f"  AUC {found['auc']}, accuracy {found['accuracy']}")
             # A resumed study comes by its finished runs first, which must not shorten the list on disk.
             if len(trained) >= measured_before:
@@ -194,12 +199,12 @@ def _numbers(sizes: Sequence[Size], labelled: int) -> list[int]:
     numbers = sorted({labelled if each == "all" else each for each in wanted})
     if len(numbers) < 2 or len(numbers) > MOST_SIZES:
         raise ConfigError(
-            f"A learning curve has 2 to {MOST_SIZES} different sizes; found {len(numbers)} "
+            f"A learning curve must have 2 to {MOST_SIZES} different sizes, got {len(numbers)} "
             f"({', '.join(f'{each:,}' for each in numbers)}; all is {labelled:,})."
         )
     if numbers[0] < 2:
         raise ConfigError(
-            f"A size is at least 2 patches, one of each class; found {numbers[0]}. Write 4000, not 4,000."
+            f"A size must be at least 2 patches, one of each class, got {numbers[0]}. Write 4000, not 4,000."
         )
     return numbers
 
@@ -213,13 +218,8 @@ def _check_classes(source: Source, size: int, *, seed: int) -> None:
         )
 
 
-def _has_both(source: Source, parts: np.ndarray, part: str) -> bool:
-    return len(set(source.dataset.labels(np.flatnonzero(parts == part)))) == 2
-
-
-def _steps(config: TrainingConfig, patches: int) -> int:
-    """Return the steps of an epoch."""
-    return patches // min(config.batch_size, patches)
+def _has_both(source: Source, splits: np.ndarray, split: str) -> bool:
+    return len(set(source.dataset.labels(np.flatnonzero(splits == split)))) == 2
 
 
 def _plan(config: TrainingConfig, settings: Mapping[str, Any]) -> list[tuple[str, TrainingConfig]]:
@@ -237,16 +237,3 @@ def _config(config: TrainingConfig, size: int, seed: int, stretch: float) -> Tra
     values = {name: getattr(config, name) for name in _COUNTED_IN_EPOCHS}
     stretched = {name: min(10_000, max(1, round(value * stretch))) for name, value in values.items() if value}
     return config.with_changes(patches=size, seed=seed, **stretched)
-
-
-def _trained(run: Run, config: TrainingConfig) -> Trained:
-    card, status = load_bundle(run.bundle_path).card, run.status()
-    return Trained(
-        run=run.name,
-        size=config.patches,
-        seed=config.seed,
-        epochs=config.epochs,
-        steps=status.steps,
-        epoch_kept=card.training["epoch_kept"],
-        evaluation=test_evaluation(run, card),
-    )

@@ -1,18 +1,17 @@
 """Two sizes of a learning curve on the same test patches."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
-import numpy as np
-import pandas as pd
-
-from core.data import open_dataset
+from core.data import Dataset
 from core.errors import RunError
 from core.evaluation import Estimate, compare
 from core.runs.run import Run
 from core.storage.home import runs_home
 from core.studies.learning_curve_result import SHOWN, CurveResult, Gain, Trained
 from core.studies.study import Study
+from core.studies.work import slides_of
 from core.training.predictions import test_predictions
 
 
@@ -24,9 +23,7 @@ class Gains:
     """
 
     def __init__(self, study: Study):
-        self._config = study.config()
-        self._slides: pd.Series | None = None
-        self._is_open = False
+        self._study = study
         self._found: dict[tuple[str, str], tuple[int, dict[str, Estimate]]] = {}
 
     def between(self, trained: Sequence[Trained]) -> tuple[Gain, ...]:
@@ -45,29 +42,23 @@ class Gains:
         return tuple(gains)
 
     def _pair(self, before: Trained, after: Trained) -> tuple[int, dict[str, Estimate]]:
+        """Return the number of test patches and the differences; a bootstrap takes seconds, so each is made once."""
         key = (before.run, after.run)
         if key not in self._found:
-            self._found[key] = self._compared(before, after)
+            smaller, larger = (test_predictions(Run(runs_home() / name)) for name in key)
+            if not larger[["id", "label"]].equals(smaller[["id", "label"]]):
+                raise RunError(
+                    f"The runs {before.run} and {after.run} were tested on different patches, so the data or its split "
+                    "changed in between. Make a new learning curve."
+                )
+            differences = compare(
+                larger["label"], larger["probability"], smaller["probability"],
+                groups=slides_of(self._dataset, larger["id"]),
+                threshold=after.evaluation.threshold, second_threshold=before.evaluation.threshold,
+            )  # fmt: skip
+            self._found[key] = (len(larger), differences)
         return self._found[key]
 
-    def _compared(self, before: Trained, after: Trained) -> tuple[int, dict[str, Estimate]]:
-        smaller, larger = (test_predictions(Run(runs_home() / each.run)) for each in (before, after))
-        if list(smaller["id"]) != list(larger["id"]) or list(smaller["label"]) != list(larger["label"]):
-            raise RunError(
-                f"The runs {before.run} and {after.run} were tested on different patches, so the data or its split "
-                "changed in between. Make a new learning curve."
-            )
-        differences = compare(
-            larger["label"], larger["probability"], smaller["probability"], groups=self._groups(larger["id"]),
-            threshold=after.evaluation.threshold, second_threshold=before.evaluation.threshold,
-        )  # fmt: skip
-        return len(larger), differences
-
-    def _groups(self, ids: pd.Series) -> np.ndarray | None:
-        """Return the slides of these patches, or None where they are not known for all."""
-        if not self._is_open:
-            dataset = open_dataset(self._config.data[0], decisions=self._config.decisions or None)
-            table = dataset.table[dataset.table["label"].notna()]
-            self._slides = table.set_index("id")["slide"] if dataset.knows_slides else None
-            self._is_open = True
-        return None if self._slides is None else ids.map(self._slides).to_numpy()
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return self._study.dataset()

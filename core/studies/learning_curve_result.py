@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from core.evaluation import METRICS, Estimate, Evaluation
+from core.storage.record import Record
 
 SHOWN = ("auc", "accuracy")
-"""The figures of a learning curve."""
+"""The metrics of a learning curve."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Record):
     """One run of a learning curve.
 
     Attributes:
@@ -34,15 +35,6 @@ class Trained:
     epoch_kept: int
     evaluation: Evaluation
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.__dict__, "evaluation": self.evaluation.to_json()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Trained":
-        """Return what :meth:`to_json` gave."""
-        return cls(**{**value, "evaluation": Evaluation.from_json(value["evaluation"])})
-
 
 @dataclass(frozen=True)
 class Point:
@@ -56,8 +48,8 @@ class Point:
     size: int
     runs: tuple[Trained, ...]
 
-    def figure(self, name: str = "auc") -> Estimate:
-        """Return the figure on the test patches, of several seeds the mean.
+    def metric(self, name: str = "auc") -> Estimate:
+        """Return the metric on the test patches, of several seeds the mean.
 
         The interval is for the choice of test patches, not for the seed. Of several seeds it is the mean of their
         intervals: they share the test patches, so that it is not narrower than theirs.
@@ -65,20 +57,20 @@ class Point:
         return mean_of([each.evaluation.metrics[name] for each in self.runs])
 
     def spread(self, name: str = "auc") -> tuple[float, float]:
-        """Return the lowest and the highest figure of its seeds."""
+        """Return the lowest and the highest value of a metric among its seeds."""
         values = [each.evaluation.metrics[name].value for each in self.runs]
         return min(values), max(values)
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Record):
     """What the step from one size to the next brought, on the same test patches.
 
     Attributes:
         before: the smaller size.
         after: the larger one.
         n: number of test patches.
-        differences: name of a figure to larger minus smaller size, one paired difference for each seed.
+        differences: name of a metric to larger minus smaller size, one paired difference for each seed.
     """
 
     before: int
@@ -86,18 +78,18 @@ class Gain:
     n: int
     differences: Mapping[str, tuple[Estimate, ...]]
 
-    def figure(self, name: str = "auc") -> Estimate:
-        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.figure`."""
+    def metric(self, name: str = "auc") -> Estimate:
+        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.metric`."""
         return mean_of(self.differences[name])
 
-    def words(self, name: str = "auc") -> str:
+    def describe(self, name: str = "auc") -> str:
         """Return the difference with its sign and its interval."""
-        each = self.figure(name)
+        each = self.metric(name)
         return f"{each.value:+.3f} ({each.interval('+.3f')})"
 
     def sentence(self, name: str = "auc") -> str:
         """Return in a sentence what it brought, and what that says about still more labels."""
-        each, label = self.figure(name), METRICS[name].label
+        each, label = self.metric(name), METRICS[name].label
         start = f"From {self.before:,} to {self.after:,} patches the {label}"
         if not each.has_interval:
             return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."
@@ -110,31 +102,20 @@ class Gain:
             return f"{start} {fell}: the larger number did not help this training."
         most = f"; a gain above {each.high:.3f} is unlikely" if each.high > 0 else ""
         return (
-            f"{start} changed by {self.words(name)}, which may be chance: these "
+            f"{start} changed by {self.describe(name)}, which may be chance: these "
             f"{self.n:,} test patches cannot tell whether more labels would help{most}."
         )
 
     def caveat(self, name: str = "auc") -> str:
-        """Return in plain words what the seed had to do with it."""
+        """Return in a sentence what the seed had to do with it."""
         seeds = [each.value for each in self.differences[name]]
         if len(seeds) == 1:
-            return "The interval is for the choice of test patches. Another seed may change it too; ask for more seeds."
+            return "The interval is for the choice of test patches. Another seed may change it too; train more seeds."
         return f"It was {min(seeds):+.3f} to {max(seeds):+.3f} in the {len(seeds)} seeds."
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        plain = {name: [each.to_json() for each in found] for name, found in self.differences.items()}
-        return {**self.__dict__, "differences": plain}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Gain":
-        """Return what :meth:`to_json` gave."""
-        found = {name: tuple(map(Estimate.from_json, each)) for name, each in value["differences"].items()}
-        return cls(**{**value, "differences": found})
 
 
 @dataclass(frozen=True)
-class CurveResult:
+class CurveResult(Record):
     """What a learning curve has come to so far.
 
     Attributes:
@@ -156,20 +137,8 @@ class CurveResult:
         return next((each for each in self.gains if each.after == size), None)
 
     def table(self) -> pd.DataFrame:
-        """Return a row for each run: what it learnt from, and its figures with their intervals."""
+        """Return a row for each run: what it learnt from, and its metrics with their intervals."""
         return pd.DataFrame([_row(each) for each in self.trained])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "trained": [each.to_json() for each in self.trained],
-            "gains": [each.to_json() for each in self.gains],
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "CurveResult":
-        """Return what :meth:`to_json` gave."""
-        return cls(tuple(map(Trained.from_json, value["trained"])), tuple(map(Gain.from_json, value["gains"])))
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Pruner = Literal["median", "hyperband", "none"]
 MOST_TRIALS = 999
 RANDOM_TRIALS = 5
-"""So many trials are drawn at random before Optuna draws conclusions, and are not pruned by the median."""
+"""The first trials are drawn at random, because Optuna has nothing to conclude from, and the median prunes none."""
 
 STATES = {"RUNNING": "running", "COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
@@ -65,7 +65,7 @@ def create_search(
     if not 1 <= trials <= MOST_TRIALS:
         raise ConfigError(f"trials must be 1 to {MOST_TRIALS}, got {trials}.")
     if pruner not in get_args(Pruner):
-        raise ConfigError(f"Pruning is one of {', '.join(get_args(Pruner))}; found {pruner!r}.")
+        raise ConfigError(f"pruner must be one of {', '.join(get_args(Pruner))}, got {pruner!r}.")
     axes = parse_axes(over, config)
     settings = {"trials": trials, "over": [axis.to_json() for axis in axes], "pruner": pruner, "seed": seed}
     return create_study("search", config, name=name, settings=settings, suffixes=_suffixes(trials))
@@ -81,8 +81,8 @@ def extend_search(study: Study, trials: int) -> None:
     with extending(study) as about:
         if not about["settings"]["trials"] <= trials <= MOST_TRIALS:
             raise ConfigError(
-                f"The search {study.name} has {about['settings']['trials']} trials; ask for as many or more, up to "
-                f"{MOST_TRIALS}. Found {trials}."
+                f"The search {study.name} has {about['settings']['trials']} trials, and they stay: trials must be "
+                f"{about['settings']['trials']} to {MOST_TRIALS}, got {trials}."
             )
         about["settings"]["trials"] = trials
         about["runs"] = [f"{study.name}-{suffix}" for suffix in _suffixes(trials)]
@@ -100,7 +100,7 @@ def axes_of(study: Study) -> tuple[Axis, ...]:
     return tuple(Axis.from_json(each) for each in study.settings()["over"])
 
 
-def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _words: None) -> JobStatus:
+def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
     """Make the trials that are left, in this process.
 
     A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on.
@@ -145,6 +145,7 @@ class _Searcher:
             number = unfinished[0].number
         if number >= self.wanted:
             return None
+        # Both are made anew for each trial, so that a resumed search draws what it would have drawn.
         self.memory.sampler = _sampler(self.study.settings()["seed"], number)
         self.memory.pruner = _pruner(self.study.settings()["pruner"], self.config.epochs)
         first = own_values(self.config, self.axes)
@@ -158,7 +159,7 @@ class _Searcher:
 
         values = {axis.name: _suggest(trial, axis) for axis in self.axes}
         name = self.study.run_names()[trial.number]
-        self.notify(f"Trial {trial.number + 1} of {self.wanted}: {_words(values)}")
+        self.notify(f"Trial {trial.number + 1} of {self.wanted}: {_listed(values)}")
         self._write()
         pruned = False
 
@@ -222,6 +223,7 @@ def _remembering(study: Study) -> Iterator["optuna.Study"]:
     try:
         yield optuna.create_study(storage=storage, study_name=study.name, direction="maximize", load_if_exists=True)
     finally:
+        # Else the file of the database stays open, while the study may be moved to the trash.
         storage.remove_session()
         storage.engine.dispose()
 
@@ -256,6 +258,7 @@ def _importance(memory: "optuna.Study") -> dict[str, float]:
     from optuna.trial import TrialState
 
     finished = memory.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    # Between equal values there is no difference to explain.
     if len(finished) < RANDOM_TRIALS or len({each.value for each in finished}) < 2:
         return {}
     found = get_param_importances(memory)
@@ -271,7 +274,7 @@ def _suffixes(trials: int) -> list[str]:
     return [f"trial-{number:03}" for number in range(1, trials + 1)]
 
 
-def _words(values: Mapping[str, Any]) -> str:
+def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )

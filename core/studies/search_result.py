@@ -1,12 +1,14 @@
 """What a search comes to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
-class SearchTrial:
+class SearchTrial(Record):
     """One trial.
 
     Attributes:
@@ -28,7 +30,7 @@ class SearchTrial:
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Record):
     """What a search has come to so far.
 
     Attributes:
@@ -39,7 +41,7 @@ class SearchResult:
     """
 
     trials: tuple[SearchTrial, ...] = ()
-    importance: Mapping[str, float] | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
 
     @property
@@ -54,16 +56,5 @@ class SearchResult:
         return replace(self, trials=tuple(trials))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "trials": [each.__dict__ for each in self.trials],
-            "importance": dict(self.importance or {}),
-            "settled": list(self.settled),
-            "best": None if self.best is None else self.best.number,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "SearchResult":
-        """Return what :meth:`to_json` gave."""
-        trials = tuple(SearchTrial(**each) for each in value["trials"])
-        return cls(trials, value["importance"], tuple(value["settled"]))
+        """Return plain values, and the number of the best trial for readers of the file."""
+        return {**super().to_json(), "best": None if self.best is None else self.best.number}

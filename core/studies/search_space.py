@@ -1,17 +1,18 @@
 """What a search may vary: named settings with ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ConfigError
 from core.runs.config import TrainingConfig
+from core.storage.record import Record
 
 Value = float | int | str
 
 
 @dataclass(frozen=True)
-class Axis:
+class Axis(Record):
     """One setting that is varied, over a range or over a few choices.
 
     Attributes:
@@ -34,11 +35,11 @@ class Axis:
     def __post_init__(self) -> None:
         if self.choices:
             if len(set(self.choices)) < 2:
-                raise ConfigError(f"A search over {self.name} needs two choices or more; found {self.choices}.")
+                raise ConfigError(f"A search over {self.name} needs two choices or more, got {self.choices}.")
         elif not self.low < self.high or (self.log and self.low <= 0):
             above = " above 0" if self.log else ""
             raise ConfigError(
-                f"A search over {self.name} needs a lower and a higher end{above}; found {self.low:g} to {self.high:g}."
+                f"A search over {self.name} needs a lower and a higher end{above}, got {self.low:g} to {self.high:g}."
             )
 
     def holds(self, value: Any) -> bool:
@@ -48,19 +49,10 @@ class Axis:
         return isinstance(value, (int, float)) and self.low <= value <= self.high
 
     def describe(self) -> str:
-        """Return the range in words."""
+        """Return the range as text."""
         if self.choices:
             return " | ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.__dict__, "choices": list(self.choices)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Axis":
-        """Return what :meth:`to_json` gave."""
-        return cls(**{**value, "choices": tuple(value["choices"])})
 
 
 SPACE = {
@@ -83,25 +75,25 @@ SPACE = {
         Axis("cutout", 0.0, 0.5),
     )
 }
-"""Every setting that can be searched, with the range it gets unless another is asked for."""
+"""Every setting that can be searched, with the range it has unless another is given."""
 
 DEFAULT_OVER = ("learning_rate", "weight_decay", "batch_size", "stain")
 
 
-def parse_axes(words: Sequence[str], config: TrainingConfig) -> tuple[Axis, ...]:
-    """Return the axes that ``NAME``, ``NAME=LOW:HIGH`` or ``NAME=A|B|C`` ask for.
+def parse_axes(texts: Sequence[str], config: TrainingConfig) -> tuple[Axis, ...]:
+    """Return the axes that ``NAME``, ``NAME=LOW:HIGH`` or ``NAME=A|B|C`` name.
 
     Args:
-        words: one a setting.
+        texts: one for each setting.
         config: what the trials share; each end of each range must fit it.
 
     Raises:
         ConfigError: a setting cannot be searched, stands twice, or a range does not fit.
     """
-    axes = tuple(_parse(each.strip()) for each in words)
+    axes = tuple(_parse(each.strip()) for each in texts)
     names = [axis.name for axis in axes]
     if not axes or len(set(names)) < len(names):
-        raise ConfigError(f"A search needs settings, each once; found {', '.join(names) or 'none'}.")
+        raise ConfigError(f"A search needs settings, each once, got {', '.join(names) or 'none'}.")
     for axis in axes:
         for value in axis.choices or (axis.low, axis.high):
             config.with_changes(**{axis.name: value})
@@ -114,8 +106,8 @@ def own_values(config: TrainingConfig, axes: Sequence[Axis]) -> dict[str, Any] |
     return values if all(axis.holds(values[axis.name]) for axis in axes) else None
 
 
-def _parse(word: str) -> Axis:
-    name, _, wanted = word.partition("=")
+def _parse(text: str) -> Axis:
+    name, _, wanted = text.partition("=")
     if name not in SPACE:
         raise ConfigError(f"There is no search over {name!r}; choose from {', '.join(SPACE)}.")
     axis = SPACE[name]
@@ -125,12 +117,12 @@ def _parse(word: str) -> Axis:
         choices = tuple(_choice(axis, each) for each in wanted.split("|")) if "|" in wanted else ()
         low, high = (0.0, 0.0) if choices else map(float, wanted.split(":"))
     except ValueError as error:
-        raise ConfigError(f"A range is NAME=LOW:HIGH or NAME=A|B|C; found {word!r}.") from error
+        raise ConfigError(f"A range must be NAME=LOW:HIGH or NAME=A|B|C, got {text!r}.") from error
     if axis.choices and not choices:
         raise ConfigError(f"{name} has choices and no range: give {name}={'|'.join(map(str, axis.choices))}.")
     return replace(axis, low=low, high=high, log=axis.log and not choices, choices=choices)
 
 
-def _choice(axis: Axis, word: str) -> Value:
+def _choice(axis: Axis, text: str) -> Value:
     kind = type(axis.choices[0]) if axis.choices else float
-    return kind(word)
+    return kind(text)

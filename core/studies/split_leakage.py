@@ -1,4 +1,4 @@
-"""The leak meter: how much too good a split makes a model look when it lets patches of one slide fall on both sides.
+"""The leak meter: how optimistic the metrics of a model are when a split lets patches of one slide fall on both sides.
 
 The same preset is trained and measured twice on a data set whose slides are known: with a random split of patches, and
 with a split that keeps slides together. The second is what to expect on new slides; the difference is the leak.
@@ -45,12 +45,12 @@ class Leak:
     def __post_init__(self) -> None:
         if not self.by_patch or len(self.by_patch) != len(self.by_slide):
             raise RunError(
-                f"A leak meter needs as many runs by patch as by slide; found {len(self.by_patch)} and "
+                f"A leak meter needs as many runs by patch as by slide, got {len(self.by_patch)} and "
                 f"{len(self.by_slide)}."
             )
 
-    def figure(self, way: Way, name: str = "auc") -> Estimate:
-        """Return the mean of a figure over the splits of one way, with a 95% CI.
+    def metric(self, way: Way, name: str = "auc") -> Estimate:
+        """Return the mean of a metric over the splits of one way, with a 95% CI.
 
         The intervals of the splits are put together as if these were independent, so with several splits of one data
         set the interval is somewhat too narrow.
@@ -65,16 +65,17 @@ class Leak:
         """Return by patch minus by slide with a 95% CI.
 
         With three splits or more it comes from how much the pairs differ among each other, by the corrected resampled
-        t (Nadeau & Bengio, Machine Learning 52:239, 2003), which allows for training parts that overlap. With fewer,
-        the intervals of the two test splits are put together as of independent figures (method of variance estimates
+        t (Nadeau & Bengio, Machine Learning 52:239, 2003), which allows for training splits that overlap. With fewer,
+        the intervals of the two test splits are put together as of independent metrics (method of variance estimates
         recovery; Zou & Donner, Stat Med 27:1693, 2008), which is wider.
         """
-        one, two = self.figure("patch", name), self.figure("slide", name)
+        one, two = self.metric("patch", name), self.metric("slide", name)
         value = one.value - two.value
         if len(self.by_patch) >= FEWEST_PAIRS:
             rule = SplitRule()
+            pairs = zip(self.by_patch, self.by_slide, strict=True)
             half = corrected_half_width(
-                [first - second for first, second in self._pairs(name)],
+                [first.metrics[name].value - second.metrics[name].value for first, second in pairs],
                 test_to_train=rule.test / (1 - rule.test - rule.valid),
             )
             return Estimate(value, value - half, value + half)
@@ -82,22 +83,18 @@ class Leak:
         above = math.hypot(one.high - one.value, two.value - two.low)
         return Estimate(value, value - below, value + above)
 
-    def _pairs(self, name: str) -> list[tuple[float, float]]:
-        pairs = zip(self.by_patch, self.by_slide, strict=True)
-        return [(first.metrics[name].value, second.metrics[name].value) for first, second in pairs]
-
-    def sentence(self, figure: str = "auc") -> str:
+    def sentence(self, name: str = "auc") -> str:
         """Return the difference in one plain sentence."""
-        label, each = METRICS[figure].label, self.difference(figure)
-        sign = 1 if METRICS[figure].higher_is_better else -1
-        values = f"{self.figure('patch', figure).value:.3f} against {self.figure('slide', figure).value:.3f}"
+        label, each = METRICS[name].label, self.difference(name)
+        sign = 1 if METRICS[name].higher_is_better else -1
+        values = f"{self.metric('patch', name).value:.3f} against {self.metric('slide', name).value:.3f}"
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."
         span = f"{each.value:+.3f}, 95% CI {each.interval('+.3f')}"
         if sign * (each.low if sign > 0 else each.high) > 0:
-            return f"The random split flatters the model: {label} {values} on new slides ({span})."
+            return f"The random split is optimistic: {label} {values} on new slides ({span})."
         if sign * each.value > 0:
-            return f"The random split looks better, {label} {values} on new slides, but chance could do that ({span})."
+            return f"The random split is better, {label} {values} on new slides, but chance could do that ({span})."
         return f"No leak to be seen: {label} {values} on new slides ({span})."
 
     def to_json(self) -> dict[str, Any]:
@@ -134,7 +131,7 @@ def leak_of(by_patch: Sequence[Run], by_slide: Sequence[Run]) -> Leak:
     for first, second in zip(by_patch, by_slide, strict=True):
         one, two = first.config(), second.config()
         if (one.split, two.split) != WAYS:
-            raise RunError(f"A leak meter needs a run by patch and one by slide; found {one.split} and {two.split}.")
+            raise RunError(f"A leak meter needs a run by patch and one by slide, got {one.split} and {two.split}.")
         if one.with_changes(split="slide", preset=two.preset) != two:
             raise RunError(f"The runs {first.name} and {second.name} differ in more than their split.")
     return Leak(tuple(_test(run) for run in by_patch), tuple(_test(run) for run in by_slide))
@@ -145,7 +142,7 @@ def measure_leak(
     folder: Path | None = None,
     *,
     split_seeds: Sequence[int] = (0,),
-    notify: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] = lambda _line: None,
 ) -> Leak:
     """Train and measure both ways in this process.
 
@@ -162,8 +159,7 @@ def measure_leak(
     runs: dict[Way, list[Run]] = {"patch": [], "slide": []}
     for seed in split_seeds:
         for way, each in leak_configs(config.with_changes(split_seed=seed)).items():
-            if notify is not None:
-                notify(f"Training with a {NAMES[way]}, split seed {seed}")
+            notify(f"Training with a {NAMES[way]}, split seed {seed}")
             run = create_run(each, None if folder is None else folder / f"{way}-{seed}")
             execute(run)
             runs[way].append(run)

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from core.data import DEMO, decisions_of
+from core.data import DEMO, Dataset, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import NodescopeError, RunError, StorageError
@@ -32,9 +32,6 @@ from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, runs_home
 from core.storage.lock import action_lock
-
-if TYPE_CHECKING:
-    pass
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
@@ -70,8 +67,13 @@ class Study(Job):
         """Return the settings that its runs share."""
         return TrainingConfig.from_json(self.about()["config"])
 
+    def dataset(self) -> Dataset:
+        """Return the first of its data sets, the one that is validated and tested on."""
+        config = self.config()
+        return open_dataset(config.data[0], decisions=config.decisions or None)
+
     def settings(self) -> dict[str, Any]:
-        """Return what is asked of it beyond the training: folds, trials and what they vary, or sizes."""
+        """Return its own settings beyond the training: folds, trials and what they vary, or sizes."""
         settings: dict[str, Any] = self.about()["settings"]
         return settings
 
@@ -165,7 +167,7 @@ def create_study(
         kind: what it is.
         config: the settings that its runs share.
         name: letters, digits, ".", "_" and "-"; None makes one of date, kind and preset.
-        settings: what is asked of it beyond that.
+        settings: its own beyond that.
         suffixes: what distinguishes the names of its runs, such as "fold-1".
 
     Raises:
@@ -174,7 +176,7 @@ def create_study(
     """
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{kind}-{config.preset}" if name is None else name
     if _NAME.fullmatch(name) is None:
-        raise RunError(f"A study's name has letters, digits, '.', '_' and '-' only; found {name!r}.")
+        raise RunError(f"A study's name has letters, digits, '.', '_' and '-' only, got {name!r}.")
     study = Study(studies_home() / name)
     runs = [f"{name}-{suffix}" for suffix in suffixes]
     check_free((study.path, *(runs_home() / run for run in runs)))
@@ -182,6 +184,7 @@ def create_study(
         study.path.mkdir(parents=True)
     except OSError as error:
         raise StorageError(f"The folder {study.path} cannot be made: {error.strerror}.") from error
+    # Somebody may decide about patches while the study trains, and its runs have to stay comparable.
     if not config.decisions:
         config = config.with_changes(decisions=str(_freeze_decisions(study, config.data)))
     about = {"kind": kind, "config": config.to_json(), "settings": settings, "runs": runs}
@@ -198,7 +201,7 @@ def check_free(paths: Iterable[Path]) -> None:
 
 @contextmanager
 def extending(study: Study) -> Iterator[dict[str, Any]]:
-    """Yield ``study.json`` to ask more of the study, and write it; nobody starts or deletes anything meanwhile.
+    """Yield ``study.json`` to extend the study, and write it; nobody starts or deletes anything meanwhile.
 
     The names of its runs are only added to, because those that are there keep theirs.
 
@@ -208,8 +211,8 @@ def extending(study: Study) -> Iterator[dict[str, Any]]:
     with action_lock():
         if study.status().is_active:
             raise RunError(
-                f"The {KIND_NAMES[study.kind]} {study.name} is being worked on. Let it finish or stop it, then ask for "
-                "more."
+                f"The {KIND_NAMES[study.kind]} {study.name} is being worked on. Let it finish or stop it, then extend "
+                "it."
             )
         about = study.about()
         before = set(about["runs"])

@@ -44,7 +44,7 @@ class Trashed:
         return self.path.name
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it is, such as "study with 5 runs"."""
         return f"study with {self.runs} run{'' if self.runs == 1 else 's'}" if self.is_study else "run"
 
@@ -64,6 +64,7 @@ def delete(run: Run) -> Path:
     with action_lock():
         _check_idle(run)
         with ExitStack() as held:
+            # The lock also excludes a process that has started and has not recorded itself yet.
             held.callback(run.lock().release)
             target = _free(trash_home() / run.name)
             _move(run.path, target)

@@ -5,6 +5,10 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
+from core.data import Dataset
 from core.errors import NodescopeError, RunError
 from core.job import Cancelled, JobStatus
 from core.progress import Progress
@@ -23,7 +27,7 @@ def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
 
     Args:
         study: what is worked on.
-        what: is given a function that it tells the finished share between two runs.
+        what: gets the function to which it reports the finished share between two runs.
 
     Raises:
         RunError: another process works on it.
@@ -50,7 +54,7 @@ def train_run(
     """Train one run of a study in this process, from where it was left; a finished one is kept as it is.
 
     Raises:
-        Cancelled: somebody asked the study to end.
+        Cancelled: somebody requested the end of the study.
         NodescopeError: the run failed, or is another one than that.
     """
     from core.training.execute import execute  # it takes a second to import, and only the process of a study trains
@@ -82,7 +86,7 @@ def finished_runs(
         notify: gets the line before the run is trained.
 
     Raises:
-        Cancelled: somebody asked the study, or the run in work, to end.
+        Cancelled: somebody requested the end of the study or of the run in work.
         NodescopeError: a run failed.
     """
     for number, (line, name, config) in enumerate(plan):
@@ -92,6 +96,15 @@ def finished_runs(
         if status.state != "finished":
             raise Cancelled
         yield run
+
+
+def slides_of(dataset: Dataset, ids: pd.Series) -> np.ndarray | None:
+    """Return the slides of labelled patches, text (N,), or None where they are not known for all."""
+    if not dataset.knows_slides:
+        return None
+    labelled = dataset.table[dataset.table["label"].notna()]
+    slides: np.ndarray = ids.map(labelled.set_index("id")["slide"]).to_numpy()
+    return slides
 
 
 def _made(name: str, config: TrainingConfig) -> Run:

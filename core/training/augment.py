@@ -24,12 +24,12 @@ BLUR_RADIUS = 6
 """Pixels to each side: three standard deviations of the strongest blur."""
 
 VIEWS = (0, 1, 2, 3, 4, 7, 6, 5)
-"""Views of :mod:`core.d4` by the number that is drawn: augmentation turns before it flips, and core.d4 flips before it
-turns. A run that is resumed has to give each number the meaning that it had, else its weights come out otherwise."""
+"""Views of :mod:`core.d4` by the number that is drawn: augmentation rotates before it flips, and core.d4 flips before
+it rotates. A run that is resumed has to give each number the meaning that it had, else its weights are others."""
 
 
 def _corners() -> Tensor:
-    """Return x and y (int, M×2) of the upper left corner of every square that leaves the centre alone."""
+    """Return x and y (int, M×2) of the upper left corner of every square that does not cover the whole centre."""
     starts = torch.arange(PATCH_SIZE - CUTOUT_SIDE + 1)
     corners = torch.cartesian_prod(starts, starts)
     meets = (corners > CENTRE.start - CUTOUT_SIDE) & (corners < CENTRE.stop)
@@ -43,7 +43,7 @@ _INVERSE = torch.linalg.inv(_STAINS)
 
 @dataclass(frozen=True)
 class Changes:
-    """What was drawn for each of N patches; None where that kind of change is not asked for. All on the CPU.
+    """What was drawn for each of N patches; None where that kind of change is off. All on the CPU.
 
     Attributes:
         which: the symmetry, int (N,).
@@ -162,7 +162,7 @@ def _mirrored(place: Tensor, side: int) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Return each image turned about its centre; what comes in from outside is mirrored at the edge."""
+    """Return each image rotated about its centre; what comes in from outside is mirrored at the edge."""
     angle = degrees * (math.pi / 180)
     cos, sin, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
     matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
@@ -181,7 +181,7 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     stains, inverse = _STAINS.to(images.device), _INVERSE.to(images.device)
     change = inverse @ (scales[:, :, None] * stains)  # N×3×3, acts on rows of densities
     # In place and colour by colour: on a CPU fresh memory costs more than the logarithm, and mixing interleaved colours
-    # ten times as much as mixing planes. The density's sign is turned in the factors.
+    # ten times as much as mixing planes. The density's sign is inverted in the factors.
     planes = images.contiguous().flatten(2).clamp(min=1 / 255).log_()
     mixed = torch.baddbmm(-shift[:, None, None], change.transpose(1, 2), planes)
     return mixed.clamp_(max=0).exp_().view(images.shape)

@@ -85,6 +85,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         RunError: it is damaged.
     """
     try:
+        # weights_only, because a checkpoint that somebody sends must not run code here.
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except _DAMAGE as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}); start a new run.") from error

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.data import (
+    SPLITS,
     Dataset,
     Decided,
     Problem,
@@ -38,7 +39,7 @@ class Source:
     Attributes:
         dataset: what is divided.
         rule: how.
-        splits: "train", "valid", "test", or "" for rows without a label and for training patches that are left out.
+        splits: "train", "valid", "test", or "" for rows without a label and for training patches that are excluded.
         subsample: which training patches are learnt from; None is all.
     """
 
@@ -49,7 +50,7 @@ class Source:
 
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle's card says of it."""
-        counts = {part: int((self.splits == part).sum()) for part in ("train", "valid", "test")}
+        counts = {split: int((self.splits == split).sum()) for split in SPLITS}
         decided = self.dataset.decided or Decided()
         return {
             "name": self.dataset.name,
@@ -68,7 +69,7 @@ class Patches:
 
     Attributes:
         ids: text (N,).
-        pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is asked for.
+        pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is needed.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
         slides: text (N,), or None where they are not known for all.
     """
@@ -95,7 +96,7 @@ class TrainingData:
         sources: the data sets with their division; the first one chooses epoch, temperature and threshold.
         train: training patches of all sources, those without a label last.
         valid: validation patches of the first source.
-        problems: patches that could not be read and were left out.
+        problems: patches that could not be read and were excluded.
     """
 
     sources: tuple[Source, ...]
@@ -109,7 +110,7 @@ class TrainingData:
         return read_patches(source.dataset, np.flatnonzero(source.splits == "test"))[0]
 
     def split_table(self) -> pd.DataFrame:
-        """Return id and split of every labelled patch, but for training patches that are left out."""
+        """Return id and split of every labelled patch, but for training patches that are excluded."""
         tables = [
             pd.DataFrame({"id": source.dataset.table["id"], "part": source.splits})[source.splits != ""]
             for source in self.sources
@@ -117,46 +118,9 @@ class TrainingData:
         return pd.concat(tables, ignore_index=True)
 
 
-def gather(
-    datasets: list[Dataset],
-    *,
-    split: str = "default",
-    split_seed: int = 0,
-    folds: int = 0,
-    fold: int = 0,
-    patches: int = 0,
-    unlabelled: bool = False,
-    progress: Progress = no_progress,
-) -> TrainingData:
-    """Divide the data sets and read their training and validation patches.
-
-    Args:
-        datasets: the first one validates.
-        split: one of :data:`core.data.splits.CHOICES`, or the path of a split file for the first data set; the others
-            are then divided by default.
-        split_seed: of a split that is drawn.
-        folds: 0, or how many folds there are.
-        fold: which of them is the test split, from 0 on.
-        patches: how many labelled training patches of the first data set are learnt from, drawn by `split_seed`; 0 is
-            all. The others are used whole: it is the first one's test split that tells what more patches are worth.
-        unlabelled: patches without a label, which belong to no split, join the training patches.
-        progress: receives the finished share.
-
-    Raises:
-        DataError: a split is empty or has one class only, there are fewer training patches than are to be learnt from,
-            a split by slide is wanted and slides are not known, or the data set has changed since its split was saved.
-    """
-    sources = divide(datasets, split=split, split_seed=split_seed, folds=folds, fold=fold, patches=patches)
-    everything = join(datasets)
-    valid, valid_problems = read_patches(datasets[0], np.flatnonzero(sources[0].splits == "valid"))
-    train, train_problems = read_patches(everything, train_rows(sources, everything, unlabelled=unlabelled), progress)
-    _check(datasets[0].name, train=train, valid=valid)
-    return TrainingData(tuple(sources), train, valid, (*train_problems, *valid_problems))
-
-
 @dataclass(frozen=True)
 class OpenedData:
-    """Data sets and what is trained on.
+    """Data sets and what is trained on; no patch is read yet.
 
     Attributes:
         sources: the data sets with their splits.
@@ -169,57 +133,64 @@ class OpenedData:
     train: np.ndarray
 
 
+def gather(datasets: list[Dataset], config: TrainingConfig, *, progress: Progress = no_progress) -> TrainingData:
+    """Divide the data sets and read their training and validation patches.
+
+    Args:
+        datasets: those that `config` names; the first one validates.
+        config: its `split` (a split file is for the first data set; the others are then divided by default),
+            `split_seed`, `folds`, `fold`, `patches` (drawn from the first data set; the others are used whole, because
+            it is the first one's test split that shows what more patches are worth) and `unlabelled`.
+        progress: receives the finished share.
+
+    Raises:
+        DataError: a split is empty or has one class only, there are fewer training patches than are to be learnt from,
+            a split by slide is chosen and slides are not known, or the data set has changed since its split was saved.
+    """
+    opened = _divided(datasets, config)
+    valid, valid_problems = read_patches(datasets[0], np.flatnonzero(opened.sources[0].splits == "valid"))
+    train, train_problems = read_patches(opened.everything, opened.train, progress)
+    _check(datasets[0].name, train=train, valid=valid)
+    return TrainingData(opened.sources, train, valid, (*train_problems, *valid_problems))
+
+
 def open_training_data(config: TrainingConfig) -> OpenedData:
     """Open and divide the data sets of a training.
 
     Raises:
         DataError: one cannot be opened or divided like that.
     """
-    datasets = [open_dataset(source, decisions=config.decisions or None) for source in config.data]
-    sources = divide(
-        datasets, split=config.split, split_seed=config.split_seed, folds=config.folds, fold=config.fold,
-        patches=config.patches,
-    )  # fmt: skip
-    everything = join(datasets)
-    return OpenedData(tuple(sources), everything, train_rows(sources, everything, unlabelled=config.unlabelled))
+    return _divided([open_dataset(source, decisions=config.decisions or None) for source in config.data], config)
 
 
-def divide(
-    datasets: list[Dataset],
-    *,
-    split: str = "default",
-    split_seed: int = 0,
-    folds: int = 0,
-    fold: int = 0,
-    patches: int = 0,
-) -> list[Source]:
+def divide(datasets: list[Dataset], config: TrainingConfig) -> list[Source]:
     """Divide the data sets and read no patch; arguments and errors are those of :func:`gather`."""
     sources: list[Source] = []
     for dataset in datasets:
-        if split in CHOICES or sources:
-            choice = split if split in CHOICES else "default"
-            rule = choose_rule(dataset, choice, seed=split_seed, folds=folds, fold=fold)
+        if config.split in CHOICES or sources:
+            choice = config.split if config.split in CHOICES else "default"
+            rule = choose_rule(dataset, choice, seed=config.split_seed, folds=config.folds, fold=config.fold)
             sources.append(Source(dataset, rule, assign(dataset, rule)))
         else:
-            saved = load_split(Path(split))
+            saved = load_split(Path(config.split))
             sources.append(Source(dataset, saved.rule, apply_split(saved, dataset)))
     first = sources[0]
-    subsample = find_subsample(first.dataset, first.splits, patches=patches, seed=split_seed)
+    subsample = find_subsample(first.dataset, first.splits, patches=config.patches, seed=config.split_seed)
     if subsample is not None:
         sources[0] = replace(first, splits=subsample.apply(first.dataset, first.splits), subsample=subsample)
     return sources
 
 
-def train_rows(sources: list[Source], everything: Dataset, *, unlabelled: bool) -> np.ndarray:
-    """Return the rows of the joined data set that are trained on, int64; those without a label last."""
+def _divided(datasets: list[Dataset], config: TrainingConfig) -> OpenedData:
+    sources, everything = divide(datasets, config), join(datasets)
     rows = np.flatnonzero(np.concatenate([source.splits for source in sources]) == "train")
-    if not unlabelled:
-        return rows
-    return np.concatenate([rows, np.flatnonzero(everything.table["label"].isna().to_numpy())])
+    if config.unlabelled:
+        rows = np.concatenate([rows, np.flatnonzero(everything.table["label"].isna().to_numpy())])
+    return OpenedData(tuple(sources), everything, rows)
 
 
 def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_progress) -> tuple[Patches, list[Problem]]:
-    """Return the patches of `rows`, and those of them that could not be read and were left out.
+    """Return the patches of `rows`, and those of them that could not be read and were excluded.
 
     Patches of a pack stay in its memory map, which may be larger than the memory; others are decoded once, here.
     """
@@ -252,11 +223,11 @@ def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[n
     return pixels, unreadable
 
 
-def _check(name: str, **parts: Patches) -> None:
-    for part, patches in parts.items():
+def _check(name: str, **splits: Patches) -> None:
+    for split, patches in splits.items():
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
             raise DataError(
-                f"{name}: the {part} split has {counts[0]} normal and {counts[1]} tumour patches, and both are needed. "
-                "Use more patches, or another split seed."
+                f"{name}: the {split} split has {counts[0]} normal and {counts[1]} tumour patches, and both are "
+                "needed. Use more patches, or another split seed."
             )

@@ -1,7 +1,7 @@
-"""Learning from trained networks: the answers of teachers beside, or instead of, the label.
+"""Learning from trained networks: the predictions of teachers beside, or instead of, the label.
 
 The teachers see the very patch that the student sees, with the same random changes: "consistent teaching" of Beyer et
-al. 2022 ("Knowledge distillation: a good teacher is patient and consistent", arXiv:2106.05237). Their answer is the
+al. 2022 ("Knowledge distillation: a good teacher is patient and consistent", arXiv:2106.05237). Their prediction is the
 mean of their probabilities, sigmoid(logit) *before* calibration. As the cross-entropy is linear in its target, learning
 from that mean is learning from each of them in equal parts.
 """
@@ -25,8 +25,8 @@ class Teachers:
 
     Args:
         bundles: at least one.
-        device: where they answer.
-        bf16: answer in bfloat16 where that is safe (autocast), as the student learns.
+        device: where they predict.
+        bf16: predict in bfloat16 where that is safe (autocast), as the student learns.
     """
 
     def __init__(self, bundles: Sequence[Bundle], *, device: torch.device, bf16: bool = False):
@@ -34,16 +34,12 @@ class Teachers:
         self._device, self._bf16 = device, bf16
         self._modules = [bundle.inference_module(device) for bundle in bundles]
 
-    def digests(self) -> list[str]:
-        """Return what names exactly these bundles, in order."""
-        return [bundle.digest for bundle in self.bundles]
-
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the mean probability of tumour, float32 (N,), of float N×3×96×96 in [0, 1]."""
         cast = torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
         with torch.inference_mode(), cast:
-            answers = torch.stack([module(images).float().sigmoid() for module in self._modules])
-        return answers.mean(dim=0).clone()  # a plain tensor: one of inference mode may not enter a loss
+            predictions = torch.stack([module(images).float().sigmoid() for module in self._modules])
+        return predictions.mean(dim=0).clone()  # a plain tensor: one of inference mode may not enter a loss
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,9 @@ class Targets:
     """What the patches of a batch teach, and how much.
 
     Attributes:
-        targets: what the label asks for, float (N,), smoothed; anything where there is no label.
+        targets: what the label says, float (N,), smoothed; anything where there is no label.
         weights: how much of each patch's loss is towards that, float (N,); 0 where there is no label.
-        teaching: how much is towards the teachers' answer, float (N,); None where there are no teachers.
+        teaching: how much is towards the teachers' prediction, float (N,); None where there are no teachers.
     """
 
     targets: Tensor
@@ -61,23 +57,23 @@ class Targets:
     teaching: Tensor | None = None
 
     def some(self, rows: slice) -> "Targets":
-        """Return the targets_of of some of the patches."""
+        """Return those of some of the patches."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.targets[rows], weights, None if self.teaching is None else self.teaching[rows])
 
-    def loss(self, logits: Tensor, answers: Tensor | None = None) -> Tensor:
-        """Return the mean over patches of weights · H(target, logit) + teaching · H(answer, logit).
+    def loss(self, logits: Tensor, predictions: Tensor | None = None) -> Tensor:
+        """Return the mean over patches of weights · H(target, logit) + teaching · H(prediction, logit).
 
         H is the binary cross-entropy in nats.
 
         Args:
             logits: of the student, float (N,).
-            answers: of the teachers, probabilities (N,); None where there are none.
+            predictions: of the teachers, probabilities (N,); None where there are none.
         """
         loss = F.binary_cross_entropy_with_logits(logits, self.targets, weight=self.weights)
-        if answers is None:
+        if predictions is None:
             return loss
-        return loss + F.binary_cross_entropy_with_logits(logits, answers, weight=self.teaching)
+        return loss + F.binary_cross_entropy_with_logits(logits, predictions, weight=self.teaching)
 
 
 def targets_of(
@@ -93,7 +89,7 @@ def targets_of(
         labels: float (N,): 0, 1, or -1 for none.
         smoothing: targets become this much / 2 and 1 - this much / 2.
         class_weights: factor of the label's share of the loss, for normal and tumour patches; float (2,).
-        distillation: the teachers' share of the loss of a labelled patch; an unlabelled one they teach alone. None
+        distillation: the teachers' share of the loss of a labelled patch; only they teach an unlabelled one. None
             where there are no teachers.
     """
     known = labels >= 0

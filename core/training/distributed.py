@@ -1,6 +1,6 @@
 """The processes that ``accelerate launch`` started together to train one network; nearly always there is only one.
 
-Each works on its share of every batch and changes its copy of the network alike. The main one alone takes the lock and
+Each works on its share of every batch and changes its copy of the network alike. Only the main one takes the lock and
 the claim on the device, reads and writes the run, and decides; the others follow.
 """
 
@@ -60,7 +60,7 @@ class ProcessGroup:
         return box[0]
 
     def begin(self, go: bool) -> bool:
-        """Let the others begin to train (or end, if not `go`); in those, wait for that word. Counts once."""
+        """Let the others begin to train (or end, if not `go`); in those, wait for that. Only the first call counts."""
         if self._begun:
             return go
         self._begun = True
@@ -74,7 +74,7 @@ class ProcessGroup:
         fails first leaves its reason in `folder`, for the main process to find.
 
         Raises:
-            TrainingError: another process failed, or ended without a word.
+            TrainingError: another process failed, or ended without a reason.
         """
         if self.size == 1:
             yield
@@ -89,26 +89,26 @@ class ProcessGroup:
             if not isinstance(error, _Ended) and not _is_broken(error):
                 self._leave(reason, f"{type(error).__name__}: {error}")
                 raise
-            raise TrainingError(self._words(reason)) from error
+            raise TrainingError(self._reason(reason)) from error
         except NodescopeError as error:
             self._leave(reason, str(error))
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def _leave(self, reason: Path, words: str) -> None:
+    def _leave(self, reason: Path, text: str) -> None:
         if not self.is_main and reason.parent.is_dir():
             with suppress(StorageError):  # then the main process says that it does not know why
-                atomic.write_text(reason, words)
+                atomic.write_text(reason, text)
 
-    def _words(self, reason: Path) -> str:
+    def _reason(self, reason: Path) -> str:
         if not self.is_main:
             return "Another process of this training has ended; the run says why."
         if reason.is_file():
             return reason.read_text("utf-8")
         return (
-            f"One of the {self.size} processes ended without a word, as happens when the computer has no memory left. "
-            "Resume the run in fewer processes, or start one with a smaller batch; the last checkpoint is kept."
+            f"One of the {self.size} processes ended without a reason, as happens when the computer has no memory "
+            "left. Resume the run in fewer processes, or start one with a smaller batch; the last checkpoint is kept."
         )
 
     def end(self) -> None:
@@ -127,4 +127,4 @@ def _raise(_signal: int, _frame: FrameType | None) -> None:
 
 def _is_broken(error: BaseException) -> bool:
     """Whether an error says that another process is gone; PyTorch says so only in the text of an error."""
-    return any(words in str(error).lower() for words in _BROKEN)
+    return any(text in str(error).lower() for text in _BROKEN)

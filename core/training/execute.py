@@ -55,10 +55,10 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
 
 
 def _assist(run: Run, group: ProcessGroup) -> Status:
-    """Learn along with the main process of a group, which alone reads and writes the run."""
+    """Learn along with the main process of a group, the only one that reads and writes the run."""
     if group.begin(go=False):
         with suppress(Stopped), group.explained(run.path):
-            Trainer(run, run.config(), _gathered(run)).fit()
+            Trainer(run, _gathered(run)).fit()
     group.end()
     return read_status(run)
 
@@ -68,9 +68,9 @@ def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
         with group.explained(run.path):
             return _train_in_queue(run, group, after_epoch)
     except Stopped as reason:
-        words = str(reason) or "Stopped as asked; it can be resumed."
-        logger.info("%s", words)
-        status = _write_end(run, "stopped", words)
+        message = str(reason) or "Stopped on request; it can be resumed."
+        logger.info("%s", message)
+        status = _write_end(run, "stopped", message)
         run.withdraw_stop()
         return status
     except NodescopeError as error:
@@ -126,12 +126,12 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     keep_memory()
     training_data = _training_data(run, status)
     group.begin(go=True)
-    trainer = Trainer(run, config, training_data, started=started, after_epoch=after_epoch)
+    trainer = Trainer(run, training_data, started=started)
     logger.info(
         "Training %s on %d patches (%s), validating on %d.",
         config.model, len(training_data.train), trainer.reporter.status.device, len(training_data.valid),
     )  # fmt: skip
-    trainer.fit()
+    trainer.fit(after_epoch)
 
     def notify(stage: str) -> None:
         run.write_status(trainer.reporter.status.now(stage=stage, seconds=trainer.reporter.seconds()))
@@ -151,9 +151,9 @@ def _training_data(run: Run, status: Status) -> TrainingData:
     for source in training_data.sources:
         left = source.dataset.problems
         if left:
-            logger.warning("%s: %d left out, such as %s", source.dataset.name, len(left), left[0])
+            logger.warning("%s: %d patches excluded, such as %s", source.dataset.name, len(left), left[0])
     for problem in training_data.problems:
-        logger.warning("Left out %s: %s", problem.name, problem.reason)
+        logger.warning("Excluded %s: %s", problem.name, problem.reason)
     split = training_data.split_table().to_csv(index=False, lineterminator="\n")
     atomic.write_text(run.place("split.csv"), split)
     atomic.write_json(run.place("data.json"), [source.provenance() for source in training_data.sources])
@@ -172,12 +172,7 @@ def _gathered(run: Run, notify: Callable[[str, float], None] = lambda *_: None) 
     ]
     return gather(
         datasets,
-        split=_split(run),
-        split_seed=config.split_seed,
-        folds=config.folds,
-        fold=config.fold,
-        patches=config.patches,
-        unlabelled=config.unlabelled,
+        config.with_changes(split=_split(run)),
         progress=lambda share: notify("Reading patches", share),
     )
 

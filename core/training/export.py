@@ -1,4 +1,4 @@
-"""From trained weights to a bundle: round, calibrate, choose the threshold, measure, know the training patches."""
+"""From trained weights to a bundle: round, calibrate, choose the threshold, measure, fit the OOD model."""
 
 import logging
 import platform
@@ -27,7 +27,7 @@ from core.training.trainer import Trainer
 logger = logging.getLogger("nodescope.training")
 
 RANDOM_SPLIT_NOTE = (
-    "The split is by patch, so that patches of one slide may stand on both sides of it: the figures are optimistic for "
+    "The split is by patch, so that patches of one slide may stand on both sides of it: the metrics are optimistic for "
     "slides that are new to the model."
 )
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
@@ -50,7 +50,7 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(trainer),
-        notes=(*_notes(training_data), *_notes_on_teachers(trainer), *_notes_on_flaws(trainer)),
+        notes=_notes(trainer),
     )
     bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
@@ -65,7 +65,7 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
     notify("Measuring on test patches")
     card = card.with_changes(measured=_measure(run, predictor, card, training_data, probabilities))
     notify("Computing OOD statistics")
-    bundle = Bundle(card, bundle.weights, _familiarity(bundle, training_data.sources, device=config.device))
+    bundle = Bundle(card, bundle.weights, _ood_model(bundle, training_data.sources, device=config.device))
     bundle.save(run.place(run.bundle_path.name))
     return bundle
 
@@ -83,8 +83,8 @@ def _as_shipped(trainer: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
     return models.BAKES_TO[config.model], dict(baked.state_dict())
 
 
-def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> OodModel | None:
-    """Fit familiarity to a draw of each source's training patches; None, with the reason logged, if that cannot be."""
+def _ood_model(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> OodModel | None:
+    """Fit the OOD model to a draw of each source's training patches; None, with the reason logged, if it cannot be."""
     pixels, slides = {}, {}
     for source in sources:
         rows = np.random.default_rng(0).permutation(np.flatnonzero(source.splits == "train"))[:MOST]
@@ -98,7 +98,7 @@ def _familiarity(bundle: Bundle, sources: tuple[Source, ...], *, device: str) ->
     try:
         return fit_ood_model(bundle, pixels, slides=slides, device=device)
     except (DataError, BundleError) as error:
-        logger.warning("The bundle will not know unfamiliar patches from others by its network. %s", error)
+        logger.warning("The bundle has no out-of-distribution model. %s", error)
         return None
 
 
@@ -107,21 +107,21 @@ def _measure(
 ) -> tuple[Measurement, ...]:
     measured = []
     for number, source in enumerate(training_data.sources):
-        part = training_data.test(number)
+        test = training_data.test(number)
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
-        logits = predictor.predict(part.pixels).logits
+        logits = predictor.predict(test.pixels).logits
         probabilities = card.calibration.apply(logits)
         if number == 0:
-            _write_predictions(run.place("test_predictions.csv"), part, logits, probabilities)
+            _write_predictions(run.place("test_predictions.csv"), test, logits, probabilities)
         try:
-            evaluation = evaluate(part.labels, probabilities, threshold=card.threshold, groups=part.slides)
+            evaluation = evaluate(test.labels, probabilities, threshold=card.threshold, groups=test.slides)
         except EvaluationError as error:
             logger.warning("%s: the test split could not be measured. %s", name, error)
             continue
         measured.append(Measurement(name, fingerprint, "test", evaluation))
         logger.info(
             "%s, test split (n = %d): AUC %s, accuracy %s",
-            name, len(part), evaluation.metrics["auc"], evaluation.metrics["accuracy"],
+            name, len(test), evaluation.metrics["auc"], evaluation.metrics["accuracy"],
         )  # fmt: skip
     first = training_data.sources[0].dataset
     valid = training_data.valid
@@ -129,16 +129,21 @@ def _measure(
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
 
-def _write_predictions(path: Path, part: Patches, logits: np.ndarray, probabilities: np.ndarray) -> None:
+def _write_predictions(path: Path, patches: Patches, logits: np.ndarray, probabilities: np.ndarray) -> None:
     table = pd.DataFrame(
-        {"id": part.ids, "label": part.labels, "logit": logits, "probability": probabilities},
+        {"id": patches.ids, "label": patches.labels, "logit": logits, "probability": probabilities},
     )
     atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _provenance(trainer: Trainer) -> dict[str, Any]:
+    teachers = [
+        {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
+        for bundle in trainer.train_step.teacher_bundles
+    ]
+    unlabelled = int((trainer.training_data.train.labels == UNLABELLED).sum())
     return {
-        **_teaching(trainer),
+        **({"teachers": teachers, "unlabelled": unlabelled} if teachers else {}),
         "data": [source.provenance() for source in trainer.training_data.sources],
         "left_out": len(trainer.training_data.problems),
         "config": trainer.config.provenance(),
@@ -149,45 +154,25 @@ def _provenance(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _teaching(trainer: Trainer) -> dict[str, Any]:
-    """Return who taught, and how many patches the teachers alone; nothing where there were none."""
-    if trainer.train_step.teachers is None:
-        return {}
-    return {
-        "teachers": [
-            {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
-            for bundle in trainer.train_step.teachers.bundles
-        ],
-        "unlabelled": int((trainer.training_data.train.labels == UNLABELLED).sum()),
-    }
-
-
-def _notes_on_teachers(trainer: Trainer) -> list[str]:
-    """Return a sentence on each teacher that has learnt from patches that validate or measure here."""
-    bundles = () if trainer.train_step.teachers is None else trainer.train_step.teachers.bundles
-    return [
+def _notes(trainer: Trainer) -> tuple[str, ...]:
+    """Return what a reader of the card has to know about its metrics, a sentence or two each."""
+    sources = trainer.training_data.sources
+    notes = []
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in sources):
+        notes.append(RANDOM_SPLIT_NOTE)
+    if any(source.dataset.is_synthetic for source in sources):
+        notes.append(SYNTHETIC_NOTE)
+    notes += [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
-        "it taught may come from patches of the validation and test parts, and the figures are optimistic."
-        for bundle in bundles
-        for source in trainer.training_data.sources
+        "it taught may come from patches of the validation and test splits, and the metrics are optimistic."
+        for bundle in trainer.train_step.teacher_bundles
+        for source in sources
         if _knows_another_split(bundle, source)
     ]
+    return (*notes, *card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1]))
 
 
 def _knows_another_split(bundle: Bundle, source: Source) -> bool:
     known = bundle.card.training.get("data", ())
     same = [data for data in known if data["fingerprint"] == source.dataset.fingerprint()]
     return any(SplitRule.from_json(data["split"]) != source.rule for data in same)
-
-
-def _notes_on_flaws(trainer: Trainer) -> tuple[str, ...]:
-    return card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1])
-
-
-def _notes(training_data: TrainingData) -> tuple[str, ...]:
-    notes = []
-    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in training_data.sources):
-        notes.append(RANDOM_SPLIT_NOTE)
-    if any(source.dataset.is_synthetic for source in training_data.sources):
-        notes.append(SYNTHETIC_NOTE)
-    return tuple(notes)

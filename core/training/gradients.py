@@ -24,7 +24,7 @@ class Gradients:
     Attributes:
         pieces: number of pieces that a step's patches are worked on in; their gradients are added up. Norms over a
             batch see one piece.
-        teachers: whose answers are learnt from, if any.
+        teachers: whose predictions are learnt from, if any.
 
     Args:
         model: the prepared network.
@@ -63,20 +63,14 @@ class Gradients:
         Raises:
             TrainingError: there is not even memory for two patches, or not for the share of one of several processes.
         """
-        loss = self._attempt(batch)
-        while loss is None:
+        while True:
+            try:
+                return self._piecewise(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside of the handler, because the error's traceback keeps the tensors of the attempt in memory.
             self._halve(len(batch.images))
-            loss = self._attempt(batch)
-        return loss
-
-    def _attempt(self, batch: Batch) -> Tensor | None:
-        """Return the mean loss of a step after its gradients are made; None if the memory does not suffice."""
-        try:
-            return self._piecewise(batch)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
 
     def _piecewise(self, batch: Batch) -> Tensor:
         torch.manual_seed(mix(self.config.seed + 1 + self._share[0], batch.step))  # dropout
@@ -97,10 +91,10 @@ class Gradients:
         return total
 
     def _loss(self, images: Tensor, teaching: Targets) -> Tensor:
-        answers = self.teachers.probabilities(images) if self.teachers else None
+        predictions = self.teachers.probabilities(images) if self.teachers else None
         with self.precision.cast():
             logits = self.model(images)
-        return teaching.loss(logits.float(), answers)
+        return teaching.loss(logits.float(), predictions)
 
     def _halve(self, patches: int) -> None:
         """Work on half as many patches at once from now on, after the memory did not suffice."""
@@ -120,9 +114,9 @@ class Gradients:
                 "network; the last checkpoint is kept."
             )
         self.pieces *= 2
-        words = (
+        message = (
             f"Out of memory with {before} patches at once: each step of {patches} is now worked on in {self.pieces} "
             "pieces whose gradients are added up."
         )
-        logger.warning("%s", words)
-        self.notify(words)
+        logger.warning("%s", message)
+        self.notify(message)

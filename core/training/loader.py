@@ -1,6 +1,6 @@
 """Batches that are ready to be learnt from: gathered, on the device, changed at random.
 
-What a batch holds follows from the seed, its step and its rows alone. So it may be made ahead, by a thread, while the
+What a batch holds follows from the seed, its step and its rows only. So it may be made ahead, by a thread, while the
 network works on the one before.
 """
 
@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class BatchLoader:
         resident: whether all patches lie in the memory of the GPU.
 
     Args:
-        part: the training patches.
+        patches: the training patches.
         config: seed and augmentation.
         device: where the network works.
         share: which of how many processes this is; each takes every n-th patch of a batch, where n is their number.
@@ -56,17 +57,17 @@ class BatchLoader:
 
     def __init__(
         self,
-        part: Patches,
+        patches: Patches,
         config: TrainingConfig,
         *,
         device: torch.device,
         share: tuple[int, int] = (0, 1),
         ahead: bool | None = None,
     ):
-        self._labels = torch.from_numpy(part.labels.astype(np.float32)).to(device)
-        self._stored = part.pixels
-        self.resident = fits_on_device(math.prod(part.pixels.shape), device)
-        self._on_device = _copied_to(device, part.pixels) if self.resident else None
+        self._labels = torch.from_numpy(patches.labels.astype(np.float32)).to(device)
+        self._stored = patches.pixels
+        self.resident = fits_on_device(math.prod(patches.pixels.shape), device)
+        self._on_device = _copied_to(device, patches.pixels) if self.resident else None
         self._config, self._device, self._share = config, device, share
         self._ahead = _may_work_ahead(device) if ahead is None else ahead
 
@@ -93,14 +94,15 @@ class BatchLoader:
             yield from (self.batch(each, step) for step, each in wanted)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
-            waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
+            waiting = [thread.submit(self.batch, each, step) for step, each in islice(wanted, 1)]
             while waiting:
                 batch = waiting.pop().result()
-                waiting = [thread.submit(self.batch, each, step) for step, each in _first(wanted)]
+                waiting = [thread.submit(self.batch, each, step) for step, each in islice(wanted, 1)]
                 yield batch
 
     def _batch(self, rows: np.ndarray, step: int) -> Batch:
         place, others = self._share
+        # Every process draws for the whole batch, so that the changes do not depend on the number of processes.
         changes = draw(
             len(rows), self._config.augmentation, torch.Generator().manual_seed(mix(self._config.seed, step))
         )
@@ -128,13 +130,6 @@ def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:
 def mix(seed: int, step: int) -> int:
     """Return a 63-bit seed that differs for every pair."""
     return int(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
-
-
-def _first(wanted: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the next one, if there is any."""
-    for each in wanted:
-        yield each
-        return
 
 
 def _may_work_ahead(device: torch.device) -> bool:

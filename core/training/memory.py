@@ -6,7 +6,7 @@ import sys
 import psutil
 import torch
 
-_WORDS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_TEXTS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 RESIDENT_SHARE = 0.5
@@ -47,4 +47,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device or the computer had no memory left; on a CPU PyTorch says so only in the text of an error."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)

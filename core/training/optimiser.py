@@ -62,7 +62,7 @@ class Schedule:
     """The learning rate as a function of the step and, for "plateau", of the validation losses so far.
 
     torch's schedulers are not used: they multiply the rate of the step before, which adds up rounding and has to be
-    replayed after a resume; here the rate of a step follows from its number alone.
+    replayed after a resume; here the rate of a step follows only from its number.
     """
 
     def __init__(self, config: TrainingConfig, *, total_steps: int):
@@ -139,7 +139,3 @@ class MovingAverage:
                 torch._foreach_lerp_(averages, values, 1 - take)
             elif averages:
                 torch._foreach_copy_(averages, values)
-
-    def restore(self, average: dict[str, torch.Tensor]) -> None:
-        """Go on with this average."""
-        self.average = average

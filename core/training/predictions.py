@@ -12,7 +12,7 @@ from core.runs.run import Run
 
 
 def test_predictions(run: Run) -> pd.DataFrame:
-    """Return the answers of a finished run on the test split of its first data set.
+    """Return the predictions of a finished run on the test split of its first data set.
 
     Returns:
         Columns id (text), label (0 or 1), logit before and probability after calibration, a row for each patch.
@@ -34,7 +34,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
 
 def test_evaluation(run: Run, card: Card) -> Evaluation:
-    """Return the figures of a finished run, whose card this is, on its test split.
+    """Return the metrics of a finished run, whose card this is, on its test split.
 
     Raises:
         RunError: it measured none.

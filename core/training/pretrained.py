@@ -1,7 +1,7 @@
 """Weights to start from.
 
-Nothing here falls back in silence: what was asked for is loaded, or a :class:`WeightsError` says why not and what to
-do.
+Nothing here falls back in silence: what the settings name is loaded, or a :class:`WeightsError` says why not and what
+to do.
 """
 
 from importlib import import_module

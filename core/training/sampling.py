@@ -6,7 +6,7 @@ from core.runs.config import Balance
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: Balance = "none") -> np.ndarray:
-    """Return the rows of an epoch in their order, int64 (N,): a function of seed and epoch alone.
+    """Return the rows of an epoch in their order, int64 (N,): a function of only seed and epoch.
 
     With "sampling" every second row is a tumour patch: of the smaller class patches come again as often as needed, of
     the larger one some wait for another epoch. Else every row comes once.

@@ -23,7 +23,7 @@ class StatusReporter:
 
     Args:
         run: whose status it is.
-        status: what does not change: steps, epochs, device in words.
+        status: what does not change: steps, epochs, name of the device.
         device: where the network works.
         batch_size: patches a step, in all processes together.
         started: `time.monotonic()` at which this session began.
@@ -58,7 +58,7 @@ class StatusReporter:
 
         Args:
             step: finished steps of all epochs.
-            changes: values of :class:`Status`; those that are left out stay.
+            changes: values of :class:`Status`; the others stay.
         """
         self._last = time.monotonic()
         if not self._is_main:

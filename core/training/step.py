@@ -1,4 +1,4 @@
-"""A network that learns one step at a time: what a run, the look for a learning rate and an estimate share."""
+"""A network that learns one step at a time: what a run, the learning-rate finder and an estimate share."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 import models
-from core.bundle import load_bundle
+from core.bundle import Bundle, load_bundle
 from core.data.store import PATCH_SIZE
 from core.device import resolve_device
-from core.errors import ConfigError, TrainingError
+from core.errors import ConfigError, RunError, TrainingError
 from core.runs.config import TrainingConfig
 from core.training.data import Patches
 from core.training.distillation import Teachers
@@ -37,11 +37,11 @@ class TrainStep:
         network: what learns, behind its normalisation.
         optimiser: changes it.
         average: the moving average of its weights.
-        teachers: whose answers it learns from, if any.
+        teachers: whose predictions it learns from, if any.
         batch_size: patches a step, in all processes together.
         loader: makes the batches of this process.
         gradients: makes the gradients of a step.
-        compilation: what became of the attempt to compile it, in words; empty where there was none.
+        compilation: what became of the attempt to compile it; empty where there was none.
 
     Args:
         config: the settings.
@@ -70,7 +70,7 @@ class TrainStep:
         self.precision = Precision(config.precision, self.device)
         self.batch_size = min(config.batch_size, len(train))
         _check_shares(self.batch_size, self.group.size)
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed)  # the same initial weights in all processes and for the same seed
         network = models.build(config.model, **config.model_arguments)
         if fresh:
             load_pretrained(network, config.pretrained)
@@ -94,7 +94,7 @@ class TrainStep:
         )  # fmt: skip
 
     def prepare(self, *, frozen: bool) -> None:
-        """Make the network ready to learn: all of it, or with a `frozen` backbone the head alone."""
+        """Make the network ready to learn: all of it, or with a `frozen` backbone only the head."""
         train_mode(self.network, self._head, frozen=frozen)
 
     def learn(self, batch: Batch) -> Tensor:
@@ -128,20 +128,36 @@ class TrainStep:
             "average": self.average.average,
             "pieces": self.gradients.pieces,
             "scaler": self.precision.scaler.state_dict(),
+            "teachers": [bundle.digest for bundle in self.teacher_bundles],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken."""
+        """Go on where :meth:`state` was taken; what an earlier version did not write yet keeps its first value.
+
+        Raises:
+            RunError: it was taken with other teachers.
+        """
+        before, now = state.get("teachers", []), [bundle.digest for bundle in self.teacher_bundles]
+        if now != before:
+            raise RunError(
+                f"The teachers are not those that the run began with: their digests were {', '.join(before)} and are "
+                f"{', '.join(now)}. Put the files back, or start a new run."
+            )
         self.network.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average.restore(state["average"])
+        self.average.average = state["average"]
         self.gradients.pieces = state.get("pieces", 1)
         if state.get("scaler"):
             self.precision.scaler.load_state_dict(state["scaler"])
 
+    @property
+    def teacher_bundles(self) -> tuple[Bundle, ...]:
+        """The teachers' bundles, in the order of the settings; none where nobody teaches."""
+        return self.teachers.bundles if self.teachers else ()
+
 
 def _accelerator(config: TrainingConfig) -> Accelerator:
-    # Precision is ours, so that one process may train in one and then in another. Where a frozen head learns alone, the
+    # Precision is ours, so that one process may train in one and then in another. Where only a head learns, the
     # other weights have no gradients, which several processes must know beforehand.
     handler = DistributedDataParallelKwargs(find_unused_parameters=config.frozen_epochs > 0)
     is_cpu = resolve_device(config.device).type == "cpu"
@@ -164,14 +180,14 @@ def _check_shares(batch_size: int, processes: int) -> None:
 
 def _no_memory_to_change(step: int) -> TrainingError:
     return TrainingError(
-        f"The memory ran out while the weights were being changed in step {step + 1}. A part of them may have changed "
+        f"The memory ran out while the weights were being changed in step {step + 1}. Some of them may have changed "
         "already, so the step is not repeated. Close other programs or choose a smaller network; the last checkpoint "
         "is kept, and the run can be resumed from it."
     )
 
 
 def train_mode(network: nn.Module, head: nn.Module | None, *, frozen: bool) -> None:
-    """Make the network ready for training: all of it, or with a `frozen` backbone the head alone.
+    """Make the network ready for training: all of it, or with a `frozen` backbone only the head.
 
     A frozen backbone keeps its weights and the running means of its norms, and drops nothing out.
     """
@@ -185,7 +201,7 @@ def train_mode(network: nn.Module, head: nn.Module | None, *, frozen: bool) -> N
 
 
 def compiled(model: nn.Module, images: Tensor, precision: Precision) -> tuple[nn.Module, str]:
-    """Return the model as it learns fastest, and in words what became of the attempt.
+    """Return the model as it learns fastest, and what became of the attempt.
 
     Args:
         model: in training mode; it is as before afterwards.
@@ -200,13 +216,13 @@ def compiled(model: nn.Module, images: Tensor, precision: Precision) -> tuple[nn
         logits.float().sum().backward()
     except Exception as error:  # noqa: BLE001 - whatever a compiler fails with, the network can do without one
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        words = f"not compiled ({type(error).__name__})"
+        outcome = f"not compiled ({type(error).__name__})"
         logger.warning("The network is not compiled, and learns as it is: %s", first)
         faster = model
     else:
-        words = "compiled"
+        outcome = "compiled"
         logger.info("The network is compiled.")
     finally:
         model.zero_grad()
         model.load_state_dict(before)
-    return faster, words
+    return faster, outcome

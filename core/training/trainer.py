@@ -1,23 +1,20 @@
 """The training loop.
 
-Whatever happens in step s of epoch e depends on the seed, e and s alone: the order of the patches, their augmentation,
+Whatever happens in step s of epoch e depends only on the seed, e and s: the order of the patches, their augmentation,
 dropout. So a run that is taken up from a checkpoint goes on exactly as if it had never stopped.
 """
 
-import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from core.device import describe_device
-from core.errors import RunError, TrainingError
-from core.runs.config import TrainingConfig
+from core.errors import TrainingError
 from core.runs.run import METRICS_COLUMNS, Run
 from core.runs.status import Status
 from core.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -28,17 +25,19 @@ from core.training.sampling import epoch_order
 from core.training.status_reporter import StatusReporter
 from core.training.step import TrainStep
 from core.training.tracking import Tracker
-from core.training.validation import Forward, tracked_probabilities, tracked_rows, validating
+from core.training.validation import BATCH, Validation
 
 logger = logging.getLogger("nodescope.training")
 
 CHECKPOINT_SECONDS = 60.0
+"""A killed process loses at most this much training."""
+
 UNREAD = 20
 """Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """The run was asked to stop and has saved its state. Its text, if it has one, says why."""
+    """The stop of the run was requested, and its state is saved. Its text, if it has one, says why."""
 
 
 AfterEpoch = Callable[[Sequence[Mapping[str, float]]], None]
@@ -50,99 +49,86 @@ class Trainer:
 
     Attributes:
         run: where it is written down.
-        config: the settings.
+        config: the settings of the run.
         training_data: the patches.
         train_step: the network with all that changes it.
-        state: where the training stands; what a checkpoint holds beside the train step and the schedule.
+        steps_per_epoch: full batches of the training patches; the patches of an incomplete last one wait for the next
+            epoch, which has another order.
+        state: where the training stands; what a checkpoint holds beside the train step, schedule and validation.
         reporter: writes the status.
 
     Args:
-        run: see above.
-        config: see above.
-        training_data: see above.
         started: `time.monotonic()` at which the work on the run began, if that was earlier than now.
-        after_epoch: gets the rows of ``metrics.csv``; may end the run.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        config: TrainingConfig,
-        training_data: TrainingData,
-        *,
-        started: float | None = None,
-        after_epoch: AfterEpoch = lambda _rows: None,
-    ):
-        self.run, self.config, self.training_data = run, config, training_data
+    def __init__(self, run: Run, training_data: TrainingData, *, started: float | None = None):
+        self.run, self.config, self.training_data = run, run.config(), training_data
         self.state = TrainingState()
         self.train_step = TrainStep(
-            config, training_data.train, fresh=not run.checkpoint_path.exists(), notify=self._notify
+            self.config, training_data.train, fresh=not run.checkpoint_path.exists(), notify=self._notify
         )
-        self.group, self.device = self.train_step.group, self.train_step.device
         self.steps_per_epoch = len(training_data.train) // self.train_step.batch_size
         self.reporter = StatusReporter(
             run,
             self._first_status(),
-            device=self.device,
+            device=self.train_step.device,
             batch_size=self.train_step.batch_size,
             started=time.monotonic() if started is None else started,
-            is_main=self.group.is_main,
+            is_main=self.train_step.group.is_main,
         )
-        self._schedule = Schedule(config, total_steps=self.steps_per_epoch * config.epochs)
-        self._forward = Forward(self.device, notify=self._notify)
-        self._averaged = copy.deepcopy(self.train_step.network).eval()  # takes the average's values for validation
-        self._validated = training_data.train if config.validate_on == "train" else training_data.valid
-        self._tracked = tracked_rows(self._validated.labels, seed=config.seed)
-        self._tracker: Tracker | None = None
-        self._after_epoch = after_epoch
+        self._schedule = Schedule(self.config, total_steps=self.steps_per_epoch * self.config.epochs)
+        self._validation = Validation(
+            self.train_step.network, training_data, self.config, device=self.train_step.device, notify=self._notify
+        )
         self._unread: list[Tensor] = []
         self._last_checkpoint = time.monotonic()
 
-    def fit(self) -> None:
+    def fit(self, after_epoch: AfterEpoch = lambda _rows: None) -> None:
         """Train to the end, from the checkpoint if there is one.
 
+        Args:
+            after_epoch: gets the rows of ``metrics.csv``; may end the run.
+
         Raises:
-            Stopped: somebody or `after_epoch` asked for it; the state is saved.
+            Stopped: somebody or `after_epoch` requested it; the state is saved.
             TrainingError: the loss is not a number.
+            RunError: the teachers are not those of the checkpoint, or it is damaged.
             StorageError: the disk is full; the last checkpoint is good.
         """
-        if self.group.is_main:
-            self._tracker = Tracker(self.run, self.config)
+        tracker = Tracker(self.run, self.config) if self.train_step.group.is_main else None
         if self.run.checkpoint_path.exists():
             self._restore()
-            self._after_epoch(self.state.rows)  # it may have been killed before the last epoch was reported
+            after_epoch(self.state.rows)  # it may have been killed before the last epoch was reported
         while self.state.epoch < self.config.epochs and not self._is_patience_over():
             self._train_epoch()
             self._end_epoch()
-            self._after_epoch(self.state.rows)
-        if self._tracker is not None:
-            self._tracker.finish()
+            if tracker is not None:
+                tracker.log(self.state.rows[-1])
+            after_epoch(self.state.rows)
+        if tracker is not None:
+            tracker.finish()
         self._report(stage="Measuring the result", seconds_left=None)
 
     def _train_epoch(self) -> None:
         self.train_step.prepare(frozen=self.state.epoch < self.config.frozen_epochs)
         began, first = time.monotonic(), self.state.step_in_epoch
-        for batch in self._batches():
-            self._unread.append(self._step(batch))
-            self.state.step_in_epoch += 1
-            if self.device.type == "cpu" or len(self._unread) >= UNREAD:
-                self._read_losses()
-            self._after_step()
-        self._read_losses()
-        patches = (self.state.step_in_epoch - first) * self.train_step.batch_size
-        if patches:
-            rate = patches / (time.monotonic() - began)
-            self.state.speeds.append({"epoch": self.state.epoch + 1, "patches_per_second": round(rate, 1)})
-
-    def _batches(self) -> Iterator[Batch]:
-        """Yield the batch of each step that is left in this epoch."""
         order = epoch_order(
             self.training_data.train.labels, seed=self.config.seed, epoch=self.state.epoch, balance=self.config.balance
         )
         size = self.train_step.batch_size
-        steps = range(self.state.step_in_epoch, self.steps_per_epoch)
-        rows = (order[step * size : (step + 1) * size] for step in steps)
-        return self.train_step.loader.batches(rows, first=self._done())
+        rows = (order[step * size : (step + 1) * size] for step in range(first, self.steps_per_epoch))
+        for batch in self.train_step.loader.batches(rows, first=self._done()):
+            self._unread.append(self._step(batch))
+            self.state.step_in_epoch += 1
+            if self.train_step.device.type == "cpu" or len(self._unread) >= UNREAD:
+                self._read_losses()
+            self._after_step()
+        self._read_losses()
+        # Steps of an earlier session are not in it: their time is not in `began` either.
+        patches = (self.state.step_in_epoch - first) * size
+        if patches:
+            rate = patches / (time.monotonic() - began)
+            self.state.speeds.append({"epoch": self.state.epoch + 1, "patches_per_second": round(rate, 1)})
 
     def _step(self, batch: Batch) -> Tensor:
         self._schedule.apply(self.train_step.optimiser, batch.step)
@@ -163,7 +149,7 @@ class Trainer:
     def _after_step(self) -> None:
         self.reporter.count(self._done())
         # All processes have to stop at the same step, so the main one decides for them.
-        if self.group.from_main(self.run.stop_requested()):
+        if self.train_step.group.from_main(self.run.stop_requested()):
             self._checkpoint()
             self._report(stage="Stopping")  # so that the last status says how far it got
             raise Stopped
@@ -175,50 +161,37 @@ class Trainer:
     def _end_epoch(self) -> None:
         self._report(stage="Validating")
         state, epoch = self.state, self.state.epoch + 1
-        logits = self.group.from_main(self._valid_logits() if self.group.is_main else np.empty(0))
+        group, average = self.train_step.group, self.train_step.average.average
+        # The others get the logits too, because schedule, patience and kept weights have to be the same in all.
+        logits = group.from_main(self._validation.logits(average, state.epoch) if group.is_main else np.empty(0))
         if not np.isfinite(logits).all():
             raise TrainingError(
                 f"The network gives no numbers any more after step {self.steps_per_epoch} of epoch {epoch}. Try a "
                 "lower learning rate; the last checkpoint is kept."
             )
-        row = self._metrics(logits)
+        row = {
+            "epoch": epoch,
+            "train_loss": float(np.mean(state.losses)),
+            **self._validation.metrics(logits),
+            "learning_rate": float(self.train_step.optimiser.param_groups[0]["lr"]),
+        }
         state.rows.append(row)
-        state.patches += tracked_probabilities(self._validated, self._tracked, logits, epoch=epoch)
+        state.patches += self._validation.tracked(logits, epoch)
         self._schedule.end_epoch(row["valid_loss"])
         if self.config.keep == "last" or row["valid_auc"] > state.best_auc:
-            state.weights = {name: value.clone() for name, value in self.train_step.average.average.items()}
+            state.weights = {name: value.clone() for name, value in average.items()}
             state.best_epoch, state.best_auc = epoch, row["valid_auc"]
         state.epoch, state.step_in_epoch, state.losses = epoch, 0, []
         self._checkpoint()  # before the tables: from the checkpoint these can be made again, but not the reverse
-        if self.group.is_main:
+        if group.is_main:
             self.run.write_metrics(state.rows)
             self.run.write_patches(state.patches)
             self.run.write_speed(state.speeds)
-        if self._tracker is not None:
-            self._tracker.log(row)
         logger.info(
             "Epoch %d/%d: training loss %.4f, validation loss %.4f, AUC %.4f, accuracy %.4f",
             epoch, self.config.epochs, *(row[name] for name in METRICS_COLUMNS[1:5]),
         )  # fmt: skip
         self._report(stage="Training")
-
-    def _metrics(self, logits: np.ndarray) -> dict[str, float]:
-        """Return the row of ``metrics.csv`` for the epoch in work, whose validation logits these are."""
-        labels = self._validated.labels
-        return {
-            "epoch": self.state.epoch + 1,
-            "train_loss": float(np.mean(self.state.losses)),
-            "valid_loss": float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits)))),
-            "valid_auc": float(roc_auc_score(labels, logits)),
-            "valid_accuracy": float(np.mean((logits >= 0) == labels)),
-            "learning_rate": float(self.train_step.optimiser.param_groups[0]["lr"]),
-        }
-
-    def _valid_logits(self) -> np.ndarray:
-        """Return the logits (N,) of the patches that are validated on, under the moving average."""
-        self._averaged.load_state_dict(self.train_step.average.average)
-        with validating(self._averaged, self.config, self.state.epoch):
-            return self._forward.logits(self._averaged, self._validated)
 
     def _is_patience_over(self) -> bool:
         return bool(self.config.patience) and self.state.epoch - self.state.best_epoch >= self.config.patience
@@ -242,50 +215,40 @@ class Trainer:
     def _checkpoint(self) -> None:
         self._last_checkpoint = time.monotonic()
         self._read_losses()
-        if not self.group.is_main:
+        if not self.train_step.group.is_main:
             return
         checkpoint = {
             **self.train_step.state(),
             **self.state.to_checkpoint(),
             "schedule": self._schedule.state(),
-            "valid_batch": self._forward.batch,
-            "teachers": self._teachers(),
+            "valid_batch": self._validation.forward.batch,
             "seconds": self.reporter.seconds(),
         }
         save_checkpoint(self.run.place(self.run.checkpoint_path.name), checkpoint)
 
     def _restore(self) -> None:
-        checkpoint = load_checkpoint(self.run.checkpoint_path, self.device)
-        self._check_teachers(checkpoint.get("teachers", []))
+        checkpoint = load_checkpoint(self.run.checkpoint_path, self.train_step.device)
         self.train_step.restore(checkpoint)
         self.state = TrainingState.from_checkpoint(checkpoint)
         self._schedule.restore(checkpoint["schedule"])
-        self._forward.batch = checkpoint.get("valid_batch", self._forward.batch)
+        self._validation.forward.batch = checkpoint.get("valid_batch", BATCH)
         self.reporter.seconds_before = self.state.seconds
-        if self.state.rows and self.group.is_main:  # it may have been killed between checkpoint and metrics
+        if self.state.rows and self.train_step.group.is_main:  # it may have been killed between checkpoint and metrics
             self.run.write_metrics(self.state.rows)
             self.run.write_patches(self.state.patches)
         logger.info("Going on at step %d of epoch %d.", self.state.step_in_epoch + 1, self.state.epoch + 1)
 
     def _first_status(self) -> Status:
-        parts = [describe_device(self.device), self.train_step.precision.name, self.train_step.compilation]
-        if self.group.size > 1:
-            parts.append(f"{self.group.size} processes")
+        step = self.train_step
+        notes = [
+            describe_device(step.device),
+            "" if step.precision.name == "fp32" else step.precision.name,
+            step.compilation,
+            f"{step.group.size} processes" if step.group.size > 1 else "",
+        ]
         return Status().now(
             state="running",
             epochs=self.config.epochs,
             steps=self.steps_per_epoch * self.config.epochs,
-            device=", ".join(part for part in parts if part and part != "fp32"),
+            device=", ".join(filter(None, notes)),
         )
-
-    def _teachers(self) -> list[str]:
-        teachers = self.train_step.teachers
-        return teachers.digests() if teachers else []
-
-    def _check_teachers(self, digests: list[str]) -> None:
-        now = self._teachers()
-        if now != digests:
-            raise RunError(
-                f"The teachers are not those that the run began with: their digests were {', '.join(digests)} and are "
-                f"{', '.join(now)}. Put the files back, or start a new run."
-            )

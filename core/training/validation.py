@@ -1,5 +1,6 @@
 """Validation: the logits of a network on many patches, and a few patches whose probability is tracked by epoch."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
 
 from core.errors import TrainingError
 from core.prediction import as_input
 from core.runs.config import TrainingConfig
-from core.training.data import Patches
+from core.training.data import Patches, TrainingData
 from core.training.memory import is_out_of_memory
 
 logger = logging.getLogger("nodescope.training")
@@ -23,7 +25,7 @@ TRACKED = 24
 
 
 class Forward:
-    """Runs networks over parts, and makes do with smaller batches where the memory does not suffice.
+    """Runs networks over patches, in smaller batches where the memory does not suffice.
 
     Attributes:
         batch: patches in one pass. It stands in the checkpoint: with another size the last digit may be another.
@@ -37,7 +39,7 @@ class Forward:
         self.batch = BATCH
         self._device, self._notify = device, notify
 
-    def logits(self, model: nn.Module, part: Patches) -> np.ndarray:
+    def logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
         """Return the logits (N,), float64.
 
         Raises:
@@ -45,19 +47,19 @@ class Forward:
         """
         while True:
             try:
-                return self._logits(model, part)
+                return self._logits(model, patches)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             self._halve()
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, part: Patches) -> np.ndarray:
-        parts = [
-            model(as_input(part.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
-            for start in range(0, len(part), self.batch)
+    def _logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
+        logits = [
+            model(as_input(patches.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
+            for start in range(0, len(patches), self.batch)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(logits)
 
     def _halve(self) -> None:
         if self._device.type == "cuda":
@@ -67,10 +69,59 @@ class Forward:
                 "There is not enough memory to validate a single patch. Close other programs, or choose a smaller "
                 "network; the last checkpoint is kept."
             )
-        words = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
+        message = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
         self.batch //= 2
-        logger.warning("%s", words)
-        self._notify(words)
+        logger.warning("%s", message)
+        self._notify(message)
+
+
+class Validation:
+    """Measures the moving average of the weights after each epoch.
+
+    Attributes:
+        forward: computes the logits.
+
+    Args:
+        network: what is trained; a copy of it takes the values of the average.
+        training_data: of the run.
+        config: its settings.
+        device: where the network is.
+        notify: gets a sentence when the memory has run out.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        training_data: TrainingData,
+        config: TrainingConfig,
+        *,
+        device: torch.device,
+        notify: Callable[[str], None],
+    ):
+        self.forward = Forward(device, notify=notify)
+        self._patches = training_data.train if config.validate_on == "train" else training_data.valid
+        self._rows = tracked_rows(self._patches.labels, seed=config.seed)
+        self._averaged = copy.deepcopy(network).eval()
+        self._config = config
+
+    def logits(self, average: dict[str, Tensor], epoch: int) -> np.ndarray:
+        """Return the logits, float64 (N,), under the averaged weights after `epoch` finished epochs."""
+        self._averaged.load_state_dict(average)
+        with validating(self._averaged, self._config, epoch):
+            return self.forward.logits(self._averaged, self._patches)
+
+    def metrics(self, logits: np.ndarray) -> dict[str, float]:
+        """Return the columns of ``metrics.csv`` that logits (N,) give; the loss is in nats, accuracy is at 0.5."""
+        labels = self._patches.labels
+        return {
+            "valid_loss": float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits)))),
+            "valid_auc": float(roc_auc_score(labels, logits)),
+            "valid_accuracy": float(np.mean((logits >= 0) == labels)),
+        }
+
+    def tracked(self, logits: np.ndarray, epoch: int) -> list[dict[str, Any]]:
+        """Return the rows of ``patches.csv`` for an epoch, from 1."""
+        return tracked_probabilities(self._patches, self._rows, logits, epoch=epoch)
 
 
 @contextmanager
@@ -80,8 +131,8 @@ def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterat
     if not config.dropout_in_validation:
         yield
         return
-    words = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
-    torch.manual_seed(int(words[0]))
+    state = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
+    torch.manual_seed(int(state[0]))
     for each in dropouts:
         each.train()
     try:
@@ -103,19 +154,26 @@ def tracked_rows(labels: np.ndarray, *, seed: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def tracked_probabilities(part: Patches, rows: np.ndarray, logits: np.ndarray, *, epoch: int) -> list[dict[str, Any]]:
+def tracked_probabilities(
+    patches: Patches, rows: np.ndarray, logits: np.ndarray, *, epoch: int
+) -> list[dict[str, Any]]:
     """Return the rows of ``patches.csv`` for an epoch: how the network learns these patches.
 
     The sigmoid is written out because scipy.special.expit differs from it in the last bit.
 
     Args:
-        part: what was validated on.
+        patches: what was validated on.
         rows: of :func:`tracked_rows`.
         logits: (N,) of all that was validated on.
         epoch: from 1.
     """
     probabilities = 1 / (1 + np.exp(-np.clip(logits[rows], -700, 700)))
     return [
-        {"epoch": epoch, "id": str(part.ids[row]), "label": int(part.labels[row]), "probability": float(probability)}
+        {
+            "epoch": epoch,
+            "id": str(patches.ids[row]),
+            "label": int(patches.labels[row]),
+            "probability": float(probability),
+        }
         for row, probability in zip(rows, probabilities, strict=True)
     ]

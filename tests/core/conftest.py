@@ -50,7 +50,7 @@ def opened_as() -> Callable[[pytest.MonkeyPatch, Dataset], None]:
     """A function that lets all that trains open one data set, whatever the settings say."""
 
     def patched(patch: pytest.MonkeyPatch, dataset: Dataset) -> None:
-        places = ("training.execute", "training.data", "studies.cross_validation", "studies.learning_curve_gains")
+        places = ("training.execute", "training.data", "studies.cross_validation", "studies.study")
         for place in places:
             patch.setattr(f"core.{place}.open_dataset", lambda *_, **__: dataset)
 

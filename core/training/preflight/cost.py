@@ -15,6 +15,7 @@ from core.device import describe_device
 from core.formatting import duration, file_size
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
+from core.training.memory import memory_in_use
 from core.training.preflight.sample import Sample, draw_sample
 from core.training.sampling import epoch_order
 from core.training.step import TrainStep
@@ -24,9 +25,9 @@ WARM_UP, FEWEST, MOST = 1, 2, 12
 """Steps that are not measured, and how many are at least and at most."""
 
 SECONDS = 15.0
-"""No further step is begun after so long."""
+"""No further step is begun after this time."""
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Estimate:
         train: training patches.
         valid: validation patches.
         measured: steps that were measured.
-        device: where, in words.
+        device: its name.
     """
 
     seconds_per_step: float
@@ -61,15 +62,15 @@ class Estimate:
     device: str
 
     def sentence(self) -> str:
-        """Return it in words."""
-        parts = [
+        """Return it in a sentence."""
+        amounts = [
             f"{duration(self.seconds)} ({duration(self.seconds_per_epoch)} an epoch of {self.steps_per_epoch} steps)",
             f"{file_size(self.memory)} of memory",
             f"{file_size(self.disk)} of disk",
         ]
         if self.device_memory is not None:
-            parts.insert(2, f"{file_size(self.device_memory)} of GPU memory")
-        return f"About {', '.join(parts)}; from {self.measured} steps on {self.device}."
+            amounts.insert(2, f"{file_size(self.device_memory)} of GPU memory")
+        return f"About {', '.join(amounts)}; from {self.measured} steps on {self.device}."
 
 
 def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Estimate:
@@ -84,7 +85,7 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
     """
     sample = draw_sample(config, progress=within(progress, 0.0, 0.2))
     with _memory_peak() as peak:
-        train_step = TrainStep(config, sample.part)
+        train_step = TrainStep(config, sample.patches)
         if train_step.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(train_step.device)
         steps = _measured_steps(config, train_step, sample, within(progress, 0.2, 0.9))
@@ -97,8 +98,8 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
         seconds_per_step=per_step,
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * config.epochs,
-        memory=peak() + (PATCH_BYTES * (sample.train + sample.valid - len(sample.part)) if sample.is_decoded else 0),
-        device_memory=_device_peak(train_step),
+        memory=peak() + (PATCH_BYTES * (sample.train + sample.valid - len(sample.patches)) if sample.is_decoded else 0),
+        device_memory=memory_in_use(train_step.device)["device_memory"],
         disk=_disk(train_step),
         steps_per_epoch=steps_per_epoch,
         train=sample.train,
@@ -111,7 +112,7 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
 def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sample, progress: Progress) -> list[float]:
     """Return the seconds of each measured step, from one batch to the next."""
     train_step.prepare(frozen=False)
-    labels, size = sample.part.labels, train_step.batch_size
+    labels, size = sample.patches.labels, train_step.batch_size
     order = epoch_order(labels, seed=config.seed, epoch=0, balance=config.balance)
     rows = [np.resize(np.roll(order, -number * size), size) for number in range(WARM_UP + MOST)]
     found: list[float] = []
@@ -129,11 +130,11 @@ def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sampl
 
 
 def _seconds_to_validate(train_step: TrainStep, sample: Sample) -> float:
-    part, forward = sample.part.first(BATCH), Forward(train_step.device)
+    patches, forward = sample.patches.first(BATCH), Forward(train_step.device)
     train_step.network.eval()
     began = time.monotonic()
-    forward.logits(train_step.network, part)
-    return (time.monotonic() - began) * sample.valid / len(part)
+    forward.logits(train_step.network, patches)
+    return (time.monotonic() - began) * sample.valid / len(patches)
 
 
 def _disk(train_step: TrainStep) -> int:
@@ -144,19 +145,15 @@ def _disk(train_step: TrainStep) -> int:
     return int(2 * (3 * network + optimiser) + network // 2)
 
 
-def _device_peak(train_step: TrainStep) -> int | None:
-    return int(torch.cuda.max_memory_reserved(train_step.device)) if train_step.device.type == "cuda" else None
-
-
 @contextmanager
 def _memory_peak() -> Iterator[Callable[[], int]]:
-    """Watch the memory of this process in the body; what is yielded tells the most that was seen, in bytes."""
+    """Watch the memory of this process in the body; what is yielded returns the most that was seen, in bytes."""
     process, over = psutil.Process(), threading.Event()
     most = process.memory_info().rss
 
     def watch() -> None:
         nonlocal most
-        while not over.wait(_LOOK_SECONDS):
+        while not over.wait(_POLL_SECONDS):
             most = max(most, process.memory_info().rss)
 
     thread = threading.Thread(target=watch, name="memory-peak", daemon=True)

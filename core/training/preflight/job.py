@@ -1,7 +1,7 @@
 """What is measured before a run starts, in a process of its own: what it will cost, or which learning rate suits it.
 
 A preflight is a :class:`core.job.Job` in a folder under ``NODESCOPE_HOME/rehearsals`` whose name follows from the
-settings that matter to it, so that the same question is answered once.
+settings that matter to it, so that the same is measured once.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Kind = Literal["cost", "rate"]
 KINDS: tuple[Kind, Kind] = ("cost", "rate")
 
 KEPT = 40
-"""Preflights whose answers are kept."""
+"""Preflights whose results are kept."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Preflight(Job):
 
     @classmethod
     def of(cls, kind: Kind, config: TrainingConfig) -> "Preflight":
-        """Return the preflight for these settings; settings that do not change its answer do not change its folder."""
+        """Return the preflight for these settings; settings that do not change its result do not change its folder."""
         text = json.dumps(_what_matters(kind, config).to_json(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(preflights_home() / f"{kind}-{digest}", kind)
@@ -60,7 +60,7 @@ class Preflight(Job):
         self.launch(["preflight", self.kind])
 
     def run(self) -> JobStatus:
-        """Measure in this process and write the answer down; return the last status.
+        """Measure in this process and write the result down; return the last status.
 
         Raises:
             NodescopeError: it failed.
@@ -76,9 +76,9 @@ class Preflight(Job):
         """Return what a run of `epochs` epochs will cost; None if that is not known.
 
         Raises:
-            RunError: the answer is damaged.
+            RunError: the result is damaged.
         """
-        found = self._answer()
+        found = self._result()
         try:
             return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
         except (TypeError, KeyError) as error:
@@ -88,15 +88,15 @@ class Preflight(Job):
         """Return the curve of the learning rate; None if it is not known.
 
         Raises:
-            RunError: the answer is damaged.
+            RunError: the result is damaged.
         """
-        found = self._answer()
+        found = self._result()
         try:
             return None if found is None else curve_of(np.array(found["rates"]), np.array(found["losses"]))
         except KeyError as error:
             raise self.damaged("result.json", repr(error)) from error
 
-    def _answer(self) -> dict[str, Any] | None:
+    def _result(self) -> dict[str, Any] | None:
         return (self.read_json("result.json") or None) if self.status().state == "finished" else None
 
     def _remedy(self, _name: str) -> str:
@@ -109,7 +109,7 @@ def preflights_home() -> Path:
 
 
 def _what_matters(kind: Kind, config: TrainingConfig) -> TrainingConfig:
-    """Return the settings with all that does not change the answer set to the same."""
+    """Return the settings with all that does not change the result set to the same."""
     same = config.with_changes(epochs=1, patience=0, schedule="constant", preset="", tracker="none")
     if kind == "cost":
         head = None if config.head_learning_rate is None else 1e-3
@@ -128,7 +128,7 @@ def _measured(kind: Kind, config: TrainingConfig, report: Progress) -> dict[str,
 
 
 def _forget_old() -> None:
-    """Keep the newest answers; nobody asks for the others any more."""
+    """Keep the newest results; their settings are the ones that may come again."""
     if not preflights_home().is_dir():
         return
     paths = sorted(preflights_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -4,7 +4,6 @@ Smith 2017, "Cyclical learning rates for training neural networks" (arXiv:1506.0
 exponentially, as in later practice, so that each order of magnitude gets as many steps.
 """
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ class LearningRateCurve:
         lowest: the rate at which it is lowest.
         suggestion: the rate to take.
         by: which rule gave it. It is the steepest descent where the loss falls clearly and that lies well before the
-            lowest point, else a tenth of `lowest`: close to it the curve turns, and a jag of noise looks steep.
+            lowest point, else a tenth of `lowest`: close to it the curve bends, and a jag of noise appears steep.
     """
 
     rates: np.ndarray
@@ -59,12 +58,10 @@ class LearningRateCurve:
     def to_csv(self) -> str:
         """Return a row for each step: ``learning_rate``, ``loss``, ``smoothed_loss``."""
         table = pd.DataFrame({"learning_rate": self.rates, "loss": self.losses, "smoothed_loss": self.smoothed})
-        text = io.StringIO()
-        table.to_csv(text, index=False, lineterminator="\n")
-        return text.getvalue()
+        return str(table.to_csv(index=False, lineterminator="\n"))
 
     def sentence(self) -> str:
-        """Return the suggestion in words."""
+        """Return the suggestion in a sentence."""
         start = f"Suggested learning rate: {self.suggestion:.2g}"
         if self.by == "steepest descent":
             return f"{start}, where the loss falls fastest; it is lowest at {self.lowest:.2g}."
@@ -91,18 +88,18 @@ def find_learning_rate(
         progress: receives the finished share.
 
     Raises:
-        ConfigError: there are too few steps to tell anything.
+        ConfigError: there are too few steps for a curve.
         TrainingError: the loss is no number within the first steps.
         NodescopeError: the data cannot be used, or the settings do not fit.
     """
     if steps <= _SETTLED:
-        raise ConfigError(f"Looking for a learning rate takes {_SETTLED + 1} steps or more; found {steps}.")
+        raise ConfigError(f"Finding a learning rate takes {_SETTLED + 1} steps or more, got {steps}.")
     sample = draw_sample(config)
-    train_step = TrainStep(config.with_changes(ema=0.0), sample.part)
+    train_step = TrainStep(config.with_changes(ema=0.0), sample.patches)
     train_step.prepare(frozen=config.frozen_epochs > 0)
     rates: list[float] = []
     losses: list[float] = []
-    for batch in train_step.loader.batches(_rows(config, sample.part.labels, train_step.batch_size, steps), first=0):
+    for batch in train_step.loader.batches(_rows(config, sample.patches.labels, train_step.batch_size, steps), first=0):
         rate = lowest * (highest / lowest) ** (batch.step / max(1, steps - 1))
         for group in train_step.optimiser.param_groups:
             group["lr"] = rate * group["peak"] / config.learning_rate
@@ -126,12 +123,12 @@ def curve_of(rates: np.ndarray, losses: np.ndarray) -> LearningRateCurve:
         losses: float64 (N,).
 
     Raises:
-        TrainingError: there are too few to tell anything.
+        TrainingError: there are too few for a curve.
     """
     if len(losses) <= _SETTLED:
         raise TrainingError(
-            f"The loss was no number after {len(losses)} steps, and {_SETTLED + 1} are needed to tell anything. Look "
-            "at the data and the other settings first."
+            f"The loss was no number after {len(losses)} steps, and {_SETTLED + 1} are needed for a curve. Check "
+            "the data and the other settings first."
         )
     smoothed = smooth(losses)
     best = _SETTLED + int(np.argmin(smoothed[_SETTLED:]))

@@ -1,4 +1,4 @@
-"""Some of the patches that a run would train on: for a look before the start, which must not take long."""
+"""Some of the patches that a run would train on: for measurements before the start, which must not take long."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from core.runs.config import TrainingConfig
 from core.training.data import Patches, open_training_data, read_patches
 
 FEWEST = 2048
-"""So many patches are drawn at least, or a batch if that is more; all of them where there are fewer."""
+"""At least this number of patches is drawn, or a batch if that is more; all of them where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Sample:
     """Training patches drawn at random, and how many a run would have.
 
     Attributes:
-        part: the patches that were drawn and can be read.
+        patches: the patches that were drawn and can be read.
         train: number of all training patches.
         valid: number of all validation patches.
         is_decoded: whether a run holds all its patches in memory, because there is no pack.
     """
 
-    part: Patches
+    patches: Patches
     train: int
     valid: int
     is_decoded: bool
@@ -45,18 +45,20 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
     rows, everything = divided.train, divided.everything
     wanted = min(len(rows), max(FEWEST, config.batch_size))
     drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])
-    part, _ = read_patches(everything, rows[drawn], progress)
-    if not len(part):
+    patches, _ = read_patches(everything, rows[drawn], progress)
+    if not len(patches):
         raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
     return Sample(
-        _in_drawn_order(part, config.seed),
+        _in_drawn_order(patches, config.seed),
         train=len(rows),
         valid=int((divided.sources[0].splits == "valid").sum()),
         is_decoded=not is_at_hand(everything.store),
     )
 
 
-def _in_drawn_order(part: Patches, seed: int) -> Patches:
-    order = np.random.default_rng([seed, 1]).permutation(len(part))
-    slides = None if part.slides is None else part.slides[order]
-    return replace(part, ids=part.ids[order], pixels=part.pixels[order], labels=part.labels[order], slides=slides)
+def _in_drawn_order(patches: Patches, seed: int) -> Patches:
+    order = np.random.default_rng([seed, 1]).permutation(len(patches))
+    slides = None if patches.slides is None else patches.slides[order]
+    return replace(
+        patches, ids=patches.ids[order], pixels=patches.pixels[order], labels=patches.labels[order], slides=slides
+    )

@@ -163,7 +163,7 @@ def _result(pair: tuple[Run, Run]) -> None:
         return
     st.markdown(f"**{found.sentence()}**")
     for column, way in zip(st.columns(2), WAYS, strict=True):
-        auc = found.figure(way)
+        auc = found.metric(way)
         column.metric(f"AUC, {NAMES[way]}", f"{auc.value:.3f}")
         column.caption(auc.interval())
 

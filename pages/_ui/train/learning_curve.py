@@ -161,9 +161,9 @@ def _curves(study: Study) -> None:
 def _row(found: CurveResult, point: Point, *, several: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"patches": point.size}
     for name in SHOWN:
-        row[METRICS[name].label] = str(point.figure(name))
+        row[METRICS[name].label] = str(point.metric(name))
         if several:
             row[f"{METRICS[name].label} over seeds"] = "{:.3f}–{:.3f}".format(*point.spread(name))
     gain = found.gain_to(point.size)
-    row["gain in AUC"] = "" if gain is None else gain.words()
+    row["gain in AUC"] = "" if gain is None else gain.describe()
     return {**row, "epochs": point.runs[0].epochs, "steps": point.runs[0].steps}

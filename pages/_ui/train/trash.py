@@ -75,7 +75,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 def _draw(each: Trashed) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Restore", icon=":material/undo:", key=f"restore-{each.name}", on_click=_restore, args=(each.name,))
-        st.markdown(f"{each.name} · {each.words} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
+        st.markdown(f"{each.name} · {each.description} · deleted {datetime.fromtimestamp(each.deleted):%Y-%m-%d %H:%M}")
 
 
 def _restore(name: str) -> None:

@@ -50,7 +50,7 @@ def test_a_curve_prints_each_size_and_a_conclusion(folder: Path, capsys: pytest.
     assert "in the 2 seeds." in printed
     assert "This curve has one seed" not in printed
     assert main(["learning-curve", "--resume", "mine", "--seeds", "1"]) == 2
-    assert "ask for as many or more in all, up to 20. Found 1." in capsys.readouterr().err
+    assert "seeds must be 2 to 20, got 1." in capsys.readouterr().err
 
 
 def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +73,7 @@ def test_a_curve_goes_on_by_its_own_command_alone(folder: Path, capsys: pytest.C
     ("words", "found"),
     [
         (["--sizes", "20", "65"], "61 labelled training patches under this split, but 65 were requested"),
-        (["--sizes", "20", "some"], "such as 2000, or all; found 'some'"),
+        (["--sizes", "20", "some"], "such as 2000, or all, got 'some'"),
         (["--seeds", "0"], "seeds must be 1 to 20, got 0"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_run_is_found_by_name_and_by_path(run: Run, capsys: pytest.CaptureFixt
     [
         ("config.json", "{", "config.json of the run second is damaged"),
         ("status.json", "{", "status.json of the run second is damaged"),
-        ("status.json", "[1]", "found list where names with values are expected. Resume makes a new one"),
+        ("status.json", "[1]", "it must be an object of names with values, got list. Resume makes a new one"),
         ("metrics.csv", "", "metrics.csv of the run second is damaged: No columns"),
         ("metrics.csv", "x,y\n1,2\n", "metrics.csv of the run second is damaged: its columns are x, y"),
     ],

@@ -21,6 +21,7 @@ from core.data import (
 )
 from core.data.decisions import decisions_path, read_decisions, to_csv
 from core.errors import DataError
+from core.runs.config import TrainingConfig
 from core.training.data import gather
 
 OUT, FINE = Decision("exclude", reason="blurred"), Decision("fine")
@@ -89,11 +90,11 @@ def test_pixels_stay_with_their_patch_with_and_without_a_pack(folder: Path) -> N
 
 def test_training_obeys_and_the_provenance_counts(folder: Path) -> None:
     decide(str(folder), {"p1": OUT, "p4": OUT, "p6": Decision("relabel", 1)})
-    training_data = gather([open_dataset(folder)])
+    training_data = gather([open_dataset(folder)], TrainingConfig())
     ids = [*training_data.train.ids, *training_data.valid.ids]
     assert {"p1", "p4"}.isdisjoint(ids)
     assert training_data.sources[0].provenance()["decisions"] == {"excluded": 2, "relabelled": 1}
-    assert gather([open_dataset(folder, decisions="none")]).sources[0].provenance()["decisions"] == {
+    assert gather([open_dataset(folder, decisions="none")], TrainingConfig()).sources[0].provenance()["decisions"] == {
         "excluded": 0,
         "relabelled": 0,
     }

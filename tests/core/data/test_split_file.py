@@ -117,7 +117,7 @@ def test_training_obeys_a_saved_split_and_refuses_it_for_other_data(tmp_path: Pa
     parts = assign(dataset, rule)
     save_split(make_split_file(dataset, rule, parts), tmp_path / "a.json")
 
-    training_data = gather([dataset], split=str(tmp_path / "a.json"))
+    training_data = gather([dataset], TrainingConfig(split=str(tmp_path / "a.json")))
 
     assert set(training_data.train.ids) == {
         patch_id for patch_id, part in zip(IDS, parts, strict=True) if part == "train"
@@ -127,13 +127,13 @@ def test_training_obeys_a_saved_split_and_refuses_it_for_other_data(tmp_path: Pa
     }
     assert training_data.sources[0].provenance()["split"] == rule.to_json()
     with pytest.raises(DataError, match="The saved split was made for set"):
-        gather([_dataset(IDS[:300])], split=str(tmp_path / "a.json"))
+        gather([_dataset(IDS[:300])], TrainingConfig(split=str(tmp_path / "a.json")))
 
 
 @pytest.mark.parametrize("choice", ["patch", "stratified", "colour"])
 def test_a_bundle_finds_its_fold_again_in_a_grown_set(tiny_bundle: Bundle, choice: str) -> None:
     old, new = _dataset(IDS[:300]), _dataset(IDS)
-    training_data = gather([old], split=choice, split_seed=5, folds=3, fold=2)
+    training_data = gather([old], TrainingConfig(split=choice, split_seed=5, folds=3, fold=2))
     training = {"data": [json.loads(json.dumps(training_data.sources[0].provenance()))]}
     bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
 
@@ -146,7 +146,9 @@ def test_a_bundle_finds_its_fold_again_in_a_grown_set(tiny_bundle: Bundle, choic
 
 def test_training_takes_folds_by_name() -> None:
     dataset = _dataset(IDS)
-    tested = [set(gather([dataset], split="stratified", folds=4, fold=fold).test(0).ids) for fold in range(4)]
+    tested = [
+        set(gather([dataset], TrainingConfig(split="stratified", folds=4, fold=fold)).test(0).ids) for fold in range(4)
+    ]
 
     assert set.union(*tested) == set(IDS)
     assert [len(each) for each in tested] == [100] * 4

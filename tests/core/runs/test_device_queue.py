@@ -136,7 +136,7 @@ def test_the_queue_is_served_in_order(busy: subprocess.Popen[bytes], tmp_path: P
     def work(run: Run) -> None:
         with device_queue.device_slot(run, "cpu", wait=said[run.name].append):
             served.append(run.name)
-            time.sleep(2 * device_queue.LOOK_SECONDS)  # long enough for the other one to look
+            time.sleep(2 * device_queue.POLL_SECONDS)  # long enough for the other one to check
 
     threads = []
     for name, when in (("late", 2.0), ("early", 1.0)):

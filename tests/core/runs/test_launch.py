@@ -149,7 +149,7 @@ def test_a_process_that_has_said_its_last_word_is_waited_for(tmp_path: Path, mon
 def test_a_resumed_run_is_starting_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user saw: after Resume the page went on to say "Stopped", and watched nothing."""
     run = create_run(TrainingConfig(), tmp_path / "run")
-    run.write_status(Status(state="stopped", message="Stopped as asked; it can be resumed.").now())
+    run.write_status(Status(state="stopped", message="Stopped on request; it can be resumed.").now())
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     monkeypatch.setattr("core.runs.launch.detached", lambda _command, _log: sleeper)
     try:

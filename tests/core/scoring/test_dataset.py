@@ -13,6 +13,7 @@ from core.data import ArrayStore, Dataset, FileStore, SplitRule, assign, choose_
 from core.errors import DataError
 from core.evaluation import evaluate
 from core.prediction import Predictor
+from core.runs.config import TrainingConfig
 from core.scoring.dataset import CHOICES, score, select
 from core.training.data import divide
 
@@ -56,7 +57,7 @@ def test_the_other_parts_are_those_of_the_card_too(tiny_bundle: Bundle) -> None:
 
 def _that_learnt_from(bundle: Bundle, dataset: Dataset, *, patches: int, old: bool = False) -> Bundle:
     """Return the bundle of a run on so many patches; with `old`, as cards were before they held a limit."""
-    (source,) = divide([dataset], split_seed=5, patches=patches)
+    (source,) = divide([dataset], TrainingConfig(split_seed=5, patches=patches))
     data = source.provenance()
     if old:
         del data["thinning"]
@@ -67,8 +68,8 @@ def _that_learnt_from(bundle: Bundle, dataset: Dataset, *, patches: int, old: bo
 @pytest.mark.parametrize("old", [False, True])
 def test_of_a_training_on_fewer_patches_the_training_part_is_those(tiny_bundle: Bundle, old: bool) -> None:
     dataset = _dataset(IDS)
-    (source,) = divide([dataset], split_seed=5, patches=40)
-    (whole,) = divide([dataset], split_seed=5)
+    (source,) = divide([dataset], TrainingConfig(split_seed=5, patches=40))
+    (whole,) = divide([dataset], TrainingConfig(split_seed=5))
     bundle = _that_learnt_from(tiny_bundle, dataset, patches=40, old=old)
 
     rows, words = select(bundle, _dataset(IDS), "train")
@@ -98,14 +99,14 @@ def test_they_are_found_again_in_a_data_set_that_has_grown_and_in_one_that_has_l
 def test_of_an_old_card_with_more_patches_than_are_left_all_of_them_count(tiny_bundle: Bundle) -> None:
     bundle = _that_learnt_from(tiny_bundle, _dataset(IDS), patches=200, old=True)
     few = _dataset(IDS[:60])
-    (whole,) = divide([few], split_seed=5)
+    (whole,) = divide([few], TrainingConfig(split_seed=5))
 
     assert select(bundle, few, "train")[0].tolist() == np.flatnonzero(whole.splits == "train").tolist()
 
 
 def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bundle: Bundle) -> None:
     first, second = _dataset(IDS[:200]), _dataset(IDS[200:])
-    sources = divide([first, second], split_seed=5, patches=40)
+    sources = divide([first, second], TrainingConfig(split_seed=5, patches=40))
     training = {"data": [source.provenance() for source in sources]}
     bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
 

@@ -28,7 +28,7 @@ from core.studies.learning_curve import (
 from core.studies.study import Study, list_studies, open_study, progress_of
 from core.training import trainer
 from core.training.data import divide
-from core.training.predictions import test_predictions as answers_of
+from core.training.predictions import test_predictions as predictions_of
 
 CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), split_seed=9, device="cpu")
 Opened = Callable[[pytest.MonkeyPatch, Dataset], None]
@@ -120,12 +120,12 @@ def test_sizes_are_sorted_and_the_same_one_counts_once() -> None:
     ("arguments", "error", "words"),
     [
         ({"sizes": (32, LABELLED + 1)}, DataError, f"coloured has {LABELLED} labelled training patches"),
-        ({"sizes": ("all",)}, ConfigError, "2 to 12 different sizes; found 1"),
-        ({"sizes": tuple(range(30, 43))}, ConfigError, "found 13"),
+        ({"sizes": ("all",)}, ConfigError, "2 to 12 different sizes, got 1"),
+        ({"sizes": tuple(range(30, 43))}, ConfigError, "got 13"),
         ({"sizes": (0, 32)}, ConfigError, "at least 2 patches"),
         ({"seeds": 0}, ConfigError, "seeds must be 1 to 20, got 0"),
         ({"seeds": 21}, ConfigError, "seeds must be 1 to 20, got 21"),
-        ({"equal": "minutes"}, ConfigError, "as many steps or as many epochs; found 'minutes'"),
+        ({"equal": "minutes"}, ConfigError, "equal must be one of steps, epochs, got 'minutes'"),
     ],
 )
 def test_what_cannot_be_is_said_and_leaves_nothing(
@@ -139,7 +139,7 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
 def test_a_size_needs_both_classes(dataset: Dataset) -> None:
     refused = set()
     for seed in range(6):
-        parts = divide([dataset], split_seed=seed, patches=2)[0].splits
+        parts = divide([dataset], TrainingConfig(split_seed=seed, patches=2))[0].splits
         config = CONFIG.with_changes(split_seed=seed)
         has_both = len(set(dataset.labels(np.flatnonzero(parts == "train")))) == 2
         if has_both:
@@ -153,7 +153,7 @@ def test_a_size_needs_both_classes(dataset: Dataset) -> None:
 
 def test_words_become_sizes() -> None:
     assert [parse_size(word) for word in ("1000", "ALL")] == [1000, "all"]
-    with pytest.raises(ConfigError, match="such as 2000, or all; found 'many'"):
+    with pytest.raises(ConfigError, match="such as 2000, or all, got 'many'"):
         parse_size("many")
 
 
@@ -171,7 +171,7 @@ def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
         assert each.epoch_kept == card.training["epoch_kept"]
     point = result.points[0]
     aucs = [each.evaluation.metrics["auc"].value for each in point.runs]
-    assert point.figure().value == pytest.approx(sum(aucs) / 2)
+    assert point.metric().value == pytest.approx(sum(aucs) / 2)
     assert point.spread() == (min(aucs), max(aucs))
     table = result.table()
     assert table["patches"].tolist() == [32, LABELLED] * 2
@@ -181,13 +181,13 @@ def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
 def test_gains_are_paired_over_slides_at_each_models_threshold(whole: Study, dataset: Dataset) -> None:
     result = curve_result(whole)
     small, large = result.trained[:2]
-    answers = [answers_of(run) for run in whole.runs()[:2]]
+    predictions = [predictions_of(run) for run in whole.runs()[:2]]
     slides = dataset.table.set_index("id")["slide"]
     by_hand = compare(
-        answers[1]["label"],
-        answers[1]["probability"],
-        answers[0]["probability"],
-        groups=answers[1]["id"].map(slides),
+        predictions[1]["label"],
+        predictions[1]["probability"],
+        predictions[0]["probability"],
+        groups=predictions[1]["id"].map(slides),
         threshold=large.evaluation.threshold,
         second_threshold=small.evaluation.threshold,
     )
@@ -275,7 +275,7 @@ def test_a_curve_is_never_shortened_nor_extended_while_it_works_or_over_other_ru
     study = create_curve(CONFIG, sizes=(32, "all"), seeds=2, name="mine")
     for seeds in (1, 21):
         with pytest.raises(
-            ConfigError, match=r"mine trains each size with 2 seed\(s\); ask for as many or more in all"
+            ConfigError, match=r"mine trains each size with 2 seed\(s\), and they stay: seeds must be 2 to 20"
         ):
             extend_curve(study, seeds)
     (runs_home() / "mine-32-patches-seed-2").mkdir(parents=True)

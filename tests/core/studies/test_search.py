@@ -14,7 +14,7 @@ from core.storage.home import runs_home
 from core.studies.search import axes_of, create_search, extend_search, search_result, work_on_search
 from core.studies.search_space import SPACE, Axis, own_values, parse_axes
 from core.studies.study import Study, list_studies, progress_of
-from core.training import trainer
+from core.training import trainer, validation
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, learning_rate=2e-3, device="cpu")
 OVER = ("learning_rate", "stain", "batch_size=8|16")
@@ -42,7 +42,7 @@ def _aucs(monkeypatch: pytest.MonkeyPatch, *aucs: Sequence[float]) -> None:
     def end_epoch(self: trainer.Trainer) -> None:
         value = score(self)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(trainer, "roc_auc_score", lambda *_: value)
+            patch.setattr(validation, "roc_auc_score", lambda *_: value)
             original(self)
 
     original = trainer.Trainer._end_epoch
@@ -124,7 +124,7 @@ def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: py
     assert status.state == "stopped"
     assert status.message.startswith("Pruned after epoch 1: its validation AUC was behind")
     assert progress_of(study).share == 1
-    assert sum((result.importance or {}).values()) == pytest.approx(1.0)
+    assert sum(result.importance.values()) == pytest.approx(1.0)
 
 
 def test_a_training_that_fails_is_noted_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,5 +182,5 @@ def test_a_search_is_extended_and_never_shortened() -> None:
     for trials in (0, 1000):
         with pytest.raises(ConfigError, match="trials must be 1 to 999, got"):
             create_search(CONFIG, trials=trials)
-    with pytest.raises(ConfigError, match="Pruning is one of"):
+    with pytest.raises(ConfigError, match="pruner must be one of"):
         create_search(CONFIG, pruner="luck")  # type: ignore[arg-type]

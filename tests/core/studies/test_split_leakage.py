@@ -36,7 +36,7 @@ def test_three_pairs_take_the_corrected_t() -> None:
 
 @pytest.mark.parametrize(
     ("by_patch", "by_slide", "words"),
-    [(0.99, 0.80, "flatters"), (0.91, 0.90, "chance could do that"), (0.90, 0.91, "No leak to be seen")],
+    [(0.99, 0.80, "is optimistic"), (0.91, 0.90, "chance could do that"), (0.90, 0.91, "No leak to be seen")],
 )
 def test_the_sentence_says_what_the_figures_do(by_patch: float, by_slide: float, words: str) -> None:
     sentence = Leak((evaluation(by_patch),), (evaluation(by_slide),)).sentence()
@@ -45,7 +45,7 @@ def test_the_sentence_says_what_the_figures_do(by_patch: float, by_slide: float,
 
 
 def test_for_figures_that_should_be_low_the_sign_turns() -> None:
-    assert "flatters" in Leak((evaluation(0.1),), (evaluation(0.5),)).sentence("nll")
+    assert "is optimistic" in Leak((evaluation(0.1),), (evaluation(0.5),)).sentence("nll")
     assert "No leak" in Leak((evaluation(0.5),), (evaluation(0.1),)).sentence("nll")
 
 
@@ -84,7 +84,7 @@ def test_unfinished_and_unlike_runs_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["patch", "slide"])
 def test_a_run_can_ask_for_a_split_other_than_the_data_set_s_own(small_demo: Dataset, split: str) -> None:
-    training_data = gather([small_demo], split=split, split_seed=1)
+    training_data = gather([small_demo], TrainingConfig(split=split, split_seed=1))
     rule = training_data.sources[0].rule
     assert (rule.kind, rule.by, rule.seed) == ("hashed", split, 1)
     assert (training_data.sources[0].splits == assign(small_demo, rule)).all()

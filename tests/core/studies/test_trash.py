@@ -54,7 +54,7 @@ def test_a_study_goes_to_the_trash_with_its_runs_and_comes_back_whole() -> None:
     assert (list_studies(), [run.name for run in list_runs()]) == ([], ["other"])
     (trashed,) = list_trash()
     assert (trashed.path, trashed.name, trashed.is_study, trashed.runs) == (where, "find", True, 2)
-    assert trashed.words == "study with 2 runs"
+    assert trashed.description == "study with 2 runs"
 
     assert restore("find") == study
 
@@ -116,7 +116,7 @@ def test_a_deletion_that_was_killed_half_way_loses_nothing() -> None:
     half.mkdir(parents=True)
     shutil.move(runs_home() / "find-trial-001", half / "find-trial-001")  # as far as it came
 
-    assert [each.words for each in list_trash()] == ["study with 1 run"]
+    assert [each.description for each in list_trash()] == ["study with 1 run"]
     delete_study(study)
     assert sorted(each.runs for each in list_trash()) == [1, 1]
     for each in list_trash():

@@ -207,7 +207,10 @@ def folder(kaggle_folder: Callable[..., Path]) -> Path:
 
 def test_unlabelled_patches_join_the_training_patches_and_no_other_part(folder: Path) -> None:
     dataset = open_dataset(folder)
-    plain, more = gather([dataset]), gather([dataset], unlabelled=True)
+    plain, more = (
+        gather([dataset], TrainingConfig()),
+        gather([dataset], TrainingConfig(unlabelled=True, teachers=("a.safetensors",))),
+    )
 
     assert more.train.ids.tolist() == [*plain.train.ids, "a", "b", "c", "d", "e", "f"]
     assert more.train.labels.tolist() == [*plain.train.labels, *[UNLABELLED] * 6]

@@ -152,11 +152,11 @@ def test_the_first_reason_of_the_group_becomes_that_of_the_run(tmp_path: Path) -
 
     with pytest.raises(TrainingError, match="Too little memory"), main.explained(tmp_path):
         fail_one_after_the_other()
-    with pytest.raises(TrainingError, match="One of the 2 processes ended without a word"), main.explained(tmp_path):
+    with pytest.raises(TrainingError, match="One of the 2 processes ended without a reason"), main.explained(tmp_path):
         _fail(lost)  # what was said before was forgotten
     with pytest.raises(TrainingError, match="the run says why"), other.explained(tmp_path):
         _fail(lost)
-    with pytest.raises(TrainingError, match="without a word"), main.explained(tmp_path):
+    with pytest.raises(TrainingError, match="without a reason"), main.explained(tmp_path):
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -178,7 +178,7 @@ def test_a_defect_of_one_of_the_group_surfaces(tmp_path: Path) -> None:
     [
         ("memory", 0, "not enough memory for 8 patches at once in one of 2 processes. Resume the run in one process"),
         ("memory", 1, "not enough memory for 8 patches at once in one of 2 processes. Resume the run in one process"),
-        ("killed", 1, "One of the 2 processes ended without a word"),
+        ("killed", 1, "One of the 2 processes ended without a reason"),
     ],
 )
 def test_a_group_that_runs_out_of_memory_says_what_to_do_and_one_process_goes_on(

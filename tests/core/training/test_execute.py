@@ -15,7 +15,7 @@ from core.data import Dataset, assign, choose_rule
 from core.prediction import Predictor
 from core.runs import TrainingConfig, create_run
 from core.runs.run import METRICS_COLUMNS, Run
-from core.training import trainer
+from core.training import validation
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 
@@ -105,7 +105,7 @@ def test_the_card_says_where_the_weights_come_from(uninterrupted: Run, coloured:
 
 
 def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "roc_auc_score", lambda *_: 0.5)
+    monkeypatch.setattr(validation, "roc_auc_score", lambda *_: 0.5)
     run = create_run(CONFIG.with_changes(epochs=9, patience=2), tmp_path / "run")
 
     execute(run)
@@ -117,7 +117,7 @@ def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2)])
 def test_the_epoch_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int) -> None:
     scores = iter([0.9, 0.8])
-    monkeypatch.setattr(trainer, "roc_auc_score", lambda *_: next(scores))
+    monkeypatch.setattr(validation, "roc_auc_score", lambda *_: next(scores))
     run = create_run(CONFIG.with_changes(keep=keep), tmp_path / "run")
 
     execute(run)

@@ -13,7 +13,7 @@ from core.bundle import load_bundle
 from core.data import Dataset
 from core.errors import DataError, StorageError, TrainingError
 from core.runs import TrainingConfig, create_run
-from core.training import trainer
+from core.training import trainer, validation
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 
@@ -44,7 +44,7 @@ def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatc
 def test_weights_that_break_in_the_last_step_of_an_epoch_fail_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer.Forward, "logits", lambda _self, _model, part: np.full(len(part), np.nan))
+    monkeypatch.setattr(validation.Forward, "logits", lambda _self, _model, part: np.full(len(part), np.nan))
     run = create_run(CONFIG, tmp_path / "run")
 
     with pytest.raises(TrainingError, match="gives no numbers any more after step 4 of epoch 1"):

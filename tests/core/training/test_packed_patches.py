@@ -36,7 +36,7 @@ def test_no_array_of_the_size_of_the_data_is_made(tmp_path: Path) -> None:
     size = 4000 * 96 * 96 * 3
 
     tracemalloc.start()
-    data = gather([dataset])
+    data = gather([dataset], TrainingConfig())
     loader = BatchLoader(data.train, CONFIG, device=torch.device("cpu"), ahead=False)
     for step in range(3):
         loader.batch(np.arange(step, len(data.train), 90), step)
@@ -76,7 +76,7 @@ def test_unreadable_patches_of_a_pack_are_left_out_without_reading_any(tmp_path:
     joined = join([other, Dataset("some", "some", "kaggle", one.table.iloc[rows], RowStore(one.store, rows))])
 
     assert unreadable_among(joined.store, np.array([81, 0, 82, 83])) == {2: "One is broken.", 3: "Another is."}
-    data = gather([one])
+    data = gather([one], TrainingConfig())
     assert not {"one-00003", "one-00004"} & {*data.train.ids, *data.valid.ids}
     assert np.array_equal(data.train.pixels[np.array([5])], one.store.load([_row(data.train.ids[5])]).pixels)
 
@@ -96,7 +96,7 @@ def _row(patch_id: str) -> int:
 
 
 def _train_pixels(run: Run, folder: Path) -> object:
-    return gather([open_dataset(folder)], split=run.config().split).train.pixels
+    return gather([open_dataset(folder)], TrainingConfig(split=run.config().split)).train.pixels
 
 
 def _count_loads(monkeypatch: pytest.MonkeyPatch) -> list[int]:

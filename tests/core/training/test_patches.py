@@ -37,7 +37,7 @@ def _config(folder: Path, **changes: object) -> TrainingConfig:
 
 def test_fewer_train_and_the_other_parts_stay(folder: Path) -> None:
     dataset = open_dataset(folder)
-    whole, half, few = (gather([dataset], patches=patches) for patches in (0, 40, 20))
+    whole, half, few = (gather([dataset], TrainingConfig(patches=patches)) for patches in (0, 40, 20))
 
     assert (len(half.train), len(few.train)) == (40, 20)
     assert set(few.train.ids) < set(half.train.ids) < set(whole.train.ids)
@@ -52,16 +52,16 @@ def test_fewer_train_and_the_other_parts_stay(folder: Path) -> None:
 def test_unlabelled_patches_do_not_count(folder: Path) -> None:
     dataset = open_dataset(folder)
 
-    training_data = gather([dataset], patches=20, unlabelled=True)
+    training_data = gather([dataset], TrainingConfig(patches=20, unlabelled=True, teachers=("a.safetensors",)))
 
-    assert training_data.train.ids.tolist() == [*gather([dataset], patches=20).train.ids, "a", "b", "c"]
+    assert training_data.train.ids.tolist() == [*gather([dataset], TrainingConfig(patches=20)).train.ids, "a", "b", "c"]
 
 
 def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[..., Path]) -> None:
     other = open_dataset(kaggle_folder({f"o{number:02}": number % 2 for number in range(40)}, name="other"))
-    single = len(gather([other]).train)
+    single = len(gather([other], TrainingConfig()).train)
 
-    training_data = gather([open_dataset(folder), other], patches=20)
+    training_data = gather([open_dataset(folder), other], TrainingConfig(patches=20))
 
     assert [source.provenance()["patches"]["train"] for source in training_data.sources] == [20, single]
     assert sum(str(each).startswith("o") for each in training_data.train.ids) == single
@@ -69,7 +69,7 @@ def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[
 
 def test_folds_are_thinned_too(folder: Path) -> None:
     dataset = open_dataset(folder)
-    folds = [gather([dataset], split="stratified", folds=3, fold=fold, patches=30) for fold in range(3)]
+    folds = [gather([dataset], TrainingConfig(split="stratified", folds=3, fold=fold, patches=30)) for fold in range(3)]
 
     assert [len(each.train) for each in folds] == [30, 30, 30]
     assert sorted(np.concatenate([each.test(0).ids for each in folds])) == [f"{number:03}" for number in range(120)]
@@ -80,7 +80,7 @@ def test_what_is_tried_before_the_start_obeys_it(folder: Path) -> None:
     drawn = draw_sample(config)
 
     assert drawn.train == 40
-    assert set(drawn.part.ids) == set(gather([open_dataset(folder)], patches=40).train.ids)
+    assert set(drawn.patches.ids) == set(gather([open_dataset(folder)], TrainingConfig(patches=40)).train.ids)
     found = estimate(config)
     assert (found.train, found.steps_per_epoch) == (40, 5)
     assert len(find_learning_rate(config, steps=15).losses) == 15
@@ -113,7 +113,7 @@ def test_a_run_tells_it_and_goes_on_as_if_nothing_had_happened(
 
 
 def test_more_than_there_are_fails_with_their_number(folder: Path, tmp_path: Path) -> None:
-    train = len(gather([open_dataset(folder)]).train)
+    train = len(gather([open_dataset(folder)], TrainingConfig()).train)
     run = create_run(_config(folder, patches=119), tmp_path / "run")
 
     with pytest.raises(DataError, match=f"has {train} labelled training patches"):

@@ -226,7 +226,7 @@ def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: Page) -
 def test_a_search_draws_nothing_before_a_trial_has_ended(app: Page) -> None:
     study = create_search(TrainingConfig(epochs=4), trials=3, over=("clip",), name="find")
     trial = SearchTrial(1, "find-trial-001", "running", {"clip": 0.0}, 0.7, 1)
-    (study.path / "results.json").write_text(json.dumps(SearchResult((trial,), None, ()).to_json()))
+    (study.path / "results.json").write_text(json.dumps(SearchResult((trial,)).to_json()))
     study.write(JobStatus("running", 0.1))
     study.record_process(os.getpid())
     app.open("train", runs_view="Studies")

@@ -57,7 +57,7 @@ def test_a_jag_just_before_the_loss_blows_up_is_not_suggested() -> None:
 def test_too_few_steps_are_refused() -> None:
     with pytest.raises(TrainingError, match="no number after 3 steps, and 11 are needed"):
         curve_of(RATES[:3], np.ones(3))
-    with pytest.raises(ConfigError, match="takes 11 steps or more; found 10"):
+    with pytest.raises(ConfigError, match="takes 11 steps or more, got 10"):
         find_learning_rate(TrainingConfig(), steps=10)
 
 
