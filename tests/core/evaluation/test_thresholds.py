@@ -118,8 +118,6 @@ def test_triage_by_hand():
     assert found.tumour_among_review == wilson(0, 1)
     assert found.tumour_among_suspicious == wilson(2, 2)
     assert found.normals_cleared == wilson(2, 3)
-    assert found.to_json()["cancers_missed"]["value"] == pytest.approx(1 / 3)
-    assert found.to_json()["review"] == 1
 
 
 def test_no_missed_cancer_still_has_an_upper_bound():
