@@ -96,7 +96,7 @@ def test_a_share_of_patches_is_not_lost_to_rounding():
 
 
 def test_targets_that_make_no_sense_are_refused():
-    with pytest.raises(EvaluationError, match=r"The sensitivity wanted is 1\.2"):
+    with pytest.raises(EvaluationError, match=r"The sensitivity wanted must be 0 to 1, got 1\.2"):
         threshold_for_sensitivity(LABELS, PROBABILITIES, at_least=1.2)
     with pytest.raises(EvaluationError, match="1 of 2 normal patches have a probability of exactly 1"):
         threshold_for_specificity([1, 0, 0], [0.2, 1.0, 0.1], at_least=0.9)
