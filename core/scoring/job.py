@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
-from core.job import Job, JobStatus
+from core.job import REPORT_SECONDS, Job, JobStatus
 from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.predictor import Predictor
 from core.progress import Progress
@@ -48,7 +48,10 @@ class ScoreJob(Job):
         Raises:
             NodescopeError: it failed.
         """
-        return self.work(lambda report: score_and_store(predictor, dataset, split, progress=report))
+        # Named here, so that the constant is read at each run and not once with the default of `work`.
+        return self.work(
+            lambda report: score_and_store(predictor, dataset, split, progress=report), every=REPORT_SECONDS
+        )
 
 
 @dataclass(frozen=True)
