@@ -1,6 +1,6 @@
 """EfficientNet-Lite0, 1 and 2 with one logit.
 
-Architecture: Tan & Le, "EfficientNet", 2019; the Lite variant (Google, 2020) leaves out squeeze-and-excitation, uses
+Architecture: Tan & Le, "EfficientNet", 2019; the Lite variant (Google, 2020) has no squeeze-and-excitation, uses
 ReLU6, and keeps stem, top and the number of blocks in the first and last stage. Its modules stand in the order of the
 published weights.
 """
@@ -149,7 +149,7 @@ class EfficientNetLite(nn.Module):
         return self.blocks.get_submodule(last)
 
     def head(self) -> nn.Module:
-        """Return the part that is trained while the backbone is frozen."""
+        """Return the layer that is trained while the backbone is frozen."""
         return self.classifier
 
     def load_imagenet(self, weights: dict[str, Tensor]) -> None:
@@ -165,7 +165,7 @@ class EfficientNetLite(nn.Module):
         theirs = list(weights.values())[: len(mine)]
         if [value.shape for value in mine.values()] != [value.shape for value in theirs]:
             name = f"EfficientNet-Lite{self.version}"
-            raise ValueError(f"expected {len(mine)} tensors of {name}, found {len(weights)} others")
+            raise ValueError(f"expected {len(mine)} tensors of {name}, got {len(weights)} others")
         with torch.no_grad():
             for target, source in zip(mine.values(), theirs, strict=True):
                 target.copy_(source)

@@ -1,4 +1,4 @@
-"""Batch norms folded into convolutions, for networks that only answer."""
+"""Batch norms folded into convolutions, for networks that only predict."""
 
 import copy
 from itertools import pairwise
@@ -8,9 +8,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, in which a norm right behind a convolution is part of its weights.
+    """Return a copy in evaluation mode, in which a norm right behind a convolution is folded into its weights.
 
-    In evaluation mode such a norm is a scale and a shift of each channel, so the answers stay the same but for rounding
+    In evaluation mode such a norm is a scale and a shift of each channel, so predictions stay the same but for rounding
     and a pass over the features is saved. "Right behind" is meant as the modules stand in their parent; every network
     of the registry calls its modules in that order (a test holds that).
     """

@@ -38,10 +38,9 @@ def build(name: str, **arguments: Any) -> nn.Module:
     Raises:
         UnknownModelError: there is no such network or it does not take these arguments.
     """
-    if name not in _BUILDERS:
-        raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
+    builder = _builder(name)
     try:
-        return _BUILDERS[name](**arguments)
+        return builder(**arguments)
     except (TypeError, ValueError) as error:
         raise UnknownModelError(f"The network {name!r} does not take {arguments}: {error}.") from error
 
@@ -54,12 +53,16 @@ def complete_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UnknownModelError: there is no such network.
     """
-    if name not in _BUILDERS:
-        raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
-    parameters = inspect.signature(_BUILDERS[name]).parameters.values()
+    parameters = inspect.signature(_builder(name)).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
     complete = {**defaults, **arguments}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in complete.items()}
+
+
+def _builder(name: str) -> Callable[..., nn.Module]:
+    if name not in _BUILDERS:
+        raise UnknownModelError(f"There is no network called {name!r}; choose from {', '.join(names())}.")
+    return _BUILDERS[name]
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -38,7 +38,7 @@ class ResNet(nn.Module):
         return layer
 
     def head(self) -> nn.Module:
-        """Return the part that is trained while the backbone is frozen."""
+        """Return the layer that is trained while the backbone is frozen."""
         layer: nn.Module = self.network.fc
         return layer
 

@@ -1,4 +1,4 @@
-"""Class activation maps: which layer they explain, what it says, and where its cells look."""
+"""Class activation maps: which layer they explain, its map, and where its cells lie on the patch."""
 
 import weakref
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def describe_layer(model: nn.Module, layer: nn.Module) -> Layer:
     name = next((name for name, module in model.named_modules() if module is layer), None)
     if name is None:
         raise AttributionError(
-            f"The layer {type(layer).__name__} is not part of this network. Pass one of its own modules."
+            f"The layer {type(layer).__name__} is not a module of this network. Pass one of its own modules."
         )
     key = (name, fingerprint_of(model))
     with _layers_lock:

@@ -56,7 +56,7 @@ def attribute(
     chosen = method_named(method)
     explained = _layer(model, chosen, layer)
     views = range(d4.COUNT) if options.symmetries else range(1)
-    parts = []
+    explained_views = []
     for index in views:
         job = _Job(
             model=model,
@@ -65,9 +65,9 @@ def attribute(
             layer=explained,
             report=within(progress, index / len(views), (index + 1) / len(views)),
         )
-        parts.append(_explain(job, chosen, index))
+        explained_views.append(_explain(job, chosen, index))
     progress(1.0)
-    return _mean(parts, chosen)
+    return _mean(explained_views, chosen)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Job:
 
 
 def _explain(job: _Job, method: Method, index: int) -> tuple[Tensor, float, float | None]:
-    """Return the view's attribution turned back, its logit and its baseline's logit."""
+    """Return the view's attribution mapped back to the patch, its logit and its baseline's logit."""
     with borrowed(job.model) as twin:
         logits: list[float] = []
         handle = twin.register_forward_hook(lambda _module, _inputs, output: logits.append(_first_logit(output)))
@@ -111,12 +111,12 @@ def _first_logit(output: Tensor) -> float:
     return float(output.detach()[0])
 
 
-def _mean(parts: list[tuple[Tensor, float, float | None]], method: Method) -> Attribution:
-    values = torch.stack([part[0] for part in parts]).mean(dim=0).contiguous().numpy()
-    logit = sum(part[1] for part in parts) / len(parts)
+def _mean(views: list[tuple[Tensor, float, float | None]], method: Method) -> Attribution:
+    values = torch.stack([view[0] for view in views]).mean(dim=0).contiguous().numpy()
+    logit = sum(view[1] for view in views) / len(views)
     if not method.uses_baseline:
         return Attribution(values, method.name, logit)
-    baseline_logit = sum(part[2] or 0.0 for part in parts) / len(parts)
+    baseline_logit = sum(view[2] or 0.0 for view in views) / len(views)
     gap = float(values.sum(dtype=np.float64)) - (logit - baseline_logit) if method.complete else None
     return Attribution(values, method.name, logit, baseline_logit, gap)
 
@@ -165,7 +165,7 @@ def _gradient_shap(job: _Job, twin: nn.Module) -> Tensor:
 
 
 def _occlusion(job: _Job, twin: nn.Module) -> Tensor:
-    """Mean fall of the logit under the squares that cover a pixel, in equal parts for its three channels."""
+    """Mean fall of the logit under the squares that cover a pixel, shared equally by its three channels."""
     window, stride = job.options.occlusion_window, job.options.occlusion_stride
     squares = (-(-(PATCH_SIZE - window) // stride) + 1) ** 2
     result: Tensor = Occlusion(_counted(job, twin, squares + 1)).attribute(
@@ -178,6 +178,7 @@ def _occlusion(job: _Job, twin: nn.Module) -> Tensor:
     return result / 3
 
 
+# Two names stand for the networks: job.model, of which rules make their own changed copies, and the borrowed twin.
 _METHODS: dict[str, Callable[[_Job, nn.Module], Tensor | npt.NDArray[np.float32]]] = {
     "grad-cam": _grad_cam,
     "hires-cam": _hires_cam,
@@ -193,14 +194,14 @@ _METHODS: dict[str, Callable[[_Job, nn.Module], Tensor | npt.NDArray[np.float32]
     "lrp": lambda job, _: rules.lrp(job.model, job.pixels)[0],
 }
 
-
+# Their first pass through the borrowed network is the patch itself, so that its logit is known without another pass.
 _PATCH_FIRST = frozenset(("grad-cam", "hires-cam", "guided-grad-cam", "saliency", "input-x-gradient"))
 
 
 def _layer(model: nn.Module, method: Method, given: nn.Module | None) -> cam.Layer | None:
     """Return the layer to explain, None where the method needs none, after checking that the network supports it."""
     if given is not None and not method.needs_layer:
-        raise AttributionError(f"{method.label} explains pixels, not a layer. Leave the layer out.")
+        raise AttributionError(f"{method.label} explains pixels, not a layer. Omit the layer.")
     if given is None:
         reason = supports(method.name, model)
     else:  # whether the network names a layer no longer matters

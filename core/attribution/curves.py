@@ -1,6 +1,6 @@
 """Deletion and insertion: does the probability follow the map?
 
-The source is Petsiuk 2018, arXiv:1806.07421 (RISE). Pixels are taken away from the patch, or given to the
+The source is Petsiuk 2018, arXiv:1806.07421 (RISE). Pixels are removed from the patch, or inserted into the
 baseline, in the order of the map. A map that shows what the network uses makes the probability fall fast in
 the one and rise fast in the other.
 """
@@ -35,7 +35,7 @@ class Curve:
 
     Attributes:
         kind: ``deletion`` or ``insertion``.
-        fractions: float64 (steps + 1,), share of the pixels taken away or given, from 0 to 1.
+        fractions: float64 (steps + 1,), share of the pixels removed or inserted, from 0 to 1.
         probabilities: float64 (steps + 1,), probability of tumour there.
         area: Area under the curve, in [0, 1]; low is good for deletion, high for insertion.
         random_area: The same for pixels in random order, the yardstick.
@@ -64,7 +64,7 @@ def deletion_and_insertion(
 ) -> tuple[Curve, Curve]:
     """Return the deletion and the insertion curve of an attribution.
 
-    Pixels go in the order of the attribution's sum over channels, what speaks most for tumour first; equal
+    Pixels go in the order of the attribution's sum over channels, the strongest evidence for tumour first; equal
     ones from the top left.
 
     Args:
@@ -138,11 +138,11 @@ def logits_of(
 ) -> npt.NDArray[np.float32]:
     """Return the logits (count,) of variants; ``variants(low, high)`` makes them batch by batch, to bound memory."""
     with borrowed(model) as twin, torch.no_grad():
-        parts = [
+        logits = [
             twin(variants(low, min(low + batch, count))).to("cpu", torch.float32) for low in range(0, count, batch)
         ]
-    logits: npt.NDArray[np.float32] = torch.cat(parts).numpy()
-    return logits
+    joined: npt.NDArray[np.float32] = torch.cat(logits).numpy()
+    return joined
 
 
 def probabilities_of(logits: npt.NDArray[np.float32], calibrate: Calibrate | None) -> npt.NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """Where the cells of a feature map lie on the patch.
 
 Stretching a feature map over the patch puts its cells in the wrong places whenever convolutions have no padding: the
-8×8 map of four valid 3×3 convolutions with pooling looks at columns 19, 27, ..., 75, while stretching would draw them
-at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo 2019,
-doi:10.23915/distill.00021), which the autograd graph records.
+8×8 map of four valid 3×3 convolutions with pooling has its centres at columns 19, 27, ..., 75, while stretching would
+draw them at 6, 18, ..., 90. The centres of the receptive fields follow exactly from kernel, stride and padding (Araujo
+2019, doi:10.23915/distill.00021), which the autograd graph records.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ _POOLS = frozenset(("MaxPool2DWithIndices", "AvgPool2D"))
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a feature map: cell i looks at coordinate ``first + i * step`` (pixel k spans k to k+1)."""
+    """One axis of a feature map: cell i is centred on coordinate ``first + i * step`` (pixel k spans k to k+1)."""
 
     first: float
     step: float

@@ -65,7 +65,7 @@ def gradient_shap(forward: Forward, pixels: Tensor, baseline: Tensor, options: A
     """Return GradientSHAP, 1×3×96×96, in logits: expected gradients between the baseline and the noisy patch.
 
     Captum's own draws from the global random states of torch and numpy, which threads share. Here the noise
-    is private, and the points on the way are stratified (one in each n-th part), which lowers the variance at
+    is private, and the points on the way are stratified (one in each n-th of the way), which lowers the variance at
     no cost.
     """
     noise = torch.Generator().manual_seed(options.seed)
@@ -73,10 +73,10 @@ def gradient_shap(forward: Forward, pixels: Tensor, baseline: Tensor, options: A
     fractions = (torch.arange(count) + torch.rand(count, generator=noise)).to(pixels) / count
     total = torch.zeros_like(pixels)
     for low in range(0, count, options.internal_batch):
-        part = fractions[low : low + options.internal_batch, None, None, None]
-        copies = pixels.repeat(len(part), 1, 1, 1)
+        share = fractions[low : low + options.internal_batch, None, None, None]
+        copies = pixels.repeat(len(share), 1, 1, 1)
         away = copies + options.noise_std * _noise_like(copies, noise) - baseline
-        total += (saliency(forward, baseline + part * away) * away).sum(dim=0, keepdim=True)
+        total += (saliency(forward, baseline + share * away) * away).sum(dim=0, keepdim=True)
     return total / count
 
 

@@ -35,8 +35,8 @@ class GroundTruth:
 def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoothing: float = 0.0) -> GroundTruth:
     """Compare a map with the tumour pixels.
 
-    The map is the saliency map in the method's own sign, where ``signed`` counts as ``positive``: only what
-    speaks for tumour can point at it. Of equal pixels the first from the top left counts.
+    The map is the saliency map in the method's own sign, where ``signed`` counts as ``positive``: only
+    evidence for tumour can point at it. Of equal pixels the first from the top left counts.
 
     Args:
         attribution: Of a patch whose tumour pixels are known.

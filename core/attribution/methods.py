@@ -27,7 +27,7 @@ class Method:
         label: Name on screen.
         help: One plain sentence on what the map shows.
         family: ``cam`` (a layer's feature maps), ``gradient`` (slope at the patch), ``path`` (slopes on the
-            way from a baseline), ``rules`` (own rules on the way back), ``perturbation`` (covers parts of the
+            way from a baseline), ``rules`` (own rules on the way back), ``perturbation`` (covers squares of the
             patch).
         cost: Rough number of forward passes at the default options; a backward pass counts as two.
         needs_layer: Whether the method explains a layer and so accepts ``layer=``.
@@ -55,7 +55,7 @@ _ALL = (
     Method(
         name="grad-cam",
         label="Grad-CAM",
-        help="Coarse map of where the network's last detailed feature maps speak for tumour.",
+        help="Coarse map of where the network's last detailed feature maps hold evidence for tumour.",
         family="cam",
         cost=2,
         source="Selvaraju 2017, arXiv:1610.02391",
@@ -100,7 +100,7 @@ _ALL = (
     Method(
         name="integrated-gradients",
         label="Integrated Gradients",
-        help="Sums the slopes as the patch fades in from a baseline; the parts add up to the logit's change.",
+        help="Sums the slopes as the patch fades in from a baseline; the attributions add up to the logit's change.",
         family="path",
         cost=96,
         source="Sundararajan 2017, arXiv:1703.01365",
@@ -131,7 +131,7 @@ _ALL = (
     Method(
         name="guided-grad-cam",
         label="Guided Grad-CAM",
-        help="Guided Backpropagation kept only where Grad-CAM speaks for tumour.",
+        help="Guided Backpropagation kept only where Grad-CAM is positive.",
         family="rules",
         cost=5,
         source="Selvaraju 2017, arXiv:1610.02391",
@@ -140,7 +140,7 @@ _ALL = (
     Method(
         name="deeplift",
         label="DeepLIFT",
-        help="Compares every unit with its value on the baseline; the parts add up to the change in logit.",
+        help="Compares every unit with its value on the baseline; the attributions add up to the change in logit.",
         family="rules",
         cost=6,
         source="Shrikumar 2017, arXiv:1704.02685",

@@ -19,9 +19,9 @@ class AttributionOptions:
         noise_samples: Noisy copies (SmoothGrad, GradientSHAP).
         noise_std: Standard deviation of the noise, in pixel units of [0, 1].
         occlusion_window: Side of the covering square, in pixels.
-        occlusion_stride: Step of the covering square, in pixels; at most the window, so that no pixel is left
-            out.
-        baseline: What "nothing there" looks like: ``white`` is blank glass, ``blur`` the patch without detail
+        occlusion_stride: Step of the covering square, in pixels; at most the window, so that every pixel is
+            covered.
+        baseline: What stands for absent tissue: ``white`` is blank glass, ``blur`` the patch without detail
             (Gaussian, sigma 8 px), ``black`` zeros, which no slide ever shows.
         symmetries: Average over the eight flips and rotations, each mapped back; eight times the cost.
         seed: Start of the private noise; the global random state is never touched.
@@ -63,15 +63,3 @@ class AttributionOptions:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "AttributionOptions":
-        """Return the settings held in a dict from :meth:`to_json`.
-
-        Raises:
-            ConfigError: A key is unknown or a value is out of its range.
-        """
-        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise ConfigError(f"Unknown attribution options: {', '.join(unknown)}. Remove them.")
-        return cls(**values)

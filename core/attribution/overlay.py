@@ -35,7 +35,7 @@ def overlay(
     Args:
         patch: uint8 array 96×96×3.
         saliency: float array 96×96 in [0, 1], or in [-1, 1] for a diverging colour table.
-        opacity: 0 shows the patch alone, 1 the map alone.
+        opacity: 0 shows only the patch, 1 only the map.
         colours: A name in ``SEQUENTIAL`` or ``DIVERGING``; without it inferno, or RdBu_r where the map has
             negative values.
         centre_box: Draw a frame just outside the labelled centre 32×32, so that no labelled pixel is hidden.

@@ -26,7 +26,7 @@ def replica_of(model: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode that shares the model's memory but none of its module objects.
 
     Parameters do not require gradients, since attributions differentiate with respect to pixels or feature
-    maps. In-place activations are turned into ordinary ones: hooks need the values that they would overwrite.
+    maps. In-place activations become ordinary ones: hooks need the values that they would overwrite.
     The weights must not be changed in place through the replica.
     """
     memo: dict[int, object] = {}
@@ -75,7 +75,7 @@ def replace_modules(
 
 
 def _shared(tensor: Tensor) -> Tensor:
-    # A tensor made under inference_mode cannot take part in a backward pass, so that one is copied.
+    # A tensor made under inference_mode cannot be used in a backward pass, so that one is copied.
     return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 

@@ -14,9 +14,9 @@ class Attribution:
     """A signed attribution of one patch's tumour logit to its pixels.
 
     Attributes:
-        values: float32 array 3×96×96 (channel, row, column), read-only; positive speaks for tumour. A method
-            that gives one value a place (CAM) is spread over the three channels in equal parts, so that the
-            sum over channels is its map. Units: logit for methods that promise completeness, input × gradient
+        values: float32 array 3×96×96 (channel, row, column), read-only; positive is evidence for tumour. A method
+            that gives one value a place (CAM) is spread equally over the three channels, so that the sum over
+            channels is its map. Units: logit for methods that promise completeness, input × gradient
             and occlusion; logit per pixel unit for the gradients.
         method: Name of the method in ``METHODS``.
         logit: The network's logit for the patch; with symmetries the mean over the eight views.
@@ -47,6 +47,10 @@ class Attribution:
                 f"Choose another method for this network."
             )
         self.values.flags.writeable = False
+
+
+CENTRE_CHANCE = 1 / 9
+"""The centre's share of the patch's area, and so of a map that is the same everywhere."""
 
 
 def centre_share(attribution: Attribution) -> float:

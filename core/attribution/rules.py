@@ -46,7 +46,7 @@ def _is_relu6(module: nn.Module) -> bool:
 
 
 def guided_backprop(model: nn.Module, pixels: Tensor) -> Tensor:
-    """Return the gradient, 1×3×96×96, with its negative parts dropped at every ReLU on the way back."""
+    """Return the gradient, 1×3×96×96, with negative values dropped at every ReLU on the way back."""
     twin = replace_modules(replica_of(model), _is_relu6, lambda _: _HookableReLU6())
     result: Tensor = GuidedBackprop(twin).attribute(pixels.clone().requires_grad_())
     return result
@@ -85,7 +85,7 @@ def lrp(model: nn.Module, pixels: Tensor, *, without_biases: bool = False) -> tu
 
 
 def _behind_normalisation(twin: nn.Module, pixels: Tensor) -> tuple[nn.Module, Tensor]:
-    """Return the innermost container that turns something patch-shaped into the logit, and its input."""
+    """Return the innermost container that maps something patch-shaped to the logit, and its input."""
     inputs: dict[nn.Module, Tensor] = {}
     outputs: dict[nn.Module, object] = {}
 

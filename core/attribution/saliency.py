@@ -24,7 +24,7 @@ def saliency_map(
 
     Args:
         attribution: The attribution, or its values 3×96×96.
-        sign: ``absolute`` adds up the sizes, whatever the sign; ``positive`` keeps what speaks for tumour;
+        sign: ``absolute`` adds up the sizes, whatever the sign; ``positive`` keeps evidence for tumour;
             ``signed`` keeps both. Without it, the method's own (``absolute`` for bare values).
         percentile: Percentile of the map's absolute values, in (0, 100], that becomes 1. Where it is zero, as
             in a map with few non-zero pixels, the largest value takes its place.

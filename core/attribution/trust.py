@@ -10,47 +10,27 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from core.attribution.compute import attribute
-from core.attribution.curves import Calibrate, Curve, deletion_and_insertion, logits_of, probabilities_of
-from core.attribution.ground_truth import GroundTruth, against_mask
+from core.attribution.curves import Calibrate, logits_of, probabilities_of
 from core.attribution.options import AttributionOptions, Baseline
 from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.replica import device_of, full_copy_of
-from core.attribution.result import Attribution, centre_share
+from core.attribution.result import CENTRE_CHANCE, Attribution, centre_share
 from core.data.store import CENTRE
 from core.errors import AttributionError, ConfigError
 from core.formatting import percent
 
-__all__ = [
-    "Blanking",
-    "CentreShare",
-    "Completeness",
-    "Curve",
-    "GroundTruth",
-    "NoiseSensitivity",
-    "RandomWeights",
-    "against_mask",
-    "blanking",
-    "centre",
-    "completeness",
-    "deletion_and_insertion",
-    "noise_sensitivity",
-    "random_weights",
-    "with_random_weights",
-]
-
-_CHANCE = 1 / 9
 _DEFAULT_OPTIONS = AttributionOptions()
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """Whether the parts add up.
+    """Whether the attributions add up to the change in logit.
 
     Attributes:
         gap: Sum of the attribution minus the change in logit, in logits.
         change: Logit of the patch minus logit of the baseline.
-        relative: ``abs(gap) / abs(change)``; infinite where the logit does not change but the parts do not
-            cancel.
+        relative: ``abs(gap) / abs(change)``; infinite where the logit does not change but the
+            attributions do not cancel.
         sentence: What it means, in plain words.
     """
 
@@ -61,19 +41,19 @@ class Completeness:
 
 
 def completeness(attribution: Attribution) -> Completeness:
-    """Return whether the parts of an attribution add up to the change in logit, as its method promises.
+    """Return whether an attribution adds up to the change in logit, as its method promises.
 
     Raises:
         AttributionError: The method does not promise it.
     """
     if attribution.completeness_gap is None or attribution.baseline_logit is None:
         raise AttributionError(
-            f"The parts of {attribution.method} need not add up to the change in logit; there is no gap to measure."
+            f"Attributions by {attribution.method} need not add up to the change in logit; there is no gap to measure."
         )
     gap, change = attribution.completeness_gap, attribution.logit - attribution.baseline_logit
     relative = abs(gap) / abs(change) if change else (0.0 if gap == 0 else float("inf"))
     sentence = (
-        f"The parts add up to {change + gap:+.2f} where the logit changes by {change:+.2f}: "
+        f"The attributions add up to {change + gap:+.2f} where the logit changes by {change:+.2f}: "
         f"{'a good sum' if relative <= 0.05 else 'more steps or samples would help'}."
     )
     return Completeness(gap, change, relative, sentence)
@@ -98,13 +78,13 @@ def centre(attribution: Attribution) -> CentreShare:
     """Return how much of the attribution lies in the centre, against chance."""
     share = centre_share(attribution)
     if np.isnan(share):
-        return CentreShare(share, _CHANCE, "The map is empty: this method found nothing to show.")
-    times = share / _CHANCE
+        return CentreShare(share, CENTRE_CHANCE, "The map is empty: this method found nothing to show.")
+    times = share / CENTRE_CHANCE
     sentence = (
         f"{share:.0%} of the map lies in the centre that decides the label, "
-        f"{times:.1f} times what chance gives ({_CHANCE:.0%})."
+        f"{times:.1f} times what chance gives ({CENTRE_CHANCE:.0%})."
     )
-    return CentreShare(share, _CHANCE, sentence)
+    return CentreShare(share, CENTRE_CHANCE, sentence)
 
 
 @dataclass(frozen=True)
@@ -208,7 +188,7 @@ def random_weights(
     verdict = (
         "the map shows what was learnt"
         if abs(correlation) < 0.3
-        else "part of the map is the picture itself, not what was learnt"
+        else "some of the map is the picture itself, not what was learnt"
         if abs(correlation) < 0.7
         else "the map mostly shows the picture itself, not what was learnt"
     )
@@ -261,7 +241,7 @@ def blanking(
     Args:
         model: From pixels in [0, 1] to logits.
         patch: The patch.
-        baseline: What takes the blanked part's place.
+        baseline: What takes the place of the blanked pixels.
         calibrate: From logits to probabilities; the logistic function by default.
     """
     pixels = as_tensor(patch).to(device_of(model))
@@ -283,7 +263,7 @@ def blanking(
 def _leaning(by_centre: float, by_rim: float) -> str:
     """Return which changes the probability more, removing the centre or removing the rim."""
     if max(by_centre, by_rim) < 0.05:
-        return "neither alone matters much"
+        return "neither matters much by itself"
     if abs(by_centre - by_rim) < 0.05:
         return "centre and rim matter about equally"
     if by_centre >= by_rim:

@@ -56,7 +56,7 @@ class Card:
         arguments: what :func:`models.build` takes for it.
         mean: subtracted from the three colours of pixels in [0, 1].
         std: divides them afterwards.
-        calibration: turns the logit into a probability.
+        calibration: maps the logit to a probability.
         threshold: from this probability on the verdict is tumour; chosen on validation patches.
         training: where the weights come from: data, split, settings, versions.
         measured: metrics on splits of data sets.

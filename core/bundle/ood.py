@@ -30,7 +30,7 @@ FEWEST_SLIDES = 8
 """Slides of a data set from which on whole ones are held back; fewer would leave the limit to two or three."""
 
 _HELD_BACK = 0.25
-_RIDGE = 0.01
+_RIDGE = 0.01  # times the mean variance
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class OodModel:
         """Return what :meth:`header` and :meth:`tensors` gave.
 
         Raises:
-            BundleError: a part is missing or of another kind.
+            BundleError: an entry is missing or of another kind.
         """
         try:
             values: dict[str, Any] = json.loads(header)
@@ -137,7 +137,7 @@ def fit(
     """
     if not features or min(map(len, features.values())) < FEWEST:
         counts = ", ".join(f"{name}: {len(values)}" for name, values in features.items()) or "no data set"
-        raise DataError(f"The OOD model is fitted on at least {FEWEST} patches of a data set; found {counts}.")
+        raise DataError(f"The OOD model is fitted on at least {FEWEST} patches of a data set, got {counts}.")
     known = slides or {}
     groups = [_fit(values.astype(np.float64), known.get(name), seed) for name, values in features.items()]
     return OodModel(
@@ -157,7 +157,7 @@ def _fit(
     held, used = values[held_back], values[~held_back]
     centre = used.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(used.T))
-    # The ridge keeps directions in which the training patches hardly differ from deciding by rounding alone.
+    # The ridge keeps directions in which the training patches hardly differ from deciding by nothing but rounding.
     ridge = _RIDGE * max(float(variances.mean()), 1e-12)
     whitening = directions / np.sqrt(np.maximum(variances, 0) + ridge)
     limit = float(np.quantile(_distances(held, centre, whitening), 1 - EXCEED))

@@ -1,6 +1,6 @@
 """Sensitivity and specificity in validation at any threshold, as a bundle's card keeps them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,10 @@ class OperatingCurve:
         sample, truth = np.asarray(probabilities, np.float64), np.asarray(labels) == 1
         if sample.shape != truth.shape or truth.all() or not truth.any():
             raise EvaluationError(
-                f"A validation curve needs patches of both classes; found {int(truth.sum())} tumour among {truth.size}."
+                f"A validation curve needs patches of both classes, got {int(truth.sum())} tumour among {truth.size}."
             )
         thresholds = np.unique(sample)
-        if len(thresholds) > MOST_POINTS:  # at equal shares of the patches, so that no stretch is left out
+        if len(thresholds) > MOST_POINTS:  # at equal shares of the patches, so that no stretch is missing
             thresholds = np.unique(np.quantile(sample, np.linspace(0, 1, MOST_POINTS), method="nearest"))
         falling = thresholds[::-1]
         tumour, normal = np.sort(sample[truth]), np.sort(sample[~truth])
@@ -92,13 +92,7 @@ class OperatingCurve:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {
-            "thresholds": list(self.thresholds),
-            "sensitivity": list(self.sensitivity),
-            "specificity": list(self.specificity),
-            "positives": self.positives,
-            "negatives": self.negatives,
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "OperatingCurve":

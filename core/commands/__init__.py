@@ -1,7 +1,7 @@
 """The commands of ``python -m core``.
 
-Each module has a ``command``, which returns the exit status: 0 all went well, 1 a part of the input failed or a run
-did, 2 the command could not start. 130 means that Ctrl+C ended it, 141 that nobody reads the output any more.
+Each module has a ``command``, which returns the exit status: 0 all went well, 1 some of the input or a run failed, 2
+the command could not start. 130 means that Ctrl+C ended it, 141 that nobody reads the output any more.
 """
 
 import os
@@ -14,6 +14,7 @@ import click
 from core import __version__
 from core.commands.parsing import Group
 from core.errors import NodescopeError
+from core.formatting import RESEARCH_ONLY
 
 COMMANDS = {
     "Data": {
@@ -80,11 +81,12 @@ class _Program(Group):
 
 @click.group(
     cls=_Program,
+    epilog=RESEARCH_ONLY,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
 )
 @click.version_option(__version__, message="Nodescope %(version)s")
 def program() -> None:
-    """Nodescope: tumour in lymph-node patches. For research only, not for diagnosis."""
+    """Nodescope: tumour in lymph-node patches."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,6 @@ from core.data import Dataset, assign, choose_rule, open_dataset
 from core.data.quality import FLAGS, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
-from core.job import Job
 from core.storage import atomic
 
 SHOWN = 3
@@ -42,27 +41,27 @@ def command(
     read.
     """
     if job is not None:
-        return options.as_job(Job(job), lambda job: job.work(lambda report: make_check(data, progress=report)))
+        return options.work_in_job(job, lambda report: make_check(data, progress=report))
     generating = progress_line("Generating the demo set")
     dataset = open_dataset(data, progress=generating, fresh=True, decisions=decisions)
     check = None if fresh else load_check(dataset)
     if check is None:
         check = make_check(dataset.source, progress=progress_line("Checking", patches=len(dataset)))
-    description, parts = _split(dataset, split)
-    found = findings(check, dataset, parts)
+    description, splits = _split(dataset, split)
+    found = findings(check, dataset, splits)
     if out is not None:
         atomic.write_text(out, findings_csv(found, dataset))
     counts = {name: int(found[name].sum()) for name in FLAGS}
     if as_json:
-        left_out = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
-        print_json({"patches": len(dataset), "split": description, "flags": counts, "left_out": left_out})
+        excluded = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
+        print_json({"patches": len(dataset), "split": description, "flags": counts, "left_out": excluded})
     else:
         _print(dataset, found, counts, description)
     return 1 if counts["leak"] or counts["unreadable"] else 0
 
 
 def _split(dataset: Dataset, rule_or_file: str) -> tuple[str, npt.NDArray[np.str_]]:
-    """Return the split in words, and the part of every row."""
+    """Return a description of the split, and the split of every row."""
     if rule_or_file in CHOICES:
         rule = choose_rule(dataset, rule_or_file, progress=progress_line("Measuring colours"))
         return rule.describe(), assign(dataset, rule)
@@ -71,7 +70,7 @@ def _split(dataset: Dataset, rule_or_file: str) -> tuple[str, npt.NDArray[np.str
 
 
 def _print(dataset: Dataset, found: pd.DataFrame, counts: dict[str, int], split: str) -> None:
-    print(f"{dataset.name}: {len(dataset):,} patches, {len(dataset.problems):,} left out")
+    print(f"{dataset.name}: {len(dataset):,} patches, {len(dataset.problems):,} excluded")
     for problem in dataset.problems[:SHOWN]:
         print(f"  {problem}")
     print(f"split: {split}")

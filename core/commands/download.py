@@ -7,7 +7,6 @@ import click
 from core.commands import options
 from core.commands.output import progress_line
 from core.data.download import SOURCES, fetch
-from core.job import Job
 
 
 @options.command("download")
@@ -25,7 +24,7 @@ def command(source: str, folder: Path | None, out: Path | None, job: Path | None
         raise click.UsageError("Name the folder once: with --out DIR, or with DIR after the source.")
     target = (folder or out or Path()).expanduser().resolve()
     if job is not None:
-        return options.as_job(Job(job), lambda job: job.work(lambda report: fetch(source, target, progress=report)))
+        return options.work_in_job(job, lambda report: fetch(source, target, progress=report))
     fetch(source, target, progress=progress_line("Fetching"))
     print(f"{SOURCES[source].label} is in {target}")
     return 0

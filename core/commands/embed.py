@@ -8,7 +8,6 @@ from core.commands.output import print_json, progress_line
 from core.data import open_dataset
 from core.errors import ConfigError
 from core.features.embedding import NO_UMAP, Embedding, has_umap, points_csv, stored_or_made
-from core.job import Job, JobStatus
 from core.prediction import Predictor
 from core.progress import Progress
 from core.storage import atomic
@@ -39,16 +38,12 @@ def command(
     """
     if job is not None:
 
-        def run(job: Job) -> JobStatus:
+        def make(report: Progress) -> Embedding:
             dataset = open_dataset(data, decisions="none")
             predictor = Predictor(load_bundle(bundle), device=device)
+            return stored_or_made(predictor, dataset, umap=umap, progress=report)
 
-            def make(report: Progress) -> Embedding:
-                return stored_or_made(predictor, dataset, umap=umap, progress=report)
-
-            return job.work(make)
-
-        return options.as_job(Job(job), run)
+        return options.work_in_job(job, make)
     if out is None:
         raise ConfigError("embed writes a CSV file; say where with --out FILE.")
     options.check_folder(out)

@@ -50,7 +50,7 @@ def command(
 ) -> int:
     """Measure a bundle on labelled patches, by default on those that it was not trained on.
 
-    Predictions are stored, so that the same question is answered at once the next time.
+    Predictions are stored and read the next time, unless --fresh is given.
     """
     if job is not None:
         return options.as_job(

@@ -16,7 +16,7 @@ from core.commands import options
 from core.commands.output import print_json
 from core.display import to_png
 from core.errors import AttributionError, PatchError
-from core.formatting import percent
+from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import DecodedPatch, decode_patch
 from core.images.discover import PatchFile, Problem, find_patches
 from core.prediction import Predictor
@@ -29,7 +29,7 @@ from core.storage import atomic
 ZOOM = 4
 
 
-@options.command("explain")
+@options.command("explain", epilog=RESEARCH_ONLY)
 @options.paths
 @options.out("Folder to write to.", metavar="DIR", required=True)
 @options.option(
@@ -44,7 +44,7 @@ ZOOM = 4
 @options.option("--trust", "thorough", is_flag=True, help="Measure the slow trust checks too.", group="Method")
 @options.option(
     "--sign", type=click.Choice(["own", "absolute", "positive", "signed"]), default="own", group="Overlay",
-    help="Which part of an attribution is drawn; own is the method's own choice.",
+    help="Which sign of the attribution is drawn; own is the method's own choice.",
 )  # fmt: skip
 @options.option("--opacity", type=float, default=0.6, help="0 to 1.", group="Overlay")
 @options.option("--percentile", type=float, default=99.0, help="Full colour from here on.", group="Overlay")
@@ -72,7 +72,7 @@ def command(
     """Write a folder for every patch with the saliency map of each method and report.html.
 
     A map is a PNG over the patch, and the raw attribution as .npy (float32, 3×96×96). The exit status is 1 if a file
-    cannot be read. For research only, not for diagnosis.
+    cannot be read.
     """
     predictor = Predictor(load_bundle(bundle), device=device)
     explainer = _Explainer(

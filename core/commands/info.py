@@ -41,7 +41,7 @@ def describe(bundle: Bundle) -> str:
         f"  threshold     {card.threshold:.4f}",
     ]
     for source in training.get("data", []):
-        counts = ", ".join(f"{count} {part}" for part, count in source["patches"].items())
+        counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
         decided = f"; by decision {' and '.join(changed)}" if changed else ""
         lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}{decided}")

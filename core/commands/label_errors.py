@@ -18,7 +18,6 @@ from core.features.label_errors import (
     save_label_issues,
 )
 from core.formatting import percent
-from core.job import Job, JobStatus
 from core.prediction import Predictor
 from core.progress import Progress
 from core.storage import atomic
@@ -58,7 +57,7 @@ def command(
     device: str,
     job: Path | None,
 ) -> int:
-    """Rank the labelled patches by how much speaks against their label, the most suspicious first.
+    """Rank the labelled patches by how likely their label is wrong, the likeliest first.
 
     The method is confident learning on out-of-fold probabilities. They come from a quick linear probe on a network's
     features, or from a finished cross-validation. A ranking is a list to look at, not a verdict.
@@ -76,12 +75,9 @@ def command(
         return _probed(None if imagenet else bundle, dataset, imagenet, device, fresh=fresh, progress=progress)
 
     if job is not None:
-
-        def run(job: Job) -> JobStatus:
-            dataset = open_dataset(data, decisions=decisions)
-            return job.work(lambda report: ranking(dataset, fresh=True, progress=report))
-
-        return options.as_job(Job(job), run)
+        return options.work_in_job(
+            job, lambda report: ranking(open_dataset(data, decisions=decisions), fresh=True, progress=report)
+        )
     options.check_folder(out)
     dataset = open_dataset(data, progress=progress_line("Generating the demo set"), decisions=decisions)
     label_issues = ranking(dataset, fresh=fresh, progress=progress_line("Ranking"))

@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Train the same preset with a random split of patches and with a split by slide, and compare.
 
-    How much better the first looks is what patches of shared slides leak.
+    The lead of the random split is what patches of shared slides leak.
     """
     source = data if data == "demo" else str(Path(data).resolve())
     config = preset(preset_name).with_changes(data=(source,), device=device)

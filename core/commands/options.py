@@ -12,6 +12,7 @@ from core.commands.parsing import Command, Option
 from core.device import DEVICES
 from core.errors import NodescopeError, StorageError
 from core.job import Job, JobStatus
+from core.progress import Progress
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 SomeJob = TypeVar("SomeJob", bound=Job)
@@ -45,7 +46,7 @@ def data_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_data(*, folder: str | None, data: str | None, **given: Any) -> Any:
         if (folder is None) == (data is None):
-            raise click.UsageError("Name the data set once: with --data DIR, or with DIR alone.")
+            raise click.UsageError("Name the data set once: with --data DIR, or with DIR only.")
         return function(data=folder or data, **given)
 
     return with_data
@@ -75,7 +76,8 @@ threshold = option(
     "--threshold", type=float, metavar="P", help="Decision threshold, 0 to 1.", show_default="the bundle's"
 )
 subset = option(
-    "--subset", aliases=["--split"], default="auto", callback=lambda _ctx, _option, value: _stored_name(value),
+    "--subset", aliases=["--split"], default="auto",
+    callback=lambda _ctx, _option, value: VALID if value == "validation" else value,
     type=click.Choice(["auto", "train", "validation", "test", "all", VALID]), metavar="auto|train|validation|test|all",
     help="Which labelled patches; auto takes those that the bundle was not trained on, as far as its card tells.",
 )  # fmt: skip
@@ -122,5 +124,6 @@ def as_job(job: SomeJob, run: Callable[[SomeJob], JobStatus]) -> int:
         raise
 
 
-def _stored_name(subset: str) -> str:
-    return VALID if subset == "validation" else subset
+def work_in_job(folder: Path, work: Callable[[Progress], object]) -> int:
+    """Do `work`, which gets the function for its progress, as :func:`as_job` does in a plain job's folder."""
+    return as_job(Job(folder), lambda job: job.work(work))

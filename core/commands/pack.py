@@ -8,8 +8,6 @@ from core.commands.output import print_json, progress_line
 from core.data import find_pack, make_pack, open_dataset, remove_pack
 from core.data.open import recognise
 from core.data.pack_workers import available_workers
-from core.job import Job
-from core.progress import Progress
 
 SHOWN = 20
 """How many unreadable patches are named."""
@@ -29,11 +27,9 @@ def command(data: str, workers: int | None, remove: bool, as_json: bool, job: Pa
     """
     workers = workers or available_workers()
     if job is not None:
-
-        def make(report: Progress) -> object:
-            return make_pack(open_dataset(data, raw=True), workers=workers, progress=report)
-
-        return options.as_job(Job(job), lambda job: job.work(make))
+        return options.work_in_job(
+            job, lambda report: make_pack(open_dataset(data, raw=True), workers=workers, progress=report)
+        )
     if remove:
         remove_pack(str(recognise(data)[1]))
         return 0

@@ -12,6 +12,7 @@ from core.bundle import load_bundle
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.errors import ConfigError
+from core.formatting import RESEARCH_ONLY
 from core.images.discover import find_patches
 from core.images.tiling import Sizing
 from core.prediction import Predictor
@@ -24,7 +25,7 @@ from core.studies.cross_validation import fold_bundles
 from core.studies.study import open_study
 
 
-@options.command("predict")
+@options.command("predict", epilog=RESEARCH_ONLY)
 @options.paths
 @options.out("Where to write.", metavar="CSV", show_default="the standard output")
 @options.option(
@@ -69,7 +70,7 @@ def command(
     """Write id,probability for every image in files, folders and zips.
 
     Files that cannot be read are named with the reason on the error output, the others are written, and the exit status
-    is 1. For research only, not for diagnosis.
+    is 1.
     """
     options.check_folder(out)
     sizing = sizing_of(size, mpp)

@@ -22,7 +22,7 @@ WRITERS = (".png", ".csv")
 BUNDLE = "nodescope-net"
 
 
-@options.command("region")
+@options.command("region", epilog=RESEARCH_ONLY)
 @click.argument("picture", type=options.PATH, metavar="PICTURE")
 @options.out(f"Where to write: {' or '.join(WRITERS)}; may be given more than once.", multiple=True, required=True)
 @options.mpp("µm per pixel of the picture, which is then rescaled; 'file' takes what a TIFF says.")
@@ -44,8 +44,7 @@ def command(
 ) -> int:
     """Read a picture that is larger than a patch: the probability of every 96×96 patch on a grid of 8 pixels.
 
-    The map is laid over the picture (.png) or written as a table of places (.csv). For research only, not for
-    diagnosis.
+    The map is laid over the picture (.png) or written as a table of places (.csv).
     """
     for path in out:
         if path.suffix.lower() not in WRITERS:

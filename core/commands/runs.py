@@ -80,7 +80,7 @@ def run_stop(runs: tuple[str, ...], grace: float | None, as_json: bool) -> None:
     def act(run: Run) -> str:
         if grace is None:
             stop(run)
-            return "is asked to stop"
+            return "is stopping"
         if stop_and_wait(run, grace=grace):
             return "has stopped"
         return f"did not stop within {grace:g} s and was killed; it can be resumed from its last checkpoint"
@@ -197,10 +197,10 @@ def _agrees(count: int) -> bool:
     """Whether the person at the terminal says yes.
 
     Raises:
-        RunError: nobody is there to be asked.
+        RunError: standard input is no terminal.
     """
     if not sys.stdin.isatty():
-        raise RunError(f"Emptying the trash deletes {count} runs for good. Say --yes where nobody can be asked.")
+        raise RunError(f"Emptying the trash deletes {count} runs for good. Add --yes where there is no terminal.")
     return input(f"Delete {count} runs for good? [y/N] ").strip().lower() in ("y", "yes")
 
 

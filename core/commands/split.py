@@ -48,7 +48,7 @@ from core.storage import atomic
 @options.option("--folds", type=int, default=0, metavar="K", help="Make K folds, one of which is the test split.")
 @options.option("--fold", type=int, default=0, metavar="I", help="Which fold is the test split, from 0 on.")
 @options.out("Save the split for `python -m core train --split FILE`.", metavar="FILE.json")
-@options.option("--csv", type=options.PATH, metavar="FILE", help="Write id and part of every labelled patch.")
+@options.option("--csv", type=options.PATH, metavar="FILE", help="Write id and split of every labelled patch.")
 @options.as_json
 def command(
     data: str,
@@ -79,16 +79,16 @@ def command(
         fold=fold,
         progress=progress_line("Measuring colours"),
     )
-    parts = assign(dataset, chosen)
-    split = make_split_file(dataset, chosen, parts)
+    splits = assign(dataset, chosen)
+    split = make_split_file(dataset, chosen, splits)
     if out is not None:
         save_split(split, out)
     if csv is not None:
-        atomic.write_text(csv, parts_csv(dataset, parts))
+        atomic.write_text(csv, parts_csv(dataset, splits))
     if as_json:
         print_json(split.to_json())
     else:
-        print(describe(split, summarise(dataset, chosen, parts, progress=progress_line("Measuring colours"))))
+        print(describe(split, summarise(dataset, chosen, splits, progress=progress_line("Measuring colours"))))
     return 0
 
 
@@ -107,4 +107,4 @@ def describe(split: SplitFile, summary: SplitSummary) -> str:
     ]
     if summary.duplicates:
         lines.append(f"{summary.duplicates:,} pairs of (nearly) the same patch lie in different splits; see `check`.")
-    return "\n".join([*lines, summary.caution, f"SHA-256 of ids and parts: {split.digest}"])
+    return "\n".join([*lines, summary.caution, f"SHA-256 of ids and splits: {split.digest}"])

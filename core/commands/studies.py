@@ -87,7 +87,7 @@ def run_stop(name: str, as_json: bool) -> None:
     if not study.status().is_active:
         raise RunError(f"Nothing works on the study {study.name}; its state is {study.status().state}.")
     study.request_stop()
-    _report(study, "is asked to stop", as_json)
+    _report(study, "is stopping", as_json)
 
 
 @command.command("resume")
@@ -159,7 +159,7 @@ def open_kind(name: str, kind: Kind) -> Study:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # at once, also where the output is a file that somebody watches
+    print(text, flush=True)  # at once, also where the output is a file that somebody follows
 
 
 def _carry_out(study: Study, *, say: Callable[[str], None]) -> int:
@@ -178,8 +178,8 @@ def _describe_folds(study: Study) -> str:
     rows = [("fold", "n", "tumour", *(METRICS[name].label for name in SHOWN))]
     for fold in finished_folds(study):
         found = fold.evaluation
-        figures = ("-",) * len(SHOWN) if found is None else tuple(str(found.metrics[name]) for name in SHOWN)
-        rows.append((str(fold.number), str(fold.n), str(fold.positives), *figures))
+        cells = ("-",) * len(SHOWN) if found is None else tuple(str(found.metrics[name]) for name in SHOWN)
+        rows.append((str(fold.number), str(fold.n), str(fold.positives), *cells))
     if result is not None:
         pooled = result.pooled
         rows.append(("mean", "", "", *(str(result.mean[name]) for name in SHOWN)))
@@ -189,7 +189,7 @@ def _describe_folds(study: Study) -> str:
         over = f"{pooled.slides} slides" if pooled.resampled == "slide" else "patches (slides unknown)"
         lines.append(f"Mean over folds: corrected resampled t. Pooled: out-of-fold predictions, interval over {over}.")
         if result.left_out:
-            lines.append(f"Left out: {result.left_out} unreadable patches")
+            lines.append(f"Excluded: {result.left_out} unreadable patches")
     return "\n".join(lines)
 
 

@@ -140,7 +140,7 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
     # The main process makes the folder; the others of a distributed training take its path from there.
     run = open_run(Path(group.from_main(str(_run(run_dir, resume, config).path) if group.is_main else "")))
     if not group.is_main:
-        logger.setLevel(logging.WARNING)  # the main process speaks for all
+        logger.setLevel(logging.WARNING)  # else each process would print every line
     logger.info("Run: %s", run.path)
     try:
         execute(run)

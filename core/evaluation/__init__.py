@@ -1,11 +1,10 @@
 """Pure functions on labels and probabilities: metrics, curves, calibration, thresholds, comparison.
 
-Class 1 is tumour. A patch is called tumour if its probability is at least the threshold. All intervals are 95
-%.
+Class 1 is tumour. A patch is called tumour if its probability is at least the threshold. All intervals are
+95% CIs.
 """
 
-from core.evaluation.bootstrap import resamples_for
-from core.evaluation.calibration import Calibration, fit_calibration, logit_of
+from core.evaluation.calibration import Calibration, fit_calibration
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.comparison import compare, disagreements
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
@@ -47,11 +46,9 @@ __all__ = [
     "disagreements",
     "evaluate",
     "fit_calibration",
-    "logit_of",
     "pr_points",
     "quantile_bins",
     "reliability",
-    "resamples_for",
     "roc_points",
     "subgroups",
     "threshold_for_sensitivity",

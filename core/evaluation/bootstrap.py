@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
-from core.evaluation.estimate import Estimate, without_interval
+from core.evaluation.estimate import Estimate, holding, without_interval
 from core.evaluation.metrics import ECE_BINS, log_losses, threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
@@ -57,7 +57,7 @@ def replicate(
         ranked: whether AUC and average precision are wanted; without them (NaN) it is many times faster.
     """
     slides = samples[0].slides
-    parts = [
+    models = [
         (_Ranking.of(sample) if ranked else None, _unit_sums(sample, threshold))
         for sample, threshold in zip(samples, thresholds, strict=True)
     ]
@@ -65,7 +65,7 @@ def replicate(
     summed: list[list[FloatArray]] = [[] for _ in samples]
     for weights in _weights(samples[0].units, samples[0].n, resamples, seed):
         by_patch = weights if slides is None or not ranked else weights[:, slides]
-        for (ranking, sums), areas, totals in zip(parts, found, summed, strict=True):
+        for (ranking, sums), areas, totals in zip(models, found, summed, strict=True):
             areas.append(ranking.areas(by_patch) if ranking else np.full((len(weights), 2), np.nan))
             totals.append(weights @ sums)
     return [_replicates(np.concatenate(a), np.concatenate(s)) for a, s in zip(found, summed, strict=True)]
@@ -75,8 +75,8 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
     """Return the percentile interval, widened for few units.
 
     With few slides a percentile interval is too narrow; Hesterberg (2015, section 5.3) takes quantiles
-    further out, by the ratio of Student's t to the normal. Resamples that do not define the metric are left
-    out. With fewer than two units there is no interval.
+    further out, by the ratio of Student's t to the normal. Resamples that do not define the metric are
+    excluded. With fewer than two units there is no interval.
 
     Args:
         value: the metric on the sample itself.
@@ -88,7 +88,7 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
         return without_interval(value)
     tail = float(ndtr(np.sqrt(units / (units - 1)) * t.ppf(0.025, units - 1)))
     low, high = np.quantile(defined, (tail, 1 - tail))
-    return Estimate(value, min(value, float(low)), max(value, float(high)))
+    return holding(value, low, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from core.errors import EvaluationError
 from core.evaluation.sample import (
@@ -18,7 +16,6 @@ from core.evaluation.sample import (
     FloatArray,
     checked_labels,
     checked_logits,
-    checked_probabilities,
     require_both_classes,
     require_equal_length,
 )
@@ -50,44 +47,9 @@ class Calibration:
             )
 
     def apply(self, logits: npt.ArrayLike) -> FloatArray:
-        """Turn logits of any shape into probabilities, float64 of the same shape, in [0, 1]."""
+        """Return the probabilities of logits of any shape, float64 of the same shape, in [0, 1]."""
         scaled = np.asarray(logits, dtype=np.float64) / self.temperature + self.bias
         return np.asarray(expit(scaled), dtype=np.float64)
-
-    def logit_of(self, probabilities: npt.ArrayLike) -> FloatArray:
-        """Return the logits that `apply` turns into these probabilities; 0 and 1 give infinities."""
-        raw = logit(np.asarray(probabilities, dtype=np.float64))
-        return np.asarray((raw - self.bias) * self.temperature, dtype=np.float64)
-
-    def to_json(self) -> dict[str, float]:
-        """Return temperature and bias as a dictionary."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
-        """Read what `to_json` wrote.
-
-        Raises:
-            EvaluationError: a number is missing or not possible.
-        """
-        try:
-            temperature, bias = float(data["temperature"]), float(data["bias"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise EvaluationError(
-                f"A stored calibration cannot be read: found {data!r}, expected temperature and bias."
-            ) from error
-        return cls(temperature, bias)
-
-
-def logit_of(probabilities: npt.ArrayLike) -> FloatArray:
-    """Return log(p / (1 - p)) of checked probabilities, held 2.2e-16 away from 0 and 1 so that it is finite.
-
-    Raises:
-        EvaluationError: a probability is not a number or lies outside [0, 1].
-    """
-    eps = float(np.finfo(np.float64).eps)
-    held = np.clip(checked_probabilities(probabilities), eps, 1 - eps)
-    return np.asarray(logit(held), dtype=np.float64)
 
 
 def fit_calibration(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
@@ -95,7 +57,7 @@ def fit_calibration(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration
 
     Temperature scaling (Guo et al. 2017, arXiv:1706.04599) with the bias of Platt (1999). The temperature
     stays in [0.1, 20] and the bias in [-10, 10], so that separable data, whose likelihood has no maximum,
-    ends at a bound. The fit is never worse than leaving the logits alone. Fit on patches the model was not
+    ends at a bound. The fit is never worse than the logits as they are. Fit on patches the model was not
     trained on.
 
     Args:

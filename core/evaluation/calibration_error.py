@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from core.evaluation.estimate import Estimate
+from core.evaluation.estimate import Estimate, holding
 from core.evaluation.metrics import ECE_BINS
 from core.evaluation.sample import FloatArray, IntArray, Sample, checked_probabilities
 
@@ -69,7 +69,7 @@ def gap_noise(sample: Sample, *, draws: int, seed: int, bins: int = ECE_BINS) ->
 def ece_interval(gaps: FloatArray, noise: FloatArray) -> Estimate:
     """Return the ECE with an interval by test inversion.
 
-    Noise alone makes gaps, so the ECE of a sample lies above that of the population, and the interval of an
+    Noise makes gaps too, so the ECE of a sample lies above that of the population, and the interval of an
     ordinary bootstrap lies higher still: it misses the truth nearly always for a calibrated model. Here a
     population with the gaps c x `gaps` is taken as possible if adding noise to it gives the observed ECE
     within 95% of the draws; the interval spans the ECEs of the possible ones, and is stretched to hold the
@@ -89,7 +89,7 @@ def ece_interval(gaps: FloatArray, noise: FloatArray) -> Estimate:
     largest = 1.0 + float(np.abs(noise).sum(axis=1).max()) / value
     low = _where_reached(lambda scale: quantile(scale, 0.975), value, largest)
     high = _where_reached(lambda scale: quantile(scale, 0.025), value, largest)
-    return Estimate(value, min(value, low * value), max(value, high * value))
+    return holding(value, low * value, high * value)
 
 
 def _where_reached(function: Callable[[float], float], level: float, largest: float) -> float:

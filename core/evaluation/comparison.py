@@ -11,7 +11,7 @@ from core.errors import EvaluationError
 from core.evaluation.bootstrap import percentile_interval, replicate, resamples_for
 from core.evaluation.estimate import UNDEFINED, Estimate
 from core.evaluation.evaluation import evaluate, slides_behind
-from core.evaluation.intervals import Z
+from core.evaluation.intervals import Z, mean_of_two
 from core.evaluation.metrics import METRICS
 from core.evaluation.sample import (
     BoolArray,
@@ -67,10 +67,19 @@ def compare(
     other_values = checked_probabilities(second, name="probabilities of the second model")
     require_equal_length(labels=one.labels, second=other_values)
     two = Sample(one.labels, other_values, one.slides)
-    differences = _point_differences(one, two, lines)
-    drawn = _paired_replicates(one, two, lines, resamples=resamples_for(one.n, resamples), seed=seed)
+    # One resample is enough for the metrics themselves; the intervals of their differences come from shared resamples.
+    own, other = (
+        evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).metrics
+        for sample, line in zip((one, two), lines, strict=True)
+    )
+    drawn, other_drawn = replicate([one, two], thresholds=lines, resamples=resamples_for(one.n, resamples), seed=seed)
     units = slides_behind(one)
-    found = {name: percentile_interval(differences[name], drawn[name], units=units[name]) for name in METRICS}
+    found = {
+        name: percentile_interval(
+            own[name].value - other[name].value, drawn.metrics[name] - other_drawn.metrics[name], units=units[name]
+        )
+        for name in METRICS
+    }
     if one.slides is None:
         found |= _paired_shares(one, two, lines)
     return found
@@ -102,32 +111,14 @@ def disagreements(
     return rows[np.argsort(-np.abs(one - two)[rows], kind="stable")].astype(np.intp)
 
 
-def _point_differences(one: Sample, two: Sample, lines: list[float]) -> dict[str, float]:
-    pair = [
-        evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).metrics
-        for sample, line in zip((one, two), lines, strict=True)
-    ]
-    return {name: pair[0][name].value - pair[1][name].value for name in METRICS}
-
-
-def _paired_replicates(
-    one: Sample, two: Sample, lines: list[float], *, resamples: int, seed: int
-) -> dict[str, npt.NDArray[np.float64]]:
-    first, second = replicate([one, two], thresholds=lines, resamples=resamples, seed=seed)
-    return {name: first.metrics[name] - second.metrics[name] for name in METRICS}
-
-
 def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:
     right = [(sample.probabilities >= line) == sample.labels for sample, line in zip((one, two), lines, strict=True)]
     tumour = one.labels
     sensitivity = _paired_share(right[0][tumour], right[1][tumour])
     specificity = _paired_share(right[0][~tumour], right[1][~tumour])
-    value = (sensitivity.value + specificity.value) / 2
-    below = math.hypot(sensitivity.value - sensitivity.low, specificity.value - specificity.low) / 2
-    above = math.hypot(sensitivity.high - sensitivity.value, specificity.high - specificity.value) / 2
     return {
         "accuracy": _paired_share(*right),
-        "balanced_accuracy": Estimate(value, value - below, value + above),
+        "balanced_accuracy": mean_of_two(sensitivity, specificity),
         "sensitivity": sensitivity,
         "specificity": specificity,
     }

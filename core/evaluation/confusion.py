@@ -44,11 +44,6 @@ class ConfusionMatrix:
         """Patches labelled normal."""
         return self.tn + self.fp
 
-    @property
-    def called_tumour(self) -> int:
-        """Patches called tumour, rightly or wrongly."""
-        return self.tp + self.fp
-
     def to_json(self) -> dict[str, int]:
         """Return the four counts as a dictionary."""
         return asdict(self)
@@ -64,7 +59,7 @@ class ConfusionMatrix:
             return cls(*(int(data[name]) for name in ("tn", "fp", "fn", "tp")))
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(
-                f"A stored confusion matrix cannot be read: found {data!r}, expected tn, fp, fn and tp."
+                f"A stored confusion matrix cannot be read: got {data!r}, expected tn, fp, fn and tp."
             ) from error
 
 

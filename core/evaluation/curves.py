@@ -39,8 +39,8 @@ class Reliability:
     Attributes:
         bins: how many bins [0, 1] was cut into.
         index: (K,) the number of each bin, 0 to bins - 1, as given by `bin_of`.
-        lower: (K,) lower edge of the bin, not part of it (but 0 is part of the first).
-        upper: (K,) upper edge of the bin, part of it.
+        lower: (K,) lower edge of the bin, which does not belong to it (but 0 belongs to the first).
+        upper: (K,) upper edge of the bin, which belongs to it.
         mean_probability: (K,) mean predicted probability.
         observed: (K,) share of tumour patches.
         count: (K,) number of patches.
@@ -64,7 +64,7 @@ class Reliability:
 def roc_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int = MOST_POINTS) -> Curve:
     """Return the ROC curve: false positive rate against true positive rate, from (0, 0) to (1, 1).
 
-    Corners on a straight line are left out, and so are points nearer than 2 / limit to their neighbour: the
+    Points on a straight line are dropped, and so are points nearer than 2 / limit to their neighbour: the
     drawn line stays the same to the eye. Compute areas with `evaluate`, not from these points.
 
     Args:
@@ -79,14 +79,14 @@ def roc_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: in
     true, called, thresholds = _cumulated(sample)
     x, y = (called - true) / sample.negatives, true / sample.positives
     corners = _corners(called - true, true)
-    return _thinned(Curve(x[corners], y[corners], thresholds[corners]), limit)
+    return _reduced(Curve(x[corners], y[corners], thresholds[corners]), limit)
 
 
 def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int = MOST_POINTS) -> Curve:
     """Return the precision-recall curve: recall (sensitivity) against precision, from recall 0 to recall 1.
 
     The first point, at recall 0, has precision 1 by convention (as in scikit-learn). Draw it as steps:
-    between two points precision is that of the right one. Thinned like `roc_points`.
+    between two points precision is that of the right one. Reduced like `roc_points`.
 
     Args:
         labels: (N,) 0 or 1.
@@ -100,7 +100,7 @@ def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int
     true, called, thresholds = _cumulated(sample)
     precision = np.ones(len(true))
     np.divide(true, called, out=precision, where=called > 0)
-    return _thinned(Curve(true / sample.positives, precision, thresholds), limit)
+    return _reduced(Curve(true / sample.positives, precision, thresholds), limit)
 
 
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: int = ECE_BINS) -> Reliability:
@@ -161,7 +161,7 @@ def _corners(x: FloatArray, y: FloatArray) -> IntArray:
     return np.flatnonzero(np.concatenate(([True], bends, [True])))
 
 
-def _thinned(curve: Curve, limit: int) -> Curve:
+def _reduced(curve: Curve, limit: int) -> Curve:
     """Keep one point in each of `limit` - 1 equal stretches along the line, and its ends."""
     if limit < 3:
         raise EvaluationError(f"limit must be at least 3 points, got {limit}.")

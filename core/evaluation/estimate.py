@@ -15,7 +15,7 @@ class Estimate:
     """A metric and the 95% CI around it.
 
     Where labels and probabilities do not define the metric, all three are NaN; where the metric is defined
-    but its uncertainty cannot be told (one slide only), `low` and `high` are NaN.
+    but its uncertainty is unknown (one slide only), `low` and `high` are NaN.
 
     Attributes:
         value: the metric itself.
@@ -43,7 +43,7 @@ class Estimate:
         return f"{self.value:.3f} ({self.interval()})"
 
     def interval(self, spec: str = ".3f") -> str:
-        """Return the interval alone, such as "0.912–0.934"; "interval unknown" where there is none.
+        """Return the interval only, such as "0.912–0.934"; "interval unknown" where there is none.
 
         Args:
             spec: how each end is formatted, such as ".1%" for shares or "+.3f" for differences.
@@ -69,7 +69,7 @@ class Estimate:
             return cls(*(_or_nan(data[name]) for name in ("value", "low", "high")))
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(
-                f"A stored estimate cannot be read: found {data!r}, expected value, low and high."
+                f"A stored estimate cannot be read: got {data!r}, expected value, low and high."
             ) from error
 
 
@@ -79,6 +79,11 @@ UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 def without_interval(value: float) -> Estimate:
     """Return an estimate whose interval is not known."""
     return Estimate(value, math.nan, math.nan)
+
+
+def holding(value: float, low: float, high: float) -> Estimate:
+    """Return an estimate whose interval is stretched, where it must be, to hold the value itself."""
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
 def _or_none(number: float) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from core.errors import EvaluationError
 from core.evaluation.bootstrap import Replicates, percentile_interval, replicate, resamples_for
 from core.evaluation.calibration_error import calibration_gaps, ece_interval, gap_noise
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
-from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
+from core.evaluation.estimate import UNDEFINED, Estimate, holding, without_interval
 from core.evaluation.intervals import (
     auc_interval,
     average_precision_interval,
@@ -56,8 +56,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary that strict JSON can hold and `from_json` reads back without loss."""
         # Stored evaluations, such as those in bundles, call the metrics "figures".
-        stored = {"metrics": "figures"}
-        own = {stored.get(field.name, field.name): getattr(self, field.name) for field in dataclasses.fields(self)}
+        own = {"figures" if name == "metrics" else name: value for name, value in vars(self).items()}
         own["figures"] = {name: estimate.to_json() for name, estimate in self.metrics.items()}
         own["confusion"] = self.confusion.to_json()
         return own
@@ -67,7 +66,7 @@ class Evaluation:
         """Read what `to_json` wrote.
 
         Raises:
-            EvaluationError: a part is missing or of the wrong kind.
+            EvaluationError: an entry is missing or of the wrong kind.
         """
         try:
             if data["resampled"] not in ("patch", "slide"):
@@ -115,8 +114,7 @@ def evaluate(
         seed: the result is the same for the same seed.
 
     Raises:
-        EvaluationError: see `sample_of`; or the threshold lies outside [0, 1], or fewer than 1 resample is
-            asked for.
+        EvaluationError: see `sample_of`; or the threshold lies outside [0, 1], or `resamples` is below 1.
     """
     sample = sample_of(labels, probabilities, groups)
     line = checked_share(threshold, name="The threshold")
@@ -126,7 +124,7 @@ def evaluate(
     metrics = _by_patch(sample, matrix, draws=resamples, seed=seed)
     if sample.slides is not None:
         resamples = resamples_for(sample.n, resamples)
-        metrics = _by_slide(sample, metrics, matrix, threshold=line, resamples=resamples, seed=seed)
+        metrics = _by_slide(sample, metrics, matrix, METRICS, threshold=line, resamples=resamples, seed=seed)
     return Evaluation(
         n=sample.n,
         positives=sample.positives,
@@ -174,21 +172,11 @@ def at_threshold(
     metrics = {**evaluation.metrics, **operating_intervals(_counts(matrix), draws=evaluation.resamples, seed=seed)}
     if groups is not None:
         sample = sample_of(labels, probabilities, groups)
-        metrics = _moved_by_slide(sample, metrics, matrix, float(threshold), evaluation.resamples, seed)
+        metrics = _by_slide(
+            sample, metrics, matrix, THRESHOLD_METRICS,
+            threshold=float(threshold), resamples=evaluation.resamples, seed=seed,
+        )  # fmt: skip
     return dataclasses.replace(evaluation, threshold=float(threshold), metrics=metrics, confusion=matrix)
-
-
-def _moved_by_slide(
-    sample: Sample, metrics: dict[str, Estimate], matrix: ConfusionMatrix, threshold: float, resamples: int, seed: int
-) -> dict[str, Estimate]:
-    (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked=False)
-    ends = _where_none_differs(sample, matrix, metrics, drawn, seed=seed)
-    units = slides_behind(sample)
-    moved = {
-        name: _slide_estimate(name, metrics[name].value, drawn, ends, sample=sample, units=units[name])
-        for name in THRESHOLD_METRICS
-    }
-    return {**metrics, **moved}
 
 
 def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int) -> dict[str, Estimate]:
@@ -207,20 +195,24 @@ def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int)
 
 def _by_slide(
     sample: Sample,
-    by_patch: dict[str, Estimate],
+    metrics: dict[str, Estimate],
     matrix: ConfusionMatrix,
+    names: Collection[str],
     *,
     threshold: float,
     resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed)
-    ends = _where_none_differs(sample, matrix, by_patch, drawn, seed=seed)
+    """Return `metrics` with the intervals of those in `names` over slides."""
+    # Ranking the patches takes most of the time, and only AUC and average precision need it.
+    (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked="auc" in names)
+    ends = _where_none_differs(sample, matrix, metrics, drawn, seed=seed)
     units = slides_behind(sample)
-    return {
-        name: _slide_estimate(name, estimate.value, drawn, ends, sample=sample, units=units[name])
-        for name, estimate in by_patch.items()
+    by_slide = {
+        name: _slide_estimate(name, metrics[name].value, drawn, ends, sample=sample, units=units[name])
+        for name in names
     }
+    return {**metrics, **by_slide}
 
 
 def _slide_estimate(
@@ -270,15 +262,11 @@ def _where_none_differs(
     if precision == 1.0:
         found["average_precision"] = wilson(tumour, tumour)
         alike.append("average_precision")
-    return {name: _around(by_patch[name].value, found[name]) for name in alike}
+    return {name: holding(by_patch[name].value, found[name].low, found[name].high) for name in alike}
 
 
 def _is_constant(replicates: FloatArray) -> bool:
     return len(np.unique(replicates[~np.isnan(replicates)])) == 1
-
-
-def _around(value: float, interval: Estimate) -> Estimate:
-    return Estimate(value, min(value, interval.low), max(value, interval.high))
 
 
 def _counts(matrix: ConfusionMatrix) -> FloatArray:

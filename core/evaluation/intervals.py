@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import rankdata, t
 
-from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
+from core.evaluation.estimate import UNDEFINED, Estimate, holding, without_interval
 from core.evaluation.metrics import threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray
 
@@ -78,7 +78,7 @@ def newcombe_auc(value: float, positives: float, negatives: float) -> Estimate:
         return (value - theta) ** 2 - Z**2 * theta * (1 - theta) * spread / (positives * negatives)
 
     tiny = 1e-12
-    # Not from the value itself: at 0 and 1 that is a root too, but not the one looked for.
+    # Not from the value itself: at 0 and 1 that is a root too, but not the end of an interval.
     low = 0.0 if value <= tiny else _root(distance, tiny, value - tiny)
     high = 1.0 if value >= 1 - tiny else _root(distance, value + tiny, 1 - tiny)
     return Estimate(value, low, high)
@@ -157,7 +157,7 @@ def logit_interval(value: float, variance: float) -> Estimate:
     """Return an interval that is symmetric on the logit scale; `value` must lie strictly between 0 and 1."""
     half = Z * math.sqrt(variance) / (value * (1 - value))
     low, high = (float(expit(logit(value) + side * half)) for side in (-1, 1))
-    return Estimate(value, min(low, value), max(high, value))
+    return holding(value, low, high)
 
 
 def _matthews_interval(counts: FloatArray, *, draws: int, seed: int) -> Estimate:
@@ -167,7 +167,7 @@ def _matthews_interval(counts: FloatArray, *, draws: int, seed: int) -> Estimate
     # Gamma draws are Dirichlet draws up to their sum, and MCC does not depend on the sum.
     posterior = np.random.default_rng(seed).standard_gamma(counts + 0.5, size=(draws, 4))
     low, high = np.quantile(threshold_metrics(posterior)["mcc"], (0.025, 0.975))
-    return Estimate(value, min(value, float(low)), max(value, float(high)))
+    return holding(value, low, high)
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

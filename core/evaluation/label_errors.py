@@ -3,7 +3,7 @@
 Source: Northcutt, Jiang & Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of Artificial
 Intelligence Research 70, 2021. A patch counts confidently for a class where its probability of the class reaches the
 mean probability of the patches labelled so. Counting them by given and confident class (the confident joint) estimates
-how many labels of each class are wrong; the patches with the largest margin against their label are the suspects.
+how many labels of each class are wrong; that number with the largest margin against their label is marked.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class LabelErrors:
 
 
 def find_label_errors(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> LabelErrors:
-    """Rank labels by how much speaks against them.
+    """Rank labels by how likely they are wrong.
 
     Args:
         labels: 0 or 1 (n,), as given.
@@ -84,9 +84,9 @@ def _checked(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     label, tumour = np.asarray(labels), np.asarray(probabilities, np.float64)
     if label.shape != tumour.shape or label.ndim != 1:
-        raise EvaluationError(f"Every label needs one probability; found shapes {label.shape} and {tumour.shape}.")
+        raise EvaluationError(f"Every label needs one probability; got shapes {label.shape} and {tumour.shape}.")
     if not np.isin(label, (0, 1)).all() or not ((tumour >= 0) & (tumour <= 1)).all():
-        raise EvaluationError("Labels are 0 or 1 and probabilities lie between 0 and 1; found others.")
+        raise EvaluationError("Labels must be 0 or 1 and probabilities 0 to 1; got others.")
     if len(np.unique(label)) < 2:
-        raise EvaluationError("Label errors can only be found where both classes occur; found one class only.")
+        raise EvaluationError("Label errors can only be found where both classes occur; got one class only.")
     return label.astype(np.int64), tumour

@@ -26,11 +26,7 @@ class Metric:
     higher_is_better: bool
 
 
-def _registry(*metrics: Metric) -> dict[str, Metric]:
-    return {metric.name: metric for metric in metrics}
-
-
-METRICS: dict[str, Metric] = _registry(
+_ALL = (
     Metric(
         "auc",
         "AUC",
@@ -94,6 +90,9 @@ METRICS: dict[str, Metric] = _registry(
         False,
     ),
 )
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""All metrics by name, in the order in which they are shown."""
 
 THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "mcc")
 """The metrics that depend on the threshold, and on nothing else than the four counts."""

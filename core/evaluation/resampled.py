@@ -1,4 +1,4 @@
-"""The mean of a metric over several trainings on parts of the same patches."""
+"""The mean of a metric over several trainings on subsets of the same patches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
 
 
 def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> float:
-    """Return half the width of the 95% CI around the mean of metrics whose training parts overlap.
+    """Return half the width of the 95% CI around the mean of metrics whose training splits overlap.
 
     The corrected resampled t (Nadeau & Bengio, Machine Learning 52:239, 2003): the variance of the mean of k values is
     taken as (1 / k + test / train) times theirs, because trainings on shared patches are less independent than their
@@ -21,14 +21,14 @@ def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> fl
 
     Args:
         values: the metric of each training, at least two.
-        test_to_train: patches in the test part divided by those in the training part.
+        test_to_train: patches in the test split divided by those in the training split.
 
     Raises:
         EvaluationError: there are fewer than two values, or the share is negative.
     """
     if len(values) < 2 or test_to_train < 0:
         raise EvaluationError(
-            f"The spread of a metric needs two trainings or more and a share of 0 or more; found {len(values)} and "
+            f"The spread of a metric needs two trainings or more and a share of 0 or more; got {len(values)} and "
             f"{test_to_train:g}."
         )
     count = len(values)

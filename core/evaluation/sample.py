@@ -95,7 +95,7 @@ def checked_labels(labels: npt.ArrayLike) -> BoolArray:
         EvaluationError: there are none, some are missing, or some are neither 0 nor 1.
     """
     if labels is None:
-        raise EvaluationError("There are no labels. Figures need a label (0 normal, 1 tumour) for every patch.")
+        raise EvaluationError("There are no labels. Metrics need a label (0 normal, 1 tumour) for every patch.")
     array = _vector(labels, name="labels")
     if array.dtype == np.bool_:
         return array.astype(np.bool_)
@@ -104,7 +104,7 @@ def checked_labels(labels: npt.ArrayLike) -> BoolArray:
     if missing:
         raise EvaluationError(
             f"Labels are missing for {missing:,} of {len(numbers):,} patches. "
-            "Figures need a label for every patch: leave the unlabelled ones out."
+            "Metrics need a label for every patch: exclude the unlabelled ones."
         )
     wrong = numbers[(numbers != 0) & (numbers != 1)]
     if len(wrong):
@@ -125,13 +125,13 @@ def checked_probabilities(probabilities: npt.ArrayLike, *, name: str = "probabil
     if missing:
         raise EvaluationError(
             f"{missing:,} of {len(values):,} {name} are not a number (NaN). "
-            "The model failed on these patches: find out why, or leave them out."
+            "The model failed on these patches: find out why, or exclude them."
         )
     outside = values[(values < 0) | (values > 1)]
     if len(outside):
         raise EvaluationError(
             f"{len(outside):,} {name} lie outside [0, 1], the first is {outside[0]:g}. "
-            "If these are logits, turn them into probabilities first."
+            "If these are logits, convert them to probabilities first."
         )
     return values
 
@@ -157,7 +157,7 @@ def checked_share(value: float, *, name: str) -> float:
     """
     number = float(value)
     if not 0.0 <= number <= 1.0:
-        raise EvaluationError(f"{name} is {number:g}; it must lie between 0 and 1.")
+        raise EvaluationError(f"{name} must be 0 to 1, got {number:g}.")
     return number
 
 
@@ -183,7 +183,7 @@ def require_equal_length(**arrays: npt.NDArray[Any]) -> None:
     """
     if len({len(array) for array in arrays.values()}) > 1:
         found = ", ".join(f"{len(array):,} {name}" for name, array in arrays.items())
-        raise EvaluationError(f"Found {found}; there must be as many of each, in the same order.")
+        raise EvaluationError(f"Got {found}; there must be as many of each, in the same order.")
 
 
 def missing_values(values: npt.NDArray[Any]) -> BoolArray:
@@ -199,7 +199,7 @@ def _is_missing(item: Any) -> bool:
     try:
         return item is None or bool(item != item)  # only NaN differs from itself
     except TypeError:
-        return True  # pandas' NA answers every question with NA, which is neither true nor false
+        return True  # any comparison with pandas' NA is NA, which is neither true nor false
 
 
 def _slide_numbers(groups: npt.ArrayLike) -> IntArray:
@@ -208,7 +208,7 @@ def _slide_numbers(groups: npt.ArrayLike) -> IntArray:
     if missing:
         raise EvaluationError(
             f"The slide is unknown for {missing:,} of {len(array):,} patches. Intervals by slide need the "
-            "slide of every patch: leave those patches out, or give no slides at all."
+            "slide of every patch: exclude those patches, or give no slides at all."
         )
     names = array.astype(str) if array.dtype.kind == "O" else array
     return np.unique(names, return_inverse=True)[1].astype(np.intp)

@@ -13,14 +13,7 @@ from core.errors import EvaluationError
 from core.evaluation.confusion import ConfusionMatrix
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import evaluate
-from core.evaluation.sample import (
-    BoolArray,
-    FloatArray,
-    checked_share,
-    missing_values,
-    require_equal_length,
-    sample_of,
-)
+from core.evaluation.sample import checked_share, missing_values, require_equal_length, sample_of
 
 
 @dataclass(frozen=True)
@@ -42,17 +35,6 @@ class Subgroup:
     metrics: dict[str, Estimate]
     confusion: ConfusionMatrix
     is_small: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all fields as a dictionary for JSON; the value as text."""
-        return {
-            "value": None if self.value is None else str(self.value),
-            "n": self.n,
-            "positives": self.positives,
-            "figures": {name: estimate.to_json() for name, estimate in self.metrics.items()},
-            "confusion": self.confusion.to_json(),
-            "is_small": self.is_small,
-        }
 
 
 def subgroups(
@@ -86,16 +68,17 @@ def subgroups(
     line = checked_share(threshold, name="The threshold")
     values = np.asarray(by)
     require_equal_length(labels=sample.labels, by=values)
-    return [
-        _subgroup(value, sample.labels[rows], sample.probabilities[rows], line, small, draws, seed)
-        for value, rows in _rows_by_value(values)
-    ]
+    found = []
+    for value, rows in _rows_by_value(values):
+        result = evaluate(sample.labels[rows], sample.probabilities[rows], threshold=line, resamples=draws, seed=seed)
+        found.append(Subgroup(value, result.n, result.positives, result.metrics, result.confusion, result.n < small))
+    return found
 
 
 def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.object_]:
     """Sort a continuous quantity, such as brightness, into bins with about as many patches each.
 
-    Equal values never part, so there may be fewer bins than `bins`. Missing values (NaN) stay None.
+    Equal values share a bin, so there may be fewer bins than `bins`. Missing values (NaN) stay None.
 
     Args:
         values: (N,) numbers.
@@ -122,19 +105,6 @@ def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.obj
         for row in rows:
             out[row] = span
     return out
-
-
-def _subgroup(
-    value: Hashable,
-    labels: BoolArray,
-    probabilities: FloatArray,
-    threshold: float,
-    small: int,
-    draws: int,
-    seed: int,
-) -> Subgroup:
-    result = evaluate(labels, probabilities, threshold=threshold, resamples=draws, seed=seed)
-    return Subgroup(value, result.n, result.positives, result.metrics, result.confusion, result.n < small)
 
 
 def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray[np.intp]]]:

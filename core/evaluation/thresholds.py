@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,11 +129,6 @@ class Triage:
     tumour_among_suspicious: Estimate
     normals_cleared: Estimate
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all fields as a dictionary for JSON."""
-        fields: Mapping[str, Any] = self.__dict__
-        return {name: value.to_json() if isinstance(value, Estimate) else value for name, value in fields.items()}
-
 
 def triage(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, clear_below: float, suspicious_from: float
@@ -184,7 +177,7 @@ def _cuts(sample: Sample) -> _Cuts:
     """Put one threshold into the middle of every gap between neighbouring probabilities.
 
     Below the lowest and above the highest probability the gap ends at 0 and 1. Nothing lies above a
-    probability of exactly 1, so there that last cut is left out.
+    probability of exactly 1, so there that last cut is dropped.
     """
     scores, index = np.unique(sample.probabilities, return_inverse=True)
     tumour = np.bincount(index[sample.labels], minlength=len(scores))

@@ -26,7 +26,7 @@ class Appearance:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(COLUMNS):
-            raise PatchError(f"Appearances are an array (N, {len(COLUMNS)}); found the shape {self.values.shape}.")
+            raise PatchError(f"Appearances are an array (N, {len(COLUMNS)}); got the shape {self.values.shape}.")
 
     @property
     def brightness(self) -> npt.NDArray[np.float32]:

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.measures import BLANK, BLURRED, grey, laplacian
-from core.data.store import PATCH_SIZE
-from core.errors import PatchError
+from core.prediction.predictor import require_patches
 from core.stain import optical_density
 
 Kind = Literal["blank", "blur", "stain", "network"]
@@ -27,8 +26,8 @@ pictures have a third."""
 STAINED = 0.90
 """Least share of the absorbing pixels that absorb green as much as red and blue (0.4 % have less)."""
 
-_ABSORBS = 0.12
-_TOLERANCE = 0.05
+_ABSORBS = 0.12  # mean optical density of red, green and blue from which on a pixel absorbs light
+_TOLERANCE = 0.05  # optical density by which green may lie below red or blue and still count as stained
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Artifact:
         kind: "blank", "blur" or "stain" from :func:`artifacts`; "network" from the training patches' features.
         value: what was measured.
         limit: where it becomes an artifact.
-        sentence: what it means and what to do, in plain words.
+        sentence: what it means and what to do.
     """
 
     kind: Kind
@@ -72,8 +71,7 @@ def artifacts(pixels: npt.NDArray[np.uint8]) -> list[tuple[Artifact, ...]]:
     Raises:
         PatchError: the array is of another shape or type.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
-        raise PatchError(f"Patches must be uint8 N×96×96×3; found {pixels.dtype} {'×'.join(map(str, pixels.shape))}.")
+    require_patches(pixels)
     return [_checked(patch) for patch in pixels]
 
 

@@ -49,7 +49,7 @@ class ScoredFile:
 
     @property
     def file_name(self) -> str:
-        """The name of the file alone, also of a tile."""
+        """The name of the file, without the place of a tile."""
         return self.name if self.at is None else self.name.removesuffix(f" ({self.at[0]}, {self.at[1]})")
 
 
@@ -60,7 +60,7 @@ class ScoredBatch:
     Attributes:
         files: the scored patches.
         problems: what could not be used.
-        done: how many of the files were looked at; fewer than there are where the work was stopped.
+        done: how many of the files were processed; fewer than there are where the work was stopped.
     """
 
     files: list[ScoredFile]

@@ -4,11 +4,11 @@ Two independent measurements. *Blanking*: how far the probability moves when the
 equally large piece of the rim (the mean of the eight around the centre). Painting over the whole rim at once is
 reported too, but covers eight times the area, which makes it no fair comparison. *Attribution*: which share of a
 saliency method's map lies in the centre; a map spread evenly has 1/9 there. The rim is context, and a good model may
-use some of it; a model that relies on the rim more than on the centre answers another question than the label's.
+use some of it; a model that relies on the rim more than on the centre predicts something else than the label.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,11 @@ from core.errors import EvaluationError
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
 
-CHANCE = 1 / 9
-"""The centre's share of the patch's area."""
-
 FEWEST = 20
 """With fewer patches no verdict is given."""
 
 _RESAMPLES = 2000
+_UNMOVED = 0.005  # on average; below, blanking hardly moves the probability
 
 Fill = Literal["mean", "white"]
 
@@ -80,14 +78,14 @@ class CentreAudit:
         """What the model reads, by blanking: "rim" or "centre" where the interval of :meth:`lead` is clear of 0."""
         if len(self.probabilities) < FEWEST:
             return "unknown"
-        if max(float(self.centre_effect.mean()), float(self.rim_effect.mean())) < 0.005:
+        if max(float(self.centre_effect.mean()), float(self.rim_effect.mean())) < _UNMOVED:
             return "unknown"
         _, low, high = self.lead()
         return "centre" if low > 0 else "rim" if high < 0 else "both"
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words, with its numbers."""
+        """The verdict in a sentence, with its numbers."""
         centre, piece = float(self.centre_effect.mean()), float(self.piece_effect.mean())
         effects = (
             f"Blanking the centre moves the probability by {centre:.1%} on average, an equally large piece of the rim "
@@ -100,23 +98,6 @@ class CentreAudit:
             "both": f"{effects}: the model relies on the centre no more than on other places.",
             "unknown": f"{effects}: too little, or too few patches ({len(self.probabilities)}), for a verdict.",
         }[self.verdict]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary as plain values."""
-        mean, low, high = self.lead()
-        return {
-            "n": len(self.probabilities),
-            "centre_effect": float(self.centre_effect.mean()),
-            "rim_effect": float(self.rim_effect.mean()),
-            "piece_effect": float(self.piece_effect.mean()),
-            "lead": {"value": mean, "low": low, "high": high},
-            "centre_share": float(np.median(self.shares)) if len(self.shares) else None,
-            "maps": len(self.shares),
-            "method": self.method,
-            "fill": self.fill,
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-        }
 
 
 def audit_centre(
@@ -159,6 +140,7 @@ def audit_centre(
     for number in range(wanted):
         shares.append(centre_share(attribute(predictor.module, pixels[number], method=method)))
         explaining((number + 1) / wanted)
+    # An attribution that is zero everywhere has no share (NaN).
     known = np.array([share for share in shares if share == share], np.float64)
     whole_patch, no_centre, no_rim, *pieces = probabilities
     return CentreAudit(whole_patch, no_centre, no_rim, np.stack(pieces, axis=1), known, method if wanted else "", fill)

@@ -22,13 +22,13 @@ class Ensemble:
 
     Attributes:
         members: the predictors, in the order given.
-        tta: whether each predicts all eight flips and quarter turns of a patch (test-time augmentation).
+        tta: whether each predicts all eight flips and rotations of a patch (test-time augmentation).
         threshold: the mean of the members' thresholds.
 
     Args:
         bundles: two or more that were trained for the same data, none of them twice.
         device: "auto", "cpu" or "cuda".
-        tta: each member predicts all eight flips and quarter turns of a patch; then one bundle will do.
+        tta: each member predicts all eight flips and rotations of a patch; then one bundle will do.
 
     Raises:
         BundleError: they do not fit together.
@@ -69,14 +69,14 @@ def load_ensemble(paths: Sequence[Path | None], *, device: str = "auto", tta: bo
 
 
 def first_member(predictor: Predictor | Ensemble) -> Predictor:
-    """Return the bundle that speaks for several: of an ensemble the first, as all were trained for the same data."""
+    """Return the predictor, of an ensemble the first member: all members were trained for the same data."""
     return predictor.members[0] if isinstance(predictor, Ensemble) else predictor
 
 
 def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:
     if len(bundles) < fewest:
         raise BundleError(
-            f"An ensemble needs {'one bundle' if fewest == 1 else 'two bundles'} or more; found {len(bundles)}."
+            f"An ensemble needs {'one bundle' if fewest == 1 else 'two bundles'} or more, got {len(bundles)}."
         )
     names: dict[str, str] = {}
     for bundle in bundles:

@@ -1,8 +1,8 @@
 """What a network sees on the way to its logit: early features for the OOD score, late ones for similarity.
 
 Early ones (mean and spread of each channel where the map still has 12×12 cells) separate an unknown kind of picture
-from a known one; the last ones do not, since there everything that is neither class looks the same. Late ones (what
-goes into the last layer) bring patches together that mean the same to the network.
+from a known one; the last ones do not, since there everything that is neither class has the same features. Late ones
+(what goes into the last layer) bring patches together that mean the same to the network.
 """
 
 from collections.abc import Callable
@@ -121,11 +121,11 @@ def read_late_features(
         The rows that could be read, int64 (N,), and float32 (N, C), each of length 1.
     """
     layer = layers_of(predictor.module).late if layer is None else layer
-    parts, kept = [], []
+    features, kept = [], []
     for chosen, loaded in batches(dataset.store, rows, progress=progress):
-        parts.append(late_features(predictor, loaded.pixels, layer=layer)[loaded.readable])
+        features.append(late_features(predictor, loaded.pixels, layer=layer)[loaded.readable])
         kept.append(chosen[loaded.readable])
-    return np.concatenate(kept).astype(np.int64), np.concatenate(parts)
+    return np.concatenate(kept).astype(np.int64), np.concatenate(features)
 
 
 def _collect(
@@ -138,15 +138,15 @@ def _collect(
     if not len(pixels):
         return np.empty((0, 0), np.float32)
     size = BATCH[predictor.device.type]
-    parts: list[npt.NDArray[np.float32]] = []
+    features: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pixels), size):
         batch = pixels[start : start + size]
         # Batches are filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
         filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
         filled[: len(batch)] = batch
-        parts.append(_pass(predictor, filled, layer, pool)[: len(batch)])
+        features.append(_pass(predictor, filled, layer, pool)[: len(batch)])
         progress(min(1.0, (start + size) / len(pixels)))
-    return np.concatenate(parts)
+    return np.concatenate(features)
 
 
 def _pass(

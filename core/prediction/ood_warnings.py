@@ -41,7 +41,7 @@ class OodWarnings:
 
     @property
     def sentence(self) -> str:
-        """All warnings, or that there are none, in plain words."""
+        """All warnings, or that there are none."""
         if self.artifacts:
             return " ".join(artifact.sentence for artifact in self.artifacts)
         if self.ood_score is None:

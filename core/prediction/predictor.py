@@ -15,7 +15,7 @@ from core.progress import Progress, no_progress
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another
-algorithm, with other rounding, for another batch size, and then one patch alone would get another last digit than the
+algorithm, with other rounding, for another batch size, and then a single patch would get another last digit than the
 same patch among many."""
 
 
@@ -67,10 +67,7 @@ class Predictor:
         Raises:
             PatchError: the array is of another shape or type.
         """
-        if pixels.dtype != np.uint8 or len(pixels.shape) != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
-            raise PatchError(
-                f"Patches must be uint8 N×96×96×3; found {pixels.dtype} {'×'.join(map(str, pixels.shape))}."
-            )
+        require_patches(pixels)
         size = BATCH[self.device.type]
         parts = []
         for start in range(0, len(pixels), size):
@@ -103,6 +100,12 @@ class Predictor:
             logits = self.module(as_input(batch, self.device))
         result: np.ndarray = logits.float().cpu().numpy()[: len(pixels)]
         return result
+
+
+def require_patches(pixels: Pixels) -> None:
+    """Raise :class:`PatchError` unless `pixels` is uint8 N×96×96×3."""
+    if pixels.dtype != np.uint8 or len(pixels.shape) != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
+        raise PatchError(f"Patches must be uint8 N×96×96×3, got {pixels.dtype} {'×'.join(map(str, pixels.shape))}.")
 
 
 def as_input(pixels: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -96,7 +96,7 @@ def map_about(bundle: Bundle, threshold: float) -> dict[str, str]:
 def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress = no_progress) -> RegionMap:
     """Return the probability of every patch of a picture on a grid of 8 pixels.
 
-    Each value is, to 1e-5 of the logit, that of the patch alone.
+    Each value is, to 1e-5 of the logit, that of the patch predicted by itself.
 
     Args:
         predictor: one whose network has no padding, see :attr:`Predictor.reads_regions`.
@@ -114,7 +114,7 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
         )
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape[:2]) < PATCH_SIZE:
         raise PatchError(
-            f"A picture must be uint8 H×W×3 with sides of at least {PATCH_SIZE}; found {pixels.dtype} "
+            f"A picture must be uint8 H×W×3 with sides of at least {PATCH_SIZE}, got {pixels.dtype} "
             f"{'×'.join(map(str, pixels.shape))}."
         )
     rows, columns = ((side - PATCH_SIZE) // STRIDE + 1 for side in pixels.shape[:2])

@@ -1,4 +1,4 @@
-"""All that is said about one patch: probability, verdict, test-time augmentation, and OOD warnings."""
+"""The result for one patch: probability, verdict, test-time augmentation, and OOD warnings."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from core.prediction.predictor import Predictor
 
 @dataclass(frozen=True, eq=False)
 class TtaSpread:
-    """Probabilities of the eight flips and quarter turns of one patch: tissue has no up, so they should agree.
+    """Probabilities of the eight flips and rotations of one patch: tissue has no up, so they should agree.
 
     Attributes:
         probabilities: float64 (8,), calibrated; the first is that of the patch as it is.
@@ -49,9 +49,9 @@ class TtaSpread:
 
     @property
     def sentence(self) -> str:
-        """What it means, in plain words."""
+        """What it means."""
         if self.highest - self.lowest < 0.0005:
-            return f"All eight flips and turns of the patch get the same probability: {percent(self.mean)}."
+            return f"All eight flips and rotations of the patch get the same probability: {percent(self.mean)}."
         lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))
         found = f"Flipped and rotated, the patch gets {lowest} to {highest} (mean {mean})"
         if self.agreeing == d4.COUNT:
@@ -68,7 +68,7 @@ class PatchResult:
         logit: before calibration.
         probability: calibrated probability of tumour in the centre.
         threshold: from this probability on the verdict is tumour, in [0, 1].
-        tta: the probabilities of the eight flips and quarter turns.
+        tta: the probabilities of the eight flips and rotations.
         ood: whether the patch resembles the training patches.
         curve: sensitivity and specificity in validation at every threshold, or None where they were not kept.
 
@@ -99,12 +99,12 @@ class PatchResult:
 
     @property
     def verdict(self) -> str:
-        """The verdict as a word."""
+        """The verdict as a class name."""
         return CLASS_NAMES[int(self.is_tumour)]
 
     @property
     def operating_sentence(self) -> str:
-        """What the threshold meant in validation, in plain words."""
+        """What the threshold meant in validation."""
         if self.curve is None:
             return "The bundle does not say how often this threshold was right in validation."
         found, spared = self.curve.at(self.threshold)
@@ -129,7 +129,7 @@ def predict_patch(
         PatchError: the array is of another shape or type.
         EvaluationError: the threshold lies outside [0, 1].
     """
-    # View 0 is the patch as it is. It gets the bits that it gets alone, as the predictor fills every batch up.
+    # View 0 is the patch as it is. It gets the same bits as by itself, since the predictor fills every batch up.
     predictions, card = predictor.predict(np.stack(d4.views(pixels, axes=(0, 1)))), predictor.bundle.card
     line = card.threshold if threshold is None else threshold
     return PatchResult(

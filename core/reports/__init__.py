@@ -1,1 +1,1 @@
-"""Reports to take away: one HTML file each, with everything in it."""
+"""Reports to download: one HTML file each, with everything in it."""

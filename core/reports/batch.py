@@ -15,7 +15,7 @@ _KINDS = {"blank": "blank", "blur": "blurred", "stain": "not H&E colours", "netw
 
 
 def ood_summary(ood: OodWarnings | None) -> str:
-    """Return the OOD warnings of a patch in a few words, such as "blurred; not H&E colours"; empty without any."""
+    """Return the OOD warnings of a patch in short, such as "blurred; not H&E colours"; empty without any."""
     return "; ".join(_KINDS[artifact.kind] for artifact in ood.artifacts) if ood else ""
 
 

@@ -2,7 +2,7 @@
 
 Streamlit's own theme is laid over :data:`THEME` in the browser: it brings fonts and the colours of paper, grid and ink
 for light and dark, and sets the left and right margin of a template to 0. Margins and legends are therefore set on each
-figure by :func:`empty_chart`, and only what Streamlit leaves alone stands in the template.
+figure by :func:`empty_chart`, and only what Streamlit does not change stands in the template.
 """
 
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ def empty_chart(
         y: title of the vertical axis.
         height: in pixels.
         legend: where it stands; "" draws none.
-        zoom: whether dragging enlarges a part. By default it scrolls the page on a touch screen and does nothing else.
+        zoom: whether dragging zooms in. By default it scrolls the page on a touch screen and does nothing else.
         click: whether a click selects a point.
         layout: further properties of :class:`plotly.graph_objects.Layout`; they win over those from here. A `margin`
             may name single sides.

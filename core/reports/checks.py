@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import nn
 
 from core.attribution import Attribution, AttributionOptions, trust
-from core.attribution.curves import Curve
+from core.attribution.curves import Curve, deletion_and_insertion
 from core.prediction import Predictor
 from core.progress import Progress, no_progress, within
 
@@ -23,7 +23,7 @@ LABELS: dict[Name, tuple[str, str]] = {
     "noise": ("Is it steady?", "sensitivity to noise"),
     "random": ("Does it show what was learnt?", "sanity check against random weights"),
 }
-"""Name of a check -> its question in plain words and the technical term."""
+"""Name of a check -> its question in plain language and the technical term."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Check:
 
     @property
     def question(self) -> str:
-        """What it asks, in plain words."""
+        """Its question, in plain language."""
         return LABELS[self.name][0]
 
     @property
@@ -81,7 +81,7 @@ def thorough_checks(
         options: those of the attribution.
         progress: called with the finished share; an exception from it ends the work.
     """
-    deletion, insertion = trust.deletion_and_insertion(
+    deletion, insertion = deletion_and_insertion(
         predictor.module,
         pixels,
         attribution,

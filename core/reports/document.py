@@ -79,7 +79,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures side by side; left out of Markdown."""
+    """Pictures side by side; not in Markdown."""
 
     kind: ClassVar = "pictures"
     pictures: Sequence[Picture]
@@ -87,7 +87,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Charts:
-    """Plots side by side; left out of Markdown."""
+    """Plots side by side; not in Markdown."""
 
     kind: ClassVar = "charts"
     figures: Sequence["go.Figure"]
@@ -147,8 +147,8 @@ class Document:
 
     def to_markdown(self) -> str:
         """Return the document as Markdown, without pictures and plots."""
-        parts = [f"# {_escaped(self.title)}", f"> {_escaped(NOT_A_DEVICE)}", _escaped(self._made)]
-        return "\n\n".join([*parts, *filter(None, map(_markdown, self.blocks))]) + "\n"
+        head = [f"# {_escaped(self.title)}", f"> {_escaped(NOT_A_DEVICE)}", _escaped(self._made)]
+        return "\n\n".join([*head, *filter(None, map(_markdown, self.blocks))]) + "\n"
 
 
 @cache

@@ -145,7 +145,7 @@ def _data(report: EvaluationReport) -> list[Block]:
     trained: Block = Paragraph("Not known.")
     rows = []
     for source in report.bundle.card.training.get("data", []):
-        counts = ", ".join(f"{count:,} {part}" for part, count in source["patches"].items())
+        counts = ", ".join(f"{count:,} {split}" for split, count in source["patches"].items())
         rule = SplitRule.from_json(source["split"]).describe()
         rows.append((str(source["name"]), counts + _decided(source), rule, str(source["fingerprint"])))
     if rows:
@@ -162,7 +162,7 @@ def _data(report: EvaluationReport) -> list[Block]:
 
 
 def _decided(source: dict[str, Any]) -> str:
-    """Return in words what decisions about patches changed in training data; empty where they changed nothing."""
+    """Return what decisions about patches changed in training data; empty where they changed nothing."""
     changed = [f"{count:,} {what}" for what, count in source.get("decisions", {}).items() if count]
     return f"; by decision {' and '.join(changed)}" if changed else ""
 

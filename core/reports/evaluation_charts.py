@@ -115,14 +115,14 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
 
 
 def groups(result: Triage) -> go.Figure:
-    """Return one bar in three parts: clear, review, suspicious."""
+    """Return one bar of three groups: clear, review, suspicious."""
     figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
-    parts = (
+    stacked = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
         ("review", result.review, SERIES[1], "", "#1E1E1C"),
         ("suspicious", result.suspicious, CLASS_COLOURS[1], "", "white"),
     )
-    for name, count, colour, pattern, ink in parts:
+    for name, count, colour, pattern, ink in stacked:
         share = count / result.n
         figure.add_bar(
             x=[share], y=[""], orientation="h", name=name, text=f"{name} {share:.0%}" if share > 0.06 else "",
@@ -146,7 +146,7 @@ def estimates(
 
     Args:
         names: of the rows.
-        values: their estimates; undefined ones are left out.
+        values: their estimates; undefined ones are not drawn.
         title: of the axis.
         notes: shown under the pointer.
         reference: where to draw a vertical line.

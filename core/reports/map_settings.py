@@ -19,7 +19,7 @@ class OverlaySettings:
     """How a saliency map is drawn.
 
     Attributes:
-        opacity: in [0, 1]; 0 shows the patch alone, 1 the map alone.
+        opacity: in [0, 1]; 0 shows only the patch, 1 only the map.
         sign: "absolute" shows the magnitude of the attribution, "positive" the evidence for tumour, "signed" the
             evidence for and against it; "own" is the default of the attribution method.
         percentile: in [50, 100], of the map's magnitudes; it gets the full colour, and larger values are clipped to it.

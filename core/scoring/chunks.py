@@ -118,22 +118,22 @@ def predict_rows(
         "usable": np.empty(0, bool),
         "looks": np.empty((0, len(COLUMNS)), np.float32),
     }
-    parts = [{name: empty[name] for name in names}]
+    chunks = [{name: empty[name] for name in names}]
     for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        report = within(progress, start / len(rows), (start + len(chunk)) / len(rows))
-        part = None if keep is None else keep.read(start, len(chunk), names)
-        if part is None:
-            loaded = dataset.store.load(chunk)
+        chosen = rows[start : start + CHUNK]
+        report = within(progress, start / len(rows), (start + len(chosen)) / len(rows))
+        chunk = None if keep is None else keep.read(start, len(chosen), names)
+        if chunk is None:
+            loaded = dataset.store.load(chosen)
             predictions = predictor.predict(loaded.pixels, progress=_all_but_the_end(report))
-            part = {value: getattr(predictions, value), "usable": loaded.readable}
+            chunk = {value: getattr(predictions, value), "usable": loaded.readable}
             if with_appearance:
-                part["looks"] = measure_appearance(loaded.pixels).values
+                chunk["looks"] = measure_appearance(loaded.pixels).values
             if keep is not None:
-                keep.write(start, part)
-        parts.append(part)
+                keep.write(start, chunk)
+        chunks.append(chunk)
         report(1.0)  # only now: a cancellation that it raises finds the chunk kept
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return {name: np.concatenate([each[name] for each in chunks]) for name in names}
 
 
 def _all_but_the_end(progress: Progress) -> Progress:

@@ -27,7 +27,7 @@ class Scored:
         labels: int64 (n,).
         logits: float32 (n,).
         probabilities: float64 (n,), calibrated.
-        description: what was scored, in words.
+        description: what was scored.
         unreadable: how many more there would have been, had they been readable.
         slides: the slide of each patch, or None where they are not known.
         appearance: brightness, sharpness and staining of each patch, or None where they were not measured.

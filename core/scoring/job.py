@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
-from core.job import REPORT_SECONDS, Cancelled, Job, JobStatus
+from core.job import REPORT_SECONDS, Job, JobStatus
 from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.predictor import Predictor
 from core.progress import Progress
@@ -16,8 +16,6 @@ from core.scoring.kaggle import rows_of_test, score_test, submission
 from core.scoring.store import score_and_store, scores_path
 from core.storage import atomic
 from core.storage.home import home
-
-__all__ = ["REPORT_SECONDS", "Cancelled", "JobStatus", "ScoreJob", "SubmissionJob"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,10 @@ class ScoreJob(Job):
         Raises:
             NodescopeError: it failed.
         """
-
-        def what(report: Progress) -> None:
-            score_and_store(predictor, dataset, split, progress=report)
-
-        return self.work(what, every=REPORT_SECONDS)
+        # Named here, so that the constant is read at each run and not once with the default of `work`.
+        return self.work(
+            lambda report: score_and_store(predictor, dataset, split, progress=report), every=REPORT_SECONDS
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class SubmissionJob(Job):
             RunError: a process is at work already.
             StorageError: the folder cannot be written.
         """
-        named = [word for path in bundles for word in ("--bundle", str(path))]
+        named = [argument for path in bundles for argument in ("--bundle", str(path))]
         self.launch(["submit", "--data", source, *named, "--device", device])
 
     def run(self, predictor: Predictor | Ensemble, dataset: Dataset) -> JobStatus:

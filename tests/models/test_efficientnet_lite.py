@@ -79,7 +79,7 @@ def test_weights_of_another_order_are_refused_and_change_nothing() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     published = dict(reversed(_published(model).items()))
 
-    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite0, found \d+ others"):
+    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite0, got \d+ others"):
         model.load_imagenet(published)
 
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -89,7 +89,7 @@ def test_too_few_weights_are_refused() -> None:
     model = EfficientNetLite(0)
     published = dict(list(_published(model).items())[:100])
 
-    with pytest.raises(ValueError, match="found 100 others"):
+    with pytest.raises(ValueError, match="got 100 others"):
         model.load_imagenet(published)
 
 
@@ -112,7 +112,7 @@ def test_the_published_package_fits(version: int) -> None:
 
 
 def test_weights_of_another_version_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite2, found \d+ others"):
+    with pytest.raises(ValueError, match=r"expected \d+ tensors of EfficientNet-Lite2, got \d+ others"):
         EfficientNetLite(2).load_imagenet(_published(EfficientNetLite(1)))
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import streamlit as st
 
 from core.attribution import METHODS
+from core.attribution.result import CENTRE_CHANCE
 from core.errors import NodescopeError, RunError
-from core.prediction.centre_audit import CHANCE, CentreAudit, audit_centre
+from core.prediction.centre_audit import CentreAudit, audit_centre
 from core.reports import evaluation_charts as charts
 from core.runs import PRESETS, Run, list_runs, start, stop
 from core.studies.split_leakage import NAMES, WAYS, Leak, leak_configs, leak_of
@@ -72,12 +73,12 @@ def _centre(context: EvaluationContext) -> None:
         )
     with right:
         if len(found.shares):
-            figure = charts.shares(found.shares, CHANCE)
+            figure = charts.shares(found.shares, CENTRE_CHANCE)
             st.plotly_chart(figure, config=chart_config(), key="audit_shares", alt="Share of the map inside the centre")
             st.caption(
                 f"{METHODS[found.method].label} of {len(found.shares)} patches: half of them have at least "
                 f"{float(np.median(found.shares)):.0%} of their map in the centre; its share of the area is "
-                f"{CHANCE:.0%}."
+                f"{CENTRE_CHANCE:.0%}."
             )
 
 

@@ -8,10 +8,11 @@ import streamlit as st
 
 from core.data import Dataset
 from core.errors import DataError
+from core.job import JobStatus
 from core.prediction import Predictor
 from core.scoring.chunks import CHUNK
 from core.scoring.dataset import Scored, select
-from core.scoring.job import JobStatus, ScoreJob
+from core.scoring.job import ScoreJob
 from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store
 from pages._ui import cache, jobs, layout, widgets
 

@@ -38,7 +38,7 @@ def test_a_network_may_name_its_layer_or_leave_it_open():
 
 
 def test_layers_that_cannot_be_drawn_are_refused(convolutional, patch):
-    with pytest.raises(AttributionError, match="not part of this network"):
+    with pytest.raises(AttributionError, match="not a module of this network"):
         attribute(convolutional, patch, layer=nn.Conv2d(3, 3, 1))
     with pytest.raises(AttributionError, match=r"shape \(1, 8\); .* N×C×h×w"):
         describe_layer(convolutional, convolutional.network.head[1])

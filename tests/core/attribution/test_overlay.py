@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.attribution import DIVERGING, SEQUENTIAL, colour_table, overlay
+from core.attribution.overlay import DIVERGING, SEQUENTIAL, colour_table, overlay
 from core.display import with_centre_box
 from core.errors import AttributionError, ConfigError, PatchError
 

@@ -6,6 +6,8 @@ import torch
 from scipy.special import expit
 
 from core.attribution import Attribution, AttributionOptions, attribute, trust
+from core.attribution.curves import deletion_and_insertion
+from core.attribution.ground_truth import against_mask
 from core.errors import AttributionError, ConfigError
 
 
@@ -24,7 +26,7 @@ def steep(make_linear):
 def test_completeness_compares_the_sum_with_the_change():
     good = trust.completeness(attribution(np.zeros((3, 96, 96)), "deeplift", 3.0, 1.0, 0.05))
     assert (good.gap, good.change, good.relative) == (0.05, 2.0, 0.025)
-    assert good.sentence == "The parts add up to +2.05 where the logit changes by +2.00: a good sum."
+    assert good.sentence == "The attributions add up to +2.05 where the logit changes by +2.00: a good sum."
     bad = trust.completeness(attribution(np.zeros((3, 96, 96)), "deeplift", 3.0, 1.0, -1.0))
     assert bad.relative == 0.5
     assert "more steps" in bad.sentence
@@ -49,7 +51,7 @@ def test_deletion_and_insertion_of_a_linear_network(steep):
     black = torch.zeros(3, 96, 96)
     values = np.zeros((3, 96, 96))
     values[:, :48] = 1  # the half that the network uses goes first
-    deletion, insertion = trust.deletion_and_insertion(
+    deletion, insertion = deletion_and_insertion(
         steep, black, attribution(values), steps=4, baseline="white", internal_batch=2
     )
     falling = expit(np.array([6.0, 3.0, 0.0, 0.0, 0.0]))
@@ -69,7 +71,7 @@ def test_a_map_that_points_away_is_told(steep):
     values = np.zeros((3, 96, 96))
     values[:, 48:] = 1
     seen: list[float] = []
-    deletion, insertion = trust.deletion_and_insertion(
+    deletion, insertion = deletion_and_insertion(
         steep, torch.zeros(3, 96, 96), attribution(values), steps=4, baseline="white", progress=seen.append
     )
     np.testing.assert_allclose(deletion.probabilities, expit(np.array([6.0, 6, 6, 3, 0])), atol=2e-4)
@@ -81,12 +83,12 @@ def test_a_map_that_points_away_is_told(steep):
 
 def test_the_curves_use_a_given_calibration(steep):
     one = attribution(np.ones((3, 96, 96)))
-    deletion, _ = trust.deletion_and_insertion(
+    deletion, _ = deletion_and_insertion(
         steep, torch.zeros(3, 96, 96), one, steps=1, baseline="white", calibrate=lambda logits: logits / 10.0
     )
     np.testing.assert_allclose(deletion.probabilities, [0.6, 0.0], atol=2e-4)
     with pytest.raises(ConfigError, match="steps must be 1 to 9216, got 0"):
-        trust.deletion_and_insertion(steep, torch.zeros(3, 96, 96), one, steps=0)
+        deletion_and_insertion(steep, torch.zeros(3, 96, 96), one, steps=0)
 
 
 def test_a_linear_network_s_slopes_do_not_move_and_its_products_move_with_the_pixels(linear, patch):
@@ -167,7 +169,7 @@ def test_a_network_that_leans_on_the_rim_is_told(make_linear):
     assert found.without_rim == pytest.approx(0.5, abs=2e-4)
     assert "the rim, which the label ignores" in found.sentence
     indifferent = trust.blanking(make_linear(weight / 100, bias=4.0), np.zeros((96, 96, 3), np.uint8))
-    assert "neither alone matters much" in indifferent.sentence
+    assert "neither matters much by itself" in indifferent.sentence
 
 
 def test_a_map_against_known_tumour_pixels():
@@ -177,13 +179,13 @@ def test_a_map_against_known_tumour_pixels():
     values[1, 0, :4] = (4, 3, 3, 3)  # 4 of 8 tumour pixels
     values[1, 50, :4] = (2, 2, 2, 2)
     values[1, 60, 0] = 1
-    found = trust.against_mask(attribution(values), mask)
+    found = against_mask(attribution(values), mask)
     assert found.hit
     assert found.inside == pytest.approx(13 / 22)
     assert found.overlap == pytest.approx(4 / 12)  # the 8 highest share 4 with the 8 of tumour
     assert found.tumour == pytest.approx(8 / 9216)
     assert "lies on the tumour" in found.sentence
-    missed = trust.against_mask(attribution(np.flip(values, axis=1)), mask)
+    missed = against_mask(attribution(np.flip(values, axis=1)), mask)
     assert (missed.hit, missed.inside, missed.overlap) == (False, 0, 0)
 
 
@@ -192,15 +194,15 @@ def test_what_speaks_against_tumour_does_not_point_at_it():
     mask[10, 10] = True
     values = np.zeros((3, 96, 96))
     values[0, 10, 10], values[0, 80, 80] = -5, 1
-    assert not trust.against_mask(attribution(values, "integrated-gradients"), mask).hit
-    assert trust.against_mask(attribution(values, "saliency"), mask).hit  # sizes only
+    assert not against_mask(attribution(values, "integrated-gradients"), mask).hit
+    assert against_mask(attribution(values, "saliency"), mask).hit  # sizes only
 
 
 def test_an_empty_map_points_nowhere_and_an_empty_mask_is_refused():
     mask = np.ones((96, 96), bool)
-    found = trust.against_mask(attribution(np.zeros((3, 96, 96))), mask)
+    found = against_mask(attribution(np.zeros((3, 96, 96))), mask)
     assert (found.hit, found.inside, found.overlap, found.tumour) == (False, 0, 0, 1)
     with pytest.raises(AttributionError, match="0 tumour pixels"):
-        trust.against_mask(attribution(np.ones((3, 96, 96))), ~mask)
+        against_mask(attribution(np.ones((3, 96, 96))), ~mask)
     with pytest.raises(AttributionError, match="type uint8"):
-        trust.against_mask(attribution(np.ones((3, 96, 96))), mask.astype(np.uint8))
+        against_mask(attribution(np.ones((3, 96, 96))), mask.astype(np.uint8))

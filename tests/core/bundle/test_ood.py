@@ -164,7 +164,7 @@ def test_a_limit_found_on_whole_slides_holds_on_new_slides() -> None:
 
 
 def test_too_few_patches_are_refused() -> None:
-    with pytest.raises(DataError, match="at least 40 patches of a data set; found few: 39"):
+    with pytest.raises(DataError, match="at least 40 patches of a data set, got few: 39"):
         fit({"few": np.zeros((39, 2), np.float32)}, layer="x")
     with pytest.raises(DataError, match="no data set"):
         fit({}, layer="x")

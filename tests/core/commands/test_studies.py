@@ -103,7 +103,7 @@ def test_a_study_that_works_is_asked_to_stop(folder: Path, capsys: pytest.Captur
     study.write(JobStatus("running"))
     study.record_process(os.getpid())
     assert main(["studies", "stop", "mine"]) == 0
-    assert capsys.readouterr().out == "mine is asked to stop\n"
+    assert capsys.readouterr().out == "mine is stopping\n"
     assert study.stop_requested()
     assert main(["studies", "resume", "mine"]) == 2
     assert "being worked on already" in capsys.readouterr().err

@@ -211,7 +211,7 @@ def test_the_two_known_bad_patches_are_left_out_and_named(
     folder = kaggle_folder({"a": 1, "b": 0, **dict.fromkeys(KNOWN_BAD, 0)})
     assert main(["check", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "2 patches, 2 left out" in said
+    assert "2 patches, 2 excluded" in said
     assert "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2: excluded: known to be broken (overexposed)" in said
     assert "9369c7278ec8bcc6c880d99194de09fc2bd4efbe: excluded: known to be black" in said
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from core.evaluation import METRICS, evaluate, resamples_for
-from core.evaluation.bootstrap import _Ranking, _weights, percentile_interval, replicate
+from core.evaluation import METRICS, evaluate
+from core.evaluation.bootstrap import _Ranking, _weights, percentile_interval, replicate, resamples_for
 from core.evaluation.sample import sample_of
 
 

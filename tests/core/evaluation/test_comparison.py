@@ -104,7 +104,7 @@ def test_one_class_leaves_differences_undefined():
 def test_bad_input_names_the_second_model():
     with pytest.raises(EvaluationError, match="probabilities of the second model are not a number"):
         compare([0, 1], [0.1, 0.2], [0.1, np.nan])
-    with pytest.raises(EvaluationError, match="Found 2 labels, 3 second"):
+    with pytest.raises(EvaluationError, match="Got 2 labels, 3 second"):
         compare([0, 1], [0.1, 0.2], [0.1, 0.2, 0.3])
 
 

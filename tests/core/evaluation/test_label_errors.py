@@ -60,9 +60,9 @@ def test_perfect_labels_have_no_suspect() -> None:
     ("labels", "tumour", "message"),
     [
         ([0, 1], [0.5], "one probability"),
-        ([0, 2], [0.5, 0.5], "Labels are 0 or 1"),
-        ([0, 1], [0.5, 1.5], "between 0 and 1"),
-        ([0, 1], [0.5, float("nan")], "between 0 and 1"),
+        ([0, 2], [0.5, 0.5], "Labels must be 0 or 1"),
+        ([0, 1], [0.5, 1.5], "probabilities 0 to 1"),
+        ([0, 1], [0.5, float("nan")], "probabilities 0 to 1"),
         ([1, 1], [0.5, 0.5], "one class only"),
     ],
 )

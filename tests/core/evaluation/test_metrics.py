@@ -135,6 +135,6 @@ def test_mcc_keeps_its_digits_with_large_counts():
 
 def test_the_confusion_matrix_counts_and_travels():
     matrix = confusion_matrix([0, 0, 1, 1, 1], [0.1, 0.8, 0.2, 0.9, 0.95], threshold=0.5)
-    assert (matrix.n, matrix.positives, matrix.negatives, matrix.called_tumour) == (5, 3, 2, 3)
+    assert (matrix.n, matrix.positives, matrix.negatives) == (5, 3, 2)
     assert matrix.to_json() == {"tn": 1, "fp": 1, "fn": 1, "tp": 2}
     assert ConfusionMatrix.from_json(matrix.to_json()) == matrix

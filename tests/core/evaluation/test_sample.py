@@ -11,7 +11,7 @@ from core.evaluation.sample import sample_of
     ("labels", "probabilities", "said"),
     [
         ([], [], "There are no labels: the list is empty"),
-        (None, [0.5], "There are no labels. Figures need a label"),
+        (None, [0.5], "There are no labels. Metrics need a label"),
         ([0, 1, np.nan], [0.1, 0.2, 0.3], "Labels are missing for 1 of 3 patches"),
         ([0, None, None], [0.1, 0.2, 0.3], "Labels are missing for 2 of 3 patches"),
         (pd.array([0, 1, pd.NA], dtype="Int64"), [0.1, 0.2, 0.3], "Labels are missing for 1 of 3 patches"),
@@ -20,8 +20,8 @@ from core.evaluation.sample import sample_of
         (["0", "1"], [0.1, 0.2], "expected numbers"),
         ([0, 1], [0.1, np.nan], r"1 of 2 probabilities are not a number \(NaN\)"),
         ([0, 1], [0.1, 1.5], r"1 probabilities lie outside \[0, 1\], the first is 1.5"),
-        ([0, 1], [-3.0, 0.5], "turn them into probabilities first"),
-        ([0, 1], [0.1, 0.2, 0.3], "Found 2 labels, 3 probabilities"),
+        ([0, 1], [-3.0, 0.5], "convert them to probabilities first"),
+        ([0, 1], [0.1, 0.2, 0.3], "Got 2 labels, 3 probabilities"),
         ([[0, 1]], [0.1, 0.2], r"shape \(1, 2\)"),
     ],
 )
@@ -37,13 +37,13 @@ def test_unknown_slides_are_refused(groups):
 
 
 def test_slides_must_be_as_many_as_patches():
-    with pytest.raises(EvaluationError, match="Found 2 labels, 3 groups"):
+    with pytest.raises(EvaluationError, match="Got 2 labels, 3 groups"):
         evaluate([0, 1], [0.1, 0.9], groups=[1, 2, 3])
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan])
 def test_a_threshold_must_be_a_share(threshold):
-    with pytest.raises(EvaluationError, match=r"The threshold is .*between 0 and 1"):
+    with pytest.raises(EvaluationError, match="The threshold must be 0 to 1, got"):
         evaluate([0, 1], [0.1, 0.9], threshold=threshold)
 
 

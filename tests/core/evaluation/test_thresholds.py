@@ -96,7 +96,7 @@ def test_a_share_of_patches_is_not_lost_to_rounding():
 
 
 def test_targets_that_make_no_sense_are_refused():
-    with pytest.raises(EvaluationError, match=r"The sensitivity wanted is 1\.2"):
+    with pytest.raises(EvaluationError, match=r"The sensitivity wanted must be 0 to 1, got 1\.2"):
         threshold_for_sensitivity(LABELS, PROBABILITIES, at_least=1.2)
     with pytest.raises(EvaluationError, match="1 of 2 normal patches have a probability of exactly 1"):
         threshold_for_specificity([1, 0, 0], [0.2, 1.0, 0.1], at_least=0.9)
@@ -118,8 +118,6 @@ def test_triage_by_hand():
     assert found.tumour_among_review == wilson(0, 1)
     assert found.tumour_among_suspicious == wilson(2, 2)
     assert found.normals_cleared == wilson(2, 3)
-    assert found.to_json()["cancers_missed"]["value"] == pytest.approx(1 / 3)
-    assert found.to_json()["review"] == 1
 
 
 def test_no_missed_cancer_still_has_an_upper_bound():

@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core.attribution.result import CENTRE_CHANCE
 from core.errors import EvaluationError
-from core.prediction.centre_audit import CHANCE, audit_centre, blanked, without_pieces
+from core.prediction.centre_audit import audit_centre, blanked, without_pieces
 from core.prediction.predictor import Predictions, as_input
 
 
@@ -72,7 +73,7 @@ def test_the_share_of_the_map_is_exact_for_a_linear_network(patches: np.ndarray)
     np.testing.assert_allclose(audit.shares, 0.25, atol=1e-5)
     assert shares[-1] == pytest.approx(1.0)
     assert shares == sorted(shares)
-    assert pytest.approx(32 * 32 / 96**2) == CHANCE
+    assert pytest.approx(32 * 32 / 96**2) == CENTRE_CHANCE
 
 
 def test_blanking_paints_exactly_one_side(patches: np.ndarray) -> None:

@@ -78,7 +78,7 @@ def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_
 
 def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle]) -> None:
     one, two = pair
-    with pytest.raises(BundleError, match="two bundles or more; found 1"):
+    with pytest.raises(BundleError, match="two bundles or more, got 1"):
         Ensemble([one])
     with pytest.raises(BundleError, match="the same bundle"):
         Ensemble([one, two, one])

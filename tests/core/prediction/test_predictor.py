@@ -123,7 +123,7 @@ def test_progress_ends_at_one(tiny_bundle: Bundle) -> None:
     ],
 )
 def test_other_arrays_are_refused(tiny_bundle: Bundle, pixels: np.ndarray, found: str) -> None:
-    with pytest.raises(PatchError, match=f"Patches must be uint8 N×96×96×3; found {found}"):
+    with pytest.raises(PatchError, match=f"Patches must be uint8 N×96×96×3, got {found}"):
         Predictor(tiny_bundle, device="cpu").predict(pixels)
 
 

@@ -87,5 +87,5 @@ def test_a_network_with_padding_is_refused_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("pixels", [picture(95, 200), picture(96, 96)[..., 0], picture(96, 96).astype(np.float32)])
 def test_what_is_no_picture_is_refused(predictor: Predictor, pixels: np.ndarray) -> None:
-    with pytest.raises(PatchError, match="uint8 H×W×3 with sides of at least 96; found"):
+    with pytest.raises(PatchError, match="uint8 H×W×3 with sides of at least 96, got"):
         read_region(predictor, pixels)
