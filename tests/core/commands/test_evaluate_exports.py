@@ -85,4 +85,4 @@ def test_the_leak_command_prints_both_and_a_sentence(monkeypatch: pytest.MonkeyP
     out = capsys.readouterr().out
     assert asked == [(2, 0, 1, 2)]
     assert "0.970 (0.960–0.980)" in out
-    assert "The random split flatters the model: AUC 0.970 against 0.900 on new slides" in out
+    assert "The random split is optimistic: AUC 0.970 against 0.900 on new slides" in out

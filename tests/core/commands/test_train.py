@@ -80,7 +80,7 @@ def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.
 
     assert main(words) == 1
 
-    assert "no label is 0 or 1" in capsys.readouterr().out
+    assert "labels must be 0 or 1" in capsys.readouterr().out
     assert open_run(tmp_path / "run").status().state == "failed"
 
 

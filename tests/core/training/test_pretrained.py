@@ -97,5 +97,5 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 def test_published_weights_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "_lite_weights", lambda _: {"a": torch.zeros(3)})
 
-    with pytest.raises(WeightsError, match=r"EfficientNet-Lite0 do not fit: expected .* found 1 others"):
+    with pytest.raises(WeightsError, match=r"EfficientNet-Lite0 do not fit: expected .* got 1 others"):
         load_pretrained(models.build("efficientnet-lite0"), "imagenet")
