@@ -120,7 +120,7 @@ def test_more_than_there_are_fails_with_their_number(folder: Path, tmp_path: Pat
         execute(run)
 
     assert run.status().state == "failed"
-    assert f"Ask for at most {train}" in run.status().message
+    assert f"Choose at most {train}" in run.status().message
 
 
 def _stop_in_step(step: int, run: Run, patch: pytest.MonkeyPatch) -> None:
