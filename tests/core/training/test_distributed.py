@@ -30,7 +30,7 @@ from core.training import trainer
 from core.training.execute import execute
 real = trainer.Trainer._after_step
 def after_step(self):
-    if self.state.step_in_epoch == 3 and self.group.is_main:
+    if self.state.step_in_epoch == 3 and self.train_step.group.is_main:
         self.run.request_stop()
     real(self)
 trainer.Trainer._after_step = after_step
