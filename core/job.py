@@ -16,6 +16,7 @@ from core.storage.lock import action_lock
 from core.work_folder import WorkFolder, WorkStatus
 
 ROOT = Path(__file__).resolve().parents[1]
+# Work may report many times a second, and each report on disk is a file with an fsync.
 REPORT_SECONDS = 0.5
 
 
@@ -35,16 +36,17 @@ def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subpr
         file = log.open("wb" if fresh else "ab")
     except OSError as error:
         raise StorageError(f"{log} cannot be written: {error.strerror}. Free some space.") from error
+    # The process has its own handle of the log, so this one may be closed as soon as it has started.
     with file:
         try:
             return subprocess.Popen(
                 [sys.executable, "-m", "core", *command],
-                cwd=ROOT,
+                cwd=ROOT,  # where `-m core` is found, wherever the page was started
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # Ctrl-C or the end of the terminal must not reach it
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},  # the log is complete even if it is killed
             )
         except OSError as error:
             raise RunError(f"No process could be started: {error.strerror}. Close other programs first.") from error
@@ -110,6 +112,7 @@ class Job(WorkFolder):
             self._check_idle()
             self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
             self.write(JobStatus("starting"))
+            # A request that was meant for an earlier attempt would cancel this one at its first report.
             self.withdraw_stop()
             process = detached([*command, "--job", str(self.path)], self.log_path, fresh=True)
             self.record_process(process.pid)
@@ -139,6 +142,7 @@ class Job(WorkFolder):
             nonlocal last
             if self.stop_requested():
                 raise Cancelled
+            # At every report, also one that is not written: the first says where this attempt began.
             left = pace.seconds_left(share)
             if time.monotonic() - last >= every:
                 last = time.monotonic()
@@ -150,6 +154,7 @@ class Job(WorkFolder):
             last_status = JobStatus("finished", 1.0)
         except Cancelled:
             last_status = JobStatus("cancelled")
+        # A defect is not caught: the job then counts as lost, and its traceback stands in log.txt.
         except NodescopeError as error:
             self.write(JobStatus("failed", message=str(error)))
             raise

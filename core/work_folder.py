@@ -114,7 +114,9 @@ class WorkFolder:
             process = psutil.Process(int(record["pid"]))
             # The system rounds the start time differently from call to call.
             same = abs(process.create_time() - float(record["created"])) < 1.0
+            # A zombie has ended; it only waits until its parent takes note of that.
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        # A record that cannot be read vouches for nobody: the work counts as lost, and can be started again.
         except (RunError, KeyError, psutil.NoSuchProcess):
             return None
 
@@ -141,6 +143,7 @@ class WorkFolder:
     def seconds_since_stop(self) -> float | None:
         """Return how long ago the end of the process was requested; None if it was not."""
         try:
+            # Never below 0, also where the clock was set back or that of a network disk is ahead.
             return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
         except FileNotFoundError:
             return None

@@ -134,6 +134,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check_settings(self)
+        # Not in SETTINGS: the device is chosen once for all pages, validate_on only by a preset of a reported recipe.
         for name, allowed in (("validate_on", ("valid", "train")), ("device", DEVICES)):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
@@ -207,6 +208,7 @@ class TrainingConfig:
         Raises:
             ConfigError: a setting is unknown or does not fit.
         """
+        # Refused, where a stored record ignores what it does not know: without them the run would be another one.
         unknown = sorted(set(value) - {each.name for each in fields(cls)})
         if unknown:
             raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
@@ -214,6 +216,8 @@ class TrainingConfig:
         try:
             for name in ("data", "mean", "std", "teachers"):
                 if name in changed:
+                    # JSON has lists only; with these the settings would not equal those they were written from, and a
+                    # study would take its own run for a foreign one.
                     changed[name] = tuple(changed[name])
             if "augmentation" in changed:
                 changed["augmentation"] = Augmentation(**changed["augmentation"])
@@ -224,6 +228,7 @@ class TrainingConfig:
     def provenance(self) -> dict[str, Any]:
         """Return the settings for a bundle's card: without the paths of the machine they were used on."""
         value = self.to_json()
+        # Data sets stand in the card by fingerprint and rule, which mean the same on any machine.
         for name in ("data", "device"):
             del value[name]
         if self.pretrained not in ("none", "imagenet"):

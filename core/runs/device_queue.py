@@ -55,6 +55,7 @@ def device_slot(
     queue = Queue.of(resolve_device(device))
     lock = _line_up(queue, run, wait, give_up)
     try:
+        # Within the try: where this fails, as on a full disk, the device must not stay locked.
         atomic.write_text(queue.holder_path, run.name)
         yield
     finally:
@@ -67,8 +68,10 @@ def _line_up(queue: "Queue", run: Run, wait: Callable[[str], None], give_up: Cal
     ticket = queue.draw(run)
     try:
         while True:
+            # Before the device is asked for, so that a run that was stopped while it waited never begins.
             give_up()
             ahead = queue.ahead(ticket)
+            # Only the first in line asks: else the run that polls at the right moment would overtake the longest wait.
             lock = None if ahead else queue.take()
             if lock is not None:
                 return lock
@@ -138,6 +141,7 @@ class Queue:
             started = round(_started(run) * 1e6)
             lock = None
             while lock is None:  # taken only where two runs of one name were started in the same microsecond
+                # Twenty digits with leading zeros, because `ahead` compares names as text.
                 path = self.tickets_path / f"{started:020}-{run.name}"
                 lock, started = _held(path), started + 1
             return Ticket(path, lock)
@@ -174,6 +178,7 @@ class Queue:
 def _started(run: Run) -> float:
     """Return when the run was started, in seconds since 1970: processes differ in how long it takes until they draw."""
     status = run.status()
+    # Another state is from an earlier session; its time would put a resumed run before all that wait already.
     return status.updated if status.state == "starting" and status.updated else time.time()
 
 

@@ -19,6 +19,7 @@ def flaws(config: TrainingConfig) -> tuple[str, ...]:
         found.append("validated on its own training patches")
     if config.dropout_in_validation:
         found.append("dropout stays on in validation")
+    # Anybody may choose a random split; it is a flaw of the recipe only where the recipe is run as reported.
     if config.split == "patch" and config.preset.endswith(SUFFIX):
         found.append("split at random, so that patches of one slide stand on both sides")
     return tuple(found)

@@ -44,6 +44,7 @@ def launch(run: Run) -> None:
         RunError: a process works on it already, it is finished, or it is not there any more.
         StorageError: its folder cannot be written.
     """
+    # Before the lock is taken: nobody else's start or deletion should wait for the end of this process.
     _let_end(run)
     with action_lock():
         run.check_exists()
@@ -52,12 +53,15 @@ def launch(run: Run) -> None:
         status = _last_word(run)
         if status.state == "finished":
             raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
+        # A request from the session before would end the new process at its first step.
         run.withdraw_stop()
         _started[:] = [each for each in _started if each.poll() is None]
         # Written before the process can write it, so that a page shows at once that the run goes on.
         run.write_status(status.now(state="starting", stage="Starting its process", message=""))
         process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], run.log_path)
         _started.append(process)
+        # The process records itself too, but only after seconds of imports; a second click must find it before
+        # the lock is free.
         run.record_process(process.pid)
 
 
@@ -118,6 +122,8 @@ def kill(run: Run) -> None:
     if process is None:
         return
     try:
+        # A detached process leads a group of its own, its workers included. One that was started otherwise may share
+        # its group with the program that started it, which must live.
         if process.pid == os.getpgid(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
         else:

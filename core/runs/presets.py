@@ -29,6 +29,7 @@ _REGULARISED = TrainingConfig(weight_decay=0.02, label_smoothing=0.02)
 _TRANSFER = _REGULARISED.with_changes(
     model="efficientnet-lite0",
     pretrained="imagenet",
+    # The published weights of EfficientNet-Lite were trained on (x - 127) / 128, x from 0 to 255.
     mean=(127 / 255, 127 / 255, 127 / 255),
     std=(128 / 255, 128 / 255, 128 / 255),
     epochs=12,
@@ -80,6 +81,8 @@ def _recipes() -> dict[str, Preset]:
                 epochs=24,
                 learning_rate=2e-3,
                 ema=0.998,
+                # Without flips and rotations: the network gives the same logit for all eight, so they would teach it
+                # nothing.
                 augmentation=Augmentation(symmetries=False, stain=0.25, brightness=0.08),
             ),
         ),
@@ -92,6 +95,8 @@ def _recipes() -> dict[str, Preset]:
                 epochs=50,
                 batch_size=32,
                 learning_rate=3e-4,
+                # Halves after 20 epochs, the default of plateau_patience, as the notebook's ReduceLROnPlateau should
+                # have.
                 schedule="plateau",
                 augmentation=Augmentation(rotation=45.0),
             ),
@@ -133,6 +138,8 @@ def _as_reported(recipes: dict[str, Preset]) -> dict[str, Preset]:
         "notebook": (
             "no augmentation, because it never ran; dropout stays on in validation; a learning rate that never falls; "
             "a random split",
+            # Its Subset ignored the new transform, and its scheduler was one of another optimiser, so that neither
+            # augmentation nor schedule did anything.
             {"augmentation": Augmentation(symmetries=False), "schedule": "constant", "dropout_in_validation": True},
         ),
         "keras": ("validated on its own training patches; a random split", {"validate_on": "train"}),

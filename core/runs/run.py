@@ -116,6 +116,8 @@ class Run(WorkFolder):
             RunError: the file is missing or damaged.
         """
         status = self._concluded(lambda: Status.from_json(self.require_json("status.json")))
+        # Concluded and not written: a process in a long step writes nothing, and whoever clicked should see at once
+        # that the request is there.
         if status.state in ("starting", "queued", "running") and self.stop_requested():
             return replace(status, state="stopping")
         return status
@@ -139,6 +141,8 @@ class Run(WorkFolder):
     def log_tail(self, lines: int = 40) -> str:
         """Return the last `lines` of the log."""
         try:
+            # Only the end is read, because the log of a long run grows. The cut may fall within a character, hence
+            # bytes that are decoded with replacement.
             with self.log_path.open("rb") as file:
                 file.seek(0, os.SEEK_END)
                 file.seek(max(0, file.tell() - 65_536))
@@ -222,6 +226,7 @@ def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
         raise StorageError(
             f"The run folder {place} cannot be made: {error.strerror}. Choose another folder, or set {HOME_VARIABLE}."
         ) from error
+    # Absolute, because the detached process works in another folder.
     run = Run(path.resolve())
     first = Status().now(stage="Waiting for its process", epochs=config.epochs)
     # config.json comes last, because it makes the folder a run: no reader sees one without a status.
@@ -243,6 +248,7 @@ def find_run(name: str) -> Run:
     Raises:
         RunError: there is none.
     """
+    # A bare name is first of all a run in the home folder, whatever lies in the working directory.
     for path in (runs_home() / name if name == Path(name).name else Path(name), Path(name)):
         if (path.expanduser() / "config.json").is_file():
             return Run(path.expanduser().resolve())
@@ -256,6 +262,7 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     if not folder.is_dir():
         return []
     found = []
+    # By the time of config.json, which is written once, when the run is made: names are people's, and folders change.
     for path in folder.iterdir():
         with suppress(FileNotFoundError, NotADirectoryError):  # no run, or deleted in this moment
             found.append(((path / "config.json").stat().st_mtime_ns, path.name, path))
@@ -268,6 +275,7 @@ def _fresh_folder(label: str) -> Path:
     for number in range(1, 1000):
         path = runs_home() / (stem if number == 1 else f"{stem}-{number}")
         try:
+            # Making it is the test: between a look and the making, another process could take the name.
             path.mkdir(parents=True)
         except FileExistsError:
             continue

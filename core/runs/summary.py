@@ -107,6 +107,7 @@ def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """
     flat = [_flat(run.config().to_json()) for run in runs]
     names = list(dict.fromkeys(name for settings in flat for name in settings))
+    # A nested setting, such as an argument of the network, may be missing in some of the runs.
     rows = {name: [settings.get(name) for settings in flat] for name in names}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
 

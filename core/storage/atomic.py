@@ -23,12 +23,16 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the file could not be written (no space, no permission, no such folder).
     """
+    # In the same folder, because a rename is atomic within one file system only. Process id and random text keep two
+    # writers of one file apart.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        # The content before the name: after a power cut the name must not point to a file that is still empty.
         _flush(temporary)
         os.replace(temporary, path)
+        # The rename is a change of the folder, and lasts once that is on the disk too.
         _flush(path.parent)
     except OSError as error:
         raise StorageError(
@@ -48,6 +52,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` (UTF-8, line ends as given) atomically. Raises :class:`StorageError`."""
+    # As bytes, because a file opened as text would turn line ends into those of the system.
     write_bytes(path, text.encode("utf-8"))
 
 
@@ -57,6 +62,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _flush(path: Path) -> None:
+    # For reading, because a folder cannot be opened otherwise.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -24,7 +24,9 @@ def save_arrays(path: Path, about: Mapping[str, Any], **arrays: npt.NDArray[Any]
         >>> with stored_arrays(path, remedy="Delete it.", only={"version": 1}) as stored:
         ...     about, arrays = stored
     """
+    # JSON as a row of bytes: an object array would be stored as a pickle, which reading refuses.
     contents: dict[str, Any] = {ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays}
+    # An open file, because to a name that does not end in .npz numpy would append it.
     with atomic.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **contents)
 
@@ -47,6 +49,7 @@ def stored_arrays(
     if not path.is_file():
         yield None
         return
+    # Also around the body: an array is read when it is taken, and only then its damage shows.
     try:
         # A file from elsewhere must not be able to run code, which a pickle could.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:

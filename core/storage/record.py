@@ -47,6 +47,7 @@ def _read(kind: Any, value: Any) -> Any:
         return kind.from_json(value)
     if get_origin(kind) is tuple:
         return tuple(_read(arguments[0], each) for each in value)
+    # Mapping[str, X]; the test of the value tells it from `str | None`, whose first argument is the same.
     if isinstance(value, Mapping) and len(arguments) == 2 and arguments[0] is str:
         return {name: _read(arguments[1], each) for name, each in value.items()}
     if type(None) in arguments and value is not None:  # X | None

@@ -10,6 +10,7 @@ LEADS = ("=", "+", "-", "@", "\t", "\r")
 
 def plain(text: str) -> str:
     """Return `text` led by an apostrophe if a spreadsheet would take it for a formula, or for such an apostrophe."""
+    # A text with an apostrophe of its own gets a second one, or `original` would take the first away.
     return f"'{text}" if text.startswith((*LEADS, "'")) else text
 
 

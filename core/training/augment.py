@@ -32,6 +32,7 @@ def _corners() -> Tensor:
     """Return x and y (int, M×2) of the upper left corner of every square that does not cover the whole centre."""
     starts = torch.arange(PATCH_SIZE - CUTOUT_SIDE + 1)
     corners = torch.cartesian_prod(starts, starts)
+    # Whether the range of x, and that of y, overlaps the centre; the square meets it only where both do.
     meets = (corners > CENTRE.start - CUTOUT_SIDE) & (corners < CENTRE.stop)
     return corners[~meets.all(dim=1)]
 
@@ -80,12 +81,14 @@ def draw(count: int, settings: Augmentation, generator: torch.Generator) -> Chan
         settings: what is changed and how much.
         generator: on the CPU, whatever the device of the patches, so that a seed means the same everywhere.
     """
+    # All kinds share one generator, so their order is part of what a seed means: a new kind is drawn last.
     found: dict[str, Tensor] = {}
     if settings.symmetries:
         found["which"] = torch.randint(8, (count,), generator=generator)
     if settings.rotation:
         found["degrees"] = (torch.rand(count, generator=generator) * 2 - 1) * settings.rotation
     if settings.stain or settings.brightness:
+        # Log-normal: never below 0, and half as much stain is as likely as twice as much.
         found["factors"] = torch.exp(torch.randn(count, 2, generator=generator) * settings.stain)
         found["shift"] = torch.randn(count, generator=generator) * settings.brightness
     if settings.blur:
@@ -121,6 +124,7 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
         images = restain(images, changes.factors.to(device), changes.shift.to(device))
     if changes.sigma is not None:
         images = blur(images, changes.sigma.to(device))
+    # Last, because a rotation could bring the square into the centre, and a blur would mix it with tissue.
     if changes.corners is not None and changes.chosen is not None:
         images = cut_out(images, changes.corners.to(device), changes.chosen.to(device))
     return images
@@ -150,6 +154,7 @@ def move(images: Tensor, offsets: Tensor) -> Tensor:
     count, colours, height, width = images.shape
     columns = _mirrored(torch.arange(width, device=images.device) - offsets[:, :1], width)
     rows = _mirrored(torch.arange(height, device=images.device) - offsets[:, 1:], height)
+    # Four index arrays that broadcast to N×3×96×96: every pixel is looked up in its own image, colour, row and column.
     number = torch.arange(count, device=images.device)[:, None, None, None]
     colour = torch.arange(colours, device=images.device)[None, :, None, None]
     return images[number, colour, rows[:, None, :, None], columns[:, None, None, :]]
@@ -183,6 +188,7 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     # In place and colour by colour: on a CPU fresh memory costs more than the logarithm, and mixing interleaved colours
     # ten times as much as mixing planes. The density's sign is inverted in the factors.
     planes = images.contiguous().flatten(2).clamp(min=1 / 255).log_()
+    # Planes hold -density. A result above 0 would be brighter than white.
     mixed = torch.baddbmm(-shift[:, None, None], change.transpose(1, 2), planes)
     return mixed.clamp_(max=0).exp_().view(images.shape)
 
@@ -193,9 +199,12 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     What lies outside is the image mirrored at its edge.
     """
     offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device, dtype=images.dtype)
+    # At the least sigma all neighbours underflow to 0, so that the kernel is 1 in the middle and nothing is changed.
     kernel = torch.exp(-(offsets**2) / (2 * sigma.to(images.dtype).clamp(min=1e-3)[:, None] ** 2))
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # 3N×13, a row for each colour
     count, _, height, width = images.shape
+    # Every image has a kernel of its own: all their colours are channels of one image, each convolved as a group. Along
+    # rows and then columns, 2 × 13 products for a pixel in place of 13².
     layers = images.reshape(1, count * 3, height, width)
     layers = F.pad(layers, (BLUR_RADIUS,) * 4, mode="reflect")
     layers = F.conv2d(layers, kernel[:, None, :, None], groups=count * 3)

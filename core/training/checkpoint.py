@@ -53,6 +53,7 @@ class TrainingState:
     @classmethod
     def from_checkpoint(cls, checkpoint: dict[str, Any]) -> Self:
         """Return what :meth:`to_checkpoint` gave; what an earlier version did not write yet is empty."""
+        # By our fields: a checkpoint also holds what train step, schedule and validation wrote.
         names = [name for name in cls.__dataclass_fields__ if name in checkpoint]
         position = dict(zip(_POSITION, checkpoint["position"], strict=True))
         return cls(**position, **{name: checkpoint[name] for name in names})

@@ -57,6 +57,7 @@ class Source:
             "kind": self.dataset.kind,
             "fingerprint": self.dataset.fingerprint(),
             "split": self.rule.to_json(),
+            # An older word, as is `part` in split_table: cards and homes of earlier versions stay readable.
             "thinning": None if self.subsample is None else self.subsample.to_json(),
             "patches": counts,
             "decisions": {"excluded": decided.excluded, "relabelled": decided.relabelled},
@@ -204,8 +205,10 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
     usable[list(unreadable)] = False
     problems = [Problem(str(ids[position]), reason) for position, reason in unreadable.items()]
     rows, ids = rows[usable], ids[usable]
+    # This holds row numbers only; it is replaced where the patches had to be decoded.
     pixels: Pixels = StoredPatches(dataset.store, rows)
     if decoded is not None:
+        # Choosing rows copies all of them, which would need the memory twice.
         pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
     return Patches(ids, pixels, labels, dataset.slides(rows)), problems
@@ -213,6 +216,7 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
 
 def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:
     """Return the patches of `rows`, and the position of each unreadable one with the reason."""
+    # One array that is filled: joining the chunks at the end would need the memory twice.
     pixels = np.empty((len(rows), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
     unreadable: dict[int, str] = {}
     done = 0
@@ -225,6 +229,7 @@ def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[n
 
 def _check(name: str, **splits: Patches) -> None:
     for split, patches in splits.items():
+        # An AUC needs both classes, and so does a decision threshold; bincount takes no -1.
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
             raise DataError(

@@ -38,6 +38,7 @@ class Teachers:
         """Return the mean probability of tumour, float32 (N,), of float N×3×96×96 in [0, 1]."""
         cast = torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
         with torch.inference_mode(), cast:
+            # In float32 before the sigmoid: near 1, bfloat16 has no number between 0.996 and 1.
             predictions = torch.stack([module(images).float().sigmoid() for module in self._modules])
         return predictions.mean(dim=0).clone()  # a plain tensor: one of inference mode may not enter a loss
 
@@ -93,6 +94,7 @@ def targets_of(
             where there are no teachers.
     """
     known = labels >= 0
+    # -1 becomes 0, so that it can be computed with and indexed by; such a patch has the weight 0 below.
     targets = labels.clamp(min=0) * (1 - smoothing) + smoothing / 2
     weights = None if class_weights is None else class_weights[labels.clamp(min=0).long()]
     if distillation is None:

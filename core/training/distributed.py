@@ -49,6 +49,7 @@ class ProcessGroup:
         self._begun = self.size == 1
         if self.size > 1:
             is_cpu = resolve_device(device).type == "cpu"
+            # Accelerate keeps one state for the process: the first call opens the group, later ones find it.
             self.is_main = bool(PartialState(cpu=is_cpu, timeout=PATIENCE).is_main_process)
 
     def from_main(self, value: T) -> T:
@@ -81,7 +82,7 @@ class ProcessGroup:
             return
         reason = folder / REASON
         if self.is_main:
-            reason.unlink(missing_ok=True)
+            reason.unlink(missing_ok=True)  # of an earlier attempt
         before = signal.signal(signal.SIGTERM, _raise)
         try:
             yield
@@ -117,6 +118,7 @@ class ProcessGroup:
             PartialState().destroy_process_group()
 
 
+# A BaseException, because whatever catches an Exception on the way (as step.compiled does) must let it pass.
 class _Ended(BaseException):
     """The launcher ends this process, because another one of the group is gone."""
 

@@ -43,6 +43,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
         return _assist(run, group)
     lock = run.lock()
     try:
+        # Nothing is written before the lock is held: until then the run may be another process's.
         if not _is_launched(run):
             run.withdraw_stop()
         run.record_process(os.getpid())
@@ -56,6 +57,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
 
 def _assist(run: Run, group: ProcessGroup) -> Status:
     """Learn along with the main process of a group, the only one that reads and writes the run."""
+    # The argument does not count here: what the main process passed comes back.
     if group.begin(go=False):
         with suppress(Stopped), group.explained(run.path):
             Trainer(run, _gathered(run)).fit()
@@ -71,6 +73,7 @@ def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
         message = str(reason) or "Stopped on request; it can be resumed."
         logger.info("%s", message)
         status = _write_end(run, "stopped", message)
+        # After the status: in between, a reader would see the run "running" again.
         run.withdraw_stop()
         return status
     except NodescopeError as error:
@@ -98,6 +101,7 @@ def _is_launched(run: Run) -> bool:
 def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     """Wait until the device is free, then train."""
     config = run.config()
+    # What an earlier session reached stays in the status while the run waits for its device.
     earlier = read_status(run)
 
     logged = ""
@@ -125,6 +129,7 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     keep_memory()
     training_data = _training_data(run, status)
+    # Only now, because the others divide their data by the copies of split and decisions made above.
     group.begin(go=True)
     trainer = Trainer(run, training_data, started=started)
     logger.info(
@@ -199,6 +204,7 @@ def _decisions(run: Run, number: int, source: str) -> Path:
 
 def _write_end(run: Run, state: str, message: str) -> Status:
     status = read_status(run)
+    # A run whose patience was over took fewer steps, and is done all the same.
     done = {"step": status.steps, "epoch": status.epochs} if state == "finished" else {}
     status = status.now(state=state, stage="", message=message, seconds_left=None, **done)
     run.write_status(status)

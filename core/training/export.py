@@ -47,11 +47,13 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
         arguments=models.complete_arguments(model, config.model_arguments),
         mean=config.mean,
         std=config.std,
+        # These two are replaced below: they are fitted to logits, and logits come from a bundle with a card.
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(trainer),
         notes=_notes(trainer),
     )
+    # Rounded before anything is measured, so that all metrics are of what is shipped.
     bundle = Bundle(card, halve(weights))
     predictor = Predictor(bundle, device=config.device)
     notify("Calibrating on validation patches")
@@ -74,6 +76,7 @@ def _as_shipped(trainer: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
     config = trainer.config
     state = {name.removeprefix("network."): value.detach().cpu() for name, value in trainer.state.weights.items()}
+    # The normalisation's own buffers; a bundle has these two in its card.
     state = {name: value for name, value in state.items() if name not in ("mean", "std")}
     if config.model not in models.BAKES_TO:
         return config.model, state
@@ -87,6 +90,7 @@ def _ood_model(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> O
     """Fit the OOD model to a draw of each source's training patches; None, with the reason logged, if it cannot be."""
     pixels, slides = {}, {}
     for source in sources:
+        # Always the same draw, so that a resumed run ends with the same bundle.
         rows = np.random.default_rng(0).permutation(np.flatnonzero(source.splits == "train"))[:MOST]
         loaded = source.dataset.store.load(rows)
         readable = np.ones(len(rows), bool)
@@ -116,6 +120,7 @@ def _measure(
         try:
             evaluation = evaluate(test.labels, probabilities, threshold=card.threshold, groups=test.slides)
         except EvaluationError as error:
+            # The bundle is good all the same; its card measures one split fewer.
             logger.warning("%s: the test split could not be measured. %s", name, error)
             continue
         measured.append(Measurement(name, fingerprint, "test", evaluation))

@@ -73,6 +73,8 @@ class Gradients:
             self._halve(len(batch.images))
 
     def _piecewise(self, batch: Batch) -> Tensor:
+        # Seeded for each step, so that a resumed run drops the same units; + 1 keeps clear of the augmentation's seed,
+        # and each process has a seed of its own.
         torch.manual_seed(mix(self.config.seed + 1 + self._share[0], batch.step))  # dropout
         teaching = targets_of(
             batch.labels,
@@ -84,8 +86,10 @@ class Gradients:
         for piece in torch.arange(len(batch.images)).chunk(self.pieces):
             here = slice(int(piece[0]), int(piece[-1]) + 1)
             loss = self._loss(batch.images[here], teaching.some(here))
+            # By its share of the patches, so that the gradients add up to those of the mean over the whole batch.
             loss = loss * (len(piece) / len(batch.images))
             scaled: Tensor = self.precision.scaler.scale(loss)
+            # Within the loop, because it frees the activations of this piece before the next one makes its own.
             scaled.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -94,14 +98,17 @@ class Gradients:
         predictions = self.teachers.probabilities(images) if self.teachers else None
         with self.precision.cast():
             logits = self.model(images)
+        # The loss is float32 also under autocast: bf16 keeps fewer than three digits.
         return teaching.loss(logits.float(), predictions)
 
     def _halve(self, patches: int) -> None:
         """Work on half as many patches at once from now on, after the memory did not suffice."""
+        # What the attempt left in the gradients would be added to those of the next.
         self.model.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         before = -(-patches // self.pieces)
+        # Each backward pass averages the gradients over all processes, so one cannot make more of them than the others.
         if self._share[1] > 1:
             raise TrainingError(
                 f"There is not enough memory for {before} patches at once in one of {self._share[1]} processes. Resume "

@@ -66,6 +66,7 @@ class BatchLoader:
     ):
         self._labels = torch.from_numpy(patches.labels.astype(np.float32)).to(device)
         self._stored = patches.pixels
+        # uint8: as many bytes as values.
         self.resident = fits_on_device(math.prod(patches.pixels.shape), device)
         self._on_device = _copied_to(device, patches.pixels) if self.resident else None
         self._config, self._device, self._share = config, device, share
@@ -96,6 +97,8 @@ class BatchLoader:
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
             waiting = [thread.submit(self.batch, each, step) for step, each in islice(wanted, 1)]
             while waiting:
+                # The next batch is begun before this one is handed out, so that it is made while the network
+                # learns. One is enough for that, and keeps two at most in memory.
                 batch = waiting.pop().result()
                 waiting = [thread.submit(self.batch, each, step) for step, each in islice(wanted, 1)]
                 yield batch
@@ -115,6 +118,7 @@ class BatchLoader:
         images = apply(pixels.permute(0, 3, 1, 2), changes.of(slice(place, None, others)))
         labels = self._labels[chosen]
         if changes.moved is not None:
+            # Other tissue lies in the centre now, and nobody has labelled it.
             labels = labels.masked_fill(changes.moved[place::others].to(self._device), -1)
         return Batch(step, images.contiguous(memory_format=torch.channels_last), labels)
 
@@ -129,9 +133,11 @@ def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:
 
 def mix(seed: int, step: int) -> int:
     """Return a 63-bit seed that differs for every pair."""
+    # A sum would not do: step 1 of one seed would have the numbers of step 0 of the next seed.
     return int(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
 
 
 def _may_work_ahead(device: torch.device) -> bool:
+    # The cores that this process may use, where the system tells. With only one, a thread takes time from the network.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return device.type == "cuda" or cores > 1

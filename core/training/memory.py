@@ -6,6 +6,7 @@ import sys
 import psutil
 import torch
 
+# The first two are of PyTorch's allocator on a CPU, the others of CUDA and cuBLAS.
 _TEXTS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -25,9 +26,11 @@ def keep_memory() -> bool:
     """
     if not sys.platform.startswith("linux"):
         return False
+    # None opens the process itself, and with it the C library that it runs on.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
+    # No block is mapped on its own (it would be unmapped when freed), the heap never shrinks, and it grows by 64 MiB.
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _TOP_PAD))
     return all(mallopt(option, value) == 1 for option, value in settings)
 
@@ -39,6 +42,7 @@ def fits_on_device(size: int, device: torch.device) -> bool:
 
 def memory_in_use(device: torch.device) -> dict[str, int | None]:
     """Return what this process holds, in bytes: ``memory`` of the computer, and the most so far of a GPU or None."""
+    # Reserved and not allocated: blocks that PyTorch keeps in its cache are missing to others too.
     on_device = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
     return {"memory": int(psutil.Process().memory_info().rss), "device_memory": on_device}
 

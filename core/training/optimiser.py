@@ -24,6 +24,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
+            # One dimension: biases and the factors of norms, which AdamW leaves without decay.
             groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
     rate, head_rate = config.learning_rate, config.head_learning_rate or config.learning_rate
     options = [
@@ -79,6 +80,7 @@ class Schedule:
             return self.scale
         rise = max(1.0, self.total_steps * WARM_UP)
         if step < rise:
+            # + 1, because a first step at rate 0 would be wasted.
             return (step + 1) / (rise + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, self.total_steps - rise)))
 
@@ -132,9 +134,11 @@ class MovingAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after `step`."""
+        # As in TensorFlow's ExponentialMovingAverage; at step 0 a tenth of the initial weights stays.
         decay = min(self.decay, (1 + step) / (10 + step))
         for names, take in ((self._names, decay), (self._others, 0.0)):
             averages, values = [self.average[name] for name in names], [self._live[name] for name in names]
+            # One call for all tensors, which a GPU needs few kernels for; these functions refuse an empty list.
             if averages and take:
                 torch._foreach_lerp_(averages, values, 1 - take)
             elif averages:

@@ -33,6 +33,7 @@ class Precision:
                 "gradients. Choose bf16 or fp32, or a GPU."
             )
         self._device = device
+        # bf16 has the exponents of fp32, so that small gradients do not vanish in it.
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.name == "fp16")
 
     @property

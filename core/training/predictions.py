@@ -28,6 +28,7 @@ def test_predictions(run: Run) -> pd.DataFrame:
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """Return the table with the very numbers that were written: pandas' own parser may miss the last bit."""
+    # keep_default_na, because an id such as "NA" is a name and no missing value.
     table = pd.read_csv(io.StringIO(path.read_text("utf-8")), dtype=str, keep_default_na=False)
     kinds = {"label": "int64", "fold": "int64", "logit": "float64", "probability": "float64"}
     return table.astype({name: kind for name, kind in kinds.items() if name in table})

@@ -103,9 +103,11 @@ def _lite_weights(version: int) -> dict[str, torch.Tensor]:
 def _torchvision_weights(model: ResNet) -> dict[str, torch.Tensor]:
     from torchvision.models import get_model_weights
 
+    # Blocks of ResNet50 have three convolutions, those of ResNet18 two.
     has_bottlenecks = hasattr(model.network.layer1[0], "conv3")
     weights: Any = get_model_weights("resnet50" if has_bottlenecks else "resnet18").DEFAULT
     try:
+        # The hash stands in the file's name, so that a download that was cut short is noticed.
         state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsError(
@@ -121,6 +123,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        # weights_only, because a file from somewhere must not run code here.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError) as error:
         raise WeightsError(f"{path.name} is damaged or no file of weights ({type(error).__name__}).") from error
@@ -135,6 +138,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 def _load_state(model: nn.Module, state: dict[str, torch.Tensor], *, name: str) -> None:
     """Load `state`; a last layer with another number of classes is left as it is, everything else must be there."""
     if isinstance(model, ResNet) and not any(key.startswith("network.") for key in state):
+        # torchvision's own names: here its network stands inside of ours.
         state = {f"network.{key}": value for key, value in state.items()}
     own = model.state_dict()
     head = [key for key in own if key.rsplit(".", 1)[0] in ("network.fc", "classifier")]

@@ -15,9 +15,11 @@ def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: Balance =
     if balance != "sampling":
         return random.permutation(len(labels))
     order = np.empty(len(labels), np.int64)
+    # Normal patches stand at even places and tumour patches at odd ones, so that each batch is balanced too.
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
         wanted = len(order[label::2])
+        # Rounded up. Whole permutations, so that no patch comes again before every other of its class has come.
         rounds = -(-wanted // len(rows))
         order[label::2] = np.concatenate([random.permutation(rows) for _ in range(rounds)])[:wanted]
     return order

@@ -61,6 +61,7 @@ class StatusReporter:
             changes: values of :class:`Status`; the others stay.
         """
         self._last = time.monotonic()
+        # The time above is for all processes: without it the others would always be due.
         if not self._is_main:
             return
         rate = self._steps_per_second()

@@ -68,6 +68,7 @@ class TrainStep:
         device = self._accelerator.device
         self.device = torch.device("cpu") if device.type == "cpu" else device  # there is no second CPU, as "cpu:1" says
         self.precision = Precision(config.precision, self.device)
+        # An epoch has full batches only: with fewer patches than that it would have no step.
         self.batch_size = min(config.batch_size, len(train))
         _check_shares(self.batch_size, self.group.size)
         torch.manual_seed(config.seed)  # the same initial weights in all processes and for the same seed
@@ -77,6 +78,8 @@ class TrainStep:
         network = models.Normalised(network, mean=config.mean, std=config.std)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self._head = head_of(network.network, config)
+        # Average and checkpoint hold the bare network and not what accelerate makes of it further down, so that names
+        # of weights are the same for any number of processes.
         self.average = MovingAverage(network, config.ema)
         self.optimiser = make_optimiser(network.network, config)
         self.teachers = _teachers(config, self.device, self.precision)
@@ -106,6 +109,7 @@ class TrainStep:
         loss = self.gradients.make(batch)
         scaler = self.precision.scaler
         if self.config.clip:
+            # The limit is for the true gradients, and in fp16 they are still multiplied by the scale.
             scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         try:
@@ -117,6 +121,7 @@ class TrainStep:
         scaler.update()
         self.optimiser.zero_grad()
         self.average.update(batch.step)
+        # All shares are of one size (_check_shares), so the mean of their means is that of the batch.
         mean: Tensor = self._accelerator.reduce(loss, reduction="mean") if self.group.size > 1 else loss
         return mean
 
@@ -208,11 +213,13 @@ def compiled(model: nn.Module, images: Tensor, precision: Precision) -> tuple[nn
         images: a batch of the shape that all will have.
         precision: under which it learns.
     """
+    # The trial is a forward pass in training mode, which moves the running means of batch norms.
     before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
         faster: nn.Module = torch.compile(model)  # type: ignore[assignment]
         with precision.cast():
             logits = faster(images)
+        # The backward pass is compiled when it is first needed, and may fail as well.
         logits.float().sum().backward()
     except Exception as error:  # noqa: BLE001 - whatever a compiler fails with, the network can do without one
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

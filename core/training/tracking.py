@@ -42,6 +42,7 @@ class Tracker:
         is_new = not run.checkpoint_path.exists()
         self._tracker = _tensorboard(run) if config.tracker == "tensorboard" else _mlflow(run)
         if is_new:
+            # As text, because TensorBoard's hyperparameters may not be lists or tables.
             self._tracker.store_init_configuration({name: str(value) for name, value in config.to_json().items()})
 
     def log(self, row: Mapping[str, float]) -> None:

@@ -95,6 +95,7 @@ class Trainer:
             RunError: the teachers are not those of the checkpoint, or it is damaged.
             StorageError: the disk is full; the last checkpoint is good.
         """
+        # Made first: a missing package must end the run before it trains, and not after an epoch.
         tracker = Tracker(self.run, self.config) if self.train_step.group.is_main else None
         if self.run.checkpoint_path.exists():
             self._restore()
@@ -120,6 +121,7 @@ class Trainer:
         for batch in self.train_step.loader.batches(rows, first=self._done()):
             self._unread.append(self._step(batch))
             self.state.step_in_epoch += 1
+            # A CPU has finished the step by now, so that reading its loss waits for nothing.
             if self.train_step.device.type == "cpu" or len(self._unread) >= UNREAD:
                 self._read_losses()
             self._after_step()
@@ -164,6 +166,7 @@ class Trainer:
         group, average = self.train_step.group, self.train_step.average.average
         # The others get the logits too, because schedule, patience and kept weights have to be the same in all.
         logits = group.from_main(self._validation.logits(average, state.epoch) if group.is_main else np.empty(0))
+        # A step's loss is of the weights before it, so that what the last step broke shows only here.
         if not np.isfinite(logits).all():
             raise TrainingError(
                 f"The network gives no numbers any more after step {self.steps_per_epoch} of epoch {epoch}. Try a "
@@ -177,8 +180,11 @@ class Trainer:
         }
         state.rows.append(row)
         state.patches += self._validation.tracked(logits, epoch)
+        # Before the checkpoint, which then holds what a plateau has seen of this epoch too.
         self._schedule.end_epoch(row["valid_loss"])
+        # With "last" every epoch is the best so far, so that patience never ends the run.
         if self.config.keep == "last" or row["valid_auc"] > state.best_auc:
+            # Copies, because later steps change the average in place.
             state.weights = {name: value.clone() for name, value in average.items()}
             state.best_epoch, state.best_auc = epoch, row["valid_auc"]
         state.epoch, state.step_in_epoch, state.losses = epoch, 0, []
@@ -208,6 +214,7 @@ class Trainer:
         self.reporter.write(
             step=self._done(),
             epoch=min(self.state.epoch + 1, self.config.epochs),
+            # Before the first loss of an epoch, the mean of the one before stays on screen.
             loss=float(np.mean(losses)) if losses else self.reporter.status.loss,
             **changes,
         )
@@ -231,6 +238,7 @@ class Trainer:
         self.train_step.restore(checkpoint)
         self.state = TrainingState.from_checkpoint(checkpoint)
         self._schedule.restore(checkpoint["schedule"])
+        # Memory that ran out before would run out again, and another size of batch may change the last digit.
         self._validation.forward.batch = checkpoint.get("valid_batch", BATCH)
         self.reporter.seconds_before = self.state.seconds
         if self.state.rows and self.train_step.group.is_main:  # it may have been killed between checkpoint and metrics

@@ -47,6 +47,7 @@ class Forward:
         """
         while True:
             try:
+                # From the first patch again after a failure, so that all logits come from batches of one size.
                 return self._logits(model, patches)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -99,6 +100,7 @@ class Validation:
         notify: Callable[[str], None],
     ):
         self.forward = Forward(device, notify=notify)
+        # "train" is a flawed recipe, as reported by earlier projects (core.runs.flaws); it touches these metrics only.
         self._patches = training_data.train if config.validate_on == "train" else training_data.valid
         self._rows = tracked_rows(self._patches.labels, seed=config.seed)
         self._averaged = copy.deepcopy(network).eval()
@@ -114,6 +116,8 @@ class Validation:
         """Return the columns of ``metrics.csv`` that logits (N,) give; the loss is in nats, accuracy is at 0.5."""
         labels = self._patches.labels
         return {
+            # log(1 + exp(-logit)) of tumour and log(1 + exp(logit)) of normal patches: the cross-entropy, which cannot
+            # overflow in this form.
             "valid_loss": float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits)))),
             "valid_auc": float(roc_auc_score(labels, logits)),
             "valid_accuracy": float(np.mean((logits >= 0) == labels)),
@@ -131,6 +135,7 @@ def validating(network: nn.Module, config: TrainingConfig, epoch: int) -> Iterat
     if not config.dropout_in_validation:
         yield
         return
+    # The 2 keeps clear of [seed, epoch], which draws the order of the epoch.
     state = np.random.SeedSequence([config.seed, epoch, 2]).generate_state(1)
     torch.manual_seed(int(state[0]))
     for each in dropouts:
@@ -167,6 +172,7 @@ def tracked_probabilities(
         logits: (N,) of all that was validated on.
         epoch: from 1.
     """
+    # exp overflows float64 beyond 709.
     probabilities = 1 / (1 + np.exp(-np.clip(logits[rows], -700, 700)))
     return [
         {

@@ -21,6 +21,7 @@ from core.training.sampling import epoch_order
 from core.training.step import TrainStep
 from core.training.validation import BATCH, Forward
 
+# The first step also allocates the memory and the optimiser's state, which no later one does.
 WARM_UP, FEWEST, MOST = 1, 2, 12
 """Steps that are not measured, and how many are at least and at most."""
 
@@ -111,13 +112,16 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
 
 def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sample, progress: Progress) -> list[float]:
     """Return the seconds of each measured step, from one batch to the next."""
+    # Epochs with a frozen backbone are cheaper; all are counted as if they were not.
     train_step.prepare(frozen=False)
     labels, size = sample.patches.labels, train_step.batch_size
     order = epoch_order(labels, seed=config.seed, epoch=0, balance=config.balance)
+    # The sample from its start again where its patches do not suffice for all steps.
     rows = [np.resize(np.roll(order, -number * size), size) for number in range(WARM_UP + MOST)]
     found: list[float] = []
     began = last = time.monotonic()
     for batch in train_step.loader.batches(rows, first=0):
+        # To fetch the loss waits for the GPU; else only the launch of its kernels would be measured.
         float(train_step.learn(batch))
         now = time.monotonic()
         if batch.step >= WARM_UP:

@@ -56,6 +56,7 @@ class Preflight(Job):
         """
         _forget_old()
         atomic.write_json(self.path / "config.json", _what_matters(self.kind, config).to_json())
+        # The last result must not be taken for that of this attempt.
         (self.path / "result.json").unlink(missing_ok=True)
         self.launch(["preflight", self.kind])
 
@@ -80,6 +81,7 @@ class Preflight(Job):
         """
         found = self._result()
         try:
+            # The number of epochs is not in the digest, so that one measurement serves for any.
             return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
         except (TypeError, KeyError) as error:
             raise self.damaged("result.json", repr(error)) from error
@@ -112,10 +114,12 @@ def _what_matters(kind: Kind, config: TrainingConfig) -> TrainingConfig:
     """Return the settings with all that does not change the result set to the same."""
     same = config.with_changes(epochs=1, patience=0, schedule="constant", preset="", tracker="none")
     if kind == "cost":
+        # Whether there is one matters, not which: the optimiser then has groups of its own for the head.
         head = None if config.head_learning_rate is None else 1e-3
         return same.with_changes(learning_rate=1e-3, head_learning_rate=head)
     if config.head_learning_rate is None:
         return same.with_changes(learning_rate=1e-3)
+    # Three digits, so that rounding gives one share no second folder; within what the settings allow, 1e-8 to 10.
     share = float(f"{config.head_learning_rate / config.learning_rate:.3g}")
     return same.with_changes(learning_rate=1e-3, head_learning_rate=min(10.0, max(1e-8, 1e-3 * share)))
 
@@ -132,6 +136,6 @@ def _forget_old() -> None:
     if not preflights_home().is_dir():
         return
     paths = sorted(preflights_home().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in paths[KEPT - 1 :]:
+    for path in paths[KEPT - 1 :]:  # one place is for the preflight that is about to start
         if not Job(path).status().is_active:
             shutil.rmtree(path)

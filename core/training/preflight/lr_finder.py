@@ -95,6 +95,7 @@ def find_learning_rate(
     if steps <= _SETTLED:
         raise ConfigError(f"Finding a learning rate takes {_SETTLED + 1} steps or more, got {steps}.")
     sample = draw_sample(config)
+    # Nobody reads the moving average here.
     train_step = TrainStep(config.with_changes(ema=0.0), sample.patches)
     train_step.prepare(frozen=config.frozen_epochs > 0)
     rates: list[float] = []
@@ -102,6 +103,7 @@ def find_learning_rate(
     for batch in train_step.loader.batches(_rows(config, sample.patches.labels, train_step.batch_size, steps), first=0):
         rate = lowest * (highest / lowest) ** (batch.step / max(1, steps - 1))
         for group in train_step.optimiser.param_groups:
+            # The head keeps its share: its peak in relation to the body's.
             group["lr"] = rate * group["peak"] / config.learning_rate
         loss = float(train_step.learn(batch))
         if not math.isfinite(loss):
@@ -132,10 +134,12 @@ def curve_of(rates: np.ndarray, losses: np.ndarray) -> LearningRateCurve:
         )
     smoothed = smooth(losses)
     best = _SETTLED + int(np.argmin(smoothed[_SETTLED:]))
+    # Over the logarithm, in which the rates rise evenly, so that each order of magnitude counts alike.
     slope = np.gradient(smoothed, np.log(rates))
     steep = _SETTLED + int(np.argmin(slope[_SETTLED : best + 1]))
     fall = float(smoothed[:_SETTLED].mean() - smoothed[best])
     steepest, lowest = float(rates[steep]), float(rates[best])
+    # The spread only up to the lowest point: after it the loss may blow up and lie far from its running mean.
     is_clear = fall > _NOISE * float(np.std((losses - smoothed)[:best])) and steepest < lowest / 10
     by: By = "steepest descent" if is_clear else "a tenth of the lowest loss's"
     return LearningRateCurve(rates, losses, smoothed, steepest, lowest, steepest if is_clear else lowest / 10, by)
