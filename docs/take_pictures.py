@@ -74,7 +74,8 @@ def take(browser: Browser, address: str, name: str) -> None:
             start.click()
             page.get_by_text("Confusion matrix").first.wait_for()
     if name == "browse-quality":
-        start = page.get_by_role("button", name="Check")
+        page.wait_for_timeout(2000)  # the button comes after the rest of the page
+        start = page.get_by_role("button", name="Check", exact=True)
         if start.count():
             start.click()
         page.get_by_text("checked: ").wait_for()
