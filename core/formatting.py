@@ -17,6 +17,7 @@ def percent(probability: float, *, digits: int = 1) -> str:
         digits: decimals; 0 where there is little room.
     """
     least = 10.0**-digits
+    # Compared after rounding: 0.9996 lies below 1, and would still be printed as 100.0%.
     shown = round(100 * probability, digits)
     if shown <= 0:
         return f"<{least:.{digits}f}%"

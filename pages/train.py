@@ -40,11 +40,13 @@ def main() -> None:
 
 def _view(runs: list[Run]) -> str:
     """Draw the choice of the view and return it; the default is the newest run, where there is one."""
+    # A widget's key can only be set before it is drawn, so buttons below leave a wish in the session and rerun it.
     wanted = st.session_state.pop(state.WANTED_RUN, None)
     if wanted is not None:
         st.session_state[state.RUN], st.session_state[state.RUNS_VIEW] = wanted, ONE
     if st.session_state.pop(state.WANTED_NEW, False):
         st.session_state[state.RUNS_VIEW] = NEW
+    # Streamlit warns of a widget that has both a default and a value in the session.
     default = None if state.RUNS_VIEW in st.session_state else ONE if runs else NEW
     return str(
         st.segmented_control(

@@ -43,6 +43,7 @@ def command(
     if job is not None:
         return options.work_in_job(job, lambda report: make_check(data, progress=report))
     generating = progress_line("Generating the demo set")
+    # fresh: a check must also notice files that were rewritten in place, which a glance at the folder does not.
     dataset = open_dataset(data, progress=generating, fresh=True, decisions=decisions)
     check = None if fresh else load_check(dataset)
     if check is None:
@@ -53,6 +54,7 @@ def command(
         atomic.write_text(out, findings_csv(found, dataset))
     counts = {name: int(found[name].sum()) for name in FLAGS}
     if as_json:
+        # "left_out" is the key of earlier versions; scripts read it.
         excluded = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
         print_json({"patches": len(dataset), "split": description, "flags": counts, "left_out": excluded})
     else:

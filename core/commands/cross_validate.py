@@ -13,6 +13,7 @@ FOLDS = 5
 
 
 @options.command("cross-validate")
+# Defaults are only shown here: with --resume, what was given must differ from what was not.
 @options.option("--folds", type=int, metavar="K", show_default=str(FOLDS), help="How many folds.")
 @options.option(
     "--split",

@@ -49,6 +49,7 @@ def command(
     options.check_folder(out)
     if umap and not has_umap():  # before the features are read
         raise ConfigError(NO_UMAP)
+    # A map is of pixels: decisions would only make it out of date.
     dataset = open_dataset(data, progress=progress_line("Generating the demo set"), decisions="none")
     predictor = Predictor(load_bundle(bundle), device=device)
     found = stored_or_made(predictor, dataset, umap=umap, fresh=fresh, progress=progress_line("Reading features"))

@@ -91,6 +91,7 @@ def _scored(predictor: Predictor, dataset: Dataset, subset: str, *, fresh: bool)
 
 
 def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold: float) -> dict[str, Any]:
+    # "part", like "figures" of the metrics, is the key of earlier versions; scripts read them.
     about = {
         "data": dataset.name,
         "part": scored.description,

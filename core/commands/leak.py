@@ -28,6 +28,7 @@ def command(
 
     The lead of the random split is what patches of shared slides leak.
     """
+    # Absolute, because runs keep the path and are resumed from any folder.
     source = data if data == "demo" else str(Path(data).resolve())
     config = preset(preset_name).with_changes(data=(source,), device=device)
     if epochs is not None:

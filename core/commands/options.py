@@ -77,6 +77,7 @@ threshold = option(
 )
 subset = option(
     "--subset", aliases=["--split"], default="auto",
+    # "valid" is the older spelling: understood, and not in the help.
     callback=lambda _ctx, _option, value: VALID if value == "validation" else value,
     type=click.Choice(["auto", "train", "validation", "test", "all", VALID]), metavar="auto|train|validation|test|all",
     help="Which labelled patches; auto takes those that the bundle was not trained on, as far as its card tells.",

@@ -35,9 +35,11 @@ def progress_line(label: str, *, patches: int | None = None) -> Progress:
 
     def show(share: float) -> None:
         end, rate = "\n" if share >= 1 else "", ""
+        # Asked at each report, because the first one sets the start of the measurement.
         left = pace.seconds_left(share)
         if patches and left and share < 1:
             rate = f"{(1 - share) * patches / left:,.0f} patches/s, about {max(1, round(left)):,} s left"
+        # Filled up with blanks, so that nothing of a longer line before remains.
         print(f"\r{label}: {share:4.0%}  {rate:<40}", end=end, file=sys.stderr, flush=True)
 
     return show

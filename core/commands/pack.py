@@ -26,6 +26,7 @@ def command(data: str, workers: int | None, remove: bool, as_json: bool, job: Pa
     status is 1 if patches cannot be read.
     """
     workers = workers or available_workers()
+    # raw: a pack is made of the files themselves, whatever an older pack or decisions say of them.
     if job is not None:
         return options.work_in_job(
             job, lambda report: make_pack(open_dataset(data, raw=True), workers=workers, progress=report)

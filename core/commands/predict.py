@@ -78,6 +78,7 @@ def command(
         raise ConfigError(
             "A submission has one line a patch and no remarks; leave out --remarks, --json and --size tiles."
         )
+    # Read before anything is predicted, so that a wrong file is reported at once.
     sample_ids = None if submission is None else read_sample(submission)
     predictor = predictor_of(bundles, study, device=device, tta=tta)
     found = find_patches(paths)
@@ -85,6 +86,7 @@ def command(
     batch = replace(batch, problems=[*found.problems, *batch.problems])
     for problem in batch.problems:
         print(f"not read: {problem}", file=sys.stderr)
+    # All tiles of a picture carry its notes; each is printed once.
     for name, note in dict.fromkeys((file.file_name, note) for file in batch.files for note in file.notes):
         print(f"changed: {name}: {note}", file=sys.stderr)
     text = _text(batch, sample_ids, remarks, _threshold(predictor))

@@ -167,6 +167,7 @@ def run_compare(runs: tuple[str, ...], as_json: bool) -> None:
     rows += [(name, *(plain(value) for value in values)) for name, values in settings.items()]
     if not settings:
         rows.append(("all settings", *("the same" for _ in found)))
+    # Of the cells of the list only the two AUCs; the differing settings stand above.
     rows += [(name, *values) for name, *values in zip(HEAD, *(row(each) for each in found), strict=True)][4:6]
     print(table(rows))
 

@@ -15,6 +15,7 @@ RANGES = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values()
 
 
 @options.command("search", epilog=f"What can be searched, with its usual range: {RANGES}.")
+# Defaults are only shown here: with --resume, what was given must differ from what was not.
 @options.option("--trials", type=int, show_default=str(TRIALS), help="How many in all; more than before extends.")
 @options.option(
     "--over",

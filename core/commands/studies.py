@@ -131,6 +131,7 @@ def carry_out(study: Study, *, as_json: bool) -> int:
     """Work on a study in this process, print what comes of it, and return the exit status as ``train`` does."""
     # With --json, nothing but JSON goes to the standard output.
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else _say
+    # A stop that was requested earlier would end the work before it begins.
     study.withdraw_stop()
     say(f"Study: {study.path}")
     status = _carry_out(study, say=say)
@@ -244,6 +245,7 @@ def _short(value: Any, digits: int = 3) -> str:
 
 
 def _row(study: Study) -> dict[str, Any]:
+    # One damaged study must not hide the others from the list.
     try:
         progress = progress_of(study)
     except NodescopeError:

@@ -119,6 +119,7 @@ def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool
         raise ConfigError("--json goes with --estimate; `python -m core runs show RUN --json` prints a run's metrics.")
     if quiet:
         return _train(run_dir, resume, given)
+    # Removed again, because main() may be called several times in a process, and each line would then be repeated.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
@@ -192,6 +193,7 @@ def config_of(given: Mapping[str, Any]) -> TrainingConfig:
         DataError: a path is no data set; so a mistyped one leaves no run behind.
         BundleError: a teacher is none.
     """
+    # False stays: it is a switch that was turned off, against a preset that has it on.
     changes = {name: value for name, value in given.items() if value not in (None, ())}
     config = preset(changes.pop("preset", PRESET))
     if "teachers" in changes:
@@ -203,6 +205,7 @@ def config_of(given: Mapping[str, Any]) -> TrainingConfig:
         changes["decisions"] = str(Path(changes["decisions"]).expanduser().resolve())
         decisions_of("", changes["decisions"])  # reads it, or says why not
     if "data" in changes:
+        # Absolute, because the run keeps the path and is resumed from any folder.
         changes["data"] = tuple(
             source if source == "demo" else str(Path(source).resolve()) for source in changes["data"]
         )

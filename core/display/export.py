@@ -30,11 +30,13 @@ def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:
     wanted = np.asarray(rows, dtype=np.int64)
     ids = dataset.table["id"].to_numpy(dtype=object)
     buffer = io.BytesIO()
+    # Stored, because PNGs are compressed already.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("README.txt", NOTE)
         archive.writestr("patches.csv", patches_csv(dataset, wanted))
         for chosen, loaded in batches(dataset.store, wanted):
             for row, pixels in zip(chosen[loaded.readable], loaded.pixels[loaded.readable], strict=True):
+                # An id with a path in it would be unpacked into another folder.
                 name = str(ids[row]).replace("/", "_").replace("\\", "_")
                 archive.writestr(f"{name}.png", to_png(pixels))
     return buffer.getvalue()

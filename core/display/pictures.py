@@ -79,6 +79,7 @@ def mosaic(
     side = patches.shape[1] + 2 * OUTLINE
     rows = -(-len(patches) // columns)
     pitch = side + GAP
+    # Without patches there is still one row, since a picture of no height cannot be encoded.
     height, width = max(rows, 1) * pitch - GAP, columns * pitch - GAP
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[:] = background
@@ -120,6 +121,7 @@ def with_centre_box(patch: np.ndarray, *, zoom: int = 1, colour: tuple[int, int,
     """
     boxed = patch.copy()
     width = min(zoom, max(2, -(-zoom // 2)))
+    # Two filled squares, the larger one first; the centre is then put back, which leaves a frame of two lines.
     for beyond, ink in ((2 * width, (20, 20, 20)), (width, colour)):
         around = slice(CENTRE.start * zoom - beyond, CENTRE.stop * zoom + beyond)
         boxed[around, around] = ink
@@ -177,6 +179,7 @@ def to_png(pixels: np.ndarray, *, about: dict[str, str] | None = None) -> bytes:
     """
     texts = PngInfo()
     for name, text in (about or {}).items():
+        # iTXt is UTF-8; a plain PNG text holds Latin-1 only, and names of bundles may be anything.
         texts.add_itxt(name, text)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1, pnginfo=texts)

@@ -72,14 +72,18 @@ def stain_clusters(appearance: Appearance, *, clusters: int = 4, seed: int = 0) 
     Returns:
         (N,) group numbers, 0 to clusters - 1, from the weakest to the strongest staining.
     """
+    # The density of a white patch is 0; the small number keeps the division and the logarithm defined.
+    # Two of the three shares are enough, since they add up to 1.
     total = appearance.density.sum(axis=1, keepdims=True) + 1e-6
     features = np.concatenate([appearance.density[:, :2] / total, np.log(total)], axis=1).astype(np.float64)
     spread = features.std(axis=0)
+    # A column that is the same in all patches has no spread; it stays 0 instead of becoming NaN.
     features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
     wanted = min(clusters, len(np.unique(features.round(6), axis=0)))
     # A sample finds the centres: k-means on 220,025 patches would take seconds for the same groups.
     chosen = np.random.default_rng(seed).permutation(len(features))[:20_000]
     found = KMeans(n_clusters=wanted, n_init=4, random_state=seed).fit(features[chosen])
+    # k-means numbers its clusters as they come; ranked by the strength (column 2), a number keeps its meaning.
     order = np.argsort(found.cluster_centers_[:, 2])
     rank = np.empty(wanted, np.intp)
     rank[order] = np.arange(wanted)

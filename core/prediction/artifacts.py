@@ -79,6 +79,7 @@ def _checked(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
     levels, density = grey(patch), optical_density(patch, shifted=True)
     absorbs = density.mean(axis=-1) > _ABSORBS
     contrast, tissue = float(levels.std()), float(absorbs.mean())
+    # Blank comes first: the sharpness divides by the contrast, and the last check by the number of absorbing pixels.
     if contrast < BLANK:
         return (Artifact("blank", contrast, BLANK, _BLANK),)
     if tissue < TISSUE:
@@ -90,6 +91,7 @@ def _checked(patch: npt.NDArray[np.uint8]) -> tuple[Artifact, ...]:
     green = float(mean[1] / mean.sum())
     if green < GREEN:
         return (Artifact("stain", green, GREEN, _STAIN),)
+    # Foreign colours can average to those of H&E, so pixels are counted too.
     red, middle, blue = np.moveaxis(density, -1, 0)
     stained = float((absorbs & (middle >= np.maximum(red, blue) - _TOLERANCE)).sum() / absorbs.sum())
     return (Artifact("stain", stained, STAINED, _STAIN),) if stained < STAINED else ()

@@ -129,6 +129,7 @@ def score_pieces(
             waiting += [(file, tile) for tile in found]
         except PatchError as error:
             problems.append(Problem.from_error(file.name, error))
+        # Files are counted too: where none of many can be read, nothing waits, and still the caller must hear of it.
         if len(waiting) >= chunk or number - yielded >= chunk or number == len(files):
             scored = _scored(predictor, waiting, with_ood=with_ood, with_thumbnails=with_thumbnails)
             yield ScoredBatch(scored, problems, number - yielded)
@@ -139,6 +140,7 @@ def score_tiles(
     predictor: Predictor, name: str, tiles: Sequence[Tile], *, progress: Progress = no_progress
 ) -> ScoredBatch:
     """Score and examine the tiles of one picture that is in memory already; arguments as of :func:`score_files`."""
+    # It gives id and name only; the tiles are decoded already, so nobody reads it.
     picture = PatchFile(name, name, lambda: b"")
     scored: list[ScoredFile] = []
     for start in range(0, len(tiles), TILES_AT_ONCE):

@@ -69,6 +69,7 @@ class CentreAudit:
     def lead(self, *, seed: int = 0) -> tuple[float, float, float]:
         """Return the mean of centre effect minus piece effect, with its 95% bootstrap interval over patches."""
         difference = self.centre_effect - self.piece_effect
+        # The seed is fixed by default, because the verdict follows from this and must not change when it is read again.
         drawn = np.random.default_rng(seed).integers(len(difference), size=(_RESAMPLES, len(difference)))
         low, high = np.quantile(difference[drawn].mean(axis=1), (0.025, 0.975))
         return float(difference.mean()), float(low), float(high)
@@ -128,6 +129,7 @@ def audit_centre(
     wanted = min(maps, len(pixels)) if method else 0
     variants = [pixels, *blanked(pixels, fill=fill), *without_pieces(pixels, fill=fill)]
     count = len(pixels)
+    # In forward passes: one for each variant of a patch, and about three for an attribution.
     whole = len(variants) * count + 3 * wanted
     probabilities = [
         predictor.predict(

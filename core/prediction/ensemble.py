@@ -59,7 +59,9 @@ class Ensemble:
             calibration = member.bundle.card.calibration
             view = np.ascontiguousarray(d4.view(pixels, index, axes=(1, 2)))
             found = member.predict(view, progress=report).logits.astype(np.float64)
+            # Calibrated first, because the members' temperatures differ and raw logits have no common scale.
             logits += (found / calibration.temperature + calibration.bias) / count
+        # The members are calibrated already; the calibration here is the identity, which leaves only the sigmoid.
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)
 
 

@@ -57,6 +57,7 @@ def layers_of(module: nn.Module) -> Layers:
         if leaf and any(True for _ in child.parameters()) and given and isinstance(given[0], Tensor):
             late.append(name)
 
+    # no_grad() stands behind borrowed(), which turns gradients on.
     with borrowed(module) as twin, torch.no_grad():
         handles = [
             child.register_forward_hook(lambda child, given, output, name=name: note(name, child, given, output))
@@ -73,6 +74,8 @@ def layers_of(module: nn.Module) -> Layers:
             f"{type(module).__name__} has no feature map of {EARLY_CELLS}×{EARLY_CELLS} cells with 8 to "
             f"{MOST_CHANNELS} channels, so that no OOD model can be fitted; use another network."
         )
+    # Hooks fire as modules return, so the last early one is the deepest map that still has enough cells,
+    # and the last late one is the head.
     return Layers(early[-1], late[-1])
 
 
@@ -136,6 +139,7 @@ def _collect(
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
     if not len(pixels):
+        # Only a pass of the network would tell how wide the features are.
         return np.empty((0, 0), np.float32)
     size = BATCH[predictor.device.type]
     features: list[npt.NDArray[np.float32]] = []

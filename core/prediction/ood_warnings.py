@@ -16,6 +16,7 @@ from core.progress import Progress, no_progress, within
 MOST = 4000
 """Most patches of a data set that an OOD model is fitted on."""
 
+# The 2.5% are core.bundle.ood.EXCEED, which sets the limit.
 _UNLIKE = (
     "Out-of-distribution: to the network this patch is unlike those it was trained on, OOD score {:.2f} (limit 1.0, "
     "which 2.5% of patches like them exceed). Do not rely on the probability."
@@ -67,6 +68,7 @@ def examine(
     """
     found = artifacts(pixels)
     model = predictor.bundle.ood_model
+    # Without patches the features have no width, which the OOD model would refuse.
     if model is None or not len(pixels):
         return [OodWarnings(each, None) for each in found]
     scores = model.ood_score(early_features(predictor, pixels, layer=model.layer, progress=progress))
@@ -102,5 +104,6 @@ def fit_ood_model(
     found = {}
     for number, (name, patches) in enumerate(pixels.items()):
         report = within(progress, number / len(pixels), (number + 1) / len(pixels))
+        # The first ones will do: the caller hands in a random draw.
         found[name] = early_features(predictor, patches[:MOST], layer=layer, progress=report)
     return fit(found, layer=layer, slides={name: each[:MOST] for name, each in (slides or {}).items()})

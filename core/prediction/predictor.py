@@ -110,4 +110,6 @@ def require_patches(pixels: Pixels) -> None:
 
 def as_input(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
     """Return uint8 N×96×96×3 as float32 N×3×96×96 in [0, 1] on `device`, channels last in memory."""
+    # Flipped views have negative strides, which from_numpy() refuses. Bytes go to the device, a quarter of the floats,
+    # and N×H×W×C read as N×C×H×W is channels last already.
     return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float().div_(255)

@@ -40,6 +40,7 @@ class RegionMap:
     def area(self) -> tuple[int, int, int, int]:
         """(left, upper, right, lower): the pixels that are nearest to the middle of some patch, a square of 8 each."""
         rows, columns = self.probabilities.shape
+        # A patch has its middle at 48, and the square of 8 around that begins at 44.
         start = (PATCH_SIZE - STRIDE) // 2
         return start, start, start + columns * STRIDE, start + rows * STRIDE
 
@@ -66,6 +67,7 @@ class RegionMap:
         result = pixels.copy()
         window = result[upper:lower, left:right]
         window[:] = np.rint(window * (1 - alpha) + np.array(rgb(CLASS_COLOURS[1])) * alpha).astype(np.uint8)
+        # The line lies just outside the area; at least 44 pixels remain on each side, so it never leaves the picture.
         result[[upper - 1, lower], left - 1 : right + 1] = rgb(MUTED)
         result[upper - 1 : lower + 1, [left - 1, right]] = rgb(MUTED)
         return result
@@ -121,6 +123,7 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
     logits = np.empty((rows, columns), np.float32)
     corners = [(row, column) for row in range(0, rows, BLOCK) for column in range(0, columns, BLOCK)]
     for done, (row, column) in enumerate(corners, start=1):
+        # A view, smaller at the right and lower edge; its n values need 8(n - 1) + 96 pixels, so blocks overlap by 88.
         block = logits[row : row + BLOCK, column : column + BLOCK]
         upper, left = row * STRIDE, column * STRIDE
         height, width = (STRIDE * (count - 1) + PATCH_SIZE for count in block.shape)

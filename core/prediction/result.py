@@ -50,6 +50,7 @@ class TtaSpread:
     @property
     def sentence(self) -> str:
         """What it means."""
+        # Half of the last digit shown: a range from 12.3% to 12.3% would say nothing.
         if self.highest - self.lowest < 0.0005:
             return f"All eight flips and rotations of the patch get the same probability: {percent(self.mean)}."
         lowest, highest, mean = (percent(each) for each in (self.lowest, self.highest, self.mean))

@@ -98,6 +98,7 @@ def add_diagonal(figure: go.Figure) -> None:
 
 def error_bars(estimates: Iterable[Estimate]) -> dict[str, Any]:
     """Return `error_x` or `error_y` of a trace: the 95% CI of each point; none where the interval is not known."""
+    # Bars are matched to points by position, so a point without an interval gets a bar of length 0.
     known = [each if each.has_interval else Estimate(each.value, each.value, each.value) for each in estimates]
     return bars([each.high - each.value for each in known], [each.value - each.low for each in known])
 

@@ -17,6 +17,7 @@ from core.formatting import NOT_A_DEVICE
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+# The backslash comes first, or it would escape those that were put before the others.
 _MARKDOWN = "\\`*_[]<>|#"
 
 
@@ -178,4 +179,5 @@ def _markdown(block: Block) -> str:
 def _escaped(text: str) -> str:
     for character in _MARKDOWN:
         text = text.replace(character, "\\" + character)
+    # A line break would end a row of a table or an item of a list.
     return " ".join(text.split())

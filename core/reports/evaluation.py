@@ -196,6 +196,7 @@ def _metrics(report: EvaluationReport) -> list[Block]:
 def _calibration(report: EvaluationReport) -> list[Block]:
     calibration, scored = report.bundle.card.calibration, report.scored
     after = reliability(scored.labels, scored.probabilities)
+    # Calibration() is the identity: temperature 1 and bias 0.
     before = reliability(scored.labels, Calibration().apply(scored.logits))
     rows = [
         (f"{low:.2f} to {high:.2f}", f"{count:,}", f"{mean:.3f}", f"{seen:.3f}")

@@ -22,6 +22,7 @@ CELL_NAMES = {
 
 _LINE = {"color": SERIES[0], "width": 2}
 _POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color": "white", "width": 1}}
+# Beside the colour, the hatch tells normal from tumour.
 _HATCH = {"solidity": 0.15, "fillmode": "overlay"}
 
 
@@ -40,8 +41,10 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
 def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     """Return precision over recall with the operating point on it; points of the curve can be selected."""
     figure = _square("Precision and recall", "sensitivity<br>(recall)", "precision")
+    # In steps: precision does not change linearly between two thresholds, and average precision is the area below them.
     _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}", shape="vh")
     matrix = evaluation.confusion
+    # Where nothing is called tumour, precision is undefined.
     if matrix.tp + matrix.fp:
         figure.add_scatter(
             x=[evaluation.metrics["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
@@ -79,6 +82,7 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
         z=shares, x=[0, 1], y=[0, 1], colorscale=[[0, "rgba(91,74,156,0.06)"], [1, "rgba(91,74,156,0.55)"]],
         zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=3, ygap=3,
     )  # fmt: skip
+    # Cells of a heatmap cannot be selected; marks that cannot be seen lie over them for that.
     places = [(row, column) for row in range(2) for column in range(2)]
     for row, column in places:
         name = CELLS[row][column]
@@ -164,6 +168,7 @@ def estimates(
     )  # fmt: skip
     if reference is not None:
         figure.add_vline(x=reference, line=REFERENCE)
+    # Names of slides may be numbers, which Plotly would put on a scale.
     return figure.update_yaxes(autorange="reversed", type="category")
 
 
@@ -193,11 +198,13 @@ def shares(values: np.ndarray, chance: float) -> go.Figure:
         annotation_text="median",
         annotation_position="bottom right",
     )
+    # This axis counts patches, where _square() set one of shares.
     return figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
 
 
 def _curve(figure: go.Figure, curve: Curve, hover: str, *, shape: str = "linear") -> None:
     # Markers that cannot be seen make points of the line selectable.
+    # The first threshold is infinite (nothing is called tumour); a decision threshold is at most 1.
     thresholds = np.where(np.isfinite(curve.thresholds), curve.thresholds, 1.0)
     figure.add_scatter(
         x=curve.x, y=curve.y, mode="lines+markers", line={**_LINE, "shape": shape}, customdata=thresholds,

@@ -36,6 +36,7 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     figure = _chart("ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
     add_diagonal(figure)
     for number, (fold, rows) in enumerate(table.groupby("fold")):
+        # A fold with one class has no ROC curve.
         if rows["label"].nunique() == 2:
             curve = roc_points(rows["label"], rows["probability"])
             figure.add_scatter(
@@ -93,6 +94,7 @@ def history(result: SearchResult) -> go.Figure:
 
 def importance(result: SearchResult) -> go.Figure:
     """Return how much of the difference between trials each setting explains."""
+    # Ascending, because Plotly draws bars from below: the largest stands on top.
     found = sorted(result.importance.items(), key=lambda item: item[1])
     figure = _chart("What made trials differ", "share", "")
     figure.add_bar(
@@ -161,6 +163,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
         hovertemplate="%{x:,} patches<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     ends = [math.log10(min(sizes)), math.log10(max(sizes))]
+    # A study of one size has no range, so the room beside it has a least width.
     beyond = max(_MARGIN * math.log10(2), 0.04 * (ends[1] - ends[0]))
     return figure.update_xaxes(
         type="log", range=[ends[0] - beyond, ends[1] + beyond],

@@ -42,13 +42,16 @@ class Memo:
         with self._lock:
             values = self._values.setdefault(kind, {})
             if key in values:
+                # A dict keeps the order of insertion: put back at the end, so that the first is the one unused longest.
                 values[key] = found = values.pop(key)
                 return cast(_T, found)
+            # A lock for each value, so that a slow one holds up only the sessions that wait for it.
             making = self._making.setdefault((kind, key), Lock())
         with making:
             with self._lock:
                 if key in values:  # another thread made it while this one waited
                     return cast(_T, values[key])
+            # The memo's lock is free meanwhile: what is made may itself recall another value.
             value = make()
             with self._lock:
                 values[key] = value
@@ -176,8 +179,10 @@ def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
     """Return a data set and the stamp of its pack and check from before it was opened."""
     with widgets.progress("Generating the synthetic demo set, once") as show:
         with st.spinner("Opening the data set …", show_time=True):
+            # Before the data set is read: if a pack is finished meanwhile, the next rerun sees another stamp.
             made = made_stamp(str(recognise(source)[1]))
             opened = open_dataset(source, progress=show, decisions=NONE, fresh=source in _to_look_at())
+        # Only after it was opened: after an error the next attempt has to look at every file too.
         _to_look_at().discard(source)
     return made, opened
 

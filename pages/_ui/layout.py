@@ -38,6 +38,7 @@ STYLE = """
 """
 
 
+# Each session runs in a thread of its own, which a plain global would mix up.
 _inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
 
 
@@ -45,10 +46,12 @@ _inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
 def frame(page: Any) -> Iterator[None]:
     """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
     st.html(STYLE)
+    # Before any widget: the key of a widget that is drawn can no longer be set.
     query_params.translate_old()
     _sidebar()
     token = _inside.set(True)
     try:
+        # What is drawn just before st.rerun() is lost, so a notice waits in the session for the run after it.
         notice = st.session_state.pop(state.NOTICE, None)
         if notice:
             st.toast(notice)
@@ -177,6 +180,7 @@ def _choose_data() -> None:
 
 def _choose_model() -> None:
     names = list(bundles())
+    # A page asks for a model in this way because its button is drawn after the selectbox, when MODEL cannot be set.
     wanted = st.session_state.pop(state.WANTED_MODEL, None)
     if wanted in names:
         st.session_state[state.MODEL] = wanted

@@ -44,6 +44,7 @@ def draw(
         )  # fmt: skip
         if not clicked:
             return
+        # In the place of the button, which would else stay on the page, greyed out, while features are read.
         with place.container():
             index = results.index(predictor, dataset, compute=True)
     if index is None:

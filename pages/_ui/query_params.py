@@ -26,6 +26,7 @@ def translate_old() -> None:
     """Set the values that an old link means, before the widgets are drawn, which would drop labels they do not know."""
     for key, options in OLD.items():
         given = st.query_params.get(key)
+        # What the session holds is the visitor's own choice, and newer than the link.
         if given in options and key not in st.session_state:
             st.session_state[key] = options[given]
 
@@ -52,6 +53,7 @@ def keep(keys: Sequence[str], *, came_back: bool) -> None:
     """
     kept: dict[str, list[str]] = st.session_state.setdefault(state.ADDRESS, {})
     for key in keys:
+        # A value in the address wins: it is that of a link that was just followed.
         if came_back and not read(key) and kept.get(key):
             write(key, kept[key])
         kept[key] = read(key)

@@ -41,6 +41,7 @@ def excluded(predictor: Predictor) -> dict[str, str]:
 
 def patch_result(predictor: Predictor, pixels: np.ndarray, threshold: float) -> PatchResult:
     """Return the prediction for a patch, made once whatever the threshold."""
+    # The threshold is not part of the key, so that moving its slider runs no network.
     made = cache.recall("result", _about(predictor, pixels), lambda: predict_patch(predictor, pixels), most=MANY)
     return made.at(threshold)
 
@@ -125,5 +126,6 @@ def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
 
 
 def _about(predictor: Predictor, pixels: np.ndarray) -> tuple[str, str, str]:
+    # With the shape, because pictures of other proportions can have the same bytes.
     content = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes())
     return predictor.bundle.digest, str(predictor.device), content.hexdigest()

@@ -46,6 +46,7 @@ def gallery(
         on_click: called with the clicked position before the page is drawn again; the click then counts as done.
     """
     xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
+    # An image in the layout takes no clicks, so each patch has an invisible point over it.
     figure = go.Figure(
         go.Scatter(
             x=xs,
@@ -64,6 +65,7 @@ def gallery(
 
     def clicked() -> None:
         chosen = st.session_state[name]["selection"]["point_indices"]
+        # It is empty when a second click takes the selection back.
         if chosen and on_click is not None:
             on_click(int(chosen[0]))
             forget_click()
@@ -190,6 +192,7 @@ def progress(label: str) -> Iterator[Progress]:
     place = st.empty()
 
     def show(share: float, /) -> None:
+        # Streamlit refuses shares outside of [0, 1].
         place.progress(min(max(share, 0.0), 1.0), text=f"{label}: {share:.0%}")
 
     try:
@@ -205,4 +208,5 @@ def forget_click() -> None:
 
 def background() -> tuple[int, int, int]:
     """Return the page's background colour in the visitor's theme, for the gaps of a mosaic."""
+    # The backgrounds of .streamlit/config.toml: Streamlit tells a script only whether the theme is light or dark.
     return (22, 22, 23) if st.context.theme.type == "dark" else (251, 251, 250)

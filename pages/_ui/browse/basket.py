@@ -26,6 +26,7 @@ def ids(source: str) -> list[str]:
 def add(source: str, more: Iterable[str]) -> None:
     """Add patches to the selection."""
     held = ids(source)
+    # In place, because the session holds this list; a dict drops repeats and keeps the order.
     held[:] = dict.fromkeys([*held, *more])
 
 
@@ -62,6 +63,7 @@ def draw(patches: PatchColumns) -> None:
     if not held:
         return
     rows = patches.fixed.index.get_indexer(held)
+    # Selected patches may have been excluded since, and then have no row.
     rows = rows[rows >= 0].astype(np.int64)
     if not len(rows):
         return

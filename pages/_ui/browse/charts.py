@@ -104,6 +104,7 @@ def _by_slide(patches: PatchColumns) -> None:
         )
         return
     order = slide_order(fixed.label, fixed.slide, len(fixed.slide_names))[:MOST_SLIDES]
+    # One place more than slides: the slide -1, unknown, is the last entry, and so gets the place -1, no bar.
     place = np.full(len(fixed.slide_names) + 1, -1)
     place[order] = np.arange(len(order))
     names = [fixed.slide_names[slide] for slide in order]
@@ -158,6 +159,7 @@ def _distributions(patches: PatchColumns) -> None:
     options = {name: name.capitalize() for name in names}
     name = widgets.choice("Measure", options, key=state.MEASURE, show_label=False)
     values = patches.columns[name]
+    # A patch that cannot be read is loaded as a white one, and would be a peak of its own.
     usable = np.isfinite(values) & ~patches.flags.get("unreadable", np.zeros(len(values), bool))
     limits = next((each for each in filters.ranges() if each.name == name), None)
     edges = bin_edges(values[usable])
@@ -177,6 +179,7 @@ def widened(name: str, edges: npt.NDArray[np.float64], at: int, limits: Range | 
 def bin_edges(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Return the edges of the bins, from the smallest to the largest value."""
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    # If all values are equal, a bin still has a width, without which it could not be clicked.
     return np.linspace(low, max(high, low + 1e-6), BINS + 1)
 
 
@@ -206,6 +209,7 @@ def distribution(
         lines.append([f"{name_of_class} {share:.1%}" for share in shares])
         dash = {1: "solid", 0: "dash", -1: "dot"}[number]
         figure.add_scatter(
+            # There is one edge more than bins; the repeated value draws the last step.
             x=edges, y=[*shares, shares[-1]], mode="lines", hoverinfo="skip",
             name=f"{name_of_class} ({len(of_class):,})", line={"shape": "hv", "dash": dash, "color": COLOURS[number]},
         )  # fmt: skip

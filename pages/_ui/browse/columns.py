@@ -57,6 +57,7 @@ class Fixed:
     def id_order(self) -> npt.NDArray[np.int64]:
         """Rank of each row when all are sorted by id, int64 (N,)."""
         rank = np.empty(len(self.ids), np.int64)
+        # The inverse of the permutation that sorts the ids.
         rank[np.argsort(self.ids, kind="stable")] = np.arange(len(self.ids))
         return rank
 
@@ -124,6 +125,7 @@ def checked_patches(dataset: Dataset) -> Checked | None:
 
     def make() -> Checked | None:
         check = load_check(dataset)
+        # Leaks and conflicts follow from labels and split, so a check does not store them.
         return None if check is None else (check, findings(check, dataset, assign(dataset, choose_rule(dataset))))
 
     key = (*cache.key_of(dataset), cache.file_stamp(check_path(dataset.source)))

@@ -105,6 +105,7 @@ def _decide(source: str, patch_id: str, decision: Decision | None, *, remember: 
     except NodescopeError as error:
         layout.show_error(error)
         return
+    # An undo is not remembered, or the next one would take it back instead of going on to the decision before.
     if remember:
         _stack().append((source, patch_id, before))
 

@@ -76,6 +76,7 @@ def draw(
 
 def _close(patches: PatchColumns, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
     row = opened(patches)
+    # `row` is read again, because the arrow keys may have gone to another patch since the dialog was opened.
     at = np.flatnonzero(order == row)
     if len(at):
         st.session_state[page_key] = int(at[0]) // per_page + 1
@@ -86,6 +87,8 @@ def _content(patches: PatchColumns, order: npt.NDArray[np.int64]) -> None:
     row = opened(patches)
     if row is None:
         return
+    # A dialog is a fragment: its buttons rerun this function alone, with the arguments of the run that opened it. What
+    # they change, the patch and the box, is therefore read from the address and the session.
     box = _steps(patches, order, row)
     loaded = patches.dataset.store.load([row])
     patch = loaded.pixels[0]

@@ -62,5 +62,6 @@ def _open(folder: str) -> None:
     known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [])
     if folder not in known:
         known.append(folder)
+    # Allowed although the sidebar owns this key: a callback runs before the page is drawn again.
     st.session_state[state.DATA] = folder
     st.session_state[state.BROWSE_VIEW] = "Patches"

@@ -94,6 +94,7 @@ def _no_umap(job: Job, command: list[str]) -> None:
 
 def _controls(patches: PatchColumns) -> tuple[str, str]:
     colours = [name for name in COLOURS if name != "slide" or patches.fixed.slide_names]
+    # "slide" may come from a link, or from a data set whose slides are known.
     if st.session_state.get(state.MAP_COLOUR, "label") not in colours:
         st.session_state[state.MAP_COLOUR] = "label"
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -127,6 +128,7 @@ def _figure(
     )
     if colour == "error" and patches.predicted is None:
         st.info("The model has not predicted these patches yet. Predict them under Patches, then come back.")
+    # A selection names traces and positions, which are other points under another method or colour: hence their keys.
     event = st.plotly_chart(
         figure(patches, rows, points, groups), key=f"map-{method}-{colour}", on_select="rerun",
         selection_mode=("lasso", "box", "points"), config={"displaylogo": False, "scrollZoom": True},
@@ -140,6 +142,7 @@ def selected(
 ) -> npt.NDArray[np.int64]:
     """Return the rows of the points that are selected in the browser, each given by its trace and its position."""
     found = [groups[each["curve_number"]].at[each["point_index"]] for each in points]
+    # With the type, because an empty list becomes an array of floats, which cannot index.
     return rows[np.sort(np.array(found, np.int64))]
 
 

@@ -52,6 +52,7 @@ class Range:
 def ranges() -> list[Range]:
     """Return the ranges in the address."""
     found = (Range.parse(text) for text in query_params.read(state.RANGES))
+    # An address may name a column twice; the last one counts.
     return list({each.name: each for each in found if each is not None}.values())
 
 
@@ -97,6 +98,7 @@ def ordered(patches: PatchColumns, rows: npt.NDArray[np.int64], order: str) -> n
     if order == AS_IT_IS:
         return rows
     column = order.removesuffix(LOW).removesuffix(HIGH)
+    # Negated and not reversed: NaN stays last, and equal values keep their order, in both directions.
     values = patches.fixed.id_order[rows] if column not in patches.columns else patches.columns[column][rows]
     return rows[np.argsort(-values if order.endswith(HIGH) else values, kind="stable")]
 
@@ -151,6 +153,7 @@ def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
         help="A whole id goes to its page and opens the patch; part of an id filters.",
     )  # fmt: skip
     text = searched()
+    # A whole id filters nothing: the grid goes to its page instead, see `_go_to` there.
     if text and fixed.row(text) is None:
         keep &= patches.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
     return keep
@@ -166,6 +169,7 @@ def _flagged(patches: PatchColumns) -> npt.NDArray[np.bool_]:
 
 
 def _within(values: npt.NDArray[np.floating], limits: Range) -> npt.NDArray[np.bool_]:
+    # NaN, an unknown value, compares as False and so is in no range.
     return np.asarray((values >= limits.low) & (values <= limits.high))
 
 
@@ -178,6 +182,7 @@ def _more(patches: PatchColumns) -> None:
         values = patches.columns[name]
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         step = max((high - low) / 100, 1e-4)
+        # The column is in the key: a field with a key keeps its value, which would be that of the column before.
         start = st.number_input("From", value=low, step=step, format="%.4g", key=f"range_low_{name}")
         end = st.number_input("To", value=high, step=step, format="%.4g", key=f"range_high_{name}")
         if start > end:
@@ -192,6 +197,7 @@ def _chips(patches: PatchColumns) -> None:
         (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
+        # A choice made for another data set stays in the session, but filters nothing where its field is not drawn.
         if value != ANY and _is_drawn(patches, key):
             chips.append((f"{name} {value}", choose, (key, ANY)))
     if searched():

@@ -44,6 +44,7 @@ class Layout:
 def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     """Draw the filter, the grids and their pages, and the open patch; the chips of the filter go to `chips`."""
     patches = patch_columns(dataset)
+    # BROWSE_HERE is the key of the Shuffle button: Streamlit forgets it as soon as a run does not draw the button.
     query_params.keep(IN_ADDRESS, came_back=state.BROWSE_HERE not in st.session_state)
     grid_layout = _controls()
     grids = _grids(patches, grid_layout.show, filters.chosen(patches, chips=chips))
@@ -110,6 +111,7 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
     wanted = filters.searched()
     row = patches.fixed.row(wanted) if wanted else None
     if row is None:
+        # So that the same id opens its patch once more when it is typed again.
         st.session_state[state.WENT_TO] = ""
         return
     at = next((places[0] for grid in grids if len(places := np.flatnonzero(grid.rows == row))), None)
@@ -176,6 +178,7 @@ def gallery(
     picture = mosaic(loaded.pixels, labels, columns=columns, background=widgets.background(), centre_boxes=boxes)
     widgets.gallery(
         picture, hover or [detail.summary(patches, int(row)) for row in rows],
+        # Other patches need another key: with the same one the chart would keep the click on the patch that was there.
         key=f"{key}-{rows[0]}-{len(rows)}-{columns}",
         on_click=lambda position: detail.open_patch(patches, int(rows[position])),
     )  # fmt: skip

@@ -72,6 +72,7 @@ def draw(dataset: Dataset) -> None:
 
 def _source() -> str:
     options = [MODEL, IMAGENET, *(f"{STUDY}{study.name}" for study in finished_studies())]
+    # The study of a link may have been deleted since.
     if st.session_state.get(state.ERRORS_BY, MODEL) not in options:
         st.session_state[state.ERRORS_BY] = MODEL
     return str(
@@ -171,6 +172,7 @@ def _gallery(
 ) -> None:
     rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
     hover = [_hover(line, decisions.get(str(line.id))) for line in lines]
+    # A decision can take a patch out of the middle, which the gallery's own key, first row and number, would not show.
     grid.gallery(patches, rows, columns=COLUMNS, key=f"label-issues-{hash(rows.tobytes())}", hover=hover)
 
 

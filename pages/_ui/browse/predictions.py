@@ -130,11 +130,13 @@ def _stamps(bundle: Bundle, dataset: Dataset) -> tuple[tuple[str, int], ...]:
 def _read(bundle: Bundle, base: Dataset, dataset: Dataset) -> Predicted | None:
     """Put the stored subsets together; a patch has the same prediction in each."""
     probability = np.full(len(dataset), np.nan)
+    # Browse predicts the data set without decisions, Evaluate the one with them: each has its own fingerprint and file.
     for source in (base,) if base is dataset else (base, dataset):
         there = pd.Index(dataset.table["id"]).get_indexer(source.table["id"])
         for subset, path in _paths(bundle, source).items():
             scored = load_scores(bundle, source, subset) if path.is_file() else None
             if scored is not None:
+                # -1 for a patch that a decision excludes.
                 rows = there[scored.rows]
                 probability[rows[rows >= 0]] = scored.probabilities[rows >= 0]
     label = np.where(np.isfinite(probability), dataset.table["label"].fillna(-1).to_numpy(np.int8), -1).astype(np.int8)

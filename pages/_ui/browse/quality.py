@@ -43,6 +43,7 @@ def _heading(dataset: Dataset, checked: Checked | None) -> str:
 
 
 def _is_packed(dataset: Dataset) -> bool:
+    # With patches excluded the store is a selection of rows, and the pack lies below it.
     store = dataset.store.store if isinstance(dataset.store, RowStore) else dataset.store
     return isinstance(store, PackedStore)
 

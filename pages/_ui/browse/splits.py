@@ -81,6 +81,7 @@ def draw(dataset: Dataset) -> None:
         return
     choice = _choose(dataset)
     key = (choice, *cache.key_of(dataset), cache.file_stamp(check_path(dataset.source)))
+    # A look without making it: a large set must be measured in the background first.
     split: Split | None = cache.peek("split", key)
     if split is None:
         if choice.by == "colour" and len(dataset) > MOST_MEASURED and not knows_colours(dataset):
@@ -188,6 +189,7 @@ def _keep(dataset: Dataset, split: Split) -> None:
     st.markdown("#### Save for training")
     name = _suggestion(dataset, split.choice)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        # The suggestion is in the key, so that another split brings its own name into the field.
         given = st.text_input("Name", name, key=f"split-name-{name}", width=380)
         wanted = st.button("Save split", icon=":material/save:", type="primary")
         content = json.dumps(split.file.to_json(), indent=2)
@@ -215,6 +217,7 @@ def _save(name: str, file: SplitFile) -> None:
     path = splits_home() / f"{name}.json"
     if not NAME.fullmatch(name):
         st.error(f"The name of a split may have letters, digits, dots, dashes and underscores only, got {name!r}.")
+    # Saving the same split again is allowed: nothing is lost by it.
     elif path.is_file() and load_split(path) != file:
         st.error(f"There is another split named {name} already. Choose another name, or delete {path}.")
     else:

@@ -90,6 +90,7 @@ def _sample(context: EvaluationContext) -> np.ndarray:
     labels = context.scored.labels[order]
     half = PATCHES // 2
     chosen = np.concatenate([order[labels == label][:half] for label in (0, 1)])
+    # Shuffled again, because only the first ones get a map, and these should be of both classes.
     return np.random.default_rng(1).permutation(chosen)
 
 
@@ -137,6 +138,7 @@ def _pair(source: str) -> tuple[Run, Run] | None:
     for run in list_runs():
         config = run.config()
         if config.preset.startswith("leak-") and config.data == (source,):
+            # Runs come newest first, so the first one of each way stays.
             newest.setdefault(config.split, run)
     return (newest["patch"], newest["slide"]) if set(WAYS) <= set(newest) else None
 

@@ -80,6 +80,7 @@ def _other() -> Predictor | None:
 def _same_patches(context: EvaluationContext, other: Predictor) -> str | None:
     """Return the subset that means the same patches to the other model, or None if there is none."""
     own, _ = select(context.predictor.bundle, context.dataset, context.subset)
+    # The same name is tried first; a dict drops the repeat and keeps the order.
     for subset in dict.fromkeys((context.subset, *CHOICES)):
         if np.array_equal(own, select(other.bundle, context.dataset, subset)[0]):
             return subset

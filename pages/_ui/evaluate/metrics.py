@@ -53,6 +53,7 @@ def _from_address(own: float) -> float:
         value = float(st.query_params.get(state.THRESHOLD) or own)
     except ValueError:
         return own
+    # Streamlit refuses a slider whose value is out of range, and people type addresses by hand.
     return value if 0 <= value <= 1 else own
 
 
@@ -81,6 +82,7 @@ def draw(context: EvaluationContext) -> None:
     evaluation = context.evaluation()
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
+    # The text colours of .streamlit/config.toml, which plotly does not know.
     ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
     with matrix:
         st.plotly_chart(

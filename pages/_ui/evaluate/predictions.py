@@ -65,12 +65,14 @@ def _made(predictor: Predictor, dataset: Dataset, subset: str, bundle_path: Path
         return None
     inline = len(rows) <= INLINE[predictor.device.type]
     place = st.empty()  # of both, or the button that was clicked would stay below the bar, greyed out
+    # Taken out at once, so that a later rerun, such as the one that Stop causes, does not start again.
     if not st.session_state.pop(_REQUEST, False):
         with place.container():
             _invite(predictor, dataset, subset, bundle_path, rows, description, job, inline)
         return None
     with place.container(), widgets.progress(f"Predicting {len(rows):,} patches") as show:
         show(0.0)
+        # It needs no callback: any click ends this run of the script at its next progress report. Chunks are kept.
         st.button("Stop", icon=":material/stop:", help="What is done is kept.")
         found = score_and_store(predictor, dataset, subset, progress=show)
     place.empty()

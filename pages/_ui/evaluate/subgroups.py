@@ -56,6 +56,7 @@ def mask(context: EvaluationContext, number: int) -> np.ndarray:
     if by in possible_kinds(context.dataset, context.scored):
         found = _subgroups(context, by)
         if number < len(found):
+            # By the group's value: `groups_by` gives the value of each patch, and knows no numbers.
             wanted = found[number][1].value
             return np.array([value == wanted for value in _groups(context, by).tolist()], bool)
     return np.zeros(len(context.scored), bool)
@@ -118,4 +119,5 @@ def _table(found: Named) -> None:
 def _pick(order: list[int]) -> None:
     position = selected("slices_chart")
     if isinstance(position, int | float):
+        # The chart is sorted, worst first, and may be cut; the address holds the number among all subgroups.
         set_look(f"slice:{order[int(position)]}")

@@ -60,8 +60,10 @@ def draw(context: EvaluationContext) -> None:
 def _suggested(scored: Scored) -> tuple[float, float]:
     lower = threshold_for_sensitivity(scored.labels, scored.probabilities, at_least=0.98)
     upper = threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98)
+    # If the classes are well separated, 98% sensitivity allows a higher threshold than 98% specificity needs.
     return min(lower, upper), max(lower, upper)
 
 
 def _percent(value: float) -> str:
+    # Only NaN differs from itself.
     return "undefined" if value != value else f"{value:.1%}"

@@ -85,6 +85,7 @@ def _scored(predictor: Predictor, found: Found, sizing: Sizing) -> ScoredBatch:
     )
     for piece in pieces:
         batch = batch.plus(piece)
+        # After each piece, because a click on Stop ends this run of the script at the next progress report.
         st.session_state[state.BATCH] = (key, batch)
         _show(bar, batch.done, len(found.files))
     bar.empty()
@@ -98,6 +99,7 @@ def _show(bar: DeltaGenerator, done: int, files: int) -> None:
 
 def _contents() -> str:
     """Return what distinguishes this upload from another one with the same names."""
+    # Streamlit gives each upload an id of its own; pasted images have only their bytes.
     held = [*(st.session_state.get(state.UPLOAD) or []), *(st.session_state.get(state.FOLDER) or [])]
     pasted = [hashlib.sha256(data).hexdigest() for _, data in st.session_state.get(state.PASTED, [])]
     return "\n".join([*(str(file.file_id) for file in held), *pasted])
@@ -135,6 +137,7 @@ def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, thresh
         for value, name in ((False, "normal"), (True, "tumour")):
             figure.add_histogram(
                 x=probabilities[(probabilities >= threshold) == value], name=f"called {name}",
+                # A little beyond 1, so that a probability of exactly 1 is in the last bin.
                 xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
             )  # fmt: skip
         figure.add_vline(x=threshold, line=REFERENCE)

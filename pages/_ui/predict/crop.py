@@ -98,6 +98,7 @@ _SCALES = {
 
 def _scale(file_mpp: float | None, name: str, page: int | None) -> float | None:
     usable = file_mpp if file_mpp is not None and file_mpp <= COARSEST else None
+    # Name and page are in the key, so that another image starts with the scale of its own file.
     value = st.number_input(
         "µm per pixel of this image", LEAST_MPP, COARSEST, usable, 0.01, format="%.3f",
         key=f"{state.CUT_MPP}-{name}-{page}", placeholder="as it is",
@@ -115,6 +116,7 @@ def _scale(file_mpp: float | None, name: str, page: int | None) -> float | None:
 def _place(whole: Whole, name: str) -> tuple[int, int] | None:
     """Draw the sliders and return the upper left corner, or None for the centre."""
     centre = _centre(whole)
+    # The length is in the key: after rescaling a slider has another range, and Streamlit refuses a value outside of it.
     x, y = (
         st.slider(label, 0, length - PATCH_SIZE, middle, key=f"{key}-{name}-{length}") if length > PATCH_SIZE else 0
         for label, length, middle, key in (
@@ -132,6 +134,7 @@ def _centre(whole: Whole) -> tuple[int, int]:
 
 def _outlined(whole: Whole, squares: list[tuple[int, int]]) -> np.ndarray:
     """Return the image, made smaller, with a frame around each square; frames are thin where there are many."""
+    # A copy: a small image comes back as it is, and frames must not be drawn into the pixels that are predicted.
     picture = shrink(whole.pixels, side=480).copy()
     scale = picture.shape[1] / whole.size[0]
     width = 2 if len(squares) == 1 else 1

@@ -50,6 +50,7 @@ def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
     region = _region(predictor, tiled, threshold)
     picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
     clicked = _overview(tiled.whole, batch, probabilities, unusual, threshold, region=region, key=f"tiles-{picture}")
+    # An out-of-distribution tile is not shown first, whatever its probability: that cannot be relied on.
     sure = np.where(unusual, -1.0, probabilities)
     position = int(np.argmax(sure)) if clicked is None else clicked
     file = batch.files[position]
@@ -119,6 +120,7 @@ def _overview(
         for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True):
             _tile(figure, file.at or (0, 0), float(probability), str(verdict))
     corners = np.array([file.at or (0, 0) for file in batch.files])
+    # Shapes and images take no clicks in plotly, so each tile has an invisible point in its centre.
     middles = corners + PATCH_SIZE / 2
     figure.add_scatter(
         x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(verdicts) <= 150 else "markers",

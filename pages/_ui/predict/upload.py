@@ -59,6 +59,7 @@ def choose() -> Chosen | Tiled | Found | None:
             )
         return example
     found = patches_in_memory(files, limits=UPLOAD_LIMITS)
+    # One usable file of a zip with problems is shown as a batch, which lists what is wrong with the others.
     if len(found.files) == 1 and not found.problems:
         return _single(found)
     return found
@@ -86,6 +87,7 @@ def _pasted() -> list[tuple[str, bytes]]:
     given = st.chat_input(
         "Click here, press Ctrl+V, then Enter", accept_file="multiple", file_type=TYPES, key=state.PASTE
     )
+    # A chat input gives its files in one run of the script only; the session keeps them for the next ones.
     if given is not None:
         files = [(file.name, file.getvalue()) for file in given.files]
         if files:
@@ -203,5 +205,6 @@ def example_rows(dataset: Dataset) -> np.ndarray:
         everything = np.flatnonzero(pool)
         return draw.choice(everything, size=min(EXAMPLES, len(everything)), replace=False)
     picks = [draw.choice(kind, size=min(EXAMPLES // 2, len(kind)), replace=False) for kind in kinds]
+    # As many of both, so that they stack into pairs.
     each = min(len(pick) for pick in picks)
     return np.stack([pick[:each] for pick in picks], axis=1).ravel()

@@ -141,6 +141,7 @@ def _by_epoch(title: str, epochs: int, *, height: int) -> go.Figure:
         margin={"t": 34},
     )  # fmt: skip
     figure.update_layout(title={"y": 0.98, "yanchor": "top"})
+    # Whole epochs, at most ten labels, and half an epoch at both ends, so that a run of one epoch has an axis too.
     figure.update_xaxes(tickformat="d", dtick=max(1, -(-epochs // 10)), range=[0.5, epochs + 0.5])
     is_small = height < 200
     # "e": a small learning rate reads 3e-6, not "3µ".

@@ -57,6 +57,7 @@ def label_of(setting: str) -> str:
 
 def key_of(name: str, origin: str) -> str:
     """Return the key of a field's widget in the form that was filled from `origin`."""
+    # A widget keeps its value as long as its key: with the origin in it, each preset starts from its own values.
     return f"{name}-{origin}"
 
 
@@ -88,6 +89,7 @@ def _offered(setting: Setting, value: Any) -> tuple[Any, ...]:
     folded = models.BAKES_TO.values() if setting.name == "model" else ()
     saved = (str(path) for path in saved_splits()) if setting.suffix else ()
     offered = (*(each for each in setting.choices if each not in folded), *saved)
+    # A duplicated run may use what is no longer offered, such as a split whose file was deleted.
     return offered if value in offered else (*offered, value)
 
 
@@ -111,6 +113,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
             label, choices, choices.index(value), key=key, help=setting.help, persist_state="session",
             format_func=_in_words,
         )  # fmt: skip
+    # Streamlit refuses a number field whose limits, value and step are not all int or all float.
     kind = int if setting.kind == "count" else float
     return kind(
         st.number_input(

@@ -77,6 +77,7 @@ def preset(*, key: str, place: Any = st) -> tuple[str, TrainingConfig]:
         "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=key, persist_state="session",
         help=train_fields.PRESET_HELP,
     )  # fmt: skip
+    # A whole path, because the run's process works in another folder than the app may have been started in.
     data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=layout.device())
 

@@ -111,6 +111,7 @@ def _table(study: Study, found: CurveResult) -> str | None:
         with st.expander(f"Runs ({len(found.trained)})", icon=":material/list:"):
             chosen = _clicked(_runs(found), f"runs-{study.name}")
     else:
+        # With one seed a size is one run, so a row can open it; with several, the runs have a table of their own.
         chosen = _clicked(rows.assign(run=[point.runs[0].run for point in found.points]), f"sizes-{study.name}")
     left, right = st.columns([3, 1], vertical_alignment="center")
     first = found.trained[0].evaluation

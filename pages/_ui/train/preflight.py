@@ -88,6 +88,7 @@ def use(rate: float, config: TrainingConfig, origin: str) -> None:
     st.session_state[fields.key_of("learning_rate", origin)] = rate
     st.session_state[state.NOTICE] = f"The learning rate in the form is now {rate:.2g}."
     if config.head_learning_rate is not None:
+        # 10 is the field's highest value, and Streamlit refuses a larger one.
         head = min(10.0, config.head_learning_rate * rate / config.learning_rate)
         st.session_state[fields.key_of("head_learning_rate", origin)] = head
 
@@ -99,6 +100,7 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
         curve: what was measured.
         now: the rate in the form.
     """
+    # The axis shows the losses up to the lowest one; the rise after it is not what the rate is chosen by.
     falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
     low, high = float(falls.min()), float(falls.max())
     margin = 0.3 * max(high - low, 0.05)
@@ -117,6 +119,7 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
         (curve.suggestion, "suggestion", "solid", SERIES[1]), (now, "in the form", "dot", MUTED),
     ):  # fmt: skip
         figure.add_vline(x=value, line={"color": colour, "width": 2, "dash": dash})
+        # A line across the chart has no entry in the legend; an empty trace that looks the same provides it.
         figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"color": colour, "dash": dash})
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     # The loss explodes at the end of the range, and would squeeze the rest.

@@ -31,6 +31,7 @@ MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 def show(runs: list[Run]) -> None:
     """Draw the run that is chosen among `runs`."""
     names = [run.name for run in runs]
+    # The run of a link may have been deleted since: then the newest one.
     if st.session_state.get(state.RUN) not in names:
         st.session_state[state.RUN] = names[0]
     name = st.selectbox("Run", names, key=state.RUN, bind="query-params")
@@ -51,6 +52,7 @@ def _panel(run: Run, state_on_page: str) -> None:
     if not run.path.exists():  # it was deleted, here or by somebody else
         st.rerun()
     status = _status(run)
+    # Whether the fragment polls was decided when the whole page ran, so another state needs another run of the page.
     if status.state != state_on_page:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):

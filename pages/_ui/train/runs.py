@@ -57,6 +57,7 @@ def show(runs: list[Run]) -> None:
             "minutes": st.column_config.NumberColumn(format="%.1f", help="Elapsed time of all sessions together."),
         },
     )  # fmt: skip
+    # The browser keeps the selected row by its number while the filter makes the table shorter.
     if row is not None and row < len(kept):
         st.session_state[state.WANTED_RUN] = kept[row].name
         st.rerun()  # the choice of the view is above
@@ -111,6 +112,7 @@ def _compare(runs: list[Run], kept: list[str]) -> None:
     st.subheader("Compare", anchor=False)
     named = {run.name: run for run in runs}
     before = [name for name in st.session_state.get(state.COMPARED, ()) if name in named]
+    # Streamlit drops chosen values that are not among the options, so the filter must not take them away.
     offered = [name for name in named if name in kept or name in before]
     chosen = st.multiselect(
         "Runs to compare", offered, key=state.COMPARED, max_selections=MOST, bind="query-params",

@@ -81,6 +81,7 @@ def _panel(study: Study, state_on_page: str) -> None:
         st.rerun()
     progress = progress_of(study)
     status, kind = progress.status, KINDS[study.kind]
+    # Whether the fragment polls was decided when the whole page ran.
     if status.state != state_on_page:
         st.rerun()
     shown = STATES[status.state]
@@ -138,6 +139,7 @@ def _seconds_left(progress: StudyProgress) -> float | None:
     status = progress.current.status()
     if status.seconds_left is None or not status.progress:
         return None
+    # The other runs are taken to be as long as the current one.
     whole = status.seconds + status.seconds_left
     return status.seconds_left + whole * (progress.total - progress.done - 1)
 

@@ -22,6 +22,7 @@ def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS
         epochs_help: what an epoch means there.
     """
     name, config = form.preset(key=f"{key}-preset")
+    # The preset is in the key, so that another one brings its own number of epochs.
     epochs = st.number_input(
         f"Epochs of {epochs_of}", 1, 10_000, config.epochs, key=f"{key}-epochs-{name}", help=epochs_help
     )

@@ -125,6 +125,7 @@ export default function ({ data, parentElement: root }) {
 }
 """
 
+# Registered on import, once for the server: the body of a page runs again and again.
 _mosaic = st.components.v2.component("nodescope.tracked_patches", html=HTML, css=CSS, js=JS)
 
 
@@ -147,6 +148,7 @@ def show(run: Run, epochs: int) -> None:
     except NodescopeError as error:
         st.caption(f"The patches cannot be shown: {error}")
         return
+    # The same key in every poll: the component stays in the browser, its slider where it is, and gets new data.
     _mosaic(key=f"tracked-{run.name}", data=payload(table, sources, run=run.name, epochs=epochs))
     st.caption(
         "The same patches in every epoch, sorted by the network's probability of tumour before calibration. A ✗ and "
