@@ -35,4 +35,5 @@ def file_size(size: int) -> str:
     """Return a number of bytes on disk or in memory: "<1 MB", "14 MB" or "6.1 GB"; a MB is 10^6 bytes."""
     if size < 1e6:
         return "<1 MB"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{round(size / 1e6)} MB"
+    megabytes = round(size / 1e6)
+    return f"{size / 1e9:.1f} GB" if megabytes >= 1000 else f"{megabytes} MB"

@@ -38,6 +38,8 @@ class Command(click.Command):
         options = [each for each in self.params if isinstance(each, Option)]
         renamed = {alias: each.opts[0] for each in options for alias in each.aliases}
         for number, (name, equals, value) in enumerate(each.partition("=") for each in args):
+            if name == "--":  # what follows are names of files, whatever they look like
+                break
             if name in renamed:
                 args[number] = renamed[name] + equals + value
         return super().parse_args(ctx, args)

@@ -35,15 +35,17 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     """
     figure = _chart("ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
     add_diagonal(figure)
-    for number, (fold, rows) in enumerate(table.groupby("fold")):
+    drawn = 0
+    for fold, rows in table.groupby("fold"):
         # A fold with one class has no ROC curve.
         if rows["label"].nunique() == 2:
             curve = roc_points(rows["label"], rows["probability"])
             figure.add_scatter(
                 x=curve.x, y=curve.y, mode="lines", line={"color": MUTED, "width": 1}, opacity=0.7,
-                legendgroup="folds", name="each fold", showlegend=number == 0,
+                legendgroup="folds", name="each fold", showlegend=not drawn,
                 hovertemplate=f"fold {fold}<br>false alarms %{{x:.1%}}<br>sensitivity %{{y:.1%}}<extra></extra>",
             )  # fmt: skip
+            drawn += 1
     pooled = roc_points(table["label"], table["probability"])
     figure.add_scatter(
         x=pooled.x, y=pooled.y, mode="lines", line={"color": SERIES[0], "width": 3}, name="all folds together",

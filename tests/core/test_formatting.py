@@ -35,7 +35,8 @@ def test_a_time_is_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "<1 MB"), (13_824_000, "14 MB"), (999_000_000, "999 MB"), (6_083_251_200, "6.1 GB")]
+    ("size", "text"),
+    [(0, "<1 MB"), (13_824_000, "14 MB"), (999_000_000, "999 MB"), (999_600_000, "1.0 GB"), (6_083_251_200, "6.1 GB")],
 )
 def test_a_size_is_in_mb_or_gb(size: int, text: str) -> None:
     assert file_size(size) == text

@@ -163,6 +163,12 @@ def test_old_spellings_of_options_mean_the_same_and_are_hidden(
     assert not old_spellings & set(capsys.readouterr().out.split())
 
 
+def test_a_file_behind_two_dashes_keeps_its_name() -> None:
+    _, values = _parsed(["predict", "--", "--turns"])
+
+    assert [str(path) for path in values["paths"]] == ["--turns"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

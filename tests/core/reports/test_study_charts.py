@@ -58,6 +58,10 @@ def test_the_pooled_curve_stands_before_those_of_the_folds() -> None:
     assert (list(pooled.x), list(pooled.y)) == ([0, 0, 1], [0, 1, 1])
     assert (first.showlegend, second.showlegend, chance.showlegend) == (True, False, False)
 
+    table.loc[table["fold"] == 1, "label"] = 0  # a fold of one class has no curve; the next one names the folds
+    _, only, _ = charts.pooled_roc(table).data
+    assert (only.name, only.showlegend) == ("each fold", True)
+
 
 def test_a_size_is_a_point_with_its_interval_and_each_doubling_has_the_same_room(
     trained: Callable[..., Trained],
