@@ -4,8 +4,10 @@ Each works on its share of every batch and changes its copy of the network alike
 the claim on the device, reads and writes the run, and decides; the others follow.
 """
 
+import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -30,6 +32,9 @@ _BROKEN = ("connection closed", "connection reset", "broken pipe", "gloo", "nccl
 PATIENCE = timedelta(days=30)
 """How long the others wait for the main process, which may itself wait in the device queue or read data for hours. A
 process that has died is noticed at once, whatever this says."""
+
+LAST_WORK = 0.5
+"""Seconds that the threads of a group have to let go of their last tensors."""
 
 
 class ProcessGroup:
@@ -115,7 +120,12 @@ class ProcessGroup:
     def end(self) -> None:
         """Leave the group, so that none of its threads is at work when this process ends: that would abort it."""
         if self.size > 1:
+            # The wrapped network stands in a reference cycle and would keep what the threads work with until the end.
+            gc.collect()
             PartialState().destroy_process_group()
+            # gloo's threads cannot be joined. One that drops its last tensor while Python shuts down needs Python and
+            # aborts the process (pytorch#179291), so they get the processor once more before.
+            time.sleep(LAST_WORK)
 
 
 # A BaseException, because whatever catches an Exception on the way (as step.compiled does) must let it pass.
