@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ class Job(WorkFolder):
     def status(self) -> JobStatus:
         """Return the last status of the job, or "lost" if its process is gone before the end."""
         return self._concluded(
-            lambda: JobStatus.from_json(self.read_json("status.json") or {}),
+            lambda: self.read_record(JobStatus, "status.json") or JobStatus(),
             message="Its process ended before the work was done; see log.txt.",
             seconds_left=None,
         )
@@ -110,6 +111,7 @@ class Job(WorkFolder):
         """
         with action_lock():
             self._check_idle()
+            self.sweep()
             self.record_process(os.getpid())  # until the new process has a number, this one vouches for it
             self.write(JobStatus("starting"))
             # A request that was meant for an earlier attempt would cancel this one at its first report.
@@ -124,17 +126,24 @@ class Job(WorkFolder):
         if self.status().is_active:
             raise RunError("This is being worked on already; wait for it or cancel it.")
 
-    def work(self, what: Callable[[Progress], object], *, every: float = REPORT_SECONDS) -> JobStatus:
+    def work(
+        self, what: Callable[[Progress], object], *, every: float = REPORT_SECONDS, is_locked: bool = False
+    ) -> JobStatus:
         """Do the work in this process, and return the last status, which is on disk too.
 
         Args:
             what: gets the function to which it reports the finished share; that raises :class:`Cancelled` once
                 somebody has requested its end.
             every: seconds between two reports on disk.
+            is_locked: whether the caller holds the lock of the folder already.
 
         Raises:
             NodescopeError: it failed.
         """
+        with nullcontext() if is_locked else self.lock():
+            return self._work(what, every)
+
+    def _work(self, what: Callable[[Progress], object], every: float) -> JobStatus:
         self.record_process(os.getpid())
         last, pace = time.monotonic(), Pace()
 

@@ -1,11 +1,10 @@
 """The folder of some work that outlives the page that started it: what stands in it is the truth.
 
 A run, a study, a preflight and a plain :class:`core.job.Job` are such folders. Each holds ``status.json`` (what the
-work says of itself), ``process.json`` (pid and start time: a later process with the same pid does not count),
-``log.txt`` and, once somebody requested it, ``stop``.
+work says of itself), ``process.json`` (which process works, and where), ``.lock`` (held by that process, so that any
+death of it frees the folder), ``log.txt`` and, once somebody requested it, ``stop``.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,9 +14,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 import psutil
 from filelock import FileLock, Timeout
 
-from core.errors import RunError, StorageError
+from core.errors import NodescopeError, RunError, StorageError
+from core.process import identity, place
 from core.storage import atomic
-from core.storage.record import Record
+from core.storage.record import Record, parse_json
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ STATES = {
     "finished": State("Finished", ":material/check_circle:", "green"),
     "failed": State("Failed", ":material/error:", "red"),
     "lost": State("Lost", ":material/help:", "orange"),
+    "damaged": State("Damaged", ":material/broken_image:", "red"),
 }
 """Every state by the key that stands in ``status.json``.
 
-"none" and "lost" are never written: the one is concluded from a missing file, the other from a process that is gone.
+"none", "lost" and "damaged" are never written: they are concluded from a missing file, from a process that is gone, and
+from a file that cannot be read.
 A run is "stopped" where a job is "cancelled".
 """
 
@@ -66,13 +68,47 @@ class WorkStatus(Record):
 
     state: str = "none"
 
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise TypeError(f"state must be one of {', '.join(STATES)}, got {self.state!r}")
+
     @property
     def is_active(self) -> bool:
         """Whether a process works on it."""
-        return self.state in STATES and STATES[self.state].is_active
+        return STATES[self.state].is_active
 
 
 S = TypeVar("S", bound=WorkStatus)
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class _ProcessRecord(Record):
+    """The content of ``process.json``.
+
+    Attributes:
+        pid: its number.
+        created: seconds since 1970 of its start, by which earlier versions know it.
+        identity: see :func:`core.process.identity`; empty in files of earlier versions, as are the following.
+        host: see :func:`core.process.place`.
+        boot: likewise.
+        namespace: likewise.
+    """
+
+    pid: int
+    created: float
+    identity: str = ""
+    host: str = ""
+    boot: str = ""
+    namespace: str = ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it lives on another computer or in another container, where its number means another process."""
+        here = place()
+        if not self.identity or (self.host == here["host"] and self.boot != here["boot"]):
+            return False  # not known, or this computer before it was started anew
+        return (self.host, self.boot, self.namespace) != (here["host"], here["boot"], here["namespace"])
 
 
 @dataclass(frozen=True)
@@ -109,28 +145,57 @@ class WorkFolder:
 
     def process(self) -> psutil.Process | None:
         """Return the process that works here, or None; a later process with the same pid does not count."""
-        try:
-            record = self.require_json("process.json")
-            process = psutil.Process(int(record["pid"]))
-            # The system rounds the start time differently from call to call.
-            same = abs(process.create_time() - float(record["created"])) < 1.0
-            # A zombie has ended; it only waits until its parent takes note of that.
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        # A record that cannot be read vouches for nobody: the work counts as lost, and can be started again.
-        except (RunError, KeyError, psutil.NoSuchProcess):
+        record = self._process_record()
+        if record is None or record.is_elsewhere:
             return None
+        try:
+            process, found = psutil.Process(record.pid), identity(record.pid)
+            # The system rounds the start time differently from call to call.
+            same = found == record.identity if record.identity else abs(process.create_time() - record.created) < 1.0
+        except (psutil.NoSuchProcess, ValueError, OverflowError):
+            return None
+        return process if found is not None and same else None
+
+    def elsewhere(self) -> str:
+        """Return the computer or container that works here; "" if it is this one, or nothing works."""
+        record = self._process_record()
+        return record.host if record is not None and record.is_elsewhere and self._is_locked() else ""
 
     def is_alive(self) -> bool:
-        """Whether a process works here."""
-        return self.process() is not None
+        """Whether a process works here, on this computer or another one."""
+        # The lock is asked too: it does not depend on numbers, clocks and records.
+        return self.process() is not None or self._is_locked()
 
     def record_process(self, pid: int) -> None:
         """Write down which process works here."""
+        found = identity(pid)
+        if found is None:
+            return  # it has ended already, and status() will say so
         try:
             created = psutil.Process(pid).create_time()
         except psutil.NoSuchProcess:
-            return  # it has ended already, and status() will say so
-        atomic.write_json(self.place("process.json"), {"pid": pid, "created": created})
+            return
+        atomic.write_json(self.place("process.json"), _ProcessRecord(pid, created, found, **place()).to_json())
+
+    def _process_record(self) -> _ProcessRecord | None:
+        try:
+            return self.read_record(_ProcessRecord, "process.json")
+        except RunError:
+            return None  # a record that cannot be read vouches for nobody; the lock still does
+
+    def _is_locked(self) -> bool:
+        """Whether a process holds the lock of this folder."""
+        lock = FileLock(self.path / ".lock")
+        if not Path(lock.lock_file).is_file():
+            return False
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        except OSError:  # somebody else's folder, or a full disk
+            return False
+        lock.release()
+        return False
 
     def request_stop(self) -> None:
         """Ask the process to end: a run after its step, a job at its next report."""
@@ -171,7 +236,7 @@ class WorkFolder:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file; None before it is written. Raises :class:`RunError` if it is damaged."""
         try:
-            value = json.loads((self.path / name).read_text("utf-8"))
+            value = parse_json((self.path / name).read_text("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -179,6 +244,20 @@ class WorkFolder:
         if not isinstance(value, dict):
             raise self.damaged(name, f"it must be an object of names with values, got {type(value).__name__}")
         return value
+
+    def read_record(self, kind: type[R], name: str) -> R | None:
+        """Return the content of a JSON file as a record; None before it is written.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        value = self.read_json(name)
+        if value is None:
+            return None
+        try:
+            return kind.from_json(value)
+        except (TypeError, ValueError, KeyError, NodescopeError) as error:
+            raise self.damaged(name, str(error)) from error
 
     def require_json(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file. Raises :class:`RunError` if it is missing or damaged."""
@@ -194,6 +273,10 @@ class WorkFolder:
 
     def _remedy(self, _name: str) -> str:
         return f"Delete the folder {self.path} and start again."
+
+    def sweep(self) -> None:
+        """Delete what killed writers left behind; for whoever holds the lock, or is about to start the work."""
+        atomic.sweep(self.path)
 
     def _concluded(self, read: Callable[[], S], **lost: Any) -> S:
         """Return the status that `read` gives, as "lost" (with the values `lost`) if its process is gone."""

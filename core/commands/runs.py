@@ -24,6 +24,7 @@ from core.runs import (
     summarise_run,
 )
 from core.runs.launch import launch
+from core.runs.moved_data import move_data
 from core.studies import delete, empty_trash, list_trash, restore
 from core.work_folder import STATES
 
@@ -90,11 +91,14 @@ def run_stop(runs: tuple[str, ...], grace: float | None, as_json: bool) -> None:
 
 @command.command("resume")
 @names
+@options.data(required=False, multiple=True, help="Where the data of the runs has moved to; it must be the same data.")
 @options.as_json
-def run_resume(runs: tuple[str, ...], as_json: bool) -> None:
+def run_resume(runs: tuple[str, ...], data: tuple[str, ...], as_json: bool) -> None:
     """Go on with runs in the background."""
 
     def act(run: Run) -> str:
+        if data:
+            move_data(run, data)
         launch(run)
         return "goes on in the background"
 

@@ -22,6 +22,7 @@ from core.studies.study import (
     Kind,
     Study,
     list_studies,
+    move_study_data,
     open_study,
     progress_of,
     start_study,
@@ -92,10 +93,13 @@ def run_stop(name: str, as_json: bool) -> None:
 
 @command.command("resume")
 @study_name
+@options.data(required=False, multiple=True, help="Where the data of the study has moved to; it must be the same data.")
 @options.as_json
-def run_resume(name: str, as_json: bool) -> None:
+def run_resume(name: str, data: tuple[str, ...], as_json: bool) -> None:
     """Go on with a study in the background."""
     study = open_study(name)
+    if data:
+        move_study_data(study, data)
     start_study(study)
     _report(study, "goes on in the background", as_json)
 
@@ -248,8 +252,8 @@ def _row(study: Study) -> dict[str, Any]:
     # One damaged study must not hide the others from the list.
     try:
         progress = progress_of(study)
-    except NodescopeError:
-        return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0}
+    except NodescopeError as error:
+        return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0, "why": str(error)}
     state = STATES[progress.status.state].label.lower()
     return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
 

@@ -21,6 +21,7 @@ from core.data.splits import CHOICES
 from core.device import DEVICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
+from core.runs.moved_data import move_data
 from core.runs.settings import GROUPS, Setting
 from core.training.distributed import ProcessGroup
 from core.training.execute import execute
@@ -97,7 +98,8 @@ def _option(group: str, setting: Setting) -> options.Decorator:
 
 @options.command("train")
 @options.option("--run-dir", type=options.PATH, metavar="DIR", help="New folder for the run; without it, one is made.")
-@options.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
+@options.option("--resume", is_flag=True, help="Go on with the run in --run-dir; with --data, where "
+                "its data has moved to.")  # fmt: skip
 @options.option("--quiet", is_flag=True, help="Write to the run's log only.")
 @options.option("--estimate", "only_estimate", is_flag=True, help="Say what it would cost, from a few steps, and end.")
 @options.option("--json", "as_json", is_flag=True, help="Print JSON, with --estimate.")
@@ -135,7 +137,11 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
     if resume:
         if run_dir is None:
             raise ConfigError("--resume needs --run-dir, the folder of the run to go on with.")
+        given = dict(given)
+        moved = given.pop("data", ())
         refuse_training(given)
+        if moved:
+            move_data(open_run(run_dir), moved)
     config = open_run(run_dir).config() if resume and run_dir is not None else config_of(given)
     group = ProcessGroup(config.device)
     # The main process makes the folder; the others of a distributed training take its path from there.

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from core.data.decisions import NONE
 from core.data.open import DEMO
@@ -11,6 +11,7 @@ from core.data.splits import CHOICES
 from core.device import DEVICES
 from core.errors import ConfigError
 from core.runs.settings import SETTINGS
+from core.storage.record import typed
 
 Balance = Literal["none", "weights", "sampling"]
 
@@ -208,20 +209,17 @@ class TrainingConfig:
         Raises:
             ConfigError: a setting is unknown or does not fit.
         """
+        if not isinstance(value, dict):
+            raise ConfigError("The settings of the run are damaged: they must be an object of names with values.")
         # Refused, where a stored record ignores what it does not know: without them the run would be another one.
         unknown = sorted(set(value) - {each.name for each in fields(cls)})
         if unknown:
             raise ConfigError(f"Unknown settings: {', '.join(unknown)}; they come from another version of Nodescope.")
-        changed = dict(value)
+        kinds = get_type_hints(cls)
         try:
-            for name in ("data", "mean", "std", "teachers"):
-                if name in changed:
-                    # JSON has lists only; with these the settings would not equal those they were written from, and a
-                    # study would take its own run for a foreign one.
-                    changed[name] = tuple(changed[name])
-            if "augmentation" in changed:
-                changed["augmentation"] = Augmentation(**changed["augmentation"])
-            return cls(**changed)
+            # Lists become tuples, as they were: else the settings would not equal those they were written from, and a
+            # study would take its own run for a foreign one.
+            return cls(**{name: typed(kinds[name], each, name) for name, each in value.items()})
         except TypeError as error:
             raise ConfigError(f"The settings of the run are damaged: {error}.") from error
 

@@ -53,6 +53,7 @@ def launch(run: Run) -> None:
         status = _last_word(run)
         if status.state == "finished":
             raise RunError(f"The run {run.name} is finished; start a new one to train longer.")
+        run.sweep()
         # A request from the session before would end the new process at its first step.
         run.withdraw_stop()
         _started[:] = [each for each in _started if each.poll() is None]
@@ -94,7 +95,7 @@ def stop(run: Run) -> None:
 def may_be_killed(run: Run) -> bool:
     """Whether the stop of the run was requested, it has had its time, and is still there."""
     seconds = run.seconds_since_stop()
-    return seconds is not None and seconds > GRACE_SECONDS and run.is_alive()
+    return seconds is not None and seconds > GRACE_SECONDS and run.process() is not None
 
 
 def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
@@ -104,7 +105,7 @@ def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
         Whether it ended by itself.
 
     Raises:
-        RunError: nothing works on it.
+        RunError: nothing works on it, or it does not end and its process is not on this computer.
     """
     stop(run)
     deadline = time.monotonic() + grace
@@ -112,6 +113,12 @@ def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
         if not run.is_alive():
             return True
         time.sleep(0.1)
+    if run.process() is None and run.is_alive():
+        node = run.elsewhere() or "another computer"
+        raise RunError(
+            f"The run {run.name} works on {node} and has not ended within {grace:g} s. It was asked to stop; only there "
+            "can its process be killed."
+        )
     kill(run)
     return False
 

@@ -32,9 +32,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from core.errors import RunError, StorageError
+from core.errors import ConfigError, RunError, StorageError
 from core.runs.config import TrainingConfig
 from core.runs.status import Status
 from core.storage import atomic
@@ -115,11 +117,22 @@ class Run(WorkFolder):
         Raises:
             RunError: the file is missing or damaged.
         """
-        status = self._concluded(lambda: Status.from_json(self.require_json("status.json")))
+        status = self._concluded(self.stored_status)
         # Concluded and not written: a process in a long step writes nothing, and whoever clicked should see at once
         # that the request is there.
         if status.state in ("starting", "queued", "running") and self.stop_requested():
             return replace(status, state="stopping")
+        return status
+
+    def stored_status(self) -> Status:
+        """Return the last status as it stands on disk, without any conclusion from processes.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        status = self.read_record(Status, "status.json")
+        if status is None:
+            raise RunError(f"{self.path} is no run: status.json is missing.")
         return status
 
     def _may_start(self, status: WorkStatus) -> bool:
@@ -152,11 +165,14 @@ class Run(WorkFolder):
         return "\n".join(text.splitlines()[-lines:])
 
     def notes(self) -> str:
-        """Return what people wrote down about the run; empty if nothing."""
+        """Return what people wrote down about the run; empty if nothing. Raises :class:`RunError` if unreadable."""
         try:
-            return (self.path / "notes.txt").read_text("utf-8")
+            # An editor may have stored them in another encoding; a wrong letter is better than none at all.
+            return (self.path / "notes.txt").read_text("utf-8", errors="replace")
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise self.damaged("notes.txt", str(error.strerror)) from error
 
     def write_notes(self, text: str) -> None:
         """Replace the notes. Raises :class:`StorageError`."""
@@ -192,6 +208,11 @@ class Run(WorkFolder):
             raise self.damaged(name, str(error)) from error
         if not set(columns) <= set(table.columns):
             raise self.damaged(name, f"its columns are {', '.join(table.columns)}")
+        words = [column for column in columns if column != "id" and not is_numeric_dtype(table[column])]
+        if words and len(table):
+            raise self.damaged(name, f"{words[0]} holds something else than numbers")
+        if table["epoch"].isna().any() or not np.isfinite(table["epoch"]).all():
+            raise self.damaged(name, "a row does not say its epoch")
         return table
 
     def _remedy(self, name: str) -> str:
@@ -200,7 +221,11 @@ class Run(WorkFolder):
 
 @lru_cache(maxsize=1024)
 def _config(run: Run, _version: tuple[int, int, int] | None) -> TrainingConfig:
-    return TrainingConfig.from_json(run.require_json("config.json"))
+    value = run.require_json("config.json")
+    try:
+        return TrainingConfig.from_json(value)
+    except ConfigError as error:
+        raise run.damaged("config.json", str(error)) from error
 
 
 def create_run(config: TrainingConfig, path: Path | None = None) -> Run:

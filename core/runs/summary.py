@@ -59,19 +59,21 @@ class RunSummary(Record):
 
 
 def summarise_run(run: Run) -> RunSummary:
-    """Return the row of a run; a damaged one is "failed" with the sentence that says what is damaged."""
+    """Return the row of a run; of a damaged one with the sentence that says what is damaged."""
     try:
-        status, config, metrics = run.status(), run.config(), run.metrics()
+        status, config, metrics, notes = run.status(), run.config(), run.metrics(), run.notes()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
-        return RunSummary(run.name, str(run.path), "failed", message=str(error))
-    best = None if metrics.empty else metrics.loc[metrics["valid_auc"].idxmax()]
+        return RunSummary(run.name, str(run.path), "damaged", message=str(error))
+    known = metrics.dropna(subset="valid_auc")
+    best = None if known.empty else known.loc[known["valid_auc"].idxmax()]
+    node = run.elsewhere() if status.is_active else ""
     message, test = _test_metrics(run, status)
     return RunSummary(
         name=run.name,
         path=str(run.path),
         state=status.state,
-        message=message or status.message,
+        message=message or status.message or (node and f"Running on {node}."),
         preset=config.preset,
         model=config.model,
         data=config.data,
@@ -85,7 +87,7 @@ def summarise_run(run: Run) -> RunSummary:
         flaw=flaw_sentence(config),
         started=started,
         seconds=status.seconds,
-        notes=run.notes(),
+        notes=notes,
     )
 
 

@@ -5,11 +5,15 @@ A process that is killed at any moment leaves the old file or the new one, never
 
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from core.errors import StorageError
 
@@ -42,6 +46,24 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where the folder is none, there is nothing to remove, and the first error counts
             temporary.unlink(missing_ok=True)
+
+
+SWEPT_AFTER = 60.0
+"""Seconds after which a temporary file whose writer is gone is deleted; writing one takes less."""
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files that killed writers left in a folder, in which no other computer writes now.
+
+    A checkpoint that was half written may be gigabytes. A living process of this number keeps its file.
+    """
+    for path in folder.glob(".*.tmp"):
+        named = _TEMPORARY.fullmatch(path.name)
+        with suppress(OSError):  # gone since, or somebody else's
+            if named and time.time() - path.stat().st_mtime > SWEPT_AFTER and not psutil.pid_exists(int(named[1])):
+                path.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -1,8 +1,14 @@
-"""One writer and one reader of JSON for the dataclasses that are stored."""
+"""One writer and one reader of JSON for what is stored: whatever a damaged file holds, it is refused with a reason."""
 
+import json
+import math
+import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, NoReturn, Self, Union, get_args, get_origin, get_type_hints
+
+LARGEST = 1e18
+"""Numbers of this size and above are no counts, times or sizes of ours, and cannot be shown."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,107 @@ class Record:
         Values that an earlier version did not write have their default; values of a newer version are ignored.
 
         Raises:
-            TypeError: a value without a default is missing.
+            TypeError: a value without a default is missing, or one is of another type than its field.
         """
-        types = get_type_hints(cls)
+        if not isinstance(value, Mapping):
+            raise TypeError(f"it must be an object of names with values, got {_shown(value)}")
+        kinds = get_type_hints(cls)
         names = [each.name for each in fields(cls) if each.name in value]
-        return cls(**{name: _read(types[name], value[name]) for name in names})
+        return cls(**{name: typed(kinds[name], value[name], name) for name in names})
+
+
+def parse_json(text: str) -> Any:
+    """Return what JSON text holds.
+
+    Raises:
+        ValueError: it is no JSON, holds NaN or Infinity, which JSON does not have, or is nested too deep.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def typed(kind: Any, value: Any, name: str) -> Any:
+    """Return a value that came from JSON as a type hint asks for it: lists become tuples, objects dataclasses.
+
+    Args:
+        kind: the hint: a plain type, a literal, a tuple, a mapping with text as keys, a dataclass, something with
+            ``from_json``, or one of several.
+        value: what JSON gave.
+        name: what errors call it.
+
+    Raises:
+        TypeError: it is something else, or a number that is not finite or far too large.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _one_of(arguments, value, name)
+    if origin is Literal:
+        return value if value in arguments else _wrong(name, f"one of {', '.join(map(str, arguments))}", value)
+    if origin is tuple:
+        return _tuple(arguments, value, name)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            _wrong(name, "an object", value)
+        return {key: typed(arguments[1], each, f"{name}.{key}") for key, each in value.items()}
+    if hasattr(kind, "from_json"):
+        return kind.from_json(value)
+    if is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            _wrong(name, "an object", value)
+        hints = get_type_hints(kind)
+        # What the dataclass does not know raises its own TypeError.
+        return kind(**{key: typed(hints.get(key, Any), each, f"{name}.{key}") for key, each in value.items()})  # type: ignore[operator]
+    return _simple(kind, value, name)
+
+
+def _one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    real = [each for each in kinds if each is not type(None)]
+    for each in real[:-1]:
+        try:
+            return typed(each, value, name)
+        except TypeError:
+            continue
+    return typed(real[-1], value, name)  # the reason is that of the last
+
+
+def _tuple(kinds: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        _wrong(name, "a list", value)
+    if kinds[-1] is not Ellipsis and len(kinds) != len(value):
+        _wrong(name, f"a list of {len(kinds)}", value)
+    each_kind = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else kinds
+    return tuple(typed(kind, each, name) for kind, each in zip(each_kind, value, strict=True))
+
+
+def _simple(kind: Any, value: Any, name: str) -> Any:
+    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "an object"}
+    # bool is an int for Python, and no number for anybody else.
+    fits = isinstance(value, bool) == (kind is bool) and isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (kind in (int, float) and not (math.isfinite(value) and abs(value) < LARGEST)):
+        _wrong(name, expected.get(kind, kind.__name__), value)
+    return value
+
+
+def _wrong(name: str, expected: str, value: Any) -> NoReturn:
+    raise TypeError(f"{name} must be {expected}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except (RecursionError, TypeError, ValueError):  # too deep, or a number of too many digits
+        text = type(value).__name__
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"it holds {constant}")
 
 
 def _plain(value: Any) -> Any:
@@ -38,18 +140,4 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
-    return value
-
-
-def _read(kind: Any, value: Any) -> Any:
-    arguments = get_args(kind)
-    if hasattr(kind, "from_json"):
-        return kind.from_json(value)
-    if get_origin(kind) is tuple:
-        return tuple(_read(arguments[0], each) for each in value)
-    # Mapping[str, X]; the test of the value tells it from `str | None`, whose first argument is the same.
-    if isinstance(value, Mapping) and len(arguments) == 2 and arguments[0] is str:
-        return {name: _read(arguments[1], each) for name, each in value.items()}
-    if type(None) in arguments and value is not None:  # X | None
-        return _read(arguments[0], value)
     return value

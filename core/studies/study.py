@@ -24,14 +24,16 @@ from typing import Any, ClassVar, Literal
 from core.data import DEMO, Dataset, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
-from core.errors import NodescopeError, RunError, StorageError
+from core.errors import ConfigError, NodescopeError, RunError, StorageError
 from core.job import Job, JobStatus
 from core.runs.config import TrainingConfig
+from core.runs.moved_data import move_data
 from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, runs_home
 from core.storage.lock import action_lock
+from core.storage.record import typed
 
 Kind = Literal["folds", "search", "curve"]
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
@@ -55,9 +57,17 @@ class Study(Job):
     def about(self) -> dict[str, Any]:
         """Return ``study.json``. Raises :class:`RunError` if it is missing or damaged."""
         about = self.require_json("study.json")
-        missing = [key for key in ("kind", "config", "settings", "runs") if key not in about]
-        if missing:
-            raise self.damaged("study.json", f"{missing[0]} is missing")
+        for key, kind in (("kind", Kind), ("config", dict), ("settings", dict), ("runs", tuple[str, ...])):
+            if key not in about:
+                raise self.damaged("study.json", f"{key} is missing")
+            try:
+                typed(kind, about[key], key)
+            except TypeError as error:
+                raise self.damaged("study.json", str(error)) from error
+        # They are joined to the folder of the runs.
+        strange = [name for name in about["runs"] if _NAME.fullmatch(name) is None]
+        if strange:
+            raise self.damaged("study.json", f"{strange[0]!r} is no name of a run")
         return about
 
     def _remedy(self, _name: str) -> str:
@@ -65,7 +75,10 @@ class Study(Job):
 
     def config(self) -> TrainingConfig:
         """Return the settings that its runs share."""
-        return TrainingConfig.from_json(self.about()["config"])
+        try:
+            return TrainingConfig.from_json(self.about()["config"])
+        except ConfigError as error:
+            raise self.damaged("study.json", str(error)) from error
 
     def dataset(self) -> Dataset:
         """Return the first of its data sets, the one that is validated and tested on."""
@@ -95,11 +108,11 @@ class Study(Job):
         return self.read_json("results.json") or None
 
     def status(self) -> JobStatus:
-        """Return the last status of the study; "failed", with the sentence that says so, where the file is damaged."""
+        """Return the last status of the study; "damaged", with the sentence that says so, where the file is damaged."""
         try:
             return super().status()
         except RunError as error:
-            return JobStatus("failed", message=str(error))
+            return JobStatus("damaged", message=str(error))
 
     def request_stop(self) -> None:
         """Ask the process to let the run in work finish its step, save, and end."""
@@ -221,6 +234,24 @@ def extending(study: Study) -> Iterator[dict[str, Any]]:
         atomic.write_json(study.path / "study.json", about)
 
 
+def move_study_data(study: Study, sources: Sequence[str]) -> None:
+    """Let a study and its runs go on with their data in another place, if it is the same data.
+
+    Raises:
+        RunError: there are more or fewer sources than the study has, one holds other data, or a process works on it.
+        DataError: one is no data set.
+    """
+    with extending(study) as about:
+        config = study.config()
+        if len(sources) != len(config.data):
+            raise RunError(f"The study {study.name} has {len(config.data)} data sets, got {len(sources)} new places.")
+        for run in study.runs():
+            move_data(run, sources)
+        runs = study.runs()
+        places = runs[0].config().data if runs else tuple(str(Path(source).resolve()) for source in sources)
+        about["config"] = config.with_changes(data=places).to_json()
+
+
 def start_study(study: Study) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
 
@@ -258,4 +289,4 @@ def _status(run: Run) -> Status:
     try:
         return run.status()
     except NodescopeError as error:
-        return Status(state="failed", message=str(error))
+        return Status(state="damaged", message=str(error))

@@ -76,14 +76,14 @@ def delete_study(study: Study) -> Path:
     """Move a study and its runs to the trash and return where they lie now.
 
     Raises:
-        RunError: a process works on it or on one of its runs, it is damaged, or not there any more.
+        RunError: a process works on it or on one of its runs, or it is not there any more.
         StorageError: something cannot be moved; what has been is in the trash, and comes back from there.
     """
     with action_lock():
         study.check_exists()
         if study.status().is_active:
             raise RunError(f"The study {study.name} is being worked on. Stop it before you delete it.")
-        runs = study.runs()
+        runs = _runs_of(study)
         for run in runs:
             _check_idle(run)
         with ExitStack() as held:
@@ -145,11 +145,19 @@ def _check_idle(run: Run) -> None:
     if run.is_alive():
         raise RunError(f"The run {run.name} is being worked on. Stop it before you delete it.")
     for study in list_studies():
-        if study.status().is_active and run.name in study.run_names():
+        if study.status().is_active and run in _runs_of(study):
             raise RunError(
                 f"The run {run.name} belongs to the study {study.name}, which is being worked on. Stop the study "
                 "before you delete it."
             )
+
+
+def _runs_of(study: Study) -> list[Run]:
+    """Return the runs of a study; none where it is damaged and does not say which they are: they stay, then."""
+    try:
+        return study.runs()
+    except RunError:
+        return []
 
 
 def _trashed(path: Path) -> Trashed:

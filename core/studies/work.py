@@ -35,7 +35,7 @@ def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
     """
     lock = study.lock()
     try:
-        return study.work(what, every=0.0)
+        return study.work(what, every=0.0, is_locked=True)
     except NodescopeError:
         raise  # it has been written down
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """Work on a run in this process, from its directory to its bundle."""
 
-import json
 import logging
 import os
 import time
@@ -47,6 +46,7 @@ def execute(run: Run, *, after_epoch: AfterEpoch = lambda _rows: None) -> Status
         if not _is_launched(run):
             run.withdraw_stop()
         run.record_process(os.getpid())
+        run.sweep()
         with _logging_to(run):
             return _recorded(run, group, after_epoch)
     finally:
@@ -62,7 +62,7 @@ def _assist(run: Run, group: ProcessGroup) -> Status:
         with suppress(Stopped), group.explained(run.path):
             Trainer(run, _gathered(run)).fit()
     group.end()
-    return read_status(run)
+    return run.stored_status()
 
 
 def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
@@ -102,7 +102,7 @@ def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> S
     """Wait until the device is free, then train."""
     config = run.config()
     # What an earlier session reached stays in the status while the run waits for its device.
-    earlier = read_status(run)
+    earlier = run.stored_status()
 
     logged = ""
 
@@ -125,7 +125,7 @@ def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> S
 def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     started = time.monotonic()
     config = run.config()
-    earlier = read_status(run)
+    earlier = run.stored_status()
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     keep_memory()
     training_data = _training_data(run, status)
@@ -203,17 +203,12 @@ def _decisions(run: Run, number: int, source: str) -> Path:
 
 
 def _write_end(run: Run, state: str, message: str) -> Status:
-    status = read_status(run)
+    status = run.stored_status()
     # A run whose patience was over took fewer steps, and is done all the same.
     done = {"step": status.steps, "epoch": status.epochs} if state == "finished" else {}
     status = status.now(state=state, stage="", message=message, seconds_left=None, **done)
     run.write_status(status)
     return status
-
-
-def read_status(run: Run) -> Status:
-    """Return the last status as it stands on disk, without any conclusion from processes."""
-    return Status.from_json(json.loads((run.path / "status.json").read_text("utf-8")))
 
 
 def _try_write_end(run: Run, message: str, *, state: str = "failed") -> None:

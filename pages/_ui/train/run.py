@@ -13,6 +13,7 @@ from core.evaluation import METRICS
 from core.formatting import duration, file_size
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
+from core.runs.moved_data import missing_data, move_data
 from core.studies import delete
 from core.work_folder import STATES
 from pages._ui import layout, state
@@ -45,7 +46,7 @@ def _status(run: Run) -> Status:
     try:
         return run.status()
     except NodescopeError as error:
-        return Status(state="failed", message=str(error))
+        return Status(state="damaged", message=str(error))
 
 
 def _panel(run: Run, state_on_page: str) -> None:
@@ -69,7 +70,12 @@ def _panel(run: Run, state_on_page: str) -> None:
     # Containers, so that an element that appears does not move those below it.
     with st.container():
         _messages(status, flaw)
+        node = run.elsewhere() if status.is_active else ""
+        if node:
+            st.caption(f":material/dns: Running on **{node}**. Stop reaches it through this folder.")
     with st.container():
+        if not status.is_active and status.state != "finished":
+            _moved(run)
         _buttons(run, status)
         if status.state == "finished":
             _result(run)
@@ -80,7 +86,10 @@ def _panel(run: Run, state_on_page: str) -> None:
         except NodescopeError as error:
             layout.show_error(error)
     with st.container():
-        _details(run, status)
+        try:
+            _details(run, status)
+        except NodescopeError as error:
+            layout.show_error(error)
 
 
 def _messages(status: Status, flaw: str) -> None:
@@ -90,8 +99,8 @@ def _messages(status: Status, flaw: str) -> None:
             f"{flaw} Use curves and best epoch for comparison only; they do not measure quality.",
             icon=":material/warning:",
         )
-    if status.message and status.state in ("failed", "stopped"):
-        (st.error if status.state == "failed" else st.info)(status.message)
+    if status.message and status.state in ("failed", "damaged", "stopped"):
+        (st.info if status.state == "stopped" else st.error)(status.message)
     if status.message and status.state == "running":
         st.warning(status.message)  # such as that memory ran out and the batch was halved
     if status.state == "lost":
@@ -147,7 +156,7 @@ def _buttons(run: Run, status: Status) -> None:
         if status.state == "stopping" and may_be_killed(run):
             st.button("End now", icon=":material/dangerous:", on_click=layout.attempt, args=(kill, run),
                       help="The run does not respond. It can be resumed from its last checkpoint.")  # fmt: skip
-        if status.state in ("stopped", "failed", "lost"):
+        if status.state in ("stopped", "failed", "lost", "damaged"):
             st.button("Resume", icon=":material/resume:", type="primary", on_click=layout.attempt, args=(launch, run),
                       help="Continues from the last checkpoint.")  # fmt: skip
         if status.state == "finished" and st.button(
@@ -159,6 +168,22 @@ def _buttons(run: Run, status: Status) -> None:
             _use(run)
         _more(run, status)
     trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run))
+
+
+def _moved(run: Run) -> None:
+    """Draw how to name the new place of data that is gone; nothing where it is there."""
+    gone = missing_data(run)
+    if not gone:
+        return
+    st.warning(f"The data of this run is not there any more: {', '.join(gone)}.", icon=":material/folder_off:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        given = [
+            st.text_input(f"{source} is now", source, key=f"moved-{run.name}-{number}")
+            for number, source in enumerate(run.config().data)
+        ]
+        st.button("Use this data", icon=":material/drive_file_move:", on_click=layout.attempt,
+                  args=(move_data, run, given), kwargs={"done": f"{run.name} finds its data again."},
+                  help="Only if it holds the same patches with the same labels.")  # fmt: skip
 
 
 def _more(run: Run, status: Status) -> None:

@@ -71,9 +71,27 @@ def _chosen(studies: list[Study]) -> None:
         st.session_state[state.STUDY] = wanted if wanted in names else names[0]
     name = st.selectbox("Study", names, key=state.STUDY, bind="query-params")
     study = studies[names.index(name)]
-    progress = progress_of(study)
+    try:
+        progress = progress_of(study)
+    except NodescopeError as error:
+        _damaged(study, error)
+        return
     # The page reads the disk only while a process works on the study.
     st.fragment(_panel, run_every=POLL_SECONDS if progress.status.is_active else None)(study, progress.status.state)
+
+
+def _damaged(study: Study, error: NodescopeError) -> None:
+    shown = STATES["damaged"]
+    st.badge(shown.label, icon=shown.icon, color=shown.colour)
+    layout.show_error(error)
+    _delete_button(study)
+    trash.confirm(study.name, "what is left of it; its runs stay", place="this page", key=state.DELETING_STUDY,
+                  delete=partial(delete_study, study))  # fmt: skip
+
+
+def _delete_button(study: Study) -> None:
+    st.button("Delete …", icon=":material/delete:", on_click=st.session_state.update,
+              args=({state.DELETING_STUDY: study.name},))  # fmt: skip
 
 
 def _panel(study: Study, state_on_page: str) -> None:
@@ -163,12 +181,7 @@ def _buttons(study: Study, progress: StudyProgress) -> str | None:
             )  # fmt: skip
         if not status.is_active:
             KINDS[study.kind].more(study)
-            st.button(
-                "Delete …",
-                icon=":material/delete:",
-                on_click=st.session_state.update,
-                args=({state.DELETING_STUDY: study.name},),
-            )
+            _delete_button(study)
         current = progress.current if status.is_active else None
         if current is not None and st.button("Show current run", icon=":material/arrow_forward:"):
             return current.name
