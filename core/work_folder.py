@@ -185,14 +185,15 @@ class WorkFolder:
 
     def _is_locked(self) -> bool:
         """Whether a process holds the lock of this folder."""
-        lock = FileLock(self.path / ".lock")
-        if not Path(lock.lock_file).is_file():
+        path = self.path / ".lock"
+        if not path.is_file():
             return False
+        lock = FileLock(path)
         try:
             lock.acquire(blocking=False)
         except Timeout:
             return True
-        except OSError:  # somebody else's folder, or a full disk
+        except OSError:  # somebody else's folder, or a file system without locks
             return False
         lock.release()
         return False

@@ -15,6 +15,7 @@ from core import __version__
 from core.commands.parsing import Group
 from core.errors import NodescopeError
 from core.formatting import RESEARCH_ONLY
+from core.storage.home import tighten_home
 
 COMMANDS = {
     "Data": {
@@ -96,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands after the program's name; None takes the process's own.
     """
     # Click's own `main` would end the process, and give Ctrl+C and a closed pipe other exit statuses.
+    tighten_home()
     try:
         with program.make_context("python -m core", list(sys.argv[1:] if arguments is None else arguments)) as context:
             return int(program.invoke(context) or 0)

@@ -21,6 +21,7 @@ from core.data.pack import pack_folder
 from core.data.store import RowStore
 from core.errors import DataError, StorageError
 from core.storage import atomic, spreadsheet
+from core.storage.home import make_folder
 
 Kind = Literal["exclude", "relabel", "fine"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -168,7 +169,7 @@ def to_csv(decisions: Mapping[str, Decision]) -> str:
 def _change(source: str, change: Callable[[dict[str, Decision]], dict[str, Decision]]) -> None:
     path = decisions_path(source)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):  # two people may decide at once, and both count
             atomic.write_text(path, to_csv(change(decisions_of(source))))
             _earlier(path).unlink(missing_ok=True)

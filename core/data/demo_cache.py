@@ -17,7 +17,7 @@ from core.data.store import ArrayStore
 from core.errors import StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
-from core.storage.home import home
+from core.storage.home import home, make_folder
 
 DEMO_VERSION = 1
 """Raise it when the generator changes, so that no cache holds patches of an older one."""
@@ -44,7 +44,7 @@ def open_demo(*, size: DemoSize = DemoSize(), progress: Progress = no_progress) 
     folder = home() / "demo" / f"v{DEMO_VERSION}-seed{size.seed}-{size.slides}x{size.patches_per_slide}"
     if not folder.is_dir():
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.parent)
             with FileLock(folder.with_suffix(".lock")):
                 if not folder.is_dir():
                     _generate(folder, size, progress)

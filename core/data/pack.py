@@ -28,7 +28,7 @@ from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
-from core.storage.home import home
+from core.storage.home import home, make_folder
 
 VERSION = 1
 CHUNK = 512
@@ -168,7 +168,7 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
         return done
     folder = pack_folder(dataset.source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / "pack.lock", timeout=0):
             return _make(dataset, folder, workers, progress)
     except Timeout as error:

@@ -20,7 +20,7 @@ from core.device import resolve_device
 from core.errors import StorageError
 from core.runs.run import Run
 from core.storage import atomic
-from core.storage.home import home
+from core.storage.home import home, make_folder
 
 POLL_SECONDS = 0.2
 """How often a waiting run checks whether the device is free or its stop was requested."""
@@ -120,7 +120,7 @@ class Queue:
         name = "cpu" if device.type == "cpu" else f"cuda-{torch.cuda.get_device_properties(device).uuid}"
         queue = cls(name, NAMES[device.type])
         try:
-            queue.tickets_path.mkdir(parents=True, exist_ok=True)
+            make_folder(queue.tickets_path)
         except OSError as error:
             raise StorageError(f"The folder {queue.tickets_path} cannot be made: {error.strerror}.") from error
         return queue

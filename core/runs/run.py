@@ -40,7 +40,7 @@ from core.errors import ConfigError, RunError, StorageError
 from core.runs.config import TrainingConfig
 from core.runs.status import Status
 from core.storage import atomic
-from core.storage.home import HOME_VARIABLE, runs_home
+from core.storage.home import HOME_VARIABLE, make_folder, runs_home
 from core.work_folder import WorkFolder, WorkStatus
 
 METRICS_COLUMNS = (
@@ -245,7 +245,7 @@ def create_run(config: TrainingConfig, path: Path | None = None) -> Run:
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             hint = " To go on with it, use --resume." if (path / "config.json").exists() else ""
             raise RunError(f"{path} is not empty, and a run never overwrites another one.{hint} Choose a new folder.")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as error:
         place = path or runs_home()
         raise StorageError(
@@ -301,7 +301,8 @@ def _fresh_folder(label: str) -> Path:
         path = runs_home() / (stem if number == 1 else f"{stem}-{number}")
         try:
             # Making it is the test: between a look and the making, another process could take the name.
-            path.mkdir(parents=True)
+            make_folder(path.parent)
+            path.mkdir()
         except FileExistsError:
             continue
         return path

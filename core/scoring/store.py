@@ -24,6 +24,7 @@ from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import Scored, assemble, score, select
 from core.storage.home import home
 from core.storage.npz import save_arrays, stored_arrays
+from core.storage.record import typed
 from core.storage.spreadsheet import plain
 
 VERSION = 3
@@ -103,7 +104,7 @@ def load_scores(bundle: Bundle, dataset: Dataset, split: str) -> Scored | None:
         usable = np.isin(rows, wanted)
         missing = len(wanted) - int(usable.sum())
         same = stored.about.get("version") == VERSION and stored.about.get("files") == dataset.files
-        if not same or len(stored.ids) != len(stored.logits) or missing > int(stored.about["unreadable"]):
+        if not same or missing > int(stored.about["unreadable"]):
             continue
         return assemble(
             bundle,
@@ -139,8 +140,12 @@ def _read(path: Path) -> _Stored | None:
         if stored is None:
             return None
         about, file = stored
-        ids = file["ids"].tobytes().decode().split("\n")
-        return _Stored(about, ids, file["logits"], Appearance(file["looks"]) if "looks" in file else None)
+        ids, logits = file["ids"].tobytes().decode().split("\n"), file["logits"]
+        looks = file["looks"] if "looks" in file else None
+        if logits.shape != (len(ids),) or logits.dtype.kind != "f" or (looks is not None and len(looks) != len(ids)):
+            raise ValueError(f"{len(ids):,} ids, but numbers of shape {logits.shape}")
+        typed(int, about.get("unreadable"), "unreadable")
+        return _Stored(about, ids, logits, None if looks is None else Appearance(looks))
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, split: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from core.errors import StorageError
+from core.storage.home import make_folder
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     # writers of one file apart.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield temporary
         # The content before the name: after a power cut the name must not point to a file that is still empty.
         _flush(temporary)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from core.errors import RunError, StorageError
-from core.storage.home import home
+from core.storage.home import home, make_folder
 
 PATIENCE_SECONDS = 30.0
 """Starting takes milliseconds, deleting as well unless the trash lies on another disk."""
@@ -28,6 +28,7 @@ def action_lock() -> Iterator[None]:
     lock = FileLock(path)
     # Acquired apart from the body, whose own Timeout or OSError must not be taken for one of the lock.
     try:
+        make_folder(path.parent)
         lock.acquire(timeout=PATIENCE_SECONDS)
     except Timeout as error:
         raise RunError(

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from core.errors import DataError
 from core.storage import atomic
+from core.storage.record import parse_json
 
 ABOUT = "about"
 
@@ -53,8 +55,14 @@ def stored_arrays(
     try:
         # A file from elsewhere must not be able to run code, which a pickle could.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = json.loads(file[ABOUT].tobytes()) if ABOUT in file else {}
+            about = parse_json(file[ABOUT].tobytes().decode()) if ABOUT in file else {}
+            if not isinstance(about, dict):
+                raise ValueError(f"it is described by {type(about).__name__}, expected names with values")
             out_of_date = only is not None and any(about[name] != value for name, value in only.items())
             yield None if out_of_date else (about, file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    # NumPy gives what it finds in a damaged header to Python's parser, and its shape to the memory.
+    except (
+        OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise DataError(f"{path} is damaged ({error}). {remedy}") from error

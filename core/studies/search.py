@@ -217,11 +217,18 @@ class _Searcher:
 def _remembering(study: Study) -> Iterator["optuna.Study"]:
     # Optuna takes a second to import and only the process of a search needs it.
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{study.path / 'optuna.db'}")
     try:
-        yield optuna.create_study(storage=storage, study_name=study.name, direction="maximize", load_if_exists=True)
+        try:
+            memory = optuna.create_study(
+                storage=storage, study_name=study.name, direction="maximize", load_if_exists=True
+            )
+        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+            raise study.damaged("optuna.db", str(error).splitlines()[0]) from error
+        yield memory
     finally:
         # Else the file of the database stays open, while the study may be moved to the trash.
         storage.remove_session()

@@ -31,7 +31,7 @@ from core.runs.moved_data import move_data
 from core.runs.run import Run
 from core.runs.status import Status
 from core.storage import atomic
-from core.storage.home import home, runs_home
+from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
 from core.storage.record import typed
 
@@ -194,7 +194,7 @@ def create_study(
     runs = [f"{name}-{suffix}" for suffix in suffixes]
     check_free((study.path, *(runs_home() / run for run in runs)))
     try:
-        study.path.mkdir(parents=True)
+        make_folder(study.path)
     except OSError as error:
         raise StorageError(f"The folder {study.path} cannot be made: {error.strerror}.") from error
     # Somebody may decide about patches while the study trains, and its runs have to stay comparable.

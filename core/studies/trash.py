@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.errors import RunError, StorageError
 from core.runs.run import Run
-from core.storage.home import home, runs_home
+from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
 from core.studies.study import Study, list_studies, studies_home
 
@@ -201,7 +201,7 @@ def _free(path: Path) -> Path:
 
 def _move(path: Path, target: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         shutil.move(path, target)
     except OSError as error:
         raise StorageError(f"{path} could not be moved to {target}: {error.strerror or error}.") from error

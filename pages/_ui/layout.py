@@ -18,6 +18,7 @@ from core.errors import BundleError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
 from core.runs import list_runs
+from core.storage.home import tighten_home
 from pages._ui import cache, query_params, state
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
@@ -48,6 +49,7 @@ def frame(page: Any) -> Iterator[None]:
     st.html(STYLE)
     # Before any widget: the key of a widget that is drawn can no longer be set.
     query_params.translate_old()
+    tighten_home()
     _sidebar()
     token = _inside.set(True)
     try:

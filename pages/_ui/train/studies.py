@@ -104,7 +104,7 @@ def _panel(study: Study, state_on_page: str) -> None:
         st.rerun()
     shown = STATES[status.state]
     st.badge(f"{shown.label} · {kind.label.lower()}", icon=shown.icon, color=shown.colour)
-    if status.state == "failed":
+    if status.state in ("failed", "damaged"):
         st.error(status.message or "The study failed; the log below says why.")
     if status.state == "lost":
         st.warning(

@@ -87,7 +87,7 @@ def test_a_damaged_run_says_so_and_does_not_hide_the_others(
     assert main(["runs", "list"]) == 0
 
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        ["second", "failed"], ["first", "stopped"],
+        ["second", "damaged"], ["first", "stopped"],
     ]  # fmt: skip
     main(["runs", "show", "second"])
     said = capsys.readouterr()

@@ -104,9 +104,9 @@ def test_settings_that_cannot_be_are_2(
 def test_settings_are_not_ignored_when_a_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = create_run(preset("quick"), tmp_path / "run")
 
-    assert main(["train", "--run-dir", str(run.path), "--resume", "--epochs", "50", "--data", "demo"]) == 2
+    assert main(["train", "--run-dir", str(run.path), "--resume", "--epochs", "50", "--seed", "3"]) == 2
 
-    assert "leave out --epochs, --data, or start a new run" in _error(capsys)
+    assert "leave out --epochs, --seed, or start a new run" in _error(capsys)
 
 
 def test_a_folder_that_is_no_run_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def test_a_process_that_holds_the_lock_alone_is_noticed_as_well() -> None:
     study = _study()
     lock = study.runs()[1].lock()
     try:
-        with pytest.raises(RunError, match="Another process works on the run find-trial-002"):
+        with pytest.raises(RunError, match="find-trial-002 is being worked on"):
             delete_study(study)
     finally:
         lock.release()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -148,4 +149,5 @@ def test_a_small_demo_run_keeps_slides_apart(
 def test_the_process_that_worked_is_written_down(uninterrupted: Run) -> None:
     record = json.loads((uninterrupted.path / "process.json").read_text())
 
-    assert record == {"pid": os.getpid(), "created": psutil.Process().create_time()}
+    assert (record["pid"], record["created"]) == (os.getpid(), psutil.Process().create_time())
+    assert record["host"] == platform.node()
