@@ -116,8 +116,8 @@ def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
     if run.process() is None and run.is_alive():
         node = run.elsewhere() or "another computer"
         raise RunError(
-            f"The run {run.name} works on {node} and has not ended within {grace:g} s. It was asked to stop; its process "
-            "can be killed there only."
+            f"The run {run.name} works on {node} and has not ended within {grace:g} s. It was asked to stop; only "
+            f"{node} can kill its process."
         )
     kill(run)
     return False

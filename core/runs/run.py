@@ -209,9 +209,11 @@ class Run(WorkFolder):
         if not set(columns) <= set(table.columns):
             raise self.damaged(name, f"its columns are {', '.join(table.columns)}")
         words = [column for column in columns if column != "id" and not is_numeric_dtype(table[column])]
-        if words and len(table):
+        if not len(table):
+            return table
+        if words:
             raise self.damaged(name, f"{words[0]} holds something else than numbers")
-        if table["epoch"].isna().any() or not np.isfinite(table["epoch"]).all():
+        if not np.isfinite(table["epoch"]).all():
             raise self.damaged(name, "a row does not say its epoch")
         return table
 

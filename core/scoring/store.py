@@ -141,7 +141,7 @@ def _read(path: Path) -> _Stored | None:
             return None
         about, file = stored
         ids, logits = file["ids"].tobytes().decode().split("\n"), file["logits"]
-        looks = file["looks"] if "looks" in file else None
+        looks = file.get("looks")
         if logits.shape != (len(ids),) or logits.dtype.kind != "f" or (looks is not None and len(looks) != len(ids)):
             raise ValueError(f"{len(ids):,} ids, but numbers of shape {logits.shape}")
         typed(int, about.get("unreadable"), "unreadable")

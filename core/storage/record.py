@@ -1,7 +1,6 @@
 """One writer and one reader of JSON for what is stored: whatever a damaged file holds, it is refused with a reason."""
 
 import json
-import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -110,9 +109,9 @@ def _tuple(kinds: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
 
 def _simple(kind: Any, value: Any, name: str) -> Any:
     expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "an object"}
-    # bool is an int for Python, and no number for anybody else.
+    # bool is an int for Python, and no number for anybody else. The comparison refuses NaN too, put this way round.
     fits = isinstance(value, bool) == (kind is bool) and isinstance(value, (int, float) if kind is float else kind)
-    if not fits or (kind in (int, float) and not (math.isfinite(value) and abs(value) < LARGEST)):
+    if not fits or (kind in (int, float) and not abs(value) < LARGEST):
         _wrong(name, expected.get(kind, kind.__name__), value)
     return value
 

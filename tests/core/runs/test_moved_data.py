@@ -54,7 +54,7 @@ def test_other_data_is_refused_and_nothing_changes(
 
     with pytest.raises(RunError, match="60 patches, 30 tumour and 30 normal, whose ids or labels differ"):
         move_data(stopped, [str(other)])
-    with pytest.raises(RunError, match="1 data set .*, got 2 new places"):
+    with pytest.raises(RunError, match=r"1 data set .*, got 2 new places"):
         move_data(stopped, [str(other), str(other)])
     assert main(["train", "--run-dir", str(stopped.path), "--resume", "--data", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,17 @@ def test_json_is_readable_and_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         atomic.write_json(path, {"loss": float("nan")})
     assert json.loads(path.read_text("utf-8"))["none"] is None
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_living_one_keeps_its_file(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {f".checkpoint.pt.{dead.pid}-0a1b2c3d.tmp": 100, f".notes.txt.{dead.pid}-0a1b2c3d.tmp": 1,
+             f".status.json.{os.getpid()}-0a1b2c3d.tmp": 100, ".mine.tmp": 100, "checkpoint.pt": 100}  # fmt: skip
+    for name, age in names.items():
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+
+    atomic.sweep(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(list(names)[1:])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.storage.home import HOME_VARIABLE, home, runs_home
+from core.storage.home import HOME_VARIABLE, home, make_folder, runs_home, tighten_home
 
 
 def test_the_variable_chooses_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +41,38 @@ def test_it_does_not_hang_on_the_working_directory(tmp_path: Path, monkeypatch: 
 
     assert home() == tmp_path / "here"
     assert home().is_absolute()
+
+
+@pytest.fixture
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_new_home_is_for_its_owner_alone(top: Path) -> None:
+    make_folder(top / "runs" / "first")
+    assert _mode(top) == 0o700
+    assert (top / "runs" / "first").is_dir()
+
+
+def test_a_home_of_before_is_tightened_once(top: Path) -> None:
+    tighten_home()
+    assert not top.exists()
+    top.mkdir(mode=0o755)
+    top.chmod(0o755)
+    tighten_home()
+    assert _mode(top) == 0o700
+    top.chmod(0o755)  # somebody shares it
+    tighten_home()
+    assert _mode(top) == 0o755
+
+
+def test_a_home_that_a_group_writes_to_is_left_to_it(top: Path) -> None:
+    top.mkdir()
+    top.chmod(0o770)
+    tighten_home()
+    assert _mode(top) == 0o770
