@@ -124,13 +124,12 @@ def test_a_record_of_an_earlier_version_still_counts(run: Run) -> None:
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may make a namespace")
 def test_a_run_in_another_namespace_of_process_numbers_is_seen(run: Run) -> None:
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", HOLDER, str(run.path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    if process.stdout.readline() != "held\n":
-        process.kill()
-        pytest.skip("this system makes no namespaces")
-    assert json.loads((run.path / "process.json").read_text())["pid"] < 10
-    assert (run.elsewhere(), run.status().state) == (place()["host"], "running")
-    stop(run)
-    assert process.wait(10) == 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != "held\n":
+            pytest.skip("this system makes no namespaces")
+        assert json.loads((run.path / "process.json").read_text())["pid"] < 10
+        assert (run.elsewhere(), run.status().state) == (place()["host"], "running")
+        stop(run)
+        assert process.wait(10) == 0
     assert run.status().state == "lost"
