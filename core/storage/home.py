@@ -5,6 +5,9 @@ from pathlib import Path
 
 HOME_VARIABLE = "NODESCOPE_HOME"
 
+OWN_HOME = f"Check its permissions, or set {HOME_VARIABLE} to a folder of your own."
+"""What to do where a file of the home may not be read: it is whole, and often another user's."""
+
 
 def home() -> Path:
     """Return the folder for everything Nodescope makes: ``$NODESCOPE_HOME``, else ``~/.nodescope``.

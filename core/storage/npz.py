@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from core.errors import DataError
 from core.storage import atomic
+from core.storage.home import OWN_HOME
 
 ABOUT = "about"
 
@@ -46,7 +47,11 @@ def stored_arrays(
     Raises:
         DataError: it is damaged; so is a file without an array that the body takes.
     """
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
+    if not is_there:
         yield None
         return
     # Also around the body: an array is read when it is taken, and only then its damage shows.
@@ -56,5 +61,7 @@ def stored_arrays(
             about = json.loads(file[ABOUT].tobytes()) if ABOUT in file else {}
             out_of_date = only is not None and any(about[name] != value for name, value in only.items())
             yield None if out_of_date else (about, file)
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}). {remedy}") from error
