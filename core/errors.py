@@ -19,7 +19,6 @@ Every message says what failed, what was given, what was expected and what to do
     └── StorageError         a file that cannot be written, such as on a full disk
 """
 
-
 from pathlib import Path
 
 

@@ -128,8 +128,9 @@ def _notices() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
 
     def is_new(record: logging.LogRecord) -> bool:
-        known, _ = record.getMessage() in seen, seen.add(record.getMessage())
-        return not known
+        before = len(seen)
+        seen.add(record.getMessage())
+        return len(seen) > before
 
     handler.addFilter(is_new)
     notices.addHandler(handler)

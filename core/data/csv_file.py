@@ -36,14 +36,14 @@ def read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
         DataError: it cannot be read, is no text, has no such columns, or a line with too many values.
     """
     # By the csv module and not by pandas, whose errors do not name the line of a file.
-    lines = io.StringIO(_text(path), newline="")
-    start = lines.tell()
-    first = lines.readline()
-    if first.strip().lower().startswith("sep="):  # Excel's own note on the separator
-        start, first = lines.tell(), lines.readline()
+    lines, skipped = io.StringIO(_text(path), newline=""), -1
+    start, first = 0, "\n"
+    # Excel's own note on the separator, and empty lines.
+    while first and (not first.strip() or first.lower().startswith("sep=")):
+        start, first, skipped = lines.tell(), lines.readline(), skipped + 1
     separator = _separator(path, first, required)
     lines.seek(start)
-    reader, skipped = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ", strict=True), bool(start)
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ", strict=True)
     rows, numbers = [], []
     try:
         columns = [_known(name.strip(), required) for name in next(reader)]

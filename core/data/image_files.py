@@ -78,7 +78,7 @@ def find_images(folder: Path, problems: list[Problem]) -> ImageFiles:
 
 
 def printable(name: str) -> str:
-    """Return a file's name as it can be printed and stored: other systems' bytes and control characters become U+FFFD."""
+    """Return a file's name as it can be printed and stored: bytes that are not UTF-8, and controls, become U+FFFD."""
     return name if name.isprintable() else "".join("\ufffd" if _is_odd(letter) else letter for letter in name)
 
 

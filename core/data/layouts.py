@@ -39,7 +39,7 @@ def not_a_folder(path: Path) -> str:
 
 
 def what_is_wrong(folder: Path, names: set[str]) -> str:
-    """Return the sentences on a folder that is no data set: which is the right one, or what is missing or in the way."""
+    """Return the sentences on a folder that is no data set: which is the right one, or what is missing."""
     above = _nearest_above(folder)
     if above is not None:
         return f"{folder} is one folder of the data set in {above}; give that folder, {above}."
@@ -121,15 +121,17 @@ def _packed(names: set[str]) -> str:
 def _renamed(names: set[str]) -> str:
     """Return which file has nearly the name that is looked for, or ""."""
     for name in sorted(names):
-        lower = name.lower()
-        if "label" in lower and lower.endswith((".csv", ".tsv", ".txt", ".xls", ".xlsx", ".ods")):
-            how = "rename it to" if lower.endswith((".csv", ".tsv", ".txt")) else "save it as CSV under the name"
-            return f"{printable(name)} may hold the labels; {how} {kaggle.LABELS_FILE}."
-        if lower.endswith((".h5", ".hdf5")) and any(split in lower for split in SPLITS):
-            split = next(split for split in SPLITS if split in lower)
-            expected = (pcam.y_file if "_y" in lower else pcam.x_file)(Path(), split).name
-            other = f"rename it to {expected}" if lower != expected else f"{pcam.x_file(Path(), split).name} is missing"
-            return f"{printable(name)} is not enough; {other}." if lower == expected else f"for {printable(name)}: {other}."
+        stem, suffix = os.path.splitext(name.lower())
+        if "label" in stem and suffix in (".csv", ".tsv", ".txt"):
+            return f"{printable(name)} may hold the labels; rename it to {kaggle.LABELS_FILE}."
+        if "label" in stem and suffix in (".xls", ".xlsx", ".ods"):
+            return f"{printable(name)} may hold the labels; save it as CSV under the name {kaggle.LABELS_FILE}."
+        split = next((split for split in SPLITS if split in stem), "")
+        if suffix in (".h5", ".hdf5") and split:
+            patches, labels = pcam.x_file(Path(), split).name, pcam.y_file(Path(), split).name
+            if name == labels:
+                return f"{labels} is there, but {patches} is missing."
+            return f"for {printable(name)}: rename it to {labels if stem.endswith('_y') else patches}."
     return ""
 
 

@@ -16,7 +16,6 @@ from core.data.dataset import SPLITS, Dataset, Problem, make_table
 from core.data.listing import digest_of, quick_stamp_of
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
-from core.formatting import file_size
 
 _CUT = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 """What the HDF5 library says of a file that ends too early."""
@@ -87,8 +86,8 @@ def _unreadable(path: Path, error: Exception, expected: str) -> DataError:
     if isinstance(error, PermissionError):
         return DataError.unreadable(path, error)
     if cut := _CUT.search(str(error)):
-        there, whole = (file_size(int(size)) for size in cut.groups())
-        return DataError(f"{path.name} is cut off: {there} of {whole} are there. Download it again.")
+        there, whole = (f"{int(size):,}" for size in cut.groups())
+        return DataError(f"{path.name} is cut off: {there} of {whole} bytes are there. Download it again.")
     return DataError(f"{path.name} is no readable HDF5 file with {expected}.")
 
 

@@ -4,9 +4,9 @@ from core.data.dataset import Dataset
 from core.data.kaggle import SLIDES_FILE
 
 _ADVICE = {
-    "kaggle": f"Put {SLIDES_FILE} (columns id, wsi) beside train_labels.csv to tell them.",
-    "pcam": "Put camelyonpatch_level_2_split_train_meta.csv and its like (column wsi), which PCam's authors publish, beside "
-    "the .h5 files to tell them.",
+    "kaggle": f"Put {SLIDES_FILE} (columns id, wsi) beside train_labels.csv to add them.",
+    "pcam": "Put camelyonpatch_level_2_split_train_meta.csv and its like (column wsi), which PCam's authors publish, "
+    "beside the .h5 files to add them.",
 }
 
 

@@ -82,10 +82,12 @@ def _colours(dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_], pr
     candidates = [np.flatnonzero(splits == split) for split in SPLITS]
     chosen = [np.sort(rng.choice(rows, min(MOST, len(rows)), replace=False)) for rows in candidates]
     rows, features = some_colours(dataset, np.concatenate(chosen), progress=progress)
+    divided = splits[rows] != ""  # where colours are stored, they are those of all patches
+    rows, features = rows[divided], features[divided]
     table = pd.DataFrame(features, columns=list(FEATURES))
     table.insert(0, "split", pd.Categorical(splits[rows], categories=SPLITS))
     table["cluster"] = -1 if rule.colours is None else rule.colours.nearest(features)
-    return table[table["split"].notna()].reset_index(drop=True)
+    return table
 
 
 def _slides(dataset: Dataset, splits: npt.NDArray[np.str_]) -> tuple[int | None, int]:

@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
+from core.data.store import why_unreadable
 from core.errors import ConfigError, DataError
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor

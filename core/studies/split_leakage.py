@@ -117,7 +117,8 @@ def leak_configs(config: TrainingConfig) -> dict[Way, TrainingConfig]:
     dataset = open_dataset(config.data[0])
     if not dataset.knows_slides:
         raise DataError(
-            f"The leak meter needs to know which slide each patch of {dataset.name} comes from. {slides_advice(dataset)}"
+            f"The leak meter needs to know which slide each patch of {dataset.name} comes from. "
+            f"{slides_advice(dataset)}"
         )
     return {way: config.with_changes(split=way, preset=f"leak-{way}-{config.preset}") for way in WAYS}
 

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,33 +96,49 @@ def test_labels_are_read_in_any_usual_encoding(tmp_path: Path, encoding: str, ma
 
 NAMED: dict[str, tuple[dict[str, object], int, str]] = {
     "lost zeros": (
-        {"ids": ("7", "12", "c3"), "names": ("007.tif", "0012.tif", "c3.tif")}, 1,
+        {"ids": ("7", "12", "c3"), "names": ("007.tif", "0012.tif", "c3.tif")},
+        1,
         r"2 without a file \(such as 7: .*holds 007.tif: a spreadsheet made a number of the id and lost its zeros",
     ),
     "numbers with decimals": ({"ids": ("7.0", "c3"), "names": ("7.tif", "c3.tif")}, 1, r"holds 7.tif: a spreadsheet"),
     "rounded numbers": (
-        {"ids": ("1.0E+15", "c3"), "names": ("1000000000000123.tif", "c3.tif")}, 1,
+        {"ids": ("1.0E+15", "c3"), "names": ("1000000000000123.tif", "c3.tif")},
+        1,
         r"\(1.0E\+15: .*rounded number of the id, whose digits are lost",
     ),
     "sub-folders": (
-        {"ids": IDS, "names": ("normal/a1.tif", "tumour/B2.tif", "c3.tif")}, 1,
+        {"ids": IDS, "names": ("normal/a1.tif", "tumour/B2.tif", "c3.tif")},
+        1,
         r"2 without a file \(such as a1: .*lies in a sub-folder, train/normal/a1.tif. Move it",
     ),
-    "a suffix of another kind": ({"ids": ("a1", "c3"), "names": ("a1.bmp", "c3.tif")}, 1, r"train/a1.bmp is none of .tif"),
+    "a suffix of another kind": (
+        {"ids": ("a1", "c3"), "names": ("a1.bmp", "c3.tif")},
+        1,
+        r"train/a1.bmp is none of .tif",
+    ),
     "case of two files": (
-        {"ids": ("xX", "c3"), "names": ("xx.tif", "XX.tif", "c3.tif")}, 1, "differ from it in upper and lower case only",
+        {"ids": ("xX", "c3"), "names": ("xx.tif", "XX.tif", "c3.tif")},
+        1,
+        "differ from it in upper and lower case only",
     ),
     "one name in two folders": (
-        {"labels": "id,label\ns1/a1,1\ns2/a1,1\nB2,0\n", "ids": ("a1", "B2")}, 1,
+        {"labels": "id,label\ns1/a1,1\ns2/a1,1\nB2,0\n", "ids": ("a1", "B2")},
+        1,
         r"1 of several files of one name \(a1: lines 2, 3 of train_labels.csv name files of this name in different",
     ),
-    "a word for a label": ({"labels": "id,label\na1,1\nB2,normal\nc3,0\n"}, 2, r"1 with a label other than .*'normal' in line 3"),
+    "a word for a label": (
+        {"labels": "id,label\na1,1\nB2,normal\nc3,0\n"},
+        2,
+        r"1 with a label other than .*'normal' in line 3",
+    ),
     "two labels": ({"labels": "id,label\na1,1\na1.tif,0\nB2,1\nc3,0\n"}, 2, r"1 with two labels \(a1: lines 2, 3"),
     "no label": ({"ids": ("a1",), "names": ("a1.tif", "d4.tif", "e5.tif")}, 1, r"2 without a label \(such as d4"),
     "an image in a sub-folder": (
-        {"ids": ("a1",), "names": ("a1.tif", "more/d4.tif")}, 1, r"1 in sub-folders of train/ \(train/more/d4.tif",
+        {"ids": ("a1",), "names": ("a1.tif", "more/d4.tif")},
+        1,
+        r"1 in sub-folders of train/ \(train/more/d4.tif",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("test", [False, True], ids=["", "with test/"])
@@ -134,7 +151,7 @@ def test_what_cannot_be_taken_is_named_with_its_cause(tmp_path: Path, case: str,
     dataset = open_dataset(folder)
 
     assert int(dataset.table["label"].notna().sum()) == used
-    assert _matches(words, dataset.left_out())
+    assert re.search(words, dataset.left_out()), dataset.left_out()
 
 
 @pytest.mark.parametrize(
@@ -161,15 +178,8 @@ def test_where_nothing_matches_training_says_why_also_with_a_test_folder(
         assert words in said.out + said.err, command
 
 
-def _matches(words: str, text: str) -> bool:
-    import re
-
-    assert re.search(words, text), text
-    return True
-
-
-def _slides(folder: Path, slides: int, tumour: int = 60) -> Path:
-    lines = [f"p{n},{int(n < tumour)},s{n % slides}" for n in range(120)]
+def _slides(folder: Path, slides: int, tumour: int = 60, *, name: str = "s") -> Path:
+    lines = [f"p{n},{int(n < tumour)},{name}{n % slides}" for n in range(120)]
     _kaggle(folder, tuple(f"p{n}" for n in range(120)), labels="id,label,slide\n" + "\n".join(lines))
     return folder
 
@@ -178,7 +188,7 @@ def _slides(folder: Path, slides: int, tumour: int = 60) -> Path:
     ("make", "words"),
     [
         (lambda f: _slides(f, 1), "one slide, s0, and a split by slide"),
-        (lambda f: _slides(f, 2), "2 slides only, and a split by slide"),
+        (lambda f: _slides(f, 2, name="t"), "2 slides only, and a split by slide"),
         (lambda f: _slides(f, 40, tumour=1), "has 119 normal and 1 tumour patches: label more"),
         (
             lambda f: [_image(path, 224) for path in (_slides(f, 40) / "train").iterdir()],
@@ -200,10 +210,10 @@ def test_a_split_that_lacks_a_class_says_what_the_data_set_lacks(
 def test_every_command_names_what_was_left_out_once(
     tmp_path: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = tuple(f"p{n}" for n in range(40))
+    names = tuple(f"p{n}" for n in range(160))
     labels = "\n".join(f"{name},{('x' if n % 4 == 3 else n % 2)}" for n, name in enumerate(names))
     folder = str(_kaggle(tmp_path / "set", names, labels=f"id,label\n{labels}\nmissing,1\n"))
-    words = "set: 30 patches are used and 11 left out: 10 with a label other than 0 and 1 (such as p3: its label must"
+    words = "set: 120 patches are used and 41 left out: 40 with a label other than 0 and 1 (such as p3: its label must"
     out = ["--out", str(tmp_path / "out.csv")]
     for command in (
         ["check", folder], ["split", "--data", folder], ["evaluate", "--data", folder, "--subset", "all"],
@@ -224,13 +234,15 @@ def test_every_command_names_what_was_left_out_once(
 
 def test_half_a_pcam_file_counts_as_left_out(tmp_path: Path) -> None:
     folder = _pcam(tmp_path / "pcam", {"train": 5, "valid": 3, "test": 2})
-    os.truncate(x_file(folder, "train"), x_file(folder, "train").stat().st_size // 2)
+    whole = x_file(folder, "train").stat().st_size
+    os.truncate(x_file(folder, "train"), whole // 2)
 
     dataset = open_dataset(folder)
 
     assert len(dataset) == 5
     assert dataset.left_out().startswith("pcam: 5 patches are used and 5 left out: 5 of the train split (")
-    assert "train_x.h5 is cut off: <1 MB of <1 MB are there. Download it again" in dataset.left_out()
+    cut = f"train_x.h5 is cut off: {whole // 2:,} of {whole:,} bytes are there. Download it again"
+    assert cut in dataset.left_out()
 
 
 def test_a_remark_is_nothing_left_out(tmp_path: Path) -> None:
@@ -259,29 +271,49 @@ def _files(*names: str) -> Write:
 
 WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
     "train/ itself": (lambda f: _kaggle(f), "train", r"give that folder, .*/set\.$"),
-    "a folder in train/": (lambda f: _kaggle(f, ("a1",), names=("n/a1.tif",)), "train/n", r"give that folder, .*/set\.$"),
+    "a folder in train/": (
+        lambda f: _kaggle(f, ("a1",), names=("n/a1.tif",)),
+        "train/n",
+        r"give that folder, .*/set\.$",
+    ),
     "one level too high": (lambda f: _kaggle(f / "deep"), "", r"set/deep is; give that folder"),
     "two levels too high": (lambda f: _kaggle(f / "a" / "b"), "", r"set/a/b is; give that folder"),
     "two data sets": (lambda f: (_kaggle(f / "a"), _kaggle(f / "b")), "", r"set/a, .*set/b are; give one of them"),
     "the table": (lambda f: _kaggle(f), "train_labels.csv", r"is a file; give the folder that holds it, .*/set\.$"),
     "an image": (lambda f: _kaggle(f), "train/a1.tif", r"is a file; give the folder that holds it, .*/set\.$"),
     "an .h5 file": (
-        lambda f: _pcam(f, {"train": 2}), "camelyonpatch_level_2_split_train_x.h5", r"the folder that holds it, .*/set\.$",
+        lambda f: _pcam(f, {"train": 2}),
+        "camelyonpatch_level_2_split_train_x.h5",
+        r"the folder that holds it, .*/set\.$",
     ),
     "PCam one level too high": (lambda f: (f.mkdir(), _pcam(f / "pcam", {"train": 2})), "", r"set/pcam is; give"),
     "packed": (_zipped, "", r"train_x.h5.gz must be unpacked first, with gunzip"),
     "zip": (_files("histopathologic-cancer-detection.zip"), "", r"must be unpacked first, with your archive"),
-    "table of another name": (_files("labels.csv"), "", r"labels.csv may hold the labels; rename it to train_labels.csv"),
+    "table of another name": (
+        _files("labels.csv"),
+        "",
+        r"labels.csv may hold the labels; rename it to train_labels.csv",
+    ),
     "table in capitals": (_files("Train_Labels.CSV", "train/a.tif"), "", r"rename it to train_labels.csv"),
     "workbook": (_files("train_labels.xlsx"), "", r"train_labels.xlsx may hold the labels; save it as CSV under"),
     ".h5 of another name": (_files("train_x.h5"), "", r"rename it to camelyonpatch_level_2_split_train_x.h5"),
     "labels of PCam alone": (
-        _files("camelyonpatch_level_2_split_train_y.h5"), "", r"camelyonpatch_level_2_split_train_x.h5 is missing",
+        _files("camelyonpatch_level_2_split_train_y.h5"),
+        "",
+        r"camelyonpatch_level_2_split_train_x.h5 is missing",
     ),
-    "class folders": (_files("normal/a.tif", "tumour/b.tif"), "", r"a folder for each class \(normal/, tumour/, with normal/a.tif"),
-    "class folders in train/": (_files("train/0/a.tif", "train/1/b.tif"), "", r"set/train holds a folder for each class"),
+    "class folders": (
+        _files("normal/a.tif", "tumour/b.tif"),
+        "",
+        r"for each class \(normal/, tumour/, with normal/a.tif",
+    ),
+    "class folders in train/": (
+        _files("train/0/a.tif", "train/1/b.tif"),
+        "",
+        r"set/train holds a folder for each class",
+    ),
     "images only": (_files("a.tif", "b.tif"), "", r"holds 2 images, such as a.tif, but no labels. Move them"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG_FOLDERS)
@@ -291,7 +323,7 @@ def test_a_wrong_folder_is_told_the_right_one(tmp_path: Path, case: str) -> None
 
     with pytest.raises(DataError) as error:
         recognise(tmp_path / "set" / given)
-    assert _matches(words, str(error.value))
+    assert re.search(words, str(error.value)), str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -317,18 +349,18 @@ def test_a_table_that_is_none_says_what_was_found(tmp_path: Path, name: str, dat
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path)
     found = words if name == "train_labels.csv" else words.replace("id, label, got", "id, wsi, got")
-    assert _matches(f"{name}.*{found}", str(error.value))
+    assert re.search(f"{name}.*{found}", str(error.value)), str(error.value)
 
 
 ODD: dict[str, tuple[Callable[[bytes], None], str]] = {
-    "not UTF-8": (lambda f: os.rename(f + b"/a1.tif", f + b"/caf\xe9.tif"), "caf\ufffd.tif: it has a name that is not UTF-8"),
-    "line end": (lambda f: os.rename(f + b"/a1.tif", f + b"/a\n1.tif"), "a\ufffd1.tif: it has a name that is not UTF-8"),
+    "not UTF-8": (lambda f: os.rename(f + b"/a1.tif", f + b"/caf\xe9.tif"), "caf\ufffd.tif: it has a name that"),
+    "line end": (lambda f: os.rename(f + b"/a1.tif", f + b"/a\n1.tif"), "a\ufffd1.tif: it has a name that"),
     "escape": (lambda f: os.rename(f + b"/a1.tif", f + b"/a\x1b[31m.tif"), "a\ufffd[31m.tif: it has a name"),
     "folder": (lambda f: os.mkdir(f + b"/d.tif"), "d.tif: it is a folder"),
-    "link to itself": (lambda f: os.symlink(b"d.tif", f + b"/d.tif"), "cannot be read: Too many levels of symbolic links"),
+    "link to itself": (lambda f: os.symlink(b"d.tif", f + b"/d.tif"), "be read: Too many levels of symbolic links"),
     "link to nowhere": (lambda f: os.symlink(b"/nowhere", f + b"/d.tif"), "d.tif: it is a link that leads nowhere"),
     "pipe": (lambda f: os.mkfifo(f + b"/d.tif"), "d.tif: it is no file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -358,6 +390,7 @@ def test_an_odd_entry_is_left_out_and_the_rest_is_used(
 def test_a_link_into_a_forbidden_folder_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _kaggle(tmp_path / "set")
     before = open_dataset(folder)
+
     # Root may read everything, so the system's answer is given by hand.
     class Forbidden:
         name, path = "z.tif", str(folder / "train" / "z.tif")
@@ -433,20 +466,18 @@ def test_a_file_of_the_home_that_may_not_be_read_is_not_called_damaged(
 
 
 def test_advice_on_slides_is_about_the_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["split", "--data", str(_pcam(tmp_path / "pcam", {"train": 60}))])
+    main(["split", "--data", str(_pcam(tmp_path / "pcam", {"train": 200}))])
     said = capsys.readouterr().out
     assert "camelyonpatch_level_2_split_train_meta.csv" in said
     assert "patch_id_wsi_full" not in said
-    main(["split", "--data", str(_kaggle(tmp_path / "kaggle", tuple(f"p{n}" for n in range(60))))])
+    main(["split", "--data", str(_kaggle(tmp_path / "kaggle", tuple(f"p{n}" for n in range(200))))])
     assert "patch_id_wsi_full.csv (columns id, wsi)" in capsys.readouterr().out
     assert main(["leak", "--data", str(tmp_path / "pcam")]) == 2
     assert "camelyonpatch_level_2_split_train_meta.csv" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("slides", [1, 2])
-def test_an_empty_test_split_holds_for_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], slides: int
-) -> None:
+def test_an_empty_test_split_holds_for_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], slides: int) -> None:
     folder = _slides(tmp_path / "set", slides)
     assert choose_rule(open_dataset(folder)).by == "slide"
     main(["split", "--data", str(folder)])
