@@ -52,11 +52,12 @@ def what_is_wrong(folder: Path, names: set[str]) -> str:
         return f"{folder} is neither {EXPECTED}: {hint}"
     classes = _class_folders(folder)
     if classes:
-        where, (first, image) = printable(str(classes[0].parent)), (classes[0].name, next(_images(classes[0])))
+        example = f"{classes[0].name}/{next(_images(classes[0]))}"
         return (
-            f"{where} holds a folder for each class ({_some([f'{each.name}/' for each in classes])}, with {first}/{image}"
-            "), which is not read. Move the images into one folder train/ and write beside it train_labels.csv with the "
-            "columns id (a file's name without its suffix) and label (1 for tumour, 0 for normal)."
+            f"{classes[0].parent} holds a folder for each class ({_some([f'{each.name}/' for each in classes])}, with "
+            f"{example}), which is not read. Move the images into one folder train/ and write beside it "
+            f"{kaggle.LABELS_FILE} with the columns id (a file's name without its suffix) and label (1 for tumour, "
+            "0 for normal)."
         )
     parts = sorted({"train", "test"} & names)
     if parts:
