@@ -27,7 +27,7 @@ def shortage(
     counts = dataset.class_counts()
     if unreadable:
         first = str(unreadable[0]).rstrip(".")
-        sentences.append(f"{len(unreadable):,} of its {sum(counts):,} patches cannot be read, such as {first}.")
+        sentences.append(f"{len(unreadable):,} patches that it would use cannot be read, such as {first}.")
     if left_out := dataset.left_out():
         sentences.append(left_out)
     slides = dataset.table["slide"][splits != ""].nunique()

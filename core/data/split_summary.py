@@ -17,6 +17,9 @@ MOST = 1000
 """Patches of each split whose colour is measured, where the colours are not stored already."""
 
 
+_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+
+
 @dataclass(frozen=True)
 class SplitSummary:
     """How a data set is spread over its splits.
@@ -112,7 +115,7 @@ def _caution(
     dataset: Dataset, rule: SplitRule, table: pd.DataFrame, slides: int | None, divided: int
 ) -> tuple[str, bool]:
     lacking = [
-        f"{name} split has {row['normal']:,} normal and {row['tumour']:,} tumour patches"
+        f"{_NAMES[str(name)]} split has {row['normal']:,} normal and {row['tumour']:,} tumour patches"
         for name, row in table.iterrows()
         if not (row["normal"] and row["tumour"])
     ]

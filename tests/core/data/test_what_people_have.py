@@ -207,6 +207,19 @@ def test_a_split_that_lacks_a_class_says_what_the_data_set_lacks(
     assert words in said.out + said.err
 
 
+@pytest.mark.parametrize("command", ["embed", "evaluate", "label-errors", "lr-find", "train"])
+def test_patches_of_another_size_are_named_by_every_command_that_reads_them(
+    tmp_path: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    for path in (_slides(tmp_path / "set", 40) / "train").iterdir():
+        _image(path, 224)
+    out = ["--out", str(tmp_path / "x.csv")] if command in ("embed", "lr-find") else []
+
+    assert main([command, "--data", str(tmp_path / "set"), *out]) in (1, 2)
+    said = capsys.readouterr()
+    assert "224×224 pixels" in said.out + said.err
+
+
 def test_every_command_names_what_was_left_out_once(
     tmp_path: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
