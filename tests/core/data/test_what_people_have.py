@@ -192,7 +192,7 @@ def _slides(folder: Path, slides: int, tumour: int = 60, *, name: str = "s") -> 
         (lambda f: _slides(f, 40, tumour=1), "has 119 normal and 1 tumour patches: label more"),
         (
             lambda f: [_image(path, 224) for path in (_slides(f, 40) / "train").iterdir()],
-            "patches cannot be read, such as p",
+            "patches that it would use cannot be read, such as p",
         ),
     ],
     ids=["one slide", "two slides", "one tumour", "224 pixels"],
