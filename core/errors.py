@@ -19,6 +19,8 @@ Every message says what failed, what was given, what was expected and what to do
     └── StorageError         a file that cannot be written, such as on a full disk
 """
 
+from pathlib import Path
+
 
 class NodescopeError(Exception):
     """Base of all errors that are shown to the user as one sentence."""
@@ -30,6 +32,13 @@ class ConfigError(NodescopeError, ValueError):
 
 class DataError(NodescopeError):
     """A data set cannot be opened or used."""
+
+    @classmethod
+    def unreadable(cls, path: Path, error: OSError, *, advice: str = "") -> "DataError":
+        """Return the error of a file or folder that the system does not let us read: it need not be damaged."""
+        if not advice:
+            advice = "Check its permissions." if isinstance(error, PermissionError) else "Check the disk and the path."
+        return cls(f"{path} cannot be read: {error.strerror or error}. {advice}")
 
 
 class PatchError(DataError):

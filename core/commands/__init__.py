@@ -4,9 +4,11 @@ Each module has a ``command``, which returns the exit status: 0 all went well, 1
 the command could not start. 130 means that Ctrl+C ended it, 141 that nobody reads the output any more.
 """
 
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -99,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Click's own `main` would end the process, and give Ctrl+C and a closed pipe other exit statuses.
     tighten_home()
     try:
-        with program.make_context("python -m core", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        with _notices(), program.make_context("python -m core", given) as context:
             return int(program.invoke(context) or 0)
     except click.exceptions.Exit as ended:  # --help and --version
         return ended.exit_code
@@ -118,3 +121,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python flushes the output once more when it ends, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Print what is worth a notice on standard error: what was left out of a data set, once, whoever opened it."""
+    notices, seen = logging.getLogger("nodescope"), set[str]()
+    handler = logging.StreamHandler(sys.stderr)
+
+    def is_new(record: logging.LogRecord) -> bool:
+        before = len(seen)
+        seen.add(record.getMessage())
+        return len(seen) > before
+
+    handler.addFilter(is_new)
+    notices.addHandler(handler)
+    try:
+        yield
+    finally:
+        notices.removeHandler(handler)

@@ -72,7 +72,7 @@ def _split(dataset: Dataset, rule_or_file: str) -> tuple[str, npt.NDArray[np.str
 
 
 def _print(dataset: Dataset, found: pd.DataFrame, counts: dict[str, int], split: str) -> None:
-    print(f"{dataset.name}: {len(dataset):,} patches, {len(dataset.problems):,} excluded")
+    print(f"{dataset.name}: {len(dataset):,} patches, {sum(each.patches or 0 for each in dataset.problems):,} excluded")
     for problem in dataset.problems[:SHOWN]:
         print(f"  {problem}")
     print(f"split: {split}")

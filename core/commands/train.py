@@ -15,6 +15,7 @@ from core.bundle.shipped import bundle_file
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data.decisions import NONE, decisions_of
+from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split
 from core.data.splits import CHOICES
@@ -124,11 +125,13 @@ def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool
     # Removed again, because main() may be called several times in a process, and each line would then be repeated.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
+    for each in (logger, data_logger):
+        each.addHandler(handler)
     try:
         return _train(run_dir, resume, given)
     finally:
-        logger.removeHandler(handler)
+        for each in (logger, data_logger):
+            each.removeHandler(handler)
 
 
 def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
@@ -147,7 +150,8 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
     # The main process makes the folder; the others of a distributed training take its path from there.
     run = open_run(Path(group.from_main(str(_run(run_dir, resume, config).path) if group.is_main else "")))
     if not group.is_main:
-        logger.setLevel(logging.WARNING)  # else each process would print every line
+        for each, level in ((logger, logging.WARNING), (data_logger, logging.ERROR)):
+            each.setLevel(level)  # else each process would print every line
     logger.info("Run: %s", run.path)
     try:
         execute(run)

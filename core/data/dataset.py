@@ -1,7 +1,7 @@
 """A data set: a table of patches and the store that holds their pixels."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -23,10 +23,19 @@ COLUMNS = ("id", "label", "split", "slide")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that could not be used: its name, and a sentence on why and what to do."""
+    """Something that could not be used.
+
+    Attributes:
+        name: of it.
+        reason: a sentence on why and what to do.
+        kind: what such things have in common, to follow a number: "without a label".
+        patches: how many patches are left out for it; 0 for a remark, None where nobody can tell.
+    """
 
     name: str
     reason: str
+    kind: str = field(default="", compare=False)
+    patches: int | None = field(default=1, compare=False)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
@@ -131,6 +140,27 @@ class Dataset:
         slides: np.ndarray = self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)]
         return slides
 
+    def left_out(self) -> str:
+        """Return a sentence on how many patches of the source are not in the table and why, or "" where all are.
+
+        Example:
+            >>> dataset.left_out()
+            'set: 120 patches are used and 30 left out: 30 without a label (such as a: in train/, but not in ...).'
+        """
+        return self._left_out
+
+    @cached_property
+    def _left_out(self) -> str:
+        groups: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            if problem.patches != 0:
+                groups.setdefault(problem.kind, []).append(problem)
+        if not groups:
+            return ""
+        total = _count(problem for problems in groups.values() for problem in problems)
+        reasons = "; ".join(_reason(kind, problems) for kind, problems in groups.items())
+        return f"{self.name}: {len(self):,} patches are used and {total} left out: {reasons}."
+
     def class_counts(self) -> tuple[int, int]:
         """Return how many patches are labelled normal and how many tumour."""
         label = self.table["label"]
@@ -151,6 +181,22 @@ class Dataset:
     def stamp(self) -> str:
         """Return 16 hex digits that change with the fingerprint and when a file of the patches has changed."""
         return hashlib.sha256(f"{self.fingerprint()} {self.files}".encode()).hexdigest()[:16]
+
+
+def _count(problems: Iterable[Problem]) -> str:
+    """Return how many patches are left out for problems, in words where nobody can tell."""
+    counts = [problem.patches for problem in problems]
+    known = sum(each for each in counts if each is not None)
+    if None not in counts:
+        return f"{known:,}"
+    return f"more than {known:,}" if known else "an unknown number"
+
+
+def _reason(kind: str, problems: list[Problem]) -> str:
+    first = problems[0]
+    reason = first.reason.removeprefix("excluded: ").removesuffix(".")
+    such = "such as " if len(problems) > 1 else ""
+    return f"{' '.join(filter(None, (_count(problems), kind)))} ({such}{first.name}: {reason})"
 
 
 def make_table(

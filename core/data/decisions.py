@@ -108,6 +108,8 @@ def read_decisions(path: Path) -> dict[str, Decision]:
             return decisions
     except FileNotFoundError:
         return {}
+    except PermissionError as error:
+        raise DataError.unreadable(path, error) from error
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is no readable CSV file: {error}. Correct it, or delete it to go without these decisions."
@@ -147,7 +149,9 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
     rows = np.flatnonzero(~out)
     if not len(rows):
         raise DataError(f"All {len(dataset)} patches of {dataset.name} are excluded; revoke some of these decisions.")
-    excluded = [Problem(name, f"excluded: {decisions[name].reason or 'no reason'}") for name in ids[out]]
+    excluded = [
+        Problem(name, f"excluded: {decisions[name].reason or 'no reason'}", kind="by decisions") for name in ids[out]
+    ]
     return replace(
         dataset,
         table=dataset.table.assign(label=labels).iloc[rows].reset_index(drop=True),

@@ -1,19 +1,20 @@
 """Kaggle's folder: train/ID.tif with train_labels.csv, and test/ID.tif without labels."""
 
-import csv
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from core.data.csv_file import read_csv
 from core.data.dataset import Dataset, Problem, make_table
+from core.data.image_files import ImageFiles, find_images
 from core.data.listing import digest_of, quick_stamp_of
+from core.data.matching import Matcher, folders_of, key_of
 from core.data.store import FileStore
 from core.errors import DataError
 
 LABELS_FILE = "train_labels.csv"
 SLIDES_FILE = "patch_id_wsi_full.csv"
-SUFFIXES = (".tif", ".tiff", ".png")
 
 KNOWN_BAD = {
     "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2": "known to be broken (overexposed)",
@@ -28,37 +29,44 @@ def open_kaggle(folder: Path) -> Dataset:
     Labelled patches have split "train", those of ``test/`` have split "test" and no label. Slides come from a ``slide``
     or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is excluded and
     listed in ``problems``: labels without a file, files without a label, labels that are not 0 or 1, ids with
-    different labels, second files of an id.
+    different labels, second files of an id, images in sub-folders. An id may end in the suffix of a file, carry a path
+    or differ from its file in upper and lower case, see :mod:`core.data.matching`.
 
     Raises:
         DataError: no labels file, a column is missing, no label is 0 or 1, or no file is there.
     """
     stamp = quick_stamp(folder)
     problems: list[Problem] = []
-    labels, named = _read_labels(folder / LABELS_FILE, problems)
-    train_files, test_files = _files(folder / "train", problems), _files(folder / "test", problems)
+    labels = _read_labels(folder / LABELS_FILE, problems)
+    named = [*labels["id"], *(problem.name for problem in problems)]
+    train, test = find_images(folder / "train", problems), find_images(folder / "test", problems)
+    matcher = Matcher(train, name="train", elsewhere=test)
+    labels = _without_repeats(_matched(labels, matcher, train.refused, problems), problems)
     problems += [
-        Problem(patch_id, f"excluded: {why}") for patch_id, why in KNOWN_BAD.items() if patch_id in train_files
+        Problem(patch_id, f"excluded: {why}", kind="known to be bad")
+        for patch_id, why in KNOWN_BAD.items()
+        if patch_id in train.taken
     ]
-    problems += _unmatched(set(labels["id"]), set(train_files), named)
-    labels = labels[labels["id"].isin(train_files.keys() - KNOWN_BAD.keys())]
-    for patch_id in sorted(set(labels["id"]) & test_files.keys()):
-        problems.append(Problem(patch_id, "excluded from test/: train/ holds a labelled patch of this id"))
-        del test_files[patch_id]
-    if not len(labels) and not test_files:
+    labels = labels[~labels["id"].isin(list(KNOWN_BAD))]
+    problems += [*_unlabelled(train, named, matcher), *_nested(train, "train", named), *_nested(test, "test", ())]
+    for patch_id in sorted(set(labels["id"]) & test.taken.keys()):
+        problems.append(Problem(patch_id, "excluded from test/: train/ holds a labelled patch of this id", patches=0))
+        del test.taken[patch_id]
+    if not len(labels) and not test.taken:
+        cause = Dataset(folder.name, "", "kaggle", make_table([], split=""), FileStore([]), tuple(problems)).left_out()
         raise DataError(
             f"{folder} holds no patch that its labels name. Expected train/ID.tif for the ids of {LABELS_FILE}, or "
-            "test/ID.tif; unpack the competition's archive there."
+            f"test/ID.tif. {cause or 'Unpack the archive of the competition there.'}"
         )
     table = pd.concat(
         [
             make_table(labels["id"], labels=labels["label"], split="train", slides=_slides(folder, labels)),
-            make_table(list(test_files), split="test"),
+            make_table(list(test.taken), split="test"),
         ],
         ignore_index=True,
     )
     table["split"] = table["split"].astype("category")
-    paths = [train_files[patch_id] for patch_id in labels["id"].tolist()] + list(test_files.values())
+    paths = [train.taken[patch_id] for patch_id in labels["id"].tolist()] + list(test.taken.values())
     return Dataset(
         folder.name,
         str(folder),
@@ -81,11 +89,12 @@ def quick_stamp(folder: Path) -> str:
     return quick_stamp_of(folder, tracked=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
 
 
-def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set[str]]:
-    """Return one row for each id with a usable label, and all ids of the file; the rest goes to `problems`."""
-    table = _read_csv(path, required=("id", "label"))
-    named = set(table["id"])
-    wrong = table[~table["label"].isin(["0", "1"])]
+def _read_labels(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Return the lines with a usable label, by line number, with the label as 0 or 1; the rest goes to `problems`."""
+    table = read_csv(path, required=("id", "label"))
+    # Numbers as spreadsheets and notebooks write them: 1.0, or 1,0 beside semicolons.
+    numbers = pd.to_numeric(table["label"].str.replace(",", "."), errors="coerce")
+    wrong = table[~numbers.isin([0, 1])]
     if len(wrong) and len(wrong) == len(table):
         first = wrong.iloc[0]
         raise DataError(
@@ -94,91 +103,61 @@ def _read_labels(path: Path, problems: list[Problem]) -> tuple[pd.DataFrame, set
         )
     for line, row in wrong.iterrows():
         got = f"'{row['label']}' in line {line} of {path.name}"
-        problems.append(Problem(row["id"], f"excluded: its label must be 0 or 1, got {got}"))
-    table = table.drop(wrong.index)
+        reason = f"excluded: its label must be 0 or 1, got {got}"
+        problems.append(Problem(row["id"], reason, kind="with a label other than 0 and 1"))
+    return table.assign(label=numbers).drop(wrong.index).astype({"label": "int8"})
+
+
+def _matched(table: pd.DataFrame, matcher: Matcher, refused: Iterable[str], problems: list[Problem]) -> pd.DataFrame:
+    """Return the rows whose id means a file, with that file's id; the rest goes to `problems`."""
+    given = table["id"].to_list()
+    meant = pd.Series([matcher.find(each) for each in given], index=table.index, dtype="str")
+    missing = table["id"][meant == ""].drop_duplicates()
+    known, hint = {key_of(each) for each in refused}, matcher.hint() if len(missing) and not (meant != "").any() else ""
+    for patch_id in missing:
+        if key_of(patch_id) not in known:  # what is wrong with its file was said where it was found
+            reason = f"in {LABELS_FILE}, but {matcher.why_none(patch_id)}{hint}"
+            problems.append(Problem(patch_id or "an empty id", reason, kind="without a file"))
+    return table.assign(given=table["id"], id=meant)[meant != ""]
+
+
+def _without_repeats(table: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
+    """Return one row for each id; what differs between rows of one goes to `problems`."""
     repeated = table[table["id"].duplicated(keep=False)]
     for patch_id, rows in repeated.groupby("id"):
-        lines = ", ".join(map(str, rows.index))
+        lines = f"lines {', '.join(map(str, rows.index))} of {LABELS_FILE}"
         if rows["label"].nunique() > 1:
-            problems.append(Problem(str(patch_id), f"excluded: lines {lines} of {path.name} give different labels"))
+            why = f"excluded: {lines} give different labels"
+            problems.append(Problem(str(patch_id), why, kind="with two labels"))
+            table = table.drop(rows.index)
+        elif len(folders_of(rows["given"])) > 1:
+            why = f"excluded: {lines} name files of this name in different folders"
+            problems.append(Problem(str(patch_id), why, kind="of several files of one name"))
             table = table.drop(rows.index)
         else:
-            problems.append(Problem(str(patch_id), f"stands in lines {lines} of {path.name}; it is used once"))
+            problems.append(Problem(str(patch_id), f"stands in {lines}; it is used once", patches=0))
             table = table.drop(rows.index[1:])
-    return table.astype({"label": "int8"}), named
+    return table
 
 
-def _read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
-    """Return the cells as text without blanks around it, indexed by line number; empty lines are skipped."""
-    rows, lines = [], []  # by the csv module and not by pandas, whose errors do not name the line of a file
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = [name.strip() for name in next(reader, [])]
-            missing = [name for name in required if name not in columns]
-            if missing:
-                got = ", ".join(columns) or "an empty file"
-                raise DataError(f"{path.name} needs the columns {', '.join(required)}, got {got}.")
-            for row in reader:
-                if any(row):
-                    rows.append(_fitted(path, row, columns, line=reader.line_num))
-                    lines.append(reader.line_num)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is no readable CSV file: {error}.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    table = pd.DataFrame(rows, columns=columns, index=pd.Index(lines, dtype="int64"), dtype="str")
-    return table.loc[:, ~table.columns.duplicated()]
-
-
-def _fitted(path: Path, row: list[str], columns: list[str], *, line: int) -> list[str]:
-    values = [value.strip() for value in row]
-    if any(values[len(columns) :]):
-        raise DataError(
-            f"{path.name}: line {line} has {len(values)} values for {len(columns)} columns. Correct or remove it."
-        )
-    return (values + [""] * len(columns))[: len(columns)]
-
-
-def _files(folder: Path, problems: list[Problem]) -> dict[str, str]:
-    """Return id -> path for the images of `folder`, sorted by id; none if the folder is not there.
-
-    Paths are text: 220,025 objects of type Path would take longer than reading the folder. Of several files of one id
-    the first by :data:`SUFFIXES` is taken; the others go to `problems`.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            # Sorted, because the order of rows must not depend on the file system.
-            names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    place, found = os.path.join(folder, ""), dict[str, str]()
-    for name in names:
-        patch_id, suffix = os.path.splitext(name)
-        if name.startswith("."):
-            continue
-        other = found.get(patch_id)
-        if other is not None:
-            taken, left = (other, name) if _rank(other) <= _rank(suffix) else (name, os.path.basename(other))
-            problems.append(Problem(patch_id, f"{folder.name}/{left} is excluded: {os.path.basename(taken)} is used"))
-            if taken == other:
-                continue
-        found[patch_id] = place + name
-    return found
-
-
-def _rank(name: str) -> int:
-    return SUFFIXES.index(os.path.splitext("x" + name)[1].lower())
-
-
-def _unmatched(labelled: set[str], files: set[str], named: set[str]) -> list[Problem]:
-    without_file = [
-        Problem(name, f"in {LABELS_FILE}, but there is no such file in train/") for name in labelled - files
+def _unlabelled(files: ImageFiles, named: Iterable[str], matcher: Matcher) -> list[Problem]:
+    """Return a problem for each file of train/, or of a sub-folder, that no line of the labels means."""
+    labelled = {matcher.find(each) or each for each in named}
+    found = [
+        Problem(patch_id, f"in train/, but not in {LABELS_FILE}", kind="without a label")
+        for patch_id in files.taken.keys() - labelled
     ]
-    without_label = [Problem(name, f"in train/, but not in {LABELS_FILE}") for name in files - named]
-    return sorted(without_file + without_label, key=lambda problem: problem.name)
+    return sorted(found, key=lambda problem: problem.name)
+
+
+def _nested(files: ImageFiles, part: str, named: Iterable[str]) -> list[Problem]:
+    """Return a problem for each image in a sub-folder that the labels do not name: those they name have one."""
+    keys = {key_of(each) for each in named}
+    return [
+        Problem(f"{part}/{path}", f"lies in a sub-folder, and only {part}/ itself is read. Move it there",
+                kind=f"in sub-folders of {part}/")
+        for stem, path in files.nested.items() if key_of(stem) not in keys
+    ]  # fmt: skip
 
 
 def _slides(folder: Path, labels: pd.DataFrame) -> list[str | None] | None:
@@ -188,7 +167,7 @@ def _slides(folder: Path, labels: pd.DataFrame) -> list[str | None] | None:
     path = folder / SLIDES_FILE
     if not path.is_file():
         return None
-    table = _read_csv(path, required=("id", "wsi"))
+    table = read_csv(path, required=("id", "wsi"))
     slides = table.groupby("id")["wsi"].nunique()
     if (slides > 1).any():
         raise DataError(
@@ -196,4 +175,8 @@ def _slides(folder: Path, labels: pd.DataFrame) -> list[str | None] | None:
             "one line for each id."
         )
     known = dict(zip(table["id"], table["wsi"], strict=True))
-    return [known.get(patch_id) or None for patch_id in labels["id"]]
+    if known.keys() >= set(labels["id"]):
+        return [known[patch_id] or None for patch_id in labels["id"]]
+    # The ids of another table may be written in another way, as those of the labels may.
+    by_key = {key_of(patch_id): slide for patch_id, slide in known.items()}
+    return [known.get(patch_id) or by_key.get(key_of(patch_id)) or None for patch_id in labels["id"]]

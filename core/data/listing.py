@@ -25,7 +25,7 @@ def digest_of(folder: Path, names: Iterable[str]) -> str:
             for line in sorted(_lines(path)):
                 digest.update(f"{name}/{line}\n".encode("utf-8", "surrogateescape"))
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
+            raise DataError.unreadable(path, error) from error
     return digest.hexdigest()[:16]
 
 
@@ -60,7 +60,7 @@ def quick_stamp_of(folder: Path, *, tracked: Iterable[str], read: Iterable[str])
                 size = len(os.listdir(path)) if path.is_dir() else stat.st_size
                 digest.update(f"{size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n".encode())
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
+            raise DataError.unreadable(path, error) from error
     return digest.hexdigest()[:16]
 
 
@@ -68,7 +68,15 @@ def _lines(path: Path) -> list[str]:
     if not path.is_dir():
         return [_line(path.name, path.stat())] if path.exists() else []
     with os.scandir(path) as entries:
-        return [_line(entry.name, entry.stat(follow_symlinks=True)) for entry in entries if entry.is_file()]
+        return [line for entry in entries if (line := _line_of(entry))]
+
+
+def _line_of(entry: "os.DirEntry[str]") -> str:
+    """Return the line of a file, or "" of what is none: one bad link must not stand for the whole folder."""
+    try:
+        return _line(entry.name, entry.stat(follow_symlinks=True)) if entry.is_file() else ""
+    except OSError:
+        return ""
 
 
 def _line(name: str, stat: os.stat_result) -> str:

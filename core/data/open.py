@@ -1,18 +1,24 @@
 """Open a data set by its source: ``demo`` or the path of a folder."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
 from core.data import kaggle, pcam
-from core.data.dataset import SPLITS, Dataset, Problem
+from core.data.dataset import Dataset, Problem
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
+from core.data.image_files import printable
+from core.data.layouts import layout_of, names_in, not_a_folder, what_is_wrong
 from core.data.pack import find_pack, open_packed, open_store, settle
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 
 DEMO: Final = "demo"
+
+logger = logging.getLogger("nodescope.data")
+"""Says what was left out of a data set that was opened, see :meth:`core.data.Dataset.left_out`."""
 
 
 def open_dataset(
@@ -28,7 +34,8 @@ def open_dataset(
     Its pixels come from its pack, where there is one of the files as they are now. Decisions are applied: excluded
     patches are dropped, relabelled ones have the other label. A packed folder is opened by its quick stamp, see
     :func:`core.data.listing.quick_stamp_of`: files that were added, removed or renamed and edited labels are noticed,
-    a file that was rewritten in place is not.
+    a file that was rewritten in place is not. What was left out is said by :data:`logger`: on a terminal by every
+    command, in its log by every run and job.
 
     Args:
         source: ``"demo"`` or a folder.
@@ -47,11 +54,15 @@ def open_dataset(
     kind, folder = recognise(source)
     if kind == DEMO:
         dataset = open_demo(progress=progress)
-        return dataset if raw else apply_decisions(dataset, decisions_of(dataset.source, decisions))
-    if raw:
-        return _open(kind, folder)
-    dataset = (None if fresh else open_packed(kind, folder)) or _settled(_open(kind, folder))
-    return apply_decisions(dataset, decisions_of(dataset.source, decisions))
+    elif raw:
+        dataset = _open(kind, folder)
+    else:
+        dataset = (None if fresh else open_packed(kind, folder)) or _settled(_open(kind, folder))
+    if not raw:
+        dataset = apply_decisions(dataset, decisions_of(dataset.source, decisions))
+    if left_out := dataset.left_out():
+        logger.warning("%s", left_out)
+    return dataset
 
 
 def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Path]:
@@ -66,29 +77,23 @@ def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Pa
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
         raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
+    if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
+        raise DataError(
+            f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
+            "folder, or make a link to it with a plain name."
+        )
     try:
         if not folder.exists():
             raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
         if not folder.is_dir():
-            raise DataError(f"{folder} is a file; give the folder that holds train/ and train_labels.csv.")
-        names = {entry.name for entry in folder.iterdir()}
+            raise DataError(not_a_folder(folder))
+        names = names_in(folder)
     except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    if kaggle.LABELS_FILE in names:
-        return "kaggle", folder.resolve()
-    if any(pcam.x_file(folder, split).name in names for split in SPLITS):
-        return "pcam", folder.resolve()
-    if (folder.parent / kaggle.LABELS_FILE).is_file():  # people often choose train/ itself
-        raise DataError(f"{folder} is one folder of a Kaggle data set; give the folder above it, {folder.parent}.")
-    if {"train", "test"} & names:
-        raise DataError(
-            f"{folder} holds {_listing({'train', 'test'} & names)}, but no {kaggle.LABELS_FILE} with the columns id "
-            "and label. Put it beside them; the competition's archive has it."
-        )
-    raise DataError(
-        f"{folder} is neither a Kaggle folder (train_labels.csv beside train/ID.tif) nor a PCam folder "
-        f"(camelyonpatch_level_2_split_train_x.h5 and its like); it holds {_listing(names)}."
-    )
+        raise DataError.unreadable(folder, error) from error
+    kind = layout_of(names)
+    if kind is None:
+        raise DataError(what_is_wrong(folder, names))
+    return kind, folder.resolve()
 
 
 def _open(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset:
@@ -100,13 +105,6 @@ def _settled(dataset: Dataset) -> Dataset:
     try:
         pack = settle(dataset)
     except StorageError as error:  # a home that may only be read: the data set opens, but slowly each time
-        pack, problem = find_pack(dataset), Problem("pack", f"does not speed up opening. {error}")
+        pack, problem = find_pack(dataset), Problem("pack", f"does not speed up opening. {error}", patches=0)
         dataset = replace(dataset, problems=(*dataset.problems, problem))
     return dataset if pack is None else replace(dataset, store=open_store(pack))
-
-
-def _listing(names: set[str]) -> str:
-    if not names:
-        return "nothing"
-    shown = sorted(names)[:3]
-    return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

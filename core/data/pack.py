@@ -28,7 +28,7 @@ from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
-from core.storage.home import home, make_folder
+from core.storage.home import OWN_HOME, home, make_folder
 
 VERSION = 1
 CHUNK = 512
@@ -64,7 +64,10 @@ def pack_folder(source: str) -> Path:
 def made_stamp(source: str) -> tuple[int, ...]:
     """Return a stamp that changes when any process makes or removes the pack or the check of a data set."""
     paths = (pack_folder(source) / name for name in ("about.json", "check.npz"))
-    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+    try:
+        return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+    except PermissionError:  # opening the data set says so in a sentence
+        return ()
 
 
 def find_pack(dataset: Dataset) -> Pack | None:
@@ -144,6 +147,8 @@ def open_store(pack: Pack) -> PackedStore:
     """Return the patches of a pack as a store. Raises :class:`DataError` if they are damaged."""
     try:
         patches = np.load(pack.path, mmap_mode="r")
+    except PermissionError as error:
+        raise DataError.unreadable(pack.path, error, advice=OWN_HOME) from error
     except (OSError, ValueError) as error:
         raise DataError(f"The pack {pack.path} is damaged ({error}). Delete its folder and pack again.") from error
     return PackedStore(np.asarray(patches), pack.unreadable)
@@ -240,6 +245,8 @@ def _about(source: str) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete its folder and pack again.") from error
     return found

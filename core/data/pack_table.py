@@ -15,7 +15,8 @@ import pandas as pd
 from core.data.dataset import Dataset, Problem
 from core.storage.npz import save_arrays, stored_arrays
 
-VERSION = 1
+VERSION = 2
+"""Raise it when a folder's patches or problems come out otherwise; its labels and files are then looked at again."""
 NAME = "table.npz"
 
 
@@ -44,7 +45,7 @@ def save_table(folder: Path, dataset: Dataset, key: str) -> None:
         "glance": dataset.quick_stamp,
         "files": dataset.files,
         "key": key,
-        "problems": [(problem.name, problem.reason) for problem in dataset.problems],
+        "problems": [(each.name, each.reason, each.kind, each.patches) for each in dataset.problems],
     }
     splits, slides = table["split"].astype("category").cat, table["slide"].astype("category").cat
     save_arrays(
@@ -80,7 +81,7 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
                 "slide": pd.array(_texts(file["slides"]), dtype="string").take(file["slide"], allow_fill=True),
             }
         )
-    problems = tuple(Problem(name, reason) for name, reason in about["problems"])
+    problems = tuple(Problem(*values) for values in about["problems"])
     return StoredTable(table, problems, about["files"], about["key"])
 
 

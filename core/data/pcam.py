@@ -4,16 +4,21 @@ Source: Veeling et al., "Rotation Equivariant CNNs for Digital Pathology", 2018;
 ``torchvision.datasets.PCAM`` reads.
 """
 
+import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 
+from core.data.csv_file import read_csv
 from core.data.dataset import SPLITS, Dataset, Problem, make_table
 from core.data.listing import digest_of, quick_stamp_of
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
+
+_CUT = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
+"""What the HDF5 library says of a file that ends too early."""
 
 
 def x_file(folder: Path, split: str) -> Path:
@@ -47,14 +52,17 @@ def open_pcam(folder: Path) -> Dataset:
     stores: list[Hdf5Store] = []
     for split in SPLITS:
         if split not in found:
-            problems.append(Problem(x_file(folder, split).name, "is not there"))
+            name = x_file(folder, split).name
+            packed = f", but {name}.gz is; unpack it with gunzip" if (folder / f"{name}.gz").is_file() else ""
+            problems.append(Problem(name, f"is not there{packed}", patches=0))
             continue
         try:
             store, labels = _read_split(folder, split)
         except DataError as error:
             if split == found[-1] and not stores:
                 raise
-            problems.append(Problem(x_file(folder, split).name, f"excluded: {error}"))
+            kind, count = f"of the {split} split", _count_of_labels(folder, split)
+            problems.append(Problem(x_file(folder, split).name, f"excluded: {error}", kind, count))
             continue
         ids = [f"{split}-{row:06d}" for row in range(len(labels))]
         stores.append(store)
@@ -66,11 +74,30 @@ def open_pcam(folder: Path) -> Dataset:
 
 
 def _read_split(folder: Path, split: str) -> tuple[Hdf5Store, np.ndarray]:
+    path = x_file(folder, split)
     try:
-        store = Hdf5Store(x_file(folder, split))
+        store = Hdf5Store(path)
     except (OSError, KeyError, AttributeError) as error:
-        raise DataError(f"{x_file(folder, split).name} is no readable HDF5 file with patches under 'x'.") from error
+        raise _unreadable(path, error, "patches under 'x'") from error
     return store, _labels(folder, split, expected=len(store))
+
+
+def _unreadable(path: Path, error: Exception, expected: str) -> DataError:
+    if isinstance(error, PermissionError):
+        return DataError.unreadable(path, error)
+    if cut := _CUT.search(str(error)):
+        there, whole = (f"{int(size):,}" for size in cut.groups())
+        return DataError(f"{path.name} is cut off: {there} of {whole} bytes are there. Download it again.")
+    return DataError(f"{path.name} is no readable HDF5 file with {expected}.")
+
+
+def _count_of_labels(folder: Path, split: str) -> int | None:
+    """Return how many patches a split has by its labels, or None where these cannot be read either."""
+    try:
+        with h5py.File(y_file(folder, split), "r") as file:
+            return int(file["y"].shape[0])
+    except (OSError, KeyError, AttributeError, IndexError):
+        return None
 
 
 def files_digest(folder: Path) -> str:
@@ -90,17 +117,18 @@ def quick_stamp(folder: Path) -> str:
 def _slides(folder: Path, split: str, problems: list[Problem], expected: int) -> list[str | None] | None:
     """Return the slide of each patch, or None where they are not known."""
     path = meta_file(folder, split)
-    try:
-        slides = pd.read_csv(path, usecols=["wsi"], dtype="str")["wsi"]
-    except FileNotFoundError:
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        problems.append(Problem(path.name, f"excluded, so that slides are not known: {error}"))
+    try:
+        slides = read_csv(path, required=("wsi",))["wsi"]
+    except DataError as error:
+        problems.append(Problem(path.name, f"excluded, so that slides are not known: {error}", patches=0))
         return None
     if len(slides) != expected:
-        problems.append(Problem(path.name, f"excluded: it names {len(slides)} slides for {expected} patches"))
+        why = f"excluded: it names {len(slides)} slides for {expected} patches"
+        problems.append(Problem(path.name, why, patches=0))
         return None
-    return [None if pd.isna(slide) else str(slide) for slide in slides]
+    return [slide or None for slide in slides]
 
 
 def _labels(folder: Path, split: str, *, expected: int) -> np.ndarray:
@@ -111,9 +139,15 @@ def _labels(folder: Path, split: str, *, expected: int) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError(f"{path.name} is missing; it holds the labels of {x_file(folder, split).name}.") from error
     except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path.name} is no readable HDF5 file with labels under 'y'.") from error
+        raise _unreadable(path, error, "labels under 'y'") from error
     if len(labels) != expected:
         raise DataError(f"{path.name} has {len(labels)} labels for {expected} patches; download both files again.")
-    if labels.dtype.kind not in "buif" or not np.isin(labels, (0, 1)).all():
-        raise DataError(f"{path.name} has labels other than 0 and 1.")
+    if labels.dtype.kind not in "buif":
+        raise DataError(f"{path.name} has labels other than 0 and 1: they are {labels.dtype}.")
+    wrong = np.flatnonzero(~np.isin(labels, (0, 1)))
+    if len(wrong):
+        raise DataError(
+            f"{path.name} has labels other than 0 and 1: {len(wrong):,} of {len(labels):,}, such as "
+            f"{labels[wrong[0]]} in row {wrong[0]}."
+        )
     return labels.astype(np.int8)

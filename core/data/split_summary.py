@@ -8,12 +8,16 @@ import pandas as pd
 
 from core.data.dataset import SPLITS, Dataset
 from core.data.quality import load_check
+from core.data.slides import slides_advice
 from core.data.splits import SplitRule
 from core.data.stain_clusters import FEATURES, some_colours
 from core.progress import Progress, no_progress
 
 MOST = 1000
 """Patches of each split whose colour is measured, where the colours are not stored already."""
+
+
+_NAMES = {"train": "training", "valid": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ def summarise(
             }
         )
     slides, divided = _slides(dataset, splits)
-    caution, optimistic = _caution(dataset, rule, slides, divided)
     duplicates, table = _duplicates(dataset, splits), pd.DataFrame(rows).set_index("split")
+    caution, optimistic = _caution(dataset, rule, table, slides, divided)
     return SplitSummary(table, colours, slides, divided, duplicates, caution, optimistic)
 
 
@@ -81,10 +85,12 @@ def _colours(dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_], pr
     candidates = [np.flatnonzero(splits == split) for split in SPLITS]
     chosen = [np.sort(rng.choice(rows, min(MOST, len(rows)), replace=False)) for rows in candidates]
     rows, features = some_colours(dataset, np.concatenate(chosen), progress=progress)
+    divided = splits[rows] != ""  # where colours are stored, they are those of all patches
+    rows, features = rows[divided], features[divided]
     table = pd.DataFrame(features, columns=list(FEATURES))
     table.insert(0, "split", pd.Categorical(splits[rows], categories=SPLITS))
     table["cluster"] = -1 if rule.colours is None else rule.colours.nearest(features)
-    return table[table["split"].notna()].reset_index(drop=True)
+    return table
 
 
 def _slides(dataset: Dataset, splits: npt.NDArray[np.str_]) -> tuple[int | None, int]:
@@ -105,16 +111,34 @@ def _duplicates(dataset: Dataset, splits: npt.NDArray[np.str_]) -> int | None:
     return int(((first != second) & (first != "") & (second != "")).sum())
 
 
-def _caution(dataset: Dataset, rule: SplitRule, slides: int | None, divided: int) -> tuple[str, bool]:
+def _caution(
+    dataset: Dataset, rule: SplitRule, table: pd.DataFrame, slides: int | None, divided: int
+) -> tuple[str, bool]:
+    lacking = [
+        f"{_NAMES[str(name)]} split has {row['normal']:,} normal and {row['tumour']:,} tumour patches"
+        for name, row in table.iterrows()
+        if not (row["normal"] and row["tumour"])
+    ]
+    if lacking:
+        few = f" of {slides:,} slides" if rule.by == "slide" and slides is not None else ""
+        return (
+            f"The {', the '.join(lacking)}; training and measuring need both in each. This data set{few} is too small "
+            "for this split: add patches, or choose another seed or way to split."
+        ), True
     if divided:
         return (
             f"{divided:,} of {slides:,} slides lie in more than one split. Patches of one slide look alike, so test "
             "metrics will be too good for new slides. Split by slide to know what to expect there."
         ), True
+    if slides is not None and table.loc["test", "slides"] == 1:
+        return "The test split holds one slide only: its metrics say little of other slides.", True
     if slides is not None:
         return "Every slide lies in one split only: test metrics hold for new slides.", False
     if rule.kind == "official":
-        return "These are the splits the data set was published with; its files do not name the slides.", False
+        return (
+            "These are the splits the data set was published with; its files do not name the slides. "
+            f"{slides_advice(dataset)}"
+        ), False
     if rule.kind == "colour":
         return (
             "The slides are not known. The test split has colours that training never sees, which is a hard test; a "
@@ -122,6 +146,5 @@ def _caution(dataset: Dataset, rule: SplitRule, slides: int | None, divided: int
         ), False
     return (
         f"The slides of {dataset.name} are not known, so patches of one slide fall on both sides, and test metrics "
-        "will be too good for new slides. Put patch_id_wsi_full.csv (columns id, wsi) beside the labels and split by "
-        "slide, or hold out colours."
+        f"will be too good for new slides. {slides_advice(dataset)} Then split by slide; or hold out colours."
     ), True

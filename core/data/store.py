@@ -82,6 +82,11 @@ def read(store: PatchStore, rows: Sequence[int] | np.ndarray) -> np.ndarray:
     return loaded.pixels
 
 
+def why_unreadable(store: PatchStore, rows: np.ndarray) -> str:
+    """Return the sentence on the first of `rows` that cannot be read, or "" where the first 100 can be."""
+    return next(iter(store.load(rows[:100]).unreadable.values()), "")
+
+
 def batches(
     store: PatchStore, rows: np.ndarray, *, size: int = 512, progress: Progress = no_progress
 ) -> Iterator[tuple[np.ndarray, Loaded]]:

@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
+from core.data.store import why_unreadable
 from core.errors import ConfigError, DataError
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
@@ -86,12 +87,13 @@ def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_pro
     Raises:
         DataError: there are fewer than three readable patches.
     """
-    rows = draw(dataset, seed=seed)
+    drawn = draw(dataset, seed=seed)
+    if len(drawn) < 3:
+        raise DataError(f"{dataset.name} has {len(drawn)} patches; a map needs three at least.")
+    rows, features = read_late_features(predictor, dataset, drawn, progress=progress)
     if len(rows) < 3:
-        raise DataError(f"{dataset.name} has {len(rows)} patches; a map needs three at least.")
-    rows, features = read_late_features(predictor, dataset, rows, progress=progress)
-    if len(rows) < 3:
-        raise DataError(f"{len(rows)} patches of {dataset.name} can be read; a map needs three at least.")
+        why = why_unreadable(dataset.store, drawn)
+        raise DataError(f"{len(rows)} patches of {dataset.name} can be read; a map needs three at least. {why}")
     count = min(KEPT, len(rows), features.shape[1])
     analysis = PCA(count, svd_solver="randomized", random_state=seed)
     components = analysis.fit_transform(features).astype(np.float32)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
+from core.data.store import why_unreadable
 from core.errors import DataError
 from core.evaluation.label_errors import LabelErrors, find_label_errors
 from core.evaluation.probe import cross_probabilities
@@ -106,7 +107,11 @@ def probe(
     if not len(rows):
         raise DataError(f"No patch of {dataset.name} has a label, so there is nothing to rank.")
     # Reading features takes nearly all of the time; the probe itself is a few logistic regressions.
-    rows, values = read_late_features(predictor, dataset, rows, progress=within(progress, 0.0, 0.9))
+    labelled = rows
+    rows, values = read_late_features(predictor, dataset, labelled, progress=within(progress, 0.0, 0.9))
+    if not len(rows):
+        why = why_unreadable(dataset.store, labelled)
+        raise DataError(f"None of the {len(labelled):,} labelled patches of {dataset.name} can be read. {why}")
     labels, groups = dataset.labels(rows), dataset.slides(rows)
     out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else "by slide"

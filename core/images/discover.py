@@ -183,7 +183,7 @@ class _Search:
 
     def _folder(self, folder: Path, shown: str) -> None:
         before = len(self._found), len(self._problems)
-        for path in _walk(folder, self._locked):
+        for path in _walk(folder, self._locked, self._linked):
             inner = PurePosixPath(path.relative_to(folder).as_posix())
             name = display_name(str(inner))
             if path.suffix.lower() == ".zip":
@@ -197,6 +197,10 @@ class _Search:
     def _locked(self, error: OSError) -> None:
         self._problem(display_name(str(error.filename)), os_reason(error))
 
+    def _linked(self, path: Path) -> None:
+        reason = "This folder is a link, which may lead back here, and is not followed; name it itself."
+        self._problem(display_name(str(path)), reason)
+
     def _add(self, argument: str, inner: PurePosixPath, name: str, read: Callable[[], bytes]) -> None:
         self._found.append((id_choices(argument, inner), name, read))
 
@@ -204,10 +208,13 @@ class _Search:
         self._problems.append(Problem(name, reason))
 
 
-def _walk(folder: Path, locked: Callable[[OSError], None]) -> Iterator[Path]:
-    """Files that may be images, a folder's own before its sub-folders'; linked folders are skipped."""
+def _walk(folder: Path, locked: Callable[[OSError], None], linked: Callable[[Path], None]) -> Iterator[Path]:
+    """Files that may be images, a folder's own before its sub-folders'; linked folders are named and not followed."""
     for root, folders, files in os.walk(folder, onerror=locked):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in folders:
+            if os.path.islink(os.path.join(root, name)):
+                linked(Path(root, name))
         for name in sorted(files):
             path = Path(root, name)
             if not is_hidden(name) and not is_no_image(name) and _may_be_read(path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
+from core.data.store import why_unreadable
 from core.errors import DataError, EvaluationError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.appearance import Appearance
@@ -74,13 +75,13 @@ def score(
     """
     rows, description = select(predictor.bundle, dataset, split)
     if not len(rows):
-        raise DataError(f"{dataset.name} has no labelled patch in the split {split!r}; choose another with --subset.")
+        why = f"choose another with --subset. {dataset.left_out()}".rstrip()
+        raise DataError(f"{dataset.name} has no labelled patch in the split {split!r}; {why}")
     found = predict_rows(predictor, dataset, rows, with_appearance=True, keep=keep, progress=progress)
     usable = found["usable"]
     if not usable.any():
-        raise DataError(
-            f"None of the {len(rows):,} patches of {dataset.name} ({description}) can be read; check its files."
-        )
+        why = why_unreadable(dataset.store, rows)
+        raise DataError(f"None of the {len(rows):,} patches of {dataset.name} ({description}) can be read. {why}")
     return assemble(
         predictor.bundle,
         dataset,

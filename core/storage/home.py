@@ -9,6 +9,9 @@ OWNER_ONLY = 0o700
 _PRIVATE = ".private"
 """The file that says that the permissions of the home folder were set once."""
 
+OWN_HOME = f"Check its permissions, or set {HOME_VARIABLE} to a folder of your own."
+"""What to do where a file of the home may not be read: it is whole, and often another user's."""
+
 
 def home() -> Path:
     """Return the folder for everything Nodescope makes: ``$NODESCOPE_HOME``, else ``~/.nodescope``.

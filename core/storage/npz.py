@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from core.errors import DataError
 from core.storage import atomic
+from core.storage.home import OWN_HOME
 from core.storage.record import parse_json
 
 ABOUT = "about"
@@ -48,7 +49,25 @@ def stored_arrays(
     Raises:
         DataError: it is damaged; so is a file without an array that the body takes.
     """
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
+    if not is_there:
+        yield None
+        return
+    # Also around the body: an array is read when it is taken, and only then its damage shows.
+    try:
+        # A file from elsewhere must not be able to run code, which a pickle could.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            about = parse_json(file[ABOUT].tobytes().decode()) if ABOUT in file else {}
+            if not isinstance(about, dict):
+                raise ValueError(f"it is described by {type(about).__name__}, expected names with values")
+            out_of_date = only is not None and any(about[name] != value for name, value in only.items())
+            yield None if out_of_date else (about, file)
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
+    if not is_there:
         yield None
         return
     # Also around the body: an array is read when it is taken, and only then its damage shows.
@@ -65,4 +84,6 @@ def stored_arrays(
         OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
         raise DataError(f"{path} is damaged ({error}). {remedy}") from error

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from core.bundle import load_bundle
 from core.data import SplitRule, open_dataset
+from core.data.slides import slides_advice
 from core.errors import DataError, RunError
 from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
 from core.runs.config import TrainingConfig
@@ -116,8 +117,8 @@ def leak_configs(config: TrainingConfig) -> dict[Way, TrainingConfig]:
     dataset = open_dataset(config.data[0])
     if not dataset.knows_slides:
         raise DataError(
-            f"The leak meter needs to know which slide each patch of {dataset.name} comes from. For Kaggle's set, put "
-            "patch_id_wsi_full.csv (columns id, wsi) beside train_labels.csv."
+            f"The leak meter needs to know which slide each patch of {dataset.name} comes from. "
+            f"{slides_advice(dataset)}"
         )
     return {way: config.with_changes(split=way, preset=f"leak-{way}-{config.preset}") for way in WAYS}
 

@@ -20,6 +20,7 @@ from core.data import (
     join,
     open_dataset,
 )
+from core.data.shortage import shortage
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import PATCH_SIZE, PatchStore, batches
@@ -151,7 +152,7 @@ def gather(datasets: list[Dataset], config: TrainingConfig, *, progress: Progres
     opened = _divided(datasets, config)
     valid, valid_problems = read_patches(datasets[0], np.flatnonzero(opened.sources[0].splits == "valid"))
     train, train_problems = read_patches(opened.everything, opened.train, progress)
-    _check(datasets[0].name, train=train, valid=valid)
+    _check(opened.sources[0], [*train_problems, *valid_problems], train=train, valid=valid)
     return TrainingData(opened.sources, train, valid, (*train_problems, *valid_problems))
 
 
@@ -227,12 +228,13 @@ def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[n
     return pixels, unreadable
 
 
-def _check(name: str, **splits: Patches) -> None:
+def _check(first: Source, problems: list[Problem], **splits: Patches) -> None:
     for split, patches in splits.items():
         # An AUC needs both classes, and so does a decision threshold; bincount takes no -1.
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
+            why = shortage(first.dataset, first.rule, first.splits, unreadable=problems)
             raise DataError(
-                f"{name}: the {split} split has {counts[0]} normal and {counts[1]} tumour patches, and both are "
-                "needed. Use more patches, or another split seed."
+                f"{first.dataset.name}: the {split} split has {counts[0]:,} normal and {counts[1]:,} tumour patches, "
+                f"and both are needed. {why}"
             )

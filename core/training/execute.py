@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.data import DEMO, decisions_of, open_dataset
 from core.data.decisions import to_csv
+from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split, save_split
 from core.data.splits import CHOICES
@@ -153,10 +154,6 @@ def _training_data(run: Run, status: Status) -> TrainingData:
     run.write_status(status.now(stage="Opening the data"))
     training_data = _gathered(run, notify)
     run.write_status(status.now(stage="Preparing the network"))
-    for source in training_data.sources:
-        left = source.dataset.problems
-        if left:
-            logger.warning("%s: %d patches excluded, such as %s", source.dataset.name, len(left), left[0])
     for problem in training_data.problems:
         logger.warning("Excluded %s: %s", problem.name, problem.reason)
     split = training_data.split_table().to_csv(index=False, lineterminator="\n")
@@ -222,10 +219,15 @@ def _try_write_end(run: Run, message: str, *, state: str = "failed") -> None:
 def _logging_to(run: Run) -> Iterator[None]:
     handler = logging.FileHandler(run.log_path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    # What was left out of the data belongs into the log of the run, and then nowhere else.
+    propagates, data_logger.propagate = data_logger.propagate, False
+    for each in (logger, data_logger):
+        each.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        data_logger.propagate = propagates
+        for each in (logger, data_logger):
+            each.removeHandler(handler)
         handler.close()

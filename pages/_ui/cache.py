@@ -138,6 +138,12 @@ def dataset(source: str) -> Dataset:
     return recall("decided", key, lambda: apply_decisions(base, decisions_of(base.source)), most=4)
 
 
+def left_out(source: str) -> str:
+    """Return what was left out of the data set at `source` if some page has opened it, else ""."""
+    opened = peek("opened", source)
+    return "" if opened is None else cast(Dataset, opened[1]).left_out()
+
+
 def relabelled(dataset: Dataset) -> Relabelled:
     """Return the patches whose label a decision changes, of a data set with or without the decisions.
 

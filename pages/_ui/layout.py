@@ -1,5 +1,6 @@
 """The frame of every page: the sidebar with the shared choices, errors as sentences, the research-only line."""
 
+import html
 import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
@@ -33,6 +35,7 @@ STYLE = """
     .block-container, [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; }
   }
   [data-testid="stFileUploaderDropzoneInstructions"] * { white-space: normal; overflow: visible; }
+  .left-out { font-size: 0.8rem; opacity: 0.8; overflow-wrap: anywhere; }
   .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
                    margin-top: 2rem; }
 </style>
@@ -50,7 +53,7 @@ def frame(page: Any) -> Iterator[None]:
     # Before any widget: the key of a widget that is drawn can no longer be set.
     query_params.translate_old()
     tighten_home()
-    _sidebar()
+    notice_of_data = _sidebar()
     token = _inside.set(True)
     try:
         # What is drawn just before st.rerun() is lost, so a notice waits in the session for the run after it.
@@ -62,6 +65,10 @@ def frame(page: Any) -> Iterator[None]:
         show_error(error)
     finally:
         _inside.reset(token)
+    # Last, because it is the page that opens the data set.
+    if left_out := cache.left_out(data_source()):
+        # As HTML, because names of files may look like Markdown.
+        notice_of_data.html(f'<div class="left-out">{html.escape(left_out)}</div>')
     st.html(f'<div class="research-only">Nodescope · {page.title} · {RESEARCH_ONLY}</div>')
 
 
@@ -154,13 +161,16 @@ def bundle_label(name: str) -> str:
     return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
 
 
-def _sidebar() -> None:
+def _sidebar() -> DeltaGenerator:
+    """Draw the sidebar; return the place below the data set, for what was left out of it."""
     with st.sidebar:
         st.markdown("### :material/biotech: Nodescope")
         _choose_data()
+        place = st.empty()
         _choose_model()
         _choose_device()
         st.caption(f":material/science: {RESEARCH_ONLY}")
+    return place
 
 
 def _choose_data() -> None:

@@ -1,5 +1,6 @@
 """Browse without a browser: the grid, its pages, the basket, and the patch that is open."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_a_folder_is_chosen_by_its_path_and_its_flaws_are_listed(app: Page, kagg
     assert "The slides of these patches are unknown, so a random split is optimistic" in app.words()
     app.set("browse_view", "Quality")
     assert "1 excluded" in app.labels("expander")
+
+
+def test_every_page_says_what_was_left_out(app: Page, kaggle: Path) -> None:
+    with (kaggle / "train_labels.csv").open("a") as file:
+        file.write("\n<b>gone</b>,1\n")
+    os.rename(min((kaggle / "train").iterdir()), os.fsencode(kaggle / "train") + b"/caf\xe9.tif")
+    for page in ("browse", "evaluate", "train", "predict"):
+        app.open(page, data=str(kaggle))
+        notices = [str(each.proto.body) for each in app.sidebar.get("html")]
+        assert len([each for each in notices if "patches are used and 4 left out" in each]) == 1, page
+        assert "caf\ufffd.tif" in notices[-1]
+        assert "<b>" not in notices[-1]
 
 
 def test_a_path_that_is_not_there_is_one_sentence(app: Page) -> None:

@@ -45,9 +45,12 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
     rows, everything = divided.train, divided.everything
     wanted = min(len(rows), max(FEWEST, config.batch_size))
     drawn = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:wanted])
-    patches, _ = read_patches(everything, rows[drawn], progress)
+    patches, unreadable = read_patches(everything, rows[drawn], progress)
     if not len(patches):
-        raise DataError(f"{everything.name} has no training patch that can be read, so nothing can be tried on it.")
+        raise DataError(
+            f"{everything.name} has no training patch that can be read, so nothing can be tried on it. "
+            f"{unreadable[0] if unreadable else everything.left_out()}".rstrip()
+        )
     return Sample(
         _in_drawn_order(patches, config.seed),
         train=len(rows),

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data import Dataset
+from core.data.slides import slides_advice
 from core.display import CLASS_COLOURS, MUTED
 from core.reports.chart_theme import INVISIBLE, empty_chart
 from pages._ui import state, widgets
@@ -99,7 +100,7 @@ def _by_slide(patches: PatchColumns) -> None:
     if not fixed.slide_names:
         st.info(
             "The slides of these patches are unknown, so a random split is optimistic: patches of one slide are in "
-            "training and in test. Place `patch_id_wsi_full.csv` in the same folder as the labels to add the slides.",
+            f"training and in test. {slides_advice(patches.dataset)}",
             icon=":material/info:",
         )
         return

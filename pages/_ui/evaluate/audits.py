@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.attribution import METHODS
 from core.attribution.result import CENTRE_CHANCE
+from core.data.slides import slides_advice
 from core.errors import NodescopeError, RunError
 from core.prediction.centre_audit import CentreAudit, audit_centre
 from core.reports import evaluation_charts as charts
@@ -102,8 +103,8 @@ def _leak(context: EvaluationContext) -> None:
     )
     if not context.dataset.knows_slides:
         st.info(
-            "The slides of these patches are unknown, so this cannot be measured here. For Kaggle's data set, place "
-            "patch_id_wsi_full.csv (columns id, wsi) in the same folder as train_labels.csv."
+            "The slides of these patches are unknown, so this cannot be measured here. "
+            f"{slides_advice(context.dataset)}"
         )
         return
     pair = _pair(context.dataset.source)

@@ -31,7 +31,7 @@ def _opened(folder: Path, labels: str) -> tuple[list[str], dict[str, str]]:
         ("id,label\na,1,\nb,2,\n", 3, "2"),
         ("id,label\na,1\n\nb\n", 4, ""),
         ("id,label\na,1\nb,tumour\n", 3, "tumour"),
-        ("id,label\na,1\nb,1.0\n", 3, "1.0"),
+        ("id,label\na,1\nb,0.5\n", 3, "0.5"),
     ],
 )
 def test_a_label_that_is_not_0_or_1_is_left_out_with_its_line(

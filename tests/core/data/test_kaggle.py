@@ -68,12 +68,12 @@ def test_ways_to_write_the_same_labels(kaggle_folder: Folder, text: str) -> None
     ("text", "message"),
     [
         ("id,tumour\na,1\n", r"needs the columns id, label, got id, tumour"),
-        ("id;label\na;1\n", r"needs the columns id, label, got id;label"),
+        ("id;tumour\na;1\n", r"needs the columns id, label, got id, tumour \(between semicolons\)"),
         ("", r"needs the columns id, label, got an empty file"),
         ("id,label\n\n\na,2\nb,tumour\n", r"labels must be 0 or 1, got '2' for a in line 4. Write 1 for tumour"),
         ("id,label\na,1\nb,0,7\n", r"line 3 has 3 values for 2 columns"),
         ('id,label\na,"1\n', r"is no readable CSV file"),
-        (b"id,label\n\xff\xfe,1\n", r"is no readable CSV file"),
+        (b"id,label\n\x81,1\n", r"is no readable CSV file"),
     ],
 )
 def test_damaged_labels_are_refused_with_the_line(kaggle_folder: Folder, text: str | bytes, message: str) -> None:
@@ -92,8 +92,8 @@ def test_what_does_not_match_is_left_out_and_named(kaggle_folder: Folder) -> Non
     assert list(dataset.table["id"]) == ["b", "a"]
     assert dataset.labels([0, 1]).tolist() == [0, 1]
     assert dataset.problems == (
-        Problem("extra", "in train/, but not in train_labels.csv"),
         Problem("missing", "in train_labels.csv, but there is no such file in train/"),
+        Problem("extra", "in train/, but not in train_labels.csv"),
     )
 
 

@@ -165,7 +165,9 @@ def test_pipes_and_links_neither_block_nor_loop(tmp_path: Path) -> None:
     (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere")
     found = find_patches([tmp_path, tmp_path / "pipe.png"])
     assert ids(found) == ["broken", "a"]
-    assert "neither a file nor a folder" in found.problems[0].reason
+    assert [problem.name for problem in found.problems] == [str(tmp_path / "sub" / "up"), str(tmp_path / "pipe.png")]
+    assert "This folder is a link" in found.problems[0].reason
+    assert "neither a file nor a folder" in found.problems[1].reason
     with pytest.raises(PatchError, match="no such file"):
         found.files[0].read()
 
