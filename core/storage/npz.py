@@ -79,11 +79,11 @@ def stored_arrays(
                 raise ValueError(f"it is described by {type(about).__name__}, expected names with values")
             out_of_date = only is not None and any(about[name] != value for name, value in only.items())
             yield None if out_of_date else (about, file)
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
     # NumPy gives what it finds in a damaged header to Python's parser, and its shape to the memory.
     except (
         OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
-    except PermissionError as error:
-        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
         raise DataError(f"{path} is damaged ({error}). {remedy}") from error
