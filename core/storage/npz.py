@@ -67,20 +67,6 @@ def stored_arrays(
             yield None if out_of_date else (about, file)
     except PermissionError as error:
         raise DataError.unreadable(path, error, advice=OWN_HOME) from error
-    if not is_there:
-        yield None
-        return
-    # Also around the body: an array is read when it is taken, and only then its damage shows.
-    try:
-        # A file from elsewhere must not be able to run code, which a pickle could.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = parse_json(file[ABOUT].tobytes().decode()) if ABOUT in file else {}
-            if not isinstance(about, dict):
-                raise ValueError(f"it is described by {type(about).__name__}, expected names with values")
-            out_of_date = only is not None and any(about[name] != value for name, value in only.items())
-            yield None if out_of_date else (about, file)
-    except PermissionError as error:
-        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
     # NumPy gives what it finds in a damaged header to Python's parser, and its shape to the memory.
     except (
         OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, NotImplementedError,

@@ -10,7 +10,7 @@ from core.commands import main
 from core.data import Decision, decide, open_dataset
 from core.data.decisions import read_decisions
 from core.runs import TrainingConfig, create_run
-from core.training.execute import _training_data, execute, read_status
+from core.training.execute import _training_data, execute
 
 OUT, OTHER = Decision("exclude", reason="blurred"), Decision("relabel", 1)
 
@@ -43,9 +43,9 @@ def test_a_run_keeps_a_copy_and_its_card_counts(
 def test_later_decisions_leave_a_run_that_goes_on_as_it_was(folder: Path, tmp_path: Path) -> None:
     decide(str(folder), {"p000": OUT})
     run = create_run(_config(folder), tmp_path / "run")
-    first = _training_data(run, read_status(run))
+    first = _training_data(run, run.stored_status())
     decide(str(folder), {"p001": OUT, "p002": OTHER})
-    again = _training_data(run, read_status(run))
+    again = _training_data(run, run.stored_status())
     assert again.sources[0].dataset.fingerprint() == first.sources[0].dataset.fingerprint()
     assert open_dataset(folder).fingerprint() != first.sources[0].dataset.fingerprint()
 
@@ -57,7 +57,7 @@ def test_another_file_or_none_is_obeyed_instead(folder: Path, tmp_path: Path) ->
     counts = []
     for number, decisions in enumerate(("", "none", str(mine))):
         run = create_run(_config(folder, decisions=decisions), tmp_path / f"run-{number}")
-        counts.append(len(_training_data(run, read_status(run)).sources[0].dataset))
+        counts.append(len(_training_data(run, run.stored_status()).sources[0].dataset))
     assert counts == [119, 120, 118]
     assert _config(folder, decisions=str(mine)).provenance()["decisions"] == "mine.csv"
 
