@@ -41,9 +41,11 @@ def whole(text: str) -> int | None:
 def clean() -> None:
     """Drop what is no number and set what an old link means, before the widgets are drawn."""
     # A number field takes "inf" and "nan" for numbers, and fails when it makes them whole.
-    for key in WHOLE & set(st.query_params):
-        if whole(st.query_params[key]) is None:
-            del st.query_params[key]
+    wrong = [key for key in WHOLE & set(st.query_params) if whole(st.query_params[key]) is None]
+    for key in wrong:
+        del st.query_params[key]
+    if wrong:
+        st.rerun()  # a field takes its first value from the address as it was when this run began
     for key, options in OLD.items():
         given = st.query_params.get(key)
         # What the session holds is the visitor's own choice, and newer than the link.

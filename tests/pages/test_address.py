@@ -32,9 +32,3 @@ def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, kaggle
     assert app.get_by_key(state.ROWS).value == 6
     app.switch_page("pages/evaluate.py").run()
     assert "Open folder" not in app.labels()
-
-
-def test_a_folder_that_is_typed_is_opened_at_once(app: Page, kaggle: Path, quiet_demo: Path) -> None:
-    app.open()
-    app.set(state.DATA, str(kaggle))
-    assert "Open folder" not in app.labels()
