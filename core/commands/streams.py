@@ -16,7 +16,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u
 
 
 class Printed(io.TextIOBase):
-    """A stream in front of another that shows unsafe characters as ``\\u001b`` and says in a sentence when it fails.
+    """A stream in front of another that shows unsafe characters by their numbers and says when it fails.
 
     Args:
         stream: where the text goes.

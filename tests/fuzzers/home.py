@@ -1,4 +1,4 @@
-"""A home folder with a run, studies, a pack and stored predictions, as version 0.1 made it; see test_earlier_home.py."""
+"""A home folder with a run, studies, a pack and stored predictions, made by version 0.1: see test_earlier_home.py."""
 
 import os
 import shutil
