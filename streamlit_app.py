@@ -2,18 +2,25 @@
 
 import streamlit as st
 
-from pages._ui import layout
+if __name__ == "streamlit_app":  # the server loads this file once, and runs it as a script for every page that is drawn
+    from starlette.middleware import Middleware
 
-st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
+    from pages._ui.server import OwnPagesOnly
 
-page = st.navigation(
-    [
-        st.Page("pages/browse.py", title="Browse", icon=":material/grid_view:", default=True),
-        st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
-        st.Page("pages/evaluate.py", title="Evaluate", icon=":material/query_stats:"),
-        st.Page("pages/predict.py", title="Predict", icon=":material/biotech:"),
-    ],
-    position="top",
-)
-with layout.frame(page):
-    page.run()
+    app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)])
+else:
+    from pages._ui import layout
+
+    st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
+
+    page = st.navigation(
+        [
+            st.Page("pages/browse.py", title="Browse", icon=":material/grid_view:", default=True),
+            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("pages/evaluate.py", title="Evaluate", icon=":material/query_stats:"),
+            st.Page("pages/predict.py", title="Predict", icon=":material/biotech:"),
+        ],
+        position="top",
+    )
+    with layout.frame(page):
+        page.run()

@@ -1,8 +1,23 @@
 """The command line: ``python -m core COMMAND``; each command is a module of :mod:`core.commands`."""
 
+import os
+import signal
 import sys
+from typing import Any
 
-if __name__ == "__main__":  # the processes that read for a pack load this file too, and need none of the commands
+
+def interrupted(*_: Any) -> None:
+    """End the process at once: what Ctrl+C does while modules are loaded and when all is done."""
+    # Not by KeyboardInterrupt: imports print a traceback of it, or take it for a package that is missing.
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+if __name__ == "__mp_main__":  # a process that reads for a pack; Ctrl+C reaches it too, and its parent ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+elif __name__ == "__main__":  # the processes that read for a pack load this file too, and need none of the commands
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as behind nohup
+        signal.signal(signal.SIGINT, interrupted)
     from core.commands import main
 
     sys.exit(main())

@@ -5,7 +5,6 @@ the command could not start. 130 means that Ctrl+C ended it, 141 that nobody rea
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import click
 
 from core import __version__
 from core.commands.parsing import Group
+from core.commands.streams import printed
 from core.errors import NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.storage.home import tighten_home
@@ -98,12 +98,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what stands after the program's name; None takes the process's own.
     """
+    with printed():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
     # Click's own `main` would end the process, and give Ctrl+C and a closed pipe other exit statuses.
     tighten_home()
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        with _notices(), program.make_context("python -m core", given) as context:
-            return int(program.invoke(context) or 0)
+        with _notices(), program.make_context("python -m core", arguments) as context:
+            status = int(program.invoke(context) or 0)
+            sys.stdout.flush()  # here, where a full disk is still an error of this command
+            return status
     except click.exceptions.Exit as ended:  # --help and --version
         return ended.exit_code
     except click.ClickException as error:
@@ -118,8 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader has seen enough, as in `... | head`
-        # Python flushes the output once more when it ends, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 

@@ -1,5 +1,6 @@
 """How the command line is read: Click's classes with groups of options in the help and with hidden old spellings."""
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -43,6 +44,17 @@ class Command(click.Command):
             if name in renamed:
                 args[number] = renamed[name] + equals + value
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl+C is an exception meanwhile, so that it can put in order what it began."""
+        before = signal.getsignal(signal.SIGINT)
+        if getattr(before, "__name__", "") != "interrupted":  # see core/__main__.py
+            return super().invoke(ctx)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return super().invoke(ctx)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a section for each group general ones first."""

@@ -127,6 +127,8 @@ def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool
     handler.setFormatter(logging.Formatter("%(message)s"))
     for each in (logger, data_logger):
         each.addHandler(handler)
+    # The log of the run has every line too: a training goes on without its reader, as in `... | head`, and quietly.
+    logging.raiseExceptions = False
     try:
         return _train(run_dir, resume, given)
     finally:

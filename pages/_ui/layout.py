@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
+from core.data.pack import pack_folder
 from core.device import describe_device
 from core.errors import BundleError, NodescopeError
 from core.formatting import RESEARCH_ONLY
@@ -51,7 +52,7 @@ def frame(page: Any) -> Iterator[None]:
     """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
     st.html(STYLE)
     # Before any widget: the key of a widget that is drawn can no longer be set.
-    query_params.translate_old()
+    query_params.clean()
     tighten_home()
     notice_of_data = _sidebar()
     token = _inside.set(True)
@@ -79,7 +80,11 @@ def show(main: Callable[[], None]) -> None:
     server is asked for. The frame is then missing, and the app is entered by its front door.
     """
     if _inside.get():
-        main()
+        # A link may name any folder of this computer, and opening it lists what is in it.
+        if data_source() in _known():
+            main()
+        else:
+            _ask()
     else:
         runpy.run_path(str(ENTRY))
 
@@ -173,14 +178,36 @@ def _sidebar() -> DeltaGenerator:
     return place
 
 
-def _choose_data() -> None:
+def _known() -> list[str]:
+    """Return the data sets that this visitor has opened, and those that have a pack or a check in the home folder."""
     known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [DEMO])
+    source = data_source()
+    if source not in known and pack_folder(source).is_dir():
+        known.append(source)
+    return known
+
+
+def _agree(source: str) -> None:
+    st.session_state[state.KNOWN_DATA] = [*_known(), source]
+
+
+def _ask() -> None:
+    source = data_source()
+    st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
+    st.code(source, language=None)  # as it is: a name with Markdown in it would look like something else
+    st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=_agree, args=(source,))
+
+
+def _choose_data() -> None:
+    known = list(_known())
     for source in (st.query_params.get(state.DATA), data_source()):
         if source and source not in known:
             known.append(source)
     st.selectbox(
         "Data set",
         known,
+        # Only for what a person chooses or types: a value from the address calls nothing.
+        on_change=lambda: _agree(data_source()),
         key=state.DATA,
         bind="query-params",
         accept_new_options=True,

@@ -1,5 +1,6 @@
 """Values in the address that belong to no widget, and values of old links."""
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
@@ -22,8 +23,29 @@ OLD = {
 address, so that a link breaks when a label changes."""
 
 
-def translate_old() -> None:
-    """Set the values that an old link means, before the widgets are drawn, which would drop labels they do not know."""
+WHOLE = {
+    state.ROWS, state.COLUMNS, state.PAGE, state.ERRORS_PAGE, state.SPLIT_SEED, state.SPLIT_TEST, state.SPLIT_VALID,
+    state.SHUFFLE_SEED,
+}  # fmt: skip
+"""The keys whose values in an address are whole numbers."""
+
+_DIGITS = re.compile("[0-9]{1,10}")
+
+
+def whole(text: str) -> int | None:
+    """Return the number that a text of up to ten plain digits is, or None: people and programs type addresses."""
+    # Not str.isdigit: "²" is a digit for it, and int() refuses it.
+    return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def clean() -> None:
+    """Drop what is no number and set what an old link means, before the widgets are drawn."""
+    # A number field takes "inf" and "nan" for numbers, and fails when it makes them whole.
+    wrong = [key for key in WHOLE & set(st.query_params) if whole(st.query_params[key]) is None]
+    for key in wrong:
+        del st.query_params[key]
+    if wrong:
+        st.rerun()  # a field takes its first value from the address as it was when this run began
     for key, options in OLD.items():
         given = st.query_params.get(key)
         # What the session holds is the visitor's own choice, and newer than the link.

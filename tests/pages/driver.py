@@ -22,9 +22,11 @@ class Page(AppTest):
         super().__init__(ROOT / "streamlit_app.py", default_timeout=120)
 
     def open(self, name: str = "browse", **query: Any) -> "Page":
-        """Show a page of the app, with these values in its address."""
+        """Show a page of the app, with these values in its address; a folder among them is opened."""
         self.query_params.update(query)
         self.run()
+        if "Open folder" in self.labels():
+            self.click("Open folder")
         if name != "browse":
             self.switch_page(f"pages/{name}.py").run()
         return self._whole()

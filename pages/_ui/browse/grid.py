@@ -79,7 +79,7 @@ def _controls() -> Layout:
 def _shuffle_seed() -> int:
     """Return the seed of the random order, from the address; 0 is the order of the table."""
     given = query_params.read(state.SHUFFLE_SEED)
-    return int(given[0]) if given and given[0].isdigit() else 0
+    return (query_params.whole(given[0]) or 0) if given else 0
 
 
 def _shuffle() -> None:

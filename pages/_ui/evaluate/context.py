@@ -12,7 +12,7 @@ from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
 from core.reports.evaluation_charts import CELL_NAMES
 from core.scoring.dataset import Scored
-from pages._ui import cache, state
+from pages._ui import cache, query_params, state
 
 VIEW = "view"
 LOOK = "look"
@@ -108,11 +108,12 @@ def look_label(look: str) -> str:
 def is_look(look: str) -> bool:
     """Whether this names a choice of patches; people type addresses by hand."""
     kind, _, rest = look.partition(":")
+    number = query_params.whole(rest)
     return (
         look in (TOP, "differ", "sure")
         or (kind == "cell" and rest in CELL_NAMES)
-        or (kind == "bin" and rest.isdigit() and int(rest) < ECE_BINS)
-        or (kind == "slice" and rest.isdigit())
+        or (kind == "bin" and number is not None and number < ECE_BINS)
+        or (kind == "slice" and number is not None)
     )
 
 
