@@ -19,6 +19,8 @@ Every message says what failed, what was given, what was expected and what to do
     └── StorageError         a file that cannot be written, such as on a full disk
 """
 
+from dataclasses import dataclass
+
 
 class NodescopeError(Exception):
     """Base of all errors that are shown to the user as one sentence."""
@@ -66,3 +68,19 @@ class DeviceError(NodescopeError):
 
 class StorageError(NodescopeError):
     """A file cannot be written."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be used: its name, and a sentence on why and what to do."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+    @classmethod
+    def from_error(cls, name: str, error: PatchError) -> "Problem":
+        """Return the problem that an error describes, whose sentence begins with the name."""
+        return cls(name, str(error).removeprefix(f"{name}: "))

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from PIL import Image, TiffImagePlugin
 
-from core.data.store import DAMAGE
-from core.images.decode import quiet_pillow
-from core.images.formats import kind_of
+from core.images.formats import DAMAGE, kind_of
+from core.images.quiet import quiet_pillow
 
 LEAST_MPP, MOST_MPP = 0.05, 5.0
 """µm per pixel that a picture of tissue may have; 72 dots per inch, which programs write by habit, are 353."""

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.data.store import PATCH_SIZE
-from core.display.pictures import MICROMETRES_PER_PIXEL as MPP
 from core.errors import ConfigError, PatchError
 from core.images.colour_modes import RefusedError
 from core.images.decode import MAX_PIXELS, DecodedPatch, Whole, corner_of, crop_notes, decode_patch, decode_whole
 from core.images.mpp import LEAST_MPP, mpp_of
+from core.images.patch import MICROMETRES_PER_PIXEL as MPP
+from core.images.patch import PATCH_SIZE
 
 COARSEST = 1.5
 """µm per pixel from which on a picture is refused: enlarging brings no detail back."""
