@@ -253,7 +253,7 @@ def _check_sides(size: tuple[int, int], least: int, most: int | None = None) -> 
     if most is not None and max(size) > most and min(size) >= least:
         raise RefusedError(
             f"Got {size[0]:,}×{size[1]:,} pixels, but a patch of a data set has {PATCH_SIZE}×{PATCH_SIZE}, "
-            "labelled by its centre 32×32; cut the patches from the slide again in this size, at about 0.97 µm per pixel."
+            "labelled by its centre 32×32; cut patches of this size from the slide again, at about 0.97 µm per pixel."
         )
     if min(size) < least:
         raise RefusedError(
