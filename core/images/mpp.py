@@ -35,7 +35,7 @@ def mpp_of(data: bytes, *, page: int | None = None) -> float | None:
 def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str]:
     """Return µm per pixel and, where they cannot be used, None and what the file says instead, without a full stop.
 
-    Sources: Aperio's ``MPP = `` in the description of a TIFF; OME-XML there, ``PhysicalSizeX`` with its unit (OME schema
+    Sources: Aperio's ``MPP = `` in the description of a TIFF; OME-XML there, ``PhysicalSizeX`` with its unit (OME
     2016-06, by default µm); TIFF 6.0, tags 282, 283 and 296 (dots per inch or centimetre), which ImageJ's ``unit=`` in
     the description makes pixels per that unit; and the resolution of PNG, JPEG and WebP. The two directions may differ
     by 1 %.

@@ -77,7 +77,10 @@ def test_joined_stores_report_unreadable_patches_at_their_place_in_the_batch(tmp
 
     loaded = store.load([6, 2, 5, 6])
 
-    assert loaded.unreadable == {0: "gone.tif is not there any more.", 3: "gone.tif is not there any more."}
+    assert loaded.unreadable == {
+        0: "gone.tif: There is no such file or folder; check the spelling.",
+        3: "gone.tif: There is no such file or folder; check the spelling.",
+    }
     assert np.array_equal(loaded.pixels[[1, 2]], PATCHES[[2, 0]])
 
 
