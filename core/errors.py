@@ -19,6 +19,7 @@ Every message says what failed, what was given, what was expected and what to do
     └── StorageError         a file that cannot be written, such as on a full disk
 """
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -75,3 +76,28 @@ class DeviceError(NodescopeError):
 
 class StorageError(NodescopeError):
     """A file cannot be written."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be used.
+
+    Attributes:
+        name: of it.
+        reason: a sentence on why and what to do.
+        kind: what such things have in common, to follow a number: "without a label".
+        patches: how many patches are left out for it; 0 for a remark, None where nobody can tell.
+    """
+
+    name: str
+    reason: str
+    kind: str = field(default="", compare=False)
+    patches: int | None = field(default=1, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+    @classmethod
+    def from_error(cls, name: str, error: PatchError) -> "Problem":
+        """Return the problem that an error describes, whose sentence begins with the name."""
+        return cls(name, str(error).removeprefix(f"{name}: "))

@@ -9,7 +9,7 @@ import pandas as pd
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, assign, choose_rule, open_dataset
-from core.data.quality import FLAGS, findings, findings_csv, load_check, make_check
+from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.storage import atomic
@@ -53,12 +53,24 @@ def command(
     if out is not None:
         atomic.write_text(out, findings_csv(found, dataset))
     counts = {name: int(found[name].sum()) for name in FLAGS}
+    notes = check.notes_by_kind(dataset)
     if as_json:
         # "left_out" is the key of earlier versions; scripts read it.
         excluded = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
-        print_json({"patches": len(dataset), "split": description, "flags": counts, "left_out": excluded})
+        print_json(
+            {
+                "patches": len(dataset),
+                "split": description,
+                "flags": counts,
+                "notes": [{"note": note, "patches": len(ids), "example": ids[0]} for note, ids in notes.items()],
+                "left_out": excluded,
+            }
+        )
     else:
         _print(dataset, found, counts, description)
+        _print_reasons(dataset, check)
+        for note, ids in notes.items():
+            print(f"{'note:':<16}{len(ids):>8,}  {note} (such as {ids[0]})")
     return 1 if counts["leak"] or counts["unreadable"] else 0
 
 
@@ -69,6 +81,16 @@ def _split(dataset: Dataset, rule_or_file: str) -> tuple[str, npt.NDArray[np.str
         return rule.describe(), assign(dataset, rule)
     split = load_split(Path(rule_or_file).expanduser())
     return split.rule.describe(), apply_split(split, dataset)
+
+
+def _print_reasons(dataset: Dataset, check: Check) -> None:
+    """Print why patches cannot be read, each reason once with its number and an example."""
+    ids, reasons = set(dataset.table["id"]), dict[str, list[str]]()
+    for position, why in check.unreadable.items():
+        if check.ids[position] in ids:
+            reasons.setdefault(why.partition(": ")[2], []).append(why.partition(": ")[0])
+    for reason, names in reasons.items():
+        print(f"{'':<16}{len(names):>8,}  unreadable: {reason} (such as {names[0]})")
 
 
 def _print(dataset: Dataset, found: pd.DataFrame, counts: dict[str, int], split: str) -> None:

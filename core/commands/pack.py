@@ -8,6 +8,7 @@ from core.commands.output import print_json, progress_line
 from core.data import find_pack, make_pack, open_dataset, remove_pack
 from core.data.open import recognise
 from core.data.pack_workers import available_workers
+from core.data.store import rows_by_note
 
 SHOWN = 20
 """How many unreadable patches are named."""
@@ -44,6 +45,9 @@ def command(data: str, workers: int | None, remove: bool, as_json: bool, job: Pa
         print(f"{pack.count:,} patches in {pack.path}{' (was there already)' if was_there else rate}")
     for row, why in list(pack.unreadable.items())[:SHOWN]:
         print(f"  row {row}: {why}", file=sys.stderr)
+    if not as_json:
+        for note, rows in rows_by_note(pack.notes or {}).items():
+            print(f"{len(rows):,} patches, such as row {rows[0]}: {note}")
     if pack.unreadable:
         print(f"{len(pack.unreadable):,} patches could not be read; they are white in the pack.", file=sys.stderr)
     return 1 if pack.unreadable else 0

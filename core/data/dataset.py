@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from core.data.store import JoinedStore, PatchStore
-from core.errors import DataError, PatchError
+from core.errors import DataError
+from core.errors import Problem as Problem  # it is part of a data set
 
 CLASS_NAMES = ("normal", "tumour")
 """Names of label 0 and label 1."""
@@ -19,31 +20,6 @@ SPLITS = ("train", "valid", "test")
 """What patches are for: to learn from, to choose settings by (validation), and to measure only."""
 
 COLUMNS = ("id", "label", "split", "slide")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that could not be used.
-
-    Attributes:
-        name: of it.
-        reason: a sentence on why and what to do.
-        kind: what such things have in common, to follow a number: "without a label".
-        patches: how many patches are left out for it; 0 for a remark, None where nobody can tell.
-    """
-
-    name: str
-    reason: str
-    kind: str = field(default="", compare=False)
-    patches: int | None = field(default=1, compare=False)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-    @classmethod
-    def from_error(cls, name: str, error: PatchError) -> "Problem":
-        """Return the problem that an error describes, whose sentence begins with the name."""
-        return cls(name, str(error).removeprefix(f"{name}: "))
 
 
 @dataclass(frozen=True)

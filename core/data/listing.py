@@ -7,9 +7,16 @@ from pathlib import Path
 
 from core.errors import DataError
 
+DECODER = 2
+"""Raise it when an image that is no TIFF gives other pixels: what was made of such files then counts as none.
+
+The first stored PNG files as they lie, without the orientation and the transparency that they tell of."""
+
+_ALWAYS_ALIKE = (".tif", ".tiff", ".h5")
+
 
 def digest_of(folder: Path, names: Iterable[str]) -> str:
-    """Return 16 hex digits that stand for the names, sizes and times of change of files.
+    """Return 16 hex digits that stand for the names, sizes and times of change of files, and for how they are decoded.
 
     Args:
         folder: where they lie; its own name and place do not count.
@@ -18,14 +25,17 @@ def digest_of(folder: Path, names: Iterable[str]) -> str:
     Raises:
         DataError: a folder cannot be read.
     """
-    digest = hashlib.sha256()
+    digest, alike = hashlib.sha256(), True
     for name in names:
         path = folder / name
         try:
             for line in sorted(_lines(path)):
                 digest.update(f"{name}/{line}\n".encode("utf-8", "surrogateescape"))
+                alike = alike and line.rsplit(" ", 2)[0].lower().endswith(_ALWAYS_ALIKE)
         except OSError as error:
             raise DataError.unreadable(path, error) from error
+    if not alike:
+        digest.update(f"decoder {DECODER}\n".encode())
     return digest.hexdigest()[:16]
 
 

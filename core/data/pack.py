@@ -24,7 +24,7 @@ from core.data import kaggle, pcam
 from core.data.dataset import Dataset
 from core.data.pack_table import drop_table, load_table, save_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
+from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
@@ -47,12 +47,15 @@ class Pack:
         count: patches in it.
         unreadable: row -> why the patch there is only white.
         seconds: that the last attempt took.
+        notes: row -> what was done to the picture, as Predict says it; None in a pack of an earlier version, which
+            did not keep them.
     """
 
     path: Path
     count: int
     unreadable: dict[int, str]
     seconds: float
+    notes: dict[int, tuple[str, ...]] | None = None
 
 
 def pack_folder(source: str) -> Path:
@@ -87,7 +90,10 @@ def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
     if not path.is_file() or path.stat().st_size < about["count"] * PATCH_BYTES:
         return None
     unreadable = {int(row): reason for row, reason in about["unreadable"].items()}
-    return Pack(path, about["count"], unreadable, about["seconds"])
+    if "notes" not in about and unreadable:  # of an earlier version, which read fewer kinds of files
+        return None
+    notes = notes_by_row(about["notes"]) if "notes" in about else None
+    return Pack(path, about["count"], unreadable, about["seconds"], notes)
 
 
 def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
@@ -151,7 +157,7 @@ def open_store(pack: Pack) -> PackedStore:
         raise DataError.unreadable(pack.path, error, advice=OWN_HOME) from error
     except (OSError, ValueError) as error:
         raise DataError(f"The pack {pack.path} is damaged ({error}). Delete its folder and pack again.") from error
-    return PackedStore(np.asarray(patches), pack.unreadable)
+    return PackedStore(np.asarray(patches), pack.unreadable, pack.notes)
 
 
 def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
@@ -199,7 +205,10 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
     offset = _allocate(path, count)
     written = {each.start: each for each in _read_journal(journal)}
     # The journal may be ahead of the disk after a power failure, so each of its chunks is read and compared.
-    written = {start: each for start, each in written.items() if _is_whole(path, offset, each)}
+    # One without notes is of an earlier version, which read fewer kinds of files.
+    written = {
+        start: each for start, each in written.items() if each.notes is not None and _is_whole(path, offset, each)
+    }
     missing = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK) if start not in written]
     with journal.open("a", encoding="utf-8") as notes:
         for each in pack_chunks(dataset.store, path, offset, missing, workers=workers):
@@ -217,6 +226,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
         "key": key,
         "patches": path.name,
         "count": count,
+        "notes": rows_by_note({row: said for each in written.values() for row, said in (each.notes or {}).items()}),
         "unreadable": dict(sorted(unreadable.items(), key=lambda item: int(item[0]))),
         "seconds": round(time.monotonic() - started, 2),
         "time": time.time(),

@@ -30,12 +30,14 @@ class Written:
         stop: the row after its last.
         checksum: CRC-32 of its bytes before they were written.
         unreadable: row -> why the patch there is only white.
+        notes: row -> what was done to the picture; None in a line of an earlier version.
     """
 
     start: int
     stop: int
     checksum: int
     unreadable: dict[int, str]
+    notes: dict[int, tuple[str, ...]] | None = None
 
     def to_line(self) -> str:
         """Return one line of JSON."""
@@ -46,7 +48,9 @@ class Written:
         """Return the chunk that :meth:`to_line` made the line of."""
         found: dict[str, Any] = json.loads(line)
         unreadable = {int(row): why for row, why in found.pop("unreadable").items()}
-        return cls(**found, unreadable=unreadable)
+        notes = found.pop("notes", None)
+        known = None if notes is None else {int(row): tuple(said) for row, said in notes.items()}
+        return cls(**found, unreadable=unreadable, notes=known)
 
 
 def available_workers() -> int:
@@ -118,4 +122,6 @@ def _write(store: PatchStore, path: Path, offset: int, start: int, stop: int) ->
     with path.open("r+b") as file:
         file.seek(offset + start * (len(data) // (stop - start)))
         file.write(data)
-    return Written(start, stop, zlib.crc32(data), {start + at: why for at, why in loaded.unreadable.items()})
+    unreadable = {start + at: why for at, why in loaded.unreadable.items()}
+    notes = {start + at: said for at, said in loaded.notes.items()}
+    return Written(start, stop, zlib.crc32(data), unreadable, notes)

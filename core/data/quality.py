@@ -16,7 +16,7 @@ from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import open_store, pack_folder, settle
-from core.data.store import PatchStore, batches
+from core.data.store import PatchStore, batches, kind_of_note, notes_by_row, rows_by_note
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 from core.storage.spreadsheet import table_csv
@@ -48,6 +48,8 @@ class Check:
         ids: of all its patches, also of those that are excluded.
         measures: in the order of `ids`; those of an unreadable patch are of white.
         unreadable: position -> why.
+        notes: position -> what was done to the picture before it was measured, as Predict says it; None in a check of
+            an earlier version, which did not keep them.
         pairs: int64 M×2, positions of patches that are the same or nearly so. Of several with the same pixels, the
             first stands for all: it is paired with every other one, and it alone with what is nearly the same.
         exact: bool (M,), which of the pairs have the same pixels.
@@ -58,6 +60,16 @@ class Check:
     unreadable: dict[int, str]
     pairs: npt.NDArray[np.int64]
     exact: npt.NDArray[np.bool_]
+    notes: dict[int, tuple[str, ...]] | None = None
+
+    def notes_by_kind(self, dataset: Dataset) -> dict[str, list[str]]:
+        """Return what was done to pictures, a sentence without its numbers, and the ids of those of the data set."""
+        ids, kinds = set(dataset.table["id"]), dict[str, list[str]]()
+        for note, positions in rows_by_note(self.notes or {}).items():
+            known = [self.ids[at] for at in positions if self.ids[at] in ids]
+            if known:
+                kinds.setdefault(kind_of_note(note), []).extend(known)
+        return kinds
 
 
 def check_path(source: str) -> Path:
@@ -74,8 +86,14 @@ def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     """
     dataset = open_dataset(source, raw=True)
     pack = None if dataset.kind == "demo" else settle(dataset)
-    check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
-    about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
+    # A pack of an earlier version does not know what was done to its pictures; the files tell.
+    check = _check(dataset, dataset.store if pack is None or pack.notes is None else open_store(pack), progress)
+    about = {
+        "version": VERSION,
+        "files": dataset.files,
+        "unreadable": check.unreadable,
+        "notes": rows_by_note(check.notes or {}),
+    }
     arrays = {
         "ids": np.frombuffer("\n".join(check.ids).encode(), np.uint8),
         "pairs": check.pairs,
@@ -97,12 +115,15 @@ def load_check(dataset: Dataset) -> Check | None:
         if stored is None:
             return None
         about, file = stored
+        if "notes" not in about and about["unreadable"]:  # of an earlier version, which read fewer kinds of files
+            return None
         check = Check(
             tuple(file["ids"].tobytes().decode().split("\n")),
             Measures(**{each.name: file[each.name] for each in fields(Measures)}),
             {int(position): why for position, why in about["unreadable"].items()},
             file["pairs"],
             file["exact"],
+            notes_by_row(about["notes"]) if "notes" in about else None,
         )
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
@@ -173,11 +194,12 @@ def _differ(
 
 
 def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
-    measured, described, unreadable = [], [], {}
+    measured, described, unreadable, notes = [], [], {}, {}
     for rows, loaded in batches(store, np.arange(len(store)), size=BATCH, progress=within(progress, 0.0, 0.8)):
         measured.append(measure(loaded.pixels))
         described.append(describe(loaded.pixels))
         unreadable.update({int(rows[at]): why for at, why in loaded.unreadable.items()})
+        notes.update({int(rows[at]): said for at, said in loaded.notes.items()})
     measures = Measures(
         **{each.name: np.concatenate([getattr(batch, each.name) for batch in measured]) for each in fields(Measures)}
     )
@@ -190,4 +212,5 @@ def _check(dataset: Dataset, store: PatchStore, progress: Progress) -> Check:
     near = near[alike(store, near, progress=within(progress, 0.98, 1.0))]
     progress(1.0)
     exact = np.repeat([True, False], [len(equal), len(near)])
-    return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, np.concatenate([equal, near]), exact)
+    pairs = np.concatenate([equal, near])
+    return Check(tuple(dataset.table["id"].to_list()), measures, unreadable, pairs, exact, notes)

@@ -1,41 +1,24 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
-import struct
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import h5py
 import numpy as np
-from PIL import Image, TiffImagePlugin
 
 from core.errors import DataError, PatchError
+from core.images.decode import decode_exact
+from core.images.discover import read_file
+from core.images.names import display_name
+from core.images.patch import CENTRE as CENTRE
+from core.images.patch import PATCH_BYTES as PATCH_BYTES
+from core.images.patch import PATCH_SIZE as PATCH_SIZE
 from core.progress import Progress, no_progress
 
-BITS_PER_SAMPLE = 258
-"""Tag of a TIFF (TIFF 6.0, section 8)."""
-
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    struct.error,
-)
-"""What Pillow raises on damaged files, by 200,000 random changes to files of every kind that is read."""
-
-PATCH_SIZE = 96
-"""Width and height of a patch in pixels."""
-
-PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
-
-CENTRE = slice(32, 64)
-"""Rows and columns of the 32×32 centre that carries the label."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,10 +28,13 @@ class Loaded:
     Attributes:
         pixels: uint8, N×96×96×3. A patch that could not be read is white.
         unreadable: position in the batch -> one sentence that says why.
+        notes: position in the batch -> what was done to the picture, a sentence each, as Predict says it; only of
+            patches that were not taken as they are.
     """
 
     pixels: np.ndarray
     unreadable: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def readable(self) -> np.ndarray:
@@ -111,6 +97,39 @@ def batches(
         progress(min(1.0, (start + size) / len(rows)))
 
 
+def rows_by_note(notes: Mapping[int, Sequence[str]]) -> dict[str, list[int]]:
+    """Return the sentences of some notes with the rows of which each is said, as it is stored.
+
+    Example:
+        >>> rows_by_note({4: ("Greyscale.",), 7: ("Greyscale.", "Over white.")})
+        {'Greyscale.': [4, 7], 'Over white.': [7]}
+    """
+    rows: dict[str, list[int]] = {}
+    for row, said in sorted(notes.items()):
+        for note in said:
+            rows.setdefault(note, []).append(row)
+    return rows
+
+
+def notes_by_row(rows: Mapping[str, Sequence[int]]) -> dict[int, tuple[str, ...]]:
+    """Return what :func:`rows_by_note` was made of; the order of a row's sentences may differ."""
+    notes: dict[int, tuple[str, ...]] = {}
+    for note, found in rows.items():
+        for row in found:
+            notes[row] = (*notes.get(row, ()), note)
+    return notes
+
+
+def kind_of_note(note: str) -> str:
+    """Return a note without its numbers, to count those of one kind.
+
+    Example:
+        >>> kind_of_note("The file holds 3 pages; the first was used.")
+        'The file holds several pages; the first was used.'
+    """
+    return re.sub(r"\d[\d,]*", "several", note)
+
+
 class ArrayStore:
     """Patches in one array or memory map of uint8 N×96×96×3."""
 
@@ -130,22 +149,28 @@ class ArrayStore:
 
 
 class PackedStore(ArrayStore):
-    """Patches of a pack: an array, and why some of them could not be read when it was made."""
+    """Patches of a pack: an array, why some of them could not be read when it was made, and what was done to others."""
 
-    def __init__(self, patches: np.ndarray, unreadable: Mapping[int, str]):
+    def __init__(
+        self, patches: np.ndarray, unreadable: Mapping[int, str], notes: Mapping[int, tuple[str, ...]] | None = None
+    ):
         super().__init__(patches)
-        self.unreadable = dict(unreadable)
+        self.unreadable, self.notes = dict(unreadable), dict(notes or {})
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the patches of `rows`; unreadable ones are white and reported."""
         wanted = np.asarray(rows, dtype=np.int64)
-        return Loaded(self.patches[wanted], self.unreadable_among(wanted))
+        return Loaded(self.patches[wanted], self.unreadable_among(wanted), _among(self.notes, wanted))
 
     def unreadable_among(self, rows: np.ndarray) -> dict[int, str]:
         """Return the position in `rows` of each unreadable patch with the reason, without reading any."""
-        if not self.unreadable:  # the usual case, for which a batch must not be gone through row by row
-            return {}
-        return {at: self.unreadable[int(row)] for at, row in enumerate(rows) if int(row) in self.unreadable}
+        return _among(self.unreadable, rows)
+
+
+def _among(known: dict[int, T], rows: np.ndarray) -> dict[int, T]:
+    if not known:  # the usual case, for which a batch must not be gone through row by row
+        return {}
+    return {at: known[int(row)] for at, row in enumerate(rows) if int(row) in known}
 
 
 class RowStore:
@@ -173,43 +198,22 @@ class FileStore:
         return len(self.paths)
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
-        """Read the files of `rows`; a missing, broken or wrongly sized one is reported."""
+        """Read the files of `rows` as Predict does; a missing, broken or wrongly sized one is reported."""
         # White like the glass of a slide, so that an unreadable patch upsets no average and no page.
         pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
-        unreadable: dict[int, str] = {}
+        unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
         for position, row in enumerate(rows):
+            path = Path(self.paths[int(row)])
+            name = display_name(path.name)
             try:
-                pixels[position] = _decode(Path(self.paths[int(row)]))
+                decoded = decode_exact(read_file(path, name), name=name)
             except PatchError as error:
                 unreadable[position] = str(error)
-        return Loaded(pixels, unreadable)
-
-
-def _decode(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path, formats=("TIFF", "PNG")) as image:  # the kinds that the readers list, no other decoder
-            mode = "16-bit RGB" if image.mode == "RGB" and bits_per_channel(image) > 8 else image.mode
-            if image.size != (PATCH_SIZE, PATCH_SIZE) or mode != "RGB":
-                width, height = image.size
-                raise PatchError(
-                    f"{path.name} is {width}×{height} pixels in mode {mode}; a patch is 96×96 in 8-bit RGB."
-                )
-            return np.asarray(image)
-    except FileNotFoundError as error:
-        raise PatchError(f"{path.name} is not there any more.") from error
-    except Image.DecompressionBombError as error:
-        raise PatchError(f"{path.name} has far too many pixels; a patch is 96×96 in 8-bit RGB.") from error
-    except DAMAGE as error:
-        raise PatchError(f"{path.name} is damaged or no image.") from error
-
-
-def bits_per_channel(image: Image.Image) -> int:
-    """Return the bits per channel as stored in the file: Pillow keeps the high 8 of 16-bit RGB and calls it RGB."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (1,))))
-    if image.mode.startswith("I"):
-        return 16
-    return 16 if any(";16" in str(tile.args) for tile in image.tile) else 8  # type: ignore[attr-defined]
+                continue
+            pixels[position] = decoded.pixels
+            if decoded.notes:
+                notes[position] = decoded.notes
+        return Loaded(pixels, unreadable, notes)
 
 
 class Hdf5Store:
@@ -262,12 +266,13 @@ class JoinedStore:
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(f"rows must be 0 to {len(self) - 1}, got {wanted.min()} to {wanted.max()}")
         pixels = np.empty((len(wanted), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
-        unreadable: dict[int, str] = {}
+        unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
         for store, positions, inner in self.split(wanted):
             loaded = store.load(inner)
             pixels[positions] = loaded.pixels
             unreadable |= {int(positions[at]): reason for at, reason in loaded.unreadable.items()}
-        return Loaded(pixels, unreadable)
+            notes |= {int(positions[at]): said for at, said in loaded.notes.items()}
+        return Loaded(pixels, unreadable, notes)
 
     def split(self, rows: np.ndarray) -> Iterator[tuple[PatchStore, np.ndarray, np.ndarray]]:
         """Yield each store that holds some of `rows`, their positions among these, and their rows in that store."""

@@ -17,9 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from core.data.store import CENTRE
 from core.display.palette import CLASS_COLOURS, rgb
 from core.errors import ConfigError
-
-MICROMETRES_PER_PIXEL = 0.97
-"""µm per pixel of PatchCamelyon, which takes Camelyon16's slides at a magnification of 10."""
+from core.images.patch import MICROMETRES_PER_PIXEL as MICROMETRES_PER_PIXEL
 
 OUTLINE = 4
 """Width of the outline around a patch, in pixels."""

@@ -4,11 +4,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from core.data.store import bits_per_channel
-
-_SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 277, 339
+_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 258, 277, 339  # TIFF 6.0, sections 8 and 19
 _COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK")
 _GREY_MODES = ("L", "LA", "La")
 
@@ -32,7 +30,7 @@ def check_colours(image: Image.Image) -> None:
     formats = tags.get(_SAMPLE_FORMAT, (1,))  # TIFF 6.0, section 19: 1 unsigned, 2 signed, 3 floating point
     if image.mode == "F" or 3 in formats:
         raise RefusedError("The picture holds floating-point values of unknown range; save it as 8-bit RGB.")
-    bits = bits_per_channel(image)
+    bits = _bits_per_channel(image)
     if bits > 8:
         raise RefusedError(
             f"The picture has {bits} bits per channel, and how much of that range is used is not known; "
@@ -59,6 +57,15 @@ def to_rgb(patch: Image.Image) -> tuple[npt.NDArray[np.uint8], list[str]]:
         # 127 rounds to nearest; the largest value, 255 * 255 + 127, fits 16 bits.
         return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8), notes
     return np.array(patch.convert("RGB"), dtype=np.uint8), notes
+
+
+def _bits_per_channel(image: Image.Image) -> int:
+    """Return the bits per channel as stored in the file: Pillow keeps the high 8 of 16-bit RGB and calls it RGB."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))))
+    if image.mode.startswith("I"):
+        return 16
+    return 16 if any(";16" in str(tile.args) for tile in image.tile) else 8  # type: ignore[attr-defined]
 
 
 def has_extra_channels(image: Image.Image) -> bool:

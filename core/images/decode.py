@@ -9,7 +9,6 @@ transparency, and take the first page, all silently (seen with Pillow 13.0), so 
 """
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from core.data.store import DAMAGE, PATCH_SIZE
 from core.errors import PatchError
 from core.images.colour_modes import EXTRA_NOTE, RefusedError, check_colours, has_extra_channels, to_rgb
-from core.images.formats import FORMATS, count_pages, kind_of
+from core.images.formats import (
+    COMPRESSION,
+    DAMAGE,
+    DAMAGED,
+    FORMATS,
+    compression_name,
+    count_pages,
+    is_never_read,
+    kind_of,
+    tiff_problem,
+    tiff_tag,
+)
+from core.images.patch import PATCH_SIZE
+from core.images.plain_tiff import plain_pixels
+from core.images.quiet import quiet_pillow
 
 MAX_PIXELS = 100_000_000
 """Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
@@ -41,7 +53,6 @@ _TRANSPOSES = {
 _ORIENTATION = 0x0112
 _UPRIGHT = "The picture was rotated or mirrored upright, as its orientation tag says."
 _TAG_UNREADABLE = "The orientation tag of the picture is damaged, so it was not applied."
-DAMAGED = "The {} file is damaged or cut off; save or download it again."
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,16 @@ def decode_patch(
     """
     if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
         raise ValueError(f"max_pixels must be {PATCH_SIZE**2:,} to {PILLOW_MAX_PIXELS:,}, got {max_pixels:,}")
+    if page in (None, 0) and at in (None, (0, 0)) and (pixels := plain_pixels(data)) is not None:
+        return DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE))
     return load_picture(data, name=name, page=page, least=PATCH_SIZE, max_pixels=max_pixels).patch(at)
+
+
+def decode_exact(data: bytes, *, name: str = "image") -> DecodedPatch:
+    """Decode a file of a data set as :func:`decode_patch`, but refuse a larger one: its label is of another centre."""
+    if (pixels := plain_pixels(data)) is not None:
+        return DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE))
+    return load_picture(data, name=name, least=PATCH_SIZE, most=PATCH_SIZE).patch()
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +173,8 @@ class LoadedPicture:
             _check_sides(self.size, PATCH_SIZE)
             left, top = corner_of(self.size, at)
             # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
-            pixels, colour_notes = to_rgb(self.image.crop((left, top, left + PATCH_SIZE, top + PATCH_SIZE)))
+            box = (left, top, left + PATCH_SIZE, top + PATCH_SIZE)
+            pixels, colour_notes = to_rgb(self.image if box[2:] == self.size else self.image.crop(box))
         notes = (*self.notes, *crop_notes(self.size, at), *colour_notes, *self.extra)
         return DecodedPatch(pixels, notes, self.size, self.pages)
 
@@ -165,16 +186,24 @@ class LoadedPicture:
 
 
 def load_picture(
-    data: bytes, *, name: str = "image", page: int | None = None, least: int = 1, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    name: str = "image",
+    page: int | None = None,
+    least: int = 1,
+    most: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> LoadedPicture:
-    """Decode a picture whose sides have `least` pixels or more; other arguments and errors as :func:`decode_patch`."""
+    """Decode a picture whose sides have `least` to `most` pixels; the rest is as of :func:`decode_patch`."""
     with _named(name), _open(data, max_pixels) as image:
         pages = count_pages(data)
-        notes = _choose_page(image, page, pages)
-        if image.width * image.height > max_pixels:  # before anything is decoded
+        notes = _choose_page(image, data, page, pages)
+        if image.width * image.height > max_pixels and most is None:  # before anything is decoded
             raise RefusedError(_too_many(image.size, max_pixels))
-        _check_sides(image.size, least)
+        _check_sides(image.size, least, most)
         check_colours(image)
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and is_never_read(image.tag_v2.get(COMPRESSION, 1)):
+            raise RefusedError(tiff_problem(image.tag_v2[COMPRESSION]))
         upright, upright_notes = _load_upright(image)
         extra = (EXTRA_NOTE,) if has_extra_channels(image) else ()
     return LoadedPicture(name, upright, (*notes, *upright_notes), extra, pages)
@@ -220,7 +249,12 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
     return [f"Cropped the {place} {PATCH_SIZE}×{PATCH_SIZE} of {size[0]}×{size[1]} pixels."]
 
 
-def _check_sides(size: tuple[int, int], least: int) -> None:
+def _check_sides(size: tuple[int, int], least: int, most: int | None = None) -> None:
+    if most is not None and max(size) > most and min(size) >= least:
+        raise RefusedError(
+            f"Got {size[0]:,}×{size[1]:,} pixels, but a patch of a data set has {PATCH_SIZE}×{PATCH_SIZE}, "
+            "labelled by its centre 32×32; cut patches of this size from the slide again, at about 0.97 µm per pixel."
+        )
     if min(size) < least:
         raise RefusedError(
             f"Got {size[0]}×{size[1]} pixels, but a patch needs at least {PATCH_SIZE}×{PATCH_SIZE}; cut it "
@@ -242,15 +276,18 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise RefusedError(_too_many(None, max_pixels)) from error
     except UnidentifiedImageError as error:
         if kind == "TIFF":
-            raise RefusedError(
+            problem = (
                 "This TIFF cannot be read: it is damaged or does not hold plain 8-bit colours; save it as 8-bit RGB."
-            ) from error
+            )
+            raise RefusedError(tiff_problem(tiff_tag(data, 0, COMPRESSION), problem)) from error
         raise RefusedError(f"The {kind} file is damaged at its beginning; save or download it again.") from error
     except DAMAGE as error:
+        if kind == "TIFF":
+            raise RefusedError(tiff_problem(tiff_tag(data, 0, COMPRESSION))) from error
         raise RefusedError(DAMAGED.format(kind)) from error
 
 
-def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
+def _choose_page(image: Image.Image, data: bytes, page: int | None, pages: int) -> list[str]:
     """Go to the page of a TIFF; of an animation only the first frame is ever used."""
     if page is not None and not 0 <= page < pages:
         held = "1 page, number 0" if pages == 1 else f"{pages:,} pages, numbered 0 to {pages - 1:,}"
@@ -259,13 +296,14 @@ def _choose_page(image: Image.Image, page: int | None, pages: int) -> list[str]:
         try:
             image.seek(page)
         except DAMAGE as error:
-            raise RefusedError(
-                f"Page {page} of this TIFF cannot be read: it is damaged or does not hold plain 8-bit "
-                "colours; choose another page."
-            ) from error
+            name = compression_name(tiff_tag(data, page, COMPRESSION) or 1)
+            why = f"compressed as {name}" if name else "damaged or does not hold plain 8-bit colours"
+            raise RefusedError(f"Page {page} of this TIFF cannot be read: it is {why}; choose another page.") from error
     if pages > 1 and page is None:
         return [f"The file holds {pages:,} pages; the first was used."]
-    frames = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    frames = 1 if image.format == "TIFF" else getattr(image, "n_frames", 1)
+    if frames > 1 and image.format == "MPO":  # a JPEG of a telephone or a stereo camera, with pictures behind the first
+        return [f"The file holds {frames:,} pictures; the first was used."]
     return [f"The file is an animation of {frames:,} frames; the first was used."] if frames > 1 else []
 
 
@@ -280,7 +318,9 @@ def _load_upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
     except Image.DecompressionBombError as error:
         raise RefusedError(_too_many(None, PILLOW_MAX_PIXELS)) from error
     except DAMAGE as error:
-        raise RefusedError(DAMAGED.format(image.format)) from error
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            raise RefusedError(tiff_problem(image.tag_v2.get(COMPRESSION, 1))) from error
+        raise RefusedError(DAMAGED.format("JPEG" if image.format == "MPO" else image.format)) from error
     if pillow_transposes:
         return image, notes
     how, notes = _transposition(image)
@@ -298,12 +338,3 @@ def _transposition(image: Image.Image) -> tuple[Image.Transpose | None, list[str
 def _too_many(size: tuple[int, int] | None, max_pixels: int) -> str:
     got = f"Got {size[0]:,}×{size[1]:,} pixels" if size else "The picture is far too large"
     return f"{got}, but at most {max_pixels:,} pixels are decoded; cut the region of interest out of it first."
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings on odd metadata and large sizes quiet: what matters is refused or noted here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-        yield

@@ -24,8 +24,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from zipfile import ZipInfo
 
-from core.data.dataset import Problem
-from core.errors import PatchError
+from core.errors import PatchError, Problem
 from core.images.formats import kind_of
 from core.images.limits import MIB, UPLOAD_LIMITS, Limits
 from core.images.names import display_name, id_choices, is_hidden, is_no_image, unique_ids
@@ -40,6 +39,7 @@ __all__ = [
     "find_patches",
     "patches_in_memory",
     "patches_in_zip",
+    "read_file",
 ]
 
 
@@ -104,15 +104,26 @@ def patches_in_zip(data: bytes | Path, *, name: str, limits: Limits = Limits()) 
     return search.result()
 
 
-def _read_file(path: Path, name: str, max_bytes: int) -> bytes:
+def read_file(path: Path, name: str, max_bytes: int = Limits.max_file_bytes) -> bytes:
+    """Return the bytes of one file.
+
+    Raises:
+        PatchError: "name: why": it is gone, larger than `max_bytes`, or may not be read.
+    """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise PatchError(f"{name}: This is neither a file nor a folder; replace it by an image.")
             data = file.read(max_bytes + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise PatchError(f"{name}: {os_reason(error)}") from error
     if len(data) > max_bytes:
         raise PatchError(f"{name}: {_too_large(max_bytes)}")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would block for ever
 
 
 def _read_member(archive: Archive, member: ZipInfo, name: str) -> bytes:
@@ -172,13 +183,13 @@ class _Search:
 
     def _named_file(self, path: Path) -> None:
         name = display_name(path.name)
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             start = file.read(8)
         if _is_zip(name, start):
             self.archive(path, name)
         else:
             inner = PurePosixPath(path.name)
-            read = partial(_read_file, path, name, self._limits.max_file_bytes)
+            read = partial(read_file, path, name, self._limits.max_file_bytes)
             self._add(path.absolute().parent.name, inner, name, read)
 
     def _folder(self, folder: Path, shown: str) -> None:
@@ -189,7 +200,7 @@ class _Search:
             if path.suffix.lower() == ".zip":
                 self._problem(name, "This zip lies inside a folder; name it itself to have it read.")
             else:
-                read = partial(_read_file, path, name, self._limits.max_file_bytes)
+                read = partial(read_file, path, name, self._limits.max_file_bytes)
                 self._add(folder.absolute().name, inner, name, read)
         if before == (len(self._found), len(self._problems)):
             self._problem(shown, "There is no image in this folder; name one with TIFF, PNG, JPEG or WebP files.")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
 from core.images.decode import MAX_PIXELS, PILLOW_MAX_PIXELS
+from core.images.patch import PATCH_SIZE
 
 MIB = 1024**2
 

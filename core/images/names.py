@@ -58,10 +58,13 @@ def unique_ids(choices: Sequence[tuple[str, str, str]]) -> list[str]:
         ids = [each[step] if id_ in shared else id_ for id_, each in zip(ids, choices, strict=True)]
     # " (2)", " (3)", ... for the second and later files of one id, never an id that another file has.
     taken, given, result = set(ids), set[str](), []
+    # The last number of each id: to begin at 2 again would take quadratic time, minutes for a zip with one name.
+    last = dict.fromkeys(taken, 1)
     for id_ in ids:
-        chosen, number = id_, 2
+        chosen = id_
         while chosen in given or (chosen != id_ and chosen in taken):
-            chosen, number = f"{id_} ({number})", number + 1
+            last[id_] += 1
+            chosen = f"{id_} ({last[id_]})"
         given.add(chosen)
         result.append(chosen)
     return result

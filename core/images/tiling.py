@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.data.store import PATCH_SIZE
-from core.display.pictures import MICROMETRES_PER_PIXEL as MPP
 from core.errors import ConfigError, PatchError
 from core.images.colour_modes import RefusedError
 from core.images.decode import MAX_PIXELS, DecodedPatch, Whole, corner_of, crop_notes, decode_patch, decode_whole
-from core.images.mpp import LEAST_MPP, mpp_of
+from core.images.mpp import LEAST_MPP, read_mpp
+from core.images.patch import MICROMETRES_PER_PIXEL as MPP
+from core.images.patch import PATCH_SIZE
 
 COARSEST = 1.5
 """µm per pixel from which on a picture is refused: enlarging brings no detail back."""
@@ -85,12 +85,9 @@ def prepare(
     """
     whole = decode_whole(data, name=name, page=page, max_pixels=max_pixels)
     if mpp == "file":
-        mpp = mpp_of(data, page=page)
+        mpp, said = read_mpp(data, page=page)
         if mpp is None:
-            raise PatchError(
-                f"{name}: The file does not say how many µm a pixel is wide; give that number, or "
-                "leave its scale as it is."
-            )
+            raise PatchError(f"{name}: {said}; give µm per pixel yourself, or leave its scale as it is.")
         if mpp > COARSEST:
             raise PatchError(f"{name}: It says {mpp:.3g} µm per pixel, but at most {COARSEST} can be used; scan finer.")
     return at_model_scale(whole, name=name, mpp=mpp)

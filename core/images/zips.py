@@ -10,6 +10,7 @@ too small cannot do harm, because a member is unpacked in pieces of 1 MiB and no
 where its checksum is then found wrong. So what was counted beforehand bounds what is ever unpacked.
 """
 
+import errno
 import io
 import struct
 import zipfile
@@ -141,6 +142,10 @@ def os_reason(error: OSError | ValueError) -> str:
     """Say what the system refused, without the path that its own message carries."""
     if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
         return "There is no such file or folder; check the spelling."
+    if isinstance(error, IsADirectoryError):
+        return "This is a folder with the name of an image; rename it, or move its files out."
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "This is a link that leads to itself; replace it by the file that was meant."
     if isinstance(error, PermissionError):
         return "You have no permission to read this; change its permissions or copy it elsewhere."
     return f"It cannot be read ({error.strerror or type(error).__name__}); check the drive and copy it again."

@@ -112,7 +112,7 @@ def test_an_uploaded_photograph_is_doubted(predict: Page) -> None:
 def test_a_broken_file_is_refused_in_a_sentence(predict: Page) -> None:
     predict.file_uploader[0].set_value([("bad.png", b"no image", "image/png")]).run()
     assert not predict.exception
-    assert "bad.png: This is not an image that can be read" in predict.words()
+    assert "bad.png: This is text, not an image" in predict.words()
 
 
 def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:

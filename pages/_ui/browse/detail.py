@@ -105,6 +105,8 @@ def _content(patches: PatchColumns, order: npt.NDArray[np.int64]) -> None:
         _metadata(patches, row)
         if not readable:
             st.warning(loaded.unreadable[0])
+        for note in loaded.notes.get(0, ()):
+            st.caption(note)
         if predictor is not None:
             model.draw_prediction(predictor, patches, row, patch)
         _export(patches, row, patch)

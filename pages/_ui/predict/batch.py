@@ -99,10 +99,9 @@ def _show(bar: DeltaGenerator, done: int, files: int) -> None:
 
 def _contents() -> str:
     """Return what distinguishes this upload from another one with the same names."""
-    # Streamlit gives each upload an id of its own; pasted images have only their bytes.
-    held = [*(st.session_state.get(state.UPLOAD) or []), *(st.session_state.get(state.FOLDER) or [])]
-    pasted = [hashlib.sha256(data).hexdigest() for _, data in st.session_state.get(state.PASTED, [])]
-    return "\n".join([*(str(file.file_id) for file in held), *pasted])
+    # Streamlit gives each upload an id of its own.
+    held = [file for key in (state.UPLOAD, state.FOLDER, state.PASTED) for file in st.session_state.get(key) or []]
+    return "\n".join(str(file.file_id) for file in held)
 
 
 def _problems(problems: list[Problem]) -> None:

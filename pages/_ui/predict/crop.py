@@ -31,12 +31,12 @@ class Tiled:
     whole: Whole
 
 
-def choose(loaded: LoadedPicture, file_mpp: float | None, page: int | None) -> DecodedPatch | Tiled | None:
+def choose(loaded: LoadedPicture, file_mpp: tuple[float | None, str], page: int | None) -> DecodedPatch | Tiled | None:
     """Draw the choice of scale and cut for a larger image; return a patch or all tiles, None after an error.
 
     Args:
         loaded: the image.
-        file_mpp: µm per pixel in the file, None where it has none.
+        file_mpp: µm per pixel in the file, or None and what it says instead.
         page: of a TIFF with several, counted from 0.
     """
     name, size = loaded.name, loaded.size
@@ -96,7 +96,8 @@ _SCALES = {
 }
 
 
-def _scale(file_mpp: float | None, name: str, page: int | None) -> float | None:
+def _scale(said: tuple[float | None, str], name: str, page: int | None) -> float | None:
+    file_mpp, instead = said
     usable = file_mpp if file_mpp is not None and file_mpp <= COARSEST else None
     # Name and page are in the key, so that another image starts with the scale of its own file.
     value = st.number_input(
@@ -109,6 +110,8 @@ def _scale(file_mpp: float | None, name: str, page: int | None) -> float | None:
         st.caption(f"The file says {file_mpp:.3g}, which is too coarse for the model.")
     elif file_mpp is not None:
         st.caption(f"The file says {file_mpp:.3g}.")
+    else:
+        st.caption(f"{instead}.")
     # At the model's own scale nothing is resampled, so that the pixels stay those of the file.
     return None if value is None or abs(value - MPP) < 1e-9 else float(value)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data import PATCH_SIZE, Dataset
 from core.display import enlarge, to_png
@@ -15,7 +16,7 @@ from core.errors import NodescopeError, PatchError
 from core.images.decode import DecodedPatch, LoadedPicture, load_picture
 from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
 from core.images.formats import count_pages
-from core.images.mpp import mpp_of
+from core.images.mpp import read_mpp
 from pages._ui import cache, layout, state
 from pages._ui.browse import curation
 from pages._ui.predict import crop
@@ -53,20 +54,32 @@ def choose() -> Chosen | Tiled | Found | None:
     with examples:
         example = _examples(has_upload=bool(files))
     if not files:
+        st.session_state.pop(state.FOUND, None)
         if example is None:
             st.info(
                 "Upload a patch, several patches or a zip file, or click one of the examples.", icon=":material/upload:"
             )
         return example
-    found = patches_in_memory(files, limits=UPLOAD_LIMITS)
+    found = _found(files)
     # One usable file of a zip with problems is shown as a batch, which lists what is wrong with the others.
     if len(found.files) == 1 and not found.problems:
         return _single(found)
     return found
 
 
-def _brought() -> list[tuple[str, bytes]]:
-    """Draw the ways to bring patches; return (name, content) of what was brought."""
+def _found(files: Sequence[UploadedFile]) -> Found:
+    """Return the patches in what was brought, looked through once: a large zip takes seconds, at every click."""
+    key = tuple(file.file_id for file in files)
+    held: tuple[tuple[str, ...], Found] | None = st.session_state.get(state.FOUND)
+    if held is not None and held[0] == key:
+        return held[1]
+    found = patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS)
+    st.session_state[state.FOUND] = (key, found)  # of the newest upload only
+    return found
+
+
+def _brought() -> Sequence[UploadedFile]:
+    """Draw the ways to bring patches; return what was brought."""
     way = st.segmented_control(
         "Your patches", WAYS, default=WAYS[0], required=True, key=state.UPLOAD_WAY, persist_state="session",
         help="H&E patches of 96×96 pixels at about 0.97 µm per pixel, as TIFF, PNG, JPEG or WebP. You choose how "
@@ -76,25 +89,23 @@ def _brought() -> list[tuple[str, bytes]]:
     if way == "Paste":
         return _pasted()
     many: Literal[True, "directory"] = "directory" if way == "Folder" else True
-    files = st.file_uploader(
+    return st.file_uploader(
         "Your patches", type=TYPES, key=state.FOLDER if way == "Folder" else state.UPLOAD, accept_multiple_files=many,
         label_visibility="collapsed",
     )  # fmt: skip
-    return [(file.name, file.getvalue()) for file in files]
 
 
-def _pasted() -> list[tuple[str, bytes]]:
+def _pasted() -> Sequence[UploadedFile]:
     given = st.chat_input(
         "Click here, press Ctrl+V, then Enter", accept_file="multiple", file_type=TYPES, key=state.PASTE
     )
     # A chat input gives its files in one run of the script only; the session keeps them for the next ones.
     if given is not None:
-        files = [(file.name, file.getvalue()) for file in given.files]
-        if files:
-            st.session_state[state.PASTED] = files
+        if given.files:
+            st.session_state[state.PASTED] = given.files
         else:
             st.warning("There is no image in the clipboard. Copy one first, such as a screenshot.")
-    held: list[tuple[str, bytes]] = st.session_state.get(state.PASTED, [])
+    held: list[UploadedFile] = st.session_state.get(state.PASTED, [])
     if held:
         st.button("Remove pasted images", icon=":material/close:", on_click=st.session_state.update,
                   args=({state.PASTED: []},))  # fmt: skip
@@ -119,7 +130,7 @@ def _single(found: Found) -> Chosen | Tiled | None:
     except PatchError as error:
         layout.show_error(error)
         return None
-    cut = crop.choose(picture, mpp_of(data, page=page), page)
+    cut = crop.choose(picture, read_mpp(data, page=page), page)
     return Chosen(file.name, cut) if isinstance(cut, DecodedPatch) else cut
 
 
@@ -144,7 +155,7 @@ def from_row(dataset: Dataset, row: int) -> Chosen:
     if loaded.unreadable:
         raise PatchError(loaded.unreadable[0])
     name, label = str(dataset.table["id"].iloc[row]), dataset.table["label"].iloc[row]
-    decoded = DecodedPatch(loaded.pixels[0], (), (PATCH_SIZE, PATCH_SIZE))
+    decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()), (PATCH_SIZE, PATCH_SIZE))
     if pd.isna(label):
         return Chosen(name, decoded, row=row)
     words = curation.label_words(int(label), cache.relabelled(dataset).get(name))

@@ -42,8 +42,12 @@ def test_a_pack_holds_the_same_pixels_and_remembers_what_was_unreadable(folder: 
     rows = [9, 3, 0, 3, 8]
     expected, found = raw.store.load(rows), packed.store.load(rows)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
-    assert found.unreadable == expected.unreadable == dict.fromkeys((1, 3), "p3.tif is damaged or no image.")
-    assert pack.unreadable == {3: "p3.tif is damaged or no image."}
+    assert (
+        found.unreadable
+        == expected.unreadable
+        == dict.fromkeys((1, 3), "p3.tif: This is text, not an image; use a TIFF, PNG, JPEG or WebP file.")
+    )
+    assert pack.unreadable == {3: "p3.tif: This is text, not an image; use a TIFF, PNG, JPEG or WebP file."}
     assert packed.stamp() == raw.stamp()
     assert not list(pack.path.parent.glob("journal-*"))
 
@@ -137,7 +141,7 @@ def test_the_command_names_what_it_could_not_read(folder: Path, capsys: pytest.C
     assert main(["pack", str(folder), "--workers", "1"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("10 patches in ")
-    assert "row 3: p3.tif is damaged or no image." in said.err
+    assert "row 3: p3.tif: This is text, not an image; use a TIFF, PNG, JPEG or WebP file." in said.err
     remove_pack(str(folder))
     assert find_pack(open_dataset(folder)) is None
 

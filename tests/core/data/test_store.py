@@ -1,5 +1,6 @@
 """Stores: the right pixels in the right order, and what cannot be read is said."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from core.data import ArrayStore, FileStore, JoinedStore, read
 from core.data.store import PackedStore, batches
 from core.errors import DataError, PatchError
+from core.images.decode import decode_patch
 
 RANDOM = np.random.default_rng(0)
 PATCHES = RANDOM.integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
@@ -75,7 +77,10 @@ def test_joined_stores_report_unreadable_patches_at_their_place_in_the_batch(tmp
 
     loaded = store.load([6, 2, 5, 6])
 
-    assert loaded.unreadable == {0: "gone.tif is not there any more.", 3: "gone.tif is not there any more."}
+    assert loaded.unreadable == {
+        0: "gone.tif: There is no such file or folder; check the spelling.",
+        3: "gone.tif: There is no such file or folder; check the spelling.",
+    }
     assert np.array_equal(loaded.pixels[[1, 2]], PATCHES[[2, 0]])
 
 
@@ -96,44 +101,63 @@ def _damaged(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "text.tif").write_text("404 not found")
     (folder / "empty.tif").touch()
     (folder / "folder.tif").mkdir()
-    jpeg = folder / "jpeg.tif"
-    Image.fromarray(PATCHES[0]).save(jpeg, "JPEG")
     rows = b"".join(b"\0" + b"\x12\x34" * 96 * 3 for _ in range(96))
-    size = "is {} pixels in mode {}; a patch is 96×96 in 8-bit RGB."
+    deep_words = "16 bits per channel"
+    os.mkfifo(folder / "pipe.tif")
+    os.symlink(folder / "loop.tif", folder / "loop.tif")
+    (folder / "jp2.tif").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100))
+    (folder / "page.tif").write_text("<!DOCTYPE html><html>Not found</html>")
+    aperio = _save(folder / "aperio.tif", PATCHES[0])
+    data = bytearray(aperio.read_bytes())
+    at = data.index(struct.pack("<HHIH", 259, 3, 1, 1))
+    for name, number in (("aperio", 33003), ("jxl", 50002), ("webp", 50001), ("lerc", 34887), ("scan", 32809)):
+        data[at + 8 : at + 10] = struct.pack("<H", number)
+        (folder / f"{name}.tif").write_bytes(data)
     return {
-        "16-bit grey": (deep, "deep.tif " + size.format("96×96", "I;16")),
-        "16-bit RGB TIFF": (_deep_tiff(folder / "rgb16.tif"), "rgb16.tif " + size.format("96×96", "16-bit RGB")),
-        "16-bit RGB PNG": (
-            _png(folder / "rgb16.png", side=96, bits=16, rows=rows),
-            "rgb16.png " + size.format("96×96", "16-bit RGB"),
+        "16-bit grey": (deep, deep_words),
+        "16-bit RGB TIFF": (_deep_tiff(folder / "rgb16.tif"), deep_words),
+        "16-bit RGB PNG": (_png(folder / "rgb16.png", side=96, bits=16, rows=rows), deep_words),
+        "wide": (
+            _save(folder / "w.tif", np.zeros((96, 97, 3), np.uint8)),
+            "Got 97×96 pixels, but a patch of a data set",
         ),
-        "RGBA": (_save(folder / "a.png", PATCHES[0], "RGBA"), "a.png " + size.format("96×96", "RGBA")),
-        "grey": (_save(folder / "l.tif", PATCHES[0], "L"), "l.tif " + size.format("96×96", "L")),
-        "wide": (_save(folder / "w.tif", np.zeros((96, 97, 3), np.uint8)), "w.tif " + size.format("97×96", "RGB")),
-        "low": (_save(folder / "h.tif", np.zeros((50, 96, 3), np.uint8)), "h.tif " + size.format("96×50", "RGB")),
-        "bomb": (
-            _png(folder / "bomb.png", side=30_000, bits=8, rows=b""),
-            "bomb.png has far too many pixels; a patch is 96×96 in 8-bit RGB.",
+        "low": (
+            _save(folder / "h.tif", np.zeros((50, 96, 3), np.uint8)),
+            "Got 96×50 pixels, but a patch needs at least",
         ),
-        "cut TIFF": (cut, "cut.tif is damaged or no image."),
-        "cut PNG": (cut_png, "cut.png is damaged or no image."),
-        "text": (folder / "text.tif", "text.tif is damaged or no image."),
-        "empty": (folder / "empty.tif", "empty.tif is damaged or no image."),
-        "folder": (folder / "folder.tif", "folder.tif is damaged or no image."),
-        "JPEG": (jpeg, "jpeg.tif is damaged or no image."),
-        "gone": (folder / "gone.tif", "gone.tif is not there any more."),
+        "bomb": (_png(folder / "bomb.png", side=30_000, bits=8, rows=b""), "far too large"),
+        "cut TIFF": (cut, "The TIFF file is damaged or cut off"),
+        "cut PNG": (cut_png, "The PNG file is damaged or cut off"),
+        "text": (folder / "text.tif", "This is text, not an image"),
+        "web page": (folder / "page.tif", "This is a web page, not an image"),
+        "empty": (folder / "empty.tif", "The file is empty"),
+        "folder": (folder / "folder.tif", "This is a folder"),
+        "pipe": (folder / "pipe.tif", "This is neither a file nor a folder"),
+        "loop": (folder / "loop.tif", "This is a link that leads to itself"),
+        "JPEG 2000": (folder / "jp2.tif", "This is a JPEG 2000 image"),
+        "Aperio JPEG 2000": (aperio, "compressed as JPEG 2000 (Aperio), which is not read"),
+        "JPEG XL": (folder / "jxl.tif", "compressed as JPEG XL, which is not read"),
+        "WebP in TIFF": (folder / "webp.tif", "compressed as WebP, which is not read"),
+        "LERC": (folder / "lerc.tif", "compressed as LERC, which is not read"),
+        "ThunderScan": (folder / "scan.tif", "compressed as ThunderScan, which is not read"),
+        "gone": (folder / "gone.tif", "There is no such file or folder"),
     }
 
 
-def test_what_cannot_be_read_is_white_and_named_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_white_and_named_and_the_rest_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     damaged = _damaged(tmp_path)
     good = _save(tmp_path / "good.tif", PATCHES[0])
     paths = [good, *(path for path, _ in damaged.values()), good]
 
     loaded = FileStore(paths).load(range(len(paths)))
 
-    expected = {number: sentence for number, (_, sentence) in enumerate(damaged.values(), start=1)}
-    assert loaded.unreadable == expected
+    assert list(loaded.unreadable) == list(range(1, 1 + len(damaged)))
+    for reason, (path, words) in zip(loaded.unreadable.values(), damaged.values(), strict=True):
+        assert reason.startswith(f"{path.name}: ")
+        assert words in reason
+    assert capfd.readouterr() == ("", "")  # libtiff, too, is quiet
     assert (loaded.pixels[1:-1] == 255).all()
     assert np.array_equal(loaded.pixels[[0, -1]], PATCHES[[0, 0]])
 
@@ -141,9 +165,11 @@ def test_what_cannot_be_read_is_white_and_named_and_the_rest_is_read(tmp_path: P
 def test_reading_strictly_raises_with_the_first_reason_and_the_count(tmp_path: Path) -> None:
     store = FileStore([_save(tmp_path / "a.tif", PATCHES[0]), tmp_path / "b.tif", tmp_path / "c.tif"])
 
-    with pytest.raises(PatchError, match=r"^b\.tif is not there any more\.$"):
+    with pytest.raises(PatchError, match=r"^b\.tif: There is no such file or folder; check the spelling\.$"):
         read(store, [0, 1])
-    with pytest.raises(PatchError, match=r"^b\.tif is not there any more\. \(2 of 3 patches\)$"):
+    with pytest.raises(
+        PatchError, match=r"^b\.tif: There is no such file or folder; check the spelling\. \(2 of 3 patches\)$"
+    ):
         read(store, [0, 1, 2])
 
 
@@ -169,3 +195,43 @@ def test_batches_report_what_the_caller_is_done_with_and_none_of_no_rows() -> No
     assert seen == [0.5]
     assert list(batches(store, np.array([], np.int64), progress=seen.append)) == []
     assert seen == [0.5]
+
+
+def test_a_data_set_decodes_files_as_predict_does_with_the_same_notes(tmp_path: Path) -> None:
+    """Every kind of picture that is taken, in one table: the pixels and notes are those of Predict."""
+    turned, picture = Image.Exif(), Image.fromarray(PATCHES[0])
+    turned[0x0112] = 6
+    see_through = picture.copy()
+    see_through.putalpha(Image.fromarray(PATCHES[1][..., 0]))
+    files = {
+        "plain.tif": (picture, {}, ""),
+        "turned.png": (picture, {"exif": turned}, "rotated"),
+        "turned.jpg": (picture, {"exif": turned}, "rotated"),
+        "turned.webp": (picture, {"exif": turned, "lossless": True}, "rotated"),
+        "turned.tif": (picture, {"tiffinfo": {274: 6}}, "rotated"),
+        "lzw.tif": (picture, {"compression": "tiff_lzw"}, ""),
+        "alpha.png": (see_through, {}, "over white"),
+        "alpha.tif": (see_through, {}, "over white"),
+        "keyed.png": (picture, {"transparency": tuple(int(each) for each in PATCHES[0][0, 0])}, "over white"),
+        "grey.png": (picture.convert("L"), {}, "greyscale"),
+        "palette.png": (picture.quantize(64), {}, ""),
+        "cmyk.tif": (picture.convert("CMYK"), {}, "CMYK"),
+        "pages.tif": (picture, {"save_all": True, "append_images": [picture]}, "2 pages"),
+        "moving.png": (picture, {"save_all": True, "append_images": [picture.rotate(90)]}, "2 frames"),
+    }
+    for name, (image, options, _) in files.items():
+        image.save(tmp_path / name, **options)
+    store = FileStore([tmp_path / name for name in files])
+    loaded = store.load(range(len(files)))
+
+    assert loaded.unreadable == {}
+    for at, (name, (_, _, words)) in enumerate(files.items()):
+        predicted = decode_patch((tmp_path / name).read_bytes())
+        assert np.array_equal(loaded.pixels[at], predicted.pixels), name
+        assert loaded.notes.get(at, ()) == predicted.notes, name
+        assert words in " ".join(predicted.notes), name
+        assert bool(predicted.notes) == bool(words), name
+    for name in ("turned.png", "turned.tif", "turned.webp"):
+        assert np.array_equal(loaded.pixels[list(files).index(name)], np.rot90(PATCHES[0], -1)), name
+    joined = JoinedStore([ArrayStore(PATCHES), store])
+    assert joined.load([0, len(PATCHES) + 1]).notes == {1: loaded.notes[1]}

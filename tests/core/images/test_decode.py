@@ -18,8 +18,9 @@ import pytest
 
 from core.data.store import PATCH_SIZE
 from core.errors import PatchError
-from core.images.decode import MAX_PIXELS, decode_patch
+from core.images.decode import MAX_PIXELS, decode_patch, load_picture
 from core.images.formats import count_pages, kind_of
+from core.images.plain_tiff import plain_pixels
 
 
 def _load(name: str) -> ModuleType:
@@ -208,7 +209,7 @@ def test_no_damage_raises_anything_but_a_patch_error(number: int, capfd: pytest.
             decoded += 1
     assert decoded + refused == 250
     assert refused > 20
-    capfd.readouterr()  # libtiff writes to the terminal by itself
+    assert capfd.readouterr() == ("", "")  # libtiff would write to the terminal by itself
 
 
 def test_pages_are_counted_up_to_1000_in_linear_time() -> None:
@@ -225,3 +226,18 @@ def test_a_kind_is_told_by_the_first_bytes_alone() -> None:
     assert kind_of(encoders.pil(encoders.ARRAY, "WEBP")[:12]) == "WEBP"
     assert kind_of(b"RIFF\0\0\0\0WAVE") == ""
     assert kind_of(b"") == ""
+
+
+def test_the_quick_way_for_plain_tiffs_gives_what_pillow_gives_or_leaves_it_to_it() -> None:
+    """2,000 changed plain TIFFs: whatever the quick way takes, Pillow reads without a note and with the same pixels."""
+    base, rng, taken = encoders.pil(encoders.ARRAY, "TIFF"), random.Random(14), 0
+    assert np.array_equal(plain_pixels(base), encoders.ARRAY)
+    for _ in range(2_000):
+        data = _changed(base, rng)
+        pixels = plain_pixels(data)
+        if pixels is not None:
+            taken += 1
+            slow = load_picture(data).patch()
+            assert np.array_equal(slow.pixels, pixels)
+            assert slow.notes == ()
+    assert 50 < taken < 1_950

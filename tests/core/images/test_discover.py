@@ -123,20 +123,20 @@ def test_locked_folders_and_files_are_problems(tmp_path: Path, monkeypatch: pyte
     put(tmp_path / "set" / "a.png", image())
     put(tmp_path / "set" / "locked" / "b.png", image())
     named = put(tmp_path / "named.png")
-    real_scandir, real_open = os.scandir, Path.open
+    real_scandir, real_open = os.scandir, os.open
 
     def scandir(path: str) -> object:
         if str(path).endswith("locked"):
             raise PermissionError(13, "Permission denied", str(path))
         return real_scandir(path)
 
-    def open_(self: Path, *args: object) -> object:
-        if self.name in ("named.png", "a.png"):
-            raise PermissionError(13, "Permission denied", str(self))
-        return real_open(self, *args)  # type: ignore[call-overload]
+    def open_(path: str | Path, *args: int) -> int:
+        if Path(path).name in ("named.png", "a.png"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_open(path, *args)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    monkeypatch.setattr(Path, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
     found = find_patches([tmp_path / "set", named])
     assert ids(found) == ["a"]
     assert [p.reason.split(";")[0] for p in found.problems] == ["You have no permission to read this"] * 2

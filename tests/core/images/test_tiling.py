@@ -11,7 +11,7 @@ from core.bundle import Bundle
 from core.display import MICROMETRES_PER_PIXEL as MPP
 from core.errors import ConfigError, PatchError
 from core.images.discover import PatchFile
-from core.images.mpp import mpp_of
+from core.images.mpp import mpp_of, read_mpp
 from core.images.tiling import Sizing, crop, patches_of, places, prepare, rescale
 from core.prediction import Predictor
 from core.prediction.batch import score_files, score_pieces
@@ -56,10 +56,10 @@ def test_imagej_and_aperio_tell_it_in_the_description() -> None:
     assert mpp_of(described("Aperio|MPP = 0.2.5")) is None
 
 
-def test_what_is_no_tiff_or_damaged_tells_nothing() -> None:
+def test_a_png_tells_its_resolution_and_what_is_damaged_nothing() -> None:
     buffer = io.BytesIO()
     Image.fromarray(noise(96, 96)).save(buffer, "PNG", dpi=(101_600, 101_600))
-    assert mpp_of(buffer.getvalue()) is None
+    assert mpp_of(buffer.getvalue()) == pytest.approx(0.25, rel=1e-3)
     assert mpp_of(tiff(noise(96, 96))[:20]) is None
 
 
@@ -165,3 +165,38 @@ def test_pieces_are_the_whole_and_say_how_far_they_came(files: list[PatchFile], 
     first = next(score_pieces(predictor, files[:2], chunk=2))
     rest = score_files(predictor, files[first.done :])
     assert first.plus(rest) == score_files(predictor, files)
+
+
+def _saying(description: str = "", **tags: object) -> bytes:
+    buffer = io.BytesIO()
+    info = {270: description, 296: 2, **{int(name[1:]): value for name, value in tags.items()}}
+    Image.fromarray(noise(96, 96)).save(buffer, "TIFF", tiffinfo=info)
+    return buffer.getvalue()
+
+
+OME = '<OME><Pixels PhysicalSizeX="{}" PhysicalSizeY="{}" {}/></OME>'
+
+
+@pytest.mark.parametrize(
+    ("data", "mpp", "said"),
+    [
+        (_saying(OME.format(0.5, 0.5, "")), 0.5, ""),
+        (_saying(OME.format(500, 500, 'PhysicalSizeXUnit="nm" PhysicalSizeYUnit="nm"')), 0.5, ""),
+        (_saying(OME.format(0.5, 0.25, "")), None, "0.5 µm per pixel across and 0.25 down"),
+        (_saying(OME.format(0.025, 0.025, "")), None, "says 0.025 µm per pixel, which no scan"),
+        (_saying(OME.format("wide", "nan", "")), None, "does not say"),
+        (_saying("ImageJ=1.5\nunit=nm\n", _282=0.002, _283=0.002), 0.5, ""),
+        (_saying("ImageJ=1.5\nunit=\\u00B5m\n", _282=2.0, _283=2.0), 0.5, ""),
+        (_saying("ImageJ=1.5\nunit=mm\n", _282=2_000.0, _283=2_000.0), 0.5, ""),
+        (_saying("ImageJ=1.5\nunit=pixel\n", _282=1.0, _283=1.0), None, "does not say"),
+        (_saying("Aperio|MPP = 0.0001|"), None, "says 0.0001 µm"),
+        (_saying(_282=72.0, _283=72.0), None, "says 353 µm per pixel (72 dots per inch)"),
+        (_saying(_282=50_800.0, _283=101_600.0), None, "0.5 µm per pixel across and 0.25 down"),
+        (_saying(), None, "does not say"),
+    ],
+)
+def test_the_scale_is_read_or_what_the_file_says_is_told(data: bytes, mpp: float | None, said: str) -> None:
+    found, sentence = read_mpp(data)
+    assert found == (None if mpp is None else pytest.approx(mpp))
+    assert said in sentence
+    assert bool(sentence) == (mpp is None)

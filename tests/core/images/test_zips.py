@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from PIL import Image
 
 from core.errors import PatchError
 from core.images.discover import Found, Limits, find_patches, patches_in_memory, patches_in_zip
+from core.images.names import unique_ids
 
 
 def image(value: int = 100, kind: str = "PNG") -> bytes:
@@ -266,3 +268,12 @@ def test_changed_zips_raise_nothing_but_patch_errors() -> None:
         assert found.files or found.problems
     assert complete > 300
     assert failed > 300
+
+
+def test_many_members_of_one_name_take_linear_time() -> None:
+    """13 minutes for 59,000 of them, when each began to count at 2 again."""
+    begin = time.perf_counter()
+    ids = unique_ids([("x", "x", "x.png")] * 59_000)
+    assert time.perf_counter() - begin < 5
+    assert (ids[0], ids[1], ids[-1]) == ("x.png", "x.png (2)", "x.png (59000)")
+    assert unique_ids([("x", "x", "x"), ("x", "x", "x"), ("x (2)", "x (2)", "x (2)")]) == ["x", "x (3)", "x (2)"]
