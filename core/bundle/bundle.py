@@ -154,10 +154,10 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
     try:
         metadata = _metadata(data)
         _check_format(name, metadata)
-        if CHECKSUM in metadata and metadata[CHECKSUM] != _checksum(data):
-            raise BundleError(f"{name} was changed after it was written; copy it again from where it came.")
-        card = Card.from_json(parse(metadata["card"]))
         tensors = from_bytes(data)
+        if CHECKSUM in metadata and metadata[CHECKSUM] != _checksum(data):
+            raise ValueError("it was changed after it was written")
+        card = Card.from_json(parse(metadata["card"]))
     # The last two are what the library lets through of kinds of numbers that it, or PyTorch, does not know.
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise BundleError(
