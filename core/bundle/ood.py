@@ -83,9 +83,10 @@ class OodModel:
                 "the bundle again."
             )
         nearest = np.full(len(features), np.inf)
-        for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
-            distance = _distances(features, centre.astype(np.float64), whitening.astype(np.float64))
-            nearest = np.minimum(nearest, distance / limit)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+            for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
+                distance = _distances(features, centre.astype(np.float64), whitening.astype(np.float64))
+                nearest = np.minimum(nearest, distance / limit)
         if not np.isfinite(nearest).all():  # NaN is not above the limit and would pass for a familiar patch
             raise BundleError(
                 "The bundle's OOD model gives a score that is not finite (NaN or infinity): the file is damaged or its "
@@ -124,6 +125,8 @@ class OodModel:
             if header is None or tensors.keys() != {f"{PREFIX}centres", f"{PREFIX}whitening"}:
                 found = ", ".join(sorted(tensors)) or "none"
                 raise ValueError(f"its header and two tensors belong together, got the tensors {found}")
+            if not all(value.is_floating_point() for value in tensors.values()):
+                raise ValueError("its tensors hold no decimal numbers")
             values = _HEADER.read(parse(header), "")
         except ValueError as error:
             raise BundleError(f"The bundle's OOD model is damaged: {error}. Copy the bundle again.") from error
