@@ -244,8 +244,8 @@ def _check_format(name: str, metadata: dict[str, str]) -> None:
         raise BundleError(f"{name} is a safetensors file, but no Nodescope bundle: its header has no card.")
     if metadata.get("version") != str(VERSION):
         raise BundleError(
-            f"{name} has format version {printable(metadata.get('version', ''))[:20]}; this Nodescope reads up to {VERSION}; "
-            "update it."
+            f"{name} has format version {printable(metadata.get('version', ''))[:20]}; this Nodescope reads up to "
+            f"{VERSION}; update it."
         )
 
 
@@ -259,6 +259,6 @@ def _check_numbers(name: str, tensors: dict[str, torch.Tensor]) -> None:
         broken = value.numel() - int(value.isfinite().sum())
         if broken:
             raise BundleError(
-                f"{name} cannot predict: {broken:,} of the {value.numel():,} numbers of {tensor} are not finite (NaN or "
-                "infinity). The file is damaged or its training diverged; copy it again, or choose another model."
+                f"{name} cannot predict: {broken:,} of the {value.numel():,} numbers of {tensor} are not finite (NaN "
+                "or infinity). The file is damaged or its training diverged; copy it again, or choose another model."
             )

@@ -236,13 +236,14 @@ class Card:
             raise BundleError(f"The bundle's card is incomplete or damaged: {error}. Copy the bundle again.") from error
         if tuple(read["classes"]) != CLASS_NAMES:
             raise BundleError(f"The bundle's classes are {read['classes']}; this version knows {CLASS_NAMES}.")
-        mean, std = (tuple(map(float, read["preprocessing"][name])) for name in ("mean", "std"))
+        red, green, blue = map(float, read["preprocessing"]["mean"])
+        red_std, green_std, blue_std = map(float, read["preprocessing"]["std"])
         return cls(
             name=read["name"],
             model=read["model"],
             arguments=read["arguments"],
-            mean=mean,
-            std=std,
+            mean=(red, green, blue),
+            std=(red_std, green_std, blue_std),
             calibration=Calibration(temperature=float(read["temperature"]), bias=float(read["bias"])),
             threshold=float(read["threshold"]),
             training=read["training"],

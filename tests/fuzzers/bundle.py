@@ -1,8 +1,8 @@
 """Damaged bundles: each is refused in a sentence, or answers as the intact one does.
 
-Two sorts of damage. What happens to a file on its way (bits, blocks, a cut) is done to the bytes, and its checksum has to
-show it. What a program or a person writes (NaN in a weight, a threshold of 5, a thousand levels of JSON) is done to its
-content and written without a checksum, as bundles of earlier versions have none; ranges and kinds have to show it.
+Two sorts of damage. What happens to a file on its way (bits, blocks, a cut) is done to the bytes, and its checksum has
+to show it. What a program or a person writes (NaN in a weight, a threshold of 5, a thousand levels of JSON) is done to
+its content and written without a checksum, as bundles of earlier versions have none; ranges and kinds have to show it.
 """
 
 import json
@@ -23,7 +23,7 @@ from core.prediction.result import predict_patch
 
 Random = np.random.Generator
 
-_intact: dict[Path, Path] = {}
+intact: dict[Path, Path] = {}
 """Damaged copy -> what it is a copy of."""
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -58,7 +58,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 
 def damaged(rng: Random, source: Path, destination: Path) -> str:
     """Write a damaged copy of a bundle and return what was done to it."""
-    _intact[destination] = source
+    intact[destination] = source
     change = _CHANGES[int(rng.integers(len(_CHANGES)))]
     data, what = change(rng, source.read_bytes())
     destination.write_bytes(data)
@@ -76,7 +76,7 @@ def attempt(path: Path) -> str:
         if not all(each.isprintable() or each == "\n" for each in str(error)):
             raise AssertionError(f"the sentence moves the terminal: {error!r}") from error
         return f"refused: {error}"
-    return "same" if np.allclose(found, _expected(_intact[path]), rtol=0, atol=1e-6) else "changed"
+    return "same" if np.allclose(found, _expected(intact[path]), rtol=0, atol=1e-6) else "changed"
 
 
 def answer(path: Path) -> np.ndarray:
@@ -139,7 +139,7 @@ def _wrong_value(rng: Random, data: bytes) -> tuple[bytes, str]:
     card = json.loads(metadata["card"])
     place = _any(rng, [each for each in _places(card) if not _is_free(each)])
     text = _any(rng, WRONG)
-    metadata["card"] = _replaced(card, place, text)
+    metadata["card"] = replaced(card, place, text)
     return save(tensors, metadata), f"{'.'.join(map(str, place))} = {text[:40]}"
 
 
@@ -147,7 +147,7 @@ def _wrong_in_place(rng: Random, data: bytes) -> tuple[bytes, str]:
     metadata, tensors = _parts(data)
     place = _any(rng, list(PLACES))
     text = _any(rng, PLACES[place])
-    metadata["card"] = _replaced(json.loads(metadata["card"]), place.split("."), text)
+    metadata["card"] = replaced(json.loads(metadata["card"]), place.split("."), text)
     return save(tensors, metadata), f"{place} = {text[:40]}"
 
 
@@ -180,7 +180,7 @@ def _wrong_ood(rng: Random, data: bytes) -> tuple[bytes, str]:
     header = json.loads(metadata["familiarity"])
     name = _any(rng, ["layer", "names", "limits", "patches"])
     text = _any(rng, [*WRONG, "null", "[0]", "[-1]", '""', '"network.no.such"', '["a"]', "[0, 0, 0]"])
-    metadata["familiarity"] = _replaced(header, [name], text)
+    metadata["familiarity"] = replaced(header, [name], text)
     return save(tensors, metadata), f"{name} = {text[:40]}"
 
 
@@ -235,7 +235,7 @@ def _wrong_header(rng: Random, data: bytes) -> tuple[bytes, str]:
     texts = ["null", "[]", DEEP, '{"dtype": "F\\u001b", "shape": [1], "data_offsets": [0, 4]}', "9" * 5_000, "NaN",
              '{"dtype": "F16", "shape": [1000000000000], "data_offsets": [0, 2000000000000]}',
              '{"dtype": "F16", "shape": [-1], "data_offsets": [0, 2]}']  # fmt: skip
-    text = _replaced(header, [name], _any(rng, texts))
+    text = replaced(header, [name], _any(rng, texts))
     if rng.random() < 0.2:
         text = text[:-1] + ', "__metadata__": {"format": "nodescope.bundle"}}'
     encoded = text.encode()
@@ -279,7 +279,7 @@ def _holder(value: Any, place: Any) -> Any:
     return value
 
 
-def _replaced(value: Any, place: Any, text: str) -> str:
+def replaced(value: Any, place: Any, text: str) -> str:
     """Return JSON in which `text`, JSON or not, stands in a place."""
     mark = "the place of the damage"
     _holder(value, place)[place[-1]] = mark
