@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the sentence that stands on every page and in every export."""
+"""Numbers and foreign text as people read them, and the sentence that stands on every page and in every export."""
 
 RESEARCH_ONLY = "Research use only. Not for diagnosis."
 """The short form: for pages, help texts and the output of commands."""
@@ -22,6 +22,11 @@ def percent(probability: float, *, digits: int = 1) -> str:
     if shown <= 0:
         return f"<{least:.{digits}f}%"
     return f">{100 - least:.{digits}f}%" if shown >= 100 else f"{shown:.{digits}f}%"
+
+
+def printable(text: str) -> str:
+    """Return a text from a file with control, direction-changing and undecodable characters as U+FFFD."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 def duration(seconds: float) -> str:

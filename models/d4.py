@@ -39,7 +39,7 @@ def inverse(element: int) -> int:
 
 def lifting_table(kernel: int) -> Tensor:
     """Return where the eight copies of a filter k×k take their weights: int 8×k×k into the flattened filter."""
-    places = torch.arange(kernel * kernel).view(kernel, kernel)
+    places = torch.arange(kernel * kernel, device="cpu").view(kernel, kernel)
     return torch.stack([transform(places, element) for element in range(ORDER)])
 
 
@@ -49,7 +49,7 @@ def group_table(kernel: int) -> Tensor:
     Copy g is turned by g and reads, at orientation h of its input, what the filter has for h as seen from g, that is
     for the element g⁻¹h: the group correlation of Cohen & Welling 2016.
     """
-    places = torch.arange(ORDER * kernel * kernel).view(ORDER, kernel, kernel)
+    places = torch.arange(ORDER * kernel * kernel, device="cpu").view(ORDER, kernel, kernel)
     seen = [[product(inverse(g), h) for h in range(ORDER)] for g in range(ORDER)]
     return torch.stack([transform(places[seen[g]], g) for g in range(ORDER)])
 
@@ -203,7 +203,7 @@ class RingPool(nn.Module):
 
     def __init__(self, cells: int):
         super().__init__()
-        places = torch.arange(cells * cells).view(cells, cells)
+        places = torch.arange(cells * cells, device="cpu").view(cells, cells)
         first = torch.stack([transform(places, element) for element in range(ORDER)]).amin(dim=0)
         self.register_buffer("orbits", torch.unique(first, return_inverse=True)[1], persistent=False)
         self.weight = nn.Parameter(torch.zeros(int(self.orbits.max()) + 1))

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from models.registry import register
 
 PATCH = 96  # pixels a side of the network's input
+LARGEST_SIDE = 512  # to which patches may be enlarged
 
 # kernel, stride of the first block, expansion, width, blocks: those of Lite0
 STAGES = (
@@ -98,7 +99,7 @@ class EfficientNetLite(nn.Module):
             pictures of 224 (Lite1: 240, Lite2: 260), in which they are larger; the cost grows with the area.
 
     Raises:
-        ValueError: `side` is smaller than a patch.
+        ValueError: `side` is smaller than a patch, or so large that a batch would not fit into memory.
     """
 
     unsupported_attributions: ClassVar[dict[str, str]] = {
@@ -107,8 +108,10 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, version: int, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()
-        if side < PATCH:
-            raise ValueError(f"side must be at least {PATCH}, the side of a patch, got {side}")
+        if not isinstance(side, int) or not PATCH <= side <= LARGEST_SIDE:
+            raise ValueError(
+                f"side must be at least {PATCH}, the side of a patch, and at most {LARGEST_SIDE}, got {side}"
+            )
         self.version = version
         self.side = side
         width_scale, depth_scale = SCALES[version]

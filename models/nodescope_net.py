@@ -197,7 +197,7 @@ def nodescope_net_baked(*, widths: Sequence[int] = WIDTHS, dropout: float = 0.1)
 
 
 def _checked(widths: Sequence[int]) -> tuple[int, ...]:
-    if len(widths) != len(WIDTHS) or min(widths) < 1:
+    if len(widths) != len(WIDTHS) or not all(isinstance(width, int) and width >= 1 for width in widths):
         raise ValueError(f"the network has {len(WIDTHS)} widths of at least 1; found {tuple(widths)}")
     return tuple(widths)
 

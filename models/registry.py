@@ -30,7 +30,7 @@ def names() -> list[str]:
     return sorted(_BUILDERS)
 
 
-def build(name: str, **arguments: Any) -> nn.Module:
+def build(name: str, /, **arguments: Any) -> nn.Module:
     """Return a freshly initialised network.
 
     Every network takes float N×3×96×96 (normalised) and returns the tumour logit, shape (N,).

@@ -4,15 +4,135 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.bundle.operating_curve import OperatingCurve
-from core.data.dataset import CLASS_NAMES
+from core.data.dataset import CLASS_NAMES, SPLITS
 from core.data.store import PATCH_SIZE
 from core.errors import BundleError
-from core.evaluation import Calibration, Evaluation
+from core.evaluation import METRICS, Calibration, Evaluation
+from core.storage.schema import Anything, Choice, Kind, Listed, Maybe, Named, Number, Table, Text
 
 INTENDED_USE = (
     "Research and teaching on 96×96 H&E patches of lymph nodes at about 0.97 µm per pixel. Not a medical device; not "
     "for diagnosis."
 )
+
+_COUNT = Number(0, 10**9, whole=True)
+_SEED = Number(-(2**63), 2**63 - 1, whole=True)
+_SHARE = Number(0, 1)
+_SHARES = Listed(_SHARE, fewest=1)
+
+
+def _estimate(low: float, high: float) -> Kind:
+    # The ends of an interval may lie beyond what the metric itself can reach; a little more is left for rounding.
+    end = Maybe(Number(-1e6, 1e6))
+    return Table({"value": Maybe(Number(low - 1e-6, high + 1e-6)), "low": end, "high": end})
+
+
+_EVALUATION = Table(
+    {
+        "n": _COUNT,
+        "positives": _COUNT,
+        "threshold": _SHARE,
+        "figures": Table(
+            {name: _estimate(-1 if name == "mcc" else 0, 1e4 if name == "nll" else 1) for name in METRICS}
+        ),
+        "confusion": Table(dict.fromkeys(("tn", "fp", "fn", "tp"), _COUNT)),
+        "resampled": Choice(("patch", "slide")),
+        "resamples": _COUNT,
+        "slides": Maybe(_COUNT),
+    }
+)
+_SOURCE = Table(
+    {
+        "name": Text(),
+        "kind": Text(),
+        "fingerprint": Text(),
+        "patches": Table(dict.fromkeys(SPLITS, _COUNT)),
+        # A later version may know other rules, so that the rule is read where it is used.
+        "split": Table(
+            {"kind": Text()},
+            {
+                "by": Text(),
+                "seed": _SEED,
+                "valid": _SHARE,
+                "test": _SHARE,
+                "folds": _COUNT,
+                "fold": _COUNT,
+                "cuts": Listed(Listed(Number(-1, 2), fewest=3, most=3)),
+                "colours": Maybe(
+                    Table(
+                        {
+                            "centres": Listed(Listed(Number(-1e6, 1e6))),
+                            "shift": Listed(Number(-1e6, 1e6)),
+                            "scale": Listed(Number(1e-9, 1e6)),
+                            "held": Listed(_COUNT),
+                            "share": _SHARE,
+                        }
+                    )
+                ),
+            },
+        ),
+    },
+    {"decisions": Named(_COUNT), "thinning": Maybe(Table({"seed": _SEED, "limit": _SHARE}))},
+)
+CARD = Table(
+    {
+        "name": Text(may_be_empty=False),
+        "model": Text(),
+        "arguments": Named(Anything()),
+        "preprocessing": Table(
+            {
+                # Of pixels in [0, 1]; a smaller divisor would lift the last bit of a pixel above everything else.
+                "mean": Listed(Number(-1e4, 1e4), fewest=3, most=3),
+                "std": Listed(Number(1e-4, 1e4), fewest=3, most=3),
+            },
+            {"size": Choice((PATCH_SIZE,)), "range": Choice(([0, 1],))},
+        ),
+        "classes": Listed(Text()),
+        # Far beyond what a fit gives, see core.evaluation.calibration.
+        "temperature": Number(0.001, 1e4),
+        "bias": Number(-1e3, 1e3),
+        "threshold": _SHARE,
+        "training": Table(
+            {},
+            {
+                "data": Listed(_SOURCE, most=1_000),
+                "config": Table({}, {"preset": Text(), "patches": _COUNT, "split_seed": _SEED}),
+                "versions": Named(Text()),
+                "minutes": Number(0, 1e9),
+                "epoch_kept": _COUNT,
+                "left_out": _COUNT,
+                "unlabelled": _COUNT,
+                "device": Text(),
+            },
+        ),
+        "measured": Listed(
+            Table(
+                {
+                    "data": Text(),
+                    "fingerprint": Text(),
+                    "part": Choice(("test", "valid")),
+                    "evaluation": _EVALUATION,
+                }
+            ),
+            most=1_000,
+        ),
+        "notes": Listed(Text(10_000), most=1_000),
+    },
+    {
+        "operating": Maybe(
+            Table(
+                {
+                    "thresholds": _SHARES,
+                    "sensitivity": _SHARES,
+                    "specificity": _SHARES,
+                    "positives": Number(1, 10**9, whole=True),
+                    "negatives": Number(1, 10**9, whole=True),
+                }
+            )
+        )
+    },
+)
+"""What the JSON of a card may hold; bundles are checked by it when they are read and when they are written."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +206,7 @@ class Card:
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, classes and intended use included."""
+        """Return plain values as :data:`CARD` describes them, classes and intended use included."""
         return {
             "name": self.name,
             "model": self.model,
@@ -104,31 +224,30 @@ class Card:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Card":
+    def from_json(cls, value: Any) -> "Card":
         """Return the card that :meth:`to_json` gave.
 
         Raises:
-            BundleError: a value is missing or of another kind.
+            BundleError: a value is missing, out of its range or of another kind.
         """
         try:
-            if tuple(value["classes"]) != CLASS_NAMES:
-                raise BundleError(f"The bundle's classes are {value['classes']}; this version knows {CLASS_NAMES}.")
-            red, green, blue = (float(number) for number in value["preprocessing"]["mean"])
-            red_std, green_std, blue_std = (float(number) for number in value["preprocessing"]["std"])
-            return cls(
-                name=str(value["name"]),
-                model=str(value["model"]),
-                arguments=dict(value["arguments"]),
-                mean=(red, green, blue),
-                std=(red_std, green_std, blue_std),
-                calibration=Calibration(temperature=float(value["temperature"]), bias=float(value["bias"])),
-                threshold=float(value["threshold"]),
-                training=dict(value["training"]),
-                measured=tuple(Measurement.from_json(item) for item in value["measured"]),
-                notes=tuple(value["notes"]),
-                operating=None if value.get("operating") is None else OperatingCurve.from_json(value["operating"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                f"The bundle's card is incomplete or damaged ({type(error).__name__}: {error})."
-            ) from error
+            read = CARD.read(value, "")
+        except ValueError as error:
+            raise BundleError(f"The bundle's card is incomplete or damaged: {error}. Copy the bundle again.") from error
+        if tuple(read["classes"]) != CLASS_NAMES:
+            raise BundleError(f"The bundle's classes are {read['classes']}; this version knows {CLASS_NAMES}.")
+        red, green, blue = map(float, read["preprocessing"]["mean"])
+        red_std, green_std, blue_std = map(float, read["preprocessing"]["std"])
+        return cls(
+            name=read["name"],
+            model=read["model"],
+            arguments=read["arguments"],
+            mean=(red, green, blue),
+            std=(red_std, green_std, blue_std),
+            calibration=Calibration(temperature=float(read["temperature"]), bias=float(read["bias"])),
+            threshold=float(read["threshold"]),
+            training=read["training"],
+            measured=tuple(map(Measurement.from_json, read["measured"])),
+            notes=tuple(read["notes"]),
+            operating=None if read.get("operating") is None else OperatingCurve.from_json(read["operating"]),
+        )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from core.errors import BundleError, DataError
+from core.storage.schema import Listed, Number, Table, Text, parse
 
 PREFIX = "familiarity."
 """Begins the names of its tensors in a bundle."""
@@ -29,6 +30,14 @@ FEWEST = 40
 FEWEST_SLIDES = 8
 """Slides of a data set from which on whole ones are held back; fewer would leave the limit to two or three."""
 
+_HEADER = Table(
+    {
+        "layer": Text(may_be_empty=False),
+        "names": Listed(Text(), fewest=1),
+        "limits": Listed(Number(1e-9, 1e9), fewest=1),
+        "patches": Listed(Number(1, 10**9, whole=True), fewest=1),
+    }
+)
 _HELD_BACK = 0.25
 _RIDGE = 0.01  # times the mean variance
 
@@ -54,13 +63,15 @@ class OodModel:
     patches: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        groups, width = self.centres.shape
+        groups, width = self.centres.shape if self.centres.ndim == 2 else (0, 0)
         if (
-            self.whitening.shape != (groups, width, width)
+            not groups
+            or self.whitening.shape != (groups, width, width)
             or self.limits.shape != (groups,)
             or len(self.names) != groups
             or len(self.patches) != groups
-            or not (self.limits > 0).all()
+            or not (np.isfinite(self.limits) & (self.limits > 0)).all()
+            or not (np.isfinite(self.centres).all() and np.isfinite(self.whitening).all())
         ):
             raise BundleError("The bundle's OOD model does not fit together; copy the bundle again.")
 
@@ -72,9 +83,15 @@ class OodModel:
                 "the bundle again."
             )
         nearest = np.full(len(features), np.inf)
-        for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
-            distance = _distances(features, centre.astype(np.float64), whitening.astype(np.float64))
-            nearest = np.minimum(nearest, distance / limit)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+            for centre, whitening, limit in zip(self.centres, self.whitening, self.limits, strict=True):
+                distance = _distances(features, centre.astype(np.float64), whitening.astype(np.float64))
+                nearest = np.minimum(nearest, distance / limit)
+        if not np.isfinite(nearest).all():  # NaN is not above the limit and would pass for a familiar patch
+            raise BundleError(
+                "The bundle's OOD model gives a score that is not finite (NaN or infinity): the file is damaged or its "
+                "training diverged. Copy it again, or choose another model."
+            )
         return nearest
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -96,24 +113,31 @@ class OodModel:
         return json.dumps(values, allow_nan=False, ensure_ascii=False, sort_keys=True)
 
     @classmethod
-    def from_parts(cls, header: str, tensors: Mapping[str, torch.Tensor]) -> "OodModel":
-        """Return what :meth:`header` and :meth:`tensors` gave.
+    def from_parts(cls, header: str | None, tensors: Mapping[str, torch.Tensor]) -> "OodModel | None":
+        """Return what :meth:`header` and :meth:`tensors` gave; None where a bundle has neither.
 
         Raises:
-            BundleError: an entry is missing or of another kind.
+            BundleError: an entry is missing, one too many, out of its range or of another kind.
         """
+        if header is None and not tensors:
+            return None
         try:
-            values: dict[str, Any] = json.loads(header)
-            return cls(
-                layer=str(values["layer"]),
-                names=tuple(map(str, values["names"])),
-                centres=tensors[f"{PREFIX}centres"].float().numpy(),
-                whitening=tensors[f"{PREFIX}whitening"].float().numpy(),
-                limits=np.asarray(values["limits"], np.float64),
-                patches=tuple(map(int, values["patches"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"The bundle's OOD model is damaged ({error!r}); copy the bundle again.") from error
+            if header is None or tensors.keys() != {f"{PREFIX}centres", f"{PREFIX}whitening"}:
+                found = ", ".join(sorted(tensors)) or "none"
+                raise ValueError(f"its header and two tensors belong together, got the tensors {found}")
+            if not all(value.is_floating_point() for value in tensors.values()):
+                raise ValueError("its tensors hold no decimal numbers")
+            values = _HEADER.read(parse(header), "")
+        except ValueError as error:
+            raise BundleError(f"The bundle's OOD model is damaged: {error}. Copy the bundle again.") from error
+        return cls(
+            layer=values["layer"],
+            names=tuple(values["names"]),
+            centres=tensors[f"{PREFIX}centres"].float().numpy(),
+            whitening=tensors[f"{PREFIX}whitening"].float().numpy(),
+            limits=np.asarray(values["limits"], np.float64),
+            patches=tuple(values["patches"]),
+        )
 
 
 def fit(

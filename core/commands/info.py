@@ -46,8 +46,9 @@ def describe(bundle: Bundle) -> str:
         decided = f"; by decision {' and '.join(changed)}" if changed else ""
         lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}{decided}")
     if training:
-        versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
-        lines.append(f"  made by       preset {training['config']['preset']}, {training['minutes']} min; {versions}")
+        versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
+        preset, minutes = training.get("config", {}).get("preset", "unknown"), training.get("minutes", "unknown")
+        lines.append(f"  made by       preset {preset}, {minutes} min; {versions or 'versions unknown'}")
     for measurement in card.measured:
         evaluation = measurement.evaluation
         lines.append(f"  measured on   {measurement.data}, {measurement.split} split, n = {evaluation.n}")

@@ -47,8 +47,22 @@ class Calibration:
             )
 
     def apply(self, logits: npt.ArrayLike) -> FloatArray:
-        """Return the probabilities of logits of any shape, float64 of the same shape, in [0, 1]."""
-        scaled = np.asarray(logits, dtype=np.float64) / self.temperature + self.bias
+        """Return the probabilities of logits of any shape, float64 of the same shape, in [0, 1].
+
+        Every probability that is shown, stored or written comes from here.
+
+        Raises:
+            EvaluationError: a logit is not finite, so that there is no probability.
+        """
+        values = np.asarray(logits, dtype=np.float64)
+        broken = values.size - int(np.isfinite(values).sum())
+        if broken:
+            # NaN is below every threshold, and would go on as the verdict "normal".
+            raise EvaluationError(
+                f"The model gave no number for {broken:,} of {values.size:,} patches (NaN or infinity). Its file is "
+                "damaged or its training diverged; choose another model."
+            )
+        scaled = values / self.temperature + self.bias
         return np.asarray(expit(scaled), dtype=np.float64)
 
 

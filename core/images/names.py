@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from core.formatting import printable
+
 # fmt: off
 _NO_IMAGE_SUFFIXES = frozenset({
     ".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini",
@@ -23,7 +25,7 @@ def display_name(name: str) -> str:
 
     Control, direction-changing and undecodable characters become U+FFFD.
     """
-    return "".join(c if c.isprintable() else "\ufffd" for c in name[:500])
+    return printable(name[:500])
 
 
 def is_hidden(name: str) -> bool:

@@ -85,6 +85,10 @@ def early_features(
     """Return float32 (N, 2C): mean and standard deviation over places of each channel behind `layer`."""
 
     def pooled(_given: Tensor, output: Tensor) -> Tensor:
+        if output.dim() != 4:
+            raise BundleError(
+                f"The bundle's OOD model reads the layer {layer!r}, which gives no feature map; copy the bundle again."
+            )
         flat = output.float().flatten(2)
         return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
 
@@ -170,5 +174,9 @@ def _pass(
             twin(as_input(batch, predictor.device))
         finally:
             handle.remove()
+    if not caught:  # what is folded into another layer, or only holds others, is never called
+        raise BundleError(
+            f"The bundle's OOD model reads the layer {layer!r}, which its network does not use; copy the bundle again."
+        )
     values: npt.NDArray[np.float32] = caught[-1].cpu().numpy()
     return values

@@ -8,7 +8,7 @@ import numpy as np
 from core.bundle.bundle import Bundle
 from core.data import Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
 from core.data.store import why_unreadable
-from core.errors import DataError, EvaluationError
+from core.errors import DataError
 from core.evaluation import Evaluation, evaluate
 from core.prediction.appearance import Appearance
 from core.prediction.predictor import Predictor
@@ -108,14 +108,8 @@ def assemble(
     """Combine logits with labels, slides and appearance of their patches.
 
     Raises:
-        EvaluationError: a logit is not finite.
+        EvaluationError: a logit is not finite, see :meth:`core.evaluation.Calibration.apply`.
     """
-    broken = int((~np.isfinite(logits)).sum())
-    if broken:
-        raise EvaluationError(
-            f"{bundle.card.name} gave no number for {broken:,} of {len(logits):,} patches (NaN or infinity). Its "
-            "training diverged; choose another model."
-        )
     probabilities = bundle.card.calibration.apply(logits)
     return Scored(
         rows,

@@ -135,7 +135,8 @@ def to_submission(ids: list[str], probabilities: Mapping[str, float]) -> str:
         probabilities: id -> calibrated probability of tumour; ids that the sample does not name are not allowed.
 
     Raises:
-        DataError: a probability is missing or one too many; the message says how many and which.
+        DataError: a probability is missing, one too many, or no number from 0 to 1; the message says how many and
+            which.
     """
     missing = [name for name in ids if name not in probabilities]
     if missing:
@@ -149,6 +150,12 @@ def to_submission(ids: list[str], probabilities: Mapping[str, float]) -> str:
         raise DataError(
             f"{len(foreign):,} predictions are of ids that the sample submission does not name, such as "
             f"{_some(foreign)}. Give the test patches only."
+        )
+    wrong = [name for name in ids if not 0 <= probabilities[name] <= 1]  # put this way round, NaN is one of them
+    if wrong:
+        raise DataError(
+            f"{len(wrong):,} of the {len(ids):,} predictions are no probability from 0 to 1, such as that of "
+            f"{_some(wrong)}. Delete the kept predictions and predict again."
         )
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -142,5 +142,7 @@ def test_enlarging_is_the_same_as_a_larger_patch() -> None:
 
 
 def test_a_patch_is_never_made_smaller() -> None:
-    with pytest.raises(models.UnknownModelError, match="side must be at least 96, the side of a patch, got 80"):
+    with pytest.raises(
+        models.UnknownModelError, match="side must be at least 96, the side of a patch, and at most 512, got 80"
+    ):
         models.build("efficientnet-lite0", side=80)

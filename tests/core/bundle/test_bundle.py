@@ -45,8 +45,9 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _rewritten(path: Path, **changes: Any) -> Path:
-    """Write the same weights with other metadata; card=... changes entries of the card."""
+    """Write the same weights with other metadata, without a checksum; card=... changes entries of the card."""
     metadata = _header(path)["__metadata__"]
+    del metadata["sha256"]
     card = json.loads(metadata["card"]) | changes.pop("card", {})
     other = path.with_name("other.safetensors")
     save_file(load_file(path), other, metadata={**metadata, "card": json.dumps(card), **changes})
@@ -69,7 +70,7 @@ def test_it_comes_back_to_the_last_bit(bundle: Bundle, path: Path) -> None:
 def test_the_header_holds_format_version_and_card(bundle: Bundle, path: Path) -> None:
     metadata = _header(path)["__metadata__"]
 
-    assert set(metadata) == {"format", "version", "card"}
+    assert set(metadata) == {"format", "version", "card", "sha256"}
     assert (metadata["format"], metadata["version"]) == ("nodescope.bundle", "1")
     card = json.loads(metadata["card"])
     assert card["classes"] == ["normal", "tumour"] == list(CLASS_NAMES)
@@ -79,9 +80,19 @@ def test_the_header_holds_format_version_and_card(bundle: Bundle, path: Path) ->
     assert load_file(path).keys() == bundle.weights.keys()  # any reader of safetensors can open it
 
 
-def test_the_digest_is_that_of_the_file_and_always_the_same(bundle: Bundle, path: Path) -> None:
-    expected = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def test_the_digest_is_that_of_the_file_without_its_checksum_and_always_the_same(bundle: Bundle, path: Path) -> None:
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    stored = header["__metadata__"].pop("sha256")
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    earlier = len(text).to_bytes(8, "little") + text + data[start:]  # what earlier versions wrote of this bundle
+    expected = hashlib.sha256(earlier).hexdigest()[:12]
 
+    assert stored == hashlib.sha256(earlier).hexdigest()
+    path.with_name("earlier.safetensors").write_bytes(earlier)
+    assert load_bundle(path.with_name("earlier.safetensors")).digest == expected
     assert load_bundle(path).digest == bundle.digest == expected
     assert {Bundle(bundle.card, bundle.weights).digest for _ in range(10)} == {expected}
 
@@ -169,7 +180,7 @@ def test_another_version_is_refused(path: Path, version: str) -> None:
         ({"temperature": 0}, "card is incomplete or damaged"),
         ({"temperature": "hot"}, "card is incomplete or damaged"),
         ({"preprocessing": {"mean": [0, 0], "std": [1, 1, 1]}}, "card is incomplete or damaged"),
-        ({"preprocessing": {}}, "card is incomplete or damaged .KeyError: 'mean'"),
+        ({"preprocessing": {}}, "card is incomplete or damaged: preprocessing.mean is missing"),
         ({"measured": [{"data": "x"}]}, "card is incomplete or damaged"),
         ({"arguments": 3}, "card is incomplete or damaged"),
     ],

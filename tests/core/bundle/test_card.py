@@ -11,6 +11,13 @@ from core.errors import BundleError
 from core.evaluation import Calibration, evaluate
 
 EVALUATION = evaluate(np.arange(30) % 2, np.linspace(0, 1, 30), threshold=0.3, groups=[f"s{n // 5}" for n in range(30)])
+SOURCE = {
+    "name": "x",
+    "kind": "kaggle",
+    "fingerprint": "f" * 16,
+    "patches": {"train": 20, "valid": 5, "test": 5},
+    "split": {"kind": "hashed", "by": "slide", "seed": 0, "valid": 0.1, "test": 0.16},
+}
 CARD = Card(
     name="carte µ",
     model="keras-cnn",
@@ -19,7 +26,7 @@ CARD = Card(
     std=(1 / 3, 0.5, 1.0),
     calibration=Calibration(temperature=1.7, bias=-0.1),
     threshold=0.123456789,
-    training={"minutes": 1.5, "data": [{"name": "x"}]},
+    training={"minutes": 1.5, "data": [SOURCE]},
     measured=(Measurement("x", "f" * 16, "test", EVALUATION), Measurement("x", "f" * 16, "valid", EVALUATION)),
     notes=("A note.",),
 )
@@ -44,7 +51,7 @@ def test_a_missing_entry_is_named(name: str) -> None:
     value = CARD.to_json()
     del value[name]
 
-    with pytest.raises(BundleError, match=f"card is incomplete or damaged .KeyError: '{name}'"):
+    with pytest.raises(BundleError, match=f"card is incomplete or damaged: {name} is missing. Copy"):
         Card.from_json(value)
 
 

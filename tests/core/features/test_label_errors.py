@@ -81,7 +81,9 @@ def test_without_labels_there_is_nothing_to_rank(small_demo: Dataset, tiny_bundl
 
 def test_a_bundle_is_known_to_have_learnt_such_labels(small_demo: Dataset, tiny_bundle: Bundle) -> None:
     assert not has_learnt(tiny_bundle, small_demo)
-    card = tiny_bundle.card.with_changes(training={"data": [{"kind": "demo"}]})
+    patches = {"train": 1, "valid": 1, "test": 1}
+    source = {"kind": "demo", "name": "x", "fingerprint": "0", "split": {"kind": "official"}, "patches": patches}
+    card = tiny_bundle.card.with_changes(training={"data": [source]})
     learnt = Bundle(card, tiny_bundle.weights)
     assert has_learnt(learnt, small_demo)
     assert probe_key(learnt) == f"probe-{learnt.digest}"

@@ -82,8 +82,9 @@ def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle
         Ensemble([one])
     with pytest.raises(BundleError, match="the same bundle"):
         Ensemble([one, two, one])
+    rest = {"fingerprint": "0", "split": {"kind": "official"}, "patches": {"train": 1, "valid": 1, "test": 1}}
     cards = [
-        bundle.card.with_changes(training={"data": [{"kind": kind, "name": kind.title()}]})
+        bundle.card.with_changes(training={"data": [{"kind": kind, "name": kind.title(), **rest}]})
         for bundle, kind in zip(pair, ("demo", "kaggle"), strict=True)
     ]
     with pytest.raises(BundleError, match="for Demo and other for Kaggle"):

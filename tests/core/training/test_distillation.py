@@ -294,9 +294,14 @@ def test_a_run_does_not_go_on_with_another_teacher(
 def test_a_teacher_of_another_split_is_noted(folder: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
     dataset = open_dataset(folder)
     split = {"kind": "hashed", "by": "patch", "seed": 7, "valid": 0.1, "test": 0.16}
-    card = tiny_bundle.card.with_changes(
-        training={"data": [{"fingerprint": dataset.fingerprint(), "name": dataset.name, "split": split}]}
-    )
+    source = {
+        "fingerprint": dataset.fingerprint(),
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "split": split,
+        "patches": {"train": 1, "valid": 1, "test": 1},
+    }
+    card = tiny_bundle.card.with_changes(training={"data": [source]})
     teacher = tmp_path / "teacher.safetensors"
     replace(tiny_bundle, card=card).save(teacher)
     run = create_run(_config(folder, teacher).with_changes(epochs=1), tmp_path / "run")
