@@ -17,13 +17,10 @@ from scipy.special import ndtr
 from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
-from core.evaluation.estimate import Estimate, holding, without_interval
+from core.evaluation.estimate import FEWEST, Estimate, holding, without_interval
 from core.evaluation.intervals import logit_interval
 from core.evaluation.metrics import ECE_BINS, log_losses, ratio, threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
-
-FEWEST = 4
-"""With fewer slides (or patches) behind a metric there is no interval."""
 
 FEW = 20
 """With fewer, intervals come from leaving out each in turn, with Student's t, and not from the bootstrap.

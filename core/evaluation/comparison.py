@@ -12,7 +12,6 @@ from scipy.stats import t
 
 from core.errors import EvaluationError
 from core.evaluation.bootstrap import (
-    FEWEST,
     is_few,
     jackknife_variance,
     leave_one_out,
@@ -20,7 +19,7 @@ from core.evaluation.bootstrap import (
     replicate,
     resamples_for,
 )
-from core.evaluation.estimate import UNDEFINED, Estimate, holding, no_narrower, without_interval
+from core.evaluation.estimate import FEWEST, UNDEFINED, Estimate, holding, no_narrower, without_interval
 from core.evaluation.evaluation import evaluate, slides_behind
 from core.evaluation.intervals import Z, mean_of_two
 from core.evaluation.metrics import METRICS

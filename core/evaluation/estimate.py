@@ -10,6 +10,10 @@ from typing import Any
 from core.errors import EvaluationError
 
 
+FEWEST = 4
+"""With fewer slides or trainings (and, where there is no closed form, patches) behind a metric there is no interval."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A metric and the 95% CI around it.

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from core.errors import EvaluationError
 from core.evaluation.bootstrap import (
-    FEWEST,
     Replicates,
     is_few,
     jackknife_interval,
@@ -24,7 +23,7 @@ from core.evaluation.bootstrap import (
 )
 from core.evaluation.calibration_error import calibration_gaps, ece_interval, gap_noise, student_draws
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
-from core.evaluation.estimate import Estimate, holding, no_narrower, without_interval
+from core.evaluation.estimate import FEWEST, Estimate, holding, no_narrower, without_interval
 from core.evaluation.intervals import (
     auc_interval,
     average_precision_interval,
@@ -61,6 +60,13 @@ class Evaluation:
     resampled: Literal["patch", "slide"]
     resamples: int = 0
     slides: int | None = None
+
+    @property
+    def described_slides(self) -> str:
+        """What the intervals are over, such as "12 slides", and why some are missing; only where slides are known."""
+        if all(each.has_interval or not each.is_defined for each in self.metrics.values()):
+            return f"{self.slides} slides"
+        return f"{self.slides} slides (a metric needs {FEWEST} with patches of its classes for an interval)"
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary that strict JSON can hold and `from_json` reads back without loss."""
@@ -192,14 +198,17 @@ def at_threshold(
 
 def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int) -> dict[str, Estimate]:
     losses = log_losses(sample.labels, sample.probabilities)
-    noise = gap_noise(sample, draws=draws, seed=seed)
+    gaps = calibration_gaps(sample)
+    ece = without_interval(float(np.abs(gaps).sum()))
+    if sample.n >= FEWEST:
+        ece = ece_interval(gaps, gap_noise(sample, draws=draws, seed=seed))
     found = {
         "auc": auc_interval(sample.labels, sample.probabilities),
         "average_precision": average_precision_interval(sample.labels, sample.probabilities),
         **operating_intervals(_counts(matrix), draws=draws, seed=seed),
         "nll": mean_interval(losses),
         "brier": mean_interval((sample.probabilities - sample.labels) ** 2),
-        "ece": ece_interval(calibration_gaps(sample), noise),
+        "ece": ece,
     }
     return {name: found[name] for name in METRICS}
 

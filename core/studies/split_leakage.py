@@ -14,6 +14,7 @@ from core.bundle import load_bundle
 from core.data import SplitRule, open_dataset
 from core.errors import DataError, RunError
 from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
+from core.evaluation.estimate import holding
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.training.execute import execute
@@ -78,7 +79,7 @@ class Leak:
                 [first.metrics[name].value - second.metrics[name].value for first, second in pairs],
                 test_to_train=rule.test / (1 - rule.test - rule.valid),
             )
-            return Estimate(value, value - half, value + half)
+            return holding(value, value - half, value + half)
         below = math.hypot(one.value - one.low, two.high - two.value)
         above = math.hypot(one.high - one.value, two.value - two.low)
         return Estimate(value, value - below, value + above)
