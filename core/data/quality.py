@@ -15,7 +15,7 @@ from core.data.dataset import Dataset
 from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
-from core.data.pack import open_store, pack_folder, settle
+from core.data.pack import open_store, pack_folder, settle, verify_pack
 from core.data.store import PatchStore, batches
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
@@ -74,6 +74,8 @@ def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     """
     dataset = open_dataset(source, raw=True)
     pack = None if dataset.kind == "demo" else settle(dataset)
+    if pack is not None:
+        verify_pack(pack)
     check = _check(dataset, dataset.store if pack is None else open_store(pack), progress)
     about = {"version": VERSION, "files": dataset.files, "unreadable": check.unreadable}
     arrays = {
