@@ -8,7 +8,8 @@ import pandas as pd
 
 from core.commands import options
 from core.commands.output import print_json, progress_line
-from core.data import Dataset, assign, choose_rule, open_dataset
+from core.data import Dataset, assign, choose_rule, find_pack, open_dataset
+from core.data.pack import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
@@ -26,13 +27,21 @@ SHOWN = 3
     metavar="RULE|FILE",
     help=f"Split whose leaks are looked for: {', '.join(CHOICES)}, or a file of `python -m core split`.",
 )
+@options.option("--pack", "pack_only", is_flag=True, help="Only compare the whole pack with its checksums.")
 @options.fresh
 @options.out("Write one line for each patch as CSV.", aliases=["--csv"])
 @options.as_json
 @options.decisions
 @options.job
 def command(
-    data: str, split: str, fresh: bool, out: Path | None, as_json: bool, decisions: str | None, job: Path | None
+    data: str,
+    split: str,
+    pack_only: bool,
+    fresh: bool,
+    out: Path | None,
+    as_json: bool,
+    decisions: str | None,
+    job: Path | None,
 ) -> int:
     """Examine every patch once and store what is wrong with it.
 
@@ -45,6 +54,10 @@ def command(
     generating = progress_line("Generating the demo set")
     # fresh: a check must also notice files that were rewritten in place, which a glance at the folder does not.
     dataset = open_dataset(data, progress=generating, fresh=True, decisions=decisions)
+    verified = _verify(dataset)
+    if pack_only:
+        print_json({"pack": verified}) if as_json else print(verified)
+        return 0
     check = None if fresh else load_check(dataset)
     if check is None:
         check = make_check(dataset.source, progress=progress_line("Checking", patches=len(dataset)))
@@ -64,14 +77,29 @@ def command(
                 "flags": counts,
                 "notes": [{"note": note, "patches": len(ids), "example": ids[0]} for note, ids in notes.items()],
                 "left_out": excluded,
+                "pack": verified,
             }
         )
     else:
+        print(verified)
         _print(dataset, found, counts, description)
         _print_reasons(dataset, check)
         for note, ids in notes.items():
             print(f"{'note:':<16}{len(ids):>8,}  {note} (such as {ids[0]})")
     return 1 if counts["leak"] or counts["unreadable"] else 0
+
+
+def _verify(dataset: Dataset) -> str:
+    """Return in a sentence what the comparison of the pack with its checksums came to; damage is raised."""
+    pack = None if dataset.kind == "demo" else find_pack(dataset.base or dataset)
+    if pack is None:
+        return "pack: none"
+    if verify_pack(pack, progress=progress_line("Verifying the pack", patches=pack.count)):
+        return f"pack: all {pack.count:,} patches are as they were packed"
+    return (
+        "pack: cannot be verified, because an earlier version made it without checksums; to have them, delete it "
+        "(python -m core pack --remove DIR) and pack again"
+    )
 
 
 def _split(dataset: Dataset, rule_or_file: str) -> tuple[str, npt.NDArray[np.str_]]:

@@ -9,7 +9,7 @@ from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError
-from core.evaluation import METRICS, Estimate, compare, disagreements
+from core.evaluation import METRICS, Estimate, Evaluation, compare, disagreements
 from core.prediction import Predictor
 from core.scoring.dataset import Scored
 from core.scoring.job import ScoreJob
@@ -133,7 +133,8 @@ def _compared(
 
 def _print(found: dict[str, Any]) -> None:
     print(f"{found['bundle']} ({found['digest']}) on {found['data']}: {found['part']}")
-    by = f"over {found['slides']} slides" if found["resampled"] == "slide" else "over patches (slides unknown)"
+    evaluation = Evaluation.from_json(found)
+    by = f"over {evaluation.described_slides}" if evaluation.resampled == "slide" else "over patches (slides unknown)"
     print(f"n = {found['n']} ({found['positives']} tumour), threshold {found['threshold']:.4f}, 95% CIs {by}")
     if found["unreadable"]:
         print(f"excluded: {found['unreadable']} unreadable patches")

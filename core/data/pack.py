@@ -10,6 +10,8 @@ digest of the folder's files in their name, so that a folder that changed starts
 import hashlib
 import json
 import os
+import random
+import shlex
 import shutil
 import time
 import zlib
@@ -34,6 +36,15 @@ VERSION = 1
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
 
+BLOCK = 64
+"""Patches with a CRC-32 of their own in ``about.json``: 1.8 MB, which is read and compared in a millisecond."""
+
+SAMPLE = 5
+"""Blocks compared at each opening: the first, the last, and random ones."""
+
+SAMPLE_SECONDS = 0.015
+"""After which no further random block is begun."""
+
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk once the pack is written."""
 
@@ -47,6 +58,8 @@ class Pack:
         count: patches in it.
         unreadable: row -> why the patch there is only white.
         seconds: that the last attempt took.
+        source: the folder that was packed.
+        checksums: CRC-32 of each `BLOCK` patches; None of a pack of an earlier version, which cannot be verified.
         notes: row -> what was done to the picture, as Predict says it; None in a pack of an earlier version, which
             did not keep them.
     """
@@ -55,6 +68,8 @@ class Pack:
     count: int
     unreadable: dict[int, str]
     seconds: float
+    source: str
+    checksums: tuple[int, ...] | None
     notes: dict[int, tuple[str, ...]] | None = None
 
 
@@ -87,13 +102,37 @@ def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
     if (about["version"], about["key"]) != (VERSION, key):
         return None
     path = pack_folder(source) / about["patches"]
-    if not path.is_file() or path.stat().st_size < about["count"] * PATCH_BYTES:
+    if not path.is_file():
         return None
     unreadable = {int(row): reason for row, reason in about["unreadable"].items()}
     if "notes" not in about and unreadable:  # of an earlier version, which read fewer kinds of files
         return None
     notes = notes_by_row(about["notes"]) if "notes" in about else None
-    return Pack(path, about["count"], unreadable, about["seconds"], notes)
+    return Pack(path, about["count"], unreadable, about["seconds"], source, _stored_checksums(about, source), notes)
+
+
+def _stored_checksums(about: dict[str, Any], source: str) -> tuple[int, ...] | None:
+    text = about.get("checksums")
+    if text is None:
+        return None
+    try:
+        found = tuple(int(text[at : at + 8], 16) for at in range(0, len(text), 8))
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != -(-about["count"] // BLOCK):
+        raise _damaged(source, "the checksums in about.json are not those of its patches")
+    return found
+
+
+class DamagedPackError(DataError):
+    """A pack is not as it was written; to pack again replaces it."""
+
+
+def _damaged(source: str, why: str) -> DamagedPackError:
+    return DamagedPackError(
+        f"The pack of {source} is damaged: {why}. Nothing is read from it. Pack the folder again: python -m core pack "
+        f"{shlex.quote(source)}"
+    )
 
 
 def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
@@ -150,18 +189,66 @@ def is_stale(dataset: Dataset) -> bool:
 
 
 def open_store(pack: Pack) -> PackedStore:
-    """Return the patches of a pack as a store. Raises :class:`DataError` if they are damaged."""
+    """Return the patches of a pack as a store, once a sample of them has been compared with its checksums.
+
+    Raises:
+        DataError: they are damaged or may not be read.
+    """
+    patches = _mapped(pack)
+    last = -(-pack.count // BLOCK) - 1
+    ends = [at for at in (0, last) if at >= 0]
+    begun = time.monotonic()
+    for number, block in enumerate([*ends, *random.sample(range(last + 1), min(SAMPLE - 2, last + 1))]):
+        if number >= len(ends) and time.monotonic() - begun > SAMPLE_SECONDS:
+            break
+        _compare(pack, patches, block)
+    return PackedStore(np.asarray(patches), pack.unreadable, pack.notes)
+
+
+def verify_pack(pack: Pack, *, progress: Progress = no_progress) -> bool:
+    """Compare all patches of a pack with its checksums; return False if it has none, being of an earlier version.
+
+    Raises:
+        DataError: they are damaged or may not be read.
+    """
+    patches = _mapped(pack)
+    for block in range(0 if pack.checksums is None else len(pack.checksums)):
+        _compare(pack, patches, block)
+        progress(min(1.0, (block + 1) * BLOCK / pack.count))
+    return pack.checksums is not None
+
+
+def _mapped(pack: Pack) -> np.memmap:
     try:
         patches = np.load(pack.path, mmap_mode="r")
     except PermissionError as error:
         raise DataError.unreadable(pack.path, error, advice=OWN_HOME) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"The pack {pack.path} is damaged ({error}). Delete its folder and pack again.") from error
-    return PackedStore(np.asarray(patches), pack.unreadable, pack.notes)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(pack.source, f"{pack.path.name} cannot be read ({error})") from error
+    expected = (pack.count, PATCH_SIZE, PATCH_SIZE, 3)
+    if not isinstance(patches, np.memmap) or (patches.shape, patches.dtype) != (expected, np.uint8):
+        raise _damaged(pack.source, f"{pack.path.name} does not hold the {pack.count:,} patches that were packed")
+    if pack.path.stat().st_size != patches.offset + patches.nbytes:
+        raise _damaged(pack.source, f"{pack.path.name} is longer than the {pack.count:,} patches that were packed")
+    if patches.flags.fnc:
+        raise _damaged(pack.source, f"the patches in {pack.path.name} are in another order")
+    return patches
+
+
+def _compare(pack: Pack, patches: np.ndarray, block: int) -> None:
+    if pack.checksums is None:
+        return
+    first = block * BLOCK
+    chosen = patches[first : first + BLOCK]
+    if zlib.crc32(chosen.data) != pack.checksums[block]:
+        last = first + len(chosen)
+        raise _damaged(pack.source, f"patches {first + 1:,} to {last:,} are not those that were packed")
 
 
 def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
     """Pack a data set and check what was written; an attempt that was killed or cancelled is continued.
+
+    A pack that is there already is verified, and made anew if it is damaged.
 
     Args:
         dataset: as :func:`core.data.open_dataset` opens it with ``raw=True``.
@@ -174,9 +261,13 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
     """
     if dataset.kind not in ("kaggle", "pcam") or not dataset.files:
         raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
-    done = settle(dataset)
-    if done is not None:
-        return done
+    try:
+        done = settle(dataset)
+        if done is not None:
+            verify_pack(done)
+            return done
+    except DamagedPackError:
+        remove_pack(dataset.source)
     folder = pack_folder(dataset.source)
     try:
         make_folder(folder)
@@ -217,6 +308,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
             notes.flush()  # a process that is killed loses nothing that is flushed
             progress(0.98 * len(written) / -(-count // CHUNK))
     _verify(path, offset, written)
+    checksums = _checksums(path, offset, count)
     if _key(dataset, fresh=True) != key:
         raise DataError(f"{dataset.source} was changed while it was packed. Pack it again.")
     unreadable = {str(row): why for each in written.values() for row, why in each.unreadable.items()}
@@ -230,6 +322,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
         "unreadable": dict(sorted(unreadable.items(), key=lambda item: int(item[0]))),
         "seconds": round(time.monotonic() - started, 2),
         "time": time.time(),
+        "checksums": "".join(f"{each:08x}" for each in checksums),
     }
     atomic.write_json(folder / "about.json", about)
     journal.unlink()
@@ -258,7 +351,7 @@ def _about(source: str) -> dict[str, Any] | None:
     except PermissionError as error:
         raise DataError.unreadable(path, error, advice=OWN_HOME) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete its folder and pack again.") from error
+        raise _damaged(source, f"{path} cannot be read ({error})") from error
     return found
 
 
@@ -306,6 +399,12 @@ def _is_whole(path: Path, offset: int, written: Written) -> bool:
     with path.open("rb") as file:
         file.seek(offset + written.start * PATCH_BYTES)
         return zlib.crc32(file.read(size)) == written.checksum
+
+
+def _checksums(path: Path, offset: int, count: int) -> list[int]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return [zlib.crc32(file.read(min(BLOCK, count - at) * PATCH_BYTES)) for at in range(0, count, BLOCK)]
 
 
 def _verify(path: Path, offset: int, written: dict[int, Written]) -> None:

@@ -15,7 +15,7 @@ from core.data.dataset import Dataset
 from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
-from core.data.pack import open_store, pack_folder, settle
+from core.data.pack import open_store, pack_folder, settle, verify_pack
 from core.data.store import PatchStore, batches, kind_of_note, notes_by_row, rows_by_note
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
@@ -86,6 +86,8 @@ def make_check(source: str, *, progress: Progress = no_progress) -> Check:
     """
     dataset = open_dataset(source, raw=True)
     pack = None if dataset.kind == "demo" else settle(dataset)
+    if pack is not None:
+        verify_pack(pack)
     # A pack of an earlier version does not know what was done to its pictures; the files tell.
     check = _check(dataset, dataset.store if pack is None or pack.notes is None else open_store(pack), progress)
     about = {

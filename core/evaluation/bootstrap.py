@@ -1,4 +1,6 @@
-"""The bootstrap: every metric on many resamples of slides (or patches) at once.
+"""The bootstrap and the jackknife: every metric on many resamples of slides (or patches) at once.
+
+With few slides the bootstrap's intervals are too narrow, whatever is done to its quantiles: see FEW.
 
 A resample is a vector of weights, how often each slide or patch was drawn. Patches are sorted once; all
 metrics follow from cumulated and summed weights, computed for a chunk of resamples at a time so that memory
@@ -15,9 +17,18 @@ from scipy.special import ndtr
 from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
-from core.evaluation.estimate import Estimate, holding, without_interval
-from core.evaluation.metrics import ECE_BINS, log_losses, threshold_metrics
+from core.evaluation.estimate import FEWEST, Estimate, holding, without_interval
+from core.evaluation.intervals import logit_interval
+from core.evaluation.metrics import ECE_BINS, log_losses, ratio, threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
+
+FEW = 20
+"""With fewer, intervals come from leaving out each in turn, with Student's t, and not from the bootstrap.
+
+So does the literature on few clusters: the jackknife over clusters with G - 1 degrees of freedom errs on the wide side
+(Bell & McCaffrey 2002; Hansen 2025; MacKinnon, Nielsen & Webb 2023), and below four of them it says hardly anything.
+`benchmarks/coverage.py` measures what both cover.
+"""
 
 FEWEST_RESAMPLES = 200
 _MOST_WEIGHTS = 100_000_000  # patches x resamples in all: about ten seconds
@@ -56,6 +67,66 @@ def replicate(
         seed: makes the draws repeatable.
         ranked: whether AUC and average precision are wanted; without them (NaN) it is many times faster.
     """
+    weights = _weights(samples[0].units, samples[0].n, resamples, seed)
+    return _weighted(samples, thresholds, weights, ranked=ranked)
+
+
+def leave_one_out(samples: Sequence[Sample], *, thresholds: Sequence[float], ranked: bool = True) -> list[Replicates]:
+    """Compute all metrics of one or more models without each of the slides (or patches) in turn.
+
+    Args:
+        samples: as of `replicate`.
+        thresholds: as of `replicate`.
+        ranked: as of `replicate`.
+    """
+    return _weighted(samples, thresholds, _all_but_one(samples[0].units, samples[0].n), ranked=ranked)
+
+
+def is_few(units: int, sample: Sample) -> bool:
+    """Whether a metric that so many slides (or patches) carry takes the jackknife and not the bootstrap.
+
+    Where only one class lies on few of very many slides, leaving out each of them would take too long.
+    """
+    return units < FEW and sample.units * sample.n <= _MOST_WEIGHTS
+
+
+def jackknife_variance(value: float, replicates: FloatArray, *, units: int) -> float:
+    """Return the jackknife's variance of a metric, around the metric itself and not around the mean of its replicates.
+
+    Args:
+        value: the metric on the sample itself.
+        replicates: (U,) float64, the metric without each slide (or patch).
+        units: how many of these carry the metric; leaving out another one changes nothing.
+    """
+    return float(np.nansum((replicates - value) ** 2)) * (units - 1) / units
+
+
+def jackknife_interval(name: str, value: float, replicates: FloatArray, *, units: int) -> Estimate:
+    """Return the interval of a metric with few slides: Student's t on the scale on which the metric has no ends.
+
+    That is the logit for shares, the logit of (1 + MCC) / 2, and the logarithm of the NLL. At an end of its scale a
+    metric has no such interval.
+
+    Args:
+        name: of the metric.
+        value: the metric on the sample itself.
+        replicates: (U,) float64, the metric without each slide.
+        units: how many slides carry the metric.
+    """
+    variance = jackknife_variance(value, replicates, units=units)
+    quantile = float(t.ppf(0.975, units - 1))
+    if name == "nll":
+        factor = float(np.exp(min(quantile * np.sqrt(variance) / value, 700.0))) if value > 0 else 1.0
+        return holding(value, value / factor, value * factor)
+    if name == "mcc":
+        share = jackknife_interval("share", (1 + value) / 2, (1 + replicates) / 2, units=units)
+        return Estimate(value, 2 * share.low - 1, 2 * share.high - 1)
+    return logit_interval(value, variance, quantile=quantile) if 0.0 < value < 1.0 else without_interval(value)
+
+
+def _weighted(
+    samples: Sequence[Sample], thresholds: Sequence[float], chunks: Iterator[FloatArray], *, ranked: bool
+) -> list[Replicates]:
     slides = samples[0].slides
     models = [
         (_Ranking.of(sample) if ranked else None, _unit_sums(sample, threshold))
@@ -63,7 +134,7 @@ def replicate(
     ]
     found: list[list[FloatArray]] = [[] for _ in samples]
     summed: list[list[FloatArray]] = [[] for _ in samples]
-    for weights in _weights(samples[0].units, samples[0].n, resamples, seed):
+    for weights in chunks:
         by_patch = weights if slides is None or not ranked else weights[:, slides]
         for (ranking, sums), areas, totals in zip(models, found, summed, strict=True):
             areas.append(ranking.areas(by_patch) if ranking else np.full((len(weights), 2), np.nan))
@@ -76,7 +147,7 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
 
     With few slides a percentile interval is too narrow; Hesterberg (2015, section 5.3) takes quantiles
     further out, by the ratio of Student's t to the normal. Resamples that do not define the metric are
-    excluded. With fewer than two units there is no interval.
+    excluded.
 
     Args:
         value: the metric on the sample itself.
@@ -84,7 +155,7 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
         units: how many slides (or patches) carry the metric.
     """
     defined = replicates[~np.isnan(replicates)]
-    if np.isnan(value) or units < 2 or len(defined) < 2:
+    if np.isnan(value) or units < FEWEST or len(defined) < 2:
         return without_interval(value)
     tail = float(ndtr(np.sqrt(units / (units - 1)) * t.ppf(0.025, units - 1)))
     low, high = np.quantile(defined, (tail, 1 - tail))
@@ -140,6 +211,16 @@ def _weights(units: int, patches: int, resamples: int, seed: int) -> Iterator[Fl
         yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
 
 
+def _all_but_one(units: int, patches: int) -> Iterator[FloatArray]:
+    """Yield chunks (R, units) of weights that are 0 for one unit and 1 for all others."""
+    step = max(1, _CHUNK_WEIGHTS // patches)
+    for first in range(0, units, step):
+        rows = np.arange(first, min(first + step, units))
+        weights = np.ones((len(rows), units))
+        weights[np.arange(len(rows)), rows] = 0.0
+        yield weights
+
+
 def _unit_sums(sample: Sample, threshold: float) -> FloatArray:
     """Sum, within each unit, all that adds up: tn, fp, fn, tp, NLL, Brier and the excess of each ECE bin."""
     called = sample.probabilities >= threshold
@@ -160,9 +241,9 @@ def _unit_sums(sample: Sample, threshold: float) -> FloatArray:
 def _replicates(areas: FloatArray, sums: FloatArray) -> Replicates:
     counts = sums[:, :4]
     patches = counts.sum(axis=1, keepdims=True)
-    gaps = sums[:, 6:] / patches
+    gaps = ratio(sums[:, 6:], patches)  # without its only patch a sample has none
     metrics = {"auc": areas[:, 0], "average_precision": areas[:, 1], **threshold_metrics(counts)}
-    metrics["nll"] = sums[:, 4] / patches[:, 0]
-    metrics["brier"] = sums[:, 5] / patches[:, 0]
+    metrics["nll"] = ratio(sums[:, 4], patches[:, 0])
+    metrics["brier"] = ratio(sums[:, 5], patches[:, 0])
     metrics["ece"] = np.abs(gaps).sum(axis=1)
     return Replicates(metrics, gaps)

@@ -56,14 +56,33 @@ def gap_covariance(sample: Sample, *, bins: int = ECE_BINS) -> FloatArray:
 def gap_noise(sample: Sample, *, draws: int, seed: int, bins: int = ECE_BINS) -> FloatArray:
     """Draw sampling errors of `calibration_gaps`, patches taken as independent.
 
-    By the central limit theorem they are normal with the covariance of `gap_covariance`.
+    By the central limit theorem they are normal with the covariance of `gap_covariance`; as that is estimated from
+    the same patches, the draws have Student's t distribution.
 
     Returns:
         (draws, bins) float64, mean 0.
     """
     strengths, axes = np.linalg.eigh(gap_covariance(sample, bins=bins))
-    normal = np.random.default_rng(seed).standard_normal((draws, bins))
-    return np.asarray(normal * np.sqrt(np.clip(strengths, 0, None)) @ axes.T, dtype=np.float64)
+    spread = np.sqrt(np.clip(strengths, 0, None))[:, None] * axes.T
+    return student_draws(spread, units=sample.n, draws=draws, seed=seed)
+
+
+def student_draws(spread: FloatArray, *, units: int, draws: int, seed: int) -> FloatArray:
+    """Draw from a multivariate t distribution with units - 1 degrees of freedom.
+
+    Args:
+        spread: (K, B) float64; its rows times independent standard normal numbers have the wanted covariance.
+        units: how many slides or patches that covariance was estimated from.
+        draws: how many.
+        seed: makes the draws repeatable.
+
+    Returns:
+        (draws, B) float64, mean 0.
+    """
+    generator = np.random.default_rng(seed)
+    normal = generator.standard_normal((draws, len(spread)))
+    freedom = max(units - 1, 1)
+    return np.asarray(normal @ spread / np.sqrt(generator.chisquare(freedom, (draws, 1)) / freedom), dtype=np.float64)
 
 
 def ece_interval(gaps: FloatArray, noise: FloatArray) -> Estimate:
@@ -85,7 +104,7 @@ def ece_interval(gaps: FloatArray, noise: FloatArray) -> Estimate:
         return float(np.quantile(np.abs(scale * gaps + noise).sum(axis=1), share))
 
     if value == 0.0:
-        return Estimate(0.0, 0.0, quantile(0.0, 0.975))
+        return holding(0.0, 0.0, quantile(0.0, 0.975))
     largest = 1.0 + float(np.abs(noise).sum(axis=1).max()) / value
     low = _where_reached(lambda scale: quantile(scale, 0.975), value, largest)
     high = _where_reached(lambda scale: quantile(scale, 0.025), value, largest)

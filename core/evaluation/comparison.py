@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t
 
 from core.errors import EvaluationError
-from core.evaluation.bootstrap import percentile_interval, replicate, resamples_for
-from core.evaluation.estimate import UNDEFINED, Estimate
+from core.evaluation.bootstrap import (
+    is_few,
+    jackknife_variance,
+    leave_one_out,
+    percentile_interval,
+    replicate,
+    resamples_for,
+)
+from core.evaluation.estimate import FEWEST, UNDEFINED, Estimate, holding, no_narrower, without_interval
 from core.evaluation.evaluation import evaluate, slides_behind
 from core.evaluation.intervals import Z, mean_of_two
 from core.evaluation.metrics import METRICS
 from core.evaluation.sample import (
     BoolArray,
+    FloatArray,
     Sample,
     checked_probabilities,
     checked_share,
@@ -40,7 +51,9 @@ def compare(
     sensitivity and specificity take the interval of Bonett & Price (2012) for paired shares, and balanced
     accuracy is put together from the last two; these have a width even where the models never disagree. All
     others, and all of them with slides, are percentile intervals of the bootstrap, with as many resamples as
-    `resamples_for(n, resamples)` says; with slides they have no width where the models never disagree.
+    `resamples_for(n, resamples)` says. With fewer than `FEW` slides (or patches) behind a metric each is left out
+    in turn instead (Student's t), and with fewer than `FEWEST`, or where the models do not differ at all, there is
+    no interval. With slides, shares and metrics of few slides have none that is narrower than over patches.
 
     Args:
         labels: (N,) 0 or 1.
@@ -72,17 +85,8 @@ def compare(
         evaluate(sample.labels, sample.probabilities, threshold=line, resamples=1).metrics
         for sample, line in zip((one, two), lines, strict=True)
     )
-    drawn, other_drawn = replicate([one, two], thresholds=lines, resamples=resamples_for(one.n, resamples), seed=seed)
-    units = slides_behind(one)
-    found = {
-        name: percentile_interval(
-            own[name].value - other[name].value, drawn.metrics[name] - other_drawn.metrics[name], units=units[name]
-        )
-        for name in METRICS
-    }
-    if one.slides is None:
-        found |= _paired_shares(one, two, lines)
-    return found
+    values = {name: own[name].value - other[name].value for name in METRICS}
+    return _intervals(one, two, lines, values, resamples=resamples_for(one.n, resamples), seed=seed)
 
 
 def disagreements(
@@ -109,6 +113,43 @@ def disagreements(
     other = line if second_threshold is None else checked_share(second_threshold, name="The second threshold")
     rows = np.flatnonzero((one >= line) != (two >= other))
     return rows[np.argsort(-np.abs(one - two)[rows], kind="stable")].astype(np.intp)
+
+
+def _intervals(
+    one: Sample, two: Sample, lines: list[float], values: Mapping[str, float], *, resamples: int, seed: int
+) -> dict[str, Estimate]:
+    units = slides_behind(one)
+    few = [name for name in METRICS if is_few(units[name], one)]
+    found: dict[str, Estimate] = {}
+    if few:
+        left_out, other = leave_one_out([one, two], thresholds=lines)
+        for name in few:
+            found[name] = _left_out_interval(
+                name, values[name], left_out.metrics[name] - other.metrics[name], units=units[name]
+            )
+    if len(few) < len(METRICS):
+        drawn, other = replicate([one, two], thresholds=lines, resamples=resamples, seed=seed)
+        for name in METRICS:
+            if name not in few:
+                differences = drawn.metrics[name] - other.metrics[name]
+                found[name] = percentile_interval(values[name], differences, units=units[name])
+    shares = _paired_shares(one, two, lines)
+    if one.slides is None:
+        found |= shares
+    else:
+        # With many slides a second bootstrap would change hardly anything, and it takes seconds.
+        alone = [replace(sample, slides=None) for sample in (one, two)]
+        by_patch = _intervals(*alone, lines, values, resamples=resamples, seed=seed) if few else shares
+        found |= {name: no_narrower(found[name], by_patch[name]) for name in (few or shares)}
+    return {name: found[name] for name in METRICS}
+
+
+def _left_out_interval(name: str, value: float, replicates: FloatArray, *, units: int) -> Estimate:
+    if math.isnan(value) or units < FEWEST:
+        return without_interval(value)
+    half = float(t.ppf(0.975, units - 1)) * math.sqrt(jackknife_variance(value, replicates, units=units))
+    most = {"nll": math.inf, "mcc": 2.0}.get(name, 1.0)
+    return holding(value, max(-most, value - half), min(most, value + half))
 
 
 def _paired_shares(one: Sample, two: Sample, lines: list[float]) -> dict[str, Estimate]:

@@ -9,13 +9,16 @@ from typing import Any
 
 from core.errors import EvaluationError
 
+FEWEST = 4
+"""With fewer slides or trainings (and, where there is no closed form, patches) behind a metric there is no interval."""
+
 
 @dataclass(frozen=True)
 class Estimate:
     """A metric and the 95% CI around it.
 
     Where labels and probabilities do not define the metric, all three are NaN; where the metric is defined
-    but its uncertainty is unknown (one slide only), `low` and `high` are NaN.
+    but its uncertainty is unknown (too few slides or patches, or none that differ), `low` and `high` are NaN.
 
     Attributes:
         value: the metric itself.
@@ -43,13 +46,13 @@ class Estimate:
         return f"{self.value:.3f} ({self.interval()})"
 
     def interval(self, spec: str = ".3f") -> str:
-        """Return the interval only, such as "0.912–0.934"; "interval unknown" where there is none.
+        """Return the interval only, such as "0.912–0.934"; "no interval" where there is none.
 
         Args:
             spec: how each end is formatted, such as ".1%" for shares or "+.3f" for differences.
         """
         if not self.has_interval:
-            return "interval unknown"
+            return "no interval"
         # A dash beside a sign cannot be read.
         to = " to " if self.low < 0 or spec.startswith("+") else "–"
         return f"{self.low:{spec}}{to}{self.high:{spec}}"
@@ -82,8 +85,20 @@ def without_interval(value: float) -> Estimate:
 
 
 def holding(value: float, low: float, high: float) -> Estimate:
-    """Return an estimate whose interval is stretched, where it must be, to hold the value itself."""
-    return Estimate(value, min(value, float(low)), max(value, float(high)))
+    """Return an estimate whose interval is stretched, where it must be, to hold the value itself.
+
+    An interval without a width would say that the value is certain. It comes of too few patches or slides, or of ones
+    that do not differ, so that there is none instead.
+    """
+    low, high = min(value, float(low)), max(value, float(high))
+    return Estimate(value, low, high) if low < high else without_interval(value)
+
+
+def no_narrower(estimate: Estimate, other: Estimate) -> Estimate:
+    """Return an estimate whose interval, if it has one, is stretched to hold that of another one of the same metric."""
+    if not (estimate.has_interval and other.has_interval):
+        return estimate
+    return Estimate(estimate.value, min(estimate.low, other.low), max(estimate.high, other.high))
 
 
 def _or_none(number: float) -> float | None:

@@ -12,10 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import EvaluationError
-from core.evaluation.bootstrap import Replicates, percentile_interval, replicate, resamples_for
-from core.evaluation.calibration_error import calibration_gaps, ece_interval, gap_noise
+from core.evaluation.bootstrap import (
+    Replicates,
+    is_few,
+    jackknife_interval,
+    leave_one_out,
+    percentile_interval,
+    replicate,
+    resamples_for,
+)
+from core.evaluation.calibration_error import calibration_gaps, ece_interval, gap_noise, student_draws
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
-from core.evaluation.estimate import UNDEFINED, Estimate, holding, without_interval
+from core.evaluation.estimate import FEWEST, Estimate, holding, no_narrower, without_interval
 from core.evaluation.intervals import (
     auc_interval,
     average_precision_interval,
@@ -52,6 +60,13 @@ class Evaluation:
     resampled: Literal["patch", "slide"]
     resamples: int = 0
     slides: int | None = None
+
+    @property
+    def described_slides(self) -> str:
+        """What the intervals are over, such as "12 slides", and why some are missing; only where slides are known."""
+        if all(each.has_interval or not each.is_defined for each in self.metrics.values()):
+            return f"{self.slides} slides"
+        return f"{self.slides} slides (a metric needs {FEWEST} with patches of its classes for an interval)"
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary that strict JSON can hold and `from_json` reads back without loss."""
@@ -101,9 +116,10 @@ def evaluate(
     Without slides, patches are taken as independent and the intervals are closed forms (see `intervals`) but
     for MCC and ECE, which need draws of a few numbers; this takes well under a second for 220,025 patches.
     With slides, whole slides are drawn with replacement (see `bootstrap`), since patches of one slide
-    resemble each other and intervals over patches would be too narrow. At the end of a scale, where no
-    resample differs, the closed form with slides in place of patches is used. A metric that rests on one
-    slide only has no interval (NaN).
+    resemble each other and intervals over patches would be too narrow. With fewer than `FEW` slides behind a
+    metric each slide is left out in turn instead, and with fewer than `FEWEST` there is no interval (NaN). At the
+    end of a scale, where no resample differs, the closed form with slides in place of patches is used. No
+    interval over slides is narrower than that over patches.
 
     Args:
         labels: (N,) 0 or 1.
@@ -121,9 +137,10 @@ def evaluate(
     if resamples < 1:
         raise EvaluationError(f"resamples must be at least 1 (2000 is usual), got {resamples}.")
     matrix = confusion_matrix(sample.labels, sample.probabilities, threshold=line)
-    metrics = _by_patch(sample, matrix, draws=resamples, seed=seed)
     if sample.slides is not None:
         resamples = resamples_for(sample.n, resamples)
+    metrics = _by_patch(sample, matrix, draws=resamples, seed=seed)
+    if sample.slides is not None:
         metrics = _by_slide(sample, metrics, matrix, METRICS, threshold=line, resamples=resamples, seed=seed)
     return Evaluation(
         n=sample.n,
@@ -181,14 +198,17 @@ def at_threshold(
 
 def _by_patch(sample: Sample, matrix: ConfusionMatrix, *, draws: int, seed: int) -> dict[str, Estimate]:
     losses = log_losses(sample.labels, sample.probabilities)
-    noise = gap_noise(sample, draws=draws, seed=seed)
+    gaps = calibration_gaps(sample)
+    ece = without_interval(float(np.abs(gaps).sum()))
+    if sample.n >= FEWEST:
+        ece = ece_interval(gaps, gap_noise(sample, draws=draws, seed=seed))
     found = {
         "auc": auc_interval(sample.labels, sample.probabilities),
         "average_precision": average_precision_interval(sample.labels, sample.probabilities),
         **operating_intervals(_counts(matrix), draws=draws, seed=seed),
         "nll": mean_interval(losses),
         "brier": mean_interval((sample.probabilities - sample.labels) ** 2),
-        "ece": ece_interval(calibration_gaps(sample), noise),
+        "ece": ece,
     }
     return {name: found[name] for name in METRICS}
 
@@ -204,30 +224,48 @@ def _by_slide(
     seed: int,
 ) -> dict[str, Estimate]:
     """Return `metrics` with the intervals of those in `names` over slides."""
-    # Ranking the patches takes most of the time, and only AUC and average precision need it.
-    (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked="auc" in names)
-    ends = _where_none_differs(sample, matrix, metrics, drawn, seed=seed)
     units = slides_behind(sample)
-    by_slide = {
-        name: _slide_estimate(name, metrics[name].value, drawn, ends, sample=sample, units=units[name])
-        for name in names
-    }
-    return {**metrics, **by_slide}
+    few = [name for name in names if is_few(units[name], sample)]
+    # Ranking the patches takes most of the time, and only AUC and average precision need it.
+    ranked = "auc" in names
+    replicates: dict[str, Replicates] = {}
+    if few:
+        replicates |= dict.fromkeys(few, leave_one_out([sample], thresholds=[threshold], ranked=ranked)[0])
+    if len(few) < len(names):
+        (drawn,) = replicate([sample], thresholds=[threshold], resamples=resamples, seed=seed, ranked=ranked)
+        replicates = dict.fromkeys(names, drawn) | replicates
+    ends = _where_none_differs(sample, matrix, metrics, replicates, draws=resamples, seed=seed)
+    found = dict(metrics)
+    for name in names:
+        by_patch = metrics[name]
+        if not by_patch.is_defined or units[name] < FEWEST:
+            found[name] = without_interval(by_patch.value)
+        elif name in ends:
+            found[name] = no_narrower(ends[name], by_patch)
+        elif name == "ece":
+            noise = _slide_noise(sample, replicates[name], left_out=name in few, draws=resamples, seed=seed)
+            by_slide = ece_interval(calibration_gaps(sample), noise)
+            if name in few:  # where slides differ, their own gaps are unlike those of all: the spread of the ECE tells
+                spread = jackknife_interval(name, by_patch.value, replicates[name].metrics[name], units=units[name])
+                by_slide = no_narrower(by_slide, spread)
+            found[name] = no_narrower(by_slide, by_patch)
+        else:
+            found[name] = no_narrower(
+                jackknife_interval(name, by_patch.value, replicates[name].metrics[name], units=units[name])
+                if name in few
+                else percentile_interval(by_patch.value, replicates[name].metrics[name], units=units[name]),
+                by_patch,
+            )
+    return found
 
 
-def _slide_estimate(
-    name: str, value: float, drawn: Replicates, ends: dict[str, Estimate], *, sample: Sample, units: int
-) -> Estimate:
-    if math.isnan(value):
-        return UNDEFINED
-    if units < 2:
-        return without_interval(value)
-    if name in ends:
-        return ends[name]
-    if name == "ece":
-        gaps = calibration_gaps(sample)
-        return ece_interval(gaps, drawn.gaps - gaps)
-    return percentile_interval(value, drawn.metrics[name], units=units)
+def _slide_noise(sample: Sample, replicates: Replicates, *, left_out: bool, draws: int, seed: int) -> FloatArray:
+    """Return sampling errors of the calibration gaps, (R, B), from resamples of slides or from leaving out each."""
+    errors = replicates.gaps - calibration_gaps(sample)
+    if not left_out:
+        return errors
+    units = sample.units
+    return student_draws(errors * math.sqrt((units - 1) / units), units=units, draws=draws, seed=seed)
 
 
 def slides_behind(sample: Sample) -> dict[str, int]:
@@ -244,7 +282,13 @@ def slides_behind(sample: Sample) -> dict[str, int]:
 
 
 def _where_none_differs(
-    sample: Sample, matrix: ConfusionMatrix, by_patch: dict[str, Estimate], drawn: Replicates, *, seed: int
+    sample: Sample,
+    matrix: ConfusionMatrix,
+    by_patch: dict[str, Estimate],
+    replicates: Mapping[str, Replicates],
+    *,
+    draws: int,
+    seed: int,
 ) -> dict[str, Estimate]:
     """Return closed forms, with slides in place of patches, for metrics that are the same in every resample.
 
@@ -253,8 +297,8 @@ def _where_none_differs(
     """
     tumour, normal = float(sample.units_with(True)), float(sample.units_with(False))
     scale = np.array([normal / max(sample.negatives, 1)] * 2 + [tumour / max(sample.positives, 1)] * 2)
-    found = operating_intervals(_counts(matrix) * scale, draws=len(drawn.gaps), seed=seed)
-    alike = [name for name in THRESHOLD_METRICS if _is_constant(drawn.metrics[name])]
+    found = operating_intervals(_counts(matrix) * scale, draws=draws, seed=seed)
+    alike = [name for name in THRESHOLD_METRICS if _is_constant(replicates[name].metrics[name])]
     auc, precision = by_patch["auc"].value, by_patch["average_precision"].value
     if auc in (0.0, 1.0):
         found["auc"] = newcombe_auc(auc, tumour, normal)

@@ -41,15 +41,15 @@ def mean_interval(values: FloatArray) -> Estimate:
     if len(values) < 2:
         return without_interval(value)
     half = float(t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return Estimate(value, max(0.0, value - half), value + half)
+    return holding(value, max(0.0, value - half), value + half)
 
 
 def auc_interval(labels: BoolArray, probabilities: FloatArray) -> Estimate:
     """Return the area under the ROC curve, ties counted half, with its interval.
 
     The variance is DeLong's (1988), computed from ranks (Sun & Xu 2014); the interval is built on the logit
-    scale so that it stays within [0, 1]. At an AUC of 0 or 1, or with a single patch of a class, that
-    variance is 0 or unknown, and Newcombe's interval (2006) takes over. Undefined with one class only.
+    scale so that it stays within [0, 1]. Where that variance is 0 (an AUC of 0 or 1, many ties) or unknown (a
+    single patch of a class), Newcombe's interval (2006) takes over. Undefined with one class only.
     """
     m, n = int(labels.sum()), int((~labels).sum())
     if m == 0 or n == 0:
@@ -58,9 +58,10 @@ def auc_interval(labels: BoolArray, probabilities: FloatArray) -> Estimate:
     tumour = (ranks[labels] - rankdata(probabilities[labels])) / n
     normal = 1 - (ranks[~labels] - rankdata(probabilities[~labels])) / m
     value = float(np.mean(tumour))
-    if min(m, n) < 2 or value in (0.0, 1.0):
+    if min(m, n) < 2:
         return newcombe_auc(value, m, n)
-    return logit_interval(value, float(np.var(tumour, ddof=1) / m + np.var(normal, ddof=1) / n))
+    variance = float(np.var(tumour, ddof=1) / m + np.var(normal, ddof=1) / n)
+    return logit_interval(value, variance) if 0.0 < value < 1.0 and variance > 0.0 else newcombe_auc(value, m, n)
 
 
 def newcombe_auc(value: float, positives: float, negatives: float) -> Estimate:
@@ -153,9 +154,9 @@ def mean_of_two(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, value - below, value + above) if not math.isnan(value) else UNDEFINED
 
 
-def logit_interval(value: float, variance: float) -> Estimate:
+def logit_interval(value: float, variance: float, *, quantile: float = Z) -> Estimate:
     """Return an interval that is symmetric on the logit scale; `value` must lie strictly between 0 and 1."""
-    half = Z * math.sqrt(variance) / (value * (1 - value))
+    half = quantile * math.sqrt(variance) / (value * (1 - value))
     low, high = (float(expit(logit(value) + side * half)) for side in (-1, 1))
     return holding(value, low, high)
 

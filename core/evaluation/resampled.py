@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from scipy.stats import t
 
 from core.errors import EvaluationError
-from core.evaluation.estimate import UNDEFINED, Estimate, without_interval
+from core.evaluation.estimate import FEWEST, UNDEFINED, Estimate, holding, without_interval
 
 
 def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> float:
@@ -38,13 +38,13 @@ def corrected_half_width(values: Sequence[float], *, test_to_train: float) -> fl
 def corrected_mean(values: Sequence[float], *, test_to_train: float) -> Estimate:
     """Return the mean of the defined values with its interval, see :func:`corrected_half_width`.
 
-    With one defined value there is no interval, with none no mean.
+    With fewer than four defined values there is no interval, with none no mean.
     """
     defined = [value for value in values if not math.isnan(value)]
     if not defined:
         return UNDEFINED
     mean = statistics.fmean(defined)
-    if len(defined) < 2:
+    if len(defined) < FEWEST:
         return without_interval(mean)
     half = corrected_half_width(defined, test_to_train=test_to_train)
-    return Estimate(mean, mean - half, mean + half)
+    return holding(mean, mean - half, mean + half)

@@ -174,7 +174,7 @@ class LoadedPicture:
             left, top = corner_of(self.size, at)
             # Cut before the colours are converted: a photograph of 100 million pixels would take 0.3 GB more.
             box = (left, top, left + PATCH_SIZE, top + PATCH_SIZE)
-            pixels, colour_notes = to_rgb(self.image if box[2:] == self.size else self.image.crop(box))
+            pixels, colour_notes = to_rgb(self.image if box == (0, 0, *self.size) else self.image.crop(box))
         notes = (*self.notes, *crop_notes(self.size, at), *colour_notes, *self.extra)
         return DecodedPatch(pixels, notes, self.size, self.pages)
 

@@ -169,7 +169,7 @@ def _decided(source: dict[str, Any]) -> str:
 
 def _metrics(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
-    unit = f"{evaluation.slides} slides" if evaluation.resampled == "slide" else "patches"
+    unit = evaluation.described_slides if evaluation.resampled == "slide" else "patches"
     rows = [
         (METRICS[name].label, f"{each.value:.4f}" if each.is_defined else "undefined", each.interval(".4f"))
         for name, each in evaluation.metrics.items()

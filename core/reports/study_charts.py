@@ -64,10 +64,9 @@ def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
     figure.add_hline(y=mean.value, line={"color": SERIES[0], "width": 2})
     figure.add_scatter(
         x=[f"fold {fold.number}" for fold, _ in measured], y=[each.value for _, each in measured], mode="markers",
-        marker={"size": 10, "color": SERIES[0]}, customdata=[[each.low, each.high, fold.n] for fold, each in measured],
+        marker={"size": 10, "color": SERIES[0]}, customdata=[[str(each), fold.n] for fold, each in measured],
         error_y=error_bars(each for _, each in measured),
-        hovertemplate="%{x}, %{customdata[2]:,} patches<br>%{y:.3f} (%{customdata[0]:.3f}–%{customdata[1]:.3f})"
-        "<extra></extra>", showlegend=False,
+        hovertemplate="%{x}, %{customdata[1]:,} patches<br>%{customdata[0]}<extra></extra>", showlegend=False,
     )  # fmt: skip
     return figure
 

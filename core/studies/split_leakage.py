@@ -15,6 +15,7 @@ from core.data import SplitRule, open_dataset
 from core.data.slides import slides_advice
 from core.errors import DataError, RunError
 from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
+from core.evaluation.estimate import holding
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.training.execute import execute
@@ -79,7 +80,7 @@ class Leak:
                 [first.metrics[name].value - second.metrics[name].value for first, second in pairs],
                 test_to_train=rule.test / (1 - rule.test - rule.valid),
             )
-            return Estimate(value, value - half, value + half)
+            return holding(value, value - half, value + half)
         below = math.hypot(one.value - one.low, two.high - two.value)
         above = math.hypot(one.high - one.value, two.value - two.low)
         return Estimate(value, value - below, value + above)

@@ -137,7 +137,8 @@ def _show(context: EvaluationContext, other: Predictor, differences: dict[str, E
         config=chart_config(), key="differences", alt="Differences of the metrics",
     )  # fmt: skip
     st.caption(
-        f"Where the interval includes 0, neither is better for certain. {first} is at the threshold "
+        f"Where the interval includes 0, or there is none (too few slides or patches, or no difference between them), "
+        f"neither is better for certain. {first} is at the threshold "
         f"{context.threshold:.3f}, {second} at its own of {other.bundle.card.threshold:.3f}."
     )
     with st.expander("As a table"):

@@ -114,7 +114,7 @@ def _headline(evaluation: Evaluation) -> None:
         with column:
             st.metric(metric.label, _value(estimate), help=metric.help)
             st.caption(estimate.interval())
-    over = f"{evaluation.slides} slides."
+    over = f"{evaluation.described_slides}."
     if evaluation.resampled != "slide":
         over = "patches: slides are unknown, so it is too narrow for new slides."
     st.caption(

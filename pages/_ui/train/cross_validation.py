@@ -91,7 +91,7 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
     row = widgets.clicked_row(pd.DataFrame(rows), key=f"folds-{study.name}")
     over = "" if found is None else (
         " *all*: the out-of-fold predictions of all folds together, with 95% CIs over "
-        + (f"{found.pooled.slides} slides." if found.pooled.slides else "patches, because slides are unknown.")
+        + (f"{found.pooled.described_slides}." if found.pooled.slides else "patches, because slides are unknown.")
     )  # fmt: skip
     st.caption(f"Folds of {BY_NAMES[study.settings()['by']]}. Click a row to open its run.{over}")
     return folds[row].run if row is not None and row < len(folds) else None  # the last row is no fold

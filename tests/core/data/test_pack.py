@@ -17,7 +17,9 @@ import pytest
 from core.commands import main
 from core.data import FileStore, find_pack, is_stale, make_pack, open_dataset, pack_folder, remove_pack
 from core.data import pack as module
-from core.data.store import PackedStore
+from core.data.pack import verify_pack
+from core.data.quality import make_check
+from core.data.store import PATCH_BYTES, PackedStore
 from core.errors import DataError, StorageError
 
 Folder = Callable[..., Path]
@@ -128,8 +130,122 @@ def test_a_pack_that_lost_its_file_is_no_pack(folder: Path) -> None:
 def test_a_damaged_note_is_said(folder: Path) -> None:
     make_pack(open_dataset(folder))
     (pack_folder(str(folder)) / "about.json").write_text("{")
-    with pytest.raises(DataError, match=r"about\.json is damaged"):
+    with pytest.raises(DataError, match=r"is damaged: .*about\.json cannot be read .* python -m core pack "):
         open_dataset(folder)
+
+
+def _damage(path: Path, kind: str) -> None:
+    """Change the file of a pack in one of the ways in which disks, copies and people do."""
+    data = path.read_bytes()
+    begin = len(data) - 10 * PATCH_BYTES
+    half = begin + 5 * PATCH_BYTES
+    inverted = bytes(255 - value for value in data[half:])
+    changed = {
+        "half inverted": data[:half] + inverted,
+        "first byte": data[:begin] + bytes([data[begin] ^ 1]) + data[begin + 1 :],
+        "last byte": data[:-1] + bytes([data[-1] ^ 1]),
+        "two patches exchanged": data[:begin] + data[begin + PATCH_BYTES : begin + 2 * PATCH_BYTES]
+        + data[begin : begin + PATCH_BYTES] + data[begin + 2 * PATCH_BYTES :],
+        "a byte missing": data[:-1],
+        "half missing": data[:half],
+        "empty": b"",
+        "a byte too many": data + b"0",
+        "a patch too many": data + bytes(PATCH_BYTES),
+        "header": b"x" + data[1:],
+        "fewer in the header": data.replace(b"(10,", b"( 9,"),
+        "order in the header": data.replace(b"'fortran_order': False", b"'fortran_order': True "),
+    }  # fmt: skip
+    path.write_bytes(changed[kind])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "half inverted", "first byte", "last byte", "two patches exchanged", "a byte missing", "half missing", "empty",
+        "a byte too many", "a patch too many", "header", "fewer in the header", "order in the header",
+    ],
+)  # fmt: skip
+def test_a_damaged_pack_is_never_read_from_and_packing_again_mends_it(
+    folder: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", 3)
+    pack = make_pack(open_dataset(folder, raw=True))
+    _damage(pack.path, kind)
+    for fresh in (False, True):
+        with pytest.raises(DataError, match=r"is damaged: .* Pack the folder again: python -m core pack "):
+            open_dataset(folder, fresh=fresh)
+    assert main(["check", str(folder)]) != 0
+    assert "is damaged" in capsys.readouterr().err
+    make_pack(open_dataset(folder, raw=True))
+    raw = open_dataset(folder, raw=True)
+    np.testing.assert_array_equal(open_dataset(folder).store.load(range(10)).pixels, raw.store.load(range(10)).pixels)
+    assert main(["check", str(folder), "--pack"]) == 0
+    assert "pack: all 10 patches are as they were packed" in capsys.readouterr().out
+
+
+def test_what_a_sample_may_miss_the_check_finds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 1)
+    monkeypatch.setattr(module, "SAMPLE", 2)  # the first and the last only
+    pack = make_pack(open_dataset(folder, raw=True))
+    assert len(pack.checksums or ()) == 10
+    data = bytearray(pack.path.read_bytes())
+    data[-5 * PATCH_BYTES] ^= 1
+    pack.path.write_bytes(data)
+    open_dataset(folder)
+    for look in (lambda: verify_pack(pack), lambda: make_check(str(folder))):
+        with pytest.raises(DataError, match="patches 6 to 6 are not those that were packed"):
+            look()
+
+
+@pytest.mark.parametrize("checksums", ["", "zz", "00000000ff", 5, ["00000000"]])
+def test_checksums_that_are_damaged_are_said(folder: Path, checksums: object) -> None:
+    make_pack(open_dataset(folder, raw=True))
+    path = pack_folder(str(folder)) / "about.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "checksums": checksums}))
+    with pytest.raises(DataError, match="is damaged: the checksums"):
+        open_dataset(folder)
+
+
+def test_a_pack_of_an_earlier_version_opens_and_says_that_it_cannot_be_verified(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_pack(open_dataset(folder, raw=True))
+    path = pack_folder(str(folder)) / "about.json"
+    about = json.loads(path.read_text())
+    del about["checksums"]
+    path.write_text(json.dumps(about))
+    assert isinstance(open_dataset(folder).store, PackedStore)
+    assert main(["check", str(folder), "--pack"]) == 0
+    assert "pack: cannot be verified" in capsys.readouterr().out
+
+
+def test_the_checksums_of_a_pack_that_was_continued_are_those_of_one_made_at_once(folder: Path) -> None:
+    whole = make_pack(open_dataset(folder, raw=True)).checksums
+    remove_pack(str(folder))
+
+    def stop(share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_pack(open_dataset(folder, raw=True), progress=stop)
+    assert make_pack(open_dataset(folder, raw=True)).checksums == whole
+
+
+def test_a_pack_of_another_user_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make_pack(open_dataset(folder, raw=True))
+    load = np.load
+
+    def forbidden(path: Path, **given: object) -> object:
+        if path == pack.path:
+            raise PermissionError(13, "Permission denied")
+        return load(path, **given)
+
+    monkeypatch.setattr(np, "load", forbidden)
+    with pytest.raises(DataError, match="may not be read; it may belong to another user"):
+        open_dataset(folder)
+    with pytest.raises(DataError, match="may not be read"):
+        make_pack(open_dataset(folder, raw=True))
+    assert pack.path.is_file()
 
 
 def test_the_demo_needs_none(small_demo: object) -> None:

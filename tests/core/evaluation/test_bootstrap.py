@@ -5,7 +5,14 @@ import pytest
 from sklearn import metrics
 
 from core.evaluation import METRICS, evaluate
-from core.evaluation.bootstrap import _Ranking, _weights, percentile_interval, replicate, resamples_for
+from core.evaluation.bootstrap import (
+    _Ranking,
+    _weights,
+    leave_one_out,
+    percentile_interval,
+    replicate,
+    resamples_for,
+)
 from core.evaluation.sample import sample_of
 
 
@@ -113,20 +120,65 @@ def test_all_called_normal_by_slide_still_has_widths():
         assert found[name].low <= found[name].value <= found[name].high
 
 
-def test_one_slide_has_figures_but_no_intervals():
-    found = evaluate([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.7], groups=["a"] * 4, resamples=50).metrics
-    assert found["auc"].value == 1.0
-    assert not any(estimate.has_interval for estimate in found.values())
+@pytest.mark.parametrize("slides", [1, 2, 3])
+def test_fewer_than_four_slides_have_figures_but_no_intervals(slides):
+    labels, probabilities, slide = _clustered(slides=slides, per_slide=20)
+    evaluation = evaluate(labels, probabilities, groups=slide, resamples=50)
+    assert not any(estimate.has_interval for estimate in evaluation.metrics.values())
+    assert evaluation.metrics["auc"].value == pytest.approx(metrics.roc_auc_score(labels, probabilities))
+    assert evaluation.described_slides.startswith(f"{slides} slides (a metric needs 4 ")
 
 
-def test_tumour_on_one_slide_only_leaves_sensitivity_without_an_interval():
-    labels = [1, 0, 1, 0, 0, 0, 0, 0]
-    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).metrics
-    assert found["sensitivity"].has_interval
-    labels = [1, 0, 0, 0, 0, 0, 0, 0]
-    found = evaluate(labels, [0.9, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.2], groups=list("aabbccdd"), resamples=100).metrics
+@pytest.mark.parametrize("tumour", [3, 4])
+def test_tumour_on_fewer_than_four_slides_leaves_what_needs_it_without_an_interval(tumour):
+    slide = np.repeat(np.arange(6), 4)
+    labels = (np.arange(24) % 4 == 0) & (slide < tumour)
+    found = evaluate(labels, np.linspace(0.05, 0.95, 24), groups=slide, resamples=100).metrics
     without = {name for name, estimate in found.items() if not estimate.has_interval}
-    assert without == {"auc", "average_precision", "balanced_accuracy", "sensitivity", "f1", "mcc"}
+    needs_it = {"auc", "average_precision", "balanced_accuracy", "sensitivity", "f1", "mcc"}
+    assert without == (needs_it if tumour == 3 else set())
+
+
+@pytest.mark.parametrize(("slides", "per_slide"), [(4, 3), (5, 20), (10, 2), (19, 40), (30, 2)])
+def test_no_interval_by_slide_is_narrower_than_by_patch_or_without_a_width(slides, per_slide):
+    for seed in range(5):
+        labels, probabilities, slide = _clustered(seed, slides=slides, per_slide=per_slide)
+        by_patch = evaluate(labels, probabilities, resamples=200, seed=1).metrics
+        by_slide = evaluate(labels, probabilities, groups=slide, resamples=200, seed=1).metrics
+        for name, each in by_slide.items():
+            assert not each.has_interval or each.low < each.high, name
+            if each.has_interval and by_patch[name].has_interval:
+                assert each.low <= by_patch[name].low, name
+                assert each.high >= by_patch[name].high, name
+
+
+def test_with_few_slides_a_share_has_students_t_on_the_logit_scale():
+    # Five slides of ten tumour patches, of which 9, 8, 7, 9 and 5 are found: 38 of 50.
+    found = np.concatenate([np.arange(10) < count for count in (9, 8, 7, 9, 5)])
+    slide = np.repeat(np.arange(5), 10)
+    each = evaluate(np.ones(50), np.where(found, 0.9, 0.1), groups=slide).metrics["sensitivity"]
+    left_out = np.array([29, 30, 31, 29, 33]) / 40
+    variance = 4 / 5 * np.sum((left_out - 0.76) ** 2)
+    half = 2.776445105 * math.sqrt(variance) / (0.76 * 0.24)
+    ends = [1 / (1 + math.exp(-(math.log(0.76 / 0.24) + side * half))) for side in (-1, 1)]
+    assert (each.low, each.high) == pytest.approx(ends, abs=1e-9)
+
+
+def test_leaving_out_a_slide_gives_the_figures_of_the_others():
+    labels, probabilities, slide = _clustered(slides=5, per_slide=30)
+    (found,) = leave_one_out([sample_of(labels, probabilities, slide)], thresholds=[0.4])
+    for gone in range(5):
+        kept = evaluate(labels[slide != gone], probabilities[slide != gone], threshold=0.4, resamples=1).metrics
+        for name in METRICS:
+            assert found.metrics[name][gone] == pytest.approx(kept[name].value, abs=1e-12), name
+
+
+@pytest.mark.parametrize("patches", [1, 2, 3, 4])
+def test_an_ece_of_fewer_than_four_patches_has_no_interval(patches):
+    labels = np.arange(patches) % 2
+    found = evaluate(labels, np.linspace(0.2, 0.7, patches)).metrics
+    assert found["ece"].has_interval is (patches == 4)
+    assert all(each.low < each.high for each in found.values() if each.has_interval)
 
 
 def test_percentiles_go_further_out_for_few_slides():

@@ -59,7 +59,8 @@ def test_paired_shares_by_hand():
 def test_models_that_never_disagree_are_not_surely_equal():
     labels, first, _ = _two_models(200)
     found = compare(labels, first, first, resamples=20)
-    assert found["auc"].value == found["auc"].low == found["auc"].high == 0.0
+    assert found["auc"].value == 0.0
+    assert not any(found[name].has_interval for name in ("auc", "nll", "brier", "ece"))
     assert found["accuracy"].value == 0.0
     assert found["accuracy"].low < -0.005
     assert found["accuracy"].high > 0.005
@@ -112,6 +113,38 @@ def test_disagreements_come_furthest_apart_first():
     rows = disagreements([0.6, 0.1, 0.9, 0.45, 0.8], [0.4, 0.2, 0.1, 0.55, 0.7])
     assert rows.tolist() == [2, 0, 3]
     assert disagreements([0.6, 0.1], [0.4, 0.2], second_threshold=0.15).tolist() == [1]
+
+
+@pytest.mark.parametrize("slides", [None, 2, 5, 30])
+def test_no_difference_is_certain_and_none_by_few_slides_is_narrower_than_by_patch(slides):
+    labels, first, second = _two_models(60)
+    groups = None if slides is None else np.arange(60) % slides
+    by_patch, found = compare(labels, first, second), compare(labels, first, second, groups=groups)
+    for name, each in found.items():
+        assert each.has_interval is (slides != 2), name
+        if each.has_interval:
+            assert each.low < each.value < each.high or each.low <= each.value < each.high, name
+        if slides == 5:
+            assert each.low <= by_patch[name].low, name
+            assert each.high >= by_patch[name].high, name
+
+
+def test_with_few_slides_the_difference_has_students_t_over_slides_left_out():
+    # Four slides of two tumour patches; the first model is right on 2, 2, 2 and 1 of them, the second on 1, 1, 0 and 1.
+    labels, slides = [1] * 8, [0, 0, 1, 1, 2, 2, 3, 3]
+    first = np.array([9, 9, 9, 9, 9, 9, 9, 1]) / 10
+    second = np.array([9, 1, 9, 1, 1, 1, 9, 1]) / 10
+    found = compare(labels, first, second, groups=slides)["accuracy"]
+    # Differences of slides .5, .5, 1, 0: without each in turn the mean is 1/2, 1/2, 1/3, 2/3. t(0.975; 3) = 3.182446.
+    half = 3.182446 * math.sqrt(3 / 4 * 2 * (1 / 6) ** 2)
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 1.0), abs=1e-6)
+
+
+def test_gains_on_five_patches_have_a_width_or_no_interval():
+    found = compare([0, 1, 0, 1, 0], [0.2, 0.9, 0.3, 0.6, 0.1], [0.3, 0.8, 0.6, 0.7, 0.2])
+    assert all(each.low < each.high for each in found.values() if each.has_interval)
+    assert not found["auc"].has_interval  # two tumour patches
+    assert found["brier"].has_interval
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from core.evaluation.sample import sample_of
 def test_an_estimate_reads_like_a_sentence():
     assert str(Estimate(0.98, 0.9741, 0.9849)) == "0.980 (0.974–0.985)"
     assert str(Estimate(-0.015, -0.024, -0.008)) == "-0.015 (-0.024 to -0.008)"
-    assert str(Estimate(0.98, math.nan, math.nan)) == "0.980 (interval unknown)"
+    assert str(Estimate(0.98, math.nan, math.nan)) == "0.980 (no interval)"
     assert str(Estimate(math.nan, math.nan, math.nan)) == "undefined"
 
 

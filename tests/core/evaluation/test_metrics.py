@@ -98,7 +98,8 @@ def test_the_registry_names_every_figure_in_order():
 def test_constant_probabilities_are_guessing():
     found = evaluate([1, 0, 0, 0, 1, 0, 0, 0], [0.3] * 8, resamples=50).metrics
     assert found["auc"].value == 0.5
-    assert (found["auc"].low, found["auc"].high) == (0.5, 0.5)
+    assert found["auc"].low == pytest.approx(1 - found["auc"].high)
+    assert found["auc"].high > 0.8  # eight patches are not certain of that
     assert found["average_precision"].value == 0.25
     assert found["mcc"].value == 0.0
     assert found["f1"].value == 0.0

@@ -18,10 +18,12 @@ def test_without_overlap_it_is_students_t() -> None:
     assert corrected_half_width([1.0, 2.0, 3.0], test_to_train=0.0) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
 
 
-def test_undefined_values_are_left_out_and_one_has_no_interval() -> None:
+def test_undefined_values_are_left_out_and_fewer_than_four_have_no_interval() -> None:
     nan = float("nan")
     assert corrected_mean([0.8, nan, 0.9], test_to_train=0.2).value == pytest.approx(0.85)
-    assert not corrected_mean([0.8, nan], test_to_train=0.2).has_interval
+    assert not corrected_mean([0.8, 0.9, nan, 0.7], test_to_train=0.2).has_interval
+    assert corrected_mean([0.8, 0.9, nan, 0.7, 0.8], test_to_train=0.2).has_interval
+    assert not corrected_mean([0.8] * 5, test_to_train=0.2).has_interval
     assert not corrected_mean([nan, nan], test_to_train=0.2).is_defined
 
 

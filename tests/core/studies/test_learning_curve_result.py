@@ -70,4 +70,4 @@ def test_without_an_interval_nothing_is_concluded() -> None:
     assert single.sentence() == (
         "From 10 to 20 patches the AUC changed by +0.100; too few test patches or slides to tell that from chance."
     )
-    assert single.describe() == "+0.100 (interval unknown)"
+    assert single.describe() == "+0.100 (no interval)"
