@@ -60,7 +60,9 @@ def main() -> None:
         for slides in arguments.slides:
             for by in ("slide", "patch") if slides in (4, 10) else ("slide",):
                 cells = coverage(slides, patches, by, dict(columns), arguments.draws, arguments.resamples)
-                print(f"| {slides} x {patches}{', unknown' if by == 'patch' else ''} | {' | '.join(cells)} |", flush=True)
+                print(
+                    f"| {slides} x {patches}{', unknown' if by == 'patch' else ''} | {' | '.join(cells)} |", flush=True
+                )
     print(f"{arguments.draws} draws each, {time.process_time() - started:.0f} s of processor time")
 
 

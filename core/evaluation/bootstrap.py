@@ -71,9 +71,7 @@ def replicate(
     return _weighted(samples, thresholds, weights, ranked=ranked)
 
 
-def leave_one_out(
-    samples: Sequence[Sample], *, thresholds: Sequence[float], ranked: bool = True
-) -> list[Replicates]:
+def leave_one_out(samples: Sequence[Sample], *, thresholds: Sequence[float], ranked: bool = True) -> list[Replicates]:
     """Compute all metrics of one or more models without each of the slides (or patches) in turn.
 
     Args:

@@ -9,7 +9,6 @@ from typing import Any
 
 from core.errors import EvaluationError
 
-
 FEWEST = 4
 """With fewer slides or trainings (and, where there is no closed form, patches) behind a metric there is no interval."""
 
