@@ -138,8 +138,10 @@ def _intervals(
         found |= shares
     else:
         # With many slides a second bootstrap would change hardly anything, and it takes seconds.
-        alone = [replace(sample, slides=None) for sample in (one, two)]
-        by_patch = _intervals(*alone, lines, values, resamples=resamples, seed=seed) if few else shares
+        by_patch = shares
+        if few:
+            alone = (replace(one, slides=None), replace(two, slides=None))
+            by_patch = _intervals(alone[0], alone[1], lines, values, resamples=resamples, seed=seed)
         found |= {name: no_narrower(found[name], by_patch[name]) for name in (few or shares)}
     return {name: found[name] for name in METRICS}
 
