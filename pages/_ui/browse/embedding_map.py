@@ -30,7 +30,7 @@ VERDICTS = {
 }
 """Colour and symbol by how the model judged a patch."""
 
-COLUMNS, PER_PAGE = 15, 60
+PER_PAGE = 60
 HEIGHT = 560
 
 
@@ -201,7 +201,7 @@ def _selection(patches: PatchColumns, rows: npt.NDArray[np.int64]) -> None:
             page = widgets.page_number(state.MAP_PAGE, -(-len(rows) // PER_PAGE))
             shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
             basket.draw_add(patches.dataset, shown, rows)
-        grid.gallery(patches, shown, columns=COLUMNS, key="inside")
+        grid.draw_gallery(patches, shown, name="Selected on the map", key="inside")
     else:
         st.caption("Nothing is selected. A double click on the map clears a selection.")
     basket.draw(patches)

@@ -69,23 +69,22 @@ def choose(key: str, value: str) -> None:
     st.session_state[state.PAGE] = 1
 
 
-def chosen(patches: PatchColumns, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
+def chosen(patches: PatchColumns, *, chips: DeltaGenerator) -> npt.NDArray[np.int64]:
     """Draw the filter and return the rows that pass it, in the chosen order.
 
     Args:
         patches: what is known of the patches.
-        chips: where the chips are drawn; below the filter by default.
+        chips: where the chips of active filters are drawn.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        keep = _filtered(patches)
-        order = _select(
-            "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
-        )
-        _more(patches)
+    keep = _filtered(patches)
+    order = _select(
+        "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
+    )
+    _more(patches)
     for each in ranges():
         if each.name in patches.columns:
             keep &= _within(patches.columns[each.name], each)
-    with chips or st.container():
+    with chips:
         _chips(patches)
     return ordered(patches, np.flatnonzero(keep), order)
 
@@ -200,7 +199,8 @@ def _chips(patches: PatchColumns) -> None:
         # A choice made for another data set stays in the session, but filters nothing where its field is not drawn.
         if value != ANY and _is_drawn(patches, key):
             chips.append((f"{name} {value}", choose, (key, ANY)))
-    if searched():
+    # A whole id filters nothing.
+    if searched() and patches.fixed.row(searched()) is None:
         chips.append((f"id {searched()[:12]}", choose, (state.FIND, "")))
     for each in ranges():
         unknown = "" if each.name in patches.columns else " (unknown here)"
