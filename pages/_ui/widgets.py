@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data import CLASS_NAMES, Dataset
 from core.display import to_jpeg
+from core.errors import ConfigError
 from core.progress import Progress
 from pages._ui import state
 
@@ -145,6 +146,28 @@ def page_number(key: str, pages: int, **more: Any) -> int:
     if key in st.session_state:  # a filter may have left fewer pages, and Streamlit refuses a value out of range
         st.session_state[key] = min(max(1, int(st.session_state[key])), pages)
     return int(st.number_input("Page", 1, pages, key=key, width=140, **more))
+
+
+def count(label: str, low: int, high: int, value: int, *, key: str, help: str) -> int:
+    """Draw the field for a whole number and return it.
+
+    Streamlit's own limits would keep the last valid number for the page and show another one in red.
+
+    Args:
+        label: of the field.
+        low: the least number that is allowed.
+        high: the greatest.
+        value: what the field begins with.
+        key: of the field.
+        help: behind the question mark.
+
+    Raises:
+        ConfigError: what was typed is out of range.
+    """
+    chosen = int(st.number_input(label, value=value, step=1, key=key, help=help))
+    if not low <= chosen <= high:
+        raise ConfigError(f"{label} must be {low} to {high:,}, got {chosen:,}.")
+    return chosen
 
 
 @contextmanager

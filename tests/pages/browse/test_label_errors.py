@@ -101,5 +101,5 @@ def test_a_new_decision_counts_on_the_other_views_at_once(ranked: Page, folder: 
     ranked.open(open="h")
     ranked.click("Exclude")
     ranked.set("browse_view", "Patches")
-    assert "solid red outline** · 3 patches" in ranked.words()
+    assert "Tumour · 3\n" in ranked.words()
     assert open_dataset(folder).class_counts() == (4, 3)
