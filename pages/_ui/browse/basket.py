@@ -8,6 +8,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.data import Dataset, Decision, decide, decisions_of, take_back
+from core.data.tags import change_tag
 from core.display.export import patches_csv, patches_zip
 from core.errors import NodescopeError
 from pages._ui import layout, state, widgets
@@ -75,16 +76,32 @@ def draw(patches: PatchColumns) -> None:
     # It stays at the lower edge of the window, so that the patches do not move when the first one is selected.
     with st.container(border=True, key="selection", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/checklist: **{len(rows):,} selected**", width="content")
-        widgets.export("Export CSV", lambda: patches_csv(dataset, rows), "patches.csv")
-        make_zip = partial(patches_zip, dataset, rows)
-        widgets.export("Export PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
-        reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?", width=200,
-                               label_visibility="collapsed")  # fmt: skip
-        st.button(
-            "Exclude", icon=":material/block:", on_click=_exclude, args=(dataset.source, reason),
-            help="Exclude them from every page and from training. They can be restored under Quality.",
-        )  # fmt: skip
+        with st.popover("Export", icon=":material/download:"):
+            widgets.export("CSV", lambda: patches_csv(dataset, rows), "patches.csv")
+            make_zip = partial(patches_zip, dataset, rows)
+            widgets.export("PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
+        with st.popover("Tag", icon=":material/label:"):
+            _draw_tags(patches)
+        with st.popover("Exclude", icon=":material/block:"):
+            reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?")
+            st.button(
+                f"Exclude {len(rows):,}", on_click=_exclude, args=(dataset.source, reason), type="primary",
+                help="Exclude them from every page and from training. They can be restored under Quality.",
+            )  # fmt: skip
         st.button("Clear selection", icon=":material/clear_all:", on_click=ids(dataset.source).clear)
+
+
+def _draw_tags(patches: PatchColumns) -> None:
+    source = patches.dataset.source
+    tag = st.selectbox(
+        "Tag", list(patches.tags), index=None, key="tag_name", accept_new_options=True,
+        placeholder="Choose one, or type a new one",
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        for label, on in (("Add tag", True), ("Remove tag", False)):
+            st.button(label, disabled=not tag, on_click=layout.attempt,
+                      args=(partial(change_tag, on=on), source, list(ids(source)), tag or ""))  # fmt: skip
+    st.caption("Tags are for finding and exporting; training and evaluation do not use them.")
 
 
 def draw_excluded(dataset: Dataset) -> None:

@@ -57,7 +57,8 @@ def summary(patches: PatchColumns, row: int) -> list[str]:
     if predicted is not None and predicted.label[row] >= 0:
         verdict = predicted.verdicts[row]
         lines.append(f"probability of tumour {percent(predicted.probability[row])}: {verdict}")
-    return [*lines, *(name for name, marked in patches.flags.items() if marked[row])]
+    lines += [name for name, marked in patches.flags.items() if marked[row]]
+    return [*lines, *(f"tag {name}" for name, marked in patches.tags.items() if marked[row])]
 
 
 def draw(
@@ -168,6 +169,11 @@ def _metadata(patches: PatchColumns, row: int) -> None:
         share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
         known.append(f"tumour in {share:.0%} of the centre (patches for the demo)")
     st.markdown(" · ".join(known))
+    tags = [name for name, marked in patches.tags.items() if marked[row]]
+    if tags:
+        with st.container(horizontal=True, gap="small"):
+            for name in tags:
+                st.badge(name, icon=":material/label:", color="gray")
     if patches.check is not None:
         _measured(patches, row, patch_id)
 

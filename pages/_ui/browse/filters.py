@@ -117,7 +117,7 @@ def searched() -> str:
 
 def clear() -> None:
     """Show everything again."""
-    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.VERDICT):
+    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.TAG, state.VERDICT):
         if key in st.session_state:
             st.session_state[key] = ANY
     if searched():
@@ -141,6 +141,10 @@ def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
             keep &= fixed.slide == fixed.slide_names.index(slide)
     if patches.flags:
         keep &= _flagged(patches)
+    if patches.tags:
+        tag = _select("Tag", [ANY, *patches.tags], state.TAG)
+        if tag != ANY:
+            keep &= patches.tags[tag]
     if patches.predicted is not None:
         predicted = patches.predicted
         of = f"By {predicted.name}, the model in the sidebar, at its decision threshold {predicted.threshold:.3f}."
@@ -193,7 +197,8 @@ def _chips(patches: PatchColumns) -> None:
     """Draw a chip for each active filter, which removes it."""
     chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
     for key, name in (
-        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
+        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.TAG, "tag"),
+        (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
         # A choice made for another data set stays in the session, but filters nothing where its field is not drawn.
@@ -222,6 +227,7 @@ def _is_drawn(patches: PatchColumns, key: str) -> bool:
         state.IN_SPLIT: len(fixed.split_names) > 1,
         state.SLIDE: bool(fixed.slide_names),
         state.FLAG: bool(patches.flags),
+        state.TAG: bool(patches.tags),
         state.VERDICT: patches.predicted is not None,
     }[key]
 

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data import Dataset
 from core.formatting import percent
 from pages._ui import cache, layout, query_params, state, widgets
-from pages._ui.browse import basket, detail, filters, predictions
+from pages._ui.browse import basket, detail, filters, predictions, views
 from pages._ui.browse.columns import PatchColumns, patch_columns
 from pages._ui.gallery import Tile, gallery
 
@@ -66,6 +66,7 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
             page = _paging(grids, grid_layout)
         shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
         basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+        views.draw()
         predictions.draw(dataset, patches.predicted)
     # Side by side, so that both classes are in sight at once; in a narrow window Streamlit puts them below each other.
     with st.container(key="grids"):
@@ -213,4 +214,7 @@ def draw_gallery(
 
 def _badge(patches: PatchColumns, row: int) -> str:
     predicted = patches.predicted
-    return percent(predicted.probability[row]) if predicted is not None and predicted.known[row] else ""
+    known = predicted is not None and predicted.known[row]
+    probability = percent(predicted.probability[row], digits=0) if predicted is not None and known else ""
+    tagged = any(marked[row] for marked in patches.tags.values())
+    return f"{probability} #" if tagged else probability  # which tag stands in the lines beside the patch

@@ -1,6 +1,6 @@
 // A grid of patches: the arrow keys move, Enter or a click opens, Space, the check mark, Shift or Ctrl select.
 //
-// `data` (see gallery.py) says what is shown. What the visitor selects is drawn at once and sent a moment later; until
+// `data` (see component.py) says what is shown. What the visitor selects is drawn at once and sent a moment later; until
 // the page has answered (`data.seen`), the selection that it knows is older than the one on screen.
 
 const WAIT = 250; // ms in which several selections are sent as one

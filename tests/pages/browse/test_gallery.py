@@ -16,7 +16,7 @@ from pages._ui.gallery import Tile, gallery
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the component is given."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr("pages._ui.gallery.gallery._draw", lambda **given: calls.append(given))
+    monkeypatch.setattr("pages._ui.gallery.component._draw", lambda **given: calls.append(given))
     monkeypatch.setattr(st, "session_state", {})
     return calls
 
