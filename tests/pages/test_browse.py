@@ -69,7 +69,7 @@ def test_patches_in_the_basket_are_excluded_and_put_back(app: Page, kaggle: Path
     app.click("Add the 1 of this page")
     assert "1 selected" in app.words()
     app.set("exclude_reason", "smudged")
-    app.click("Exclude")
+    app.click("Exclude 1")
     assert "selected**" not in app.words()
     assert open_dataset(kaggle).problems[-1].reason == "excluded: smudged"
     app.set("browse_view", "Balance")

@@ -40,8 +40,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tags_path(str(tmp_path))
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="tags.csv cannot be read"):
+    with pytest.raises(DataError, match=r"tags\.csv cannot be read"):
         tags_of(str(tmp_path))
-    with pytest.raises(DataError, match="tags.csv cannot be read"):
+    with pytest.raises(DataError, match=r"tags\.csv cannot be read"):
         change_tag(str(tmp_path), ["a"], "fat", on=True)
     assert path.read_bytes() == content

@@ -112,7 +112,7 @@ def test_predictions_hold_whatever_is_decided_later(app: Page, kaggle: Path, fre
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
     app.open(data=str(kaggle), find="4")
     app.click("Add the 1 of this page")
-    app.click("Exclude")
+    app.click("Exclude 1")
     app.set("find", "")
     app.set("verdict", "wrong")
     assert "Tumour · 1\n" in app.words()
