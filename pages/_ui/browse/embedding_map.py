@@ -15,7 +15,9 @@ from core.bundle.bundle import Bundle
 from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.features.embedding import MOST, NO_UMAP, Embedding, embedding_path, has_umap, load_embedding
+from core.formatting import duration
 from core.job import Job
+from core.prediction import Predictor
 from core.reports.chart_theme import empty_chart
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.browse import basket, detail, grid
@@ -65,7 +67,7 @@ def draw(dataset: Dataset) -> None:
     job = Job(embedding_path(dataset.source, bundle).with_suffix(".job"))
     command = ["embed", "--data", dataset.source, "--bundle", str(layout.bundle_path()), "--device", layout.device()]
     if embedding is None:
-        _empty(dataset, job, command)
+        _empty(dataset, predictor, job, command)
         return
     patches = patch_columns(dataset)
     method, colour = _controls(patches)
@@ -79,13 +81,13 @@ def draw(dataset: Dataset) -> None:
     _selection(patches, chosen)
 
 
-def _empty(dataset: Dataset, job: Job, command: list[str]) -> None:
+def _empty(dataset: Dataset, predictor: Predictor, job: Job, command: list[str]) -> None:
     count = min(len(dataset), MOST)
     sampled = f" It shows {MOST:,} of the {len(dataset):,} patches, sampled so that each class keeps its share."
     st.info(
         "The map places patches close together that look alike to the model in the sidebar. Clusters, outliers and "
         f"labels that do not fit their neighbours stand out.{sampled if count < len(dataset) else ''} It is made once, "
-        f"in the background; {count:,} patches take about {max(5, count // 200):,} seconds on a laptop."
+        f"in the background; {count:,} patches take about {duration(jobs.estimate(predictor, count))} on this computer."
     )
     jobs.draw(job, command, label="Make the map", doing="Reading features")
 

@@ -17,7 +17,7 @@ from core.features.label_errors import (
     load_label_issues,
     probe_key,
 )
-from core.formatting import percent
+from core.formatting import duration, percent
 from core.job import Job
 from core.prediction import Predictor
 from core.studies.label_errors import finished_studies, of_study
@@ -108,7 +108,9 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
         st.caption("The ranking was made before the latest decisions. It stays as it is until you rank again.")
     elif not again:
         labelled = int(base.table["label"].notna().sum())
-        st.caption(f"{labelled:,} labelled patches will be ranked; a laptop does about 200 per second.")
+        # Without a predictor it is ImageNet's EfficientNet-Lite0, which the default model is too.
+        seconds = jobs.estimate(predictor or layout.predictor(), labelled)
+        st.caption(f"{labelled:,} labelled patches will be ranked in about {duration(seconds)} on this computer.")
     features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]
     command = ["label-errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
     jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
