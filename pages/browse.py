@@ -22,11 +22,12 @@ VIEWS: dict[str, Callable[[Dataset], None]] = {
 
 def main() -> None:
     dataset = layout.dataset()
-    widgets.title("Browse", dataset=dataset)
+    title = widgets.title("Browse", dataset=dataset)
     if not len(dataset):
         st.info("This data set has no patches. Choose another one in the sidebar, or return to the synthetic demo.")
         return
-    view = widgets.choice("View", {name: name for name in VIEWS}, key=state.BROWSE_VIEW, show_label=False)
+    view = widgets.choice("View", {name: name for name in VIEWS}, key=state.BROWSE_VIEW, show_label=False,
+                          place=title)  # fmt: skip
     VIEWS[view](dataset)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.fuzzers.home import unpack
 
-KINDS = ("run", "study", "pack", "scores")
+KINDS = ("bundle", "run", "study", "pack", "scores")
 
 
 def fuzz(kind: str, *, files: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
@@ -41,7 +41,7 @@ def fuzz(kind: str, *, files: int, seed: int, folder: Path) -> tuple[Counter[str
             findings.append(f"{kind} {number}: {how}: {type(error).__name__}: {error} ({last.filename}:{last.lineno})")
             counts["exception"] += 1
             continue
-        outcome = found if found == "refused" else "same" if found == intact else "changed"
+        outcome = "refused" if found.startswith("refused") else "same" if found == intact else "changed"
         if outcome == "changed" and getattr(fuzzer, "CHECKED", False):
             findings.append(f"{kind} {number}: {how}: another answer")
         counts[outcome] += 1

@@ -50,7 +50,7 @@ COMMANDS = {
 """The commands by group, in the order of the help. What the help says stands here, because their modules bring PyTorch
 and pandas with them, and `--help` should not wait for those."""
 
-HIDDEN = ("preflight",)
+HIDDEN = ("neighbours", "preflight")
 """Commands that the pages start and that nobody needs to type."""
 
 OLD_NAMES = {

@@ -87,6 +87,19 @@ def mosaic(
     return Mosaic(canvas, columns, max(rows, 1), pitch)
 
 
+def contact_sheet(patches: np.ndarray, *, columns: int) -> np.ndarray:
+    """Return patches edge to edge in rows of `columns`, uint8 H×W×3; what is left of the last row is black.
+
+    Args:
+        patches: uint8 N×S×S×3.
+        columns: patches in a row.
+    """
+    side, rows = patches.shape[1], max(1, -(-len(patches) // columns))
+    sheet = np.zeros((rows * columns, side, side, 3), np.uint8)
+    sheet[: len(patches)] = patches
+    return sheet.reshape(rows, columns, side, side, 3).swapaxes(1, 2).reshape(rows * side, columns * side, 3)
+
+
 def outlined(
     patch: np.ndarray, label: int | None, background: tuple[int, int, int], *, centre_box: bool = False
 ) -> np.ndarray:

@@ -22,6 +22,7 @@ from core.evaluation.thresholds import (
     threshold_for_specificity,
     triage,
 )
+from core.evaluation.usefulness import PredictiveValues, net_benefit, predictive_values
 
 __all__ = [
     "ECE_BINS",
@@ -33,6 +34,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Metric",
+    "PredictiveValues",
     "Reliability",
     "Subgroup",
     "Triage",
@@ -46,7 +48,9 @@ __all__ = [
     "disagreements",
     "evaluate",
     "fit_calibration",
+    "net_benefit",
     "pr_points",
+    "predictive_values",
     "quantile_bins",
     "reliability",
     "roc_points",

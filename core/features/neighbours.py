@@ -1,19 +1,30 @@
-"""The labelled patches whose features are most similar to those of a patch."""
+"""The labelled patches whose features are most similar to those of a patch.
+
+What is searched is read once and kept as ``neighbours-<bundle digest>.npz`` in the data set's folder
+(:func:`core.data.pack_folder`).
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from core.data import Dataset
+from core.bundle.bundle import Bundle
+from core.data import Dataset, pack_folder
 from core.errors import DataError
 from core.prediction.features import late_features, layers_of, read_late_features
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.dataset import select
+from core.storage.npz import save_arrays, stored_arrays
 
 MOST = {"cpu": 2_000, "cuda": 40_000}
 """Most patches that are searched; of a larger data set this number is drawn. A CPU reads some 200 a second."""
+
+
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,42 @@ def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progre
     layer = layers_of(predictor.module).late
     kept, features = read_late_features(predictor, dataset, rows, layer=layer, progress=progress)
     return Index(layer, kept, features, description)
+
+
+def index_path(dataset: Dataset, bundle: Bundle) -> Path:
+    """Return where the index of a data set by a bundle is or will be."""
+    return pack_folder(dataset.source) / f"neighbours-{bundle.digest}.npz"
+
+
+def save_index(index: Index, dataset: Dataset, bundle: Bundle) -> None:
+    """Store an index. Raises :class:`StorageError`."""
+    ids = dataset.table["id"].iloc[index.rows].tolist()
+    about = {**_about(dataset), "layer": index.layer, "description": index.description, "ids": ids}
+    save_arrays(index_path(dataset, bundle), about, features=index.features)
+
+
+def load_index(dataset: Dataset, bundle: Bundle) -> Index | None:
+    """Return the stored index, or None if there is none of the files as they are now.
+
+    Features do not depend on labels, so what is decided about patches leaves it as it is, but for excluded ones.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path, only = index_path(dataset, bundle), _about(dataset)
+    with stored_arrays(path, remedy="Delete it and find similar patches again.", only=only) as stored:
+        if stored is None:
+            return None
+        about, file = stored
+        features, rows = file["features"], pd.Index(dataset.table["id"]).get_indexer(about["ids"])
+        if features.shape[:1] != rows.shape or features.ndim != 2:
+            raise ValueError(f"{len(rows):,} ids and features of shape {features.shape}")
+        there = rows >= 0
+        return Index(str(about["layer"]), rows[there].astype(np.int64), features[there], str(about["description"]))
+
+
+def _about(dataset: Dataset) -> dict[str, str | int]:
+    return {"version": VERSION, "files": dataset.files}
 
 
 def most_like(

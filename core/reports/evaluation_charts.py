@@ -65,7 +65,39 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
         error_y=bars(diagram.high - diagram.observed, diagram.observed - diagram.low),
         hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
+    # How much each point rests on: a bar from below, as high as a fifth of the diagram for the fullest bin.
+    share = diagram.count / max(1, diagram.count.max())
+    figure.add_bar(
+        x=diagram.mean_probability, y=0.2 * share, width=0.05, marker={"color": colour, "opacity": 0.25},
+        text=[f"{count:,}" for count in diagram.count], textposition="outside", textfont={"size": 9}, cliponaxis=False,
+        hoverinfo="skip",
+    )  # fmt: skip
     return figure
+
+
+def decision_curve(thresholds: np.ndarray, model: np.ndarray, everything: np.ndarray, *, threshold: float) -> go.Figure:
+    """Return the net benefit over the threshold: of the model, of calling every patch tumour, and of calling none.
+
+    Args:
+        thresholds: (T,).
+        model: (T,), see :func:`core.evaluation.net_benefit`.
+        everything: (T,).
+        threshold: the one in use.
+    """
+    figure = empty_chart("Decision curve", x="decision threshold", y="net benefit", legend="above", margin={"r": 0})
+    for name, values, line in (
+        ("the model", model, _LINE),
+        ("all called tumour", everything, {"color": MUTED, "dash": "dash"}),
+        ("none called tumour", np.zeros_like(model), {"color": MUTED, "dash": "dot"}),
+    ):
+        figure.add_scatter(
+            x=thresholds, y=values, name=name, mode="lines", line=line,
+            hovertemplate=f"{name}<br>threshold %{{x:.2f}}<br>net benefit %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(threshold, line={"color": SERIES[1], "width": 1})
+    top = float(max(model.max(), everything.max(), 0.01))
+    # Calling all tumour costs without end towards a threshold of 1, which would flatten everything else.
+    return figure.update_yaxes(range=[-0.25 * top, 1.1 * top]).update_xaxes(range=[0, 1])
 
 
 def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:

@@ -156,6 +156,22 @@ def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, st
     return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()})"
 
 
+def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
+    """Return what each patch was to the bundle's training, as far as its card says, str (N,).
+
+    It is "train" where the bundle learnt from the patch, "valid" where its epoch, threshold or temperature was chosen
+    on it, and "" for any other.
+
+    Raises:
+        DataError: the training was split by slide, and the slides are not known here.
+    """
+    used = np.full(len(dataset), "", dtype="<U5")
+    if _source(bundle, dataset) is not None:
+        for split in ("train", "valid"):
+            used[select(bundle, dataset, split)[0]] = split
+    return used
+
+
 def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
     """Return the card's entry for this data set, else the first of its kind; None if it has no such data."""
     same: list[dict[str, Any]] = [

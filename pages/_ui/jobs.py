@@ -1,13 +1,22 @@
 """Work in the background: the button that starts a job, its progress with a way to stop it, and how it ended."""
 
+import time
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from core.errors import NodescopeError
 from core.formatting import duration
 from core.job import Job, JobStatus
-from pages._ui import layout
+from core.prediction import Predictor
+from pages._ui import cache, layout
+
+PROBE = 32
+"""Patches on which the speed is measured."""
+
+START_SECONDS = 5.0
+"""Until the process of a job has imported what it needs."""
 
 
 def draw(
@@ -49,6 +58,26 @@ def last_attempt(status: JobStatus, *, next_one: str = "") -> None:
         st.warning(f"The last attempt was killed at {status.share:.0%}. {next_one}".rstrip(), icon=":material/help:")
     elif status.state == "cancelled":
         st.caption(f"The last attempt was cancelled. {next_one}".rstrip())
+
+
+def estimate(predictor: Predictor, patches: int) -> float:
+    """Return how many seconds a job takes that puts patches through a network; measured once for each model.
+
+    Args:
+        predictor: the model.
+        patches: how many.
+    """
+
+    def measure() -> float:
+        probe = np.zeros((PROBE, 96, 96, 3), np.uint8)
+        predictor.predict(probe)  # the first one also prepares the network
+        started = time.perf_counter()
+        predictor.predict(probe)
+        return (time.perf_counter() - started) / PROBE
+
+    return START_SECONDS + patches * cache.recall(
+        "rate", (predictor.bundle.digest, str(predictor.device)), measure, most=8
+    )
 
 
 def launch(job: Job, command: Sequence[str]) -> None:

@@ -35,6 +35,9 @@ STYLE = """
   @media (max-width: 1200px) {
     .block-container, [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; }
   }
+  .st-key-grids h3 { font-size: 1.1rem; padding: .25rem 0 0 .25rem; }
+  .st-key-selection { position: fixed; bottom: .5rem; z-index: 20; width: fit-content; background-color: Canvas;
+                      max-width: calc(100vw - 2rem); box-shadow: 0 2px 12px rgba(0,0,0,.25); }
   [data-testid="stFileUploaderDropzoneInstructions"] * { white-space: normal; overflow: visible; }
   .left-out { font-size: 0.8rem; opacity: 0.8; overflow-wrap: anywhere; }
   .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;

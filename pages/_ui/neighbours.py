@@ -8,9 +8,10 @@ import streamlit as st
 
 from core.data import Dataset
 from core.display import enlarge, outlined, to_png
-from core.features.neighbours import most_like
+from core.features.neighbours import index_path, most_like
+from core.job import Job
 from core.prediction import Predictor
-from pages._ui import results, widgets
+from pages._ui import jobs, layout, results, widgets
 
 COUNT = 5
 
@@ -24,30 +25,27 @@ def draw(
     label_of: Callable[[int], int] | None = None,
     open_row: Callable[[int], None] | None = None,
 ) -> None:
-    """Draw the most similar labelled patches; the first time, the button that finds them.
+    """Draw the most similar labelled patches; before their features were read, the button that starts that.
 
     Args:
-        predictor: the model.
+        predictor: the model of the sidebar.
         dataset: the patches to search.
         pixels: uint8 96×96×3, the patch.
         row: its own row in the data set, which is not searched, or -1.
         label_of: the label to show for a row; the one of the data set by default.
         open_row: called with the row of a patch whose button is clicked; without it there are no buttons.
     """
-    place = st.empty()
-    index = results.index(predictor, dataset, compute=False)
+    index = results.index(predictor, dataset)
     if index is None:
-        clicked = place.button(
-            "Find similar patches", icon=":material/image_search:",
-            help="This reads the features of labelled patches, or of a sample of them where there are many: once for "
-            "each model and data set.",
-        )  # fmt: skip
-        if not clicked:
-            return
-        # In the place of the button, which would else stay on the page, greyed out, while features are read.
-        with place.container():
-            index = results.index(predictor, dataset, compute=True)
-    if index is None:
+        job = Job(index_path(dataset, predictor.bundle).with_suffix(".job"))
+        command = ["neighbours", "--data", dataset.source, "--bundle", str(layout.bundle_path()),
+                   "--device", layout.device()]  # fmt: skip
+        if not job.status().is_active:
+            st.caption(
+                "Similar patches are found among the features of the labelled ones, which are read once for each model "
+                "and data set, in the background."
+            )
+        jobs.draw(job, command, label="Find similar patches", doing="Reading features", icon="image_search")
         return
     found = most_like(predictor, index, pixels, count=COUNT, exclude=row)
     label_of = label_of or (lambda at: int(dataset.table["label"].iloc[at]))

@@ -23,8 +23,11 @@ OLD = {
 address, so that a link breaks when a label changes."""
 
 
+FEWEST, MOST = 6, 900
+"""Patches of a grid on a page."""
+
 WHOLE = {
-    state.ROWS, state.COLUMNS, state.PAGE, state.ERRORS_PAGE, state.SPLIT_SEED, state.SPLIT_TEST, state.SPLIT_VALID,
+    state.PER_GRID, state.SIZE, state.PAGE, state.ERRORS_PAGE, state.SPLIT_SEED, state.SPLIT_TEST, state.SPLIT_VALID,
     state.SHUFFLE_SEED,
 }  # fmt: skip
 """The keys whose values in an address are whole numbers."""
@@ -51,6 +54,17 @@ def clean() -> None:
         # What the session holds is the visitor's own choice, and newer than the link.
         if given in options and key not in st.session_state:
             st.session_state[key] = options[given]
+    _translate_rows_and_columns()
+
+
+def _translate_rows_and_columns() -> None:
+    """Take rows × columns, which grids had before they fitted the window, for the number of patches on a page."""
+    given = [st.query_params.get(name, "") for name in ("rows", "columns")]
+    if state.PER_GRID in st.session_state or not any(given):
+        return
+    # The numbers that a grid had without them in the address.
+    rows, columns = (usual if whole(text) is None else int(text) for text, usual in zip(given, (6, 15), strict=True))
+    st.session_state[state.PER_GRID] = min(max(rows * columns, FEWEST), MOST)
 
 
 def read(key: str) -> list[str]:

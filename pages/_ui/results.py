@@ -9,7 +9,7 @@ import numpy as np
 
 from core.attribution import METHODS, Attribution, AttributionOptions, attribute, available, supports, trust
 from core.data import Dataset
-from core.features.neighbours import Index, build_index
+from core.features.neighbours import Index, index_path, load_index
 from core.images.decode import Whole
 from core.images.tiling import tiles as cut_tiles
 from core.prediction import Predictor
@@ -100,15 +100,11 @@ def thorough(
     return cache.recall("thorough", key, make, most=MANY) if compute else cache.peek("thorough", key)
 
 
-def index(predictor: Predictor, dataset: Dataset, *, compute: bool) -> Index | None:
-    """Return the index of labelled patches: from the memo, computed now if `compute`, else None."""
-    key = (predictor.bundle.digest, str(predictor.device), *cache.key_of(dataset))
-
-    def make() -> Index:
-        with widgets.progress("Reading features of labelled patches") as show:
-            return build_index(predictor, dataset, progress=show)
-
-    return cache.recall("index", key, make, most=4) if compute else cache.peek("index", key)
+def index(predictor: Predictor, dataset: Dataset) -> Index | None:
+    """Return the stored index of labelled patches, or None if there is none of the data set as it is."""
+    path = index_path(dataset, predictor.bundle)
+    key = (path, cache.file_stamp(path), *cache.key_of(dataset))
+    return cache.recall("index", key, lambda: load_index(dataset, predictor.bundle), most=4)
 
 
 def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:

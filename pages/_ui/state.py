@@ -19,13 +19,14 @@ BROWSE_VIEW = "browse_view"
 SHOW = "show"
 ORDER = "order"
 SHUFFLE_SEED = "shuffle"
-COLUMNS = "columns"
-ROWS = "rows"
+SIZE = "size"
+PER_GRID = "per_grid"
 PAGE = "page"
 BOXES = "boxes"
 IN_SPLIT = "in_part"
 SLIDE = "slide"
 FLAG = "flag"
+TAG = "tag"
 SORT = "sort"
 FIND = "find"
 MEASURE = "measure"
@@ -123,7 +124,7 @@ BATCH_SCALE = "batch_scale"
 BATCH_MPP = "batch_mpp"
 BATCH_PAGE = "batch_page"
 
-# Raised when a gallery's click has been dealt with, so that the next one counts anew.
+# Raised when the click on a chart has been dealt with, so that the next one counts anew.
 CLICKS = "clicks"
 
 # A reason, in one sentence, to show after the next rerun.

@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data import CLASS_NAMES, Dataset
-from core.display import Mosaic, to_jpeg
+from core.display import to_jpeg
+from core.errors import ConfigError
 from core.progress import Progress
 from pages._ui import state
 
@@ -21,59 +23,19 @@ PATCH_MICROMETRES = 93
 CHART = {"displayModeBar": False, "displaylogo": False}
 
 
-def title(text: str, *, dataset: Dataset | None = None) -> None:
-    """Draw the page's title, with a badge where the data is synthetic."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+def title(text: str, *, dataset: Dataset | None = None) -> DeltaGenerator:
+    """Draw the page's title, with a badge where the data is synthetic; return the row, for what stands beside it."""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
         st.header(text, anchor=False, width="content")
         if dataset is not None and dataset.is_synthetic:
             st.badge("synthetic demo", icon=":material/experiment:", color="violet")
+    return row
 
 
 def label_name(label: int) -> str:
     """Return "tumour" for 1, "normal" for 0 and "no label" for -1."""
     return "no label" if label < 0 else CLASS_NAMES[label]
-
-
-def gallery(
-    picture: Mosaic, hover: list[str], *, key: str, on_click: Callable[[int], None] | None = None
-) -> int | None:
-    """Draw a mosaic whose patches show their text under the pointer and can be clicked; return the clicked position.
-
-    Args:
-        picture: the patches.
-        hover: the text of each, in lines of HTML.
-        key: names the chart.
-        on_click: called with the clicked position before the page is drawn again; the click then counts as done.
-    """
-    xs, ys = zip(*(picture.centre_of(position) for position in range(len(hover))), strict=True)
-    # An image in the layout takes no clicks, so each patch has an invisible point over it.
-    figure = go.Figure(
-        go.Scatter(
-            x=xs,
-            y=ys,
-            mode="markers",
-            marker={"size": 40, "opacity": 0, "symbol": "square"},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            text=hover,
-            hovertemplate="%{text}<extra></extra>",
-        )
-    )
-    height, width = picture.pixels.shape[:2]
-    # A chart keeps its selection as long as its key: another key forgets a click that has been dealt with.
-    name = f"{key}-{st.session_state.get(state.CLICKS, 0)}"
-
-    def clicked() -> None:
-        chosen = st.session_state[name]["selection"]["point_indices"]
-        # It is empty when a second click takes the selection back.
-        if chosen and on_click is not None:
-            on_click(int(chosen[0]))
-            forget_click()
-
-    return picture_chart(
-        figure, picture.pixels, (width, height), widest=width, key=name, alt="Grid of patches",
-        on_select="rerun" if on_click is None else clicked,
-    )  # fmt: skip
 
 
 def picture_chart(
@@ -184,6 +146,28 @@ def page_number(key: str, pages: int, **more: Any) -> int:
     if key in st.session_state:  # a filter may have left fewer pages, and Streamlit refuses a value out of range
         st.session_state[key] = min(max(1, int(st.session_state[key])), pages)
     return int(st.number_input("Page", 1, pages, key=key, width=140, **more))
+
+
+def count(label: str, low: int, high: int, value: int, *, key: str, help: str) -> int:
+    """Draw the field for a whole number and return it.
+
+    Streamlit's own limits would keep the last valid number for the page and show another one in red.
+
+    Args:
+        label: of the field.
+        low: the least number that is allowed.
+        high: the greatest.
+        value: what the field begins with.
+        key: of the field.
+        help: behind the question mark.
+
+    Raises:
+        ConfigError: what was typed is out of range.
+    """
+    chosen = int(st.number_input(label, value=value, step=1, key=key, help=help))
+    if not low <= chosen <= high:
+        raise ConfigError(f"{label} must be {low} to {high:,}, got {chosen:,}.")
+    return chosen
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def page(app: Page, tiny_bundle: Bundle, tmp_path: Path, fresh_home: Path, monke
 
 def opened(page: Page, source: Path) -> Page:
     page.session_state[state.DATA] = str(source)
+    page.session_state[state.KNOWN_DATA] = ["demo", str(source)]
     page.run()
     return page.switch_page("pages/evaluate.py").run()
 

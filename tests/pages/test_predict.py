@@ -10,6 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from core.bundle import load_bundle
+from core.commands import main
 from core.data import open_demo
 from core.display import to_jpeg
 from core.images import decode
@@ -95,8 +96,13 @@ def test_the_slow_figures_come_on_request(predict: Page) -> None:
     assert "Does it show what was learnt?" in predict.words()
 
 
-def test_similar_patches_come_on_request(predict: Page) -> None:
+def test_similar_patches_come_on_request(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[list[str]] = []
+    monkeypatch.setattr("core.job.Job.launch", lambda _, command: launched.append(list(command)))
     predict.click("Find similar patches")
+    assert launched[0][:3] == ["neighbours", "--data", "demo"]
+    assert main(launched[0]) == 0
+    predict.run()
     assert "of 5 are tumour" in predict.words()
 
 

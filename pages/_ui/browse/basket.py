@@ -1,6 +1,6 @@
 """The selection: patches that the visitor picked, to export or to exclude them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.data import Dataset, Decision, decide, decisions_of, take_back
+from core.data.tags import change_tag
 from core.display.export import patches_csv, patches_zip
 from core.errors import NodescopeError
 from pages._ui import layout, state, widgets
@@ -36,8 +37,15 @@ def remove(source: str, patch_id: str) -> None:
         ids(source).remove(patch_id)
 
 
+def change(source: str, changes: Mapping[str, bool]) -> None:
+    """Select and deselect patches: ids, and whether each is selected from now on."""
+    add(source, [patch_id for patch_id, on in changes.items() if on])
+    held = ids(source)
+    held[:] = [patch_id for patch_id in held if changes.get(patch_id, True)]
+
+
 def draw_add(dataset: Dataset, page: npt.NDArray[np.int64], everything: npt.NDArray[np.int64]) -> None:
-    """Draw the buttons that add patches to the selection.
+    """Draw the menu that adds many patches to the selection.
 
     Args:
         dataset: the patches.
@@ -45,15 +53,13 @@ def draw_add(dataset: Dataset, page: npt.NDArray[np.int64], everything: npt.NDAr
         everything: rows of those on all pages.
     """
     names = dataset.table["id"]
-    st.button(
-        f"Add {len(page):,} to selection", icon=":material/playlist_add:", disabled=not len(page),
-        on_click=add, args=(dataset.source, names.iloc[page]),
-        help="Select the patches on this page. Click a patch to select only that one.",
-    )  # fmt: skip
-    if len(page) < len(everything) <= MOST:
-        st.button(f"Add all {len(everything):,}", key="put_all", on_click=add,
-                  args=(dataset.source, names.iloc[everything]),
-                  help="Select the patches of all pages.")  # fmt: skip
+    with st.popover("Select", icon=":material/playlist_add:", disabled=not len(page)):
+        st.button(f"Add the {len(page):,} of this page", key="put_page", width="stretch", on_click=add,
+                  args=(dataset.source, names.iloc[page]))  # fmt: skip
+        if len(page) < len(everything) <= MOST:
+            st.button(f"Add all {len(everything):,}", key="put_all", width="stretch", on_click=add,
+                      args=(dataset.source, names.iloc[everything]))  # fmt: skip
+        st.caption("One patch: its check mark, the Space bar, or Ctrl and a click. A range: Shift and a click.")
 
 
 def draw(patches: PatchColumns) -> None:
@@ -67,17 +73,35 @@ def draw(patches: PatchColumns) -> None:
     rows = rows[rows >= 0].astype(np.int64)
     if not len(rows):
         return
-    with st.container(border=True), st.container(horizontal=True, vertical_alignment="bottom"):
+    # It stays at the lower edge of the window, so that the patches do not move when the first one is selected.
+    with st.container(border=True, key="selection", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/checklist: **{len(rows):,} selected**", width="content")
-        widgets.export("Export CSV", lambda: patches_csv(dataset, rows), "patches.csv")
-        make_zip = partial(patches_zip, dataset, rows)
-        widgets.export("Export PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
-        reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?", width=200)
-        st.button(
-            "Exclude", icon=":material/block:", on_click=_exclude, args=(dataset.source, reason),
-            help="Exclude them from every page and from training. They can be restored under Quality.",
-        )  # fmt: skip
+        with st.popover("Export", icon=":material/download:"):
+            widgets.export("CSV", lambda: patches_csv(dataset, rows), "patches.csv")
+            make_zip = partial(patches_zip, dataset, rows)
+            widgets.export("PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
+        with st.popover("Tag", icon=":material/label:"):
+            _draw_tags(patches)
+        with st.popover("Exclude", icon=":material/block:"):
+            reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?")
+            st.button(
+                f"Exclude {len(rows):,}", on_click=_exclude, args=(dataset.source, reason), type="primary",
+                help="Exclude them from every page and from training. They can be restored under Quality.",
+            )  # fmt: skip
         st.button("Clear selection", icon=":material/clear_all:", on_click=ids(dataset.source).clear)
+
+
+def _draw_tags(patches: PatchColumns) -> None:
+    source = patches.dataset.source
+    tag = st.selectbox(
+        "Tag", list(patches.tags), index=None, key="tag_name", accept_new_options=True,
+        placeholder="Choose one, or type a new one",
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        for label, on in (("Add tag", True), ("Remove tag", False)):
+            st.button(label, disabled=not tag, on_click=layout.attempt,
+                      args=(partial(change_tag, on=on), source, list(ids(source)), tag or ""))  # fmt: skip
+    st.caption("Tags are for finding and exporting; training and evaluation do not use them.")
 
 
 def draw_excluded(dataset: Dataset) -> None:

@@ -64,6 +64,8 @@ def _overall(counts: dict[str, int]) -> None:
         st.metric("Patches", f"{sum(counts.values()):,}", width="content")
         for name in ("tumour", "normal"):
             st.metric(name.capitalize(), f"{counts[name]:,}", help=_share(counts[name], labelled), width="content")
+        if counts["no label"]:
+            st.metric("No label", f"{counts['no label']:,}", help="They are not in the bar beside.", width="content")
     with chart:
         st.plotly_chart(balance(counts, labelled), config=widgets.CHART, key="balance", alt="Class balance")
 
@@ -73,15 +75,14 @@ def _share(count: int, labelled: int) -> str:
 
 
 def balance(counts: dict[str, int], labelled: int) -> go.Figure:
-    """Return one bar of all patches, divided by class."""
+    """Return one bar of all labelled patches, divided by class."""
     figure = empty_chart(height=64, barmode="stack", bargap=0.1, margin={"r": 0, "t": 6, "b": 6})
-    for number, name in CLASSES:
+    for number, name in CLASSES[:2]:
         if counts[name]:
-            share = "" if number < 0 or not labelled else f" {counts[name] / labelled:.1%}"
             figure.add_bar(
                 x=[counts[name]], y=[""], orientation="h", name=name, marker_color=COLOURS[number],
-                text=f"{name}{share}", textposition="inside", textangle=0, insidetextanchor="middle",
-                hovertemplate=f"{name}: %{{x:,}} patches<extra></extra>",
+                text=f"{name} {counts[name] / labelled:.1%}", textposition="inside", textangle=0,
+                insidetextanchor="middle", hovertemplate=f"{name}: %{{x:,}} of {labelled:,} labelled<extra></extra>",
             )  # fmt: skip
     return figure.update_xaxes(visible=False).update_yaxes(visible=False)
 

@@ -6,10 +6,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import streamlit as st
 
 from core.data import Dataset, assign, choose_rule
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check, check_path, findings, load_check
+from core.data.tags import tags_of, tags_path
+from core.errors import DataError
 from pages._ui import cache
 from pages._ui.browse import curation, predictions
 from pages._ui.browse.predictions import Predicted
@@ -79,6 +82,7 @@ class PatchColumns:
         predicted: the predictions of the sidebar's model, or None.
         columns: numbers to sort and filter by: float (N,), NaN where unknown.
         relabelled: the patches whose label a decision changes.
+        tags: name -> bool (N,).
     """
 
     dataset: Dataset
@@ -88,6 +92,7 @@ class PatchColumns:
     predicted: Predicted | None
     columns: dict[str, npt.NDArray[np.floating]]
     relabelled: cache.Relabelled = field(default_factory=dict)
+    tags: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     def label(self, row: int) -> int:
         """Return the label of a patch as it was decided, 1, 0 or -1, also where `dataset` is without decisions."""
@@ -112,7 +117,26 @@ def patch_columns(dataset: Dataset) -> PatchColumns:
     if predicted is not None:
         columns |= {PROBABILITY: predicted.probability, LOSS: predicted.loss}
     check = None if checked is None else checked[0]
-    return PatchColumns(dataset, fixed(dataset), check, flags, predicted, columns, cache.relabelled(dataset))
+    known = fixed(dataset)
+    return PatchColumns(
+        dataset, known, check, flags, predicted, columns, cache.relabelled(dataset), _tags(dataset, known)
+    )
+
+
+def _tags(dataset: Dataset, known: Fixed) -> dict[str, npt.NDArray[np.bool_]]:
+    def make() -> dict[str, npt.NDArray[np.bool_]]:
+        masks = {}
+        for tag, ids in tags_of(dataset.source).items():
+            rows = known.index.get_indexer(list(ids))
+            masks[tag] = np.zeros(len(known.ids), bool)
+            masks[tag][rows[rows >= 0]] = True  # of an excluded patch there is no row
+        return masks
+
+    try:
+        return cache.recall("tags", (*cache.key_of(dataset), cache.file_stamp(tags_path(dataset.source))), make, most=4)
+    except DataError as error:
+        st.caption(f":material/warning: {error}")
+        return {}
 
 
 def fixed(dataset: Dataset) -> Fixed:

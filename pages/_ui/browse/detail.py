@@ -16,9 +16,14 @@ from pages._ui.browse.columns import PatchColumns
 ZOOM = 5
 
 
-def open_patch(patches: PatchColumns, row: int) -> None:
+def open_id(patch_id: str) -> None:
     """Open a patch: for the click on it."""
-    query_params.write(state.DETAIL, [str(patches.fixed.ids[row])])
+    query_params.write(state.DETAIL, [patch_id])
+
+
+def open_patch(patches: PatchColumns, row: int) -> None:
+    """Open the patch of a row."""
+    open_id(str(patches.fixed.ids[row]))
 
 
 def opened(patches: PatchColumns) -> int | None:
@@ -43,8 +48,8 @@ def box_button(*, key: str, with_shortcut: bool) -> bool:
     return boxes
 
 
-def summary(patches: PatchColumns, row: int) -> str:
-    """Return what is shown of a patch under the pointer, in lines of HTML."""
+def summary(patches: PatchColumns, row: int) -> list[str]:
+    """Return what is shown of a patch under the pointer or the focus, in lines."""
     fixed, predicted = patches.fixed, patches.predicted
     lines = [str(fixed.ids[row]), patches.label_words(row)]
     if fixed.slide[row] >= 0:
@@ -52,11 +57,17 @@ def summary(patches: PatchColumns, row: int) -> str:
     if predicted is not None and predicted.label[row] >= 0:
         verdict = predicted.verdicts[row]
         lines.append(f"probability of tumour {percent(predicted.probability[row])}: {verdict}")
-    return "<br>".join([*lines, *(name for name, marked in patches.flags.items() if marked[row])])
+    lines += [name for name, marked in patches.flags.items() if marked[row]]
+    return [*lines, *(f"tag {name}" for name, marked in patches.tags.items() if marked[row])]
 
 
 def draw(
-    patches: PatchColumns, grids: list[npt.NDArray[np.int64]], *, per_page: int, page_key: str = state.PAGE
+    patches: PatchColumns,
+    grids: list[npt.NDArray[np.int64]],
+    *,
+    per_page: int = 0,
+    page_key: str = "",
+    threshold: float | None = None,
 ) -> None:
     """Draw the dialog with the patch that the address names; nothing where it names none.
 
@@ -64,26 +75,27 @@ def draw(
         patches: what is known of the data set.
         grids: the rows of each grid; the buttons to the previous and the next patch stay in the grid that has it.
         per_page: how many of them are on a page, so that the grid follows when the dialog is closed.
-        page_key: what holds the page of these grids.
+        page_key: what holds the page of these grids; "" where there is one only.
+        threshold: at or above this probability a patch is called tumour; the model's own by default.
     """
     row = opened(patches)
     if row is None:
         return
     order = next((rows for rows in grids if row in rows), np.empty(0, np.int64))
     dialog = st.dialog("Patch", width="large", on_dismiss=lambda: _close(patches, order, per_page, page_key))
-    dialog(_content)(patches, order)
+    dialog(_content)(patches, order, threshold)
 
 
 def _close(patches: PatchColumns, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
     row = opened(patches)
     # `row` is read again, because the arrow keys may have gone to another patch since the dialog was opened.
     at = np.flatnonzero(order == row)
-    if len(at):
+    if page_key and len(at):
         st.session_state[page_key] = int(at[0]) // per_page + 1
     query_params.write(state.DETAIL, [])
 
 
-def _content(patches: PatchColumns, order: npt.NDArray[np.int64]) -> None:
+def _content(patches: PatchColumns, order: npt.NDArray[np.int64], threshold: float | None) -> None:
     row = opened(patches)
     if row is None:
         return
@@ -108,20 +120,17 @@ def _content(patches: PatchColumns, order: npt.NDArray[np.int64]) -> None:
         for note in loaded.notes.get(0, ()):
             st.caption(note)
         if predictor is not None:
-            model.draw_prediction(predictor, patches, row, patch)
+            model.draw_prediction(predictor, patches, row, patch, threshold=threshold)
         _export(patches, row, patch)
         if readable:
             model.draw_channels(predictor, patch, box=box)
     if predictor is not None and (patches.fixed.label >= 0).any():
         st.markdown("**Similar labelled patches**", help="Those that look most alike to the model.")
         neighbours.draw(
-            predictor,
-            patches.dataset,
-            patch,
-            row,
-            label_of=patches.label,
+            predictor, patches.dataset, patch, row, label_of=patches.label,
             open_row=lambda other: open_patch(patches, other),
-        )
+        )  # fmt: skip
+    model.draw_confused(patches, row)
 
 
 def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> bool:
@@ -162,6 +171,11 @@ def _metadata(patches: PatchColumns, row: int) -> None:
         share = float(np.asarray(dataset.masks[row])[CENTRE, CENTRE].mean())
         known.append(f"tumour in {share:.0%} of the centre (patches for the demo)")
     st.markdown(" · ".join(known))
+    tags = [name for name, marked in patches.tags.items() if marked[row]]
+    if tags:
+        with st.container(horizontal=True, gap="small"):
+            for name in tags:
+                st.badge(name, icon=":material/label:", color="gray")
     if patches.check is not None:
         _measured(patches, row, patch_id)
 

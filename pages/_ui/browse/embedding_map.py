@@ -2,25 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.colors import sample_colorscale
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.features.embedding import MOST, NO_UMAP, Embedding, embedding_path, has_umap, load_embedding
+from core.formatting import duration
 from core.job import Job
+from core.prediction import Predictor
 from core.reports.chart_theme import empty_chart
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.browse import basket, detail, grid
 from pages._ui.browse.columns import PatchColumns, patch_columns
 
 METHODS = {"pca": "PCA", "umap": "UMAP"}
-COLOURS = {"label": "Label", "split": "Split", "slide": "Slide", "error": "Model's error"}
+COLOURS = {"label": "Label", "split": "Split", "slide": "Slide", "error": "Model's error", "probability": "Probability",
+           "flag": "Quality", "tag": "Tag"}  # fmt: skip
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 VERDICTS = {
     "right": (MUTED, "circle"),
@@ -30,7 +35,10 @@ VERDICTS = {
 }
 """Colour and symbol by how the model judged a patch."""
 
-COLUMNS, PER_PAGE = 15, 60
+STEPS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
+"""Ends of the groups of a map by probability."""
+
+PER_PAGE = 60
 HEIGHT = 560
 
 
@@ -59,7 +67,7 @@ def draw(dataset: Dataset) -> None:
     job = Job(embedding_path(dataset.source, bundle).with_suffix(".job"))
     command = ["embed", "--data", dataset.source, "--bundle", str(layout.bundle_path()), "--device", layout.device()]
     if embedding is None:
-        _empty(dataset, job, command)
+        _empty(dataset, predictor, job, command)
         return
     patches = patch_columns(dataset)
     method, colour = _controls(patches)
@@ -73,13 +81,13 @@ def draw(dataset: Dataset) -> None:
     _selection(patches, chosen)
 
 
-def _empty(dataset: Dataset, job: Job, command: list[str]) -> None:
+def _empty(dataset: Dataset, predictor: Predictor, job: Job, command: list[str]) -> None:
     count = min(len(dataset), MOST)
     sampled = f" It shows {MOST:,} of the {len(dataset):,} patches, sampled so that each class keeps its share."
     st.info(
         "The map places patches close together that look alike to the model in the sidebar. Clusters, outliers and "
         f"labels that do not fit their neighbours stand out.{sampled if count < len(dataset) else ''} It is made once, "
-        f"in the background; {count:,} patches take about {max(5, count // 200):,} seconds on a laptop."
+        f"in the background; {count:,} patches take about {duration(jobs.estimate(predictor, count))} on this computer."
     )
     jobs.draw(job, command, label="Make the map", doing="Reading features")
 
@@ -93,7 +101,8 @@ def _no_umap(job: Job, command: list[str]) -> None:
 
 
 def _controls(patches: PatchColumns) -> tuple[str, str]:
-    colours = [name for name in COLOURS if name != "slide" or patches.fixed.slide_names]
+    missing = {"slide": not patches.fixed.slide_names, "flag": not patches.flags, "tag": not patches.tags}
+    colours = [name for name in COLOURS if not missing.get(name)]
     # "slide" may come from a link, or from a data set whose slides are known.
     if st.session_state.get(state.MAP_COLOUR, "label") not in colours:
         st.session_state[state.MAP_COLOUR] = "label"
@@ -126,7 +135,7 @@ def _figure(
     st.caption(
         f"{shown} · {embedding.description}{variance}. Select points with the lasso or the box to see them below."
     )
-    if colour == "error" and patches.predicted is None:
+    if colour in ("error", "probability") and patches.predicted is None:
         st.info("The model has not predicted these patches yet. Predict them under Patches, then come back.")
     # A selection names traces and positions, which are other points under another method or colour: hence their keys.
     event = st.plotly_chart(
@@ -179,11 +188,40 @@ def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -
             np.full(len(rows), "not predicted") if patches.predicted is None else patches.predicted.verdicts[rows]
         )
         named = [(name, verdicts == name, *appearance) for name, appearance in VERDICTS.items()]
+    elif colour == "probability":
+        named = _by_probability(patches, rows)
+    elif colour in ("flag", "tag"):
+        named = _by_mark(patches.flags if colour == "flag" else patches.tags, rows, none=f"no {colour}")
     else:
         codes, names = (fixed.split, fixed.split_names) if colour == "split" else (fixed.slide, fixed.slide_names)
         named = [(name, codes[rows] == code, *_appearance(code, len(names))) for code, name in enumerate(names)]
         named.append(("unknown", codes[rows] < 0, MUTED, "x"))
     return [Group(name, np.flatnonzero(mask), tone, symbol) for name, mask, tone, symbol in named if mask.any()]
+
+
+Named = list[tuple[str, npt.NDArray[np.bool_], str, str]]
+"""Name, mask among the points, colour and symbol of each group."""
+
+
+def _by_probability(patches: PatchColumns, rows: npt.NDArray[np.int64]) -> Named:
+    if patches.predicted is None:
+        return [("not predicted", np.ones(len(rows), bool), *VERDICTS["not predicted"])]
+    probability = patches.predicted.probability[rows]
+    tones = sample_colorscale("Viridis", list(np.linspace(0, 1, len(STEPS) - 1)))
+    named = [
+        (f"{low:.0%} to {high:.0%}", (probability >= low) & ((probability < high) | (high == 1)), tone, "circle")
+        for (low, high), tone in zip(pairwise(STEPS), tones, strict=True)
+    ]
+    return [*named, ("not predicted", ~np.isfinite(probability), *VERDICTS["not predicted"])]
+
+
+def _by_mark(marks: Mapping[str, npt.NDArray[np.bool_]], rows: npt.NDArray[np.int64], *, none: str) -> Named:
+    """Return a group for each mark, of which a patch may have several: it stands in the group of its first one."""
+    rest, named = np.ones(len(rows), bool), []
+    for code, (name, marked) in enumerate(marks.items()):
+        named.append((name, marked[rows] & rest, *_appearance(code, len(marks))))
+        rest &= ~marked[rows]
+    return [*named, (none, rest, MUTED, "x")]
 
 
 def _appearance(code: int, count: int) -> tuple[str, str]:
@@ -201,7 +239,7 @@ def _selection(patches: PatchColumns, rows: npt.NDArray[np.int64]) -> None:
             page = widgets.page_number(state.MAP_PAGE, -(-len(rows) // PER_PAGE))
             shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
             basket.draw_add(patches.dataset, shown, rows)
-        grid.gallery(patches, shown, columns=COLUMNS, key="inside")
+        grid.draw_gallery(patches, shown, name="Selected on the map", key="inside")
     else:
         st.caption("Nothing is selected. A double click on the map clears a selection.")
     basket.draw(patches)

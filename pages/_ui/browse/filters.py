@@ -69,23 +69,22 @@ def choose(key: str, value: str) -> None:
     st.session_state[state.PAGE] = 1
 
 
-def chosen(patches: PatchColumns, *, chips: DeltaGenerator | None = None) -> npt.NDArray[np.int64]:
+def chosen(patches: PatchColumns, *, chips: DeltaGenerator) -> npt.NDArray[np.int64]:
     """Draw the filter and return the rows that pass it, in the chosen order.
 
     Args:
         patches: what is known of the patches.
-        chips: where the chips are drawn; below the filter by default.
+        chips: where the chips of active filters are drawn.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        keep = _filtered(patches)
-        order = _select(
-            "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
-        )
-        _more(patches)
+    keep = _filtered(patches)
+    order = _select(
+        "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
+    )
+    _more(patches)
     for each in ranges():
         if each.name in patches.columns:
             keep &= _within(patches.columns[each.name], each)
-    with chips or st.container():
+    with chips:
         _chips(patches)
     return ordered(patches, np.flatnonzero(keep), order)
 
@@ -118,7 +117,7 @@ def searched() -> str:
 
 def clear() -> None:
     """Show everything again."""
-    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.VERDICT):
+    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.TAG, state.VERDICT):
         if key in st.session_state:
             st.session_state[key] = ANY
     if searched():
@@ -142,6 +141,10 @@ def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
             keep &= fixed.slide == fixed.slide_names.index(slide)
     if patches.flags:
         keep &= _flagged(patches)
+    if patches.tags:
+        tag = _select("Tag", [ANY, *patches.tags], state.TAG)
+        if tag != ANY:
+            keep &= patches.tags[tag]
     if patches.predicted is not None:
         predicted = patches.predicted
         of = f"By {predicted.name}, the model in the sidebar, at its decision threshold {predicted.threshold:.3f}."
@@ -194,13 +197,15 @@ def _chips(patches: PatchColumns) -> None:
     """Draw a chip for each active filter, which removes it."""
     chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
     for key, name in (
-        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.VERDICT, "prediction:"),
+        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.TAG, "tag"),
+        (state.VERDICT, "prediction:"),
     ):  # fmt: skip
         value = st.session_state.get(key, ANY)
         # A choice made for another data set stays in the session, but filters nothing where its field is not drawn.
         if value != ANY and _is_drawn(patches, key):
             chips.append((f"{name} {value}", choose, (key, ANY)))
-    if searched():
+    # A whole id filters nothing.
+    if searched() and patches.fixed.row(searched()) is None:
         chips.append((f"id {searched()[:12]}", choose, (state.FIND, "")))
     for each in ranges():
         unknown = "" if each.name in patches.columns else " (unknown here)"
@@ -222,6 +227,7 @@ def _is_drawn(patches: PatchColumns, key: str) -> bool:
         state.IN_SPLIT: len(fixed.split_names) > 1,
         state.SLIDE: bool(fixed.slide_names),
         state.FLAG: bool(patches.flags),
+        state.TAG: bool(patches.tags),
         state.VERDICT: patches.predicted is not None,
     }[key]
 

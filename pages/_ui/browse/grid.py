@@ -1,6 +1,8 @@
 """The grid of patches on the Browse page: what it shows, its pages, and the click on a patch."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -8,19 +10,25 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data import Dataset
-from core.display import mosaic
+from core.formatting import percent
 from pages._ui import cache, layout, query_params, state, widgets
-from pages._ui.browse import basket, detail, filters, predictions
+from pages._ui.browse import basket, detail, filters, predictions, views
 from pages._ui.browse.columns import PatchColumns, patch_columns
+from pages._ui.gallery import Tile, gallery
 
 IN_ADDRESS = (state.SHUFFLE_SEED, state.BOXES, state.RANGES, state.DETAIL)
 
 
+SIZE = 72
+"""Width of a patch on screen, in CSS pixels, until another one is chosen."""
+
+
 @dataclass(frozen=True)
 class Grid:
-    """One grid of patches: its heading and the rows of the table that it pages through."""
+    """One grid of patches: its heading, what its outlines mean, and the rows of the table that it pages through."""
 
     heading: str
+    outline: str
     rows: npt.NDArray[np.int64]
 
 
@@ -29,14 +37,12 @@ class Layout:
     """How the grids are laid out.
 
     Attributes:
-        show: one of :data:`filters.SHOW`.
-        columns: patches in a row.
+        size: width of a patch on screen, in CSS pixels; as many stand in a row as fit.
         per_grid: patches of a grid on a page.
         boxes: whether the labelled centre is marked.
     """
 
-    show: str
-    columns: int
+    size: int
     per_grid: int
     boxes: bool
 
@@ -46,34 +52,46 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     patches = patch_columns(dataset)
     # BROWSE_HERE is the key of the Shuffle button: Streamlit forgets it as soon as a run does not draw the button.
     query_params.keep(IN_ADDRESS, came_back=state.BROWSE_HERE not in st.session_state)
-    grid_layout = _controls()
-    grids = _grids(patches, grid_layout.show, filters.chosen(patches, chips=chips))
-    predictions.draw(dataset, patches.predicted)
-    _go_to(patches, grids, grid_layout.per_grid)
-    page = _paging(grids, grid_layout, dataset)
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    below = st.container() if chips is None else chips
+    with row:
+        show = widgets.choice("Show", filters.SHOW, key=state.SHOW)
+        grids = _grids(patches, show, filters.chosen(patches, chips=below))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        # Where the number of its pages stands; the layout is drawn after it, and says how many there are.
+        paging = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+        grid_layout = _controls()
+        with paging:
+            _go_to(patches, grids, grid_layout.per_grid)
+            page = _paging(grids, grid_layout)
+        shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
+        basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+        views.draw()
+        predictions.draw(dataset, patches.predicted)
+    # Side by side, so that both classes are in sight at once; in a narrow window Streamlit puts them below each other.
+    with st.container(key="grids"):
+        for place, grid in zip(st.columns(len(grids)), grids, strict=True):
+            with place:
+                _draw(patches, grid, page, grid_layout)
     basket.draw(patches)
-    for grid in grids:
-        _draw(patches, grid, page, grid_layout)
-    detail.draw(patches, [grid.rows for grid in grids], per_page=grid_layout.per_grid)
+    detail.draw(patches, [grid.rows for grid in grids], per_page=grid_layout.per_grid, page_key=state.PAGE)
 
 
 def _controls() -> Layout:
-    is_open = bool(query_params.read(state.DETAIL))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        show = widgets.choice("Show", filters.SHOW, key=state.SHOW)
-        boxes = detail.box_button(key="grid_box", with_shortcut=not is_open)
-        st.button(
-            "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
-            help="Show the patches in another random order.",
-        )  # fmt: skip
-        if _shuffle_seed():
-            st.button("Reset order", icon=":material/sort:", on_click=_in_order)
-        with st.popover("Layout", icon=":material/grid_view:"):
-            rows = st.number_input("Rows", 1, 30, 6, key=state.ROWS, bind="query-params")
-            columns = st.number_input("Columns", 3, 30, 15, key=state.COLUMNS, bind="query-params")
-            st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
-                      help="Read every file again, also where there is a pack, and use what changed.")  # fmt: skip
-    return Layout(show, int(columns), int(rows * columns), boxes)
+    boxes = detail.box_button(key="grid_box", with_shortcut=not query_params.read(state.DETAIL))
+    st.button(
+        "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
+        help="Show the patches in another random order.",
+    )  # fmt: skip
+    if _shuffle_seed():
+        st.button("Reset order", icon=":material/sort:", on_click=_in_order)
+    with st.popover("Layout", icon=":material/grid_view:"):
+        size = int(st.slider("Thumbnail size", 48, 192, SIZE, step=8, key=state.SIZE, bind="query-params", width=200))
+        per_grid = st.number_input("Patches per grid", query_params.FEWEST, query_params.MOST, 90, step=30,
+                                   key=state.PER_GRID, bind="query-params")  # fmt: skip
+        st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
+                  help="Read every file again, also where there is a pack, and use what changed.")  # fmt: skip
+    return Layout(size, int(per_grid), boxes)
 
 
 def _shuffle_seed() -> int:
@@ -94,16 +112,16 @@ def _in_order() -> None:
 
 def _grids(patches: PatchColumns, show: str, rows: npt.NDArray[np.int64]) -> list[Grid]:
     label = patches.fixed.label[rows]
-    tumour = Grid("Tumour in the centre: solid red outline", rows[label == 1])
-    normal = Grid("No tumour in the centre: dashed green outline", rows[label == 0])
-    everything = Grid("All patches: tumour solid red, normal dashed green, unlabelled plain", rows)
+    tumour = Grid("Tumour", "Tumour in the centre: a solid red outline.", rows[label == 1])
+    normal = Grid("Normal", "No tumour in the centre: a dashed green outline.", rows[label == 0])
+    everything = Grid("All patches", "Tumour is outlined solid red, normal dashed green, unlabelled not at all.", rows)
     chosen = {"both": [tumour, normal], "tumour": [tumour], "normal": [normal], "all": [everything]}[show]
     if show == "both" and not len(tumour.rows) and not len(normal.rows):
         chosen = [everything]
     seed = _shuffle_seed()
     if not seed:
         return chosen
-    return [Grid(grid.heading, np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]
+    return [replace(grid, rows=np.random.default_rng(seed).permutation(grid.rows)) for grid in chosen]
 
 
 def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
@@ -125,19 +143,16 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
         st.session_state[state.PAGE] = int(at) // per_grid + 1
 
 
-def _paging(grids: list[Grid], grid_layout: Layout, dataset: Dataset) -> int:
+def _paging(grids: list[Grid], grid_layout: Layout) -> int:
     pages = max(1, *(-(-len(grid.rows) // grid_layout.per_grid) for grid in grids))
     # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
     keys = {} if query_params.read(state.DETAIL) else {"before": "Left", "after": "Right"}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        page = widgets.page_number(state.PAGE, pages, bind="query-params")
-        st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_go_by, args=(-1, pages),
-                  shortcut=keys.get("before"))  # fmt: skip
-        st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_go_by, args=(1, pages),
-                  shortcut=keys.get("after"))  # fmt: skip
-        st.caption(f"of {pages:,} page{'s' if pages > 1 else ''}", width="content")
-        shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
-        basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+    page = widgets.page_number(state.PAGE, pages, bind="query-params")
+    st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_go_by, args=(-1, pages),
+              shortcut=keys.get("before"))  # fmt: skip
+    st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_go_by, args=(1, pages),
+              shortcut=keys.get("after"))  # fmt: skip
+    st.caption(f"of {pages:,} page{'s' if pages > 1 else ''}", width="content")
     return page
 
 
@@ -147,42 +162,59 @@ def _go_by(by: int, pages: int) -> None:
 
 def _draw(patches: PatchColumns, grid: Grid, page: int, grid_layout: Layout) -> None:
     rows = grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid]
-    st.markdown(f"**{grid.heading}** · {len(grid.rows):,} patch{'' if len(grid.rows) == 1 else 'es'}")
+    st.subheader(f"{grid.heading} · {len(grid.rows):,}", anchor=False, help=grid.outline)
     if len(rows):
-        gallery(patches, rows, columns=grid_layout.columns, boxes=grid_layout.boxes, key=f"grid-{grid.heading}")
+        draw_gallery(patches, rows, name=grid.heading, key=f"grid-{grid.heading}",
+                     size=grid_layout.size, boxes=grid_layout.boxes)  # fmt: skip
     else:
         st.caption("No more patches on this page." if len(grid.rows) else "No patch matches.")
 
 
-def gallery(
+def draw_gallery(
     patches: PatchColumns,
     rows: npt.NDArray[np.int64],
     *,
-    columns: int,
+    name: str,
     key: str,
+    size: int | None = None,
     boxes: bool = False,
-    hover: list[str] | None = None,
+    lines: Sequence[Sequence[str]] | None = None,
 ) -> None:
-    """Draw patches as one picture; the pointer shows what is known of a patch, a click opens it.
+    """Draw patches that can be opened and selected.
 
     Args:
         patches: what is known of the data set.
         rows: its patches, one page of them.
-        columns: patches in a row.
-        key: names the picture on its page.
+        name: of the grid, for screen readers.
+        key: of the grid in the session.
+        size: width of a patch on screen in CSS pixels; by default the one that was chosen for Browse.
         boxes: whether the labelled centre is marked.
-        hover: the text of each patch; :func:`detail.summary` by default.
+        lines: what is shown beside each patch; :func:`detail.summary` by default.
     """
-    loaded = patches.dataset.store.load(rows)
-    labels = [None if label < 0 else int(label) for label in patches.fixed.label[rows]]
-    picture = mosaic(loaded.pixels, labels, columns=columns, background=widgets.background(), centre_boxes=boxes)
-    widgets.gallery(
-        picture, hover or [detail.summary(patches, int(row)) for row in rows],
-        # Other patches need another key: with the same one the chart would keep the click on the patch that was there.
-        key=f"{key}-{rows[0]}-{len(rows)}-{columns}",
-        on_click=lambda position: detail.open_patch(patches, int(rows[position])),
+    dataset, loaded = patches.dataset, patches.dataset.store.load(rows)
+    selected, wanted = set(basket.ids(dataset.source)), st.session_state.get(state.WENT_TO)
+    tiles = [
+        Tile(
+            id=patch_id, label=int(patches.fixed.label[row]), badge=_badge(patches, row),
+            lines=detail.summary(patches, row) if lines is None else lines[position],
+            selected=patch_id in selected, marked=patch_id == wanted,
+        )
+        for position, row in enumerate(rows.tolist())
+        for patch_id in (str(patches.fixed.ids[row]),)
+    ]  # fmt: skip
+    gallery(
+        loaded.pixels, tiles, name=name, key=key, size=size or int(st.session_state.get(state.SIZE, SIZE)), boxes=boxes,
+        on_open=detail.open_id, on_select=partial(basket.change, dataset.source),
     )  # fmt: skip
     if loaded.unreadable:
         st.warning(
             f"{len(loaded.unreadable)} patches of this page could not be read: {next(iter(loaded.unreadable.values()))}"
         )
+
+
+def _badge(patches: PatchColumns, row: int) -> str:
+    predicted = patches.predicted
+    known = predicted is not None and predicted.known[row]
+    probability = percent(predicted.probability[row], digits=0) if predicted is not None and known else ""
+    tagged = any(marked[row] for marked in patches.tags.values())
+    return f"{probability} #" if tagged else probability  # which tag stands in the lines beside the patch

@@ -17,7 +17,7 @@ from core.features.label_errors import (
     load_label_issues,
     probe_key,
 )
-from core.formatting import percent
+from core.formatting import duration, percent
 from core.job import Job
 from core.prediction import Predictor
 from core.studies.label_errors import finished_studies, of_study
@@ -29,7 +29,7 @@ from pages._ui.browse.columns import PatchColumns
 MODEL, IMAGENET, STUDY = "Quick probe: the sidebar's model", "Quick probe: ImageNet", "Cross-validation: "
 SHOW = {"open": "Undecided", "decided": "Decided", "all": "All"}
 LABELLED = {"both": "Both", "tumour": "Tumour", "normal": "Normal"}
-COLUMNS, PER_PAGE = 12, 48
+PER_PAGE = 48
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
         st.caption("The ranking was made before the latest decisions. It stays as it is until you rank again.")
     elif not again:
         labelled = int(base.table["label"].notna().sum())
-        st.caption(f"{labelled:,} labelled patches will be ranked; a laptop does about 200 per second.")
+        # Without a predictor it is ImageNet's EfficientNet-Lite0, which the default model is too.
+        seconds = jobs.estimate(predictor or layout.predictor(), labelled)
+        st.caption(f"{labelled:,} labelled patches will be ranked in about {duration(seconds)} on this computer.")
     features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]
     command = ["label-errors", "--data", base.source, "--probe", *features, "--device", layout.device()]
     jobs.draw(job, command, label="Rank again" if again else "Rank the labels", doing="Reading features")
@@ -171,12 +173,11 @@ def _gallery(
     patches: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]
 ) -> None:
     rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
-    hover = [_hover(line, decisions.get(str(line.id))) for line in lines]
-    # A decision can take a patch out of the middle, which the gallery's own key, first row and number, would not show.
-    grid.gallery(patches, rows, columns=COLUMNS, key=f"label-issues-{hash(rows.tobytes())}", hover=hover)
+    texts = [_lines(line, decisions.get(str(line.id))) for line in lines]
+    grid.draw_gallery(patches, rows, name="Label issues by rank", key="label-issues", lines=texts)
 
 
-def _hover(line: Any, decision: Decision | None) -> str:
+def _lines(line: Any, decision: Decision | None) -> list[str]:
     given = widgets.label_name(int(line.label))
     issue = ", label issue" if line.suspect else ""
     texts = [
@@ -185,4 +186,4 @@ def _hover(line: Any, decision: Decision | None) -> str:
         f"labelled {given}",
         f"probability of tumour {percent(line.probability)}",
     ]
-    return "<br>".join([*texts, *([] if decision is None else [f"decided: {curation.describe(decision)}"])])
+    return [*texts, *([] if decision is None else [f"decided: {curation.describe(decision)}"])]

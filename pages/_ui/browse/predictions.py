@@ -75,7 +75,7 @@ def predicted(dataset: Dataset) -> Predicted | None:
 
 
 def draw(dataset: Dataset, found: Predicted | None) -> None:
-    """Draw one line: how far the predictions are, or the button that makes them."""
+    """Draw how far the predictions are, or the button that makes them."""
     labelled = int(dataset.table["label"].notna().sum())
     if not labelled:
         return
@@ -100,17 +100,11 @@ def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, label
         "--device", layout.device(), "--decisions", "none",
     ]  # fmt: skip
     start = "has not predicted" if missing == labelled else f"has not predicted {missing:,} of"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"**{bundle.card.name}** {start} these {labelled:,} labelled patches. Once predicted, they can be filtered "
-            "and sorted by probability and error.",
-            width="content",
-        )
-        st.button(
-            "Predict patches", icon=":material/query_stats:", type="tertiary", key="predict_all",
-            on_click=jobs.launch, args=(job, command),
-            help="This runs in the background: you can continue, or leave the page and come back.",
-        )  # fmt: skip
+    st.button(
+        "Predict patches", icon=":material/query_stats:", key="predict_all", on_click=jobs.launch, args=(job, command),
+        help=f"{bundle.card.name} {start} these {labelled:,} labelled patches. Once predicted, they can be filtered "
+        "and sorted by probability and error. This runs in the background: you can continue, or leave the page.",
+    )  # fmt: skip
 
 
 def _bundle() -> Bundle:

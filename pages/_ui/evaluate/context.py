@@ -23,6 +23,7 @@ OTHER = "other"
 CLEAR_BELOW = "clear_below"
 SUSPICIOUS_FROM = "suspicious_from"
 THRESHOLD_OF = "threshold_of"
+PREVALENCE = "prevalence"
 
 PICTURE = "picture_format"
 

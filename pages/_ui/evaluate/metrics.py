@@ -1,5 +1,6 @@
 """Evaluate: the metrics, the curves and the confusion matrix at the decision threshold."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -9,7 +10,9 @@ from core.evaluation import (
     Curve,
     Estimate,
     Evaluation,
+    net_benefit,
     pr_points,
+    predictive_values,
     roc_points,
     threshold_for_sensitivity,
     threshold_for_specificity,
@@ -17,7 +20,15 @@ from core.evaluation import (
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
 from pages._ui import cache, state
-from pages._ui.evaluate.context import THRESHOLD_OF, EvaluationContext, chart_config, selected, set_look, set_threshold
+from pages._ui.evaluate.context import (
+    PREVALENCE,
+    THRESHOLD_OF,
+    EvaluationContext,
+    chart_config,
+    selected,
+    set_look,
+    set_threshold,
+)
 
 HEADLINE = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
@@ -106,6 +117,49 @@ def draw(context: EvaluationContext) -> None:
     st.caption("Click a cell to see its patches below, or a point of a curve to move the threshold there (◆).")
     with st.expander("All metrics"):
         _table(evaluation)
+    if context.has_both_classes:
+        _use(context, evaluation)
+
+
+def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
+    """Draw what the answers are worth where tumour is as frequent as the visitor says."""
+    scored = context.scored
+    observed = 100 * evaluation.positives / evaluation.n
+    with st.expander("At another prevalence: predictive values and net benefit"):
+        chosen = st.number_input(
+            "Prevalence of tumour, %", value=observed, step=1.0, format="%.2f", key=PREVALENCE,
+            persist_state="session",
+            help=f"The share of patches with tumour where the model is to be used; here it is {observed:.1f}%. On a "
+            "slide it is far lower than in a data set that was balanced by hand.",
+        )  # fmt: skip
+        prevalence = float(chosen) / 100
+        values = predictive_values(
+            evaluation.metrics["sensitivity"], evaluation.metrics["specificity"], prevalence=prevalence
+        )
+        numbers, curve = st.columns([1, 2])
+        for label, each, meaning in (
+            ("PPV", values.ppv, "Of the patches that are called tumour, this share is."),
+            ("NPV", values.npv, "Of the patches that are called normal, this share is."),
+        ):
+            numbers.metric(label, f"{each.value:.1%}" if each.is_defined else "undefined", help=meaning)
+            numbers.caption(each.interval(".1%"))
+        numbers.caption(
+            "With sensitivity and specificity as measured here, at the decision threshold; the second line is at least "
+            "a 95% CI."
+        )
+        thresholds = np.arange(0.01, 1, 0.01)
+        model, everything = cache.recall(
+            "net benefit", (context.key, prevalence),
+            lambda: net_benefit(scored.labels, scored.probabilities, thresholds, prevalence=prevalence), most=32,
+        )  # fmt: skip
+        curve.plotly_chart(
+            charts.decision_curve(thresholds, model, everything, threshold=context.threshold), config=chart_config(),
+            key="decision_curve", alt="Decision curve",
+        )  # fmt: skip
+        curve.caption(
+            "Net benefit is the share of tumour found, less the false alarms: at a threshold of 20%, four false "
+            "alarms weigh as much as one tumour missed. Where the model is not above both lines, it helps nobody."
+        )
 
 
 def _headline(evaluation: Evaluation) -> None:

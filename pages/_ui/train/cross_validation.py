@@ -27,7 +27,7 @@ SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 def form() -> None:
     """Draw the form and start the study."""
     config = study_form.training("folds")
-    count = st.number_input(
+    count = widgets.count(
         "Folds", 2, MOST_FOLDS, 5, key="folds-count",
         help="The patches are divided into this many folds. One run is trained for each fold, on all the others.",
     )  # fmt: skip
@@ -39,14 +39,14 @@ def form() -> None:
     )  # fmt: skip
     if st.button("Start cross-validation", type="primary", icon=":material/play_arrow:", width="stretch"):
         by = next((each for each in BY_NAMES if each == together), None)
-        study_form.start(lambda: create_folds(config, folds=int(count), by=by))
+        study_form.start(lambda: create_folds(config, folds=count, by=by))
 
 
 def result(study: Study) -> str | None:
     """Draw the results so far; return the name of the run that was clicked, or None."""
     found = folds_result(study)
     if found is not None:
-        _means(found)
+        _headline(found)
     chosen = _table(study, found)
     if found is not None:
         _charts(study, found)
@@ -55,17 +55,30 @@ def result(study: Study) -> str | None:
     return chosen
 
 
-def _means(found: FoldsResult) -> None:
+def _headline(found: FoldsResult) -> None:
+    pooled = found.pooled
+    over = f"{pooled.slides} slides" if pooled.slides else "patches, because slides are unknown"
     with st.container(border=True):
         st.markdown(
-            f"**Mean over {len(found.folds)} folds**, each tested on patches that its run was not trained on",
-            help="What to expect of a model that is trained in this way. The second line is the 95% CI, corrected for "
-            "runs that share training patches (corrected resampled t; Nadeau & Bengio 2003) and rather wide.",
+            f"**All {pooled.n:,} patches**, each predicted by the run that was not trained on it",
+            help=f"What to expect of a model that is trained in this way. The second line is the 95% CI over {over}.",
         )
         for column, name in zip(st.columns(len(SHOWN)), SHOWN, strict=True):
-            each = found.mean[name]
-            column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
+            each = pooled.metrics[name]
+            column.metric(METRICS[name].label, f"{each.value:.3f}" if each.is_defined else "undefined",
+                          help=METRICS[name].help)  # fmt: skip
             column.caption(each.interval())
+        means = ", ".join(
+            f"{METRICS[name].label} {found.mean[name].value:.3f}"
+            # Two folds leave one degree of freedom: the interval is then all that is possible.
+            + (f" ({found.mean[name].interval()})" if len(found.folds) > 2 else "")
+            for name in SHOWN
+        )
+        st.caption(
+            f"Mean over {len(found.folds)} folds: {means}.",
+            help="With 95% CIs, corrected for runs that share training patches (corrected resampled t; Nadeau & Bengio "
+            "2003) and rather wide.",
+        )
 
 
 def _table(study: Study, found: FoldsResult | None) -> str | None:

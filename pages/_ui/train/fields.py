@@ -1,5 +1,6 @@
 """Train: the fields of the form, drawn from the table of settings in :mod:`core.runs.settings`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def changed(config: TrainingConfig, values: dict[str, Any]) -> TrainingConfig:
     """Return the settings with what the fields hold.
 
     Raises:
-        ConfigError: they do not fit together.
+        ConfigError: one is out of its range, or they do not fit together.
     """
     given = dict(values)
     for name, value in values.items():
@@ -81,6 +82,8 @@ def changed(config: TrainingConfig, values: dict[str, Any]) -> TrainingConfig:
             given[name] = tuple(each.strip() for each in value.split(",") if each.strip())
         elif SETTINGS[name].optional:
             given[name] = value or None  # a field for numbers is never empty; 0 stands for no value
+    for name, value in given.items():
+        replace(SETTINGS[name], name=label_of(name)).check(value)  # by the name that stands beside the field
     return config.with_changes(**given)
 
 
@@ -113,18 +116,12 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
             label, choices, choices.index(value), key=key, help=setting.help, persist_state="session",
             format_func=_in_words,
         )  # fmt: skip
-    # Streamlit refuses a number field whose limits, value and step are not all int or all float.
+    # Without the limits: a field that has them keeps its last valid value for itself when another one is typed, and the
+    # run would train with that. `changed` refuses what is out of range. Value and step must both be int or float.
     kind = int if setting.kind == "count" else float
     return kind(
         st.number_input(
-            label,
-            kind(0 if setting.optional else setting.low),
-            kind(setting.high),
-            kind(value),
-            key=key,
-            help=setting.help + EXTRA_HELP.get(setting.name, ""),
-            format=setting.format,
-            step=kind(setting.step) if setting.step else None,
-            persist_state="session",
+            label, value=kind(value), key=key, help=setting.help + EXTRA_HELP.get(setting.name, ""),
+            format=setting.format, step=kind(setting.step) if setting.step else None, persist_state="session",
         )
-    )
+    )  # fmt: skip

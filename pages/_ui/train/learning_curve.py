@@ -44,7 +44,7 @@ def form() -> None:
         help="Numbers of labelled training patches, such as 1000 2000 4000 all. Each size contains the smaller ones. "
         "Empty: an eighth, a quarter, a half and all patches.",
     )  # fmt: skip
-    seeds = st.number_input(
+    seeds = widgets.count(
         "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds",
         help="How often each size is trained. Several seeds show how much is chance.",
     )  # fmt: skip
@@ -60,7 +60,7 @@ def form() -> None:
         except ConfigError as error:
             layout.show_error(error)
             return
-        study_form.start(lambda: create_curve(config, sizes=wanted, seeds=int(seeds), equal=equal))
+        study_form.start(lambda: create_curve(config, sizes=wanted, seeds=seeds, equal=equal))
 
 
 def more(study: Study) -> None:

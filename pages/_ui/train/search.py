@@ -42,7 +42,7 @@ def form() -> None:
         format_func=lambda name: name.replace("_", " "),
         help="Ranges: " + "; ".join(f"{name.replace('_', ' ')} {axis.describe()}" for name, axis in SPACE.items()),
     )  # fmt: skip
-    trials = st.number_input(
+    trials = widgets.count(
         "Trials", 1, 999, 20, key="search-trials",
         help="How many combinations of settings are tried. The first is the preset.",
     )  # fmt: skip
@@ -53,7 +53,7 @@ def form() -> None:
         "trials repeatedly.",
     )  # fmt: skip
     if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
-        study_form.start(lambda: create_search(config, trials=int(trials), over=over, pruner=pruner))
+        study_form.start(lambda: create_search(config, trials=trials, over=over, pruner=pruner))
 
 
 def more(study: Study) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.runs import TrainingConfig
 from core.studies.study import Study, start_study
-from pages._ui import layout, state
+from pages._ui import layout, state, widgets
 from pages._ui.train import form
 
 EPOCHS_HELP = "How often every training patch is seen. Fewer epochs take less time."
@@ -23,10 +23,10 @@ def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS
     """
     name, config = form.preset(key=f"{key}-preset")
     # The preset is in the key, so that another one brings its own number of epochs.
-    epochs = st.number_input(
+    epochs = widgets.count(
         f"Epochs of {epochs_of}", 1, 10_000, config.epochs, key=f"{key}-epochs-{name}", help=epochs_help
     )
-    return config.with_changes(epochs=int(epochs))
+    return config.with_changes(epochs=epochs)
 
 
 def more(
@@ -49,10 +49,14 @@ def more(
     if have >= most:
         return
     with st.popover(f"More {what}", icon=":material/add:"):
-        count = int(st.number_input(
-            f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}",
-            help=f"In addition to the {have} it has. {help}",
-        ))  # fmt: skip
+        try:
+            count = widgets.count(
+                f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}",
+                help=f"In addition to the {have} it has. {help}",
+            )  # fmt: skip
+        except NodescopeError as error:
+            layout.show_error(error)
+            return
         if sizes:
             st.caption(f"{sizes} sizes, {count * sizes} more runs.")
 

@@ -67,7 +67,7 @@ def test_explain_measures_the_slow_figures_on_request(bundle: str, patches: Path
 def test_explain_goes_on_past_a_broken_file(bundle: str, patches: Path, tmp_path: Path, capsys) -> None:
     (patches / "p0.tif").write_bytes(b"no image")
     assert main(["explain", str(patches), "--out", str(tmp_path / "o"), "--bundle", bundle, "--device", "cpu"]) == 1
-    assert "not read: p0.tif: This is not an image" in capsys.readouterr().err
+    assert "not read: p0.tif: This is text, not an image" in capsys.readouterr().err
     assert (tmp_path / "o" / "p1" / "report.html").is_file()
 
 

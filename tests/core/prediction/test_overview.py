@@ -44,5 +44,5 @@ def test_a_small_picture_stays_as_it_is(picture: tuple[np.ndarray, bytes]) -> No
 
 
 def test_the_overview_refuses_what_is_no_picture() -> None:
-    with pytest.raises(PatchError, match="x: This is not an image"):
+    with pytest.raises(PatchError, match="x: This is text, not an image"):
         decode_whole(b"no image", name="x")

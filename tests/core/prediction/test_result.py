@@ -1,14 +1,15 @@
 """Test-time augmentation, neighbours, the validation curve and the result that holds them together."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.bundle import Bundle, Card, OperatingCurve
-from core.data import Dataset
+from core.data import Dataset, Decision, apply_decisions
 from core.errors import BundleError, DataError, EvaluationError
-from core.features.neighbours import Index, build_index, most_like
+from core.features.neighbours import Index, build_index, index_path, load_index, most_like, save_index
 from core.prediction import Predictor
 from core.prediction.result import TtaSpread, predict_patch
 from core.scoring.kaggle import read_sample, to_submission
@@ -97,6 +98,33 @@ def test_a_patch_is_its_own_nearest_neighbour_unless_left_out(predictor: Predict
     assert found[0].similarity == pytest.approx(1, abs=1e-5)
     assert row not in [neighbour.row for neighbour in most_like(predictor, index, patch, exclude=row)]
     assert "training split" in index.description
+
+
+def test_a_stored_index_follows_the_patches_that_are_left(
+    predictor: Predictor, small_demo: Dataset, fresh_home: Path
+) -> None:
+    assert load_index(small_demo, predictor.bundle) is None
+    made = build_index(predictor, small_demo)
+    save_index(made, small_demo, predictor.bundle)
+
+    found = load_index(small_demo, predictor.bundle)
+    assert found is not None
+    assert (found.layer, found.description, found.rows.tolist()) == (made.layer, made.description, made.rows.tolist())
+    assert np.array_equal(found.features, made.features)
+
+    first = str(small_demo.table["id"].iloc[made.rows[0]])
+    fewer = load_index(apply_decisions(small_demo, {first: Decision("exclude")}), predictor.bundle)
+    assert fewer is not None
+    assert len(fewer.rows) == len(made.rows) - 1
+    assert np.array_equal(fewer.features, made.features[1:])
+
+
+def test_a_damaged_index_is_named(predictor: Predictor, small_demo: Dataset, fresh_home: Path) -> None:
+    save_index(build_index(predictor, small_demo), small_demo, predictor.bundle)
+    path = index_path(small_demo, predictor.bundle)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match="Delete it and find similar patches again"):
+        load_index(small_demo, predictor.bundle)
 
 
 def test_equally_like_patches_come_by_row() -> None:

@@ -24,6 +24,7 @@ def folder(kaggle_folder: Callable[..., Path], fresh_home: Path) -> Path:
 @pytest.fixture
 def page(app: Page, folder: Path) -> Page:
     app.query_params["data"] = str(folder)
+    app.session_state["known_data"] = ["demo", str(folder)]
     app.query_params["browse_view"] = "Map"
     return app
 

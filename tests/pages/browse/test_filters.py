@@ -32,14 +32,14 @@ def test_a_checked_folder_is_filtered_by_its_flags_and_the_address_holds_it(
     copy.save(kaggle / "train" / "p3.tif")
     make_check(str(kaggle))
     app.open(data=str(kaggle), flag="conflict")
-    assert "solid red outline** · 1 patch" in app.words()  # p0 and p3 are the same with other labels
-    assert "dashed green outline** · 1 patch" in app.words()
+    assert "Tumour · 1\n" in app.words()  # p0 and p3 are the same with other labels
+    assert "Normal · 1\n" in app.words()
     app.set("browse_view", "Quality")
     assert "Pack and check · not packed · checked: 3 patches flagged" in app.labels("expander")
     app.set("browse_view", "Patches")
     assert app.selectbox(key="flag").value == "conflict"
     app.set("flag", "unreadable")
-    assert "solid red outline** · 1 patch" in app.words()
+    assert "Tumour · 1\n" in app.words()
     assert "No patch matches." in app.words()
 
 
@@ -54,13 +54,13 @@ def test_clicking_the_number_of_a_flag_shows_those_patches(app: Page, kaggle: Pa
     assert not app.exception
     assert app.segmented_control(key="browse_view").value == "Patches"
     assert app.selectbox(key="flag").value == "black"
-    assert "unlabelled plain** · 1 patch" in app.words()  # p3
+    assert "All patches · 1\n" in app.words()  # p3
 
 
 def test_an_id_is_found(app: Page, kaggle: Path, fresh_home: Path) -> None:
     app.open(data=str(kaggle), find="4")
-    assert "solid red outline** · 0 patches" in app.words()
-    assert "dashed green outline** · 1 patch" in app.words()
+    assert "Tumour · 0\n" in app.words()
+    assert "Normal · 1\n" in app.words()
 
 
 def test_sorting_by_a_measure(app: Page, shaded: Path) -> None:
@@ -94,37 +94,37 @@ def store_predictions(kaggle: Path, logits: dict[str, float]) -> None:
 def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: Page, kaggle: Path, fresh_home: Path) -> None:
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})  # p1 is broken
     app.open(data=str(kaggle), verdict="false negative")
-    assert "solid red outline** · 1 patch" in app.words()
-    assert "dashed green outline** · 0 patches" in app.words()
+    assert "Tumour · 1\n" in app.words()
+    assert "Normal · 0\n" in app.words()
     known = columns.patch_columns(open_dataset(kaggle))
     assert known.predicted is not None
     assert ordered(known, np.arange(5), "loss, high first").tolist()[-1] == 1  # p1, of which nothing is known
     assert set(ordered(known, np.arange(5), "loss, high first").tolist()[:2]) == {2, 3}  # the two that are wrong
     assert ordered(known, np.arange(5), "probability, low first").tolist() == [2, 4, 3, 0, 1]
     app.set("verdict", "wrong")
-    assert "dashed green outline** · 1 patch" in app.words()
+    assert "Normal · 1\n" in app.words()
     app.set("verdict", "not predicted")
-    assert "solid red outline** · 1 patch" in app.words()
-    assert "dashed green outline** · 0 patches" in app.words()
+    assert "Tumour · 1\n" in app.words()
+    assert "Normal · 0\n" in app.words()
 
 
 def test_predictions_hold_whatever_is_decided_later(app: Page, kaggle: Path, fresh_home: Path) -> None:
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
     app.open(data=str(kaggle), find="4")
-    app.click("Add 1 to selection")
-    app.click("Exclude")
+    app.click("Add the 1 of this page")
+    app.click("Exclude 1")
     app.set("find", "")
     app.set("verdict", "wrong")
-    assert "solid red outline** · 1 patch" in app.words()
-    assert "dashed green outline** · 1 patch" in app.words()
-    assert "has not predicted" not in app.words().replace("has not predicted 1 of", "")  # but for the broken p1
+    assert "Tumour · 1\n" in app.words()
+    assert "Normal · 1\n" in app.words()
+    assert "has not predicted 1 of" in app.one("button", "Predict patches").help  # the broken p1
 
 
 def test_predictions_are_started_in_the_background(
     app: Page, kaggle: Path, fresh_home: Path, launched: list[list[str]]
 ) -> None:
     app.open(data=str(kaggle))
-    assert "has not predicted these 5 labelled patches" in app.words()
+    assert "has not predicted these 5 labelled patches" in app.one("button", "Predict patches").help
     assert "verdict" not in app.session_state
     app.click("Predict patches")
     assert launched[0][:3] == ["evaluate", "--data", str(kaggle)]
@@ -138,14 +138,14 @@ def test_a_range_in_the_address_filters_and_its_chip_removes_it(app: Page, shade
     app.open(data=str(shaded), range=["brightness:40:110", "contrast:0:1", "nonsense", "eosin:9:1"], in_part="train")
     chips = [each.label for each in app.button if each.key and each.key.startswith("chip-")]
     assert chips == ["split train", "brightness 40 to 110", "contrast 0 to 1"]
-    assert "solid red outline** · 1 patch" in app.words()  # p0 of 50; p2 of 200 is out
+    assert "Tumour · 1\n" in app.words()  # p0 of 50; p2 of 200 is out
     app.click("brightness 40 to 110")
     assert app.query_params["range"] == "contrast:0.0:1.0"
-    assert "solid red outline** · 2 patches" in app.words()
+    assert "Tumour · 2\n" in app.words()
     app.click("Clear filters")
     assert "range" not in app.query_params
     assert "in_part" not in app.query_params
-    assert "solid red outline** · 3 patches" in app.words()
+    assert "Tumour · 3\n" in app.words()
 
 
 def test_ranges_are_written_and_read_again_without_loss() -> None:

@@ -23,6 +23,7 @@ def folder(kaggle_folder: Callable[..., Path], fresh_home: Path) -> Path:
 def page(app: Page, folder: Path) -> Page:
     """Label errors of a small folder, by features that know none of its labels; not run yet."""
     app.query_params["data"] = str(folder)
+    app.session_state["known_data"] = ["demo", str(folder)]
     app.query_params["browse_view"] = "Label errors"
     app.query_params["errors_by"] = IMAGENET
     return app
@@ -101,5 +102,5 @@ def test_a_new_decision_counts_on_the_other_views_at_once(ranked: Page, folder: 
     ranked.open(open="h")
     ranked.click("Exclude")
     ranked.set("browse_view", "Patches")
-    assert "solid red outline** · 3 patches" in ranked.words()
+    assert "Tumour · 3\n" in ranked.words()
     assert open_dataset(folder).class_counts() == (4, 3)

@@ -13,7 +13,6 @@ from PIL import Image
 
 from core.data import find_pack, is_stale, make_pack, open_dataset, pack_folder
 from core.data.quality import make_check
-from core.display import mosaic
 from core.job import Job, JobStatus
 from pages._ui.browse import grid
 from pages._ui.browse import quality as browse_tools
@@ -156,11 +155,7 @@ def test_reload_looks_past_the_pack_at_files_that_were_rewritten_in_place(
     make_pack(open_dataset(str(folder), raw=True))
     shown: list[np.ndarray] = []
 
-    def draw(pixels: np.ndarray, *arguments, **options):
-        shown.append(pixels)
-        return mosaic(pixels, *arguments, **options)
-
-    monkeypatch.setattr(grid, "mosaic", draw)
+    monkeypatch.setattr(grid, "gallery", lambda pixels, *_arguments, **_options: shown.append(pixels))
     app.set("browse_view", "Patches")
     before = np.concatenate(shown)
     Image.new("RGB", (96, 96), (7, 8, 9)).save(folder / "train" / "p3.tif")

@@ -215,7 +215,8 @@ def test_a_finished_cross_validation_shows_its_folds_and_their_mean(app: Page) -
     finish(study)
     app.open("train", runs_view="Studies")
     result = json.loads((study.path / "results.json").read_text())
-    assert app.metric[0].value == f"{result['mean']['auc']['value']:.3f}"
+    assert app.metric[0].value == f"{result['pooled']['figures']['auc']['value']:.3f}"
+    assert f"Mean over 2 folds: AUC {result['mean']['auc']['value']:.3f}, " in app.words()
     table = app.dataframe[0].value
     assert table["fold"].tolist() == ["1", "2", "all"]
     assert table["patches"].tolist() == [20, 20, 40]

@@ -1,0 +1,87 @@
+"""Saved views of Browse: an address under a name, for everybody who uses this home folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+from filelock import FileLock
+
+from core.errors import DataError
+from core.storage import atomic
+from core.storage.home import home
+from pages._ui import layout
+
+View = dict[str, list[str]]
+"""The values of each key in the address."""
+
+
+def draw() -> None:
+    """Draw the menu of saved views, and the field that saves this one."""
+    with st.popover("Views", icon=":material/bookmark:", help="Filters, order and page under a name."):
+        try:
+            saved = views()
+        except DataError as error:
+            layout.show_error(error)
+            return
+        for name, view in saved.items():
+            with st.container(horizontal=True, vertical_alignment="center"):
+                # By its address, as a link from elsewhere: what the page holds now gives way to what the view says.
+                st.markdown(f"[{_escaped(name)}](/?{urlencode(view, doseq=True)})", width="stretch")
+                st.button("", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
+                          type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
+        name = st.text_input("Name of this view", key="view_name", max_chars=60)
+        here = {key: st.query_params.get_all(key) for key in st.query_params}
+        st.button("Save this view", icon=":material/bookmark_add:", disabled=not name.strip(),
+                  on_click=layout.attempt, args=(change, name.strip(), here),
+                  kwargs={"done": f"Saved the view {name.strip()}."})  # fmt: skip
+
+
+def path() -> Path:
+    """Return the file that holds the views."""
+    return home() / "views.json"
+
+
+def views() -> dict[str, View]:
+    """Return the saved views by name.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        found = json.loads(path().read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(error) from error
+    if not (isinstance(found, dict) and all(_is_view(view) for view in found.values())):
+        raise _damaged("it holds something else")
+    return found
+
+
+def change(name: str, view: View | None) -> None:
+    """Save a view under a name, or delete the one of that name if `view` is None.
+
+    Raises:
+        DataError: the file is damaged.
+        StorageError: it cannot be written.
+    """
+    path().parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path().with_suffix(".lock")):
+        kept = {each: value for each, value in views().items() if each != name}
+        atomic.write_json(path(), kept if view is None else {**kept, name: view})
+
+
+def _is_view(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(each, list) and all(isinstance(text, str) for text in each) for each in value.values()
+    )
+
+
+def _damaged(reason: object) -> DataError:
+    return DataError(f"The saved views in {path()} cannot be read: {reason}. Delete the file to start anew.")
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!:$<>|~" else letter for letter in name)

@@ -1,0 +1,99 @@
+"""A grid of patches: a click or Enter opens one, the check mark, Space, Shift or Ctrl select, the arrow keys move."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.data import CLASS_NAMES
+from core.display import NORMAL, TUMOUR, contact_sheet, to_jpeg
+
+_HERE = Path(__file__).parent
+_draw = st.components.v2.component(
+    "patches",
+    html=(_HERE / "gallery.html").read_text("utf-8"),
+    css=(_HERE / "gallery.css").read_text("utf-8"),
+    js=(_HERE / "gallery.js").read_text("utf-8"),
+    # Within the page's own tree the keys reach the grid before the shortcuts of the page, and focus is the browser's.
+    isolate_styles=False,
+)
+
+ACROSS = 16
+"""Patches in a row of the picture that is sent; the browser lays them out by the width it has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """What a grid shows of a patch.
+
+    Attributes:
+        id: of the patch.
+        label: 1, 0, or -1 for none.
+        lines: what is known of it, shown beside it under the pointer or the focus and read by screen readers.
+        badge: a few characters over its lower left corner.
+        selected: whether it is in the selection.
+        marked: whether it is the one that was looked for.
+    """
+
+    id: str
+    label: int
+    lines: Sequence[str]
+    badge: str = ""
+    selected: bool = False
+    marked: bool = False
+
+
+def gallery(
+    pixels: np.ndarray,
+    tiles: Sequence[Tile],
+    *,
+    name: str,
+    key: str,
+    size: int,
+    boxes: bool = False,
+    on_open: Callable[[str], None],
+    on_select: Callable[[Mapping[str, bool]], None] | None = None,
+) -> None:
+    """Draw patches; what the callbacks do happens before the page is drawn again.
+
+    Args:
+        pixels: uint8 N×96×96×3.
+        tiles: what is shown of each.
+        name: of the grid, for screen readers.
+        key: of the grid in the session; the same for all its pages, so that the keyboard stays where it is.
+        size: width and height of a patch on screen, in CSS pixels.
+        boxes: whether the labelled centre is marked.
+        on_open: gets the id of the patch that was opened.
+        on_select: gets the ids whose selection changed and whether each is selected now; nothing can be selected
+            without it.
+    """
+    data = {
+        "name": name,
+        "sheet": "data:image/jpeg;base64," + base64.b64encode(to_jpeg(contact_sheet(pixels, columns=ACROSS))).decode(),
+        "across": ACROSS,
+        "patches": [{**asdict(tile), "label": "" if tile.label < 0 else CLASS_NAMES[tile.label]} for tile in tiles],
+        "size": size,
+        "boxes": boxes,
+        "colours": {"tumour": TUMOUR, "normal": NORMAL},
+        "selectable": on_select is not None,
+        "seen": int(_selected(key).get("number", 0)),
+    }
+
+    def opened() -> None:
+        on_open(str(st.session_state[key]["opened"]))
+
+    def selected() -> None:
+        if on_select is not None:
+            on_select(_selected(key).get("changes", {}))
+
+    _draw(key=key, data=data, on_opened_change=opened, on_selected_change=selected)
+
+
+def _selected(key: str) -> dict[str, Any]:
+    """Return what the browser last sent about the selection: a number that grows, and the changes."""
+    held = st.session_state.get(key)
+    return (held.get("selected") or {}) if held else {}
