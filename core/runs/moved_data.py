@@ -9,7 +9,7 @@ from core.data.open import recognise
 from core.errors import RunError
 from core.runs.run import Run
 from core.storage import atomic
-from core.storage.record import parse_json
+from core.storage.schema import parse
 
 
 def missing_data(run: Run) -> list[str]:
@@ -51,7 +51,7 @@ def _fingerprints(run: Run) -> list[str | None]:
     """Return what the run wrote down about the patches and labels of each data set; None before it has begun."""
     path = run.path / "data.json"
     try:
-        return [str(each["fingerprint"]) for each in parse_json(path.read_text("utf-8"))]
+        return [str(each["fingerprint"]) for each in parse(path.read_text("utf-8"))]
     except FileNotFoundError:
         return [None] * len(run.config().data)
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from core.errors import DataError
 from core.storage import atomic
 from core.storage.home import OWN_HOME
-from core.storage.record import parse_json
+from core.storage.schema import parse
 
 ABOUT = "about"
 
@@ -60,7 +60,7 @@ def stored_arrays(
     try:
         # A file from elsewhere must not be able to run code, which a pickle could.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            about = parse_json(file[ABOUT].tobytes().decode()) if ABOUT in file else {}
+            about = parse(file[ABOUT].tobytes()) if ABOUT in file else {}
             if not isinstance(about, dict):
                 raise ValueError(f"it is described by {type(about).__name__}, expected names with values")
             out_of_date = only is not None and any(about[name] != value for name, value in only.items())

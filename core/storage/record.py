@@ -38,18 +38,6 @@ class Record:
         return cls(**{name: typed(kinds[name], value[name], name) for name in names})
 
 
-def parse_json(text: str) -> Any:
-    """Return what JSON text holds.
-
-    Raises:
-        ValueError: it is no JSON, holds NaN or Infinity, which JSON does not have, or is nested too deep.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
 def typed(kind: Any, value: Any, name: str) -> Any:
     """Return a value that came from JSON as a type hint asks for it: lists become tuples, objects dataclasses.
 
@@ -126,10 +114,6 @@ def _shown(value: Any) -> str:
     except (RecursionError, TypeError, ValueError):  # too deep, or a number of too many digits
         text = type(value).__name__
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}")
 
 
 def _plain(value: Any) -> Any:

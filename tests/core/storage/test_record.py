@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from core.storage.record import Record, parse_json, typed
+from core.storage.record import Record, typed
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,3 @@ def test_plain_values_are_taken_as_their_type(kind: Any, value: Any, expected: A
 def test_others_are_refused(kind: Any, value: Any) -> None:
     with pytest.raises(TypeError, match="it must be"):
         typed(kind, value, "it")
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", '{"a": NaN}', "[Infinity]", "[" * 100_000, '{"n": ' + "9" * 5_000 + "}", "\ufeff{}"]
-)
-def test_text_that_is_no_json_is_refused_with_a_reason(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_json(text)
