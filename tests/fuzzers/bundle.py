@@ -6,6 +6,7 @@ its content and written without a checksum, as bundles of earlier versions have 
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load, save
 
 from core.bundle import load_bundle
+from core.bundle.shipped import SHIPPED
 from core.commands.info import describe
 from core.errors import NodescopeError
 from core.prediction import Predictor, examine
@@ -23,6 +25,7 @@ from core.prediction.result import predict_patch
 
 Random = np.random.Generator
 
+NAME = "bundle.safetensors"
 intact: dict[Path, Path] = {}
 """Damaged copy -> what it is a copy of."""
 
@@ -56,8 +59,21 @@ PLACES: dict[str, tuple[str, ...]] = {
 """What is wrong in a certain place."""
 
 
+CHECKED = True
+"""Whether another answer is a defect."""
+
+
+def place(home: Path) -> Path:
+    """Return a folder in a home folder that holds a copy of the smaller bundle that comes with Nodescope."""
+    folder = home / "bundles"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(SHIPPED["nodescope-net"], folder / NAME)
+    return folder
+
+
 def damaged(rng: Random, source: Path, destination: Path) -> str:
-    """Write a damaged copy of a bundle and return what was done to it."""
+    """Write a damaged copy of a bundle, or of that in a folder, and return what was done to it."""
+    source, destination = (each / NAME if each.is_dir() else each for each in (source, destination))
     intact[destination] = source
     change = _CHANGES[int(rng.integers(len(_CHANGES)))]
     data, what = change(rng, source.read_bytes())
@@ -70,13 +86,14 @@ def attempt(path: Path) -> str:
 
     Whatever else is raised is a defect.
     """
+    path = path / NAME if path.is_dir() else path
     try:
         found = answer(path)
     except NodescopeError as error:
         if not all(each.isprintable() or each == "\n" for each in str(error)):
             raise AssertionError(f"the sentence moves the terminal: {error!r}") from error
         return f"refused: {error}"
-    return "same" if np.allclose(found, _expected(intact[path]), rtol=0, atol=1e-6) else "changed"
+    return "same" if np.allclose(found, _expected(intact.get(path, path)), rtol=0, atol=1e-6) else "changed"
 
 
 def answer(path: Path) -> np.ndarray:
