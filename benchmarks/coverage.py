@@ -42,6 +42,7 @@ def draw(
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slides", type=int, nargs="+", default=[2, 3, 4, 5, 6, 8, 10, 20])
     parser.add_argument("--patches", type=int, nargs="+", default=[20, 200], help="Of each slide.")

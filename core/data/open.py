@@ -8,7 +8,8 @@ from core.data import kaggle, pcam
 from core.data.dataset import SPLITS, Dataset, Problem
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
-from core.data.pack import find_pack, open_packed, open_store, settle
+from core.data.pack import find_pack, open_packed, settle
+from core.data.pack_blocks import open_store
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 
