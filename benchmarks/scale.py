@@ -31,7 +31,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.data import Dataset, Pack, find_pack, make_pack, open_dataset, open_demo
-from core.data.pack import open_store
+from core.data.pack_blocks import open_store
 from core.data.pack_workers import available_workers
 from core.display import mosaic, to_jpeg, to_png
 

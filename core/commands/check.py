@@ -9,7 +9,7 @@ import pandas as pd
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, assign, choose_rule, find_pack, open_dataset
-from core.data.pack import verify_pack
+from core.data.pack_blocks import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES

@@ -4,7 +4,8 @@ from core.data.dataset import CLASS_NAMES, SPLITS, Dataset, Decided, Problem, jo
 from core.data.decisions import Decision, apply_decisions, decide, decisions_of, take_back
 from core.data.demo_cache import DemoSize, open_demo
 from core.data.open import DEMO, open_dataset
-from core.data.pack import Pack, find_pack, is_stale, make_pack, pack_folder, remove_pack
+from core.data.pack import find_pack, is_stale, make_pack, pack_folder, remove_pack
+from core.data.pack_blocks import Pack
 from core.data.splits import SplitRule, assign, choose_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, JoinedStore, read
 from core.data.subsample import Subsample, find_subsample

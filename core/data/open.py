@@ -11,7 +11,8 @@ from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
 from core.data.image_files import printable
 from core.data.layouts import layout_of, names_in, not_a_folder, what_is_wrong
-from core.data.pack import find_pack, open_packed, open_store, settle
+from core.data.pack import find_pack, open_packed, settle
+from core.data.pack_blocks import open_store
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 

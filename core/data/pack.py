@@ -8,14 +8,10 @@ digest of the folder's files in their name, so that a folder that changed starts
 """
 
 import hashlib
-import json
 import os
-import random
-import shlex
 import shutil
 import time
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,53 +20,31 @@ from filelock import FileLock, Timeout
 
 from core.data import kaggle, pcam
 from core.data.dataset import Dataset
+from core.data.pack_blocks import (
+    DamagedPackError,
+    Pack,
+    checksums_of,
+    damaged,
+    open_store,
+    stored_checksums,
+    verify_pack,
+)
 from core.data.pack_table import drop_table, load_table, save_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore, notes_by_row, rows_by_note
+from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import OWN_HOME, home, make_folder
+from core.storage.record import typed
+from core.storage.schema import parse
 
 VERSION = 1
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
 
-BLOCK = 64
-"""Patches with a CRC-32 of their own in ``about.json``: 1.8 MB, which is read and compared in a millisecond."""
-
-SAMPLE = 5
-"""Blocks compared at each opening: the first, the last, and random ones."""
-
-SAMPLE_SECONDS = 0.015
-"""After which no further random block is begun."""
-
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk once the pack is written."""
-
-
-@dataclass(frozen=True)
-class Pack:
-    """A finished pack.
-
-    Attributes:
-        path: of its patches.
-        count: patches in it.
-        unreadable: row -> why the patch there is only white.
-        seconds: that the last attempt took.
-        source: the folder that was packed.
-        checksums: CRC-32 of each `BLOCK` patches; None of a pack of an earlier version, which cannot be verified.
-        notes: row -> what was done to the picture, as Predict says it; None in a pack of an earlier version, which
-            did not keep them.
-    """
-
-    path: Path
-    count: int
-    unreadable: dict[int, str]
-    seconds: float
-    source: str
-    checksums: tuple[int, ...] | None
-    notes: dict[int, tuple[str, ...]] | None = None
 
 
 def pack_folder(source: str) -> Path:
@@ -105,34 +79,10 @@ def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
     if not path.is_file():
         return None
     unreadable = {int(row): reason for row, reason in about["unreadable"].items()}
-    if "notes" not in about and unreadable:  # of an earlier version, which read fewer kinds of files
+    if about.get("notes") is None and unreadable:  # of an earlier version, which read fewer kinds of files
         return None
-    notes = notes_by_row(about["notes"]) if "notes" in about else None
-    return Pack(path, about["count"], unreadable, about["seconds"], source, _stored_checksums(about, source), notes)
-
-
-def _stored_checksums(about: dict[str, Any], source: str) -> tuple[int, ...] | None:
-    text = about.get("checksums")
-    if text is None:
-        return None
-    try:
-        found = tuple(int(text[at : at + 8], 16) for at in range(0, len(text), 8))
-    except (TypeError, ValueError):
-        found = ()
-    if len(found) != -(-about["count"] // BLOCK):
-        raise _damaged(source, "the checksums in about.json are not those of its patches")
-    return found
-
-
-class DamagedPackError(DataError):
-    """A pack is not as it was written; to pack again replaces it."""
-
-
-def _damaged(source: str, why: str) -> DamagedPackError:
-    return DamagedPackError(
-        f"The pack of {source} is damaged: {why}. Nothing is read from it. Pack the folder again: python -m core pack "
-        f"{shlex.quote(source)}"
-    )
+    notes = None if about.get("notes") is None else notes_by_row(about["notes"])
+    return Pack(path, about["count"], unreadable, about["seconds"], source, stored_checksums(about, source), notes)
 
 
 def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
@@ -186,63 +136,6 @@ def settle(dataset: Dataset) -> Pack | None:
 def is_stale(dataset: Dataset) -> bool:
     """Whether there is a pack, but of other files than there are now."""
     return _about(dataset.source) is not None and find_pack(dataset) is None
-
-
-def open_store(pack: Pack) -> PackedStore:
-    """Return the patches of a pack as a store, once a sample of them has been compared with its checksums.
-
-    Raises:
-        DataError: they are damaged or may not be read.
-    """
-    patches = _mapped(pack)
-    last = -(-pack.count // BLOCK) - 1
-    ends = [at for at in (0, last) if at >= 0]
-    begun = time.monotonic()
-    for number, block in enumerate([*ends, *random.sample(range(last + 1), min(SAMPLE - 2, last + 1))]):
-        if number >= len(ends) and time.monotonic() - begun > SAMPLE_SECONDS:
-            break
-        _compare(pack, patches, block)
-    return PackedStore(np.asarray(patches), pack.unreadable, pack.notes)
-
-
-def verify_pack(pack: Pack, *, progress: Progress = no_progress) -> bool:
-    """Compare all patches of a pack with its checksums; return False if it has none, being of an earlier version.
-
-    Raises:
-        DataError: they are damaged or may not be read.
-    """
-    patches = _mapped(pack)
-    for block in range(0 if pack.checksums is None else len(pack.checksums)):
-        _compare(pack, patches, block)
-        progress(min(1.0, (block + 1) * BLOCK / pack.count))
-    return pack.checksums is not None
-
-
-def _mapped(pack: Pack) -> np.memmap:
-    try:
-        patches = np.load(pack.path, mmap_mode="r")
-    except PermissionError as error:
-        raise DataError.unreadable(pack.path, error, advice=OWN_HOME) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise _damaged(pack.source, f"{pack.path.name} cannot be read ({error})") from error
-    expected = (pack.count, PATCH_SIZE, PATCH_SIZE, 3)
-    if not isinstance(patches, np.memmap) or (patches.shape, patches.dtype) != (expected, np.uint8):
-        raise _damaged(pack.source, f"{pack.path.name} does not hold the {pack.count:,} patches that were packed")
-    if pack.path.stat().st_size != patches.offset + patches.nbytes:
-        raise _damaged(pack.source, f"{pack.path.name} is longer than the {pack.count:,} patches that were packed")
-    if patches.flags.fnc:
-        raise _damaged(pack.source, f"the patches in {pack.path.name} are in another order")
-    return patches
-
-
-def _compare(pack: Pack, patches: np.ndarray, block: int) -> None:
-    if pack.checksums is None:
-        return
-    first = block * BLOCK
-    chosen = patches[first : first + BLOCK]
-    if zlib.crc32(chosen.data) != pack.checksums[block]:
-        last = first + len(chosen)
-        raise _damaged(pack.source, f"patches {first + 1:,} to {last:,} are not those that were packed")
 
 
 def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
@@ -308,7 +201,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
             notes.flush()  # a process that is killed loses nothing that is flushed
             progress(0.98 * len(written) / -(-count // CHUNK))
     _verify(path, offset, written)
-    checksums = _checksums(path, offset, count)
+    checksums = checksums_of(path, offset, count)
     if _key(dataset, fresh=True) != key:
         raise DataError(f"{dataset.source} was changed while it was packed. Pack it again.")
     unreadable = {str(row): why for each in written.values() for row, why in each.unreadable.items()}
@@ -345,14 +238,31 @@ def _key(dataset: Dataset, *, fresh: bool = False) -> str:
 def _about(source: str) -> dict[str, Any] | None:
     path = pack_folder(source) / "about.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found = parse(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError(f"it must be an object, got {type(found).__name__}")
+        # Another version may have other fields, and is not used.
+        if typed(int, found.get("version"), "version") == VERSION:
+            for name, kind in _ABOUT.items():
+                typed(kind, found.get(name), name)
+            if not found["patches"] or Path(found["patches"]).name != found["patches"]:
+                raise ValueError(f"{found['patches']!r} is no name of a file beside it")
+            if not all(0 <= int(row) < found["count"] for row in found["unreadable"]):
+                raise ValueError("a row that could not be read is none of the pack")
     except FileNotFoundError:
         return None
     except PermissionError as error:
         raise DataError.unreadable(path, error, advice=OWN_HOME) from error
-    except (OSError, ValueError) as error:
-        raise _damaged(source, f"{path} cannot be read ({error})") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(source, f"{path} cannot be read ({error})") from error
     return found
+
+
+_ABOUT = {
+    "key": str, "patches": str, "count": int, "unreadable": dict[str, str], "seconds": float,
+    "checksums": str | None, "notes": dict[str, tuple[int, ...]] | None,
+}  # fmt: skip
+"""What ``about.json`` holds; the last two are missing in packs of earlier versions."""
 
 
 def _forget_others(folder: Path, key: str) -> None:
@@ -399,12 +309,6 @@ def _is_whole(path: Path, offset: int, written: Written) -> bool:
     with path.open("rb") as file:
         file.seek(offset + written.start * PATCH_BYTES)
         return zlib.crc32(file.read(size)) == written.checksum
-
-
-def _checksums(path: Path, offset: int, count: int) -> list[int]:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return [zlib.crc32(file.read(min(BLOCK, count - at) * PATCH_BYTES)) for at in range(0, count, BLOCK)]
 
 
 def _verify(path: Path, offset: int, written: dict[int, Written]) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from core.commands import main
-from core.data import FileStore, find_pack, is_stale, make_pack, open_dataset, pack_folder, remove_pack
+from core.data import FileStore, find_pack, is_stale, make_pack, open_dataset, pack_blocks, pack_folder, remove_pack
 from core.data import pack as module
-from core.data.pack import verify_pack
+from core.data.pack_blocks import verify_pack
 from core.data.quality import make_check
 from core.data.store import PATCH_BYTES, PackedStore
 from core.errors import DataError, StorageError
@@ -168,7 +168,7 @@ def _damage(path: Path, kind: str) -> None:
 def test_a_damaged_pack_is_never_read_from_and_packing_again_mends_it(
     folder: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BLOCK", 3)
+    monkeypatch.setattr(pack_blocks, "BLOCK", 3)
     pack = make_pack(open_dataset(folder, raw=True))
     _damage(pack.path, kind)
     for fresh in (False, True):
@@ -184,8 +184,8 @@ def test_a_damaged_pack_is_never_read_from_and_packing_again_mends_it(
 
 
 def test_what_a_sample_may_miss_the_check_finds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK", 1)
-    monkeypatch.setattr(module, "SAMPLE", 2)  # the first and the last only
+    monkeypatch.setattr(pack_blocks, "BLOCK", 1)
+    monkeypatch.setattr(pack_blocks, "SAMPLE", 2)  # the first and the last only
     pack = make_pack(open_dataset(folder, raw=True))
     assert len(pack.checksums or ()) == 10
     data = bytearray(pack.path.read_bytes())
