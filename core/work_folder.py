@@ -81,6 +81,7 @@ class WorkStatus(Record):
 
 S = TypeVar("S", bound=WorkStatus)
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -254,12 +255,19 @@ class WorkFolder:
             RunError: it is damaged.
         """
         value = self.read_json(name)
-        if value is None:
-            return None
+        return None if value is None else self.understood(name, lambda: kind.from_json(value))
+
+    def understood(self, name: str, read: Callable[[], T]) -> T:
+        """Return what `read` makes of the content of a file.
+
+        Raises:
+            RunError: it cannot, because the file is damaged.
+        """
         try:
-            return kind.from_json(value)
-        except (TypeError, ValueError, KeyError, NodescopeError) as error:
-            raise self.damaged(name, str(error)) from error
+            return read()
+        except (TypeError, ValueError, KeyError, AttributeError, NodescopeError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise self.damaged(name, reason) from error
 
     def require_json(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file. Raises :class:`RunError` if it is missing or damaged."""

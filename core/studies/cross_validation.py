@@ -128,7 +128,7 @@ def out_of_fold(study: Study) -> pd.DataFrame:
         raise RunError(
             f"The study {study.name} has no out-of-fold predictions, which a finished cross-validation has: it is {why}"
         )
-    return read_predictions(path)
+    return study.understood(path.name, lambda: read_predictions(path))
 
 
 def fold_bundles(study: Study) -> list[Path]:
@@ -150,12 +150,15 @@ def fold_bundles(study: Study) -> list[Path]:
 def folds_result(study: Study) -> FoldsResult | None:
     """Return what the cross-validation came to, or None while it is not finished."""
     found = study.results()
-    return None if found is None or "pooled" not in found else FoldsResult.from_json(found)
+    if found is None or "pooled" not in found:
+        return None
+    return study.understood("results.json", lambda: FoldsResult.from_json(found))
 
 
 def finished_folds(study: Study) -> list[Fold]:
     """Return the folds that are measured so far, also before the study is finished."""
-    return [Fold.from_json(each) for each in (study.results() or {}).get("folds", ())]
+    folds = (study.results() or {}).get("folds", ())
+    return study.understood("results.json", lambda: [Fold.from_json(each) for each in folds])
 
 
 def _seed(dataset: Dataset, first: int, *, folds: int, by: By) -> int:

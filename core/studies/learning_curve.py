@@ -122,8 +122,7 @@ def curve_runs(study: Study) -> list[tuple[str, TrainingConfig]]:
 
 def curve_result(study: Study) -> CurveResult:
     """Return what the learning curve has come to so far."""
-    found = study.results()
-    return CurveResult() if found is None else CurveResult.from_json(found)
+    return study.read_record(CurveResult, "results.json") or CurveResult()
 
 
 def conclusion(study: Study) -> tuple[str, ...]:

@@ -90,14 +90,14 @@ def extend_search(study: Study, trials: int) -> None:
 
 def search_result(study: Study) -> SearchResult:
     """Return what the search has come to so far."""
-    found = study.results()
-    result = SearchResult() if found is None else SearchResult.from_json(found)
+    result = study.read_record(SearchResult, "results.json") or SearchResult()
     return result if study.status().is_active else result.at_rest()
 
 
 def axes_of(study: Study) -> tuple[Axis, ...]:
     """Return what the search varies."""
-    return tuple(Axis.from_json(each) for each in study.settings()["over"])
+    over = study.settings()["over"]
+    return study.understood("study.json", lambda: tuple(Axis.from_json(each) for each in over))
 
 
 def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:

@@ -36,6 +36,13 @@ from core.storage.lock import action_lock
 from core.storage.record import typed
 
 Kind = Literal["folds", "search", "curve"]
+_OWN: dict[str, dict[str, Any]] = {
+    "folds": {"folds": int, "by": str},
+    "search": {"trials": int, "over": tuple[dict[str, Any], ...], "seed": int, "pruner": str},
+    "curve": {"sizes": tuple[int, ...], "stretch": tuple[float, ...], "seeds": tuple[int, ...], "equal": str},
+}
+"""The own settings of each kind of study, with their types."""
+
 KIND_NAMES: dict[Kind, str] = {"folds": "cross-validation", "search": "search", "curve": "learning curve"}
 """Every kind of study with its name."""
 
@@ -87,8 +94,12 @@ class Study(Job):
 
     def settings(self) -> dict[str, Any]:
         """Return its own settings beyond the training: folds, trials and what they vary, or sizes."""
-        settings: dict[str, Any] = self.about()["settings"]
-        return settings
+        about = self.about()
+        settings: dict[str, Any] = about["settings"]
+        return self.understood(
+            "study.json",
+            lambda: settings | {name: typed(kind, settings[name], name) for name, kind in _OWN[about["kind"]].items()},
+        )
 
     def run_names(self) -> tuple[str, ...]:
         """Return the names of all its runs, those included that are not there yet."""

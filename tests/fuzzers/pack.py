@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from core.data import open_dataset, pack_folder
+from core.data import make_pack, open_dataset, pack_folder
+from core.data.pack import remove_pack
 from core.data.store import read
 from core.errors import NodescopeError
 from tests.fuzzers.damage import copy_with_damage as damaged
@@ -15,8 +16,11 @@ CHECKED = True
 
 
 def place(home: Path) -> Path:
-    """Return the folder that is damaged."""
-    return pack_folder(str(home.parent / "patches"))
+    """Return the folder that is damaged, with a pack of this version: those of version 0.1 have no checksums."""
+    source = str(home.parent / "patches")
+    remove_pack(source)
+    make_pack(open_dataset(source, raw=True))
+    return pack_folder(source)
 
 
 def attempt(path: Path) -> str:
