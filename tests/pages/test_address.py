@@ -14,7 +14,7 @@ NO_NUMBERS = ("inf", "-inf", "nan", "1e999", "-5", "9" * 400, "\u00b2", "\u0663"
 def test_what_is_no_number_in_an_address_changes_nothing(text: str, app: Page, quiet_demo: Path) -> None:
     wholes = dict.fromkeys(query_params.WHOLE, text)
     app.open("browse", **wholes, range=f"brightness:{text}:{text}")
-    assert (app.get_by_key(state.ROWS).value, app.get_by_key(state.COLUMNS).value) == (6, 15)
+    assert (app.get_by_key(state.PER_GRID).value, app.get_by_key(state.SIZE).value) == (90, 72)
     app.open("browse", browse_view="Splits")
     app.open("evaluate", threshold=text, look=f"bin:{text}")
 
@@ -29,6 +29,6 @@ def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, kaggle
     app.switch_page("pages/browse.py").run()
     app.click("Open folder")
     assert "Open folder" not in app.labels()
-    assert app.get_by_key(state.ROWS).value == 6
+    assert app.get_by_key(state.PER_GRID).value == 90
     app.switch_page("pages/evaluate.py").run()
     assert "Open folder" not in app.labels()

@@ -202,7 +202,7 @@ def test_checksums_that_are_damaged_are_said(folder: Path, checksums: object) ->
     make_pack(open_dataset(folder, raw=True))
     path = pack_folder(str(folder)) / "about.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "checksums": checksums}))
-    with pytest.raises(DataError, match="is damaged: the checksums"):
+    with pytest.raises(DataError, match=r"is damaged: .*checksums"):
         open_dataset(folder)
 
 
@@ -241,9 +241,9 @@ def test_a_pack_of_another_user_is_not_called_damaged(folder: Path, monkeypatch:
         return load(path, **given)
 
     monkeypatch.setattr(np, "load", forbidden)
-    with pytest.raises(DataError, match="may not be read; it may belong to another user"):
+    with pytest.raises(DataError, match=r"cannot be read: Permission denied. Check its permissions"):
         open_dataset(folder)
-    with pytest.raises(DataError, match="may not be read"):
+    with pytest.raises(DataError, match="Permission denied"):
         make_pack(open_dataset(folder, raw=True))
     assert pack.path.is_file()
 

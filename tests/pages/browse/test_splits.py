@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,10 @@ def test_a_name_that_is_a_path_is_refused(splits: Page, tmp_path: Path) -> None:
     assert not (home() / "splits" / "../../x.json").exists()
 
 
-def test_unknown_slides_are_said_plainly_and_not_offered(app: Page, folder: Path) -> None:
+def test_unknown_slides_are_said_plainly_and_not_offered(
+    app: Page, kaggle_folder: Callable[..., Path], fresh_home: Path
+) -> None:
+    folder = kaggle_folder({f"{number:03}": number % 2 for number in range(60)})
     app.open(browse_view="Splits", data=str(folder))
     assert app.segmented_control(key="split_by").options == ["Random", "Stratified", "By colour"]
     assert any("are not known, so patches of one slide fall on both sides" in each.value for each in app.warning)
