@@ -71,14 +71,16 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
         if stored is None:
             return None
         about, file = stored
-        label = file["label"]
+        label, slides, slide = file["label"], _texts(file["slides"]), file["slide"]
+        if len(slide) and not -1 <= int(slide.min()) <= int(slide.max()) < max(len(slides), 1):
+            raise ValueError("a patch is of a slide that has no name")
         table = pd.DataFrame(
             {
                 "id": pd.array(_texts(file["ids"]), dtype="string"),
                 "label": pd.arrays.IntegerArray(np.maximum(label, np.int8(0)), label < 0),
                 "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
                 # Missing for a code of -1; taking by codes is quicker than one text a row.
-                "slide": pd.array(_texts(file["slides"]), dtype="string").take(file["slide"], allow_fill=True),
+                "slide": pd.array(slides, dtype="string").take(slide, allow_fill=True),
             }
         )
     problems = tuple(Problem(*values) for values in about["problems"])

@@ -152,7 +152,11 @@ def folds_result(study: Study) -> FoldsResult | None:
     found = study.results()
     if found is None or "pooled" not in found:
         return None
-    return study.understood("results.json", lambda: FoldsResult.from_json(found))
+    result = study.understood("results.json", lambda: FoldsResult.from_json(found))
+    missing = [name for name in ("auc", "accuracy", "sensitivity", "specificity") if name not in result.mean]
+    if missing:
+        raise study.damaged("results.json", f"mean.{missing[0]} is missing")
+    return result
 
 
 def finished_folds(study: Study) -> list[Fold]:

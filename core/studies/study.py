@@ -116,7 +116,10 @@ class Study(Job):
 
     def results(self) -> dict[str, Any] | None:
         """Return ``results.json``, or None before there is one."""
-        return self.read_json("results.json") or None
+        found = self.read_json("results.json") or None
+        if found is not None:
+            self.understood("results.json", lambda: typed(tuple[str, ...], found.get("settled", ()), "settled"))
+        return found
 
     def status(self) -> JobStatus:
         """Return the last status of the study; "damaged", with the sentence that says so, where the file is damaged."""

@@ -21,10 +21,20 @@ def click(page: Page, element: Locator, x: float, y: float) -> None:
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
+def _shown(page: Page) -> Locator:
+    """The patches of both grids, once they are drawn."""
+    patches = page.locator(".patch")
+    expect(patches.nth(170)).to_be_attached()
+    return patches
+
+
+def _focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
+
+
 def test_a_clicked_patch_opens_and_the_keys_go_on(page: Page, address: str) -> None:
     page.goto(address)
-    grid = page.locator("[class*=st-key-picture]").first
-    click(page, grid, 2.5 / 15, 1.5 / 6)  # third patch of the second row: the 18th
+    _shown(page).nth(17).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("18 of 973 in the grid")).to_be_visible()
     expect(dialog.get_by_alt_text("Saliency map over the patch")).to_be_visible()
@@ -35,17 +45,47 @@ def test_a_clicked_patch_opens_and_the_keys_go_on(page: Page, address: str) -> N
     expect(page).not_to_have_url(re.compile("open="))
 
 
-def test_the_grid_fits_a_narrow_window_and_leaves_no_gap(page: Page, address: str) -> None:
-    page.set_viewport_size({"width": 1024, "height": 800})
+def test_the_keyboard_alone_selects_opens_relabels_and_goes_on_to_a_prediction(page: Page, address: str) -> None:
     page.goto(address)
-    grid = page.locator("[class*=st-key-picture]").first
-    expect(grid).to_be_visible()
-    expect(page.locator(".js-plotly-plot image")).to_have_count(2)
-    box = grid.bounding_box()
-    assert box is not None
-    assert box["x"] + box["width"] <= 1024
-    assert box["height"] == pytest.approx(box["width"] * 654 / 1644, abs=2)  # the shape of 6 × 15 patches
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+    patches = _shown(page)
+    patches.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    expect(page.locator('.patch[aria-selected="true"]')).to_have_count(2)
+    assert "selected" in _focused(page)
+
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("3 of 973 in the grid")).to_be_visible()
+    expect(dialog.get_by_text("probability of tumour")).to_be_visible()  # the prediction
+    page.keyboard.press("l")
+    expect(dialog.get_by_text("relabelled as normal")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.wait_for_timeout(2000)
+    # The relabelled patch has gone to the other grid; the keyboard is where it was.
+    assert _focused(page) == page.locator(".patch").nth(2).get_attribute("aria-label")
+
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("page=2"))
+
+
+def test_both_classes_are_in_sight_and_nothing_is_cut_off(page: Page, address: str) -> None:
+    page.goto(address)
+    _shown(page)
+    for grid in page.get_by_role("listbox").all():
+        box = grid.locator(".patch").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 500
+    for width, height in ((390, 844), (1024, 800), (1920, 1000)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = [patch.bounding_box() for patch in page.locator(".patch").all()[:20]]
+        assert all(box is not None and box["x"] + box["width"] <= width and box["width"] >= 44 for box in boxes)
 
 
 def test_a_clicked_bar_filters_and_its_chip_removes_it(page: Page, address: str) -> None:

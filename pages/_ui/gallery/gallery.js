@@ -55,24 +55,35 @@ function rebuild(root, data) {
   root.sheet = data.sheet;
   const rows = Math.ceil(data.patches.length / data.across);
   const share = (at, count) => (count > 1 ? `${(at / (count - 1)) * 100}%` : "0%");
+  // Tiles are used again, so that the focus finds its place when a dialog closes over a grid that has changed.
   root.tiles = data.patches.map((_, at) => {
-    const tile = document.createElement("div");
-    tile.className = "patch";
-    tile.setAttribute("role", "option");
-    tile.innerHTML = '<div class="patch-pixels"></div><span class="patch-check"></span><span class="patch-badge"></span>';
+    const tile = root.tiles[at] ?? empty();
     const pixels = tile.firstChild.style;
     pixels.backgroundImage = `url(${data.sheet})`;
     pixels.backgroundSize = `${data.across * 100}% ${rows * 100}%`;
     pixels.backgroundPosition = `${share(at % data.across, data.across)} ${share(Math.floor(at / data.across), rows)}`;
     return tile;
   });
-  root.list.replaceChildren(...root.tiles);
+  while (root.list.children.length > root.tiles.length) root.list.lastChild.remove();
+  root.list.append(...root.tiles.slice(root.list.children.length));
   root.tip.hidden = true;
   const marked = data.patches.findIndex((patch) => patch.marked);
-  root.focus = root.anchor = Math.max(marked, 0);
+  // Another page begins at its first patch; where only some have come or gone, the keyboard stays where it was.
+  const isTurned = data.patches[0]?.id !== root.first;
+  const kept = isTurned ? 0 : Math.min(root.focus, root.tiles.length - 1);
+  root.first = data.patches[0]?.id;
+  root.focus = root.anchor = marked >= 0 ? marked : kept;
   root.tiles.forEach((tile, at) => { tile.tabIndex = at === root.focus ? 0 : -1; });
   if (hadFocus) root.tiles[root.focus]?.focus({ preventScroll: true });
   else if (marked >= 0) root.tiles[marked].scrollIntoView({ block: "nearest" });
+}
+
+function empty() {
+  const tile = document.createElement("div");
+  tile.className = "patch";
+  tile.setAttribute("role", "option");
+  tile.innerHTML = '<div class="patch-pixels"></div><span class="patch-check"></span><span class="patch-badge"></span>';
+  return tile;
 }
 
 function isSelected(root, patch) {
