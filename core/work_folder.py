@@ -265,7 +265,7 @@ class WorkFolder:
         """
         try:
             return read()
-        except (TypeError, ValueError, KeyError, AttributeError, NodescopeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, NodescopeError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise self.damaged(name, reason) from error
 

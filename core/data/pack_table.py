@@ -72,6 +72,8 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
             return None
         about, file = stored
         label, slides, slide = file["label"], _texts(file["slides"]), file["slide"]
+        if any(codes.dtype.kind != "i" or codes.shape != label.shape for codes in (label, file["split"], slide)):
+            raise ValueError("labels, splits or slides are no numbers, or not of all patches")
         if len(slide) and not -1 <= int(slide.min()) <= int(slide.max()) < max(len(slides), 1):
             raise ValueError("a patch is of a slide that has no name")
         table = pd.DataFrame(
