@@ -166,6 +166,8 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
         if run.status().state != "failed":
             raise  # it did not start, such as when another process works on it
         return 1  # the sentence is in the log and, unless quiet, on screen
+    finally:
+        data_logger.setLevel(logging.NOTSET)
     return 0
 
 

@@ -96,10 +96,9 @@ class Study(Job):
         """Return its own settings beyond the training: folds, trials and what they vary, or sizes."""
         about = self.about()
         settings: dict[str, Any] = about["settings"]
-        return self.understood(
-            "study.json",
-            lambda: settings | {name: typed(kind, settings[name], name) for name, kind in _OWN[about["kind"]].items()},
-        )
+        kinds = _OWN[about["kind"]].items()
+        self.understood("study.json", lambda: [typed(kind, settings[name], name) for name, kind in kinds])
+        return settings
 
     def run_names(self) -> tuple[str, ...]:
         """Return the names of all its runs, those included that are not there yet."""

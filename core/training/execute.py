@@ -221,13 +221,13 @@ def _logging_to(run: Run) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger.setLevel(logging.INFO)
     # What was left out of the data belongs into the log of the run, and then nowhere else.
-    propagates, data_logger.propagate = data_logger.propagate, False
+    data_logger.propagate = False
     for each in (logger, data_logger):
         each.addHandler(handler)
     try:
         yield
     finally:
-        data_logger.propagate = propagates
+        data_logger.propagate = True
         for each in (logger, data_logger):
             each.removeHandler(handler)
         handler.close()

