@@ -55,6 +55,7 @@ def test_the_keyboard_alone_selects_opens_relabels_and_goes_on_to_a_prediction(p
     expect(page.get_by_text("2 selected")).to_be_visible()
     expect(page.locator('.patch[aria-selected="true"]')).to_have_count(2)
     assert "selected" in _focused(page)
+    relabelled = _focused(page).split(",")[0]
 
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
@@ -71,6 +72,10 @@ def test_the_keyboard_alone_selects_opens_relabels_and_goes_on_to_a_prediction(p
     page.keyboard.press("End")
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile("page=2"))
+
+    page.goto(f"{address}/?open={relabelled}")  # the other tests share this home folder
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_text("relabelled as normal")).to_have_count(0)
 
 
 def test_both_classes_are_in_sight_and_nothing_is_cut_off(page: Page, address: str) -> None:
