@@ -14,6 +14,7 @@ from filelock import FileLock
 from core.data.pack import pack_folder
 from core.errors import DataError, StorageError
 from core.storage import atomic, spreadsheet
+from core.storage.home import make_folder
 
 LONGEST = 40
 """Characters of a tag."""
@@ -66,7 +67,7 @@ def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool) -> str:
         raise DataError(f"A tag needs 1 to {LONGEST} printable characters, got {tag!r}.")
     path, chosen = tags_path(source), set(ids)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):  # two people may tag at once, and both count
             stored = tags_of(source)
             held = set(stored.get(name, ()))

@@ -1,8 +1,6 @@
 """Saved views of Browse: an address under a name, for everybody who uses this home folder."""
 
-import json
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -10,10 +8,12 @@ from filelock import FileLock
 
 from core.errors import DataError
 from core.storage import atomic
-from core.storage.home import home
+from core.storage.home import home, make_folder
+from core.storage.record import typed
+from core.storage.schema import parse
 from pages._ui import layout
 
-View = dict[str, list[str]]
+View = dict[str, tuple[str, ...]]
 """The values of each key in the address."""
 
 
@@ -32,7 +32,7 @@ def draw() -> None:
                 st.button("", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
                           type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
         name = st.text_input("Name of this view", key="view_name", max_chars=60)
-        here = {key: st.query_params.get_all(key) for key in st.query_params}
+        here = {key: tuple(st.query_params.get_all(key)) for key in st.query_params}
         st.button("Save this view", icon=":material/bookmark_add:", disabled=not name.strip(),
                   on_click=layout.attempt, args=(change, name.strip(), here),
                   kwargs={"done": f"Saved the view {name.strip()}."})  # fmt: skip
@@ -50,13 +50,13 @@ def views() -> dict[str, View]:
         DataError: the file is damaged.
     """
     try:
-        found = json.loads(path().read_text("utf-8"))
+        found: dict[str, View] = typed(dict[str, View], parse(path().read_text("utf-8")), "views")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(error) from error
-    if not (isinstance(found, dict) and all(_is_view(view) for view in found.values())):
-        raise _damaged("it holds something else")
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"The saved views in {path()} cannot be read: {error}. Delete the file to start anew."
+        ) from error
     return found
 
 
@@ -67,20 +67,10 @@ def change(name: str, view: View | None) -> None:
         DataError: the file is damaged.
         StorageError: it cannot be written.
     """
-    path().parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path().parent)
     with FileLock(path().with_suffix(".lock")):
         kept = {each: value for each, value in views().items() if each != name}
         atomic.write_json(path(), kept if view is None else {**kept, name: view})
-
-
-def _is_view(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(each, list) and all(isinstance(text, str) for text in each) for each in value.values()
-    )
-
-
-def _damaged(reason: object) -> DataError:
-    return DataError(f"The saved views in {path()} cannot be read: {reason}. Delete the file to start anew.")
 
 
 def _escaped(name: str) -> str:
