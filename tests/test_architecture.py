@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
@@ -191,3 +192,10 @@ def test_everything_public_is_described(name: str) -> None:
 @pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("[a-z]*.py")), ids=lambda page: page.stem)
 def test_every_page_is_drawn_in_its_frame_whatever_address_comes_first(page: Path) -> None:
     assert page.read_text("utf-8").rstrip().endswith("\nlayout.show(main)")
+
+
+def test_the_tests_that_the_table_of_bad_input_names_are_there() -> None:
+    named = re.findall(r"`([a-z_/]+\.py)`", (ROOT / "docs" / "BAD_INPUT.md").read_text("utf-8"))
+
+    assert len(set(named)) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

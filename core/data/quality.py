@@ -17,7 +17,7 @@ from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
 from core.data.pack import pack_folder, settle
 from core.data.pack_blocks import open_store, verify_pack
-from core.data.store import PatchStore, batches, kind_of_note, notes_by_row, rows_by_note
+from core.data.store import PatchStore, batches, notes_by_kind, notes_by_row, rows_by_note
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 from core.storage.spreadsheet import table_csv
@@ -64,13 +64,9 @@ class Check:
     notes: dict[int, tuple[str, ...]] | None = None
 
     def notes_by_kind(self, dataset: Dataset) -> dict[str, list[str]]:
-        """Return what was done to pictures, a sentence without its numbers, and the ids of those of the data set."""
-        ids, kinds = set(dataset.table["id"]), dict[str, list[str]]()
-        for note, positions in rows_by_note(self.notes or {}).items():
-            known = [self.ids[at] for at in positions if self.ids[at] in ids]
-            if known:
-                kinds.setdefault(kind_of_note(note), []).extend(known)
-        return kinds
+        """Return what was done to pictures of the data set, see :func:`core.data.store.notes_by_kind`."""
+        ids = set(dataset.table["id"])
+        return notes_by_kind({at: said for at, said in (self.notes or {}).items() if self.ids[at] in ids}, self.ids)
 
 
 def check_path(source: str) -> Path:

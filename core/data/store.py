@@ -1,5 +1,6 @@
 """Patch stores: uint8 pixels for a batch of row numbers, wherever they lie."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,14 +121,27 @@ def notes_by_row(rows: Mapping[str, Sequence[int]]) -> dict[int, tuple[str, ...]
     return notes
 
 
-def kind_of_note(note: str) -> str:
-    """Return a note without its numbers, to count those of one kind.
+def notes_by_kind(notes: Mapping[int, Sequence[str]], ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return what was done to some patches, each sentence without its numbers, and the ids of those it was done to.
+
+    Args:
+        notes: position in `ids` -> sentences.
+        ids: of the patches.
 
     Example:
-        >>> kind_of_note("The file holds 3 pages; the first was used.")
-        'The file holds several pages; the first was used.'
+        >>> notes_by_kind({1: ("The file holds 3 pages; the first was used.",)}, ["a", "b"])
+        {'The file holds several pages; the first was used.': ['b']}
     """
-    return re.sub(r"\d[\d,]*", "several", note)
+    kinds: dict[str, list[str]] = {}
+    for note, positions in rows_by_note(notes).items():
+        kinds.setdefault(re.sub(r"\d[\d,]*", "several", note), []).extend(str(ids[at]) for at in positions)
+    return kinds
+
+
+def log_notes(logger: logging.Logger, notes: Mapping[int, Sequence[str]], ids: Sequence[str]) -> None:
+    """Say what was done to some patches: a line for each kind with an example; arguments as of `notes_by_kind`."""
+    for kind, found in notes_by_kind(notes, ids).items():
+        logger.warning("%d patches: %s (such as %s)", len(found), kind, found[0])
 
 
 class ArrayStore:
@@ -160,14 +174,11 @@ class PackedStore(ArrayStore):
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the patches of `rows`; unreadable ones are white and reported."""
         wanted = np.asarray(rows, dtype=np.int64)
-        return Loaded(self.patches[wanted], self.unreadable_among(wanted), _among(self.notes, wanted))
-
-    def unreadable_among(self, rows: np.ndarray) -> dict[int, str]:
-        """Return the position in `rows` of each unreadable patch with the reason, without reading any."""
-        return _among(self.unreadable, rows)
+        return Loaded(self.patches[wanted], among(self.unreadable, wanted), among(self.notes, wanted))
 
 
-def _among(known: dict[int, T], rows: np.ndarray) -> dict[int, T]:
+def among(known: dict[int, T], rows: np.ndarray) -> dict[int, T]:
+    """Return what is known of some of `rows`, by position in them."""
     if not known:  # the usual case, for which a batch must not be gone through row by row
         return {}
     return {at: known[int(row)] for at, row in enumerate(rows) if int(row) in known}

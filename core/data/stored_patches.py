@@ -1,10 +1,10 @@
 """Patches that stay in the memory map of their pack (or in their array) until some of them are requested."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, PatchStore, RowStore
+from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, PatchStore, RowStore, among
 
 
 class Pixels(Protocol):
@@ -59,16 +59,17 @@ def is_at_hand(store: PatchStore) -> bool:
     return isinstance(store, ArrayStore)
 
 
-def unreadable_among(store: PatchStore, rows: np.ndarray) -> dict[int, str]:
-    """Return the position in `rows` of each unreadable patch with the reason, without reading any.
+def known_among(store: PatchStore, rows: np.ndarray, what: Literal["unreadable", "notes"]) -> dict[int, Any]:
+    """Return the position in `rows` of each patch that cannot be read, or has notes, with these; reads none.
 
     Args:
-        store: one of which :func:`is_at_hand` is true; only a pack knows of unreadable patches.
+        store: one of which :func:`is_at_hand` is true; only a pack knows of any.
         rows: int64 (N,).
+        what: "unreadable" (a reason each) or "notes" (sentences), see :class:`core.data.store.Loaded`.
     """
     if isinstance(store, RowStore):
-        return unreadable_among(store.store, store.rows[rows])
+        return known_among(store.store, store.rows[rows], what)
     if isinstance(store, JoinedStore):
-        owners = [(positions, unreadable_among(each, inner)) for each, positions, inner in store.split(rows)]
-        return {int(positions[at]): reason for positions, reasons in owners for at, reason in reasons.items()}
-    return store.unreadable_among(rows) if isinstance(store, PackedStore) else {}
+        owners = [(positions, known_among(each, inner, what)) for each, positions, inner in store.split(rows)]
+        return {int(positions[at]): said for positions, known in owners for at, said in known.items()}
+    return among(getattr(store, what), rows) if isinstance(store, PackedStore) else {}

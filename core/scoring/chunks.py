@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data import Dataset
+from core.data.open import logger
+from core.data.store import log_notes
 from core.errors import StorageError
 from core.prediction.appearance import COLUMNS, measure_appearance
 from core.prediction.ensemble import Ensemble
@@ -119,12 +121,14 @@ def predict_rows(
         "looks": np.empty((0, len(COLUMNS)), np.float32),
     }
     chunks = [{name: empty[name] for name in names}]
+    notes = dict[int, tuple[str, ...]]()
     for start in range(0, len(rows), CHUNK):
         chosen = rows[start : start + CHUNK]
         report = within(progress, start / len(rows), (start + len(chosen)) / len(rows))
         chunk = None if keep is None else keep.read(start, len(chosen), names)
         if chunk is None:
             loaded = dataset.store.load(chosen)
+            notes |= {int(chosen[at]): said for at, said in loaded.notes.items()}
             predictions = predictor.predict(loaded.pixels, progress=_all_but_the_end(report))
             chunk = {value: getattr(predictions, value), "usable": loaded.readable}
             if with_appearance:
@@ -133,6 +137,8 @@ def predict_rows(
                 keep.write(start, chunk)
         chunks.append(chunk)
         report(1.0)  # only now: a cancellation that it raises finds the chunk kept
+    if notes:
+        log_notes(logger, notes, dataset.table["id"].array)
     return {name: np.concatenate([each[name] for each in chunks]) for name in names}
 
 

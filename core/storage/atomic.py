@@ -3,6 +3,7 @@
 A process that is killed at any moment leaves the old file or the new one, never a part of one. A reader needs no lock.
 """
 
+import glob
 import json
 import os
 import re
@@ -33,6 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         make_folder(path.parent)
+        # Before the writing, because on a full disk what a killed writer left may be what takes the space.
+        sweep(path.parent, of=path.name)
         yield temporary
         # The content before the name: after a power cut the name must not point to a file that is still empty.
         _flush(temporary)
@@ -55,12 +58,12 @@ SWEPT_AFTER = 60.0
 _TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")
 
 
-def sweep(folder: Path) -> None:
-    """Delete the temporary files that killed writers left in a folder, in which no other computer writes now.
+def sweep(folder: Path, *, of: str | None = None) -> None:
+    """Delete the temporary files that killed writers left in a folder, of one file or of all.
 
     A checkpoint that was half written may be gigabytes. A living process of this number keeps its file.
     """
-    for path in folder.glob(".*.tmp"):
+    for path in folder.glob(".*.tmp" if of is None else f".{glob.escape(of)}.*.tmp"):
         named = _TEMPORARY.fullmatch(path.name)
         with suppress(OSError):  # gone since, or somebody else's
             if named and time.time() - path.stat().st_mtime > SWEPT_AFTER and not psutil.pid_exists(int(named[1])):

@@ -1,6 +1,8 @@
 """The patches of a run, divided into training, validation and test split."""
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,16 @@ from core.data.shortage import shortage
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import PATCH_SIZE, PatchStore, batches
-from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, unreadable_among
+from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, known_among
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
 
 UNLABELLED = -1
 """Stands where a training patch has no label."""
+
+COMPARED = 256
+"""Patches whose pixels stand for all when a run is resumed: reading 220,025 would take a minute from a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,14 @@ class Patches:
         pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is needed.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
         slides: text (N,), or None where they are not known for all.
+        notes: position -> what was done to the picture, see :class:`core.data.store.Loaded`.
     """
 
     ids: np.ndarray
     pixels: Pixels
     labels: np.ndarray
     slides: np.ndarray | None
+    notes: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,6 +117,23 @@ class TrainingData:
         """Read the test split of source `number`."""
         source = self.sources[number]
         return read_patches(source.dataset, np.flatnonzero(source.splits == "test"))[0]
+
+    def digests(self) -> dict[str, str]:
+        """Return 16 hex digits for each of "patches", "labels" and "pixels": what a run must find again to go on.
+
+        Pixels are those of 256 patches spread over each split and what was done to the pictures of all.
+        """
+        used = (self.train, self.valid)
+        pixels = hashlib.sha256()
+        for each in used:
+            pixels.update(repr(sorted(each.notes.items())).encode())
+            if len(each):
+                spread = np.linspace(0, len(each) - 1, min(len(each), COMPARED)).astype(np.int64)
+                pixels.update(each.pixels[spread].tobytes())
+        ids = "\n".join(str(patch_id) for each in used for patch_id in each.ids)
+        labels = np.concatenate([each.labels for each in used])
+        found = {"patches": hashlib.sha256(ids.encode()), "labels": hashlib.sha256(labels.tobytes()), "pixels": pixels}
+        return {name: digest.hexdigest()[:16] for name, digest in found.items()}
 
     def split_table(self) -> pd.DataFrame:
         """Return id and split of every labelled patch, but for training patches that are excluded."""
@@ -198,12 +222,15 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
     """
     ids = dataset.table["id"].to_numpy(dtype=object)[rows]
     if is_at_hand(dataset.store):
-        decoded, unreadable = None, unreadable_among(dataset.store, rows)
+        decoded = None
+        unreadable, notes = known_among(dataset.store, rows, "unreadable"), known_among(dataset.store, rows, "notes")
         progress(1.0)
     else:
-        decoded, unreadable = _decoded(dataset.store, rows, progress)
+        decoded, unreadable, notes = _decoded(dataset.store, rows, progress)
     usable = np.ones(len(rows), bool)
     usable[list(unreadable)] = False
+    place = np.cumsum(usable) - 1  # of each patch among those that can be read
+    notes = {int(place[position]): said for position, said in notes.items()}
     problems = [Problem(str(ids[position]), reason) for position, reason in unreadable.items()]
     rows, ids = rows[usable], ids[usable]
     # This holds row numbers only; it is replaced where the patches had to be decoded.
@@ -212,20 +239,23 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
         # Choosing rows copies all of them, which would need the memory twice.
         pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    return Patches(ids, pixels, labels, dataset.slides(rows)), problems
+    return Patches(ids, pixels, labels, dataset.slides(rows), notes), problems
 
 
-def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:
-    """Return the patches of `rows`, and the position of each unreadable one with the reason."""
+def _decoded(
+    store: PatchStore, rows: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, dict[int, str], dict[int, tuple[str, ...]]]:
+    """Return the patches of `rows`, and by position why some are unreadable and what was done to others."""
     # One array that is filled: joining the chunks at the end would need the memory twice.
     pixels = np.empty((len(rows), PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
-    unreadable: dict[int, str] = {}
+    unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
     done = 0
     for chosen, loaded in batches(store, rows, progress=progress):
         pixels[done : done + len(chosen)] = loaded.pixels
-        unreadable.update({done + position: reason for position, reason in loaded.unreadable.items()})
+        unreadable |= {done + position: reason for position, reason in loaded.unreadable.items()}
+        notes |= {done + position: said for position, said in loaded.notes.items()}
         done += len(chosen)
-    return pixels, unreadable
+    return pixels, unreadable, notes
 
 
 def _check(first: Source, problems: list[Problem], **splits: Patches) -> None:

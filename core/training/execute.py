@@ -13,6 +13,7 @@ from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split, save_split
 from core.data.splits import CHOICES
+from core.data.store import log_notes
 from core.errors import NodescopeError, StorageError
 from core.runs.device_queue import device_slot
 from core.runs.run import Run
@@ -156,6 +157,8 @@ def _training_data(run: Run, status: Status) -> TrainingData:
     run.write_status(status.now(stage="Preparing the network"))
     for problem in training_data.problems:
         logger.warning("Excluded %s: %s", problem.name, problem.reason)
+    for patches in (training_data.train, training_data.valid):
+        log_notes(logger, patches.notes, list(patches.ids))
     split = training_data.split_table().to_csv(index=False, lineterminator="\n")
     atomic.write_text(run.place("split.csv"), split)
     atomic.write_json(run.place("data.json"), [source.provenance() for source in training_data.sources])

@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from core.device import describe_device
-from core.errors import TrainingError
+from core.errors import RunError, TrainingError
 from core.runs.run import METRICS_COLUMNS, Run
 from core.runs.status import Status
 from core.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -80,6 +80,7 @@ class Trainer:
         self._validation = Validation(
             self.train_step.network, training_data, self.config, device=self.train_step.device, notify=self._notify
         )
+        self._data = training_data.digests()
         self._unread: list[Tensor] = []
         self._last_checkpoint = time.monotonic()
 
@@ -92,7 +93,7 @@ class Trainer:
         Raises:
             Stopped: somebody or `after_epoch` requested it; the state is saved.
             TrainingError: the loss is not a number.
-            RunError: the teachers are not those of the checkpoint, or it is damaged.
+            RunError: the teachers or the data are not those of the checkpoint, or it is damaged.
             StorageError: the disk is full; the last checkpoint is good.
         """
         # Made first: a missing package must end the run before it trains, and not after an epoch.
@@ -230,11 +231,13 @@ class Trainer:
             "schedule": self._schedule.state(),
             "valid_batch": self._validation.forward.batch,
             "seconds": self.reporter.seconds(),
+            "data": self._data,
         }
         save_checkpoint(self.run.place(self.run.checkpoint_path.name), checkpoint)
 
     def _restore(self) -> None:
         checkpoint = load_checkpoint(self.run.checkpoint_path, self.train_step.device)
+        self._check_data(checkpoint.get("data"))
         self.train_step.restore(checkpoint)
         self.state = TrainingState.from_checkpoint(checkpoint)
         self._schedule.restore(checkpoint["schedule"])
@@ -245,6 +248,21 @@ class Trainer:
             self.run.write_metrics(self.state.rows)
             self.run.write_patches(self.state.patches)
         logger.info("Going on at step %d of epoch %d.", self.state.step_in_epoch + 1, self.state.epoch + 1)
+
+    def _check_data(self, before: Mapping[str, str] | None) -> None:
+        """See that the patches are those that the run began with."""
+        if before is None:  # an earlier version, which stored none and took turned or transparent pictures as they lay
+            if changed := len(self.training_data.train.notes) + len(self.training_data.valid.notes):
+                logger.warning(
+                    "An earlier version began this run and read %d of its patches in another way than now, as listed "
+                    "above. It goes on with them as they are read now, which is how predictions read them.", changed,
+                )  # fmt: skip
+            return
+        if differing := [name for name, digest in self._data.items() if digest != before[name]]:
+            raise RunError(
+                f"The {' and '.join(differing)} are not those that the run {self.run.name} began with, and it goes on "
+                "with the same data only. Put the data back as it was, or start a new run."
+            )
 
     def _first_status(self) -> Status:
         step = self.train_step

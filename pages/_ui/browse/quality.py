@@ -74,6 +74,8 @@ def _check(dataset: Dataset, checked: Checked | None) -> None:
     if not job.status().is_active:
         if checked is not None:
             _flags(checked[1])
+            for kind, ids in checked[0].notes_by_kind(dataset).items():
+                st.caption(f":material/info: {len(ids):,} patches: {kind}")
             usual = choose_rule(dataset).describe()
             st.caption(f"A leak is between the training, validation and test splits of the default rule ({usual}).")
             return

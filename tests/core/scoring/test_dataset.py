@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.bundle import Bundle
 from core.data import ArrayStore, Dataset, FileStore, SplitRule, assign, choose_rule, make_table, open_dataset
@@ -29,6 +30,22 @@ def _dataset(ids: list[str], *, kind: Any = "kaggle", split: Any = "train", slid
 def _trained_on(bundle: Bundle, kind: str, rule: SplitRule) -> Bundle:
     source = {"name": "x", "kind": kind, "fingerprint": "0", "split": rule.to_json(), "patches": {}}
     return Bundle(bundle.card.with_changes(training={"data": [source]}), bundle.weights)
+
+
+def test_what_was_done_to_pictures_is_said_once_with_their_number(
+    tiny_bundle: Bundle, kaggle_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1, "c": 1})
+    for name in ("b", "c"):
+        tif = folder / "train" / f"{name}.tif"
+        Image.open(tif).convert("L").save(tif.with_suffix(".png"))
+        tif.unlink()
+
+    score(Predictor(tiny_bundle, device="cpu"), open_dataset(folder), split="all")
+
+    (line,) = [each for each in caplog.messages if "greyscale" in each]
+    assert line.startswith("2 patches: ")
+    assert line.endswith("(such as b)")
 
 
 @pytest.mark.parametrize("part", ["auto", "test"])

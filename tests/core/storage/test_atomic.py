@@ -128,3 +128,16 @@ def test_what_a_killed_writer_left_is_swept_and_a_living_one_keeps_its_file(tmp_
     atomic.sweep(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(list(names)[1:])
+
+
+def test_writing_a_file_removes_what_killed_writers_left_of_it_alone(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    of_it, of_another = (f".{name}.{dead.pid}-0a1b2c3d.tmp" for name in ("a[1].npz", "b.npz"))
+    for name in (of_it, of_another):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (time.time() - 100,) * 2)
+
+    atomic.write_text(tmp_path / "a[1].npz", "new")
+
+    assert _names(tmp_path) == sorted([of_another, "a[1].npz"])

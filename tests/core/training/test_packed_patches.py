@@ -13,7 +13,7 @@ from core.data import Dataset, make_table, open_dataset
 from core.data.dataset import join
 from core.data.pack import make_pack
 from core.data.store import ArrayStore, Loaded, PackedStore, RowStore
-from core.data.stored_patches import StoredPatches, is_at_hand, unreadable_among
+from core.data.stored_patches import StoredPatches, is_at_hand, known_among
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.runs.run import Run
 from core.training.data import gather
@@ -75,7 +75,9 @@ def test_unreadable_patches_of_a_pack_are_left_out_without_reading_any(tmp_path:
     rows = np.arange(1, 80)
     joined = join([other, Dataset("some", "some", "kaggle", one.table.iloc[rows], RowStore(one.store, rows))])
 
-    assert unreadable_among(joined.store, np.array([81, 0, 82, 83])) == {2: "One is broken.", 3: "Another is."}
+    rows = np.array([81, 0, 82, 83])
+    assert known_among(joined.store, rows, "unreadable") == {2: "One is broken.", 3: "Another is."}
+    assert known_among(joined.store, rows, "notes") == {}
     data = gather([one], TrainingConfig())
     assert not {"one-00003", "one-00004"} & {*data.train.ids, *data.valid.ids}
     assert np.array_equal(data.train.pixels[np.array([5])], one.store.load([_row(data.train.ids[5])]).pixels)

@@ -98,6 +98,17 @@ def test_a_check_is_started_from_the_page_and_its_findings_are_shown(quality: tu
     assert "not packed · checked: 1 patches flagged" in app.expander[0].label
 
 
+def test_what_was_done_to_pictures_is_listed_by_kind(quality: tuple[Page, Path]) -> None:
+    app, folder = quality
+    for name in ("p1", "p2"):
+        tif = folder / "train" / f"{name}.tif"
+        Image.open(tif).convert("L").save(tif.with_suffix(".png"))
+        tif.unlink()
+    app.click("Check")
+    until(app, lambda: "Cancel" not in app.labels())
+    assert ":material/info: 2 patches: The picture is greyscale: the colours of the stain are missing" in app.words()
+
+
 @pytest.mark.parametrize(
     ("name", "state", "said"),
     [
