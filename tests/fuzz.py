@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.fuzzers.home import unpack
 
-KINDS = ("bundle", "run", "study", "pack", "scores")
+KINDS = ("bundle", "run", "study", "pack", "scores", "beside")
 
 
 def fuzz(kind: str, *, files: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:

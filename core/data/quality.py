@@ -19,7 +19,8 @@ from core.data.pack import pack_folder, settle
 from core.data.pack_blocks import open_store, verify_pack
 from core.data.store import PatchStore, batches, notes_by_kind, notes_by_row, rows_by_note
 from core.progress import Progress, no_progress, within
-from core.storage.npz import save_arrays, stored_arrays
+from core.storage.npz import checked, save_arrays, stored_arrays
+from core.storage.record import typed
 from core.storage.spreadsheet import table_csv
 
 VERSION = 2
@@ -27,6 +28,9 @@ VERSION = 2
 
 BATCH = 256
 """Patches that are measured together: their optical density, as float32, takes 28 MB."""
+
+Notes = dict[str, tuple[int, ...]]
+"""Notes as they are stored, see :func:`core.data.store.rows_by_note`."""
 
 FLAGS = {
     "unreadable": "could not be read, or is not 96×96 in 8-bit RGB",
@@ -116,14 +120,17 @@ def load_check(dataset: Dataset) -> Check | None:
         about, file = stored
         if "notes" not in about and about["unreadable"]:  # of an earlier version, which read fewer kinds of files
             return None
-        check = Check(
-            tuple(file["ids"].tobytes().decode().split("\n")),
-            Measures(**{each.name: file[each.name] for each in fields(Measures)}),
-            {int(position): why for position, why in about["unreadable"].items()},
-            file["pairs"],
-            file["exact"],
-            notes_by_row(about["notes"]) if "notes" in about else None,
-        )
+        ids = tuple(file["ids"].tobytes().decode().split("\n"))
+        pairs = checked(file["pairs"], "iu", None, 2)
+        notes = notes_by_row(typed(Notes, about["notes"], "notes")) if "notes" in about else None
+        unreadable = {int(position): why for position, why in about["unreadable"].items()}
+        if not all(0 <= int(position) < len(ids) for position in (*pairs.ravel(), *unreadable, *(notes or {}))):
+            raise ValueError(f"it holds {len(ids):,} patches and speaks of others")
+        measures = {
+            each.name: checked(file[each.name], "iu" if each.name == "digests" else "f", len(ids))
+            for each in fields(Measures)
+        }
+        check = Check(ids, Measures(**measures), unreadable, pairs, checked(file["exact"], "b", len(pairs)), notes)
     return check if set(dataset.table["id"]) <= set(check.ids) else None
 
 

@@ -5,7 +5,6 @@ all (id, split) pairs shows whether the result is still the same.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
+from core.storage.record import typed
+from core.storage.schema import parse
 from core.storage.spreadsheet import table_csv
 
 FORMAT = "nodescope.split"
@@ -90,7 +91,7 @@ def load_split(path: Path) -> SplitFile:
         DataError: it is missing, no split file, damaged, or of a later version.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"There is no split file {path}. Check the path, or make it: python -m core split.") from error
     except OSError as error:
@@ -103,7 +104,10 @@ def load_split(path: Path) -> SplitFile:
         raise DataError(f"{path} has version {value.get('version')}, and this Nodescope reads {VERSION}; update it.")
     try:
         rule = SplitRule.from_json(value["rule"])
-        return SplitFile(rule, value["data"], value["fingerprint"], value["patches"], value["sha256"])
+        texts = (typed(str, value[name], name) for name in ("data", "fingerprint", "sha256"))
+        name, fingerprint, digest = texts
+        counts = typed(dict[str, dict[str, int]], value["patches"], "patches")
+        return SplitFile(rule, name, fingerprint, counts, digest)
     except (KeyError, TypeError, ConfigError) as error:
         raise DataError(f"The split file {path} is damaged ({error}). Make it again.") from error
 

@@ -22,7 +22,8 @@ from core.errors import ConfigError, DataError
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
-from core.storage.npz import save_arrays, stored_arrays
+from core.storage.npz import checked, save_arrays, stored_arrays
+from core.storage.record import typed
 from core.storage.spreadsheet import table_csv
 
 VERSION = 1
@@ -157,12 +158,14 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
         if stored is None:
             return None
         about, file = stored
+        ids, umap = typed(tuple[str, ...], about["ids"], "ids"), file.get("umap")
+        components = checked(file["components"], "f", len(ids), None)
         return Embedding(
-            tuple(about["ids"]),
-            file["components"],
-            file["explained"],
-            file.get("umap"),
-            int(about["patches"]),
+            ids,
+            components,
+            checked(file["explained"], "f", components.shape[1]),
+            None if umap is None else checked(umap, "f", len(ids), 2),
+            typed(int, about["patches"], "patches"),
             str(about["words"]),
         )
 

@@ -23,7 +23,8 @@ from core.evaluation.probe import cross_probabilities
 from core.prediction.features import read_late_features
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
-from core.storage.npz import save_arrays, stored_arrays
+from core.storage.npz import checked, save_arrays, stored_arrays
+from core.storage.record import typed
 from core.storage.spreadsheet import table_csv
 
 VERSION = 1
@@ -152,11 +153,12 @@ def load_label_issues(dataset: Dataset, key: str) -> LabelIssues | None:
         if stored is None:
             return None
         about, file = stored
+        ids = typed(tuple[str, ...], about["ids"], "ids")
         return LabelIssues(
-            tuple(about["ids"]),
-            file["labels"],
-            file["probabilities"],
-            file["folds"],
+            ids,
+            checked(file["labels"], "iu", len(ids)),
+            checked(file["probabilities"], "f", len(ids)),
+            checked(file["folds"], "iu", len(ids)),
             str(about["words"]),
             str(about["fingerprint"]),
         )

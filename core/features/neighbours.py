@@ -18,7 +18,7 @@ from core.prediction.features import late_features, layers_of, read_late_feature
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.dataset import select
-from core.storage.npz import save_arrays, stored_arrays
+from core.storage.npz import checked, save_arrays, stored_arrays
 
 MOST = {"cpu": 2_000, "cuda": 40_000}
 """Most patches that are searched; of a larger data set this number is drawn. A CPU reads some 200 a second."""
@@ -122,9 +122,8 @@ def load_index(dataset: Dataset, bundle: Bundle) -> Index | None:
         if stored is None:
             return None
         about, file = stored
-        features, rows = file["features"], pd.Index(dataset.table["id"]).get_indexer(about["ids"])
-        if features.shape[:1] != rows.shape or features.ndim != 2:
-            raise ValueError(f"{len(rows):,} ids and features of shape {features.shape}")
+        rows = pd.Index(dataset.table["id"]).get_indexer(about["ids"])
+        features = checked(file["features"], "f", len(rows), None)
         there = rows >= 0
         return Index(str(about["layer"]), rows[there].astype(np.int64), features[there], str(about["description"]))
 

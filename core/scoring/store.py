@@ -17,18 +17,16 @@ import pandas as pd
 from core.bundle.bundle import Bundle
 from core.data import CLASS_NAMES, Dataset
 from core.errors import StorageError
-from core.prediction.appearance import Appearance
+from core.prediction.appearance import COLUMNS, Appearance
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import Scored, assemble, score, select
 from core.storage.home import home
-from core.storage.npz import save_arrays, stored_arrays
+from core.storage.npz import checked, save_arrays, stored_arrays
 from core.storage.spreadsheet import plain
 
 VERSION = 3
-LARGEST = 1e9
-"""Logits and measures of patches are smaller by far."""
 
 
 def scores_path(bundle: Bundle, dataset: Dataset, split: str) -> Path:
@@ -143,19 +141,12 @@ def _read(path: Path) -> _Stored | None:
         about, file = stored
         ids, logits = file["ids"].tobytes().decode().split("\n"), file["logits"]
         looks = file.get("looks")
-        if logits.shape != (len(ids),) or not _are_plain(logits):
-            raise ValueError(f"{len(ids):,} ids, but logits of shape {logits.shape} that no network gives")
-        if looks is not None and (looks.shape[:1] != logits.shape or not _are_plain(looks)):
-            raise ValueError(f"{len(ids):,} ids, but measures of shape {looks.shape} that no patch has")
+        checked(logits, "f", len(ids))
+        if looks is not None:
+            checked(looks, "f", len(ids), len(COLUMNS))
         if not isinstance(about.get("unreadable"), int):
             raise ValueError("it does not say how many patches could not be read")
         return _Stored(about, ids, logits, None if looks is None else Appearance(looks))
-
-
-def _are_plain(values: npt.NDArray[Any]) -> bool:
-    """Whether an array holds real numbers of the size that networks and patches have."""
-    # Put this way round, the comparison refuses NaN as well.
-    return values.dtype.kind == "f" and bool((np.abs(values) < LARGEST).all())
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, split: str) -> None:

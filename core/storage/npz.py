@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,11 @@ from core.storage.home import OWN_HOME
 from core.storage.schema import parse
 
 ABOUT = "about"
+LARGEST = 1e9
+"""Numbers in stored arrays of floats (logits, features, measures of patches) are smaller by far."""
+
+KINDS = {"f": "real numbers", "iu": "whole numbers", "b": "yes or no"}
+"""What `dtype.kind` of numpy stands for."""
 
 
 def save_arrays(path: Path, about: Mapping[str, Any], **arrays: npt.NDArray[Any]) -> None:
@@ -73,3 +78,22 @@ def stored_arrays(
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise DataError(f"{path} is damaged ({error}). {remedy}") from error
+
+
+def checked(array: npt.NDArray[Any], kind: Literal["f", "iu", "b"], *shape: int | None) -> npt.NDArray[Any]:
+    """Return a stored array that is of one of :data:`KINDS` and of this shape, of which None is any length.
+
+    Example:
+        >>> checked(np.zeros((5, 2)), "f", 5, None).shape
+        (5, 2)
+
+    Raises:
+        ValueError: it is another, or holds numbers that are not finite or larger than anything that is stored.
+    """
+    fits = len(shape) == array.ndim and all(want in (None, got) for want, got in zip(shape, array.shape, strict=True))
+    # Put this way round, the comparison refuses NaN as well.
+    if not fits or array.dtype.kind not in kind or (kind == "f" and not (np.abs(array) < LARGEST).all()):
+        wanted = "×".join("any" if each is None else f"{each:,}" for each in shape)
+        got = f"{array.dtype} of shape {'×'.join(map(str, array.shape))}"
+        raise ValueError(f"an array must hold {KINDS[kind]} that are finite, {wanted} of them, got {got}")
+    return array

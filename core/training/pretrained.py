@@ -122,9 +122,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(f"There is no file {path} with pretrained weights.")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        # weights_only, because a file from somewhere must not run code here.
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            state: Any = load_file(path)
+        else:  # weights_only, because a file from somewhere must not run code here
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError) as error:
         raise WeightsError(f"{path.name} is damaged or no file of weights ({type(error).__name__}).") from error
     except UnpicklingError as error:
@@ -132,6 +132,11 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path.name} holds no plain table of weights.")
+    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise WeightsError(
+            f"{path.name} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors such as "
+            f"{broken[0]}. Download or train it again."
+        )
     return state
 
 

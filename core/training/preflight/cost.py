@@ -15,6 +15,7 @@ from core.device import describe_device
 from core.formatting import duration, file_size
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
+from core.storage.record import Record
 from core.training.memory import memory_in_use
 from core.training.preflight.sample import Sample, draw_sample
 from core.training.sampling import epoch_order
@@ -32,7 +33,7 @@ _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Record):
     """What a run will take, as measured on this machine while nothing or something else was at work on it.
 
     Attributes:

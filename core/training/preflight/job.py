@@ -18,6 +18,7 @@ from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.storage import atomic
 from core.storage.home import home
+from core.storage.record import typed
 from core.training.preflight.cost import Estimate, estimate
 from core.training.preflight.lr_finder import LearningRateCurve, curve_of, find_learning_rate
 
@@ -80,11 +81,11 @@ class Preflight(Job):
             RunError: the result is damaged.
         """
         found = self._result()
-        try:
-            # The number of epochs is not in the digest, so that one measurement serves for any.
-            return None if found is None else replace(Estimate(**found), seconds=found["seconds_per_epoch"] * epochs)
-        except (TypeError, KeyError) as error:
-            raise self.damaged("result.json", repr(error)) from error
+        if found is None:
+            return None
+        cost = self.understood("result.json", lambda: Estimate.from_json(found))
+        # The number of epochs is not in the digest, so that one measurement serves for any.
+        return replace(cost, seconds=cost.seconds_per_epoch * epochs)
 
     def rate(self) -> LearningRateCurve | None:
         """Return the curve of the learning rate; None if it is not known.
@@ -93,10 +94,7 @@ class Preflight(Job):
             RunError: the result is damaged.
         """
         found = self._result()
-        try:
-            return None if found is None else curve_of(np.array(found["rates"]), np.array(found["losses"]))
-        except KeyError as error:
-            raise self.damaged("result.json", repr(error)) from error
+        return None if found is None else self.understood("result.json", lambda: _curve(found))
 
     def _result(self) -> dict[str, Any] | None:
         return (self.read_json("result.json") or None) if self.status().state == "finished" else None
@@ -129,6 +127,13 @@ def _measured(kind: Kind, config: TrainingConfig, report: Progress) -> dict[str,
         return asdict(estimate(config, progress=report))
     curve = find_learning_rate(config, progress=report)
     return {"rates": curve.rates.tolist(), "losses": curve.losses.tolist()}
+
+
+def _curve(found: dict[str, Any]) -> LearningRateCurve:
+    rates, losses = (np.array(typed(tuple[float, ...], found[name], name)) for name in ("rates", "losses"))
+    if len(rates) != len(losses) or not (np.diff(rates) > 0).all() or not (rates > 0).all():
+        raise ValueError(f"{len(losses)} losses need as many learning rates above 0, each larger than the one before")
+    return curve_of(rates, losses)
 
 
 def _forget_old() -> None:

@@ -74,6 +74,18 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
         load_pretrained(_resnet18(0), str(tmp_path / name))
 
 
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, suffix: str, value: float) -> None:
+    state = models.build("notebook-cnn").state_dict()
+    state["features.0.weight"][0, 0, 0, 0] = value
+    path = tmp_path / f"weights{suffix}"
+    torch.save(state, path) if suffix == ".pth" else save_file(state, path)
+
+    with pytest.raises(WeightsError, match=r"not finite, in 1 of \d+ tensors such as features.0.weight"):
+        load_pretrained(models.build("notebook-cnn"), str(path))
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"There is no file .*gone.pth with pretrained weights"):
         load_pretrained(_resnet18(0), str(tmp_path / "gone.pth"))
