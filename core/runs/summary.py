@@ -36,6 +36,8 @@ class RunSummary(Record):
         started: seconds since 1970 at which the run was made.
         seconds: time worked on it, in all sessions together.
         notes: what people wrote down about it.
+        title: what people call it; the folder's name where they gave it none.
+        tags: what people tagged it with.
     """
 
     name: str
@@ -56,15 +58,23 @@ class RunSummary(Record):
     started: float | None = None
     seconds: float = 0.0
     notes: str = ""
+    title: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def given_name(self) -> str:
+        """The name that people gave it; empty if none."""
+        return "" if self.title == self.name else self.title
 
 
 def summarise_run(run: Run) -> RunSummary:
     """Return the row of a run; of a damaged one with the sentence that says what is damaged."""
     try:
-        status, config, metrics, notes = run.status(), run.config(), run.metrics(), run.notes()
+        status, config, metrics = run.status(), run.config(), run.metrics()
+        notes, title, tags = run.notes(), run.title(), run.tags()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
-        return RunSummary(run.name, str(run.path), "damaged", message=str(error))
+        return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=run.name)
     known = metrics.dropna(subset="valid_auc")
     best = None if known.empty else known.loc[known["valid_auc"].idxmax()]
     node = run.elsewhere() if status.is_active else ""
@@ -88,6 +98,8 @@ def summarise_run(run: Run) -> RunSummary:
         started=started,
         seconds=status.seconds,
         notes=notes,
+        title=title,
+        tags=tags,
     )
 
 
