@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.bundle import load_bundle
+import numpy as np
+
+from core.bundle.bundle import read_card
 from core.errors import NodescopeError
 from core.evaluation import Estimate
 from core.runs.flaws import flaw_sentence
@@ -75,8 +77,8 @@ def summarise_run(run: Run) -> RunSummary:
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
         return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=run.name)
-    known = metrics.dropna(subset="valid_auc")
-    best = None if known.empty else known.loc[known["valid_auc"].idxmax()]
+    aucs = metrics["valid_auc"].to_numpy(float)  # arrays, because lists of runs are long and pandas is slow at a row
+    best = None if np.isnan(aucs).all() else int(np.nanargmax(aucs))
     node = run.elsewhere() if status.is_active else ""
     message, test = _test_metrics(run, status)
     return RunSummary(
@@ -89,9 +91,9 @@ def summarise_run(run: Run) -> RunSummary:
         data=config.data,
         epochs_done=len(metrics),
         epochs=config.epochs,
-        valid_auc=None if best is None else float(best["valid_auc"]),
-        best_epoch=None if best is None else int(best["epoch"]),
-        valid_accuracy=None if best is None else float(best["valid_accuracy"]),
+        valid_auc=None if best is None else float(aucs[best]),
+        best_epoch=None if best is None else int(metrics["epoch"].to_numpy()[best]),
+        valid_accuracy=None if best is None else float(metrics["valid_accuracy"].to_numpy()[best]),
         test_auc=test.get("auc"),
         test_accuracy=test.get("accuracy"),
         flaw=flaw_sentence(config),
@@ -107,7 +109,7 @@ def _test_metrics(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]
     if status.state != "finished":
         return "", {}
     try:
-        tested = load_bundle(run.bundle_path).card.tested
+        tested = read_card(run.bundle_path).tested
     except NodescopeError as error:
         return str(error), {}
     return "", {} if tested is None else tested.metrics
