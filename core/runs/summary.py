@@ -76,7 +76,7 @@ def summarise_run(run: Run) -> RunSummary:
         notes, title, tags = run.notes(), run.title(), run.tags()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
-        return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=run.name)
+        return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=_title(run))
     aucs = metrics["valid_auc"].to_numpy(float)  # arrays, because lists of runs are long and pandas is slow at a row
     best = None if np.isnan(aucs).all() else int(np.nanargmax(aucs))
     node = run.elsewhere() if status.is_active else ""
@@ -103,6 +103,13 @@ def summarise_run(run: Run) -> RunSummary:
         title=title,
         tags=tags,
     )
+
+
+def _title(run: Run) -> str:
+    try:
+        return run.title()
+    except NodescopeError:
+        return run.name
 
 
 def _test_metrics(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:

@@ -42,7 +42,7 @@ def show(runs: list[Run]) -> None:
         with st.popover("Columns", icon=":material/view_column:"):
             columns = st.multiselect(
                 "Columns", [*ORDER, *OWN], default=ORDER, key=state.COLUMNS, persist_state="session",
-                format_func=lambda name: fields.label_of(name) if name in OWN else LABELS.get(name, name),
+                format_func=_label,
                 help="Settings of the training can be columns too. A column without a value is hidden.",
             )  # fmt: skip
     kept = [each for each in records if matches(each, wanted)]
@@ -55,10 +55,14 @@ def show(runs: list[Run]) -> None:
                   args=({state.FILTER: ""},))  # fmt: skip
     chosen = [(run, each) for run, each in zip(runs, records, strict=True) if each.name in ticked]
     _below(kept, len(records), runs, [run for run, _ in chosen])
-    _damaged(runs, records)
     if len(chosen) > 1:
         compare.show(*zip(*chosen, strict=True))
+    _damaged(runs, records)
     trash.show()
+
+
+def _label(column: str) -> str:
+    return fields.label_of(column) if column in OWN else {**LABELS, "run": "folder"}.get(column, column)
 
 
 def matches(found: RunSummary, wanted: str) -> bool:
@@ -141,6 +145,7 @@ def _table(kept: list[RunSummary], runs: list[Run], columns: Sequence[str], tick
             "accuracy there": st.column_config.NumberColumn(
                 LABELS["accuracy there"], format="percent", help="In the epoch with the best validation AUC."
             ),
+            "tags": st.column_config.TextColumn(width=130),
             "notes": st.column_config.TextColumn(width="medium"),
             "why": st.column_config.TextColumn(width="medium", help="Why it stopped, failed or cannot be read."),
             "minutes": st.column_config.NumberColumn(format="%.1f", help="Elapsed time of all sessions together."),
@@ -196,12 +201,16 @@ def _below(kept: list[RunSummary], of: int, runs: list[Run], chosen: list[Run]) 
 
 def _damaged(runs: list[Run], records: list[RunSummary]) -> None:
     """Draw what is damaged, with the button that moves it away."""
-    for run, each in zip(runs, records, strict=True):
-        if each.state == "damaged":
+    found = [(run, each) for run, each in zip(runs, records, strict=True) if each.state == "damaged"]
+    if not found:
+        return
+    count = f"{len(found)} damaged run{'s' if len(found) > 1 else ''}"
+    with st.expander(count, icon=":material/broken_image:", expanded=True):
+        for run, each in found:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.error(each.message, icon=":material/broken_image:", width="stretch")
                 st.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
                           args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
+                st.markdown(each.message, width="stretch")
 
 
 def _record(run: Run) -> RunSummary:
