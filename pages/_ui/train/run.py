@@ -80,9 +80,10 @@ def _panel(run: Run, state_on_page: str) -> None:
         if node:
             st.caption(f":material/dns: Running on **{node}**. Stop reaches it through this folder.")
     with st.container():
-        if not status.is_active and status.state != "finished":
-            _moved(run)
-        _buttons(run, status)
+        gone = [] if status.is_active or status.state == "finished" else missing_data(run)
+        if gone:
+            _moved(run, gone)
+        _buttons(run, status, can_resume=not gone)
         if status.state == "finished":
             _result(run)
     with st.container():
@@ -182,20 +183,27 @@ def _buttons(run: Run, status: Status, *, can_resume: bool = True) -> None:
                       loss=what_loses(run))  # fmt: skip
 
 
-def _moved(run: Run) -> None:
-    """Draw how to name the new place of data that is gone; nothing where it is there."""
-    gone = missing_data(run)
-    if not gone:
-        return
-    st.warning(f"The data of this run is not there any more: {', '.join(gone)}.", icon=":material/folder_off:")
+def _moved(run: Run, gone: list[str]) -> None:
+    """Draw how to name the new place of data that is gone."""
+    st.warning(
+        f"The data of this run is not there any more: {', '.join(gone)}. Say where it is now; it must hold the same "
+        "patches with the same labels.",
+        icon=":material/folder_off:",
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = [
             st.text_input(f"{source} is now", source, key=f"moved-{run.name}-{number}")
             for number, source in enumerate(run.config().data)
         ]
-        st.button("Use this data", icon=":material/drive_file_move:", on_click=layout.attempt,
-                  args=(move_data, run, given), kwargs={"done": f"{run.name} finds its data again."},
-                  help="Only if it holds the same patches with the same labels.")  # fmt: skip
+        clicked = st.button("Use this data", icon=":material/drive_file_move:", type="primary")
+    if clicked:
+        try:
+            move_data(run, given)
+        except NodescopeError as error:
+            layout.show_error(error)
+            return
+        st.session_state[state.NOTICE] = f"{run.name} finds its data again."
+        st.rerun()
 
 
 def _more(run: Run, status: Status) -> None:
