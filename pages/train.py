@@ -30,7 +30,10 @@ def main() -> None:
     elif view == STUDIES:
         studies.show()
     elif not runs:
-        st.info("No run yet. Choose **New run** and click **Start training** there.", icon=":material/model_training:")
+        st.info("No run yet. A run trains a network on patches, and shows here how it goes and how good it gets.",
+                icon=":material/model_training:")  # fmt: skip
+        st.button("New run", icon=":material/add:", type="primary", on_click=st.session_state.update,
+                  args=({state.WANTED_NEW: True},))  # fmt: skip
         trash.show()
     elif view == ONE:
         run.show(runs)

@@ -169,6 +169,25 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
     return Bundle(card, weights, OodModel.from_parts(metadata.get("familiarity"), parts))
 
 
+def read_card(path: Path) -> Card:
+    """Return the card of a bundle, without a look at the weights behind it: for lists of many.
+
+    Raises:
+        BundleError: there is no such file, it is no bundle, or its header is damaged.
+    """
+    name = printable(path.name)
+    try:
+        with path.open("rb") as file:
+            length = file.read(8)
+            metadata = _metadata(length + file.read(min(int.from_bytes(length, "little"), LARGEST_HEADER)))
+        _check_format(name, metadata)
+        return Card.from_json(parse(metadata["card"]))
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, KeyError) as error:
+        raise BundleError(f"{name} is damaged or no bundle ({printable(str(error))[:300]}).") from error
+
+
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return `state` with float32 tensors rounded to float16, half the size on disk.
 

@@ -25,12 +25,14 @@ from core.runs import (
 )
 from core.runs.launch import launch
 from core.runs.moved_data import move_data
-from core.studies import delete, empty_trash, list_trash, restore
+from core.studies import delete, empty_trash, list_trash, restore, what_loses
 from core.work_folder import STATES
 
-HEAD = ("run", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed")
+HEAD = (
+    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags",
+)  # fmt: skip
 
-command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name or the path of its folder.")
+command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name, its folder's, or a path.")
 names = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 
 
@@ -42,7 +44,10 @@ def run_list(as_json: bool) -> None:
     if as_json:
         print_json([each.to_json() for each in found])
     else:
-        print(table([HEAD, *(row(each) for each in found)]) if found else "No runs yet: python -m core train")
+        rows = [HEAD, *(row(each) for each in found)]
+        # Names and tags are for those who use them: a column without any takes no room.
+        used = [cells for cells in zip(*rows, strict=True) if cells[0] not in ("name", "tags") or any(cells[1:])]
+        print(table([*zip(*used, strict=True)]) if found else "No runs yet: python -m core train")
 
 
 @command.command("show")
@@ -58,7 +63,7 @@ def run_show(name: str, as_json: bool) -> None:
         print_json({**found.to_json(), "settings": settings, "metrics": metrics.to_dict(orient="records")})
         return
     notes = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("folder", found.path))
-    for title, value in (*zip(HEAD, row(found), strict=True), *(each for each in notes if each[1])):
+    for title, value in (each for each in (*zip(HEAD, row(found), strict=True), *notes) if each[1]):
         print(f"{title + ':':<24} {value}")
     if not metrics.empty:
         print(metrics.tail(10).to_string(index=False, float_format="{:.4f}".format))
@@ -110,7 +115,41 @@ def run_resume(runs: tuple[str, ...], data: tuple[str, ...], as_json: bool) -> N
 @options.as_json
 def run_delete(runs: tuple[str, ...], as_json: bool) -> None:
     """Move runs to the trash, from which restore brings them back."""
-    _each(runs, as_json, lambda run: f"is now {delete(run)}")
+
+    def act(run: Run) -> str:
+        loss = what_loses(run)
+        return f"is now {delete(run)}" + (f". {loss}" if loss else "")
+
+    _each(runs, as_json, act)
+
+
+@command.command("rename")
+@click.argument("name", metavar="RUN")
+@click.argument("title", metavar="NAME")
+@options.as_json
+def run_rename(name: str, title: str, as_json: bool) -> None:
+    """Give a run a name for people; "" takes it away. Its folder keeps its own."""
+
+    def act(run: Run) -> str:
+        run.rename(title)
+        return f"is called {run.title()}"
+
+    _each((name,), as_json, act)
+
+
+@command.command("tag")
+@click.argument("tag")
+@names
+@options.option("--remove", is_flag=True, help="Take the tag from them.")
+@options.as_json
+def run_tag(tag: str, runs: tuple[str, ...], remove: bool, as_json: bool) -> None:
+    """Give runs a tag, or take it from them."""
+
+    def act(run: Run) -> str:
+        run.write_tags({*run.tags()} - {tag} if remove else {*run.tags(), tag})
+        return f"has the tags {', '.join(run.tags())}" if run.tags() else "has no tags"
+
+    _each(runs, as_json, act)
 
 
 @command.command("restore")
@@ -172,7 +211,7 @@ def run_compare(runs: tuple[str, ...], as_json: bool) -> None:
     if not settings:
         rows.append(("all settings", *("the same" for _ in found)))
     # Of the cells of the list only the two AUCs; the differing settings stand above.
-    rows += [(name, *values) for name, *values in zip(HEAD, *(row(each) for each in found), strict=True)][4:6]
+    rows += [(name, *values) for name, *values in zip(HEAD, *(row(each) for each in found), strict=True)][5:7]
     print(table(rows))
 
 
@@ -183,6 +222,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
     started = "-" if found.started is None else f"{datetime.fromtimestamp(found.started):%Y-%m-%d %H:%M}"
     return (
         found.name,
+        found.given_name,
         STATES[found.state].label.lower(),
         found.preset or "-",
         ", ".join(found.data) or "-",
@@ -190,6 +230,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
         "-" if found.test_auc is None else str(found.test_auc),
         started,
         duration(found.seconds),
+        ", ".join(found.tags),
     )
 
 

@@ -49,6 +49,14 @@ def tags_of(source: str) -> Tags:
     return {tag: tuple(ids) for tag, ids in tags.items()}
 
 
+def tag_name(tag: str) -> str:
+    """Return a tag without spaces around it. Raises :class:`DataError` if it is empty, too long or not printable."""
+    name = tag.strip()
+    if not name or len(name) > LONGEST or not name.isprintable():
+        raise DataError(f"A tag needs 1 to {LONGEST} printable characters, got {tag!r}.")
+    return name
+
+
 def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool) -> str:
     """Give patches a tag, or take it from them; return the tag as it is stored, without spaces around it.
 
@@ -62,10 +70,7 @@ def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool) -> str:
         DataError: the tag is empty, too long or not printable, or what is there cannot be read.
         StorageError: it cannot be written.
     """
-    name = tag.strip()
-    if not name or len(name) > LONGEST or not name.isprintable():
-        raise DataError(f"A tag needs 1 to {LONGEST} printable characters, got {tag!r}.")
-    path, chosen = tags_path(source), set(ids)
+    name, path, chosen = tag_name(tag), tags_path(source), set(ids)
     try:
         make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):  # two people may tag at once, and both count

@@ -1,7 +1,7 @@
 """Plotly figures of cross-validations, searches and learning curves: data in, figure out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,10 @@ _MARKS = {
     "unfinished": {"color": SERIES[1], "symbol": "circle-open", "size": 10},
 }
 _SCALE = [[0.0, "#9AA5B1"], [0.5, SERIES[2]], [1.0, SERIES[0]]]
+FEW = 6
+"""Different values up to which each has its own place on an axis."""
+WIDE = 30.0
+"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 _MARGIN = 0.15  # of the axis beside the smallest and the largest size, in doublings
 _DARK_SCALE = [[0.0, "#5A5F66"], [0.5, SERIES[0]], [1.0, SERIES[2]]]
 
@@ -105,19 +109,21 @@ def importance(result: SearchResult) -> go.Figure:
     return figure.update_xaxes(tickformat=".0%", range=[0, 1])
 
 
-def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFFF", is_dark: bool = False) -> go.Figure:
-    """Return one line for each trial, through the values of its settings to its validation AUC.
+def parallel(
+    axes: Sequence[Axis], values: Sequence[Mapping[str, Any]], aucs: Sequence[float], *, paper: str = "#FFFFFF",
+    is_dark: bool = False,
+) -> go.Figure:  # fmt: skip
+    """Return one line for each run, through the values of its settings to its validation AUC.
 
     Args:
-        result: with one trial or more that has an AUC.
-        axes: what was varied.
+        axes: the settings.
+        values: of each run, by the names of the axes.
+        aucs: of each run.
         paper: colour of the page. This kind of chart draws a halo of that colour around its texts.
         is_dark: whether the page is dark.
     """
     ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
-    trials = [each for each in result.trials if each.auc is not None]
-    aucs = [each.auc or 0.0 for each in trials]
-    dimensions = [_dimension(axis, [each.values[axis.name] for each in trials]) for axis in axes]
+    dimensions = [_dimension(axis, [each[axis.name] for each in values]) for axis in axes]
     figure = go.Figure(
         go.Parcoords(
             line={"color": aucs, "colorscale": scale, "showscale": False},
@@ -127,6 +133,20 @@ def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFF
         )
     )  # fmt: skip
     return figure.update_layout(height=340, margin={"l": 60, "r": 50, "t": 50, "b": 20}, paper_bgcolor=paper)
+
+
+def axis_over(name: str, values: Sequence[Any]) -> Axis:
+    """Return an axis for values of which at least two differ; up to :data:`FEW` different ones are choices.
+
+    Args:
+        name: of the axis.
+        values: of a setting, one for each run: numbers, or texts.
+    """
+    different = sorted(set(values), key=lambda each: (isinstance(each, str), each))
+    if len(different) <= FEW or isinstance(different[-1], str):
+        return Axis(name, choices=tuple(different))
+    low, high = different[0], different[-1]
+    return Axis(name, low, high, log=low > 0 and high / low > WIDE)
 
 
 def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc") -> go.Figure:
@@ -183,7 +203,8 @@ def _dimension(axis: Axis, values: list[Any]) -> dict[str, Any]:
         places = list(range(len(axis.choices)))
         return {
             "label": _plain(axis.name), "values": [axis.choices.index(value) for value in values],
-            "range": [0, len(places) - 1], "tickvals": places, "ticktext": [str(each) for each in axis.choices],
+            "range": [0, len(places) - 1], "tickvals": places,
+            "ticktext": [f"{each:g}" if isinstance(each, float) else str(each) for each in axis.choices],
         }  # fmt: skip
     if not axis.log:
         return {"label": _plain(axis.name), "values": values, "range": [axis.low, axis.high]}

@@ -9,7 +9,6 @@ from core.data.open import recognise
 from core.errors import RunError
 from core.runs.run import Run
 from core.storage import atomic
-from core.storage.schema import parse
 
 
 def missing_data(run: Run) -> list[str]:
@@ -49,13 +48,8 @@ def move_data(run: Run, sources: Sequence[str]) -> None:
 
 def _fingerprints(run: Run) -> list[str | None]:
     """Return what the run wrote down about the patches and labels of each data set; None before it has begun."""
-    path = run.path / "data.json"
-    try:
-        return [str(each["fingerprint"]) for each in parse(path.read_text("utf-8"))]
-    except FileNotFoundError:
-        return [None] * len(run.config().data)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise run.damaged(path.name, str(error)) from error
+    known = run.understood("data.json", lambda: [str(each["fingerprint"]) for each in run.sources()])
+    return [*known] or [None] * len(run.config().data)
 
 
 def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str:

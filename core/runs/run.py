@@ -6,6 +6,7 @@
     process.json        pid and start time of the process that works on it
     status.json         state, progress, time left (Status)
     metrics.csv         a row for each finished epoch
+    steps.csv           mean training loss of each few steps, also of the epoch in work
     speed.csv           training patches a second in each finished epoch
     patches.csv         a few validation patches with their probability after each epoch
     split.csv           id and split of every patch
@@ -16,12 +17,12 @@
     predictions.csv     validation patches with label, logit and calibrated probability
     test_predictions.csv  the same of the test patches of the first data set
     bundle.safetensors  the result
-    notes.txt           what people write down about it
+    name.txt, tags.txt, notes.txt  what people write down about it, see core.runs.described
 
-Every file but the log is replaced atomically, so any number of readers may read at any time.
+Every file is replaced atomically, so any number of readers may read at any time, but the log and ``steps.csv``, which
+grow at their end.
 """
 
-import io
 import os
 import re
 import time
@@ -32,32 +33,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
-
 from core.errors import ConfigError, RunError, StorageError
 from core.runs.config import TrainingConfig
 from core.runs.status import Status
+from core.runs.tables import Tables
 from core.storage import atomic
 from core.storage.home import HOME_VARIABLE, make_folder, runs_home
-from core.work_folder import WorkFolder, WorkStatus
-
-METRICS_COLUMNS = (
-    "epoch",
-    "train_loss",
-    "valid_loss",
-    "valid_auc",
-    "valid_accuracy",
-    "learning_rate",
-)
-"""Columns of ``metrics.csv``; losses are mean binary cross-entropy in nats."""
-
-SPEED = ("epoch", "patches_per_second")
-"""Columns of ``speed.csv``. It stands apart because it differs from time to time, and ``metrics.csv`` must not."""
-
-PATCHES = ("epoch", "id", "label", "probability")
-"""Columns of ``patches.csv``; the probability is the network's own, before calibration."""
+from core.storage.record import typed
+from core.storage.schema import parse
+from core.work_folder import WorkStatus
 
 START_SECONDS = 30.0
 """How long a run may be "starting" before its process must be there."""
@@ -66,7 +50,7 @@ _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Run(WorkFolder):
+class Run(Tables):
     """A run directory."""
 
     noun: ClassVar[str] = "run"
@@ -139,17 +123,18 @@ class Run(WorkFolder):
         is_new = isinstance(status, Status) and time.time() - status.updated < START_SECONDS
         return is_new and status.state == "starting"
 
-    def metrics(self) -> pd.DataFrame:
-        """Return a row for each finished epoch, with the columns :data:`METRICS_COLUMNS`."""
-        return self._table("metrics.csv", METRICS_COLUMNS)
+    def sources(self) -> tuple[dict[str, Any], ...]:
+        """Return what the run wrote down about each of its data sets and how it divided them; none before it began.
 
-    def speed(self) -> pd.DataFrame:
-        """Return the throughput in each finished epoch, with the columns :data:`SPEED`."""
-        return self._table("speed.csv", SPEED)
-
-    def patches(self) -> pd.DataFrame:
-        """Return the tracked patches after each finished epoch, with the columns :data:`PATCHES`."""
-        return self._table("patches.csv", PATCHES)
+        Raises:
+            RunError: it is damaged.
+        """
+        try:
+            return tuple(typed(tuple[dict[str, Any], ...], parse((self.path / "data.json").read_text("utf-8")), "it"))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, TypeError) as error:
+            raise self.damaged("data.json", str(error)) from error
 
     def log_tail(self, lines: int = 40) -> str:
         """Return the last `lines` of the log."""
@@ -164,58 +149,9 @@ class Run(WorkFolder):
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def notes(self) -> str:
-        """Return what people wrote down about the run; empty if nothing. Raises :class:`RunError` if unreadable."""
-        try:
-            # An editor may have stored them in another encoding; a wrong letter is better than none at all.
-            return (self.path / "notes.txt").read_text("utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise self.damaged("notes.txt", str(error.strerror)) from error
-
-    def write_notes(self, text: str) -> None:
-        """Replace the notes. Raises :class:`StorageError`."""
-        atomic.write_text(self.place("notes.txt"), text)
-
     def write_status(self, status: Status) -> None:
         """Replace ``status.json``."""
         atomic.write_json(self.place("status.json"), status.to_json())
-
-    def write_metrics(self, rows: list[dict[str, float]]) -> None:
-        """Replace ``metrics.csv``."""
-        self._write_table("metrics.csv", rows, METRICS_COLUMNS)
-
-    def write_speed(self, rows: list[dict[str, float]]) -> None:
-        """Replace ``speed.csv``."""
-        self._write_table("speed.csv", rows, SPEED)
-
-    def write_patches(self, rows: list[dict[str, Any]]) -> None:
-        """Replace ``patches.csv``."""
-        self._write_table("patches.csv", rows, PATCHES)
-
-    def _write_table(self, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-        table = pd.DataFrame(rows, columns=list(columns))
-        atomic.write_text(self.place(name), table.to_csv(index=False, lineterminator="\n"))
-
-    def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-        """Return a table; empty before it is written. Raises :class:`RunError` if it is damaged."""
-        try:
-            table = pd.read_csv(io.StringIO((self.path / name).read_text("utf-8")))
-        except FileNotFoundError:
-            return pd.DataFrame(columns=list(columns))
-        except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
-            raise self.damaged(name, str(error)) from error
-        if not set(columns) <= set(table.columns):
-            raise self.damaged(name, f"its columns are {', '.join(table.columns)}")
-        words = [column for column in columns if column != "id" and not is_numeric_dtype(table[column])]
-        if not len(table):
-            return table
-        if words:
-            raise self.damaged(name, f"{words[0]} holds something else than numbers")
-        if not np.isfinite(table["epoch"]).all():
-            raise self.damaged(name, "a row does not say its epoch")
-        return table
 
     def _remedy(self, name: str) -> str:
         return "Resume makes a new one, and the run goes on from its checkpoint." if name == "status.json" else ""
@@ -270,17 +206,30 @@ def open_run(path: Path) -> Run:
 
 
 def find_run(name: str) -> Run:
-    """Return the run that is called `name` or lies at that path.
+    """Return the run that is called `name`, by its folder or by people, or that lies at that path.
 
     Raises:
-        RunError: there is none.
+        RunError: there is none, or people gave the name to several.
     """
     # A bare name is first of all a run in the home folder, whatever lies in the working directory.
     for path in (runs_home() / name if name == Path(name).name else Path(name), Path(name)):
         if (path.expanduser() / "config.json").is_file():
             return Run(path.expanduser().resolve())
+    called = [run for run in list_runs() if _is_called(run, name)]
+    if len(called) > 1:
+        names = ", ".join(run.name for run in called)
+        raise RunError(f"{len(called)} runs have the name {name!r}. Give the name of a folder: {names}.")
+    if called:
+        return called[0]
     known = ", ".join(run.name for run in list_runs()[:5]) or "none yet"
     raise RunError(f"There is no run {name!r}. Give the name of a run in {runs_home()} ({known}) or a path.")
+
+
+def _is_called(run: Run, name: str) -> bool:
+    try:
+        return run.title() == name
+    except RunError:  # a damaged one must not hide the others
+        return False
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.bundle import load_bundle
+import numpy as np
+
+from core.bundle.bundle import read_card
 from core.errors import NodescopeError
 from core.evaluation import Estimate
 from core.runs.flaws import flaw_sentence
@@ -36,6 +38,8 @@ class RunSummary(Record):
         started: seconds since 1970 at which the run was made.
         seconds: time worked on it, in all sessions together.
         notes: what people wrote down about it.
+        title: what people call it; the folder's name where they gave it none.
+        tags: what people tagged it with.
     """
 
     name: str
@@ -56,17 +60,25 @@ class RunSummary(Record):
     started: float | None = None
     seconds: float = 0.0
     notes: str = ""
+    title: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def given_name(self) -> str:
+        """The name that people gave it; empty if none."""
+        return "" if self.title == self.name else self.title
 
 
 def summarise_run(run: Run) -> RunSummary:
     """Return the row of a run; of a damaged one with the sentence that says what is damaged."""
     try:
-        status, config, metrics, notes = run.status(), run.config(), run.metrics(), run.notes()
+        status, config, metrics = run.status(), run.config(), run.metrics()
+        notes, title, tags = run.notes(), run.title(), run.tags()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
-        return RunSummary(run.name, str(run.path), "damaged", message=str(error))
-    known = metrics.dropna(subset="valid_auc")
-    best = None if known.empty else known.loc[known["valid_auc"].idxmax()]
+        return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=_title(run))
+    aucs = metrics["valid_auc"].to_numpy(float)  # arrays, because lists of runs are long and pandas is slow at a row
+    best = None if np.isnan(aucs).all() else int(np.nanargmax(aucs))
     node = run.elsewhere() if status.is_active else ""
     message, test = _test_metrics(run, status)
     return RunSummary(
@@ -79,23 +91,32 @@ def summarise_run(run: Run) -> RunSummary:
         data=config.data,
         epochs_done=len(metrics),
         epochs=config.epochs,
-        valid_auc=None if best is None else float(best["valid_auc"]),
-        best_epoch=None if best is None else int(best["epoch"]),
-        valid_accuracy=None if best is None else float(best["valid_accuracy"]),
+        valid_auc=None if best is None else float(aucs[best]),
+        best_epoch=None if best is None else int(metrics["epoch"].to_numpy()[best]),
+        valid_accuracy=None if best is None else float(metrics["valid_accuracy"].to_numpy()[best]),
         test_auc=test.get("auc"),
         test_accuracy=test.get("accuracy"),
         flaw=flaw_sentence(config),
         started=started,
         seconds=status.seconds,
         notes=notes,
+        title=title,
+        tags=tags,
     )
+
+
+def _title(run: Run) -> str:
+    try:
+        return run.title()
+    except NodescopeError:
+        return run.name
 
 
 def _test_metrics(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
     if status.state != "finished":
         return "", {}
     try:
-        tested = load_bundle(run.bundle_path).card.tested
+        tested = read_card(run.bundle_path).tested
     except NodescopeError as error:
         return str(error), {}
     return "", {} if tested is None else tested.metrics

@@ -17,7 +17,7 @@ from core.errors import RunError, StorageError
 from core.runs.run import Run
 from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
-from core.studies.study import Study, list_studies, studies_home
+from core.studies.study import KIND_NAMES, Study, list_studies, studies_home
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,16 @@ def delete(run: Run) -> Path:
             _move(run.path, target)
             target.touch()  # its time is from now on that of the deletion
     return target
+
+
+def what_loses(run: Run) -> str:
+    """Return the sentence that says which study loses a run that is deleted; empty if it belongs to none."""
+    sentences = []
+    for study in _studies_of(run):
+        kind = study.kind
+        after = "keeps its record of the trial" if kind == "search" else "trains it again when it is resumed"
+        sentences.append(f"The {KIND_NAMES[kind]} {study.name} loses it, and {after}.")
+    return " ".join(sentences)
 
 
 def delete_study(study: Study) -> Path:
@@ -144,12 +154,16 @@ def _check_idle(run: Run) -> None:
     run.check_exists()
     if run.is_alive():
         raise RunError(f"The run {run.name} is being worked on. Stop it before you delete it.")
-    for study in list_studies():
-        if study.status().is_active and run in _runs_of(study):
+    for study in _studies_of(run):
+        if study.status().is_active:
             raise RunError(
                 f"The run {run.name} belongs to the study {study.name}, which is being worked on. Stop the study "
                 "before you delete it."
             )
+
+
+def _studies_of(run: Run) -> list[Study]:
+    return [study for study in list_studies() if run in _runs_of(study)]
 
 
 def _runs_of(study: Study) -> list[Run]:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from core.device import describe_device
 from core.errors import RunError, TrainingError
-from core.runs.run import METRICS_COLUMNS, Run
+from core.runs.run import Run
 from core.runs.status import Status
+from core.runs.tables import METRICS_COLUMNS
 from core.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from core.training.data import TrainingData
 from core.training.loader import Batch
@@ -33,7 +34,8 @@ CHECKPOINT_SECONDS = 60.0
 """A killed process loses at most this much training."""
 
 UNREAD = 20
-"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
+"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too. The curve within an epoch
+has a point for as many."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -82,6 +84,7 @@ class Trainer:
         )
         self._data = training_data.digests()
         self._unread: list[Tensor] = []
+        self._in_curve = 0  # steps of the epoch in work whose losses stand in steps.csv
         self._last_checkpoint = time.monotonic()
 
     def fit(self, after_epoch: AfterEpoch = lambda _rows: None) -> None:
@@ -101,6 +104,8 @@ class Trainer:
         if self.run.checkpoint_path.exists():
             self._restore()
             after_epoch(self.state.rows)  # it may have been killed before the last epoch was reported
+        if self.train_step.group.is_main:  # what was killed may have written more steps than its checkpoint has
+            self.run.keep_steps(self.state.epoch * self.steps_per_epoch)
         while self.state.epoch < self.config.epochs and not self._is_patience_over():
             self._train_epoch()
             self._end_epoch()
@@ -148,6 +153,19 @@ class Trainer:
                 )
             self.state.losses.append(loss)
         self._unread = []
+        self._extend_curve()
+
+    def _extend_curve(self) -> None:
+        """Append the mean loss of each :data:`UNREAD` steps to ``steps.csv``, and that of the rest of an epoch."""
+        losses, rows = self.state.losses, []
+        whole = len(losses) == self.steps_per_epoch
+        while self._in_curve < len(losses) and (whole or len(losses) - self._in_curve >= UNREAD):
+            part = losses[self._in_curve : self._in_curve + UNREAD]
+            self._in_curve += len(part)
+            done = self.state.epoch * self.steps_per_epoch + self._in_curve
+            rows.append({"step": done, "loss": float(np.mean(part))})
+        if rows and self.train_step.group.is_main:
+            self.run.append_steps(rows)
 
     def _after_step(self) -> None:
         self.reporter.count(self._done())
@@ -188,7 +206,7 @@ class Trainer:
             # Copies, because later steps change the average in place.
             state.weights = {name: value.clone() for name, value in average.items()}
             state.best_epoch, state.best_auc = epoch, row["valid_auc"]
-        state.epoch, state.step_in_epoch, state.losses = epoch, 0, []
+        state.epoch, state.step_in_epoch, state.losses, self._in_curve = epoch, 0, [], 0
         self._checkpoint()  # before the tables: from the checkpoint these can be made again, but not the reverse
         if group.is_main:
             self.run.write_metrics(state.rows)

@@ -28,7 +28,7 @@ FEWEST, MOST = 6, 900
 
 WHOLE = {
     state.PER_GRID, state.SIZE, state.PAGE, state.ERRORS_PAGE, state.SPLIT_SEED, state.SPLIT_TEST, state.SPLIT_VALID,
-    state.SHUFFLE_SEED,
+    state.SHUFFLE_SEED, state.SMOOTHING,
 }  # fmt: skip
 """The keys whose values in an address are whole numbers."""
 

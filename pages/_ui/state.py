@@ -71,6 +71,12 @@ RUNS_VIEW = "runs_view"
 COMPARED = "compared"
 FILTER = "filter"
 CURVE = "curve"
+# The columns of the table of runs and how curves are drawn are bound to the address too; the settings beside each other
+# are not.
+COLUMNS = "columns_shown"
+SMOOTHING = "smoothing"
+LOG_AXIS = "log_axis"
+PARALLEL = "parallel"
 # The study is bound to the address; the others are what STUDY and RUN become before they are drawn again.
 STUDY = "study"
 WANTED_STUDY = "wanted_study"

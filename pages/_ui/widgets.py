@@ -33,6 +33,11 @@ def title(text: str, *, dataset: Dataset | None = None) -> DeltaGenerator:
     return row
 
 
+def escaped(text: str) -> str:
+    """Return a text that people wrote as Markdown that shows it as it is."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!:$<>|~" else letter for letter in text)
+
+
 def label_name(label: int) -> str:
     """Return "tumour" for 1, "normal" for 0 and "no label" for -1."""
     return "no label" if label < 0 else CLASS_NAMES[label]

@@ -11,7 +11,7 @@ from core.storage import atomic
 from core.storage.home import home, make_folder
 from core.storage.record import typed
 from core.storage.schema import parse
-from pages._ui import layout
+from pages._ui import layout, widgets
 
 View = dict[str, tuple[str, ...]]
 """The values of each key in the address."""
@@ -28,7 +28,7 @@ def draw() -> None:
         for name, view in saved.items():
             with st.container(horizontal=True, vertical_alignment="center"):
                 # By its address, as a link from elsewhere: what the page holds now gives way to what the view says.
-                st.markdown(f"[{_escaped(name)}](/?{urlencode(view, doseq=True)})", width="stretch")
+                st.markdown(f"[{widgets.escaped(name)}](/?{urlencode(view, doseq=True)})", width="stretch")
                 st.button("", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
                           type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
         name = st.text_input("Name of this view", key="view_name", max_chars=60)
@@ -71,7 +71,3 @@ def change(name: str, view: View | None) -> None:
     with FileLock(path().with_suffix(".lock")):
         kept = {each: value for each, value in views().items() if each != name}
         atomic.write_json(path(), kept if view is None else {**kept, name: view})
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!:$<>|~" else letter for letter in name)

@@ -1,5 +1,6 @@
 """Train: the fields of the form, drawn from the table of settings in :mod:`core.runs.settings`."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,15 @@ def changed(config: TrainingConfig, values: dict[str, Any]) -> TrainingConfig:
     return config.with_changes(**given)
 
 
+def step_of(setting: Setting, value: float) -> float:
+    """Return what the buttons beside a field add: one unit of the first digit, where that is the less.
+
+    A tenth of a thousandth is a step for a learning rate of 0.002, and would jump over one of 0.00003.
+    """
+    step = float(setting.step or 1)
+    return min(step, 10.0 ** math.floor(math.log10(value))) if value > 0 and setting.kind == "number" else step
+
+
 def _offered(setting: Setting, value: Any) -> tuple[Any, ...]:
     """Return what a field offers: with splits that were saved on Browse, without networks that only folding makes."""
     folded = models.BAKES_TO.values() if setting.name == "model" else ()
@@ -122,6 +132,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
     return kind(
         st.number_input(
             label, value=kind(value), key=key, help=setting.help + EXTRA_HELP.get(setting.name, ""),
-            format=setting.format, step=kind(setting.step) if setting.step else None, persist_state="session",
+            format=setting.format, step=kind(step_of(setting, value)) if setting.step else None,
+            persist_state="session",
         )
     )  # fmt: skip

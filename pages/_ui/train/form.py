@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data import DEMO
 from core.errors import ConfigError, NodescopeError
 from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
+from core.runs.described import LONGEST
 from core.runs.settings import GROUPS
 from pages._ui import layout, state
 from pages._ui.train import fields as train_fields
@@ -28,9 +29,14 @@ def show() -> None:
         folded = [group for group in GROUPS if group != FIRST]
         for tab, group in zip(st.tabs(folded), folded, strict=True):
             values |= _fields(group, tab.columns(3), config, origin)
-    note = st.text_input(
+    left, right = st.columns([1, 2])
+    name = left.text_input(
+        "Name", key=train_fields.key_of("name", origin), persist_state="session", max_chars=LONGEST,
+        placeholder="Date, time and preset",
+    )  # fmt: skip
+    note = right.text_input(
         "What is this run for?", key=train_fields.key_of("note", origin), persist_state="session",
-        placeholder="A note that is kept with the run and can be changed later",
+        placeholder="A note that is kept with the run; both can be changed later",
     )  # fmt: skip
     try:
         chosen = train_fields.changed(config, values)
@@ -38,7 +44,7 @@ def show() -> None:
         layout.show_error(error)
         return
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        _start(chosen, note)
+        _start(chosen, name, note)
     st.caption(
         "The run starts at once if the device is free. Otherwise it waits in the device queue and starts by itself."
     )
@@ -91,10 +97,12 @@ def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfi
     return values
 
 
-def _start(config: TrainingConfig, note: str) -> None:
+def _start(config: TrainingConfig, name: str, note: str) -> None:
     try:
         layout.dataset()  # raises where the folder is no data set, before a run is made for it
         run = start(config)
+        if name.strip():
+            run.rename(name)
         if note.strip():
             run.write_notes(note.strip())
     except NodescopeError as error:
@@ -102,5 +110,5 @@ def _start(config: TrainingConfig, note: str) -> None:
         return
     st.session_state[state.DUPLICATED] = None
     st.session_state[state.WANTED_RUN] = run.name
-    st.session_state[state.NOTICE] = f"Started {run.name}."
+    st.session_state[state.NOTICE] = f"Started {name.strip() or run.name}."
     st.rerun()

@@ -7,17 +7,16 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from core.bundle import load_bundle
 from core.errors import NodescopeError
 from core.evaluation import METRICS
 from core.formatting import duration, file_size
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.runs.moved_data import missing_data, move_data
-from core.studies import delete
+from core.studies import delete, what_loses
 from core.work_folder import STATES
-from pages._ui import layout, state
-from pages._ui.train import curves, form, tracked_patches, trash
+from pages._ui import cache, layout, query_params, state
+from pages._ui.train import curves, described, form, tracked_patches, trash
 
 DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
 STYLE = """<style>
@@ -32,11 +31,16 @@ MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 def show(runs: list[Run]) -> None:
     """Draw the run that is chosen among `runs`."""
     names = [run.name for run in runs]
+    # By the folder's name in the address: a widget that is bound to it would write the name that people change.
+    wanted = [st.session_state.get(state.RUN), *query_params.read(state.RUN)]
     # The run of a link may have been deleted since: then the newest one.
-    if st.session_state.get(state.RUN) not in names:
-        st.session_state[state.RUN] = names[0]
-    name = st.selectbox("Run", names, key=state.RUN, bind="query-params")
-    run = runs[names.index(name)]
+    st.session_state[state.RUN] = next((name for name in wanted if name in names), names[0])
+    labels = {run.name: described.label(run) for run in runs}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Run", names, key=state.RUN, persist_state="session", format_func=labels.__getitem__)
+        run = runs[names.index(name)]
+        described.edit(run, runs)
+    query_params.write(state.RUN, [name])
     status = _status(run)
     # The page reads the disk every second only while a process works on the run.
     st.fragment(_panel, run_every=1.0 if status.is_active else None)(run, status.state)
@@ -44,6 +48,7 @@ def show(runs: list[Run]) -> None:
 
 def _status(run: Run) -> Status:
     try:
+        run.config()
         return run.status()
     except NodescopeError as error:
         return Status(state="damaged", message=str(error))
@@ -61,27 +66,29 @@ def _panel(run: Run, state_on_page: str) -> None:
         st.badge(shown.label, icon=shown.icon, color=shown.colour)
         if status.stage and status.is_active:
             st.markdown(status.stage)
-    try:
-        flaw = flaw_sentence(run.config())
-    except NodescopeError as error:
-        layout.show_error(error)
-        _buttons(run, status)
-        return
+        described.show_tags(run)
     # Containers, so that an element that appears does not move those below it.
     with st.container():
+        try:
+            flaw = flaw_sentence(run.config())
+        except NodescopeError:  # which the message says
+            _messages(status, "")
+            _buttons(run, status, can_resume=False)
+            return
         _messages(status, flaw)
         node = run.elsewhere() if status.is_active else ""
         if node:
             st.caption(f":material/dns: Running on **{node}**. Stop reaches it through this folder.")
     with st.container():
-        if not status.is_active and status.state != "finished":
-            _moved(run)
-        _buttons(run, status)
+        gone = [] if status.is_active or status.state == "finished" else missing_data(run)
+        if gone:
+            _moved(run, gone)
+        _buttons(run, status, can_resume=not gone)
         if status.state == "finished":
             _result(run)
     with st.container():
         try:
-            curves.show(run)
+            curves.show(run, status)
             tracked_patches.show(run, status.epochs)
         except NodescopeError as error:
             layout.show_error(error)
@@ -143,7 +150,7 @@ def _numbers(status: Status) -> None:
     st.html(f'<div class="run-numbers">{cells}</div>{STYLE}')
 
 
-def _buttons(run: Run, status: Status) -> None:
+def _buttons(run: Run, status: Status, *, can_resume: bool = True) -> None:
     with st.container(horizontal=True):
         if status.state in ("starting", "queued", "running"):
             st.button(
@@ -156,7 +163,7 @@ def _buttons(run: Run, status: Status) -> None:
         if status.state == "stopping" and may_be_killed(run):
             st.button("End now", icon=":material/dangerous:", on_click=layout.attempt, args=(kill, run),
                       help="The run does not respond. It can be resumed from its last checkpoint.")  # fmt: skip
-        if status.state in ("stopped", "failed", "lost", "damaged"):
+        if can_resume and status.state in ("stopped", "failed", "lost", "damaged"):
             st.button("Resume", icon=":material/resume:", type="primary", on_click=layout.attempt, args=(launch, run),
                       help="Continues from the last checkpoint.")  # fmt: skip
         if status.state == "finished" and st.button(
@@ -166,24 +173,37 @@ def _buttons(run: Run, status: Status) -> None:
             help="Evaluate and Predict use the model of this run from now on.",
         ):
             _use(run)
-        _more(run, status)
-    trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run))
+        if status.state == "damaged":
+            st.button("Move to trash …", icon=":material/delete:", on_click=st.session_state.update,
+                      args=({state.DELETING: run.name},))  # fmt: skip
+        else:
+            _more(run, status)
+    if st.session_state.get(state.DELETING) == run.name:
+        trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run),
+                      loss=what_loses(run))  # fmt: skip
 
 
-def _moved(run: Run) -> None:
-    """Draw how to name the new place of data that is gone; nothing where it is there."""
-    gone = missing_data(run)
-    if not gone:
-        return
-    st.warning(f"The data of this run is not there any more: {', '.join(gone)}.", icon=":material/folder_off:")
+def _moved(run: Run, gone: list[str]) -> None:
+    """Draw how to name the new place of data that is gone."""
+    st.warning(
+        f"The data of this run is not there any more: {', '.join(gone)}. Say where it is now; it must hold the same "
+        "patches with the same labels.",
+        icon=":material/folder_off:",
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = [
             st.text_input(f"{source} is now", source, key=f"moved-{run.name}-{number}")
             for number, source in enumerate(run.config().data)
         ]
-        st.button("Use this data", icon=":material/drive_file_move:", on_click=layout.attempt,
-                  args=(move_data, run, given), kwargs={"done": f"{run.name} finds its data again."},
-                  help="Only if it holds the same patches with the same labels.")  # fmt: skip
+        clicked = st.button("Use this data", icon=":material/drive_file_move:", type="primary")
+    if clicked:
+        try:
+            move_data(run, given)
+        except NodescopeError as error:
+            layout.show_error(error)
+            return
+        st.session_state[state.NOTICE] = f"{run.name} finds its data again."
+        st.rerun()
 
 
 def _more(run: Run, status: Status) -> None:
@@ -208,7 +228,7 @@ def _use(run: Run) -> None:
 
 def _result(run: Run) -> None:
     try:
-        card = load_bundle(run.bundle_path).card
+        card = cache.bundle(run.bundle_path).card
     except NodescopeError as error:
         layout.show_error(error)
         return
@@ -228,7 +248,7 @@ def _result(run: Run) -> None:
 
 
 def _details(run: Run, status: Status) -> None:
-    _notes(run)
+    described.notes(run)
     with st.expander("Log"):
         st.code(run.log_tail() or "The log is empty so far.", language=None, wrap_lines=True)
     with st.expander("Settings"):
@@ -242,19 +262,3 @@ def _details(run: Run, status: Status) -> None:
         st.caption(f"Folder: {run.path}")
         if status.updated:
             st.caption(f"Last update: {datetime.fromtimestamp(status.updated):%Y-%m-%d %H:%M:%S}")
-
-
-def _notes(run: Run) -> None:
-    """Draw the notes about the run, which all its readers share."""
-    key = f"notes-{run.name}"
-    written = run.notes()
-    if st.session_state.get(key) != written:  # only then, because it would delete what somebody is typing
-        st.session_state[key] = written
-    st.text_area(
-        "Notes", key=key, height=68, on_change=_write_notes, args=(run, key),
-        placeholder="What is this run for, and what was the result? Kept in its folder.",
-    )  # fmt: skip
-
-
-def _write_notes(run: Run, key: str) -> None:
-    layout.attempt(run.write_notes, str(st.session_state[key]))

@@ -22,10 +22,7 @@ from core.studies.search_result import SearchResult
 from core.studies.search_space import DEFAULT_OVER, SPACE
 from core.studies.study import Study
 from pages._ui import widgets
-from pages._ui.train import study_form
-
-DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""
-"""Plotly draws the axes of parallel coordinates black, also on a dark page."""
+from pages._ui.train import curves, study_form
 
 PRUNERS = {
     "median": "below median",
@@ -143,12 +140,8 @@ def _charts(study: Study, found: SearchResult) -> None:
         right.caption("Optuna's estimate (PED-ANOVA) from the finished trials; it is rough while they are few.")
     else:
         right.caption(f"The importance of the settings appears after {RANDOM_TRIALS} finished trials.")
-    is_dark = st.context.theme.type == "dark"
-    if is_dark:
-        st.html(DARK_AXES)
-    st.plotly_chart(
-        charts.parallel(found, axes_of(study), paper=f"rgb{widgets.background()}", is_dark=is_dark), theme=None,
-        config=widgets.CHART, key=f"parallel-{study.name}",
-        alt="A line for each trial through the values of its settings to its validation AUC",
+    trials = [each for each in found.trials if each.auc is not None]
+    curves.show_parallel(
+        axes_of(study), [each.values for each in trials], [each.auc or 0.0 for each in trials],
+        key=f"parallel-{study.name}", one="trial",
     )  # fmt: skip
-    st.caption("Each line is a trial; blue is better. Drag along an axis to see only the trials with these values.")

@@ -87,13 +87,13 @@ def _damaged(study: Study, error: NodescopeError) -> None:
     shown = STATES["damaged"]
     st.badge(shown.label, icon=shown.icon, color=shown.colour)
     layout.show_error(error)
-    _delete_button(study)
+    _delete_button(study, "Move to trash …")
     trash.confirm(study.name, "what is left of it; its runs stay", place="this page", key=state.DELETING_STUDY,
                   delete=partial(delete_study, study))  # fmt: skip
 
 
-def _delete_button(study: Study) -> None:
-    st.button("Delete …", icon=":material/delete:", on_click=st.session_state.update,
+def _delete_button(study: Study, label: str = "Delete …") -> None:
+    st.button(label, icon=":material/delete:", on_click=st.session_state.update,
               args=({state.DELETING_STUDY: study.name},))  # fmt: skip
 
 

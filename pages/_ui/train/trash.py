@@ -31,7 +31,9 @@ def show() -> None:
                       args=({state.EMPTYING: True},))  # fmt: skip
 
 
-def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], object]) -> None:
+def confirm(
+    name: str, rest: str, *, place: str, key: str, delete: Callable[[], object], loss: str = ""
+) -> None:  # fmt: skip
     """Draw the question whether to move a run or study to the trash, while the session asks it.
 
     Args:
@@ -40,6 +42,7 @@ def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], 
         place: where the trash is.
         key: of the session, holds the name for which the question is open.
         delete: moves it.
+        loss: the sentence that says what loses it.
     """
     if st.session_state.get(key) != name:
         return
@@ -50,6 +53,8 @@ def confirm(name: str, rest: str, *, place: str, key: str, delete: Callable[[], 
 
     with st.container(border=True):
         st.markdown(f"Move **{name}** to the trash, with {rest}?")
+        if loss:
+            st.warning(loss, icon=":material/grid_view:")
         st.caption(f"It can be restored until the trash is emptied. The trash is at the end of {place}.")
         with st.container(horizontal=True):
             st.button("Move to trash", icon=":material/delete:", type="primary", on_click=move, key=f"move-{name}")

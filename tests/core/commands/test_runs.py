@@ -9,6 +9,7 @@ import pytest
 from core.commands import main
 from core.runs import Run, Status, TrainingConfig, create_run, preset
 from core.storage.home import home, runs_home
+from core.studies.search import create_search
 
 ROWS = [
     {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.4, "valid_auc": auc, "valid_accuracy": 0.8,
@@ -211,3 +212,41 @@ def test_a_run_as_reported_is_marked(fresh_home: Path, capsys: pytest.CaptureFix
     assert "0.9000 (2 of 20) flawed" in capsys.readouterr().out
     assert main(["runs", "show", "flawed"]) == 0
     assert "As reported, flawed: validated on its own training patches" in capsys.readouterr().out
+
+
+def test_names_and_tags_stand_in_the_list_once_there_are_any(
+    run: Run, other: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", "list"]) == 0
+    assert not {"name", "tags"} & set(capsys.readouterr().out.splitlines()[0].split())
+
+    assert main(["runs", "rename", "first", "the good one"]) == 0
+    assert main(["runs", "tag", "baseline", "the good one", "second"]) == 0
+    assert main(["runs", "tag", "baseline", "second", "--remove"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "first is called the good one", "first has the tags baseline", "second has the tags baseline",
+        "second has no tags",
+    ]  # fmt: skip
+
+    assert main(["runs", "list"]) == 0
+    head, second, first = capsys.readouterr().out.splitlines()
+    assert (head.split()[:2], head.split()[-1]) == (["run", "name"], "tags")
+    assert first.split()[:5] == ["first", "the", "good", "one", "stopped"]
+    assert (first.split()[-1], second.split()[:2]) == ("baseline", ["second", "running"])
+    assert main(["runs", "show", "the good one", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["name"], shown["title"], shown["tags"]) == ("first", "the good one", ["baseline"])
+    assert main(["runs", "rename", "the good one", ""]) == 0
+    assert main(["runs", "tag", " ", "first"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "first is called first\n"
+    assert "A tag needs 1 to 40 printable characters, got ' '" in said.err
+
+
+def test_deleting_a_run_of_a_study_says_which_one_loses_it(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    create_search(run.config(), trials=1, name="find")
+    run.path.rename(runs_home() / "find-trial-001")
+    assert main(["runs", "delete", "find-trial-001"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "find-trial-001. The search find loses it, and keeps its record of the trial.\n"
+    )

@@ -41,13 +41,29 @@ def test_the_most_important_setting_stands_on_top() -> None:
 
 
 def test_parallel_coordinates_take_logarithms_and_numbers_of_choices() -> None:
-    (lines,) = charts.parallel(RESULT, AXES).data
+    trials = [each for each in RESULT.trials if each.auc is not None]
+    (lines,) = charts.parallel(AXES, [each.values for each in trials], [each.auc for each in trials]).data
     rate, clip, stain, auc = lines.dimensions
     assert list(rate["values"]) == pytest.approx([-2, -3, -4])
     assert list(rate["range"]) == pytest.approx([-4, -2])
-    assert (list(clip["values"]), list(clip["ticktext"])) == ([1, 0, 1], ["0.0", "1.0"])
+    assert (list(clip["values"]), list(clip["ticktext"])) == ([1, 0, 1], ["0", "1"])
     assert list(stain["values"]) == pytest.approx([0.1, 0.2, 0.3])
     assert list(auc["values"]) == [0.8, 0.85, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("values", "axis"),
+    [
+        ([64, 16, 16], Axis("x", choices=(16, 64))),
+        ([0.1, "none", 0.2], Axis("x", choices=(0.1, 0.2, "none"))),
+        ([*range(1, 9)], Axis("x", 1, 8)),
+        ([10.0**-number for number in range(7)], Axis("x", 1e-6, 1.0, log=True)),
+        ([0.0, *(10.0**-number for number in range(7))], Axis("x", 0.0, 1.0)),
+        ([*"abcdefgh"], Axis("x", choices=tuple("abcdefgh"))),
+    ],
+)
+def test_an_axis_over_the_values_of_runs(values: list[float | str], axis: Axis) -> None:
+    assert charts.axis_over("x", values) == axis
 
 
 def test_the_pooled_curve_stands_before_those_of_the_folds() -> None:

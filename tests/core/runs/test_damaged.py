@@ -8,8 +8,8 @@ import pytest
 
 from core.commands import main
 from core.runs import Run, TrainingConfig, create_run, summarise_run
-from core.runs.run import METRICS_COLUMNS
 from core.runs.status import Status
+from core.runs.tables import METRICS_COLUMNS
 from core.storage.home import runs_home
 from core.studies import delete
 from core.studies.cross_validation import create_folds

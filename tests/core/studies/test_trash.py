@@ -1,5 +1,6 @@
 """Deleting runs and studies, and having them back."""
 
+import json
 import os
 import shutil
 import threading
@@ -14,7 +15,7 @@ from core.job import JobStatus
 from core.runs import Run, Status, TrainingConfig, create_run, list_runs
 from core.runs.launch import launch
 from core.storage.home import runs_home
-from core.studies import delete, delete_study, empty_trash, list_trash, restore, trash_home
+from core.studies import delete, delete_study, empty_trash, list_trash, restore, trash_home, what_loses
 from core.studies.search import create_search, extend_search
 from core.studies.study import Study, list_studies, start_study
 
@@ -108,6 +109,17 @@ def test_a_process_that_holds_the_lock_alone_is_noticed_as_well() -> None:
     assert len(study.runs()) == 2
     delete_study(study)
     assert list_runs() == []
+
+
+def test_a_run_says_which_study_loses_it() -> None:
+    study, other = _study(), _run("other")
+    assert what_loses(other) == ""
+    assert what_loses(study.runs()[0]) == "The search find loses it, and keeps its record of the trial."
+    about = {**study.about(), "kind": "folds"}
+    (study.path / "study.json").write_text(json.dumps(about))
+    assert what_loses(study.runs()[0]) == (
+        "The cross-validation find loses it, and trains it again when it is resumed."
+    )
 
 
 def test_a_deletion_that_was_killed_half_way_loses_nothing() -> None:

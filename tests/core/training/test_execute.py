@@ -15,7 +15,8 @@ from core.bundle import load_bundle
 from core.data import Dataset, assign, choose_rule
 from core.prediction import Predictor
 from core.runs import TrainingConfig, create_run
-from core.runs.run import METRICS_COLUMNS, Run
+from core.runs.run import Run
+from core.runs.tables import METRICS_COLUMNS
 from core.training import validation
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
@@ -46,8 +47,8 @@ def test_a_run_says_what_it_does_before_the_first_step(tmp_path: Path, monkeypat
 def test_a_finished_run_has_all_its_files(uninterrupted: Run) -> None:
     assert _files(uninterrupted) == {
         "config.json", "process.json", "status.json", "metrics.csv", "speed.csv", "patches.csv", "data.json",
-        "decisions-0.csv", "split.csv", "checkpoint.pt", "log.txt", "predictions.csv", "test_predictions.csv",
-        "bundle.safetensors",
+        "steps.csv", "decisions-0.csv", "split.csv", "checkpoint.pt", "log.txt", "predictions.csv",
+        "test_predictions.csv", "bundle.safetensors",
     }  # fmt: skip
     assert uninterrupted.status().state == "finished"
     assert uninterrupted.status().message == ""

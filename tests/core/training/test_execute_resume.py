@@ -39,6 +39,7 @@ def _weights(run: Run) -> dict[str, torch.Tensor]:
 def _assert_same_result(run: Run, other: Run) -> None:
     assert (run.path / "metrics.csv").read_bytes() == (other.path / "metrics.csv").read_bytes()
     assert (run.path / "patches.csv").read_bytes() == (other.path / "patches.csv").read_bytes()
+    assert (run.path / "steps.csv").read_bytes() == (other.path / "steps.csv").read_bytes()
     assert (run.path / "predictions.csv").read_bytes() == (other.path / "predictions.csv").read_bytes()
     mine, theirs = _weights(run), _weights(other)
     assert mine.keys() == theirs.keys()
@@ -97,6 +98,39 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
 
     assert f"Going on at step {steps % 4 + 1 if steps != 4 else 5} of epoch {1 if steps <= 4 else 2}" in run.log_tail()
     _assert_same_result(run, uninterrupted)
+
+
+@pytest.fixture
+def _short_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A point of the curve within an epoch for every three steps, of which an epoch has four."""
+    monkeypatch.setattr(trainer, "UNREAD", 3)
+
+
+@pytest.mark.usefixtures("_short_curves")
+@pytest.mark.parametrize("left", ["", "step,loss\n3,0.5\n4,0.5\n7,0.5\n8,0.1\n9,", "step,loss\nwrong", "st"])
+def test_the_curve_within_an_epoch_goes_on_from_the_checkpoint(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    whole, run = create_run(config, tmp_path / "whole"), create_run(config, tmp_path / "run")
+    execute(whole)
+    with monkeypatch.context() as patch:
+        _stop_after(6, patch)
+        execute(run)
+    assert run.steps()["step"].tolist() == [3, 4]
+    before = run.steps()
+    if left:  # what a killed process wrote after its last checkpoint, up to the middle of a line
+        (run.path / "steps.csv").write_text(left)
+
+    execute(run)
+
+    found = whole.steps()
+    assert found["step"].tolist() == [3, 4, 7, 8]
+    # Each epoch's mean is that of its parts: three steps and one.
+    parts = found["loss"].to_numpy().reshape(2, 2)
+    assert (0.75 * parts[:, 0] + 0.25 * parts[:, 1]).tolist() == pytest.approx(whole.metrics()["train_loss"].tolist())
+    kept = {"": before["loss"].tolist(), "step,loss\n3,0.5\n4,0.5\n7,0.5\n8,0.1\n9,": [0.5, 0.5]}.get(left, [])
+    assert run.steps()["loss"].tolist() == [*kept, *found["loss"].tolist()[2:]]
+    assert (run.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
 
 
 def test_a_run_that_dies_before_its_last_word_still_gets_whole_metrics(

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pages._ui.train import runs
+from pages._ui.train import compare
 
 
 def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
@@ -12,15 +12,15 @@ def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
         "two": ["0.8", "0.002", "0.2", "valid", "/home/me/mine.csv"],
     })  # fmt: skip
 
-    shown = runs.in_words(found)
+    shown = compare.in_words(found)
 
     assert shown[""].tolist() == ["test AUC", "Learning rate", "Stain", "validate_on", "decisions"]
     assert shown.iloc[4, 1:].tolist() == ["decisions.csv", "mine.csv"]
     assert shown.iloc[:4, 1:].equals(found.iloc[:4, 1:])
-    lines = runs.comparison_csv(found.rename(columns={"two": "=two"})).splitlines()
+    lines = compare.comparison_csv(found.rename(columns={"two": "=two"})).splitlines()
     assert lines[0] == ",one,'=two"  # no formula
     assert lines[3] == "augmentation.stain,0.1,0.2"
     assert lines[5] == "decisions,/home/me/studies/one/decisions.csv,/home/me/mine.csv"
     found.iloc[4, 2] = "/home/me/studies/two/decisions.csv"
-    shown = runs.in_words(found)
+    shown = compare.in_words(found)
     assert shown.iloc[4, 1:].tolist() == ["one/decisions.csv", "two/decisions.csv"]
