@@ -67,11 +67,12 @@ def attribution(
     """Return the attribution of one patch, from the memo or made now; slow methods show progress."""
 
     def make() -> Attribution:
+        seen = predictor.seen(pixels)
         cost = METHODS[method].cost * (8 if options.symmetries else 1)  # eight flips and rotations, a map for each
         if cost < SLOW:
-            return attribute(predictor.module, pixels, method=method, options=options)
+            return attribute(predictor.module, seen, method=method, options=options)
         with widgets.progress(METHODS[method].label) as show:
-            return attribute(predictor.module, pixels, method=method, options=options, progress=show)
+            return attribute(predictor.module, seen, method=method, options=options, progress=show)
 
     return cache.recall("map", (*_about(predictor, pixels), method, options), make, most=MANY)
 
@@ -81,7 +82,7 @@ def quick(
 ) -> tuple[Check, ...]:
     """Return the checks of a map that take hardly any time."""
     key = (*_about(predictor, pixels), made.method, options)
-    return cache.recall("quick", key, lambda: quick_checks(predictor, pixels, made), most=MANY)
+    return cache.recall("quick", key, lambda: quick_checks(predictor, predictor.seen(pixels), made), most=MANY)
 
 
 def thorough(
@@ -95,7 +96,8 @@ def thorough(
         twin = (predictor.bundle.digest, str(predictor.device))
         random = cache.recall("random", twin, lambda: trust.with_random_weights(predictor.module), most=4)
         with widgets.progress("Checking the map") as show:
-            return thorough_checks(predictor, pixels, made, random_module=random, options=options, progress=show)
+            seen = predictor.seen(pixels)
+            return thorough_checks(predictor, seen, made, random_module=random, options=options, progress=show)
 
     return cache.recall("thorough", key, make, most=MANY) if compute else cache.peek("thorough", key)
 
