@@ -109,7 +109,7 @@ class RegionMap:
 
         What is called tumour is the redder the higher its probability; places without tissue are greyed; all else, and
         the border that is nowhere the middle of a patch, stays as it is, with a grey line between them. Tiles that are
-        out of distribution have a dashed grey frame.
+        out of distribution have a dashed frame.
 
         Args:
             pixels: the picture, uint8 H×W×3.
@@ -302,9 +302,9 @@ def _mixed(pixels: np.ndarray, colour: str, alpha: np.ndarray) -> np.ndarray:
 
 
 def _dash(pixels: np.ndarray, at: tuple[int, int]) -> None:
-    """Draw a dashed frame, two pixels wide, just inside a tile."""
+    """Draw a dashed frame, two pixels wide, just inside a tile: black and white, to be seen on any tissue."""
     x, y = at
     box = pixels[y + 2 : y + PATCH_SIZE - 2, x + 2 : x + PATCH_SIZE - 2]
-    dashes = np.arange(len(box)) % 12 < 7
+    dashes = np.where(np.arange(len(box)) % 12 < 7, 40, 240)[:, None, None]
     for side in (box[:2].swapaxes(0, 1), box[-2:].swapaxes(0, 1), box[:, :2], box[:, -2:]):
-        side[dashes] = rgb(MUTED)
+        side[:] = dashes

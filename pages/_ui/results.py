@@ -12,6 +12,7 @@ from core.data import Dataset
 from core.features.neighbours import Index, index_path, load_index
 from core.images.decode import Whole
 from core.images.tiling import tiles as cut_tiles
+from core.images.tissue import FEWEST, centre_shares, tissue
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.region import RegionMap, read_region
@@ -59,6 +60,15 @@ def tiles(predictor: Predictor, name: str, whole: Whole) -> ScoredBatch:
             return score_tiles(predictor, name, found, progress=show)
 
     return cache.recall("tiles", (*_about(predictor, whole.pixels), name), make, most=8)
+
+
+def bare_tiles(predictor: Predictor, whole: Whole, corners: list[tuple[int, int]]) -> np.ndarray:
+    """Return which tiles of an image, whose corners are given, have no tissue in their centre, bool (N,)."""
+
+    def make() -> np.ndarray:
+        return centre_shares(tissue(whole.pixels), np.array(corners)) < FEWEST
+
+    return cache.recall("bare", _about(predictor, whole.pixels), make, most=8)
 
 
 def attribution(
@@ -110,11 +120,7 @@ def index(predictor: Predictor, dataset: Dataset) -> Index | None:
 
 
 def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
-    """Return the probability at every place of an image, from the memo or made now with progress.
-
-    Raises:
-        BundleError: the model's network cannot do that.
-    """
+    """Return the probability at every place of an image, from the memo or made now with progress."""
 
     def make() -> RegionMap:
         with widgets.progress("Predicting the whole image") as show:

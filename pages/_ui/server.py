@@ -1,7 +1,7 @@
 """What the server answers at all: requests under its own names, from its own pages, in no frame of another page.
 
-And what its pages may fetch: names of files, models and data sets are drawn as Markdown, where one could be an address of
-a picture elsewhere. The browser is told to load pictures, sounds and fonts from this server alone, whatever a text says.
+And what its pages may fetch: names of files, models and data sets are drawn as Markdown, and one could bring a picture
+from elsewhere. The browser is told to load pictures, sounds and fonts from this server alone, whatever a text says.
 """
 
 from urllib.parse import urlsplit
@@ -10,7 +10,6 @@ import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 
 POLICY = "; ".join(("frame-ancestors 'self'", *(f"{kind}-src 'self' data: blob:" for kind in ("img", "media", "font"))))
 """The Content-Security-Policy of every answer."""

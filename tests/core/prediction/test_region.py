@@ -161,7 +161,7 @@ def test_tissue_and_warnings_are_in_all_that_is_saved() -> None:
     ]  # fmt: skip
     assert read["about"]["Disclaimer"]
     drawn = found.overlay(np.full((96, 288, 3), 200, np.uint8))
-    assert tuple(drawn[2, 98]) == rgb(MUTED)
+    assert (tuple(drawn[2, 98]), tuple(drawn[2, 106])) == ((40,) * 3, (240,) * 3)
     assert tuple(drawn[2, 2]) == (200, 200, 200)
     assert tuple(drawn[48, 112]) == tuple(np.rint(200 * 0.46 + np.array(rgb(CLASS_COLOURS[1])) * 0.54).astype(int))
 
