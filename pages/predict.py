@@ -16,7 +16,8 @@ LAYOUT = """
 <style>
   .st-key-maps [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   .st-key-maps [data-testid="stColumn"] { min-width: 220px; }
-  .st-key-tile-numbers [data-testid="stMetricValue"] { font-size: 1.4rem; }
+  [data-testid="stFileChips"] > div { max-height: 8.5rem; }
+  .st-key-numbers [data-testid="stMetricValue"] { font-size: 1.4rem; }
   @media (max-width: 1200px) {
     .st-key-predict > [data-testid="stHorizontalBlock"], .st-key-detail > [data-testid="stHorizontalBlock"],
     .st-key-predict > div > [data-testid="stHorizontalBlock"],
@@ -33,8 +34,7 @@ LAYOUT = """
 def main() -> None:
     st.html(LAYOUT)
     row = widgets.title("Predict")
-    row.caption("Is there tumour in the centre 32×32 pixels of a patch? How likely, how certain, and because of what.",
-                width="stretch")  # fmt: skip
+    row.caption("Is there tumour in the centre 32×32 pixels? How likely, how certain, and why.", width="stretch")
     exports = Exports(row.empty())
     predictor = layout.predictor()
     left, right = _columns("predict")

@@ -28,6 +28,12 @@ PIECE = 32
 
 ROWS = 200
 
+MANY = 20
+"""Patches from which on there is a histogram; fewer are seen at a glance in the table."""
+
+TALLEST = 620
+"""Greatest height of the table in pixels, so that the patch of a row is not far below it."""
+
 
 def draw(
     predictor: Predictor, found: Found, left: DeltaGenerator, right: DeltaGenerator, exports: Exports
@@ -52,7 +58,8 @@ def draw(
         threshold = result.threshold(predictor)
         with numbers:
             _summary(batch, probabilities, threshold)
-        _histogram(probabilities, threshold)
+        if len(probabilities) >= MANY:
+            _histogram(probabilities, threshold)
     whole, missing = replace(batch, problems=problems), len(found.files) - batch.done
     exports.add(
         "All predictions as CSV", lambda: table_csv(whole, threshold=threshold, left_out=missing), "predictions.csv",
@@ -131,7 +138,7 @@ def _problems(problems: list[Problem]) -> None:
 def _summary(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> None:
     called = int((probabilities >= threshold).sum())
     unusual = sum(bool(file.ood) for file in batch.files)
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="medium", key="numbers"):
         st.metric("Patches", f"{len(probabilities):,}", width="content")
         share = f"{called / len(probabilities):.1%}, at the decision threshold of {threshold:.3f}."
         st.metric("Called tumour", f"{called:,}", help=share, width="content")
@@ -174,12 +181,14 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
             "remarks": [" ".join(file.notes) for file in files],
         }
     )
+    # Columns without a word take the place of others.
+    table = table[[name for name in table if not (table[name] == "").all()]]
     row = widgets.clicked_row(
-        table, row_height=52, key=f"batch-{page}",
+        table, row_height=52, key=f"batch-{page}", height=min(52 * len(table) + 38, TALLEST),
         column_config={
             "patch": st.column_config.ImageColumn(width=64),
             "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
-            "name": st.column_config.TextColumn(width="medium"),
+            "name": st.column_config.TextColumn(width=150),
             "verdict": st.column_config.TextColumn(width=80),
         },
     )  # fmt: skip

@@ -47,8 +47,9 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> P
     at = threshold(predictor) if with_slider else chosen_threshold(predictor)
     prediction = results.patch_result(predictor, chosen.decoded.pixels, at)
     if prediction.ood:
-        reason = prediction.ood.sentence.removeprefix("Out-of-distribution: ")
-        warning.warning(f"**Out-of-distribution:** {reason}", icon=":material/warning:")
+        found = [each.sentence.removeprefix("Out-of-distribution: ") for each in prediction.ood.artifacts]
+        reasons = " ".join(sentence[0].upper() + sentence[1:] for sentence in found)
+        warning.warning(f"**Out-of-distribution.** {reasons}", icon=":material/warning:")
     heading.markdown(
         "**Probability of tumour in the centre**",
         help="Calibrated: of the validation patches with this probability, about this share has tumour. All digits: "

@@ -93,10 +93,11 @@ def draw(
             _patch(predictor, chosen, seen, box=overlay.centre_box)
         for column, name in zip(columns, names, strict=True):
             with column:
-                with st.container():  # keeps a place for the bar, so that what follows does not move
-                    attribution = results.attribution(predictor, chosen.decoded.pixels, name, options)
                 st.markdown(f"**{METHODS[name].label}**")
-                st.image(to_png(overlay.draw(attribution, seen, zoom=ZOOM)), alt=f"{_label(name)} map")
+                # The bar takes a place while the map is made; without a gap, that leaves no trace afterwards.
+                with st.container(gap=None):
+                    attribution = results.attribution(predictor, chosen.decoded.pixels, name, options)
+                    st.image(to_png(overlay.draw(attribution, seen, zoom=ZOOM)), alt=f"{_label(name)} map")
                 empty = " This map is empty: the method found nothing." if not attribution.values.any() else ""
                 st.caption(f"{METHODS[name].help}{empty}")
             made.append(attribution)

@@ -57,7 +57,7 @@ def draw(predictor: Predictor, chosen: Chosen, view: StainView | None) -> None:
     moved = normalise(pixels, measured)
     before, after = (results.patch_result(predictor, each, 0.5).probability for each in (pixels, moved))
     with st.container(border=True):
-        first, second, words = st.columns([1, 1, 2], vertical_alignment="center")
+        first, second, words = st.columns([1, 1, 2])
         first.image(to_png(enlarge(reference, 3)), alt="The reference patch", caption=f"Reference: {name}")
         second.image(to_png(enlarge(moved, 3)), alt="The patch with normalised stains", caption=METHODS[view.method])
         if moved is pixels:
@@ -65,7 +65,7 @@ def draw(predictor: Predictor, chosen: Chosen, view: StainView | None) -> None:
         else:
             words.markdown(
                 f"In the colours of the reference this patch would get **{percent(after)}** instead of "
-                f"{percent(before)}. Where the two differ much, the result hangs on the staining."
+                f"{percent(before)}. Where the two differ much, the result depends on the staining."
             )
 
 

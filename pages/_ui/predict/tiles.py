@@ -58,8 +58,8 @@ class _Found:
 
     @property
     def first(self) -> int:
-        """The tile with the highest probability that can be relied on."""
-        return int(np.argmax(np.where(self.unusual | self.bare, -1.0, self.probabilities)))
+        """The tile with the highest probability that can be relied on; else with tissue; else of all."""
+        return int(np.argmax(np.select([self.bare, self.unusual], [0, 2], 4) + self.probabilities))
 
 
 def draw(
@@ -92,10 +92,8 @@ def draw(
     _add_exports(exports, predictor, tiled, found, region, threshold, opacity)
     position = found.first if clicked is None else clicked
     file = found.batch.files[position]
-    right.caption(
-        f"Below: {'the tile with the highest probability' if clicked is None else 'the tile that you clicked'}, "
-        f"{file.name}. Click another tile to see it."
-    )
+    which = "the tile that you clicked" if clicked is not None else "the tile with the highest probability"
+    right.caption(f"Below: {which}, {file.name}: {found.verdicts(threshold)[position]}. Click another tile to see it.")
     return Chosen(file.name, tiles(tiled.whole)[position].decoded)
 
 
@@ -117,7 +115,7 @@ def _region(predictor: Predictor, tiled: Tiled, found: _Found) -> RegionMap:
 
 def _summary(found: _Found, threshold: float, region: RegionMap | None) -> None:
     verdicts = found.verdicts(threshold)
-    with st.container(horizontal=True, gap="medium", key="tile-numbers"):
+    with st.container(horizontal=True, gap="medium", key="numbers"):
         st.metric("Tiles", f"{len(verdicts):,}", width="content")
         share = f"At the decision threshold of {threshold:.3f}, without tiles that are out-of-distribution or bare."
         st.metric("Called tumour", f"{int((verdicts == _TUMOUR).sum()):,}", help=share, width="content")
@@ -152,7 +150,7 @@ def _map_legend(region: RegionMap, threshold: float, opacity: float) -> None:
         f'<span style="position:absolute;right:0">100%</span></div></div>'
         f'<div style="font-size:.85rem;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem">'
         f'<span><span style="{box};background:{_GROUND}"></span>called normal</span>'
-        f'<span><span style="{box};background:{MUTED};opacity:.4"></span>no tissue</span>'
+        f'<span><span style="{box};background:#D8D8D7"></span>no tissue</span>'
         f'<span><span style="{box};border:2px dashed {MUTED}"></span>out-of-distribution tile: do not rely on it</span>'
         f"</div>"
     )
@@ -166,12 +164,14 @@ def _overview(
     whole: Whole, found: _Found, threshold: float, *, region: RegionMap | None, opacity: float, key: str
 ) -> int | None:
     width, height = whole.size
-    shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=threshold, opacity=opacity)
+    shown = whole.pixels
+    if region is not None:  # the frames of tiles are drawn by the chart, as thin at any size of the image
+        shown = replace(region, tiles=()).overlay(shown, threshold=threshold, opacity=opacity)
     figure = go.Figure()
     verdicts = found.verdicts(threshold)
     corners = np.array([file.at or (0, 0) for file in found.batch.files])
-    if region is None:
-        for corner, probability, verdict in zip(corners.tolist(), found.probabilities, verdicts, strict=True):
+    for corner, probability, verdict in zip(corners.tolist(), found.probabilities, verdicts, strict=True):
+        if region is None or verdict == _UNUSUAL:
             _tile(figure, corner, float(probability), str(verdict))
     # Shapes and images take no clicks in plotly, so each tile has an invisible point in its centre.
     middles = corners + PATCH_SIZE / 2
