@@ -1,64 +1,96 @@
 """Predict: a calibrated probability for a patch, how far to trust it, and saliency maps."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.images.discover import Found
 from core.prediction import Predictor
-from pages._ui import layout, widgets
-from pages._ui.predict import batch, result, saliency, tiles, upload
+from pages._ui import layout, state, widgets
+from pages._ui.predict import batch, result, saliency, stains, tiles, upload
 from pages._ui.predict.crop import Tiled
+from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 
-# In a narrow window the maps go below the probability, or both would be too narrow to read.
-NARROW = """
+# In a narrow window the right column goes below the left one, and maps below each other: else they could not be read.
+LAYOUT = """
 <style>
+  .st-key-maps [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  .st-key-maps [data-testid="stColumn"] { min-width: 220px; }
+  [data-testid="stFileChips"] > div { max-height: 8.5rem; }
+  .st-key-numbers [data-testid="stMetricValue"] { font-size: 1.4rem; }
   @media (max-width: 1200px) {
-    .st-key-result-and-maps > [data-testid="stHorizontalBlock"],
-    .st-key-result-and-maps > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
-    .st-key-result-and-maps > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-result-and-maps > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+    .st-key-predict > [data-testid="stHorizontalBlock"], .st-key-detail > [data-testid="stHorizontalBlock"],
+    .st-key-predict > div > [data-testid="stHorizontalBlock"],
+    .st-key-detail > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+    .st-key-predict > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    .st-key-detail > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    .st-key-predict > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    .st-key-detail > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
   }
 </style>
 """
 
 
 def main() -> None:
-    widgets.title("Predict")
-    st.caption(
-        "Is there tumour in the centre 32×32 pixels of a patch? The probability, how certain it is, and which pixels "
-        "led to it."
-    )
+    st.html(LAYOUT)
+    row = widgets.title("Predict")
+    row.caption("Is there tumour in the centre 32×32 pixels? How likely, how certain, and why.", width="stretch")
+    exports = Exports(row.empty())
     predictor = layout.predictor()
-    chosen = upload.choose()
-    if isinstance(chosen, Found | Tiled):
-        one = batch.draw(predictor, chosen) if isinstance(chosen, Found) else tiles.draw(predictor, chosen)
-        if one is not None:
-            _draw(predictor, one, in_batch=True)
-        return
+    left, right = _columns("predict")
+    with left:
+        chosen = upload.choose()
+    kind = type(chosen).__name__
+    left, right = (_cleared(side, kind) for side in (left, right))
+    st.session_state[state.KIND] = kind
+    if isinstance(chosen, Found):
+        chosen = batch.draw(predictor, chosen, left, right, exports)
+    elif isinstance(chosen, Tiled):
+        chosen = tiles.draw(predictor, chosen, left, right, exports)
+    elif chosen is not None:
+        _draw(predictor, chosen, left, right, exports, with_slider=True)
+        chosen = None
     if chosen is not None:
-        _draw(predictor, chosen, in_batch=False)
+        st.divider()
+        left, right = _columns("detail")
+        _draw(predictor, chosen, left, right, exports, with_slider=False)
+    exports.draw()
 
 
-def _draw(predictor: Predictor, chosen: Chosen, *, in_batch: bool) -> None:
-    st.divider()
-    warning = st.container()  # on top, but filled by the result below
-    st.html(NARROW)
-    with st.container(key="result-and-maps"):
-        number_column, maps_column = st.columns([1, 3], gap="large")
-    with number_column:
-        prediction = result.draw(predictor, chosen, with_slider=not in_batch)
-    with warning:
-        result.ood(prediction)
-    with maps_column:
-        methods, overlay, options = saliency.controls(predictor)
-        patch_column, *map_columns = st.columns(1 + len(methods))
-        with patch_column:
-            saliency.patch(chosen, box=overlay.centre_box)
-        made = saliency.draw(predictor, chosen, methods, overlay, options, map_columns)
-    maps = saliency.trust(predictor, chosen, made, options)
-    result.similar(predictor, chosen)
-    saliency.not_offered(predictor)
-    saliency.downloads(predictor, chosen, prediction, maps, overlay, options)
+def _cleared(place: DeltaGenerator, kind: str) -> DeltaGenerator:
+    """Return a container there: where something of another kind was shown before, that is gone at once.
+
+    Else it would stand there, grey, for as long as many tiles are predicted. What is of the same kind stays until it is
+    replaced, because a picture that goes and comes back flickers.
+    """
+    return place.container() if st.session_state.get(state.KIND) == kind else place.empty().container()
+
+
+def _columns(key: str) -> tuple[DeltaGenerator, DeltaGenerator]:
+    with st.container(key=key):
+        left, right = st.columns([6, 12], gap="large")
+    return left, right
+
+
+def _draw(
+    predictor: Predictor,
+    chosen: Chosen,
+    left: DeltaGenerator,
+    right: DeltaGenerator,
+    exports: Exports,
+    *,
+    with_slider: bool,
+) -> None:
+    with left:
+        prediction = result.draw(predictor, chosen, with_slider=with_slider)
+    with right:
+        methods, overlay, options, view = saliency.controls(predictor)
+        made = saliency.draw(predictor, chosen, methods, overlay, options)
+        stains.draw(predictor, chosen, view)
+        maps = saliency.trust(predictor, chosen, made, options)
+        result.similar(predictor, chosen)
+        saliency.not_offered(predictor)
+    saliency.add_exports(exports, predictor, chosen, prediction, maps, overlay, options)
 
 
 layout.show(main)

@@ -29,6 +29,8 @@ from core.storage.schema import Anything, Named, parse
 
 FORMAT = "nodescope.bundle"
 VERSION = 1
+STAIN_VERSION = 2
+"""Of bundles with stain normalisation: an earlier Nodescope would predict without it, so it has to refuse them."""
 
 CHECKSUM = "sha256"
 """Entry of the metadata: SHA-256 of the file as it is without this entry. Bundles of earlier versions have none."""
@@ -127,7 +129,11 @@ class Bundle:
             raise BundleError(f"The bundle cannot be written: in its card {error}.") from error
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
         text = json.dumps(card, allow_nan=False, ensure_ascii=False, sort_keys=True)
-        metadata = {"format": FORMAT, "version": str(VERSION), "card": text}
+        metadata = {
+            "format": FORMAT,
+            "version": str(VERSION if self.card.stain is None else STAIN_VERSION),
+            "card": text,
+        }
         if self.ood_model is not None:
             tensors |= self.ood_model.tensors()
             metadata["familiarity"] = self.ood_model.header()
@@ -261,10 +267,10 @@ def _metadata(data: bytes) -> dict[str, str]:
 def _check_format(name: str, metadata: dict[str, str]) -> None:
     if metadata.get("format") != FORMAT:
         raise BundleError(f"{name} is a safetensors file, but no Nodescope bundle: its header has no card.")
-    if metadata.get("version") != str(VERSION):
+    if metadata.get("version") not in (str(VERSION), str(STAIN_VERSION)):
         raise BundleError(
             f"{name} has format version {printable(metadata.get('version', ''))[:20]}; this Nodescope reads up to "
-            f"{VERSION}; update it."
+            f"{STAIN_VERSION}; update it."
         )
 
 

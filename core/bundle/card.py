@@ -8,6 +8,7 @@ from core.data.dataset import CLASS_NAMES, SPLITS
 from core.data.store import PATCH_SIZE
 from core.errors import BundleError
 from core.evaluation import METRICS, Calibration, Evaluation
+from core.stain import METHODS, StainReference, reference_from_json, reference_to_json
 from core.storage.schema import Anything, Choice, Kind, Listed, Maybe, Named, Number, Table, Text
 
 INTENDED_USE = (
@@ -40,6 +41,15 @@ _EVALUATION = Table(
         "resamples": _COUNT,
         "slides": Maybe(_COUNT),
     }
+)
+_STAIN = Table(
+    {"method": Choice(tuple(METHODS))},
+    {
+        "stains": Listed(Listed(Number(-10, 10), fewest=3, most=3), fewest=2, most=2),
+        "strengths": Listed(Number(0, 100), fewest=2, most=2),
+        "mean": Listed(Number(-100, 100), fewest=3, most=3),
+        "spread": Listed(Number(0, 100), fewest=3, most=3),
+    },
 )
 _SOURCE = Table(
     {
@@ -85,7 +95,7 @@ CARD = Table(
                 "mean": Listed(Number(-1e4, 1e4), fewest=3, most=3),
                 "std": Listed(Number(1e-4, 1e4), fewest=3, most=3),
             },
-            {"size": Choice((PATCH_SIZE,)), "range": Choice(([0, 1],))},
+            {"size": Choice((PATCH_SIZE,)), "range": Choice(([0, 1],)), "stain": _STAIN},
         ),
         "classes": Listed(Text()),
         # Far beyond what a fit gives, see core.evaluation.calibration.
@@ -182,6 +192,8 @@ class Card:
         measured: metrics on splits of data sets.
         notes: remarks for its users, such as known limits.
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
+        stain: what the colours of a patch are brought to before the network sees it, see :mod:`core.stain`; None leaves
+            them as they are.
     """
 
     name: str
@@ -195,6 +207,7 @@ class Card:
     measured: tuple[Measurement, ...] = ()
     notes: tuple[str, ...] = ()
     operating: OperatingCurve | None = None
+    stain: StainReference | None = None
 
     @property
     def tested(self) -> Evaluation | None:
@@ -207,11 +220,19 @@ class Card:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values as :data:`CARD` describes them, classes and intended use included."""
+        # Only where there is one, so that other bundles keep their digest.
+        stain = {} if self.stain is None else {"stain": reference_to_json(self.stain)}
         return {
             "name": self.name,
             "model": self.model,
             "arguments": self.arguments,
-            "preprocessing": {"mean": list(self.mean), "std": list(self.std), "size": PATCH_SIZE, "range": [0, 1]},
+            "preprocessing": {
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "size": PATCH_SIZE,
+                "range": [0, 1],
+                **stain,
+            },
             "classes": list(CLASS_NAMES),
             "temperature": self.calibration.temperature,
             "bias": self.calibration.bias,
@@ -232,6 +253,8 @@ class Card:
         """
         try:
             read = CARD.read(value, "")
+            stain = read["preprocessing"].get("stain")
+            reference = None if stain is None else reference_from_json(stain)
         except ValueError as error:
             raise BundleError(f"The bundle's card is incomplete or damaged: {error}. Copy the bundle again.") from error
         if tuple(read["classes"]) != CLASS_NAMES:
@@ -250,4 +273,5 @@ class Card:
             measured=tuple(map(Measurement.from_json, read["measured"])),
             notes=tuple(read["notes"]),
             operating=None if read.get("operating") is None else OperatingCurve.from_json(read["operating"]),
+            stain=reference,
         )

@@ -145,7 +145,7 @@ class _Explainer:
         return result, folder / "report.html"
 
     def _map(self, decoded: DecodedPatch, method: str, folder: Path) -> ShownMap:
-        pixels = decoded.pixels
+        pixels = self.predictor.seen(decoded.pixels)
         attribution = attribute(self.predictor.module, pixels, method=method, options=self.options)
         atomic.write_bytes(folder / f"{method}.png", to_png(self.look.draw(attribution, pixels, zoom=ZOOM)))
         buffer = io.BytesIO()

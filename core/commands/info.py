@@ -7,6 +7,7 @@ from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands import options
 from core.commands.output import print_json
 from core.evaluation import METRICS
+from core.stain import METHODS
 
 
 @options.command("info")
@@ -33,12 +34,14 @@ def command(as_json: bool, list_models: bool, bundle: Path | None) -> int:
 def describe(bundle: Bundle) -> str:
     """Return the card as plain lines."""
     card, training = bundle.card, bundle.card.training
+    stains = "as they are" if card.stain is None else f"normalised by {METHODS[card.stain.method]}"
     parameters = models.parameter_count(bundle.network())
     lines = [
         f"{card.name} ({bundle.digest})",
         f"  network       {card.model}, {parameters:,} parameters",
         f"  calibration   temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}",
         f"  threshold     {card.threshold:.4f}",
+        f"  stains        {stains}",
     ]
     for source in training.get("data", []):
         counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, PatchStore, RowStore, among
+from core.stain import StainReference, normalise_all
 
 
 class Pixels(Protocol):
@@ -48,6 +49,27 @@ class StoredPatches:
 
     def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
         return self._store.load(self._rows[chosen]).pixels
+
+
+class NormalisedPixels:
+    """Patches brought to the stains of a reference when they are requested, so that none lies in memory twice.
+
+    Args:
+        pixels: uint8 N×96×96×3.
+        reference: what they are brought to.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, pixels: Pixels, reference: StainReference):
+        self._pixels, self._reference = pixels, reference
+        self.shape = pixels.shape
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        return normalise_all(self._pixels[chosen], self._reference)
 
 
 def is_at_hand(store: PatchStore) -> bool:

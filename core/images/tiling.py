@@ -139,13 +139,19 @@ def places(size: tuple[int, int]) -> list[tuple[int, int]]:
     Raises:
         PatchError: there are more than :data:`MOST_TILES`.
     """
-    width, height = size
-    across, down = width // PATCH_SIZE, height // PATCH_SIZE
-    if across * down > MOST_TILES:
+    found = grid(size)
+    if len(found) > MOST_TILES:
         raise PatchError(
-            f"The picture makes {across * down:,} tiles of 96×96 pixels, but at most {MOST_TILES:,} are taken; give "
+            f"The picture makes {len(found):,} tiles of 96×96 pixels, but at most {MOST_TILES:,} are taken; give "
             "its µm per pixel, if it is finer than 0.97, or cut a region out of it."
         )
+    return found
+
+
+def grid(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the same places as :func:`places`, however many there are."""
+    width, height = size
+    across, down = width // PATCH_SIZE, height // PATCH_SIZE
     left, top = (width - across * PATCH_SIZE) // 2, (height - down * PATCH_SIZE) // 2
     return [(left + column * PATCH_SIZE, top + row * PATCH_SIZE) for row in range(down) for column in range(across)]
 

@@ -140,7 +140,7 @@ def audit_centre(
     explaining = within(progress, len(variants) * count / whole, 1.0)
     shares = []
     for number in range(wanted):
-        shares.append(centre_share(attribute(predictor.module, pixels[number], method=method)))
+        shares.append(centre_share(attribute(predictor.module, predictor.seen(pixels[number]), method=method)))
         explaining((number + 1) / wanted)
     # An attribution that is zero everywhere has no share (NaN).
     known = np.array([share for share in shares if share == share], np.float64)

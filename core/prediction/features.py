@@ -148,7 +148,7 @@ def _collect(
     size = BATCH[predictor.device.type]
     features: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pixels), size):
-        batch = pixels[start : start + size]
+        batch = predictor.seen(pixels[start : start + size])
         # Batches are filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
         filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
         filled[: len(batch)] = batch

@@ -12,6 +12,7 @@ from core.data.stored_patches import Pixels
 from core.device import resolve_device
 from core.errors import PatchError
 from core.progress import Progress, no_progress
+from core.stain import normalise, normalise_all
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another
@@ -55,6 +56,23 @@ class Predictor:
         self.module = bundle.inference_module(self.device)
         self._lock = threading.Lock()
 
+    def seen(self, pixels: np.ndarray) -> np.ndarray:
+        """Return patches as the network sees them: in the colours of the bundle's reference, where it has one.
+
+        Whatever is given to :attr:`module` itself, as for an attribution, has to be seen first; :meth:`predict` and the
+        features do so themselves.
+
+        Args:
+            pixels: uint8 N×96×96×3, or one patch 96×96×3.
+
+        Returns:
+            uint8 of the same shape; the very same array where the bundle normalises no stains.
+        """
+        reference = self.bundle.card.stain
+        if reference is None:
+            return pixels
+        return normalise(pixels, reference) if pixels.ndim == 3 else normalise_all(pixels, reference)
+
     def predict(self, pixels: Pixels, *, progress: Progress = no_progress) -> Predictions:
         """Return logit and probability of each patch.
 
@@ -71,7 +89,7 @@ class Predictor:
         size = BATCH[self.device.type]
         parts = []
         for start in range(0, len(pixels), size):
-            parts.append(self._logits(pixels[start : start + size], size))
+            parts.append(self._logits(self.seen(pixels[start : start + size]), size))
             progress(min(start + size, len(pixels)) / len(pixels))
         logits = np.concatenate(parts) if parts else np.empty(0, np.float32)
         card = self.bundle.card
@@ -79,8 +97,9 @@ class Predictor:
 
     @property
     def reads_regions(self) -> bool:
-        """Whether the network gives a value for every place of a larger picture."""
-        return hasattr(self.module, "logit_map")
+        """Whether the network gives a value for every place of a larger picture at once."""
+        # Stains are normalised patch by patch, so that what neighbouring patches share is no longer the same.
+        return hasattr(self.module, "logit_map") and self.bundle.card.stain is None
 
     def logit_map(self, pixels: np.ndarray) -> np.ndarray:
         """Return the logits of all patches on the network's grid, float32 R×C, of a picture, uint8 H×W×3.

@@ -134,7 +134,7 @@ def predict_patch(
     predictions, card = predictor.predict(np.stack(d4.views(pixels, axes=(0, 1)))), predictor.bundle.card
     line = card.threshold if threshold is None else threshold
     return PatchResult(
-        pixels=pixels,
+        pixels=predictor.seen(pixels),
         logit=float(predictions.logits[0]),
         probability=float(predictions.probabilities[0]),
         threshold=line,

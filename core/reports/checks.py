@@ -52,7 +52,7 @@ class Check:
 
 
 def quick_checks(predictor: Predictor, pixels: npt.NDArray[np.uint8], attribution: Attribution) -> tuple[Check, ...]:
-    """Return the checks that cost no more than three passes of the network."""
+    """Return the checks that cost no more than three passes; arguments as of :func:`thorough_checks`."""
     found = []
     if attribution.completeness_gap is not None:
         found.append(Check("parts", trust.completeness(attribution).sentence))
@@ -75,7 +75,7 @@ def thorough_checks(
 
     Args:
         predictor: the bundle on its device.
-        pixels: the explained patch, uint8 96×96×3.
+        pixels: the explained patch as the network sees it, uint8 96×96×3, see :meth:`Predictor.seen`.
         attribution: its attribution.
         random_module: from :func:`core.attribution.trust.with_random_weights`, made once for a bundle.
         options: those of the attribution.

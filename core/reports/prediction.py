@@ -13,6 +13,7 @@ from core.formatting import percent
 from core.prediction.result import PatchResult
 from core.reports.document import Block, Document, Heading, Pairs, Paragraph, Picture, Pictures
 from core.reports.map_settings import OverlaySettings
+from core.stain import METHODS as STAIN_METHODS
 
 ZOOM = 4
 
@@ -104,6 +105,8 @@ class PredictionReport:
             ("Calibration", f"temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}"),
             ("Its own threshold", f"{card.threshold:.4f}"),
         ]
+        if card.stain is not None:
+            rows.append(("Stain normalisation", f"{STAIN_METHODS[card.stain.method]}, before the network sees a patch"))
         for measurement in card.measured:
             estimates = measurement.evaluation.metrics.items()
             metrics = "; ".join(f"{METRICS[name].label} {estimate}" for name, estimate in estimates)

@@ -76,6 +76,8 @@ class TrainingConfig:
         label_smoothing: targets become this much / 2 and 1 - this much / 2.
         teachers: paths of bundle files, see :mod:`core.training.distillation`.
         ema: decay of the moving average of the weights that is validated and shipped.
+        stain_reference: the path of a picture; "" stands for a typical training patch. A run keeps what was measured of
+            it, so that a resumed one and its bundle use the same.
         precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU only.
         compile: "auto" tries torch.compile before the first step and goes on without it where there is no compiler.
         tracker: see :mod:`core.training.tracking`.
@@ -118,6 +120,8 @@ class TrainingConfig:
     unlabelled: bool = False
     ema: float = 0.0
     augmentation: Augmentation = Augmentation()
+    stain_normalisation: Literal["none", "macenko", "reinhard"] = "none"
+    stain_reference: str = ""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: Literal["off", "auto"] = "off"
     tracker: Literal["none", "tensorboard", "mlflow"] = "none"
@@ -147,6 +151,12 @@ class TrainingConfig:
             raise ConfigError(f"std must be a number above 0 for each of three colours, got {self.std}.")
         self._check_teaching()
         self._check_folds()
+
+        if self.stain_reference and self.stain_normalisation == "none":
+            raise ConfigError(
+                "A reference patch was given, but stains are not normalised: choose macenko or reinhard for "
+                "stain_normalisation, or leave the reference out."
+            )
 
     def _check_teaching(self) -> None:
         if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.moved):
@@ -235,6 +245,7 @@ class TrainingConfig:
             value["decisions"] = Path(self.decisions).name
         if self.split not in CHOICES:
             value["split"] = Path(self.split).name
+        value["stain_reference"] = Path(self.stain_reference).name
         value["teachers"] = [Path(path).name for path in self.teachers]
         return value
 

@@ -11,6 +11,7 @@ import models
 from core.data.split_file import SUFFIX
 from core.data.splits import CHOICES, MOST_FOLDS
 from core.errors import ConfigError
+from core.stain import METHODS as STAIN_METHODS
 
 Kind = Literal["count", "number", "choice", "switch", "text", "paths"]
 
@@ -132,6 +133,18 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "cutout", "Cutout", "Share of training patches that lose a square of the rim. The centre always stays.",
             kind="number", high=1, step=0.1,
+        ),
+    ),
+    "Stain normalisation": (
+        Setting(
+            "stain_normalisation", "Stain normalisation", "Bring the colours of every patch to those of a reference "
+            "patch before the network sees it, in training and in every prediction: “macenko” by its two dyes, "
+            "“reinhard” by its mean colours. Try it where patches of another laboratory look different.",
+            kind="choice", choices=("none", *STAIN_METHODS),
+        ),
+        Setting(
+            "stain_reference", "Reference patch", "The path of a patch whose colours all others get. Without one, the "
+            "most typical of the training patches is taken.", kind="text",
         ),
     ),
     "Optimiser": (

@@ -26,10 +26,16 @@ from core.data.shortage import shortage
 from core.data.split_file import apply_split, load_split
 from core.data.splits import CHOICES
 from core.data.store import PATCH_SIZE, PatchStore, batches
-from core.data.stored_patches import Pixels, StoredPatches, is_at_hand, known_among
+from core.data.stored_patches import NormalisedPixels, Pixels, StoredPatches, is_at_hand, known_among
 from core.errors import DataError
+from core.images.decode import decode_whole
+from core.images.discover import read_file
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
+from core.stain import StainReference, reference_of, typical
+
+LOOKED_AT = 500
+"""Training patches among which a typical one is looked for."""
 
 UNLABELLED = -1
 """Stands where a training patch has no label."""
@@ -96,6 +102,10 @@ class Patches:
         slides = None if self.slides is None else self.slides[:count]
         return Patches(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
 
+    def seen(self, stain: StainReference | None) -> "Patches":
+        """Return them as a network sees them that normalises stains to a reference; without one, as they are."""
+        return self if stain is None else replace(self, pixels=NormalisedPixels(self.pixels, stain))
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -106,12 +116,18 @@ class TrainingData:
         train: training patches of all sources, those without a label last.
         valid: validation patches of the first source.
         problems: patches that could not be read and were excluded.
+        stain: what their stains are normalised to for the network; None leaves them as they are.
     """
 
     sources: tuple[Source, ...]
     train: Patches
     valid: Patches
     problems: tuple[Problem, ...]
+    stain: StainReference | None = None
+
+    def seen(self) -> "TrainingData":
+        """Return them as the network sees them; a bundle's predictor normalises by itself and takes the others."""
+        return replace(self, train=self.train.seen(self.stain), valid=self.valid.seen(self.stain))
 
     def test(self, number: int) -> Patches:
         """Read the test split of source `number`."""
@@ -178,6 +194,27 @@ def gather(datasets: list[Dataset], config: TrainingConfig, *, progress: Progres
     train, train_problems = read_patches(opened.everything, opened.train, progress)
     _check(opened.sources[0], [*train_problems, *valid_problems], train=train, valid=valid)
     return TrainingData(opened.sources, train, valid, (*train_problems, *valid_problems))
+
+
+def find_stain(config: TrainingConfig, train: Patches) -> StainReference | None:
+    """Return what a run normalises stains to, or None where it does not.
+
+    Args:
+        config: its `stain_normalisation` and `stain_reference`.
+        train: the training patches, one of which is the reference where none is given.
+
+    Raises:
+        PatchError: the reference cannot be read, or its stains cannot be measured.
+    """
+    if config.stain_normalisation == "none":
+        return None
+    if config.stain_reference:
+        path = Path(config.stain_reference).expanduser()
+        return reference_of(decode_whole(read_file(path, path.name), name=path.name).pixels, config.stain_normalisation)
+    # Always the same draw, so that the reference follows from data and settings.
+    rows = np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT])
+    pixels = train.pixels[rows]
+    return reference_of(pixels[typical(pixels)], config.stain_normalisation)
 
 
 def open_training_data(config: TrainingConfig) -> OpenedData:

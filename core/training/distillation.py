@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.bundle import Bundle
+from core.errors import TrainingError
+from core.stain import StainReference
 
 
 class Teachers:
@@ -41,6 +43,21 @@ class Teachers:
             # In float32 before the sigmoid: near 1, bfloat16 has no number between 0.996 and 1.
             predictions = torch.stack([module(images).float().sigmoid() for module in self._modules])
         return predictions.mean(dim=0).clone()  # a plain tensor: one of inference mode may not enter a loss
+
+
+def check_stains(teachers: Sequence[Bundle], stain: StainReference | None) -> None:
+    """See that teachers can be shown what the student is shown, whose stains are normalised to `stain` or not at all.
+
+    Raises:
+        TrainingError: a teacher was trained on stains that were normalised in another way.
+    """
+    for teacher in teachers:
+        if teacher.card.stain not in (None, stain):
+            raise TrainingError(
+                f"The teacher {teacher.card.name} was trained on normalised stains, and this run would show it others. "
+                f"Choose the stain normalisation {teacher.card.stain.method!r} with the same reference patch, or "
+                "another teacher."
+            )
 
 
 @dataclass(frozen=True)

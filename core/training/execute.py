@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from core.data import DEMO, decisions_of, open_dataset
@@ -18,8 +19,9 @@ from core.errors import NodescopeError, StorageError
 from core.runs.device_queue import device_slot
 from core.runs.run import Run
 from core.runs.status import Status
+from core.stain import StainReference, reference_from_json, reference_to_json
 from core.storage import atomic
-from core.training.data import TrainingData, gather
+from core.training.data import Patches, TrainingData, find_stain, gather
 from core.training.distributed import ProcessGroup
 from core.training.export import finish
 from core.training.memory import keep_memory
@@ -175,11 +177,26 @@ def _gathered(run: Run, notify: Callable[[str, float], None] = lambda *_: None) 
         )
         for number, source in enumerate(config.data)
     ]
-    return gather(
+    training_data = gather(
         datasets,
         config.with_changes(split=_split(run)),
         progress=lambda share: notify("Reading patches", share),
     )
+    return replace(training_data, stain=_stain(run, training_data.train))
+
+
+def _stain(run: Run, train: Patches) -> StainReference | None:
+    """Return what the run normalises stains to: measured at its first start, so that resuming trains on the same."""
+    path = run.path / "stain.json"
+    if run.config().stain_normalisation != "none" and not path.is_file():
+        found = find_stain(run.config(), train)
+        atomic.write_json(run.place(path.name), None if found is None else reference_to_json(found))
+    if not path.is_file():
+        return None
+    try:
+        return reference_from_json(run.require_json(path.name))
+    except ValueError as error:
+        raise run.damaged(path.name, str(error)) from error
 
 
 def _split(run: Run) -> str:

@@ -51,6 +51,7 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(trainer),
+        stain=training_data.stain,
         notes=_notes(trainer),
     )
     # Rounded before anything is measured, so that all metrics are of what is shipped.

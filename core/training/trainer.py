@@ -20,6 +20,7 @@ from core.runs.status import Status
 from core.runs.tables import METRICS_COLUMNS
 from core.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from core.training.data import TrainingData
+from core.training.distillation import check_stains
 from core.training.loader import Batch
 from core.training.optimiser import Schedule
 from core.training.sampling import epoch_order
@@ -66,9 +67,11 @@ class Trainer:
     def __init__(self, run: Run, training_data: TrainingData, *, started: float | None = None):
         self.run, self.config, self.training_data = run, run.config(), training_data
         self.state = TrainingState()
+        seen = training_data.seen()
         self.train_step = TrainStep(
-            self.config, training_data.train, fresh=not run.checkpoint_path.exists(), notify=self._notify
+            self.config, seen.train, fresh=not run.checkpoint_path.exists(), notify=self._notify
         )
+        check_stains(self.train_step.teacher_bundles, training_data.stain)
         self.steps_per_epoch = len(training_data.train) // self.train_step.batch_size
         self.reporter = StatusReporter(
             run,
@@ -80,7 +83,7 @@ class Trainer:
         )
         self._schedule = Schedule(self.config, total_steps=self.steps_per_epoch * self.config.epochs)
         self._validation = Validation(
-            self.train_step.network, training_data, self.config, device=self.train_step.device, notify=self._notify
+            self.train_step.network, seen, self.config, device=self.train_step.device, notify=self._notify
         )
         self._data = training_data.digests()
         self._unread: list[Tensor] = []

@@ -12,6 +12,7 @@ from core.data import Dataset
 from core.features.neighbours import Index, index_path, load_index
 from core.images.decode import Whole
 from core.images.tiling import tiles as cut_tiles
+from core.images.tissue import FEWEST, centre_shares, tissue
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_tiles
 from core.prediction.region import RegionMap, read_region
@@ -61,17 +62,27 @@ def tiles(predictor: Predictor, name: str, whole: Whole) -> ScoredBatch:
     return cache.recall("tiles", (*_about(predictor, whole.pixels), name), make, most=8)
 
 
+def bare_tiles(predictor: Predictor, whole: Whole, corners: list[tuple[int, int]]) -> np.ndarray:
+    """Return which tiles of an image, whose corners are given, have no tissue in their centre, bool (N,)."""
+
+    def make() -> np.ndarray:
+        return centre_shares(tissue(whole.pixels), np.array(corners)) < FEWEST
+
+    return cache.recall("bare", _about(predictor, whole.pixels), make, most=8)
+
+
 def attribution(
     predictor: Predictor, pixels: np.ndarray, method: str, options: AttributionOptions = _DEFAULT
 ) -> Attribution:
     """Return the attribution of one patch, from the memo or made now; slow methods show progress."""
 
     def make() -> Attribution:
+        seen = predictor.seen(pixels)
         cost = METHODS[method].cost * (8 if options.symmetries else 1)  # eight flips and rotations, a map for each
         if cost < SLOW:
-            return attribute(predictor.module, pixels, method=method, options=options)
+            return attribute(predictor.module, seen, method=method, options=options)
         with widgets.progress(METHODS[method].label) as show:
-            return attribute(predictor.module, pixels, method=method, options=options, progress=show)
+            return attribute(predictor.module, seen, method=method, options=options, progress=show)
 
     return cache.recall("map", (*_about(predictor, pixels), method, options), make, most=MANY)
 
@@ -81,7 +92,7 @@ def quick(
 ) -> tuple[Check, ...]:
     """Return the checks of a map that take hardly any time."""
     key = (*_about(predictor, pixels), made.method, options)
-    return cache.recall("quick", key, lambda: quick_checks(predictor, pixels, made), most=MANY)
+    return cache.recall("quick", key, lambda: quick_checks(predictor, predictor.seen(pixels), made), most=MANY)
 
 
 def thorough(
@@ -95,7 +106,8 @@ def thorough(
         twin = (predictor.bundle.digest, str(predictor.device))
         random = cache.recall("random", twin, lambda: trust.with_random_weights(predictor.module), most=4)
         with widgets.progress("Checking the map") as show:
-            return thorough_checks(predictor, pixels, made, random_module=random, options=options, progress=show)
+            seen = predictor.seen(pixels)
+            return thorough_checks(predictor, seen, made, random_module=random, options=options, progress=show)
 
     return cache.recall("thorough", key, make, most=MANY) if compute else cache.peek("thorough", key)
 
@@ -108,11 +120,7 @@ def index(predictor: Predictor, dataset: Dataset) -> Index | None:
 
 
 def region(predictor: Predictor, pixels: np.ndarray) -> RegionMap:
-    """Return the probability at every place of an image, from the memo or made now with progress.
-
-    Raises:
-        BundleError: the model's network cannot do that.
-    """
+    """Return the probability at every place of an image, from the memo or made now with progress."""
 
     def make() -> RegionMap:
         with widgets.progress("Predicting the whole image") as show:

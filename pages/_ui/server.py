@@ -1,4 +1,8 @@
-"""What the server answers at all: requests under its own names, from its own pages, in no frame of another page."""
+"""What the server answers at all: requests under its own names, from its own pages, in no frame of another page.
+
+And what its pages may fetch: names of files, models and data sets are drawn as Markdown, and one could bring a picture
+from elsewhere. The browser is told to load pictures, sounds and fonts from this server alone, whatever a text says.
+"""
 
 from urllib.parse import urlsplit
 
@@ -6,6 +10,9 @@ import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = "; ".join(("frame-ancestors 'self'", *(f"{kind}-src 'self' data: blob:" for kind in ("img", "media", "font"))))
+"""The Content-Security-Policy of every answer."""
 
 
 class OwnPagesOnly:
@@ -23,7 +30,7 @@ class OwnPagesOnly:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif _is_own(Headers(scope=scope), scope["path"]):
-            await self._app(scope, receive, _without_frames(send))
+            await self._app(scope, receive, _guarded(send))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -45,12 +52,12 @@ def _is_name(host: str, name: str) -> bool:
     return name == "*" or host == name.lower() or (name.startswith("*.") and host.endswith(name[1:].lower()))
 
 
-def _without_frames(send: Send) -> Send:
-    async def guarded(message: Message) -> None:
+def _guarded(send: Send) -> Send:
+    async def with_policy(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["X-Frame-Options"] = "SAMEORIGIN"
-            headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+            headers["Content-Security-Policy"] = POLICY
         await send(message)
 
-    return guarded
+    return with_policy

@@ -13,11 +13,13 @@ from core.bundle import load_bundle
 from core.commands import main
 from core.data import open_demo
 from core.display import to_jpeg
+from core.formatting import percent
 from core.images import decode
 from core.prediction import Predictions, Predictor
 from core.prediction.region import read_region
+from core.stain import METHODS, normalise, reference_of
 from pages._ui import state
-from pages._ui.predict import batch
+from pages._ui.predict import batch, upload
 from tests.pages.driver import Page
 
 
@@ -46,9 +48,13 @@ def test_a_first_visit_shows_an_example_with_prediction_and_map(predict: Page) -
 
 
 def test_another_example_is_another_patch_and_stands_in_the_address(predict: Page) -> None:
-    predict.click("3")
-    chosen = predict.session_state["patch"]
+    chosen = str(open_demo().table["id"].iloc[upload.example_rows(open_demo())[2]])
+    # A click on a thumbnail reaches the page through the component, which needs a browser; this is what it does then.
+    predict.session_state["patch"] = chosen
+    predict.run()
+    assert not predict.exception
     assert f"{chosen} · 96×96 pixels" in predict.words()
+    assert predict.get_by_key("patch").value == chosen
 
 
 def test_a_shared_address_shows_its_patch_at_once(app: Page) -> None:
@@ -85,8 +91,43 @@ def test_two_methods_stand_side_by_side(predict: Page) -> None:
     beside = predict.one("multiselect", "Compare with")
     beside.set_value(["saliency"]).run()
     assert not predict.exception
-    assert "**Grad-CAM**" in predict.words()
-    assert "**Saliency**" in predict.words()
+    words = predict.words()
+    assert "**Grad-CAM**" in words
+    assert "**Saliency**" in words
+    # What holds for all of them is said once: each question, and what does not depend on the map.
+    for once in ("Does it look at the centre?", "Does the centre decide, or the rim?", "without the centre and"):
+        assert words.count(once) == 1
+    assert "Grad-CAM: " in words
+    assert "Saliency: " in words
+    assert predict.labels().count("Run all checks") == 1
+
+
+def test_everything_is_exported_from_one_menu(predict: Page) -> None:
+    assert predict.labels("download_button") == ["Report of this patch", "Grad-CAM as picture", "Grad-CAM as values"]
+    predict.file_uploader[0].set_value([("region.png", png(region()), "image/png")]).run()
+    predict.one("button_group", "Predict").set_value("tiles").run()
+    predict.one("button_group", "Show").set_value("map").run()
+    assert not predict.exception
+    assert predict.labels("download_button") == [
+        "All tiles as CSV", "Map as picture", "Map as CSV", "Map as JSON",
+        "Report of this patch", "Grad-CAM as picture", "Grad-CAM as values",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_patch_is_shown_in_the_stains_of_a_reference(predict: Page, method: str) -> None:
+    demo, predictor = open_demo(), Predictor(load_bundle(), device="cpu")
+    pixels = demo.store.load([100, 200]).pixels
+    predict.session_state["patch"] = str(demo.table["id"].iloc[100])
+    predict.run()
+    predict.one("selectbox", "View with normalised stains").set_value(method).run()
+    predict.one("text_input", "Reference patch").set_value(str(demo.table["id"].iloc[200])).run()
+    assert not predict.exception
+    moved = normalise(pixels[0], reference_of(pixels[1], method))
+    after, before = (predictor.predict(each[None]).probabilities[0] for each in (moved, pixels[0]))
+    assert f"this patch would get **{percent(after)}** instead of {percent(before)}" in predict.words()
+    predict.one("text_input", "Reference patch").set_value("nobody").run()
+    assert "has no patch with the id nobody. Copy one from Browse." in predict.words()
 
 
 def test_the_slow_figures_come_on_request(predict: Page) -> None:
@@ -159,18 +200,32 @@ def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_expla
     assert any(repr(float(found.max())) in text for text in helps)
 
 
-def test_the_symmetric_model_also_draws_a_map_of_a_larger_picture(predict: Page) -> None:
+@pytest.mark.parametrize(("model", "step"), [("nodescope", 32), ("nodescope-net", 8)])
+def test_every_model_draws_a_map_of_a_larger_picture(predict: Page, model: str, step: int) -> None:
     picture = region()
+    predict.one("selectbox", "Model").set_value(f"shipped:{model}").run()
     predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
     predict.one("button_group", "Predict").set_value("tiles").run()
-    assert "predicts single patches" in predict.words()
-    model = predict.one("selectbox", "Model")
-    model.set_value("shipped:nodescope-net").run()
     predict.one("button_group", "Show").set_value("map").run()
     assert not predict.exception
-    expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), picture)
-    assert f"**{expected.share():.1%}** of the places in the grey frame are called tumour" in predict.words()
-    assert "one every 8 pixels" in predict.words()
+    expected = read_region(Predictor(load_bundle(model), device="cpu"), picture)
+    assert f"**{expected.share():.1%}** of the tissue in the grey frame is called tumour" in predict.words()
+    assert f"{expected.tissue_share():.1%} of the frame is tissue" in predict.words()
+    assert f"one every {step} pixels" in predict.words()
+
+
+def test_a_tile_of_glass_has_no_tissue_and_is_never_called_tumour(predict: Page) -> None:
+    picture = region()
+    picture[5:101, 5:197] = 238
+    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
+    predict.one("button_group", "Predict").set_value("tiles").run()
+    predict.one("slider", "Decision threshold").set_value(0.0).run()
+    assert not predict.exception
+    shown = predict.metrics()
+    assert (shown["Tiles"], shown["No tissue"]) == ("6", "2")
+    assert int(shown["Called tumour"]) + int(shown["Out-of-distribution"]) == 4
+    # The picture is there once: as the chart, and not as a preview of the tiles too.
+    assert len(predict.get("plotly_chart")) == 2
 
 
 def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: Page) -> None:

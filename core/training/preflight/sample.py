@@ -8,7 +8,7 @@ from core.data.stored_patches import is_at_hand
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
-from core.training.data import Patches, open_training_data, read_patches
+from core.training.data import Patches, find_stain, open_training_data, read_patches
 
 FEWEST = 2048
 """At least this number of patches is drawn, or a batch if that is more; all of them where there are fewer."""
@@ -52,7 +52,7 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
             f"{unreadable[0] if unreadable else everything.left_out()}".rstrip()
         )
     return Sample(
-        _in_drawn_order(patches, config.seed),
+        _in_drawn_order(patches, config.seed).seen(find_stain(config, patches)),
         train=len(rows),
         valid=int((divided.sources[0].splits == "valid").sum()),
         is_decoded=not is_at_hand(everything.store),

@@ -11,7 +11,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.display import CLASS_COLOURS
 from core.errors import PatchError
-from core.formatting import RESEARCH_ONLY
 from core.images.decode import DecodedPatch
 from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
 from core.images.tiling import Sizing, patches_of
@@ -21,6 +20,7 @@ from core.reports.batch import ood_summary, table_csv
 from core.reports.chart_theme import REFERENCE, empty_chart
 from pages._ui import layout, state, widgets
 from pages._ui.predict import crop, result
+from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 
 PIECE = 32
@@ -28,28 +28,48 @@ PIECE = 32
 
 ROWS = 200
 
+MANY = 20
+"""Patches from which on there is a histogram; fewer are seen at a glance in the table."""
 
-def draw(predictor: Predictor, found: Found) -> Chosen | None:
-    """Draw the batch; return the patch whose row was clicked, or None."""
-    with st.container(horizontal=True, horizontal_alignment="left"):
+TALLEST = 620
+"""Greatest height of the table in pixels, so that the patch of a row is not far below it."""
+
+
+def draw(
+    predictor: Predictor, found: Found, left: DeltaGenerator, right: DeltaGenerator, exports: Exports
+) -> Chosen | None:
+    """Draw the batch, its summary left and its table right; return the patch whose row was clicked, or None."""
+    with left:
         sizing = crop.sizing()
-    batch = _scored(predictor, found, sizing)
-    problems = [*found.problems, *batch.problems]
-    _problems(problems)
+    with right:
+        batch = _scored(predictor, found, sizing)
+        problems = [*found.problems, *batch.problems]
+        _problems(problems)
     if not batch.files:
         if batch.done == len(found.files):
-            st.info(
+            right.info(
                 "None of these files could be used. The list above says what is wrong with each.",
                 icon=":material/info:",
             )
         return None
-    threshold = result.threshold(predictor)
     probabilities = np.array([file.probability for file in batch.files])
-    _summary(replace(batch, problems=problems), len(found.files) - batch.done, probabilities, threshold)
-    position = _table(batch, probabilities, threshold)
-    if position is None:
-        st.caption("Click the box to the left of a row to see the patch in detail.")
-        return None
+    with left:
+        numbers = st.container()
+        threshold = result.threshold(predictor)
+        with numbers:
+            _summary(batch, probabilities, threshold)
+        if len(probabilities) >= MANY:
+            _histogram(probabilities, threshold)
+    whole, missing = replace(batch, problems=problems), len(found.files) - batch.done
+    exports.add(
+        "All predictions as CSV", lambda: table_csv(whole, threshold=threshold, left_out=missing), "predictions.csv",
+        help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be used.",
+    )  # fmt: skip
+    with right:
+        position = _table(batch, probabilities, threshold)
+        if position is None:
+            st.caption("Click the box to the left of a row to see the patch in detail.")
+            return None
     try:
         file = batch.files[position]
         return Chosen(file.name, _decoded(found.files, file, sizing))
@@ -115,33 +135,30 @@ def _problems(problems: list[Problem]) -> None:
                 st.caption(f"The first 500 of {len(problems):,}.")
 
 
-def _summary(batch: ScoredBatch, missing: int, probabilities: np.ndarray, threshold: float) -> None:
+def _summary(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> None:
     called = int((probabilities >= threshold).sum())
     unusual = sum(bool(file.ood) for file in batch.files)
-    numbers, chart = st.columns([2, 3], vertical_alignment="center")
-    with numbers:
-        with st.container(horizontal=True, gap="medium"):
-            st.metric("Patches", f"{len(probabilities):,}", width="content")
-            share = f"{called / len(probabilities):.1%}, at the decision threshold of {threshold:.3f}."
-            st.metric("Called tumour", f"{called:,}", help=share, width="content")
-            meaning = "Blank, blurred, in unusual colours, or unlike the training patches."
-            st.metric("Out-of-distribution", f"{unusual:,}", help=meaning, width="content")
-        widgets.export(
-            "Export CSV", lambda: table_csv(batch, threshold=threshold, left_out=missing), "predictions.csv",
-            help="Probability, verdict, OOD warnings and remarks for every patch, and the files that could not be "
-            f"used. {RESEARCH_ONLY}",
+    with st.container(horizontal=True, gap="medium", key="numbers"):
+        st.metric("Patches", f"{len(probabilities):,}", width="content")
+        share = f"{called / len(probabilities):.1%}, at the decision threshold of {threshold:.3f}."
+        st.metric("Called tumour", f"{called:,}", help=share, width="content")
+        meaning = "Blank, blurred, in unusual colours, or unlike the training patches."
+        st.metric("Out-of-distribution", f"{unusual:,}", help=meaning, width="content")
+
+
+def _histogram(probabilities: np.ndarray, threshold: float) -> None:
+    figure = empty_chart(
+        x="probability", y="patches", height=200, legend="above", barmode="stack", bargap=0.06, margin={"r": 22}
+    )
+    for value, name in ((False, "normal"), (True, "tumour")):
+        figure.add_histogram(
+            x=probabilities[(probabilities >= threshold) == value], name=f"called {name}",
+            # A little beyond 1, so that a probability of exactly 1 is in the last bin.
+            xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
         )  # fmt: skip
-    with chart:
-        figure = empty_chart(y="patches", height=170, legend="above", barmode="stack", bargap=0.06, margin={"r": 22})
-        for value, name in ((False, "normal"), (True, "tumour")):
-            figure.add_histogram(
-                x=probabilities[(probabilities >= threshold) == value], name=f"called {name}",
-                # A little beyond 1, so that a probability of exactly 1 is in the last bin.
-                xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=CLASS_COLOURS[int(value)],
-            )  # fmt: skip
-        figure.add_vline(x=threshold, line=REFERENCE)
-        figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], tickformat=".0%")
-        st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
+    figure.add_vline(x=threshold, line=REFERENCE)
+    figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], tickformat=".0%")
+    st.plotly_chart(figure, config=widgets.CHART, key="batch-histogram", alt="Histogram of the probabilities")
 
 
 def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> int | None:
@@ -164,12 +181,14 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
             "remarks": [" ".join(file.notes) for file in files],
         }
     )
+    # Columns without a word take the place of others.
+    table = table[[name for name in table if not (table[name] == "").all()]]
     row = widgets.clicked_row(
-        table, row_height=52, key=f"batch-{page}",
+        table, row_height=52, key=f"batch-{page}", height=min(52 * len(table) + 38, TALLEST),
         column_config={
             "patch": st.column_config.ImageColumn(width=64),
             "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
-            "name": st.column_config.TextColumn(width="medium"),
+            "name": st.column_config.TextColumn(width=150),
             "verdict": st.column_config.TextColumn(width=80),
         },
     )  # fmt: skip

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.data import PATCH_SIZE
 from core.display import MICROMETRES_PER_PIXEL as MPP
-from core.display import to_png
+from core.display import TUMOUR, rgb, to_png
 from core.errors import ConfigError, PatchError
 from core.images.decode import DecodedPatch, LoadedPicture, Whole, shrink
 from core.images.mpp import LEAST_MPP
@@ -15,7 +15,6 @@ from core.images.tiling import COARSEST, Sizing, at_model_scale, crop, places
 from pages._ui import layout, state, widgets
 
 CUTS = {"crop": "One patch", "tiles": "All tiles"}
-_RED = (215, 38, 61)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +40,27 @@ def choose(loaded: LoadedPicture, file_mpp: tuple[float | None, str], page: int 
     """
     name, size = loaded.name, loaded.size
     with st.expander(f"The image has {size[0]:,}×{size[1]:,} pixels: choose what the model sees", expanded=True):
-        picture, choices = st.columns(2)
-        with choices:
-            cut = widgets.choice("Predict", CUTS, key=state.CUT_WAY, in_address=False)
-            mpp = _scale(file_mpp, name, page)
+        cut = widgets.choice("Predict", CUTS, key=state.CUT_WAY, in_address=False)
+        mpp = _scale(file_mpp, name, page)
+        place = st.empty()  # emptied as a whole, so that no slider stays behind, grey, while tiles are predicted
         try:
             whole = at_model_scale(loaded.whole(), name=name, mpp=mpp)
             if cut == "tiles":
-                squares = places(whole.size)
+                count = len(places(whole.size))
+                place.caption(f"{count:,} tiles. The prediction for a tile is about its centre 32×32 only.")
                 chosen: DecodedPatch | Tiled = Tiled(name, whole)
-                choices.caption(f"{len(squares):,} tiles. The prediction for a tile is about its centre 32×32 only.")
             else:
-                with choices:
+                with place.container():
                     at = _place(whole, name)
-                squares = [at or _centre(whole)]
+                    outlined = _outlined(whole, at or _centre(whole))
+                    st.image(to_png(outlined), alt="The whole image, with what the model sees outlined")
                 # Without rescaling, cut as from a file of 96×96: the pixels and notes are the same to the last bit.
                 chosen = loaded.patch(at) if mpp is None else crop(whole, at=at)
         except PatchError as error:
             layout.show_error(error)
             return None
         for note in whole.notes if mpp is not None else ():
-            choices.caption(f":material/info: {note}")
-        picture.image(to_png(_outlined(whole, squares)), alt="The whole image, with what the model sees outlined")
+            st.caption(f":material/info: {note}")
     return chosen
 
 
@@ -135,16 +133,14 @@ def _centre(whole: Whole) -> tuple[int, int]:
     return (width - PATCH_SIZE) // 2, (height - PATCH_SIZE) // 2
 
 
-def _outlined(whole: Whole, squares: list[tuple[int, int]]) -> np.ndarray:
-    """Return the image, made smaller, with a frame around each square; frames are thin where there are many."""
-    # A copy: a small image comes back as it is, and frames must not be drawn into the pixels that are predicted.
+def _outlined(whole: Whole, at: tuple[int, int]) -> np.ndarray:
+    """Return the image, made smaller, with a frame around the patch at x and y."""
+    # A copy: a small image comes back as it is, and the frame must not be drawn into the pixels that are predicted.
     picture = shrink(whole.pixels, side=480).copy()
     scale = picture.shape[1] / whole.size[0]
-    width = 2 if len(squares) == 1 else 1
-    for x, y in squares:
-        left, top, side = round(x * scale), round(y * scale), max(3, round(PATCH_SIZE * scale))
-        box = picture[top : top + side, left : left + side]
-        inner = box[width:-width, width:-width].copy()
-        box[:] = _RED
-        box[width:-width, width:-width] = inner
+    left, top, side = round(at[0] * scale), round(at[1] * scale), max(5, round(PATCH_SIZE * scale))
+    box = picture[top : top + side, left : left + side]
+    inner = box[2:-2, 2:-2].copy()
+    box[:] = rgb(TUMOUR)
+    box[2:-2, 2:-2] = inner
     return picture

@@ -38,20 +38,18 @@ def _exact(own: float, shown: float) -> float:
     return own if abs(shown - round(own, 3)) < 1e-9 else shown
 
 
-def ood(prediction: PatchResult) -> None:
-    """Draw the OOD warning, where there is one."""
-    if prediction.ood:
-        st.warning(f"**Out-of-distribution.** {prediction.ood.sentence}", icon=":material/warning:")
-
-
 def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> PatchResult:
     """Draw probability and verdict; return the result. A batch has drawn the slider for the threshold already."""
     # The slider is below what it decides, so the places above are filled after it is read.
-    heading = st.empty()
+    warning, heading = st.empty(), st.empty()
     number, scale = st.empty(), st.empty()
     verdict = st.empty()
     at = threshold(predictor) if with_slider else chosen_threshold(predictor)
     prediction = results.patch_result(predictor, chosen.decoded.pixels, at)
+    if prediction.ood:
+        found = [each.sentence.removeprefix("Out-of-distribution: ") for each in prediction.ood.artifacts]
+        reasons = " ".join(sentence[0].upper() + sentence[1:] for sentence in found)
+        warning.warning(f"**Out-of-distribution.** {reasons}", icon=":material/warning:")
     heading.markdown(
         "**Probability of tumour in the centre**",
         help="Calibrated: of the validation patches with this probability, about this share has tumour. All digits: "

@@ -1,24 +1,28 @@
-"""Predict: all tiles of a larger image, with the probability of each; a click on a tile shows its saliency map."""
+"""Predict: all tiles of a larger image, or a map of it; a click on a tile shows its saliency map."""
 
 import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePath
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data import PATCH_SIZE
-from core.display import CLASS_COLOURS, MUTED, to_png
-from core.formatting import RESEARCH_ONLY, percent
+from core.display import CLASS_COLOURS, MUTED, TUMOUR, rgb, to_png
+from core.formatting import percent
 from core.images.decode import Whole, shrink
 from core.images.tiling import tiles
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
-from core.prediction.region import RegionMap, map_about
+from core.prediction.region import ExaminedTile, RegionMap, map_about, map_json
 from core.reports.batch import table_csv
 from pages._ui import results, state, widgets
 from pages._ui.predict import result
 from pages._ui.predict.crop import Tiled
+from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 
 LAYERS = {"tiles": "Tiles", "map": "Map"}
@@ -28,128 +32,210 @@ SIDE = 1_400
 TALLEST = 760
 """Greatest height of the overview on the screen in pixels."""
 
+_TUMOUR, _NORMAL, _UNUSUAL, _BARE = "called tumour", "called normal", "out-of-distribution", "no tissue"
+_LINES = {_TUMOUR: (TUMOUR, "solid"), _NORMAL: (CLASS_COLOURS[0], "dash"), _UNUSUAL: ("#3A3A3A", "dot")}
 _TILES_LEGEND = (
     "Solid red: called tumour, stronger for a higher probability. Dashed green: called normal. Dotted grey and ?: "
-    "out-of-distribution, such as bare glass. Each probability is about the centre 32×32 of its tile; what is between "
-    "the centres is context only."
+    "out-of-distribution; do not rely on it. No frame: no tissue in the centre. Each probability is about the centre "
+    "32×32 of its tile; what is between the centres is context only."
 )
-_MAP_LEGEND = (
-    "Red: called tumour, stronger for a higher probability of the patch around that place, one every 8 pixels. Places "
-    "outside the grey frame are the centre of no patch and have no probability. Out-of-distribution tiles are not "
-    "marked here; the text at the pointer is that of the nearest tile."
-)
+_GROUND = "#E6C9DD"  # about the mean colour of H&E tissue, so that the bar shows the colours of the map
 
 
-def draw(predictor: Predictor, tiled: Tiled) -> Chosen | None:
-    """Draw the image with its tiles; return the tile that was clicked, at first the most suspicious one."""
-    batch = results.tiles(predictor, tiled.name, tiled.whole)
-    threshold = result.threshold(predictor)
-    probabilities = np.array([file.probability for file in batch.files])
-    unusual = np.array([bool(file.ood) for file in batch.files])
-    _summary(batch, probabilities, unusual, threshold)
-    region = _region(predictor, tiled, threshold)
-    picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
-    clicked = _overview(tiled.whole, batch, probabilities, unusual, threshold, region=region, key=f"tiles-{picture}")
-    # An out-of-distribution tile is not shown first, whatever its probability: that cannot be relied on.
-    sure = np.where(unusual, -1.0, probabilities)
-    position = int(np.argmax(sure)) if clicked is None else clicked
-    file = batch.files[position]
-    st.caption(
-        f"Below: {'the tile with the highest probability' if clicked is None else 'the tile that you clicked'}, "
-        f"{file.name}. Click another tile to see it."
-    )
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The tiles of an image: what was predicted, and which are out of distribution or have no tissue, bool (N,)."""
+
+    batch: ScoredBatch
+    probabilities: np.ndarray
+    unusual: np.ndarray
+    bare: np.ndarray
+
+    def verdicts(self, threshold: float) -> np.ndarray:
+        """Return a word for each tile."""
+        called = np.where(self.probabilities >= threshold, _TUMOUR, _NORMAL)
+        return np.where(self.bare, _BARE, np.where(self.unusual, _UNUSUAL, called))
+
+    @property
+    def first(self) -> int:
+        """The tile with the highest probability that can be relied on; else with tissue; else of all."""
+        return int(np.argmax(np.select([self.bare, self.unusual], [0, 2], 4) + self.probabilities))
+
+
+def draw(
+    predictor: Predictor, tiled: Tiled, left: DeltaGenerator, right: DeltaGenerator, exports: Exports
+) -> Chosen | None:
+    """Draw the image right and its numbers left; return the tile that was clicked, at first the most suspicious one."""
+    with left:
+        layer = widgets.choice(
+            "Show", LAYERS, key=state.TILES_LAYER, in_address=False,
+            help="Tiles: one probability for each square of 96×96. Map: no gaps between the centres, with "
+            "*nodescope-net* one probability every 8 pixels, with other models one every 32.",
+        )  # fmt: skip
+        numbers = st.container()
+        threshold = result.threshold(predictor)
+        opacity = 0.6
+        if layer == "map":
+            opacity = st.slider("Opacity", 0.0, 1.0, opacity, 0.05, key=state.MAP_OPACITY, persist_state="session")
+    with right, st.container():  # keeps a place for the bars of progress
+        found = _found(predictor, tiled)
+        region = _region(predictor, tiled, found) if layer == "map" else None
+    with numbers:
+        _summary(found, threshold, region)
+    with right:
+        picture = hashlib.sha256(tiled.whole.pixels.tobytes()).hexdigest()[:12]
+        clicked = _overview(tiled.whole, found, threshold, region=region, opacity=opacity, key=f"tiles-{picture}")
+        if region is None:
+            st.caption(_TILES_LEGEND)
+        else:
+            _map_legend(region, threshold, opacity)
+    _add_exports(exports, predictor, tiled, found, region, threshold, opacity)
+    position = found.first if clicked is None else clicked
+    file = found.batch.files[position]
+    which = "the tile that you clicked" if clicked is not None else "the tile with the highest probability"
+    right.caption(f"Below: {which}, {file.name}: {found.verdicts(threshold)[position]}. Click another tile to see it.")
     return Chosen(file.name, tiles(tiled.whole)[position].decoded)
 
 
-def _summary(batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, threshold: float) -> None:
-    called = (probabilities >= threshold) & ~unusual
-    first, second, third, export = st.columns(4, vertical_alignment="center")
-    first.metric("Tiles", f"{len(probabilities):,}")
-    share = f"At the decision threshold of {threshold:.3f}, without out-of-distribution tiles."
-    second.metric("Called tumour", f"{int(called.sum()):,}", help=share)
-    meaning = "Blank glass, blurred, or unlike the training patches."
-    third.metric("Out-of-distribution", f"{int(unusual.sum()):,}", help=meaning)
-    widgets.export(
-        "Export CSV", lambda: table_csv(batch, threshold=threshold), "tiles.csv", place=export,
-        help=f"Place, probability, verdict and OOD warnings of every tile. {RESEARCH_ONLY}",
-    )  # fmt: skip
+def _found(predictor: Predictor, tiled: Tiled) -> _Found:
+    batch = results.tiles(predictor, tiled.name, tiled.whole)
+    bare = results.bare_tiles(predictor, tiled.whole, [file.at or (0, 0) for file in batch.files])
+    unusual = np.array([bool(file.ood) for file in batch.files]) & ~bare
+    return _Found(batch, np.array([file.probability for file in batch.files]), unusual, bare)
 
 
-def _region(predictor: Predictor, tiled: Tiled, threshold: float) -> RegionMap | None:
-    """Draw the choice between tiles and map, where the model has one; return the map if it is wanted."""
-    if not predictor.reads_regions:
-        st.caption(
-            ":material/info: This model predicts single patches. *nodescope-net* (in the sidebar) also draws a map "
-            "without gaps between them."
-        )
-        return None
-    choice, export = st.columns([3, 1], vertical_alignment="center")
-    wanted = widgets.choice(
-        "Show", LAYERS, key=state.TILES_LAYER, in_address=False, place=choice,
-        help="Tiles: one probability for each square of 96×96. Map: one every 8 pixels.",
-    )  # fmt: skip
-    if wanted != "map":
-        return None
-    region = results.region(predictor, tiled.whole.pixels)
-    choice.markdown(
-        f"**{region.share(threshold):.1%}** of the places in the grey frame are called tumour at the threshold "
-        f"{threshold:.3f}."
+def _region(predictor: Predictor, tiled: Tiled, found: _Found) -> RegionMap:
+    """Return the map, with the OOD warnings of the tiles, which are known already."""
+    examined = tuple(
+        ExaminedTile(file.at or (0, 0), None if bare else file.ood)
+        for file, bare in zip(found.batch.files, found.bare, strict=True)
     )
-    stem = PurePath(tiled.name).stem
-    about = map_about(predictor.bundle, threshold)
-    with export.popover("Export map", icon=":material/download:"):
-        widgets.export(
-            "Map as PNG", lambda: to_png(region.overlay(tiled.whole.pixels, threshold=threshold), about=about),
-            f"{stem}-map.png", "image/png", help=RESEARCH_ONLY,
+    return replace(results.region(predictor, tiled.whole.pixels), tiles=examined)
+
+
+def _summary(found: _Found, threshold: float, region: RegionMap | None) -> None:
+    verdicts = found.verdicts(threshold)
+    with st.container(horizontal=True, gap="medium", key="numbers"):
+        st.metric("Tiles", f"{len(verdicts):,}", width="content")
+        share = f"At the decision threshold of {threshold:.3f}, without tiles that are out-of-distribution or bare."
+        st.metric("Called tumour", f"{int((verdicts == _TUMOUR).sum()):,}", help=share, width="content")
+        meaning = "Blurred, in unusual colours, or unlike the training patches."
+        st.metric("Out-of-distribution", f"{int(found.unusual.sum()):,}", help=meaning, width="content")
+        bare = "No tissue in the centre 32×32, such as glass or the inside of a fat cell: never called tumour."
+        st.metric("No tissue", f"{int(found.bare.sum()):,}", help=bare, width="content")
+    if region is not None:
+        st.markdown(
+            f"**{region.share(threshold):.1%}** of the tissue in the grey frame is called tumour at the threshold "
+            f"{threshold:.3f}. {region.tissue_share():.1%} of the frame is tissue."
+        )
+    if found.unusual.sum() > (~found.bare).sum() / 2:
+        st.warning(
+            "Most of this tissue is unlike what the model was trained on, such as another organ or stain. Do not rely "
+            "on the probabilities.", icon=":material/warning:",
         )  # fmt: skip
-        widgets.export("Probabilities as CSV", region.table, f"{stem}-map.csv", help=RESEARCH_ONLY)
-    return region
+
+
+def _map_legend(region: RegionMap, threshold: float, opacity: float) -> None:
+    """Draw the colour bar, and what the other marks mean."""
+    red = ",".join(map(str, rgb(TUMOUR)))
+    low, high = (f"rgba({red},{opacity * each:.3f})" for each in (threshold, 1))
+    box = "display:inline-block;width:1.2em;height:.9em;margin-right:.4em;vertical-align:-.1em;box-sizing:border-box"
+    middle = f'<span style="position:absolute;left:{threshold:.1%};transform:translateX(-50%)">{threshold:.0%}</span>'
+    st.html(
+        f'<div style="max-width:520px"><div role="img" aria-label="Colours of the map: none below the threshold, then '
+        f'red" style="height:14px;border:1px solid {MUTED};background:linear-gradient(to right,transparent '
+        f'{threshold:.1%},{low} {threshold:.1%},{high}),{_GROUND}"></div>'
+        f'<div style="position:relative;height:1.4em;font-size:.8rem">'
+        f"<span>0%</span>{middle if 0.06 < threshold < 0.92 else ''}"
+        f'<span style="position:absolute;right:0">100%</span></div></div>'
+        f'<div style="font-size:.85rem;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem">'
+        f'<span><span style="{box};background:{_GROUND}"></span>called normal</span>'
+        f'<span><span style="{box};background:#D8D8D7"></span>no tissue</span>'
+        f'<span><span style="{box};border:2px dashed {MUTED}"></span>out-of-distribution tile: do not rely on it</span>'
+        f"</div>"
+    )
+    st.caption(
+        f"The probability of the patch around each place, one every {region.step} pixels. Outside the grey frame there "
+        "is none: a patch would reach beyond the image."
+    )
 
 
 def _overview(
-    whole: Whole, batch: ScoredBatch, probabilities: np.ndarray, unusual: np.ndarray, threshold: float, *,
-    region: RegionMap | None, key: str,
-) -> int | None:  # fmt: skip
+    whole: Whole, found: _Found, threshold: float, *, region: RegionMap | None, opacity: float, key: str
+) -> int | None:
     width, height = whole.size
-    shown = whole.pixels if region is None else region.overlay(whole.pixels, threshold=threshold)
+    shown = whole.pixels
+    if region is not None:  # the frames of tiles are drawn by the chart, as thin at any size of the image
+        shown = replace(region, tiles=()).overlay(shown, threshold=threshold, opacity=opacity)
     figure = go.Figure()
-    verdicts = np.where(
-        unusual, "out-of-distribution", np.where(probabilities >= threshold, "called tumour", "called normal")
-    )
-    if region is None:
-        for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True):
-            _tile(figure, file.at or (0, 0), float(probability), str(verdict))
-    corners = np.array([file.at or (0, 0) for file in batch.files])
+    verdicts = found.verdicts(threshold)
+    corners = np.array([file.at or (0, 0) for file in found.batch.files])
+    for corner, probability, verdict in zip(corners.tolist(), found.probabilities, verdicts, strict=True):
+        if region is None or verdict == _UNUSUAL:
+            _tile(figure, corner, float(probability), str(verdict))
     # Shapes and images take no clicks in plotly, so each tile has an invisible point in its centre.
     middles = corners + PATCH_SIZE / 2
+    marks = {_UNUSUAL: "?", _BARE: ""}
     figure.add_scatter(
         x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(verdicts) <= 150 else "markers",
         marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        text=["?" if odd else percent(each, digits=0) for each, odd in zip(probabilities, unusual, strict=True)],
+        text=[
+            marks.get(verdict, percent(each, digits=0))
+            for each, verdict in zip(found.probabilities, verdicts, strict=True)
+        ],
         textfont={"size": 13, "color": "white", "shadow": "0 0 3px black, 0 0 3px black"},
         customdata=[
-            f"Tile at {file.at}, its centre:<br>{verdict}, {percent(probability)}"
-            for file, probability, verdict in zip(batch.files, probabilities, verdicts, strict=True)
+            f"Tile at {file.at}, its centre:<br>{verdict}" + ("" if verdict == _BARE else f", {percent(probability)}")
+            for file, probability, verdict in zip(found.batch.files, found.probabilities, verdicts, strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
-    clicked = widgets.picture_chart(
+    figure.update_layout(hoverlabel={"bgcolor": "#232326", "bordercolor": "#232326", "font": {"color": "white"}})
+    return widgets.picture_chart(
         figure, shrink(shown, side=SIDE), whole.size, widest=min(SIDE, round(TALLEST * width / height)), key=key,
         alt="The image with the probability of each tile",
     )  # fmt: skip
-    st.caption(_TILES_LEGEND if region is None else _MAP_LEGEND)
-    return clicked
 
 
 def _tile(figure: go.Figure, at: tuple[int, int], probability: float, verdict: str) -> None:
-    colour, dash, fill = {
-        "called tumour": (CLASS_COLOURS[1], "solid", f"rgba(215,38,61,{0.05 + 0.25 * probability:.2f})"),
-        "called normal": (CLASS_COLOURS[0], "dash", "rgba(0,0,0,0)"),
-        "out-of-distribution": (MUTED, "dot", "rgba(0,0,0,0)"),
-    }[verdict]
+    if verdict == _BARE:
+        return
+    colour, dash = _LINES[verdict]
+    red = ",".join(map(str, rgb(TUMOUR)))
+    fill = f"rgba({red},{0.05 + 0.25 * probability:.2f})" if verdict == _TUMOUR else "rgba(0,0,0,0)"
     x, y = at
     figure.add_shape(
         type="rect", x0=x + 2, y0=y + 2, x1=x + PATCH_SIZE - 2, y1=y + PATCH_SIZE - 2, fillcolor=fill,
         line={"color": colour, "width": 1.5, "dash": dash}, layer="between",
+    )  # fmt: skip
+
+
+def _add_exports(
+    exports: Exports,
+    predictor: Predictor,
+    tiled: Tiled,
+    found: _Found,
+    region: RegionMap | None,
+    threshold: float,
+    opacity: float,
+) -> None:
+    exports.add(
+        "All tiles as CSV", lambda: table_csv(found.batch, threshold=threshold), "tiles.csv",
+        help="Place, probability, verdict and OOD warnings of every tile.",
+    )  # fmt: skip
+    if region is None:
+        return
+    stem = PurePath(tiled.name).stem
+    bundle, pixels = predictor.bundle, tiled.whole.pixels
+
+    def picture() -> bytes:
+        drawn = region.overlay(pixels, threshold=threshold, opacity=opacity)
+        return to_png(drawn, about=map_about(bundle, threshold, region))
+
+    exports.add("Map as picture", picture, f"{stem}-map.png", "image/png", icon="image")
+    exports.add("Map as CSV", region.table, f"{stem}-map.csv", help="Probability, tissue and OOD of every place.")
+    exports.add(
+        "Map as JSON", partial(map_json, bundle, threshold, region), f"{stem}-map.json", "application/json",
+        icon="data_object", help="The grid with probability and tissue, and each tile with its OOD score.",
     )  # fmt: skip

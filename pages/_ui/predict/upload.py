@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,14 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data import PATCH_SIZE, Dataset
-from core.display import enlarge, to_png
 from core.errors import NodescopeError, PatchError
 from core.images.decode import DecodedPatch, LoadedPicture, load_picture
 from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
 from core.images.formats import count_pages
 from core.images.mpp import read_mpp
-from pages._ui import cache, layout, state
+from pages._ui import cache, layout, state, widgets
 from pages._ui.browse import curation
+from pages._ui.gallery import Tile, gallery
 from pages._ui.predict import crop
 from pages._ui.predict.crop import Tiled
 
@@ -48,18 +48,20 @@ class Chosen:
 
 def choose() -> Chosen | Tiled | Found | None:
     """Draw the input; return one patch, a picture in tiles, a batch, or None with the reason on the page."""
-    upload, examples = st.columns([2, 3], gap="large")
-    with upload:
-        files = _brought()
-    with examples:
-        example = _examples(has_upload=bool(files))
+    files = _brought()
+    # Emptied as a whole, so that no example stays behind, grey, while an upload is predicted.
+    place = st.empty()
     if not files:
         st.session_state.pop(state.FOUND, None)
-        if example is None:
-            st.info(
-                "Upload a patch, several patches or a zip file, or click one of the examples.", icon=":material/upload:"
-            )
+        with place.container():
+            example = _examples()
+            if example is None:
+                st.info(
+                    "Upload a patch, several patches or a zip file, or click one of the examples.",
+                    icon=":material/upload:",
+                )
         return example
+    place.caption("Remove the upload to return to the examples.")
     found = _found(files)
     # One usable file of a zip with problems is shown as a batch, which lists what is wrong with the others.
     if len(found.files) == 1 and not found.problems:
@@ -162,7 +164,7 @@ def from_row(dataset: Dataset, row: int) -> Chosen:
     return Chosen(name, decoded, int(label), row, words)
 
 
-def _examples(*, has_upload: bool) -> Chosen | None:
+def _examples() -> Chosen | None:
     try:
         dataset = layout.dataset()
     except NodescopeError as error:
@@ -171,20 +173,17 @@ def _examples(*, has_upload: bool) -> Chosen | None:
     rows = example_rows(dataset)
     if not len(rows):
         return None
-    if has_upload:
-        st.caption("Remove the upload to return to the examples.")
-        return None
-    ids = dataset.table["id"].iloc[rows].tolist()
+    ids = dataset.table["id"].iloc[rows].astype(str).tolist()
     note = " (synthetic demo)" if dataset.is_synthetic and "demo" not in dataset.name else ""
     st.markdown(f"Or an example from {dataset.name}{note}")
-    buttons = st.container()  # above the field, but the field says first which patch the address names
+    grid = st.container()  # above the field, but the field says first which patch the address names
     typed = st.text_input(
-        "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=str(ids[0]),
+        "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=ids[0],
         label_visibility="collapsed", help="The address of this page keeps the id: share it to show the same patch.",
     )  # fmt: skip
-    wanted = typed or str(ids[0])
-    with buttons:
-        _buttons(dataset, rows, ids, wanted)
+    wanted = typed or ids[0]
+    with grid:
+        _grid(dataset, rows, ids, wanted)
     places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
     if not len(places):
         st.warning(f"{dataset.name} has no patch with the id {wanted}. Copy one from Browse, or click an example.")
@@ -192,15 +191,16 @@ def _examples(*, has_upload: bool) -> Chosen | None:
     return from_row(dataset, int(places[0]))
 
 
-def _buttons(dataset: Dataset, rows: np.ndarray, ids: Sequence[Any], wanted: str) -> None:
-    loaded = dataset.store.load(rows)
-    for number, column in enumerate(st.columns(len(rows))):
-        column.image(to_png(enlarge(loaded.pixels[number], 2)), width="stretch", alt=f"Example {number + 1}")
-        column.button(
-            f"{number + 1}", key=f"example-{number}", width="stretch",
-            on_click=st.session_state.update, args=({state.PATCH: str(ids[number])},),
-            type="primary" if str(ids[number]) == wanted else "secondary", help=f"Predict {ids[number]}",
-        )  # fmt: skip
+def _grid(dataset: Dataset, rows: np.ndarray, ids: Sequence[str], wanted: str) -> None:
+    labels = dataset.labels(rows).tolist()
+    tiles = [
+        Tile(id=each, label=label, lines=(each, widgets.label_name(label)), marked=each == wanted)
+        for each, label in zip(ids, labels, strict=True)
+    ]
+    gallery(
+        dataset.store.load(rows).pixels, tiles, name="Examples", key=state.EXAMPLES, size=44,
+        on_open=lambda patch: st.session_state.update({state.PATCH: patch}),
+    )  # fmt: skip
 
 
 def example_rows(dataset: Dataset) -> np.ndarray:

@@ -22,6 +22,7 @@ CHOICE_LABELS = {
     "best": "The best epoch's", "last": "The last epoch's",
     "auto": "Automatic for the device", "fp32": "fp32: exact", "bf16": "bf16: half the memory",
     "fp16": "fp16: half the memory, older GPUs",
+    "macenko": "Macenko: by the two dyes", "reinhard": "Reinhard: by the mean colours",
     "default": "Official where there is one, else by slide, else by patch", "patch": "Patches at random",
     "slide": "Whole slides", "stratified": "At random, exact shares of each class", "colour": "Colours held out",
     "official": "Official splits of the data set",

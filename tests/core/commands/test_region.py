@@ -1,5 +1,6 @@
 """``python -m core region`` as a person calls it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from core.bundle import INTENDED_USE, load_bundle
 from core.commands import main
 from core.data import Dataset
 from core.prediction import Predictor
-from core.prediction.region import read_region
+from core.prediction.region import examine_tiles, map_json, read_region
 
 
 @pytest.fixture
@@ -21,32 +22,36 @@ def picture(small_demo: Dataset, tmp_path: Path) -> Path:
 
 
 def test_it_writes_the_map_as_a_picture_and_as_a_table(picture: Path, tmp_path: Path, capsys) -> None:
-    over, table = tmp_path / "map.png", tmp_path / "map.csv"
+    over, table, values = (tmp_path / name for name in ("map.png", "map.csv", "map.json"))
+    out = [word for path in (over, table, values) for word in ("--out", str(path))]
 
-    status = main(
-        ["region", str(picture), "--out", str(over), "--out", str(table), "--threshold", "0", "--device", "cpu"]
-    )
+    status = main(["region", str(picture), *out, "--threshold", "0", "--device", "cpu"])
 
     assert status == 0
     with Image.open(picture) as opened:
         pixels = np.array(opened)
-    expected = read_region(Predictor(load_bundle("nodescope-net"), device="cpu"), pixels)
+    predictor = Predictor(load_bundle("nodescope-net"), device="cpu")
+    expected = replace(read_region(predictor, pixels), tiles=examine_tiles(predictor, pixels))
     with Image.open(over) as drawn:
         assert drawn.text["Disclaimer"] == INTENDED_USE
         assert drawn.text["Threshold"] == "0.0000"
         np.testing.assert_array_equal(np.asarray(drawn), expected.overlay(pixels, threshold=0.0))
     assert table.read_text() == expected.table()
-    assert "192×96 pixels, 13×1 places: 100.0% called tumour at 0.000" in capsys.readouterr().out
+    assert values.read_text() == map_json(predictor.bundle, 0.0, expected)
+    said = capsys.readouterr().out
+    assert (
+        f"192×96 pixels, 13×1 places, {expected.tissue_share():.1%} with tissue: of these 100.0% called tumour" in said
+    )
+    assert f"{len(expected.unusual)} of 2 tiles are out-of-distribution" in said
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "map.jpg"], "map.jpg should end in .png or .csv"),
+        (["--out", "map.jpg"], "map.jpg should end in .png, .csv, .json"),
         (["--out", "gone/map.png"], "There is no folder gone"),
         (["--out", "two.png"], "two.png is the picture itself, which would be lost"),
         (["--out", "map.png", "--threshold", "2"], "--threshold must be 0 to 1, got 2."),
-        (["--out", "map.png", "--bundle", "nodescope"], "predicts single patches only"),
         (["--out", "map.png", "--mpp", "fine"], "--mpp must be µm per pixel"),
     ],
 )

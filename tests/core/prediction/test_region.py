@@ -1,13 +1,18 @@
 """The map of a larger picture: the value of every patch, in blocks that leave no seam."""
 
+import json
+
 import numpy as np
 import pytest
 
 from core.bundle import load_bundle
-from core.display import MUTED, rgb
-from core.errors import BundleError, PatchError
-from core.prediction import Predictor, region
-from core.prediction.region import RegionMap, read_region
+from core.data import open_demo
+from core.display import CLASS_COLOURS, MUTED, rgb
+from core.errors import PatchError
+from core.prediction import Predictor, examine, region
+from core.prediction.artifacts import Artifact
+from core.prediction.ood_warnings import OodWarnings
+from core.prediction.region import ExaminedTile, RegionMap, examine_tiles, map_about, map_json, read_region
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +85,85 @@ def test_the_table_names_the_middle_of_each_patch() -> None:
     assert table == "x,y,probability\n48,48,0.250000\n56,48,0.500000\n"
 
 
-def test_a_network_with_padding_is_refused_with_what_to_do() -> None:
-    with pytest.raises(BundleError, match=r"efficientnet-lite0 predicts single patches only.*nodescope-net"):
-        read_region(Predictor(load_bundle(), device="cpu"), picture(96, 96))
+def test_a_network_with_padding_reads_patch_by_patch_so_that_centres_lie_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predictor, pixels = Predictor(load_bundle(), device="cpu"), picture(140, 190)
+    monkeypatch.setattr(region, "AT_ONCE", 5)
+    told: list[float] = []
+
+    found = read_region(predictor, pixels, progress=told.append)
+
+    assert (found.step, found.area, told) == (32, (32, 32, 128, 96), [5 / 6, 1.0])
+    patches = np.stack([pixels[32 * i : 32 * i + 96, 32 * j : 32 * j + 96] for i in range(2) for j in range(3)])
+    np.testing.assert_array_equal(found.probabilities.ravel(), predictor.predict(patches).probabilities)
+
+
+def half_glass() -> np.ndarray:
+    """Four demo patches; the left two are glass."""
+    patches = [each.copy() for each in open_demo().store.load(range(4)).pixels]
+    patches[0][:] = patches[2][:] = 238
+    return np.concatenate([np.concatenate(patches[:2], axis=1), np.concatenate(patches[2:], axis=1)])
+
+
+def test_glass_is_never_called_tumour(predictor: Predictor) -> None:
+    pixels = half_glass()
+
+    found = read_region(predictor, pixels)
+
+    assert found.tissue is not None
+    # Columns 0 to 12 of places; the centre of column 4 ends at pixel 96, where the tissue begins.
+    assert not found.tissue[:, :4].any()
+    assert found.tissue[:, 6:].all()
+    assert not found.called(0.0)[:, :4].any()
+    assert found.share(0.0) == 1.0
+    assert found.tissue_share() == found.tissue.mean()
+    assert found.highest == found.probabilities[found.tissue].max()
+    drawn = found.overlay(pixels, threshold=0.0)
+    assert tuple(drawn[60, 60]) == tuple(np.rint(238 * 0.75 + np.array(rgb(MUTED)) * 0.25).astype(int))
+
+
+def test_tiles_are_examined_where_there_is_tissue(predictor: Predictor) -> None:
+    pixels = half_glass()
+    pixels[96:, 96:] = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8) // (1, 3, 1)
+
+    tiles = examine_tiles(predictor, pixels)
+
+    assert [tile.at for tile in tiles] == [(0, 0), (96, 0), (0, 96), (96, 96)]
+    assert [tile.ood is None for tile in tiles] == [True, False, True, False]
+    assert tiles[1].ood == examine(predictor, pixels[None, :96, 96:])[0]
+    assert tiles[3].ood
+    assert [tile.at for tile in RegionMap(np.zeros((13, 13)), 0.5, tiles=tiles).unusual] == [(96, 96)]
+
+
+WARNED = OodWarnings((Artifact("network", 2.0, 1.0, "Unlike."),), 2.0)
+
+
+def test_tissue_and_warnings_are_in_all_that_is_saved() -> None:
+    tiles = (ExaminedTile((0, 0), OodWarnings((), 0.5)), ExaminedTile((96, 0), WARNED), ExaminedTile((192, 0), None))
+    found = RegionMap(np.array([[0.2, 0.9, 0.9, 0.4]]), 0.5, np.array([[True, True, False, True]]), tiles, 64)
+    bundle = load_bundle()
+
+    assert found.table() == (
+        "x,y,probability,tissue,out_of_distribution\n48,48,0.200000,1,0\n112,48,0.900000,1,1\n"
+        "176,48,0.900000,0,1\n240,48,0.400000,1,0\n"
+    )
+    about = map_about(bundle, 0.5, found)
+    assert about["Tissue"] == "75.0% of the places; those without are grey"
+    assert about["Out of distribution"].startswith("1 of 3 tiles")
+    assert about["Out of distribution"].endswith("corner at (96, 0)")
+    read = json.loads(map_json(bundle, 0.3, found))
+    assert (read["threshold"], read["first"], read["step"]) == (0.3, [48, 48], 64)
+    assert read["probabilities"] == [[0.2, 0.9, 0.9, 0.4]]
+    assert read["tissue"] == [[1, 1, 0, 1]]
+    assert [(tile["x"], tile["tissue"], tile["out_of_distribution"], tile["ood_score"]) for tile in read["tiles"]] == [
+        (0, True, False, 0.5), (96, True, True, 2.0), (192, False, False, None),
+    ]  # fmt: skip
+    assert read["about"]["Disclaimer"]
+    drawn = found.overlay(np.full((96, 288, 3), 200, np.uint8))
+    assert (tuple(drawn[2, 98]), tuple(drawn[2, 106])) == ((40,) * 3, (240,) * 3)
+    assert tuple(drawn[2, 2]) == (200, 200, 200)
+    assert tuple(drawn[48, 112]) == tuple(np.rint(200 * 0.46 + np.array(rgb(CLASS_COLOURS[1])) * 0.54).astype(int))
 
 
 @pytest.mark.parametrize("pixels", [picture(95, 200), picture(96, 96)[..., 0], picture(96, 96).astype(np.float32)])

@@ -1,0 +1,47 @@
+"""Where in a picture there is tissue: stained with H&E, and not glass, dust, shadow or ink."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter
+
+from core.images.patch import CENTRE
+from core.stain import colourfulness
+
+SMOOTH = 9
+"""Pixels of 0.97 µm over which the colour is averaged: about a nucleus, so that noise and specks do not count."""
+
+COLOURED = 0.05
+"""Colourfulness from which on there is tissue; glass with a colour cast reaches 0.03."""
+
+FEWEST = 0.05
+"""Least share of tissue in the centre of a patch; with less there is none that could be tumour."""
+
+
+def tissue(pixels: npt.NDArray[np.uint8], *, smooth: int = SMOOTH) -> npt.NDArray[np.bool_]:
+    """Return where there is tissue, bool H×W.
+
+    It goes by colour, as people do: a slide's glass is not always white, and dust and ink are not always pale.
+
+    Args:
+        pixels: uint8 H×W×3, stained with H&E.
+        smooth: side in pixels of the square over which the colour is averaged; 1 is none, as for a picture of 8 µm per
+            pixel.
+    """
+    colour = colourfulness(pixels)
+    return np.asarray((uniform_filter(colour, smooth, mode="nearest") if smooth > 1 else colour) >= COLOURED)
+
+
+def centre_shares(mask: npt.NDArray[np.bool_], corners: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the share of tissue in the centre 32×32 of patches, float64 (N,).
+
+    Args:
+        mask: bool H×W, of :func:`tissue`.
+        corners: x and y of the upper left corner of each patch, int64 (N, 2).
+    """
+    # Sums of all that lies above and to the left, so that any square is four of them.
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int64)
+    sums[1:, 1:] = mask.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    left, upper = corners.T + CENTRE.start
+    side = CENTRE.stop - CENTRE.start
+    right, lower = left + side, upper + side
+    return np.asarray((sums[lower, right] - sums[upper, right] - sums[lower, left] + sums[upper, left]) / side**2)
