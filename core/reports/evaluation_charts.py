@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.display import CLASS_COLOURS, MUTED, SERIES
-from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
+from core.evaluation import Band, ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
 from core.formatting import percent
 from core.reports.chart_theme import INVISIBLE, PERCENT, REFERENCE, Legend, add_diagonal, bars, empty_chart, error_bars
 
@@ -26,9 +26,10 @@ _POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color":
 _HATCH = {"solidity": 0.15, "fillmode": "overlay"}
 
 
-def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return the ROC curve with the operating point on it; points of the curve can be selected."""
+def roc(curve: Curve, evaluation: Evaluation, band: Band | None = None) -> go.Figure:
+    """Return the ROC curve with its band and the operating point on it; points of the curve can be selected."""
     figure = _square("ROC", "false alarms<br>(1 − specificity)", "sensitivity")
+    _shade(figure, band)
     add_diagonal(figure)
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
     figure.add_scatter(
@@ -38,9 +39,10 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
     return figure
 
 
-def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return precision over recall with the operating point on it; points of the curve can be selected."""
+def precision_recall(curve: Curve, evaluation: Evaluation, band: Band | None = None) -> go.Figure:
+    """Return precision over recall with its band and the operating point; points of the curve can be selected."""
     figure = _square("Precision and recall", "sensitivity<br>(recall)", "precision")
+    _shade(figure, band)
     # In steps: precision does not change linearly between two thresholds, and average precision is the area below them.
     _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}", shape="vh")
     matrix = evaluation.confusion
@@ -50,6 +52,41 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
             x=[evaluation.metrics["sensitivity"].value], y=[matrix.tp / (matrix.tp + matrix.fp)],
             mode="markers", marker=_POINT, hovertemplate="now: %{x:.1%}, %{y:.1%}<extra></extra>", cliponaxis=False,
         )  # fmt: skip
+    return figure
+
+
+def two_models(
+    labels: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    shown: np.ndarray,
+    names: tuple[str, str],
+    thresholds: tuple[float, float],
+) -> go.Figure:
+    """Return the probability by one model over that by another, patch by patch; each point can be selected.
+
+    Args:
+        labels: (n,) 0 or 1.
+        first: (n,) probabilities of the first model, to the right.
+        second: (n,) of the second, upwards.
+        shown: positions of the patches that are drawn.
+        names: of the models.
+        thresholds: of the models; between the two lines they decide differently.
+    """
+    figure = _square("", f"probability, {names[0]}", f"probability, {names[1]}", legend="above")
+    figure.update_layout(height=420, margin={"t": 30})
+    add_diagonal(figure)
+    for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
+        rows = shown[labels[shown] == label]
+        figure.add_scatter(
+            x=first[rows], y=second[rows], mode="markers", name=name, customdata=rows, cliponaxis=False,
+            marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
+            unselected={"marker": {"opacity": 0.7}},
+            hovertemplate="%{x:.1%} and %{y:.1%}<br><i>click to open it</i><extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.add_vline(thresholds[0], line={"color": MUTED, "width": 1})
+    figure.add_hline(thresholds[1], line={"color": MUTED, "width": 1})
     return figure
 
 
@@ -232,6 +269,14 @@ def shares(values: np.ndarray, chance: float) -> go.Figure:
     )
     # This axis counts patches, where _square() set one of shares.
     return figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
+
+
+def _shade(figure: go.Figure, band: Band | None) -> None:
+    if band is None:
+        return
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=band.x, y=band.low, **edge)
+    figure.add_scatter(x=band.x, y=band.high, fill="tonexty", fillcolor="rgba(0,114,178,0.18)", **edge)
 
 
 def _curve(figure: go.Figure, curve: Curve, hover: str, *, shape: str = "linear") -> None:
