@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.images.discover import Found
 from core.prediction import Predictor
-from pages._ui import layout, widgets
+from pages._ui import layout
 from pages._ui.predict import batch, result, saliency, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.upload import Chosen
@@ -23,7 +23,6 @@ NARROW = """
 
 
 def main() -> None:
-    widgets.title("Predict")
     st.caption(
         "Is there tumour in the centre 32×32 pixels of a patch? The probability, how certain it is, and which pixels "
         "led to it."

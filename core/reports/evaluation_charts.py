@@ -137,7 +137,7 @@ def decision_curve(thresholds: np.ndarray, model: np.ndarray, everything: np.nda
     return figure.update_yaxes(range=[-0.25 * top, 1.1 * top]).update_xaxes(range=[0, 1])
 
 
-def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
+def confusion(matrix: ConfusionMatrix, *, ink: str = "#141413") -> go.Figure:
     """Return the confusion matrix with counts and the share of each row; each cell can be selected.
 
     Args:
@@ -192,7 +192,7 @@ def groups(result: Triage) -> go.Figure:
     figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
     stacked = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
-        ("review", result.review, SERIES[1], "", "#1E1E1C"),
+        ("review", result.review, SERIES[1], "", "#141413"),
         ("suspicious", result.suspicious, CLASS_COLOURS[1], "", "white"),
     )
     for name, count, colour, pattern, ink in stacked:
@@ -227,7 +227,7 @@ def estimates(
     """
     kept = [row for row, value in enumerate(values) if value.is_defined]
     hollow = [bool(faint and faint[row]) for row in kept]
-    figure = empty_chart(x=title, height=80 + 26 * max(3, len(kept)), click=True)
+    figure = empty_chart(x=title, height=96 + 26 * max(3, len(kept)), click=True, margin={"t": 24})
     figure.add_scatter(
         x=[values[row].value for row in kept], y=[names[row] for row in kept], mode="markers",
         customdata=kept, text=[notes[row] for row in kept],

@@ -114,7 +114,7 @@ def parallel(result: SearchResult, axes: Sequence[Axis], *, paper: str = "#FFFFF
         paper: colour of the page. This kind of chart draws a halo of that colour around its texts.
         is_dark: whether the page is dark.
     """
-    ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
+    ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#141413", _SCALE)
     trials = [each for each in result.trials if each.auc is not None]
     aucs = [each.auc or 0.0 for each in trials]
     dimensions = [_dimension(axis, [each.values[axis.name] for each in trials]) for axis in axes]

@@ -98,7 +98,7 @@ def draw(context: EvaluationContext) -> None:
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
     # The text colours of .streamlit/config.toml, which plotly does not know.
-    ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
+    ink = "#EAEAE8" if st.context.theme.type == "dark" else "#141413"
     with matrix:
         st.plotly_chart(
             charts.confusion(evaluation.confusion, ink=ink), config=chart_config(), key="confusion", on_select=_cell,

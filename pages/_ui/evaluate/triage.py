@@ -5,7 +5,7 @@ import streamlit as st
 from core.evaluation import threshold_for_sensitivity, threshold_for_specificity, triage
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui import cache
+from pages._ui import cache, widgets
 from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config
 
 
@@ -45,7 +45,7 @@ def draw(context: EvaluationContext) -> None:
     for column, (name, estimate, text) in zip(st.columns(4), groups, strict=True):
         column.metric(name, _percent(estimate.value), help=text)
         column.caption(estimate.interval(".1%"))
-    st.plotly_chart(charts.groups(result), config=chart_config(), key="triage_groups", alt="Share of each group")
+    st.plotly_chart(charts.groups(result), config=widgets.CHART, key="triage_groups", alt="Share of each group")
     st.plotly_chart(
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),
         config=chart_config(), key="triage_probabilities", alt="Probabilities by class",
