@@ -101,13 +101,20 @@ def _band(sample: Sample, x: FloatArray, height: _Height, seed: int) -> Band | N
         few = is_few(units, sample)
         weights = generator.multinomial(sample.units, np.full(sample.units, 1 / sample.units), RESAMPLES)
         drawn = pooled - cells if few else np.tensordot(weights.astype(np.float64), cells, 1)
-        share = tumour / sample.positives  # each slide counts as one patch where no slide differs, as in `evaluate`
         found = [
-            no_narrower(_over_slides(value, each, wilson(value * total * share, total * share), units, few), by_patch)
+            no_narrower(_over_slides(value, each, _of_slides(value, total, tumour), units, few), by_patch)
             for value, total, each, by_patch in zip(values, totals, _heights(drawn, x, height).T, found, strict=True)
         ]
     low, high = (np.array([getattr(each, end) for each in found]) for end in ("low", "high"))
+    if height is _sensitivity:  # it only rises with the false alarms, so that what holds on the left holds on the right
+        low = np.maximum.accumulate(low)
     return Band(x, low, high, "patch" if sample.slides is None else "slide")
+
+
+def _of_slides(value: float, total: float, slides: int) -> Estimate:
+    """Return the Wilson interval with slides in place of patches, for where no slide differs, as in `evaluate`."""
+    units = min(total, slides)
+    return wilson(value * units, units)
 
 
 def _over_slides(value: float, replicates: FloatArray, end: Estimate, units: int, few: bool) -> Estimate:

@@ -98,7 +98,7 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
         unselected={"marker": {"opacity": 0.6}},
         x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
         line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
-        text=[percent(mean) for mean in diagram.mean_probability],
+        cliponaxis=False, text=[percent(mean) for mean in diagram.mean_probability],
         error_y=bars(diagram.high - diagram.observed, diagram.observed - diagram.low),
         hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
@@ -137,13 +137,8 @@ def decision_curve(thresholds: np.ndarray, model: np.ndarray, everything: np.nda
     return figure.update_yaxes(range=[-0.25 * top, 1.1 * top]).update_xaxes(range=[0, 1])
 
 
-def confusion(matrix: ConfusionMatrix, *, ink: str = "#141413") -> go.Figure:
-    """Return the confusion matrix with counts and the share of each row; each cell can be selected.
-
-    Args:
-        matrix: the counts.
-        ink: colour of the text, to be read on the page's background and on a purple cell.
-    """
+def confusion(matrix: ConfusionMatrix) -> go.Figure:
+    """Return the confusion matrix with counts and the share of each row; each cell can be selected."""
     counts = [[getattr(matrix, name) for name in row] for row in CELLS]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
     figure = empty_chart("Confusion matrix", height=330, click=True, hoverdistance=80, margin={"r": 0})
@@ -157,7 +152,7 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#141413") -> go.Figure:
         name = CELLS[row][column]
         label = CELL_NAMES[name].replace(" ", "<br>", 1)  # in two lines: a cell may be no wider than 80 pixels
         text = f"<b>{counts[row][column]:,}</b><br>{label}<br>{shares[row][column]:.1%}"
-        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13, "color": ink})
+        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13})
     figure.add_scatter(
         x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
         marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=INVISIBLE, unselected=INVISIBLE,
@@ -189,7 +184,7 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
 
 def groups(result: Triage) -> go.Figure:
     """Return one bar of three groups: clear, review, suspicious."""
-    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
+    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"l": 14, "r": 20, "t": 4})
     stacked = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
         ("review", result.review, SERIES[1], "", "#141413"),
@@ -248,7 +243,7 @@ def changes(centre: np.ndarray, piece: np.ndarray, labels: np.ndarray) -> go.Fig
     for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
         rows = np.flatnonzero(labels == label)
         figure.add_scatter(
-            x=piece[rows], y=centre[rows], mode="markers", name=name, customdata=rows,
+            x=piece[rows], y=centre[rows], mode="markers", name=name, customdata=rows, cliponaxis=False,
             marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
             hovertemplate="piece of the rim %{x:.2f}<br>centre %{y:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip

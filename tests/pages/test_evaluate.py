@@ -247,8 +247,7 @@ def test_a_calibration_that_makes_it_worse_is_said(page: Page, kaggle: Path, mon
 
 
 def test_what_an_interrupted_attempt_did_is_shown(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
-    monkeypatch.setattr(chunks, "CHUNK", 8)
-    monkeypatch.setattr(predictions, "CHUNK", 8)
+    monkeypatch.setitem(chunks.CHUNK, "cpu", 8)
 
     def stop(share: float) -> None:
         if share > 0.6:

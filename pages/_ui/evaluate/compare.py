@@ -195,10 +195,9 @@ def _patches(context: EvaluationContext, other: Predictor, second: Scored) -> No
                 "right": np.where((first[apart] >= line) == labels[apart], *names),
             }
         )
-        number = st.column_config.NumberColumn(format="%.3f")
-        row = widgets.clicked_row(
-            table, key=f"apart-{clicks}", height=400, column_config={names[0]: number, f"{names[1]} ": number}
-        )
+        number = st.column_config.NumberColumn(format="%.3f", width=80)
+        columns = dict.fromkeys(table.columns[2:4], number) | dict.fromkeys(table.columns[[0, 1, 4]], 80)
+        row = widgets.clicked_row(table, key=f"apart-{clicks}", height=400, column_config=columns)
         if row is not None:
             _open(ids, apart[row])
             st.rerun()

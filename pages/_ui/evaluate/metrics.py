@@ -29,6 +29,7 @@ from pages._ui.evaluate.context import (
     THRESHOLD_OF,
     EvaluationContext,
     chart_config,
+    estimated,
     selected,
     set_look,
     set_threshold,
@@ -97,11 +98,9 @@ def draw(context: EvaluationContext) -> None:
     evaluation = context.evaluation()
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
-    # The text colours of .streamlit/config.toml, which plotly does not know.
-    ink = "#EAEAE8" if st.context.theme.type == "dark" else "#141413"
     with matrix:
         st.plotly_chart(
-            charts.confusion(evaluation.confusion, ink=ink), config=chart_config(), key="confusion", on_select=_cell,
+            charts.confusion(evaluation.confusion), config=chart_config(), key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if context.has_both_classes:
@@ -151,8 +150,7 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
             ("PPV", values.ppv, "Of the patches that are called tumour, this share is."),
             ("NPV", values.npv, "Of the patches that are called normal, this share is."),
         ):
-            numbers.metric(label, f"{each.value:.1%}" if each.is_defined else "undefined", help=meaning)
-            numbers.caption(each.interval(".1%"))
+            estimated(label, each, ".1%", help=meaning, place=numbers)
         numbers.caption(
             "With sensitivity and specificity as measured here, at the decision threshold; the second line is at least "
             "a 95% CI."
@@ -173,11 +171,9 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
 
 
 def _headline(evaluation: Evaluation) -> None:
-    for column, name in zip(st.columns(len(HEADLINE)), HEADLINE, strict=True):
-        metric, estimate = METRICS[name], evaluation.metrics[name]
-        with column:
-            st.metric(metric.label, _value(estimate), help=metric.help)
-            st.caption(estimate.interval())
+    row = st.container(horizontal=True)
+    for name in HEADLINE:
+        estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
     over = f"{evaluation.described_slides}."
     if evaluation.resampled != "slide":
         over = "patches: slides are unknown, so it is too narrow for new slides."
