@@ -1,17 +1,25 @@
 """Nodescope, an interactive viewer for lymph-node patches: ``streamlit run streamlit_app.py``."""
 
+import sys
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+
 import streamlit as st
+
+LAYOUT = "pages._ui.layout"
 
 if __name__ == "streamlit_app":  # the server loads this file once, and runs it as a script for every page that is drawn
     from starlette.middleware import Middleware
 
     from pages._ui.server import OwnPagesOnly
 
+    # PyTorch takes seconds to import: from now on, and not from the first visit on.
+    Thread(target=import_module, args=(LAYOUT,), daemon=True).start()
     app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)])
 else:
-    from pages._ui import layout
-
     st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
+    st.html(Path(__file__).parent / "pages" / "_ui" / "style.css")
 
     page = st.navigation(
         [
@@ -22,5 +30,14 @@ else:
         ],
         position="top",
     )
-    with layout.frame(page):
+    # Before anything that takes a while: the title stays where it is while the rest comes.
+    title = st.container(horizontal=True, vertical_alignment="center")
+    title.header(page.title, anchor=False, width="content")
+    starting = st.empty()
+    if not hasattr(sys.modules.get(LAYOUT), "frame"):  # it is not imported to its end yet
+        starting.caption("Starting Nodescope …")
+    from pages._ui import layout
+
+    starting.empty()
+    with layout.frame(page, title):
         page.run()

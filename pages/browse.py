@@ -21,8 +21,8 @@ VIEWS: dict[str, Callable[[Dataset], None]] = {
 
 
 def main() -> None:
+    title = layout.title_row(of_data=True)
     dataset = layout.dataset()
-    title = widgets.title("Browse", dataset=dataset)
     if not len(dataset):
         st.info("This data set has no patches. Choose another one in the sidebar, or return to the synthetic demo.")
         return

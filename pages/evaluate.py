@@ -40,8 +40,8 @@ VIEWS: dict[str, tuple[str, Callable[[EvaluationContext], None]]] = {
 
 
 def main() -> None:
+    layout.title_row(of_data=True)
     dataset = layout.dataset()
-    widgets.title("Evaluate", dataset=dataset)
     predictor = layout.predictor()
     subset = widgets.choice(
         "Patches", {name: SUBSETS[name] for name in CHOICES}, key=state.SUBSET,

@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.images.discover import Found
 from core.prediction import Predictor
-from pages._ui import layout, state, widgets
+from pages._ui import layout, state
 from pages._ui.predict import batch, result, saliency, stains, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
@@ -33,7 +33,7 @@ LAYOUT = """
 
 def main() -> None:
     st.html(LAYOUT)
-    row = widgets.title("Predict")
+    row = layout.title_row()
     row.caption("Is there tumour in the centre 32×32 pixels? How likely, how certain, and why.", width="stretch")
     exports = Exports(row.empty())
     predictor = layout.predictor()

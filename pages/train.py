@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from core.data import DEMO
 from core.runs import Run, list_runs
-from pages._ui import layout, state, widgets
+from pages._ui import layout, state
 from pages._ui.train import form, run, studies, trash
 from pages._ui.train import runs as all_runs
 
@@ -12,7 +11,7 @@ NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
 
 def main() -> None:
-    widgets.title("Train", dataset=layout.dataset() if layout.data_source() == DEMO else None)
+    layout.title_row(of_data=True)
     st.caption(
         "A run is a process of its own: it continues when you close this page or the app. One run at a time uses a "
         "device; the others wait in the device queue."

@@ -4,9 +4,10 @@ Class 1 is tumour. A patch is called tumour if its probability is at least the t
 95% CIs.
 """
 
+from core.evaluation.bands import Band, pr_band, roc_band
 from core.evaluation.calibration import Calibration, fit_calibration
 from core.evaluation.calibration_error import bin_of
-from core.evaluation.comparison import compare, disagreements
+from core.evaluation.comparison import McNemar, compare, disagreements, mcnemar
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from core.evaluation.curves import Curve, Reliability, pr_points, reliability, roc_points
 from core.evaluation.estimate import Estimate
@@ -28,11 +29,13 @@ __all__ = [
     "ECE_BINS",
     "METRICS",
     "THRESHOLD_METRICS",
+    "Band",
     "Calibration",
     "ConfusionMatrix",
     "Curve",
     "Estimate",
     "Evaluation",
+    "McNemar",
     "Metric",
     "PredictiveValues",
     "Reliability",
@@ -48,11 +51,14 @@ __all__ = [
     "disagreements",
     "evaluate",
     "fit_calibration",
+    "mcnemar",
     "net_benefit",
+    "pr_band",
     "pr_points",
     "predictive_values",
     "quantile_bins",
     "reliability",
+    "roc_band",
     "roc_points",
     "subgroups",
     "threshold_for_sensitivity",

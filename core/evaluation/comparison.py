@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from core.errors import EvaluationError
 from core.evaluation.bootstrap import (
@@ -27,6 +27,7 @@ from core.evaluation.sample import (
     BoolArray,
     FloatArray,
     Sample,
+    checked_labels,
     checked_probabilities,
     checked_share,
     require_equal_length,
@@ -113,6 +114,52 @@ def disagreements(
     other = line if second_threshold is None else checked_share(second_threshold, name="The second threshold")
     rows = np.flatnonzero((one >= line) != (two >= other))
     return rows[np.argsort(-np.abs(one - two)[rows], kind="stable")].astype(np.intp)
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """How often only one of two models is right, and whether chance would do the same.
+
+    Attributes:
+        n: patches that both decided.
+        only_first: of these, those that the first decides right and the second wrong.
+        only_second: the other way round.
+        p: of the exact test (two-sided); 1 where they are wrong on the same patches. Patches are taken as independent.
+    """
+
+    n: int
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(
+    labels: npt.ArrayLike,
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    threshold: float = 0.5,
+    second_threshold: float | None = None,
+) -> McNemar:
+    """Test whether two models are right equally often on the same patches (McNemar 1947, the exact binomial form).
+
+    Args:
+        labels: (N,) 0 or 1.
+        first: (N,) probabilities of the first model.
+        second: (N,) probabilities of the second model.
+        threshold: of both models, or of the first where the second has its own.
+        second_threshold: of the second model, if it differs.
+
+    Raises:
+        EvaluationError: as of `disagreements`, or labels are missing or of another number.
+    """
+    apart = disagreements(first, second, threshold=threshold, second_threshold=second_threshold)
+    tumour = checked_labels(labels)
+    require_equal_length(labels=tumour, probabilities=np.asarray(first))
+    # Where two models decide differently, just one of them is right.
+    only_first = int(((np.asarray(first)[apart] >= threshold) == tumour[apart]).sum())
+    p = float(binomtest(only_first, len(apart)).pvalue) if len(apart) else 1.0
+    return McNemar(len(tumour), only_first, len(apart) - only_first, p)
 
 
 def _intervals(

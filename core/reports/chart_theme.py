@@ -41,7 +41,8 @@ INVISIBLE = {"marker": {"opacity": 0}}
 """Of selected and unselected marks that are only there to be clicked."""
 
 _LEGENDS: dict[Legend, dict[str, Any]] = {
-    "above": {"x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
+    # On the left: the camera that saves the chart is on the right.
+    "above": {"x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
     "inside": {"x": 0.98, "xanchor": "right", "y": 0.02, "yanchor": "bottom"},  # the empty corner below a ROC curve
     "below": {"x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom", "yref": "container"},
 }

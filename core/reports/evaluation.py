@@ -17,8 +17,10 @@ from core.evaluation import (
     Calibration,
     Evaluation,
     Subgroup,
+    pr_band,
     pr_points,
     reliability,
+    roc_band,
     roc_points,
 )
 from core.prediction.centre_audit import CentreAudit
@@ -184,10 +186,11 @@ def _metrics(report: EvaluationReport) -> list[Block]:
     ]
     plots = [charts.confusion(matrix)]
     if report.has_both_classes:
-        labels, probabilities = report.scored.labels, report.scored.probabilities
+        labels, probabilities, slides = report.scored.labels, report.scored.probabilities, report.scored.slides
+        roc, precision = roc_band(labels, probabilities, slides), pr_band(labels, probabilities, slides)
         plots += [
-            charts.roc(roc_points(labels, probabilities), evaluation),
-            charts.precision_recall(pr_points(labels, probabilities), evaluation),
+            charts.roc(roc_points(labels, probabilities), evaluation, roc),
+            charts.precision_recall(pr_points(labels, probabilities), evaluation, precision),
             charts.probabilities(labels, probabilities, ((evaluation.threshold, "threshold"),)),
         ]
     return [*blocks, Charts(plots)]

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.display import CLASS_COLOURS, MUTED, SERIES
-from core.evaluation import ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
+from core.evaluation import Band, ConfusionMatrix, Curve, Estimate, Evaluation, Reliability, Triage
 from core.formatting import percent
 from core.reports.chart_theme import INVISIBLE, PERCENT, REFERENCE, Legend, add_diagonal, bars, empty_chart, error_bars
 
@@ -26,9 +26,10 @@ _POINT = {"size": 12, "color": SERIES[1], "symbol": "diamond", "line": {"color":
 _HATCH = {"solidity": 0.15, "fillmode": "overlay"}
 
 
-def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return the ROC curve with the operating point on it; points of the curve can be selected."""
+def roc(curve: Curve, evaluation: Evaluation, band: Band | None = None) -> go.Figure:
+    """Return the ROC curve with its band and the operating point on it; points of the curve can be selected."""
     figure = _square("ROC", "false alarms<br>(1 − specificity)", "sensitivity")
+    _shade(figure, band)
     add_diagonal(figure)
     _curve(figure, curve, "false alarms %{x:.1%}<br>sensitivity %{y:.1%}")
     figure.add_scatter(
@@ -38,9 +39,10 @@ def roc(curve: Curve, evaluation: Evaluation) -> go.Figure:
     return figure
 
 
-def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
-    """Return precision over recall with the operating point on it; points of the curve can be selected."""
+def precision_recall(curve: Curve, evaluation: Evaluation, band: Band | None = None) -> go.Figure:
+    """Return precision over recall with its band and the operating point; points of the curve can be selected."""
     figure = _square("Precision and recall", "sensitivity<br>(recall)", "precision")
+    _shade(figure, band)
     # In steps: precision does not change linearly between two thresholds, and average precision is the area below them.
     _curve(figure, curve, "sensitivity %{x:.1%}<br>precision %{y:.1%}", shape="vh")
     matrix = evaluation.confusion
@@ -53,6 +55,41 @@ def precision_recall(curve: Curve, evaluation: Evaluation) -> go.Figure:
     return figure
 
 
+def two_models(
+    labels: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    shown: np.ndarray,
+    names: tuple[str, str],
+    thresholds: tuple[float, float],
+) -> go.Figure:
+    """Return the probability by one model over that by another, patch by patch; each point can be selected.
+
+    Args:
+        labels: (n,) 0 or 1.
+        first: (n,) probabilities of the first model, to the right.
+        second: (n,) of the second, upwards.
+        shown: positions of the patches that are drawn.
+        names: of the models.
+        thresholds: of the models; between the two lines they decide differently.
+    """
+    figure = _square("", f"probability, {names[0]}", f"probability, {names[1]}", legend="above")
+    figure.update_layout(height=420, margin={"t": 30})
+    add_diagonal(figure)
+    for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
+        rows = shown[labels[shown] == label]
+        figure.add_scatter(
+            x=first[rows], y=second[rows], mode="markers", name=name, customdata=rows, cliponaxis=False,
+            marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
+            unselected={"marker": {"opacity": 0.7}},
+            hovertemplate="%{x:.1%} and %{y:.1%}<br><i>click to open it</i><extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.add_vline(thresholds[0], line={"color": MUTED, "width": 1})
+    figure.add_hline(thresholds[1], line={"color": MUTED, "width": 1})
+    return figure
+
+
 def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) -> go.Figure:
     """Return the observed share of tumour over the predicted probability, with intervals."""
     figure = _square(f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
@@ -61,7 +98,7 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
         unselected={"marker": {"opacity": 0.6}},
         x=diagram.mean_probability, y=diagram.observed, mode="markers+lines", marker={"size": 10, "color": colour},
         line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
-        text=[percent(mean) for mean in diagram.mean_probability],
+        cliponaxis=False, text=[percent(mean) for mean in diagram.mean_probability],
         error_y=bars(diagram.high - diagram.observed, diagram.observed - diagram.low),
         hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
     )  # fmt: skip
@@ -100,13 +137,8 @@ def decision_curve(thresholds: np.ndarray, model: np.ndarray, everything: np.nda
     return figure.update_yaxes(range=[-0.25 * top, 1.1 * top]).update_xaxes(range=[0, 1])
 
 
-def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
-    """Return the confusion matrix with counts and the share of each row; each cell can be selected.
-
-    Args:
-        matrix: the counts.
-        ink: colour of the text, to be read on the page's background and on a purple cell.
-    """
+def confusion(matrix: ConfusionMatrix) -> go.Figure:
+    """Return the confusion matrix with counts and the share of each row; each cell can be selected."""
     counts = [[getattr(matrix, name) for name in row] for row in CELLS]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
     figure = empty_chart("Confusion matrix", height=330, click=True, hoverdistance=80, margin={"r": 0})
@@ -120,7 +152,7 @@ def confusion(matrix: ConfusionMatrix, *, ink: str = "#1E1E1C") -> go.Figure:
         name = CELLS[row][column]
         label = CELL_NAMES[name].replace(" ", "<br>", 1)  # in two lines: a cell may be no wider than 80 pixels
         text = f"<b>{counts[row][column]:,}</b><br>{label}<br>{shares[row][column]:.1%}"
-        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13, "color": ink})
+        figure.add_annotation(x=column, y=row, text=text, showarrow=False, font={"size": 13})
     figure.add_scatter(
         x=[column for _, column in places], y=[row for row, _ in places], mode="markers",
         marker={"size": 90, "opacity": 0, "symbol": "square"}, selected=INVISIBLE, unselected=INVISIBLE,
@@ -152,10 +184,10 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
 
 def groups(result: Triage) -> go.Figure:
     """Return one bar of three groups: clear, review, suspicious."""
-    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"r": 0, "t": 4})
+    figure = empty_chart(height=90, barmode="stack", bargap=0.1, margin={"l": 14, "r": 20, "t": 4})
     stacked = (
         ("clear", result.clear, CLASS_COLOURS[0], "/", "white"),
-        ("review", result.review, SERIES[1], "", "#1E1E1C"),
+        ("review", result.review, SERIES[1], "", "#141413"),
         ("suspicious", result.suspicious, CLASS_COLOURS[1], "", "white"),
     )
     for name, count, colour, pattern, ink in stacked:
@@ -190,7 +222,7 @@ def estimates(
     """
     kept = [row for row, value in enumerate(values) if value.is_defined]
     hollow = [bool(faint and faint[row]) for row in kept]
-    figure = empty_chart(x=title, height=80 + 26 * max(3, len(kept)), click=True)
+    figure = empty_chart(x=title, height=96 + 26 * max(3, len(kept)), click=True, margin={"t": 24})
     figure.add_scatter(
         x=[values[row].value for row in kept], y=[names[row] for row in kept], mode="markers",
         customdata=kept, text=[notes[row] for row in kept],
@@ -211,7 +243,7 @@ def changes(centre: np.ndarray, piece: np.ndarray, labels: np.ndarray) -> go.Fig
     for label, name, symbol in ((0, "normal", "circle-open"), (1, "tumour", "circle")):
         rows = np.flatnonzero(labels == label)
         figure.add_scatter(
-            x=piece[rows], y=centre[rows], mode="markers", name=name, customdata=rows,
+            x=piece[rows], y=centre[rows], mode="markers", name=name, customdata=rows, cliponaxis=False,
             marker={"size": 7, "color": CLASS_COLOURS[label], "symbol": symbol, "opacity": 0.7},
             hovertemplate="piece of the rim %{x:.2f}<br>centre %{y:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip
@@ -232,6 +264,14 @@ def shares(values: np.ndarray, chance: float) -> go.Figure:
     )
     # This axis counts patches, where _square() set one of shares.
     return figure.update_yaxes(range=None, autorange=True, tickvals=None, tickformat="d")
+
+
+def _shade(figure: go.Figure, band: Band | None) -> None:
+    if band is None:
+        return
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=band.x, y=band.low, **edge)
+    figure.add_scatter(x=band.x, y=band.high, fill="tonexty", fillcolor="rgba(0,114,178,0.18)", **edge)
 
 
 def _curve(figure: go.Figure, curve: Curve, hover: str, *, shape: str = "linear") -> None:

@@ -122,7 +122,7 @@ def parallel(
         paper: colour of the page. This kind of chart draws a halo of that colour around its texts.
         is_dark: whether the page is dark.
     """
-    ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#1E1E1C", _SCALE)
+    ink, scale = ("#E8E6E1", _DARK_SCALE) if is_dark else ("#141413", _SCALE)
     dimensions = [_dimension(axis, [each[axis.name] for each in values]) for axis in axes]
     figure = go.Figure(
         go.Parcoords(

@@ -21,13 +21,13 @@ from core.data.open import logger
 from core.data.store import log_notes
 from core.errors import StorageError
 from core.prediction.appearance import COLUMNS, measure_appearance
-from core.prediction.ensemble import Ensemble
+from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 
-CHUNK = 512
-"""Patches that are read at a time, and the step in which an unfinished attempt is kept."""
+CHUNK = {"cpu": 64, "cuda": 512}
+"""Patches that are read at a time, by device: the step in which an unfinished attempt is kept, a second or two."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -39,16 +39,18 @@ class ChunkCache:
     Attributes:
         path: the folder; need not exist.
         key: of the rows and what they were read from.
+        step: patches in a chunk; the last one may have fewer.
     """
 
     path: Path
     key: str
+    step: int
 
     @classmethod
     def of(cls, path: Path, rows: npt.NDArray[np.int64], *, stamp: str, device: str) -> "ChunkCache":
         """Return the cache for these rows of the data with this stamp on this kind of device."""
         content = f"{stamp}\n{device}\n".encode() + np.ascontiguousarray(rows, np.int64).tobytes()
-        return cls(path, hashlib.sha256(content).hexdigest()[:16])
+        return cls(path, hashlib.sha256(content).hexdigest()[:16], CHUNK[device])
 
     def read(self, start: int, length: int, names: Sequence[str]) -> Arrays | None:
         """Return the arrays of the chunk that begins at position `start`, or None if it is not there.
@@ -58,18 +60,19 @@ class ChunkCache:
         """
         remedy = f"Delete the folder {self.path}, which was kept of a stopped attempt, and start again."
         with stored_arrays(self._file(start), remedy=remedy) as stored:
-            found = None if stored is None else {name: stored[1][name] for name in names}
+            # An earlier version kept longer chunks on the CPU.
+            found = None if stored is None else {name: stored[1][name][:length] for name in names}
         return found if found is not None and all(len(each) == length for each in found.values()) else None
 
     def write(self, start: int, arrays: Arrays) -> None:
         """Keep a chunk. Raises :class:`StorageError`."""
         save_arrays(self._file(start), {}, **arrays)
 
-    def kept(self, chunk: int, total: int) -> int:
-        """Return how many of `total` patches are done, in chunks of `chunk`, without a gap from the first."""
+    def kept(self, total: int) -> int:
+        """Return how many of `total` patches are done, without a gap from the first."""
         done = 0
         while done < total and self._file(done).is_file():
-            done += chunk
+            done += self.step
         return min(done, total)
 
     def forget(self) -> None:
@@ -122,8 +125,9 @@ def predict_rows(
     }
     chunks = [{name: empty[name] for name in names}]
     notes = dict[int, tuple[str, ...]]()
-    for start in range(0, len(rows), CHUNK):
-        chosen = rows[start : start + CHUNK]
+    step = CHUNK[first_member(predictor).device.type]
+    for start in range(0, len(rows), step):
+        chosen = rows[start : start + step]
         report = within(progress, start / len(rows), (start + len(chosen)) / len(rows))
         chunk = None if keep is None else keep.read(start, len(chosen), names)
         if chunk is None:

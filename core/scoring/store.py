@@ -152,7 +152,7 @@ def _read(path: Path) -> _Stored | None:
 def forget_scores(bundle: Bundle, dataset: Dataset, split: str) -> None:
     """Delete stored predictions and what is kept of an attempt, if there are any. Raises :class:`StorageError`."""
     path = scores_path(bundle, dataset, split)
-    ChunkCache(path.with_suffix(".partial"), "").forget()
+    ChunkCache(path.with_suffix(".partial"), "", 1).forget()
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import streamlit as st
 
 from core.bundle import Bundle, load_bundle
-from core.data import Dataset, apply_decisions, decisions_of, open_dataset
+from core.data import DEMO, Dataset, apply_decisions, decisions_of, open_dataset
 from core.data.decisions import NONE, decisions_stamp
 from core.data.open import recognise
 from core.data.pack import made_stamp
@@ -184,7 +184,7 @@ def reload_dataset(source: str) -> None:
 def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
     """Return a data set and the stamp of its pack and check from before it was opened."""
     with widgets.progress("Generating the synthetic demo set, once") as show:
-        with st.spinner("Opening the data set …", show_time=True):
+        with st.spinner("Opening the data set …", show_time=True) if source != DEMO else nullcontext():
             # Before the data set is read: if a pack is finished meanwhile, the next rerun sees another stamp.
             made = made_stamp(str(recognise(source)[1]))
             opened = open_dataset(source, progress=show, decisions=NONE, fresh=source in _to_look_at())

@@ -28,37 +28,24 @@ ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 _SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
 _SHIPPED_LABELS = {"nodescope": "nodescope, most accurate", "nodescope-net": "nodescope-net, symmetric"}
 
-STYLE = """
-<style>
-  [data-testid="stImage"] img { image-rendering: pixelated; }
-  .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4rem; padding-bottom: 2rem; }
-  @media (max-width: 1200px) {
-    .block-container, [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; }
-  }
-  .st-key-grids h3 { font-size: 1.1rem; padding: .25rem 0 0 .25rem; }
-  .st-key-selection { position: fixed; bottom: .5rem; z-index: 20; width: fit-content; background-color: Canvas;
-                      max-width: calc(100vw - 2rem); box-shadow: 0 2px 12px rgba(0,0,0,.25); }
-  [data-testid="stFileUploaderDropzoneInstructions"] * { white-space: normal; overflow: visible; }
-  .left-out { font-size: 0.8rem; opacity: 0.8; overflow-wrap: anywhere; }
-  .research-only { font-size: 0.8rem; opacity: 0.7; border-top: 1px solid rgba(128,128,128,.3); padding-top: .5rem;
-                   margin-top: 2rem; }
-</style>
-"""
-
 
 # Each session runs in a thread of its own, which a plain global would mix up.
-_inside: ContextVar[bool] = ContextVar("inside the frame", default=False)
+_title: ContextVar[DeltaGenerator | None] = ContextVar("the row of the title; None outside of the frame", default=None)
 
 
 @contextmanager
-def frame(page: Any) -> Iterator[None]:
-    """Draw the frame; show an expected error of the page as one sentence and let anything else surface."""
-    st.html(STYLE)
+def frame(page: Any, title: DeltaGenerator) -> Iterator[None]:
+    """Draw the frame; show an expected error of the page as one sentence and let anything else surface.
+
+    Args:
+        page: the page.
+        title: the row that holds its title already.
+    """
     # Before any widget: the key of a widget that is drawn can no longer be set.
     query_params.clean()
     tighten_home()
     notice_of_data = _sidebar()
-    token = _inside.set(True)
+    token = _title.set(title)
     try:
         # What is drawn just before st.rerun() is lost, so a notice waits in the session for the run after it.
         notice = st.session_state.pop(state.NOTICE, None)
@@ -68,7 +55,7 @@ def frame(page: Any) -> Iterator[None]:
     except NodescopeError as error:
         show_error(error)
     finally:
-        _inside.reset(token)
+        _title.reset(token)
     # Last, because it is the page that opens the data set.
     if left_out := cache.left_out(data_source()):
         # As HTML, because names of files may look like Markdown.
@@ -82,7 +69,7 @@ def show(main: Callable[[], None]) -> None:
     Streamlit takes a file in a folder of this name for an app of its own when its address is the first that a fresh
     server is asked for. The frame is then missing, and the app is entered by its front door.
     """
-    if _inside.get():
+    if _title.get() is not None:
         # A link may name any folder of this computer, and opening it lists what is in it.
         if data_source() in _known():
             main()
@@ -90,6 +77,20 @@ def show(main: Callable[[], None]) -> None:
             _ask()
     else:
         runpy.run_path(str(ENTRY))
+
+
+def title_row(*, of_data: bool = False) -> DeltaGenerator:
+    """Return the row that holds the title, for what stands beside it.
+
+    Args:
+        of_data: whether the page is about the open data set, so that a badge says where that is synthetic.
+    """
+    row = _title.get()
+    if row is None:
+        raise RuntimeError("A page is drawn inside of the frame; see show().")
+    if of_data and data_source() == DEMO:
+        row.badge("synthetic demo", icon=":material/experiment:", color="violet")
+    return row
 
 
 def show_error(error: NodescopeError) -> None:

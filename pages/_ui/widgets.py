@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core.data import CLASS_NAMES, Dataset
+from core.data import CLASS_NAMES
 from core.display import to_jpeg
 from core.errors import ConfigError
 from core.progress import Progress
@@ -21,16 +20,6 @@ PATCH_MICROMETRES = 93
 """Width of a patch: 96 px at about 0.97 µm each."""
 
 CHART = {"displayModeBar": False, "displaylogo": False}
-
-
-def title(text: str, *, dataset: Dataset | None = None) -> DeltaGenerator:
-    """Draw the page's title, with a badge where the data is synthetic; return the row, for what stands beside it."""
-    row = st.container(horizontal=True, vertical_alignment="center")
-    with row:
-        st.header(text, anchor=False, width="content")
-        if dataset is not None and dataset.is_synthetic:
-            st.badge("synthetic demo", icon=":material/experiment:", color="violet")
-    return row
 
 
 def escaped(text: str) -> str:

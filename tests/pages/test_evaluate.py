@@ -72,6 +72,7 @@ def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: Page, kaggl
     assert page.metrics()["Sensitivity"] == f"{expected.metrics['sensitivity'].value:.3f}"
     assert "n = 30 patches, 10 with tumour" in page.words()
     assert "slides are unknown" in page.words()
+    assert "Shaded: 95% CI of the height of the curve at each place, over 30 patches." in page.words()
 
 
 def test_stored_predictions_are_shown_without_a_question(page: Page, kaggle: Path) -> None:
@@ -174,7 +175,16 @@ def test_two_models_are_compared_on_the_same_patches(page: Page, kaggle: Path, t
     page.click("Evaluate")
     scored = load_scores(tiny_bundle, open_dataset(str(kaggle)), "auto")
     apart = int(((scored.probabilities >= 0.4) != (scored.probabilities >= 0.6)).sum())
-    assert f"They disagree on **{apart}** of 30 patches." in page.words()
+    said = page.words()
+    assert f"They disagree on **{apart}** of 30 patches" in said
+    assert f"(exact McNemar test, n = {apart})" in said
+    table = next(each.value for each in page.dataframe if "right" in each.value)
+    named = open_dataset(str(kaggle)).table["id"].to_numpy()[scored.rows]
+    wanted = (scored.probabilities >= 0.4) != (scored.probabilities >= 0.6)
+    assert set(table["patch"]) == set(named[wanted])
+    # Both models are one network at two thresholds: between them the first says tumour and the second normal.
+    assert set(table["right"][table["label"] == "tumour"]) <= {"tiny"}
+    assert set(table["right"][table["label"] == "normal"]) <= {"other"}
     page.click("Show these patches below")
 
 
@@ -237,8 +247,7 @@ def test_a_calibration_that_makes_it_worse_is_said(page: Page, kaggle: Path, mon
 
 
 def test_what_an_interrupted_attempt_did_is_shown(page: Page, kaggle: Path, tiny_bundle, monkeypatch) -> None:
-    monkeypatch.setattr(chunks, "CHUNK", 8)
-    monkeypatch.setattr(predictions, "CHUNK", 8)
+    monkeypatch.setitem(chunks.CHUNK, "cpu", 8)
 
     def stop(share: float) -> None:
         if share > 0.6:

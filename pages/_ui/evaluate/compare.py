@@ -4,14 +4,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.data import CLASS_NAMES
 from core.errors import BundleError
-from core.evaluation import METRICS, Estimate, compare, disagreements
+from core.evaluation import METRICS, Estimate, McNemar, compare, disagreements, mcnemar
 from core.prediction import Predictor
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import CHOICES, Scored, select
-from pages._ui import cache, layout
+from pages._ui import cache, layout, state, widgets
+from pages._ui.browse import detail
 from pages._ui.evaluate import predictions
-from pages._ui.evaluate.context import OTHER, EvaluationContext, chart_config, set_look
+from pages._ui.evaluate.context import OTHER, EvaluationContext, chart_config, selected, set_look
+
+POINTS = 3_000
+"""Patches in the chart of two models: more cannot be told apart, and take the browser seconds."""
 
 MANY = 100_000
 """Patches from which on fewer resamples are drawn: 2,000 of them would take minutes."""
@@ -52,9 +57,7 @@ def draw(context: EvaluationContext) -> None:
         return
     differences = _differences(context, other, second)
     _show(context, other, differences)
-    apart = _apart(context, other, second)
-    st.markdown(f"They disagree on **{len(apart):,}** of {common:,} patches.")
-    st.button("Show these patches below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
+    _patches(context, other, second)
 
 
 def order(context: EvaluationContext) -> np.ndarray | None:
@@ -149,6 +152,79 @@ def _show(context: EvaluationContext, other: Predictor, differences: dict[str, E
             pd.DataFrame(rows, columns=["metric", f"{first} minus {second}", "better"]), hide_index=True,
             height="content",
         )  # fmt: skip
+
+
+def _patches(context: EvaluationContext, other: Predictor, second: Scored) -> None:
+    """Draw where the two models differ, patch by patch, and whether one of them is right more often."""
+    st.markdown("#### Patch by patch")
+    own, theirs = _pair(context.scored, second)
+    labels, names = context.scored.labels[own], (context.predictor.bundle.card.name, other.bundle.card.name)
+    first, others = context.scored.probabilities[own], second.probabilities[theirs]
+    thresholds = context.threshold, other.bundle.card.threshold
+    line, other_line = thresholds
+    apart = disagreements(first, others, threshold=line, second_threshold=other_line)
+    test = mcnemar(labels, first, others, threshold=line, second_threshold=other_line)
+    st.markdown(_tested(test, *names, by_slide=context.scored.slides is not None))
+    # All that they decide differently come first; of the others as many as a chart can hold, always the same.
+    rest = np.random.default_rng(0).permutation(np.setdiff1d(np.arange(len(own)), apart))
+    shown = np.concatenate([apart, rest])[:POINTS]
+    left, right = st.columns(2)
+    clicks = st.session_state.get(state.CLICKS, 0)
+    ids = context.dataset.table["id"].to_numpy(dtype=object)[context.scored.rows[own]]
+    with left:
+        st.plotly_chart(
+            charts.two_models(labels, first, others, shown=shown, names=names, thresholds=thresholds),
+            config=chart_config(), key=(chart := f"two_models-{clicks}"), on_select=lambda: _open(ids, selected(chart)),
+            selection_mode="points", alt="Probabilities by the two models",
+        )  # fmt: skip
+        fewer = f" {POINTS:,} of {len(own):,} are shown, those that differ among them." if len(own) > POINTS else ""
+        st.caption(
+            "Each point is a patch; the grey lines are the thresholds, and in the upper left and the lower right the "
+            f"models decide differently. Click a point to open its patch.{fewer}"
+        )
+    with right:
+        if not len(apart):
+            st.info("The two models decide every patch alike.")
+            return
+        table = pd.DataFrame(
+            {
+                "patch": ids[apart],
+                "label": np.array(CLASS_NAMES)[labels[apart]],
+                names[0]: first[apart],
+                f"{names[1]} ": others[apart],  # two models may have one name, and a table no two such columns
+                "right": np.where((first[apart] >= line) == labels[apart], *names),
+            }
+        )
+        number = st.column_config.NumberColumn(format="%.3f", width=80)
+        columns = dict.fromkeys(table.columns[2:4], number) | dict.fromkeys(table.columns[[0, 1, 4]], 80)
+        row = widgets.clicked_row(table, key=f"apart-{clicks}", height=400, column_config=columns)
+        if row is not None:
+            _open(ids, apart[row])
+            st.rerun()
+        st.button("Show these patches below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
+
+
+def _open(ids: np.ndarray, position: object) -> None:
+    if isinstance(position, int | float | np.integer):
+        detail.open_id(str(ids[int(position)]))
+        widgets.forget_click()  # so that a click on the same patch opens it again
+
+
+def _tested(test: McNemar, first: str, second: str, *, by_slide: bool) -> str:
+    apart = test.only_first + test.only_second
+    said = f"They disagree on **{apart:,}** of {test.n:,} patches"
+    if not apart:
+        return f"{said}."
+    caution = " Patches of a slide are alike, which this test ignores; the interval of the accuracy does not."
+    return (
+        f"{said}: only {first} is right on {test.only_first:,}, only {second} on {test.only_second:,}. "
+        f"If both were right equally often, chance would make a difference of this size or more with a probability "
+        f"{_chance(test.p)} (exact McNemar test, n = {apart:,}).{caution if by_slide else ''}"
+    )
+
+
+def _chance(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"of {p:.3f}"
 
 
 def _label(name: str) -> str:

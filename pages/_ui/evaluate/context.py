@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from core.data import Dataset
-from core.evaluation import ECE_BINS, Evaluation, at_threshold, bin_of, evaluate
+from core.evaluation import ECE_BINS, Estimate, Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
 from core.reports.evaluation_charts import CELL_NAMES
@@ -92,6 +92,20 @@ def chart_config() -> dict[str, Any]:
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": chosen, "scale": 3},
     }
+
+
+def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, place: Any) -> None:
+    """Draw an estimate as a large number above its interval.
+
+    Args:
+        label: what it is.
+        estimate: the number.
+        spec: how value and ends are formatted.
+        help: behind the question mark.
+        place: a row, in which as many stand beside each other as fit, or a column.
+    """
+    value = f"{estimate.value:{spec}}" if estimate.is_defined else "undefined"
+    place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width=170)
 
 
 def look_label(look: str) -> str:

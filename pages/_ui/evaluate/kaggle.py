@@ -9,7 +9,6 @@ from core.bundle import load_bundle
 from core.data import Dataset
 from core.errors import RunError
 from core.formatting import RESEARCH_ONLY
-from core.scoring.chunks import CHUNK
 from core.scoring.job import SubmissionJob
 from core.scoring.kaggle import SAMPLE
 from core.studies.cross_validation import fold_bundles
@@ -46,7 +45,7 @@ def draw(context: EvaluationContext) -> None:
         _finished(job, context.dataset)
         return
     device = context.predictor.device.type
-    predictions.last_attempt(status, job.partial(context.dataset, device=device).kept(CHUNK, count), count)
+    predictions.last_attempt(status, job.partial(context.dataset, device=device).kept(count), count)
     st.button(
         f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=layout.attempt,
         args=(partial(job.start, source=context.dataset.source, bundles=bundles, device=device),),

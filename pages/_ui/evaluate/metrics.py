@@ -7,16 +7,20 @@ import streamlit as st
 from core.errors import EvaluationError
 from core.evaluation import (
     METRICS,
+    Band,
     Curve,
     Estimate,
     Evaluation,
     net_benefit,
+    pr_band,
     pr_points,
     predictive_values,
+    roc_band,
     roc_points,
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
+from core.evaluation.estimate import FEWEST
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
 from pages._ui import cache, state
@@ -25,6 +29,7 @@ from pages._ui.evaluate.context import (
     THRESHOLD_OF,
     EvaluationContext,
     chart_config,
+    estimated,
     selected,
     set_look,
     set_threshold,
@@ -93,28 +98,32 @@ def draw(context: EvaluationContext) -> None:
     evaluation = context.evaluation()
     _headline(evaluation)
     matrix, roc, precision = st.columns(3)
-    # The text colours of .streamlit/config.toml, which plotly does not know.
-    ink = "#EAEAE8" if st.context.theme.type == "dark" else "#1E1E1C"
     with matrix:
         st.plotly_chart(
-            charts.confusion(evaluation.confusion, ink=ink), config=chart_config(), key="confusion", on_select=_cell,
+            charts.confusion(evaluation.confusion), config=chart_config(), key="confusion", on_select=_cell,
             selection_mode="points", alt="Confusion matrix",
         )  # fmt: skip
     if context.has_both_classes:
-        roc_curve, pr_curve = cache.recall("curves", context.key, lambda: _curves(context.scored), most=16)
+        roc_curve, pr_curve, roc_shade, pr_shade = cache.recall(
+            "curves", context.key, lambda: _curves(context.scored), most=16
+        )
         with roc:
             st.plotly_chart(
-                charts.roc(roc_curve, evaluation), config=chart_config(), key="roc", on_select=lambda: _point("roc"),
-                selection_mode="points", alt="ROC curve",
+                charts.roc(roc_curve, evaluation, roc_shade), config=chart_config(), key="roc",
+                on_select=lambda: _point("roc"), selection_mode="points", alt="ROC curve",
             )  # fmt: skip
         with precision:
             st.plotly_chart(
-                charts.precision_recall(pr_curve, evaluation), config=chart_config(), key="pr",
+                charts.precision_recall(pr_curve, evaluation, pr_shade), config=chart_config(), key="pr",
                 on_select=lambda: _point("pr"), selection_mode="points", alt="Precision-recall curve",
             )  # fmt: skip
+        shading = _shading(evaluation, roc_shade)
     else:
         roc.info("These patches are all of one class, so the AUC and the curves are undefined.")
-    st.caption("Click a cell to see its patches below, or a point of a curve to move the threshold there (◆).")
+        shading = ""
+    st.caption(
+        f"{shading} Click a cell to see its patches below, or a point of a curve to move the threshold there (◆)."
+    )
     with st.expander("All metrics"):
         _table(evaluation)
     if context.has_both_classes:
@@ -141,8 +150,7 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
             ("PPV", values.ppv, "Of the patches that are called tumour, this share is."),
             ("NPV", values.npv, "Of the patches that are called normal, this share is."),
         ):
-            numbers.metric(label, f"{each.value:.1%}" if each.is_defined else "undefined", help=meaning)
-            numbers.caption(each.interval(".1%"))
+            estimated(label, each, ".1%", help=meaning, place=numbers)
         numbers.caption(
             "With sensitivity and specificity as measured here, at the decision threshold; the second line is at least "
             "a 95% CI."
@@ -163,11 +171,9 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
 
 
 def _headline(evaluation: Evaluation) -> None:
-    for column, name in zip(st.columns(len(HEADLINE)), HEADLINE, strict=True):
-        metric, estimate = METRICS[name], evaluation.metrics[name]
-        with column:
-            st.metric(metric.label, _value(estimate), help=metric.help)
-            st.caption(estimate.interval())
+    row = st.container(horizontal=True)
+    for name in HEADLINE:
+        estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
     over = f"{evaluation.described_slides}."
     if evaluation.resampled != "slide":
         over = "patches: slides are unknown, so it is too narrow for new slides."
@@ -191,8 +197,19 @@ def _table(evaluation: Evaluation) -> None:
     )  # fmt: skip
 
 
-def _curves(scored: Scored) -> tuple[Curve, Curve]:
-    return roc_points(scored.labels, scored.probabilities), pr_points(scored.labels, scored.probabilities)
+def _curves(scored: Scored) -> tuple[Curve, Curve, Band | None, Band | None]:
+    given = scored.labels, scored.probabilities
+    return roc_points(*given), pr_points(*given), roc_band(*given, scored.slides), pr_band(*given, scored.slides)
+
+
+def _shading(evaluation: Evaluation, band: Band | None) -> str:
+    if band is None:
+        return (
+            f"The curves have no band: it needs {FEWEST} {evaluation.resampled}s with tumour patches and {FEWEST} with "
+            "normal ones."
+        )
+    over = f"{evaluation.slides} slides" if band.over == "slide" else f"{evaluation.n:,} patches"
+    return f"Shaded: 95% CI of the height of the curve at each place, over {over}."
 
 
 def _cell() -> None:

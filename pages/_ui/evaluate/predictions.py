@@ -10,7 +10,6 @@ from core.data import Dataset
 from core.errors import DataError
 from core.job import JobStatus
 from core.prediction import Predictor
-from core.scoring.chunks import CHUNK
 from core.scoring.dataset import Scored, select
 from core.scoring.job import ScoreJob
 from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store
@@ -99,7 +98,7 @@ def _invite(
     inline: bool,
 ) -> None:
     device = predictor.device.type
-    done = chunk_cache_of(predictor.bundle, dataset, subset, device=device).kept(CHUNK, len(rows))
+    done = chunk_cache_of(predictor.bundle, dataset, subset, device=device).kept(len(rows))
     last_attempt(job.status(), done, len(rows))
     wait = "You can watch it here." if inline else "It runs in the background: you can leave the page and come back."
     st.info(

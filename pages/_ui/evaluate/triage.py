@@ -5,8 +5,8 @@ import streamlit as st
 from core.evaluation import threshold_for_sensitivity, threshold_for_specificity, triage
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui import cache
-from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config
+from pages._ui import cache, widgets
+from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config, estimated
 
 
 def draw(context: EvaluationContext) -> None:
@@ -42,10 +42,10 @@ def draw(context: EvaluationContext) -> None:
         ("Left for review", result.share_review, f"{result.review:,} patches."),
         ("Tumour among suspicious", result.tumour_among_suspicious, f"{result.suspicious:,} suspicious patches."),
     )
-    for column, (name, estimate, text) in zip(st.columns(4), groups, strict=True):
-        column.metric(name, _percent(estimate.value), help=text)
-        column.caption(estimate.interval(".1%"))
-    st.plotly_chart(charts.groups(result), config=chart_config(), key="triage_groups", alt="Share of each group")
+    row = st.container(horizontal=True)
+    for name, estimate, text in groups:
+        estimated(name, estimate, ".1%", help=text, place=row)
+    st.plotly_chart(charts.groups(result), config=widgets.CHART, key="triage_groups", alt="Share of each group")
     st.plotly_chart(
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),
         config=chart_config(), key="triage_probabilities", alt="Probabilities by class",
@@ -62,8 +62,3 @@ def _suggested(scored: Scored) -> tuple[float, float]:
     upper = threshold_for_specificity(scored.labels, scored.probabilities, at_least=0.98)
     # If the classes are well separated, 98% sensitivity allows a higher threshold than 98% specificity needs.
     return min(lower, upper), max(lower, upper)
-
-
-def _percent(value: float) -> str:
-    # Only NaN differs from itself.
-    return "undefined" if value != value else f"{value:.1%}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import EvaluationError
-from core.evaluation import METRICS, compare, disagreements, evaluate
+from core.evaluation import METRICS, compare, disagreements, evaluate, mcnemar
 
 
 def _two_models(n, *, seed=0, noise=0.5):
@@ -160,3 +160,25 @@ def test_paired_intervals_cover_the_difference():
             hits[name] += found[name].low <= truth <= found[name].high
     for name in names:
         assert 0.92 <= hits[name] / 400 <= 0.98, hits
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "p"),
+    [(0, 0, 1.0), (5, 0, 2 * 0.5**5), (1, 9, 2 * 11 / 1024), (4, 4, 1.0)],
+)
+def test_mcnemar_is_the_exact_binomial_test_of_the_patches_on_which_one_is_right(only_first, only_second, p) -> None:
+    labels = np.array([1, 0] * 20)
+    right, wrong = np.where(labels, 0.9, 0.1), np.where(labels, 0.1, 0.9)
+    first, second = right.copy(), right.copy()
+    second[:only_first] = wrong[:only_first]
+    first[20 : 20 + only_second] = wrong[20 : 20 + only_second]
+    found = mcnemar(labels, first, second)
+    assert (found.n, found.only_first, found.only_second) == (40, only_first, only_second)
+    assert found.p == pytest.approx(p)
+
+
+def test_mcnemar_takes_each_model_at_its_own_threshold_and_wants_a_label_for_each_patch() -> None:
+    found = mcnemar([1, 1, 0], [0.6, 0.4, 0.3], [0.6, 0.4, 0.3], threshold=0.5, second_threshold=0.35)
+    assert (found.only_first, found.only_second) == (0, 1)
+    with pytest.raises(EvaluationError, match="as many of each"):
+        mcnemar([1, 0], [0.5] * 3, [0.5] * 3)

@@ -9,6 +9,7 @@ from core.bundle import Bundle
 from core.data import Dataset
 from core.errors import DataError, RunError
 from core.prediction import Predictor
+from core.scoring import chunks
 from core.scoring import job as module
 from core.scoring.chunks import ChunkCache
 from core.scoring.dataset import score
@@ -40,7 +41,7 @@ def test_a_cancelled_job_leaves_none(job: ScoreJob, small_demo: Dataset, tiny_bu
 def test_a_cancelled_job_is_continued_where_it_ended(
     job: ScoreJob, small_demo: Dataset, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
+    monkeypatch.setitem(chunks.CHUNK, "cpu", 8)
     predictor = Predictor(tiny_bundle, device="cpu")
     whole = score(predictor, small_demo, split="test")
     read: list[int] = []
@@ -54,7 +55,7 @@ def test_a_cancelled_job_is_continued_where_it_ended(
 
     monkeypatch.setattr(type(small_demo.store), "load", counting)
     assert job.run(predictor, small_demo, "test").state == "cancelled"
-    assert chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").kept(8, len(whole)) == 24  # the third, too
+    assert chunk_cache_of(tiny_bundle, small_demo, "test", device="cpu").kept(len(whole)) == 24  # the third, too
     (job.path / "stop").unlink()
     read[:] = [0, 0, 0]
     assert job.run(predictor, small_demo, "test").state == "finished"
@@ -86,7 +87,7 @@ def test_progress_says_the_share_and_the_time_left(
 ) -> None:
     said: list[JobStatus] = []
     monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("core.scoring.chunks.CHUNK", 8)
+    monkeypatch.setitem(chunks.CHUNK, "cpu", 8)
     monkeypatch.setattr(ScoreJob, "write", lambda _self, status: said.append(status))
     job.run(Predictor(tiny_bundle, device="cpu"), small_demo, "test")
     shares = [each.share for each in said if each.state == "running"]
@@ -144,3 +145,14 @@ def test_a_process_of_its_own_scores_a_folder(tiny_bundle: Bundle, fresh_home: P
     assert stored is not None
     expected = Predictor(tiny_bundle, device="cpu").predict(dataset.store.load(stored.rows).pixels).logits
     np.testing.assert_allclose(stored.logits, expected, atol=1e-5)
+
+
+def test_a_longer_chunk_of_an_earlier_version_is_continued(fresh_home: Path) -> None:
+    rows = np.arange(100)
+    keep = ChunkCache.of(fresh_home / "chunks", rows, stamp="s", device="cpu")
+    keep.write(0, {"logits": np.arange(100.0, dtype=np.float32)})
+    found = keep.read(0, keep.step, ["logits"])
+    assert found is not None
+    assert found["logits"].tolist() == list(range(keep.step))
+    assert keep.kept(100) == keep.step
+    assert keep.read(keep.step, 36, ["logits"]) is None

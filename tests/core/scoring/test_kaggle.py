@@ -113,13 +113,13 @@ class Counting:
 def test_a_cancelled_submission_goes_on_where_it_ended(
     kaggle_folder: Callable[..., Path], fresh_home: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+    monkeypatch.setitem(chunks.CHUNK, "cpu", 2)
     dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1}, test=("t1", "t2", "t3", "t4", "t5"))))
     predictor, job = Predictor(tiny_bundle, device="cpu"), SubmissionJob.of([tiny_bundle.digest], dataset)
     expected = submission(score_test(predictor, dataset), dataset)
     first = Counting(predictor, job, stop_after=2)
     assert job.run(first, dataset).state == "cancelled"
-    assert job.partial(dataset, device="cpu").kept(2, 5) == 2
+    assert job.partial(dataset, device="cpu").kept(5) == 2
     assert not job.text_path.exists()
     (job.path / "stop").unlink()  # as a new start does
     second = Counting(predictor, job, stop_after=99)
