@@ -5,14 +5,16 @@ folder just before it was read, and the key of the pack.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.dataset import Dataset, Problem
+from core.data.dataset import GROUPS, Dataset, Problem
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 2
@@ -47,16 +49,14 @@ def save_table(folder: Path, dataset: Dataset, key: str) -> None:
         "key": key,
         "problems": [(each.name, each.reason, each.kind, each.patches) for each in dataset.problems],
     }
-    splits, slides = table["split"].astype("category").cat, table["slide"].astype("category").cat
+    columns = {name: table[name].astype("category").cat for name in ("split", *GROUPS)}
     save_arrays(
         folder / NAME,
         about,
         ids=_packed(table["id"].to_list()),
         label=table["label"].fillna(-1).to_numpy(np.int8),
-        splits=_packed(splits.categories.to_list()),
-        split=splits.codes.to_numpy(np.int16),
-        slides=_packed(slides.categories.to_list()),
-        slide=slides.codes.to_numpy(np.int32),
+        **{f"{name}s": _packed(each.categories.to_list()) for name, each in columns.items()},
+        **{name: each.codes.to_numpy(np.int16 if name == "split" else np.int32) for name, each in columns.items()},
     )
 
 
@@ -71,22 +71,30 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
         if stored is None:
             return None
         about, file = stored
-        label, slides, slide = file["label"], _texts(file["slides"]), file["slide"]
-        if any(codes.dtype.kind != "i" or codes.shape != label.shape for codes in (label, file["split"], slide)):
-            raise ValueError("labels, splits or slides are no numbers, or not of all patches")
-        if len(slide) and not -1 <= int(slide.min()) <= int(slide.max()) < max(len(slides), 1):
-            raise ValueError("a patch is of a slide that has no name")
+        label = file["label"]
+        if any(codes.dtype.kind != "i" or codes.shape != label.shape for codes in (label, file["split"])):
+            raise ValueError("labels or splits are no numbers, or not of all patches")
         table = pd.DataFrame(
             {
                 "id": pd.array(_texts(file["ids"]), dtype="string"),
                 "label": pd.arrays.IntegerArray(np.maximum(label, np.int8(0)), label < 0),
                 "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
-                # Missing for a code of -1; taking by codes is quicker than one text a row.
-                "slide": pd.array(slides, dtype="string").take(slide, allow_fill=True),
             }
-        )
+        ).assign(**{group: _group(file, group, len(label)) for group in GROUPS})
     problems = tuple(Problem(*values) for values in about["problems"])
     return StoredTable(table, problems, about["files"], about["key"])
+
+
+def _group(file: Mapping[str, npt.NDArray[Any]], group: str, count: int) -> Any:
+    if group not in file:  # a table of an earlier version, which had slides only
+        return pd.array([None] * count, dtype="string")
+    names, codes = _texts(file[f"{group}s"]), file[group]
+    if codes.dtype.kind != "i" or codes.shape != (count,):
+        raise ValueError(f"the {group}s are no numbers, or not of all patches")
+    if count and not -1 <= int(codes.min()) <= int(codes.max()) < max(len(names), 1):
+        raise ValueError(f"a patch is of a {group} that has no name")
+    # Missing for a code of -1; taking by codes is quicker than one text a row.
+    return pd.array(names, dtype="string").take(codes, allow_fill=True)
 
 
 def drop_table(folder: Path) -> None:

@@ -73,13 +73,15 @@ class Patches:
         ids: text (N,).
         pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is needed.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
-        slides: text (N,), or None where they are not known for all.
+        slides: the slide of each, or the patient where that is known, text (N,), see :meth:`core.data.Dataset.units`.
+        unit: which of the two.
     """
 
     ids: np.ndarray
     pixels: Pixels
     labels: np.ndarray
     slides: np.ndarray | None
+    unit: str = "slide"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +89,9 @@ class Patches:
     def first(self, count: int) -> "Patches":
         """Return the first `count` of them."""
         slides = None if self.slides is None else self.slides[:count]
-        return Patches(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
+        return replace(
+            self, ids=self.ids[:count], pixels=self.pixels[:count], labels=self.labels[:count], slides=slides
+        )
 
 
 @dataclass(frozen=True)
@@ -212,7 +216,7 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
         # Choosing rows copies all of them, which would need the memory twice.
         pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    return Patches(ids, pixels, labels, dataset.slides(rows)), problems
+    return Patches(ids, pixels, labels, dataset.units(rows), dataset.unit or "slide"), problems
 
 
 def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:

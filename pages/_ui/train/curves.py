@@ -73,7 +73,7 @@ def _by_slide(run: Run) -> bool:
         raise RunError(
             f"{path} is damaged ({error!r}); expected how the run divided its data. Duplicate the run and start that."
         ) from error
-    return all(by == "slide" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways)
+    return all(by != "patch" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways)
 
 
 def overlay(metrics: dict[str, pd.DataFrame], column: str) -> go.Figure:
