@@ -8,18 +8,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.dataset import GROUPS, Dataset, Problem
+from core.data.dataset import Dataset, Problem
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 2
 """Raise it when a folder's patches or problems come out otherwise; its labels and files are then looked at again."""
 NAME = "table.npz"
+GROUPS = ("slide", "patient", "centre")
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,17 @@ def save_table(folder: Path, dataset: Dataset, key: str) -> None:
         "key": key,
         "problems": [(each.name, each.reason, each.kind, each.patches) for each in dataset.problems],
     }
-    columns = {name: table[name].astype("category").cat for name in ("split", *GROUPS)}
+    splits = table["split"].astype("category").cat
+    groups = {name: table[name].astype("category").cat for name in GROUPS}
     save_arrays(
         folder / NAME,
         about,
         ids=_packed(table["id"].to_list()),
         label=table["label"].fillna(-1).to_numpy(np.int8),
-        **{f"{name}s": _packed(each.categories.to_list()) for name, each in columns.items()},
-        **{name: each.codes.to_numpy(np.int16 if name == "split" else np.int32) for name, each in columns.items()},
+        splits=_packed(splits.categories.to_list()),
+        split=splits.codes.to_numpy(np.int16),
+        **{f"{name}s": _packed(group.categories.to_list()) for name, group in groups.items()},
+        **{name: group.codes.to_numpy(np.int32) for name, group in groups.items()},
     )
 
 
@@ -80,19 +83,21 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
                 "label": pd.arrays.IntegerArray(np.maximum(label, np.int8(0)), label < 0),
                 "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
             }
-        ).assign(**{group: _group(file, group, len(label)) for group in GROUPS})
+            | {name: _group(file, name, len(label)) for name in GROUPS}
+        )
     problems = tuple(Problem(*values) for values in about["problems"])
     return StoredTable(table, problems, about["files"], about["key"])
 
 
-def _group(file: Mapping[str, npt.NDArray[Any]], group: str, count: int) -> Any:
-    if group not in file:  # a table of an earlier version, which had slides only
+def _group(file: Mapping[str, np.ndarray], name: str, count: int) -> pd.api.extensions.ExtensionArray:
+    """Return the slide (patient, centre) of each patch; a table of an earlier version knows slides only."""
+    if name not in file and name != "slide":
         return pd.array([None] * count, dtype="string")
-    names, codes = _texts(file[f"{group}s"]), file[group]
+    names, codes = _texts(file[f"{name}s"]), file[name]
     if codes.dtype.kind != "i" or codes.shape != (count,):
-        raise ValueError(f"the {group}s are no numbers, or not of all patches")
-    if count and not -1 <= int(codes.min()) <= int(codes.max()) < max(len(names), 1):
-        raise ValueError(f"a patch is of a {group} that has no name")
+        raise ValueError(f"the {name}s are no numbers, or not of all patches")
+    if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < max(len(names), 1):
+        raise ValueError(f"a patch is of a {name} that has no name")
     # Missing for a code of -1; taking by codes is quicker than one text a row.
     return pd.array(names, dtype="string").take(codes, allow_fill=True)
 

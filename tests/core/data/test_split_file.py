@@ -195,9 +195,7 @@ def test_cautions_say_what_the_figures_are_worth() -> None:
     parts = assign(known, choose_rule(known, "patch"))
     slides = known.table["slide"].to_numpy(object)
     divided = sum(len(set(parts[slides == slide])) > 1 for slide in set(slides))
-    assert words.startswith(
-        f"{divided} of 40 slides lie in more than one split (such as s0). Patches of one slide look"
-    )
+    assert words.startswith(f"{divided} of 40 slides lie in more than one split (such as s1). Patches of one slide")
 
 
 def test_the_summary_counts_classes_slides_and_colours() -> None:
