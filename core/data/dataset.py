@@ -128,6 +128,11 @@ class Dataset:
         numbers: np.ndarray = labels.to_numpy(dtype=np.int64)
         return numbers
 
+    @property
+    def listed(self) -> pd.DataFrame:
+        """The table for a person or a spreadsheet: without patients and centres where no patch has one."""
+        return self.table.drop(columns=[group for group in GROUPS[1:] if self.table[group].isna().all()])
+
     def units(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Return the :attr:`unit` of `rows` as text, or None where there is none."""
         if self.unit is None:
@@ -168,8 +173,7 @@ class Dataset:
     @cached_property
     def _fingerprint(self) -> str:
         # A data set without patients and centres keeps the fingerprint that it had before there were such columns.
-        more = [group for group in GROUPS[1:] if self.table[group].notna().any()]
-        rows = self.table[["id", "label", "slide", *more]].astype("string").fillna("")
+        rows = self.listed.drop(columns="split").astype("string").fillna("")
         # Lists, because going through a pandas column one by one takes five times as long.
         columns = (rows[name].to_list() for name in rows.columns)
         lines = sorted(",".join(cells) for cells in zip(*columns, strict=True))

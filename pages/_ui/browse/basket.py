@@ -8,6 +8,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.data import Dataset, Decision, decisions_of
+from core.display.data_set import LAYOUTS, Layout, zipped
 from core.display.export import patches_csv, patches_zip
 from pages._ui import state, widgets
 from pages._ui.browse import curation
@@ -15,6 +16,9 @@ from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
 """Most patches that can be added at once: their ids are kept in the session."""
+
+
+DATA_SETS: dict[Layout, str] = {"folders": "Class folders", "kaggle": "Kaggle's layout", "parquet": "Parquet"}
 
 
 def ids(source: str) -> list[str]:
@@ -79,6 +83,10 @@ def draw(patches: PatchColumns) -> None:
             widgets.export("CSV", lambda: patches_csv(dataset, rows), "patches.csv")
             make_zip = partial(patches_zip, dataset, rows)
             widgets.export("PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
+            st.caption("As a data set, with labels and a card:")
+            for layout, name in DATA_SETS.items():
+                widgets.export(name, partial(zipped, dataset, rows, layout=layout), f"patches-{layout}.zip",
+                               "application/zip", icon="folder_zip", help=LAYOUTS[layout])  # fmt: skip
         with st.popover("Tag", icon=":material/label:"):
             _draw_tags(patches)
         with st.popover("Exclude", icon=":material/block:"):
