@@ -34,6 +34,9 @@ LAYOUTS: dict[Layout, str] = {
     "kaggle": "Kaggle's layout: train/ID.tif with train_labels.csv, and test/ID.tif for patches without a label",
     "parquet": "Parquet: pictures and labels, a file for each split, as Hugging Face reads them",
 }
+SUBSETS = ("all", "labelled", "unlabelled", "train", "validation", "test")
+"""What may be exported of a data set."""
+
 UNLABELLED = "unlabelled"
 CARD = "README.md"
 

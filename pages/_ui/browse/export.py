@@ -6,12 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.commands.export import SUBSETS
 from core.data import Dataset
 from core.data.dataset import GROUPS
 from core.data.split_file import saved_splits
 from core.data.splits import is_official
-from core.display.data_set import CARD, LAYOUTS
+from core.display.data_set import CARD, LAYOUTS, SUBSETS
 from core.job import Job
 from core.storage.home import home
 from pages._ui import jobs
