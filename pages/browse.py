@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data import Dataset
 from pages._ui import layout, state, widgets
-from pages._ui.browse import charts, download, embedding_map, grid, label_errors, quality, splits
+from pages._ui.browse import charts, download, embedding_map, grid, label_errors, labelling, quality, splits, undo
 
 # In the order of work: look, count, clean, then divide for training.
 VIEWS: dict[str, Callable[[Dataset], None]] = {
@@ -14,6 +14,7 @@ VIEWS: dict[str, Callable[[Dataset], None]] = {
     "Balance": charts.draw,
     "Quality": quality.draw,
     "Map": embedding_map.draw,
+    "Label": labelling.draw,
     "Label errors": label_errors.draw,
     "Splits": splits.draw,
     "Get data": download.draw,
@@ -28,6 +29,7 @@ def main() -> None:
         return
     view = widgets.choice("View", {name: name for name in VIEWS}, key=state.BROWSE_VIEW, show_label=False,
                           place=title)  # fmt: skip
+    undo.draw(dataset.source, key="last", place=title)
     VIEWS[view](dataset)
 
 

@@ -8,6 +8,7 @@ from core.data.dataset import CLASS_NAMES, SPLITS
 from core.data.store import PATCH_SIZE
 from core.errors import BundleError
 from core.evaluation import METRICS, Calibration, Evaluation
+from core.evaluation.evaluation import UNITS
 from core.stain import METHODS, StainReference, reference_from_json, reference_to_json
 from core.storage.schema import Anything, Choice, Kind, Listed, Maybe, Named, Number, Table, Text
 
@@ -37,7 +38,7 @@ _EVALUATION = Table(
             {name: _estimate(-1 if name == "mcc" else 0, 1e4 if name == "nll" else 1) for name in METRICS}
         ),
         "confusion": Table(dict.fromkeys(("tn", "fp", "fn", "tp"), _COUNT)),
-        "resampled": Choice(("patch", "slide")),
+        "resampled": Choice(UNITS),
         "resamples": _COUNT,
         "slides": Maybe(_COUNT),
     }

@@ -25,6 +25,7 @@ COMMANDS = {
         "pack": "Read a folder of patches once into one fast file.",
         "check": "Find bad, duplicate and leaking patches.",
         "split": "Divide a data set, see how it divides, and save the split.",
+        "export": "Write a data set, a split or a selection for other programs.",
         "label-errors": "Rank labels that are probably wrong.",
         "embed": "Draw patches as points on a map, by their features.",
     },

@@ -12,6 +12,7 @@ from core.data import Dataset, assign, choose_rule, find_pack, open_dataset
 from core.data.pack_blocks import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
+from core.data.split_summary import divided_groups, leak_words
 from core.data.splits import CHOICES
 from core.storage import atomic
 
@@ -67,6 +68,7 @@ def command(
         atomic.write_text(out, findings_csv(found, dataset))
     counts = {name: int(found[name].sum()) for name in FLAGS}
     notes = check.notes_by_kind(dataset)
+    divided = divided_groups(dataset, splits)
     if as_json:
         # "left_out" is the key of earlier versions; scripts read it.
         excluded = [{"name": problem.name, "reason": problem.reason} for problem in dataset.problems]
@@ -75,6 +77,7 @@ def command(
                 "patches": len(dataset),
                 "split": description,
                 "flags": counts,
+                "groups_in_several_splits": divided,
                 "notes": [{"note": note, "patches": len(ids), "example": ids[0]} for note, ids in notes.items()],
                 "left_out": excluded,
                 "pack": verified,
@@ -83,6 +86,9 @@ def command(
     else:
         print(verified)
         _print(dataset, found, counts, description)
+        for group, names in divided.items():
+            leak = "" if group == "centre" else ": a leak"
+            print(f"{'groups:':<16}{len(names):>8,}  {leak_words(dataset, group, names)}{leak}")
         _print_reasons(dataset, check)
         for note, ids in notes.items():
             print(f"{'note:':<16}{len(ids):>8,}  {note} (such as {ids[0]})")

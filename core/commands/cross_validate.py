@@ -7,20 +7,19 @@ import click
 from core.commands import options
 from core.commands.studies import carry_out, name_option, open_kind, resume_option
 from core.commands.train import config_of, refuse_training, training
-from core.studies.cross_validation import BY_NAMES, By, create_folds
-
-FOLDS = 5
+from core.studies.cross_validation import BY_NAMES, FOLDS, By, create_folds
 
 
 @options.command("cross-validate")
 # Defaults are only shown here: with --resume, what was given must differ from what was not.
-@options.option("--folds", type=int, metavar="K", show_default=str(FOLDS), help="How many folds.")
+@options.option("--folds", type=int, metavar="K", show_default=f"{FOLDS}; one a centre", help="How many folds.")
 @options.option(
     "--split",
     aliases=["--by"],
     type=click.Choice(list(BY_NAMES)),
-    show_default="slide where slides are known, else stratified",
-    help="What stays together: whole slides, single patches, or single patches with the same share of each class.",
+    show_default="patient, else slide, where they are known, else stratified",
+    help="What stays together: whole slides or patients; single patches, or single patches with the same share of each "
+    "class. With centre, each fold leaves one centre out.",
 )
 @name_option
 @resume_option
@@ -36,7 +35,6 @@ def command(
     ends the study; --resume goes on.
     """
     if resume is None:
-        count = FOLDS if folds is None else folds
-        return carry_out(create_folds(config_of(given), folds=count, by=split, name=name), as_json=as_json)
+        return carry_out(create_folds(config_of(given), folds=folds, by=split, name=name), as_json=as_json)
     refuse_training(given, folds=folds, split=split, name=name)
     return carry_out(open_kind(resume, "folds"), as_json=as_json)

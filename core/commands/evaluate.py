@@ -134,7 +134,7 @@ def _compared(
 def _print(found: dict[str, Any]) -> None:
     print(f"{found['bundle']} ({found['digest']}) on {found['data']}: {found['part']}")
     evaluation = Evaluation.from_json(found)
-    by = f"over {evaluation.described_slides}" if evaluation.resampled == "slide" else "over patches (slides unknown)"
+    by = f"over {evaluation.described_slides}" if evaluation.resampled != "patch" else "over patches (slides unknown)"
     print(f"n = {found['n']} ({found['positives']} tumour), threshold {found['threshold']:.4f}, 95% CIs {by}")
     if found["unreadable"]:
         print(f"excluded: {found['unreadable']} unreadable patches")

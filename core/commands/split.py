@@ -22,9 +22,9 @@ from core.storage import atomic
     aliases=["--by"],
     type=click.Choice(CHOICES),
     default="default",
-    help="patch: at random; slide: whole slides; stratified: at random with exact shares of each class; colour: whole "
-    "clusters of colour are held out; official: as the data set says; default: official where there is one, else by "
-    "slide where slides are known, else by patch.",
+    help="patch: at random; slide, patient: whole slides, whole patients; centre: one centre is left out; stratified: "
+    "at random with exact shares of each class; colour: whole clusters of colour are held out; official: as the data "
+    "set says; default: official where there is one, else by patient or slide where they are known, else by patch.",
 )
 @options.option(
     "--split-seed",
@@ -46,7 +46,7 @@ from core.storage import atomic
 )
 @options.option("--test", type=float, default=TEST, metavar="SHARE", help="Share of the test split.")
 @options.option("--folds", type=int, default=0, metavar="K", help="Make K folds, one of which is the test split.")
-@options.option("--fold", type=int, default=0, metavar="I", help="Which fold is the test split, from 0 on.")
+@options.option("--fold", type=int, default=0, metavar="I", help="Which fold (or centre) is the test split, from 0 on.")
 @options.out("Save the split for `python -m core train --split FILE`.", metavar="FILE.json")
 @options.option("--csv", type=options.PATH, metavar="FILE", help="Write id and split of every labelled patch.")
 @options.as_json

@@ -191,7 +191,7 @@ def _describe_folds(study: Study) -> str:
         rows.append(("pooled", str(pooled.n), str(pooled.positives), *(str(pooled.metrics[each]) for each in SHOWN)))
     lines = [f"{settings['folds']} folds of {BY_NAMES[settings['by']]}", table(rows)]
     if result is not None:
-        over = pooled.described_slides if pooled.resampled == "slide" else "patches (slides unknown)"
+        over = pooled.described_slides if pooled.resampled != "patch" else "patches (slides unknown)"
         lines.append(f"Mean over folds: corrected resampled t. Pooled: out-of-fold predictions, interval over {over}.")
         if result.left_out:
             lines.append(f"Excluded: {result.left_out} unreadable patches")

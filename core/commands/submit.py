@@ -6,7 +6,8 @@ from pathlib import Path
 from core.commands import options
 from core.commands.output import progress_line
 from core.commands.predict import predictor_of
-from core.data import open_dataset
+from core.data import Dataset, open_dataset
+from core.data.decisions import NONE
 from core.scoring.job import SubmissionJob
 from core.scoring.kaggle import score_test, submission
 from core.storage import atomic
@@ -38,12 +39,17 @@ def command(
     """
     if job is not None:
         return options.as_job(
-            SubmissionJob(job), lambda job: job.run(predictor_of(bundles, study, device=device), open_dataset(data))
+            SubmissionJob(job), lambda job: job.run(predictor_of(bundles, study, device=device), _open(data))
         )
     options.check_folder(out)
-    dataset = open_dataset(data)
+    dataset = _open(data)
     scores = score_test(predictor_of(bundles, study, device=device), dataset, progress=progress_line("Predicting"))
     text = submission(scores, dataset, sample=sample)
     atomic.write_text(out, text)
     print(f"{len(text.splitlines()) - 1:,} ids in {out}, checked.", file=sys.stderr)
     return 0
+
+
+def _open(data: str) -> Dataset:
+    # A submission names every patch that came without a label, whatever people decided about it since.
+    return open_dataset(data, decisions=NONE)

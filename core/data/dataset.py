@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,13 @@ CLASS_NAMES = ("normal", "tumour")
 SPLITS = ("train", "valid", "test")
 """What patches are for: to learn from, to choose settings by (validation), and to measure only."""
 
-COLUMNS = ("id", "label", "split", "slide")
+Group = Literal["slide", "patient", "centre"]
+"""What patches come from: those of one group resemble each other more than those of two."""
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""From the narrowest to the widest."""
+
+COLUMNS = ("id", "label", "split", *GROUPS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Dataset:
         source: ``"demo"`` or the path it was opened from; opens the same data set again.
         kind: the layout that the patches were read from.
         table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
-            missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide`` (text or missing).
+            missing), ``split`` ("train", "valid", "test" as the source gives it), and :data:`GROUPS` (text or missing).
         store: pixels by row number.
         problems: what was excluded when the source was opened.
         masks: bool N×96×96, True where there is tumour; only the demo has them.
@@ -92,10 +98,23 @@ class Dataset:
         return self.kind == "demo"
 
     @cached_property
+    def known_groups(self) -> tuple[Group, ...]:
+        """Those of :data:`GROUPS` that every labelled patch has."""
+        labelled = self.table[self.table["label"].notna()]
+        return tuple(group for group in GROUPS if len(labelled) and labelled[group].notna().all())
+
+    @property
     def knows_slides(self) -> bool:
         """Whether every labelled patch has a slide."""
-        labelled = self.table[self.table["label"].notna()]
-        return len(labelled) > 0 and bool(labelled["slide"].notna().all())
+        return "slide" in self.known_groups
+
+    @property
+    def unit(self) -> Literal["patient", "slide"] | None:
+        """What a split keeps together by default and intervals take as independent; None for single patches.
+
+        Centres are too few for either: a split that keeps them together leaves one out.
+        """
+        return "patient" if "patient" in self.known_groups else "slide" if self.knows_slides else None
 
     def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the labels of `rows` as int64.
@@ -109,12 +128,17 @@ class Dataset:
         numbers: np.ndarray = labels.to_numpy(dtype=np.int64)
         return numbers
 
-    def slides(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
-        """Return the slides of `rows` as text, or None unless the slide of every labelled patch is known."""
-        if not self.knows_slides:
+    @property
+    def listed(self) -> pd.DataFrame:
+        """The table for a person or a spreadsheet: without patients and centres where no patch has one."""
+        return self.table.drop(columns=[group for group in GROUPS[1:] if self.table[group].isna().all()])
+
+    def units(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
+        """Return the :attr:`unit` of `rows` as text, or None where there is none."""
+        if self.unit is None:
             return None
-        slides: np.ndarray = self.table["slide"].to_numpy(dtype=object)[np.asarray(rows)]
-        return slides
+        units: np.ndarray = self.table[self.unit].to_numpy(dtype=object)[np.asarray(rows)]
+        return units
 
     def left_out(self) -> str:
         """Return a sentence on how many patches of the source are not in the table and why, or "" where all are.
@@ -143,15 +167,16 @@ class Dataset:
         return int((label == 0).sum()), int((label == 1).sum())
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that stand for the ids, labels and slides, whatever their order or place on disk."""
+        """Return 16 hex digits that stand for the ids, labels and groups, whatever their order or place on disk."""
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
-        rows = self.table[["id", "label", "slide"]].astype("string").fillna("")
+        # A data set without patients and centres keeps the fingerprint that it had before there were such columns.
+        rows = self.listed.drop(columns="split").astype("string").fillna("")
         # Lists, because going through a pandas column one by one takes five times as long.
         columns = (rows[name].to_list() for name in rows.columns)
-        lines = sorted(f"{patch_id},{label},{slide}" for patch_id, label, slide in zip(*columns, strict=True))
+        lines = sorted(",".join(cells) for cells in zip(*columns, strict=True))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def stamp(self) -> str:
@@ -181,15 +206,21 @@ def make_table(
     labels: Sequence[int | None] | np.ndarray | None = None,
     split: str | Sequence[str],
     slides: Sequence[str | None] | None = None,
+    patients: Sequence[str | None] | None = None,
+    centres: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
-    """Return a patch table with the four columns and their types; `labels` or `slides` of None are all missing."""
+    """Return a patch table with all columns and their types; `labels` or groups of None are all missing."""
     count = len(ids)
+    groups: dict[str, Sequence[str | None] | None] = {"slide": slides, "patient": patients, "centre": centres}
     return pd.DataFrame(
         {
             "id": pd.array(list(ids), dtype="string"),
             "label": pd.array([None] * count if labels is None else list(labels), dtype="Int8"),
             "split": pd.Categorical([split] * count if isinstance(split, str) else list(split)),
-            "slide": pd.array([None] * count if slides is None else list(slides), dtype="string"),
+            **{
+                name: pd.array([None] * count if values is None else list(values), dtype="string")
+                for name, values in groups.items()
+            },
         }
     )
 

@@ -1,32 +1,32 @@
-"""What people decided about single patches: exclude it, give it the other label, or leave it as it is.
+"""What people decided about single patches: exclude it, give it a label, or leave it as it is.
 
-``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack.pack_folder`) and has the columns
-``id``, ``decision`` (one of :data:`KINDS`), ``label`` (of "relabel": 0 or 1) and ``reason``. Pages, commands and
-training apply it whenever they open the data set. An ``exclusions.csv`` of earlier versions is read where there is no
-such file, and is merged into it with the first decision.
+``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack.pack_folder`), only grows (see
+:mod:`core.data.journal`) and has the columns ``id``, ``decision`` (one of :data:`KINDS`, or :data:`TAKEN_BACK`),
+``label`` (of "relabel": 0 or 1), ``reason``, ``by`` and ``at``. Pages, commands and training apply it whenever they
+open the data set. An ``exclusions.csv`` of earlier versions is read where there is no such file, and is merged into it
+with the first decision.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import pandas as pd
-from filelock import FileLock
 
 from core.data.dataset import Dataset, Decided, Problem
+from core.data.journal import LINE, WHEN, WHO, Cells, Journal
 from core.data.pack import pack_folder
 from core.data.store import RowStore
-from core.errors import DataError, StorageError
-from core.storage import atomic, spreadsheet
-from core.storage.home import make_folder
+from core.errors import DataError
 
-Kind = Literal["exclude", "relabel", "fine"]
+Kind = Literal["exclude", "relabel", "fine", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NONE = "none"
 """Instead of a file: apply no decisions."""
+
+TAKEN_BACK = "none"
+"""In the file: what was decided about the patch before no longer counts."""
 
 COLUMNS = ("id", "decision", "label", "reason")
 
@@ -36,15 +36,19 @@ class Decision:
     """What somebody decided about a patch.
 
     Attributes:
-        kind: "exclude" removes it from the data set, "relabel" gives it `label`, "fine" says that its label was
-            reviewed and is right.
+        kind: "exclude" removes it from the data set, "relabel" gives it `label`, also where it has none, "fine" says
+            that its label was reviewed and is right, "skip" that somebody saw it and cannot tell.
         label: 0 or 1 with "relabel", else None.
         reason: free text.
+        by: who decided; empty where nobody said.
+        at: when, as ISO 8601 in UTC; empty in files of earlier versions.
     """
 
     kind: Kind
     label: int | None = None
     reason: str = ""
+    by: str = field(default="", compare=False)
+    at: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -95,41 +99,28 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     Raises:
         DataError: it is no CSV file with a column ``id``, or a line makes no sense.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            if "id" not in (rows.fieldnames or ()):
-                raise DataError(f"{path} needs a column id, got {', '.join(rows.fieldnames or ()) or 'nothing'}.")
-            decisions = {}
-            for row in rows:
-                cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-                if cells["id"]:
-                    decisions[spreadsheet.original(cells["id"])] = _parsed(cells, f"{path}, line {rows.line_num}")
-            return decisions
-    except FileNotFoundError:
-        return {}
-    except PermissionError as error:
-        raise DataError.unreadable(path, error) from error
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} is no readable CSV file: {error}. Correct it, or delete it to go without these decisions."
-        ) from error
+    return _last(_journal(path).read(), path)
 
 
-def decide(source: str, decisions: Mapping[str, Decision]) -> None:
-    """Store decisions about patches; earlier ones about the same patches are replaced.
+def decide(source: str, decisions: Mapping[str, Decision], *, by: str = "") -> None:
+    """Store decisions about patches; they count instead of earlier ones about the same patches.
+
+    Args:
+        source: of the data set.
+        decisions: by id.
+        by: who decides.
 
     Raises:
         DataError: what is there cannot be read.
         StorageError: it cannot be written.
     """
-    _change(source, lambda stored: {**stored, **decisions})
+    _append(source, [_cells(name, each) for name, each in decisions.items()], by)
 
 
-def take_back(source: str, ids: Iterable[str]) -> None:
-    """Remove the decisions about patches. Raises :class:`DataError` or :class:`StorageError`."""
-    removed = set(ids)
-    _change(source, lambda stored: {name: each for name, each in stored.items() if name not in removed})
+def take_back(source: str, ids: Iterable[str], *, by: str = "") -> None:
+    """Let the decisions about patches count no longer. Raises :class:`DataError` or :class:`StorageError`."""
+    stored = decisions_of(source)
+    _append(source, [{"id": name, "decision": TAKEN_BACK} for name in ids if name in stored], by)
 
 
 def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Dataset:
@@ -165,31 +156,45 @@ def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Data
 
 def to_csv(decisions: Mapping[str, Decision]) -> str:
     """Return decisions as CSV, in the order of their ids; spreadsheets find no formula in it."""
-    rows = [(name, each.kind, each.label, each.reason) for name, each in sorted(decisions.items())]
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"label": "Int8"})
-    return spreadsheet.table_csv(table, names=("id", "reason"))
+    return _journal(Path()).text([_cells(name, each) for name, each in sorted(decisions.items())])
 
 
-def _change(source: str, change: Callable[[dict[str, Decision]], dict[str, Decision]]) -> None:
+def _journal(path: Path) -> Journal:
+    return Journal(path, COLUMNS)
+
+
+def _append(source: str, rows: list[Cells], by: str) -> None:
     path = decisions_path(source)
-    try:
-        make_folder(path.parent)
-        with FileLock(path.with_suffix(".lock")):  # two people may decide at once, and both count
-            atomic.write_text(path, to_csv(change(decisions_of(source))))
-            _earlier(path).unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+    earlier = _earlier(path)
+    _journal(path).append(rows, by=by, earlier=[_cells(*each) for each in read_decisions(earlier).items()])
+    earlier.unlink(missing_ok=True)
+
+
+def _cells(name: str, decision: Decision) -> Cells:
+    label = "" if decision.label is None else str(decision.label)
+    about = {"id": name, "decision": decision.kind, "label": label, "reason": decision.reason}
+    return {**about, WHO: decision.by, WHEN: decision.at}
 
 
 def _earlier(path: Path) -> Path:
     return path.with_name("exclusions.csv")
 
 
-def _parsed(cells: dict[str, str], where: str) -> Decision:
-    kind, label, reason = cells["decision"] or "exclude", cells["label"], spreadsheet.original(cells["reason"])
+def _last(lines: Iterable[Cells], path: Path) -> dict[str, Decision]:
+    """Return what counts of each patch, the latest decision last."""
+    found: dict[str, Decision] = {}
+    for cells in lines:
+        found.pop(cells["id"], None)
+        if cells["decision"] != TAKEN_BACK:
+            found[cells["id"]] = _parsed(cells, f"{path}, line {cells[LINE]}")
+    return found
+
+
+def _parsed(cells: Cells, where: str) -> Decision:
+    kind, label = cells["decision"] or "exclude", cells["label"]
     if kind not in KINDS or (kind == "relabel" and label not in ("0", "1")):
         raise DataError(
-            f"{where}: a decision must be exclude, fine, or relabel with the label 0 or 1, got {kind!r} with label "
-            f"{label!r}. Correct the line or delete it."
+            f"{where}: a decision must be {', '.join(KINDS)} or {TAKEN_BACK}, and relabel needs the label 0 or 1, got "
+            f"{kind!r} with label {label!r}. Correct the line or delete it."
         )
-    return Decision(kind, int(label) if kind == "relabel" else None, reason)
+    return Decision(kind, int(label) if kind == "relabel" else None, cells["reason"], cells[WHO], cells[WHEN])

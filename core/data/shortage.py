@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from core.data.dataset import SPLITS, Dataset, Problem
 from core.data.splits import SplitRule
@@ -30,7 +31,7 @@ def shortage(
         sentences.append(f"{len(unreadable):,} patches that it would use cannot be read, such as {first}.")
     if left_out := dataset.left_out():
         sentences.append(left_out)
-    slides = dataset.table["slide"][splits != ""].nunique()
+    group = dataset.table[rule.by][splits != ""] if rule.groups and rule.by != "patch" else pd.Series()
     if not sum(counts):
         sentences.append("No patch has a label.")
     elif min(counts) < FEW:
@@ -38,11 +39,12 @@ def shortage(
             f"All of {dataset.name} has {counts[0]:,} normal and {counts[1]:,} tumour patches: label more of the "
             "rarer class, some tens at least, or try another split seed."
         )
-    elif rule.by == "slide" and slides <= len(SPLITS):
-        which = f"one slide, {dataset.table['slide'][splits != ''].iloc[0]}" if slides == 1 else f"{slides} slides only"
+    elif len(group) and group.nunique() <= len(SPLITS):
+        by, count = rule.by, group.nunique()
+        which = f"one {by}, {group.iloc[0]}" if count == 1 else f"{count} {by}s only"
         sentences.append(
-            f"The patches come from {which}, and a split by slide keeps those of a slide together. Add patches of "
-            "other slides, or split by patch (--split patch), which measures too well for new slides."
+            f"The patches come from {which}, and a split by {by} keeps those of a {by} together. Add patches of "
+            f"other {by}s, or split by patch (--split patch), which measures too well for new {by}s."
         )
     elif not unreadable:
         sentences.append("Use more patches, or another split seed.")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.dataset import SPLITS, Dataset
+from core.data.dataset import GROUPS, SPLITS, Dataset, Group
 from core.data.quality import load_check
 from core.data.slides import slides_advice
 from core.data.splits import SplitRule
@@ -25,12 +25,11 @@ class SplitSummary:
     """How a data set is spread over its splits.
 
     Attributes:
-        table: a row for each split: patches, normal, tumour, tumour_share, slides (missing where unknown), and the mean
-            brightness, haematoxylin and eosin of its patches.
+        table: a row for each split: patches, normal, tumour, tumour_share, slides (missing where unknown), patients and
+            centres where they are known, and the mean brightness, haematoxylin and eosin of its patches.
         colours: a row for each patch that was measured: split, brightness, haematoxylin, eosin, and its cluster under a
             colour rule, else -1.
-        slides: slides of labelled patches, or None where they are not known for all.
-        divided: slides that lie in more than one split.
+        divided: the groups that lie in more than one split, see :func:`divided_groups`.
         duplicates: pairs of (nearly) the same patch in different splits, or None where that was not checked.
         caution: one sentence on whether test metrics will be too good.
         optimistic: whether they will be.
@@ -38,8 +37,7 @@ class SplitSummary:
 
     table: pd.DataFrame
     colours: pd.DataFrame
-    slides: int | None
-    divided: int
+    divided: dict[Group, list[str]]
     duplicates: int | None
     caution: str
     optimistic: bool
@@ -70,14 +68,37 @@ def summarise(
                 "normal": normal,
                 "tumour": tumour,
                 "tumour_share": tumour / max(normal + tumour, 1),
-                "slides": dataset.table["slide"][here].nunique() if dataset.knows_slides else None,
+                "slides": None,
+                **{f"{group}s": dataset.table[group][here].nunique() for group in dataset.known_groups},
                 **means.loc[split].to_dict(),
             }
         )
-    slides, divided = _slides(dataset, splits)
+    divided = divided_groups(dataset, splits)
     duplicates, table = _duplicates(dataset, splits), pd.DataFrame(rows).set_index("split")
-    caution, optimistic = _caution(dataset, rule, table, slides, divided)
-    return SplitSummary(table, colours, slides, divided, duplicates, caution, optimistic)
+    caution, optimistic = _caution(dataset, rule, table, divided)
+    return SplitSummary(table, colours, divided, duplicates, caution, optimistic)
+
+
+def divided_groups(dataset: Dataset, splits: npt.NDArray[np.str_]) -> dict[Group, list[str]]:
+    """Return the slides, patients and centres that lie in more than one split, where there are any.
+
+    A slide or patient on both sides is a leak: its patches look alike. A centre on both sides is none, but nothing is
+    measured on a new centre then.
+    """
+    found: dict[Group, list[str]] = {}
+    for group in GROUPS:
+        known = (splits != "") & dataset.table[group].notna().to_numpy()
+        counts = pd.Series(splits[known]).groupby(dataset.table[group].to_numpy(object)[known]).nunique()
+        if (counts > 1).any():
+            found[group] = [str(name) for name in counts.index[counts > 1]]
+    return found
+
+
+def leak_words(dataset: Dataset, group: Group, names: list[str]) -> str:
+    """Return in words which groups lie in more than one split, with an example."""
+    which = names[0] if len(names) == 1 else f"such as {names[0]}"
+    lie = "lies" if len(names) == 1 else "lie"
+    return f"{len(names):,} of {dataset.table[group].nunique():,} {group}s {lie} in more than one split ({which})"
 
 
 def _colours(dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_], progress: Progress) -> pd.DataFrame:
@@ -93,14 +114,6 @@ def _colours(dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_], pr
     return table
 
 
-def _slides(dataset: Dataset, splits: npt.NDArray[np.str_]) -> tuple[int | None, int]:
-    if not dataset.knows_slides:
-        return None, 0
-    labelled = splits != ""
-    found = pd.Series(splits[labelled]).groupby(dataset.table["slide"].to_numpy(object)[labelled]).nunique()
-    return len(found), int((found > 1).sum())
-
-
 def _duplicates(dataset: Dataset, splits: npt.NDArray[np.str_]) -> int | None:
     check = load_check(dataset) if dataset.files else None
     if check is None:
@@ -112,33 +125,42 @@ def _duplicates(dataset: Dataset, splits: npt.NDArray[np.str_]) -> int | None:
 
 
 def _caution(
-    dataset: Dataset, rule: SplitRule, table: pd.DataFrame, slides: int | None, divided: int
+    dataset: Dataset, rule: SplitRule, table: pd.DataFrame, divided: dict[Group, list[str]]
 ) -> tuple[str, bool]:
+    unit = dataset.unit
     lacking = [
         f"{_NAMES[str(name)]} split has {row['normal']:,} normal and {row['tumour']:,} tumour patches"
         for name, row in table.iterrows()
         if not (row["normal"] and row["tumour"])
     ]
     if lacking:
-        few = f" of {slides:,} slides" if rule.by == "slide" and slides is not None else ""
+        few = f" of {dataset.table[rule.by].nunique():,} {rule.by}s" if rule.by != "patch" else ""
         return (
             f"The {', the '.join(lacking)}; training and measuring need both in each. This data set{few} is too small "
             "for this split: add patches, or choose another seed or way to split."
         ), True
-    if divided:
+    leaks = [leak_words(dataset, group, names) for group, names in divided.items() if group != "centre"]
+    if leaks:
+        group: Group = next(iter(divided)) if unit is None else unit
+        official = "The splits that the data set came with leak: " if rule.kind == "official" else ""
         return (
-            f"{divided:,} of {slides:,} slides lie in more than one split. Patches of one slide look alike, so test "
-            "metrics will be too good for new slides. Split by slide to know what to expect there."
+            f"{official}{', and '.join(leaks)}. Patches of one {group} look alike, so test metrics will be too good "
+            f"for new {group}s. Split by {group} to know what to expect there."
         ), True
-    if slides is not None and table.loc["test", "slides"] == 1:
-        return "The test split holds one slide only: its metrics say little of other slides.", True
-    if slides is not None:
-        return "Every slide lies in one split only: test metrics hold for new slides.", False
+    if unit is not None and table.loc["test", f"{unit}s"] == 1:
+        return f"The test split holds one {unit} only: its metrics say little of other {unit}s.", True
+    if unit is not None:
+        return (
+            f"Every {unit} lies in one split only: test metrics hold for new {unit}s.{_centres(dataset, rule)}",
+            False,
+        )
     if rule.kind == "official":
         return (
             "These are the splits the data set was published with; its files do not name the slides. "
             f"{slides_advice(dataset)}"
         ), False
+    if rule.kind == "held":
+        return "The test split holds one centre, which training never sees.", False
     if rule.kind == "colour":
         return (
             "The slides are not known. The test split has colours that training never sees, which is a hard test; a "
@@ -148,3 +170,11 @@ def _caution(
         f"The slides of {dataset.name} are not known, so patches of one slide fall on both sides, and test metrics "
         f"will be too good for new slides. {slides_advice(dataset)} Then split by slide; or hold out colours."
     ), True
+
+
+def _centres(dataset: Dataset, rule: SplitRule) -> str:
+    if "centre" not in dataset.known_groups:
+        return ""
+    if rule.held is not None and rule.held[0] == "centre":
+        return f" All of centre {rule.held[1]} is tested, and training never sees it."
+    return " Nothing is measured on a new centre: leave one centre out for that."

@@ -1,11 +1,13 @@
 """Which patches a model learns from (train), which choose its settings (validation), and which only measure it (test).
 
-A *hashed* rule derives the split of a patch from a hash of its id (of its slide, where slides are known) and the seed.
+A *hashed* rule derives the split of a patch from a hash of its id (of its slide or patient, where they are known) and
+the seed.
 It needs no file and no order: a patch is in the same split wherever the data set lies, also after more patches were
 added, so a test patch never becomes a training patch. A *stratified* rule does so with shares that are exact within
 each class of the data set it was made for; a *colour* rule holds out whole stain clusters. Both carry what was fitted
-to that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. The *official* rule
-takes the splits that the data set came with.
+to that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. A *held* rule tests
+on one centre (one slide, one patient) and draws validation from the others. The *official* rule takes the splits that
+the data set came with.
 """
 
 import hashlib
@@ -17,13 +19,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.data.dataset import SPLITS, Dataset
+from core.data.dataset import GROUPS, SPLITS, Dataset, Group
 from core.data.stain_clusters import StainClusters, colour_features, find_stain_clusters
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 
-KINDS = ("official", "hashed", "stratified", "colour")
-CHOICES = ("default", "patch", "slide", "stratified", "colour", "official")
+KINDS = ("official", "hashed", "stratified", "colour", "held")
+BY = ("patch", *GROUPS)
+CHOICES = ("default", "patch", "slide", "stratified", "colour", "official", "patient", "centre")
 """The rules that have a name, see :func:`choose_rule`."""
 
 MOST_FOLDS = 50
@@ -37,8 +40,9 @@ class SplitRule:
     """How a data set is divided.
 
     Attributes:
-        kind: "official" (as the data set says), "hashed", "stratified" or "colour".
-        by: what stays together under a hashed rule: nothing ("patch"), or all patches of a "slide".
+        kind: one of :data:`KINDS`; "official" is as the data set says.
+        by: what stays together under a hashed or held rule: nothing ("patch"), or all patches of a group, one of
+            :data:`core.data.dataset.GROUPS`.
         seed: another seed gives other splits, unless they are official.
         valid: share of all patches for validation, which chooses epoch, temperature and threshold.
         test: share of all patches for the test split, which nothing is chosen on. With folds, it is one of them.
@@ -47,13 +51,14 @@ class SplitRule:
         cuts: of a stratified rule, for class 0 and 1: test is from the first to the second cut of the hash, validation
             is what remains and lies below the third cut of another hash.
         colours: stain clusters of a colour rule.
+        held: of a held rule: the group and its name that is the test split, such as ("centre", "2").
 
     Raises:
         ConfigError: the values do not go together.
     """
 
-    kind: Literal["official", "hashed", "stratified", "colour"] = "hashed"
-    by: Literal["patch", "slide"] = "patch"
+    kind: Literal["official", "hashed", "stratified", "colour", "held"] = "hashed"
+    by: Literal["patch", "slide", "patient", "centre"] = "patch"
     seed: int = 0
     valid: float = VALID
     test: float = TEST
@@ -61,13 +66,16 @@ class SplitRule:
     fold: int = 0
     cuts: tuple[tuple[float, float, float], ...] = ()
     colours: StainClusters | None = None
+    held: tuple[Group, str] | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.by not in ("patch", "slide"):
-            kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
-            raise ConfigError(f"A split must be {kinds}, by patch or by slide, got {self.kind} by {self.by}.")
-        if self.by == "slide" and self.kind in ("stratified", "colour"):
-            raise ConfigError(f"A {self.kind} split must be by patch, got {self.by}. Choose a hashed split by slide.")
+        if self.kind not in KINDS or self.by not in BY or (self.kind == "held") != (self.held is not None):
+            kinds, ways = (f"{', '.join(each[:-1])} or {each[-1]}" for each in (KINDS, BY))
+            raise ConfigError(f"A split must be {kinds}, by {ways}, got {self.kind} by {self.by}, held {self.held}.")
+        if self.by != "patch" and self.kind in ("stratified", "colour"):
+            raise ConfigError(
+                f"A {self.kind} split must be by patch, got {self.by}. Choose a hashed split by {self.by}."
+            )
         self._check_folds()
         if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test_share < 1):
             raise ConfigError(
@@ -83,6 +91,12 @@ class SplitRule:
             )
         if self.folds and self.kind == "official":
             raise ConfigError("The data set's own split has no folds; choose a split by patch, slide, class or colour.")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The columns that a data set must have to be split by this rule."""
+        named = (self.by, "" if self.held is None else self.held[0])
+        return tuple(group for group in GROUPS if group in named)
 
     @property
     def test_share(self) -> float:
@@ -108,6 +122,9 @@ class SplitRule:
         try:
             if "cuts" in changed:
                 changed["cuts"] = tuple(tuple(cut) for cut in changed["cuts"])
+            if changed.get("held") is not None:
+                group, name = changed["held"]
+                changed["held"] = (group, name)
             if changed.get("colours") is not None:
                 changed["colours"] = StainClusters.from_json(changed["colours"])
             return cls(**changed)
@@ -121,9 +138,10 @@ class SplitRule:
         if self.kind == "official":
             return "the data set's own split"
         ways = {
-            "hashed": f"hash of {'whole slides' if self.by == 'slide' else 'patches'}",
+            "hashed": f"hash of {'patches' if self.by == 'patch' else f'whole {self.by}s'}",
             "stratified": "hash of patches within each class",
             "colour": "whole colour clusters held out",
+            "held": " ".join((*(self.held or ()), "held out")),
         }
         test = f"fold {self.fold + 1} of {self.folds} to test" if self.folds else f"{self.test:.0%} test"
         return f"{ways[self.kind]}, seed {self.seed}: {self.valid:.0%} validation, {test}"
@@ -150,8 +168,9 @@ def choose_rule(
     Args:
         dataset: what is to be split.
         choice: one of :data:`CHOICES`. "default" is the official rule where the data set came with all three splits,
-            labelled, and there are no folds. Else it is a hashed one, which keeps slides together where they are known.
-            Where they are not, patches of one slide fall on both sides, and test metrics are optimistic.
+            labelled, and there are no folds. Else it is a hashed one, which keeps patients together where they are
+            known, else slides. Where neither is, patches of one slide fall on both sides, and test metrics are
+            optimistic. "centre" leaves one centre out: each is a fold, in the order of their names.
         seed: see :class:`SplitRule`, as all that follow.
         valid: share.
         test: share.
@@ -166,15 +185,38 @@ def choose_rule(
     if choice not in CHOICES:
         raise ConfigError(f"A split must be one of {', '.join(CHOICES)}, got {choice!r}.")
     if choice == "default":
-        way = "slide" if dataset.knows_slides else "patch"
-        choice = "official" if is_official(dataset) and not folds else way
+        choice = "official" if is_official(dataset) and not folds else dataset.unit or "patch"
     if choice == "official":
         return SplitRule(kind="official", folds=folds, fold=fold)
     shares: dict[str, Any] = {"seed": seed, "valid": valid, "test": test, "folds": folds, "fold": fold}
-    if choice == "slide":
-        return SplitRule(kind="hashed", by="slide", **shares)
+    if choice == "centre":
+        return _leave_out(dataset, "centre", shares)
+    if choice in GROUPS:
+        by: Any = choice
+        return SplitRule(kind="hashed", by=by, **shares)
     kind: Any = "hashed" if choice == "patch" else choice
     return fit_rule(SplitRule(kind=kind, **shares), dataset, progress=progress)
+
+
+def _leave_out(dataset: Dataset, group: Group, shares: dict[str, Any]) -> SplitRule:
+    """Return the rule that tests on one group, the one that `shares["fold"]` counts, and keeps units together."""
+    _require(dataset, (group,))
+    names = sorted(dataset.table[group][dataset.table["label"].notna()].unique())
+    if len(names) < 2:
+        raise DataError(f"All patches of {dataset.name} come from one {group}, {names[0]}; choose another split.")
+    if shares["folds"] not in (0, len(names)):
+        raise ConfigError(
+            f"{dataset.name} has {len(names)} {group}s, and each is one fold, got folds={shares['folds']}. Give "
+            f"{len(names)}, or 0 to test on the first, {names[0]}."
+        )
+    whole: Any = {**shares, "folds": len(names), "held": (group, str(names[min(shares["fold"], len(names) - 1)]))}
+    return SplitRule(kind="held", by=dataset.unit or "patch", **whole)
+
+
+def _require(dataset: Dataset, groups: Iterable[Group]) -> None:
+    for group in groups:
+        if group not in dataset.known_groups:
+            raise DataError(f"{dataset.name} does not say which {group} its patches come from; split by patch instead.")
 
 
 def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress = no_progress) -> SplitRule:
@@ -208,7 +250,7 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
 
     Raises:
         ConfigError: the rule has not been fitted.
-        DataError: the rule needs slides or official splits and the data set has none.
+        DataError: the rule needs groups or official splits and the data set has none.
 
     Example:
         >>> splits = assign(dataset, choose_rule(dataset))
@@ -220,9 +262,8 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         if not set(SPLITS) <= set(splits[labelled]):
             raise DataError(f"{dataset.name} has no official train, validation and test split; choose a hashed split.")
         return np.where(labelled, splits, "")
-    if rule.by == "slide" and not dataset.knows_slides:
-        raise DataError(f"{dataset.name} does not say which slide its patches come from; split by patch instead.")
-    names = dataset.table["slide" if rule.by == "slide" else "id"].fillna("")
+    _require(dataset, rule.groups)
+    names = dataset.table["id" if rule.by == "patch" else rule.by].fillna("")
     if rule.kind == "stratified":
         test, valid = _stratified(dataset, names, rule)
     elif rule.kind == "colour":
@@ -231,6 +272,10 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         test = rule.colours.is_held(colour_features(dataset, progress=progress))
         # Validation is drawn from what the held clusters leave; where they leave less than it needs, all of that.
         valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
+    elif rule.held is not None:
+        group, name = rule.held
+        test = (dataset.table[group] == name).fillna(False).to_numpy(bool)
+        valid = _below(names, rule, rule.valid / (1 - rule.test_share))
     elif rule.folds:
         test = np.floor(positions(names, rule.seed) * rule.folds) == rule.fold
         valid = _below(names, rule, rule.valid / (1 - rule.test_share))

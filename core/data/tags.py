@@ -1,23 +1,21 @@
 """Tags: free words that people give to patches, to find and export them again.
 
-``tags.csv`` lies beside the pack of its data set and has the columns ``id`` and ``tag``, a line for each tag of each
-patch. Tags change nothing in training or evaluation.
+``tags.csv`` lies beside the pack of its data set, only grows (see :mod:`core.data.journal`) and has the columns ``id``,
+``tag``, ``given`` ("no" where the tag was taken off again), ``by`` and ``at``. Tags change nothing in training or
+evaluation.
 """
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
-from filelock import FileLock
-
+from core.data.journal import Journal
 from core.data.pack import pack_folder
-from core.errors import DataError, StorageError
-from core.storage import atomic, spreadsheet
-from core.storage.home import make_folder
+from core.errors import DataError
 
 LONGEST = 40
 """Characters of a tag."""
+
+TAKEN = "no"
 
 Tags = dict[str, tuple[str, ...]]
 """The ids that have each tag, both in alphabetical order."""
@@ -34,19 +32,11 @@ def tags_of(source: str) -> Tags:
     Raises:
         DataError: the file is damaged.
     """
-    path, found = tags_path(source), set[tuple[str, str]]()
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, strict=True):
-                found.add((spreadsheet.original(row["tag"]), spreadsheet.original(row["id"])))
-    except FileNotFoundError:
-        return {}
-    except (OSError, csv.Error, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"The tags in {path} cannot be read: {error}. Correct the file, or delete it.") from error
-    tags: dict[str, list[str]] = {}
-    for tag, patch_id in sorted(found):
-        tags.setdefault(tag, []).append(patch_id)
-    return {tag: tuple(ids) for tag, ids in tags.items()}
+    having: dict[str, set[str]] = {}
+    for cells in _journal(source).read():
+        ids = having.setdefault(cells["tag"], set())
+        (ids.discard if cells["given"] == TAKEN else ids.add)(cells["id"])
+    return {tag: tuple(sorted(ids)) for tag, ids in sorted(having.items()) if tag and ids}
 
 
 def tag_name(tag: str) -> str:
@@ -57,7 +47,7 @@ def tag_name(tag: str) -> str:
     return name
 
 
-def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool) -> str:
+def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool, by: str = "") -> str:
     """Give patches a tag, or take it from them; return the tag as it is stored, without spaces around it.
 
     Args:
@@ -65,21 +55,16 @@ def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool) -> str:
         ids: the patches.
         tag: a word or a few.
         on: whether they have it from now on.
+        by: who gives or takes it.
 
     Raises:
         DataError: the tag is empty, too long or not printable, or what is there cannot be read.
         StorageError: it cannot be written.
     """
-    name, path, chosen = tag_name(tag), tags_path(source), set(ids)
-    try:
-        make_folder(path.parent)
-        with FileLock(path.with_suffix(".lock")):  # two people may tag at once, and both count
-            stored = tags_of(source)
-            held = set(stored.get(name, ()))
-            stored[name] = tuple(held | chosen if on else held - chosen)
-            lines = [(patch_id, each) for each, having in sorted(stored.items()) for patch_id in sorted(having)]
-            table = pd.DataFrame(lines, columns=("id", "tag"))
-            atomic.write_text(path, spreadsheet.table_csv(table, names=("id", "tag")))
-    except OSError as error:
-        raise StorageError(f"The tags could not be written to {path}: {error.strerror or error}.") from error
+    name, given = tag_name(tag), "" if on else TAKEN
+    _journal(source).append([{"id": each, "tag": name, "given": given} for each in dict.fromkeys(ids)], by=by)
     return name
+
+
+def _journal(source: str) -> Journal:
+    return Journal(tags_path(source), ("id", "tag", "given"), required=("id", "tag"))

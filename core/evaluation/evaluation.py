@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ from core.evaluation.intervals import (
 from core.evaluation.metrics import METRICS, THRESHOLD_METRICS, log_losses
 from core.evaluation.sample import FloatArray, Sample, checked_share, sample_of
 
+UNITS = ("patch", "slide", "patient")
+"""What intervals may take as independent."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -47,9 +50,9 @@ class Evaluation:
         metrics: name to estimate, in the order of `METRICS`. A metric that a single class does not define is
             NaN.
         confusion: right and wrong decisions at the threshold.
-        resampled: what the intervals take as independent: "slide" where slides were given, else "patch".
+        resampled: what the intervals take as independent: "slide" or "patient" where such were given, else "patch".
         resamples: how many resamples or draws stand behind those intervals that need them.
-        slides: number of slides, or None where they are not known.
+        slides: number of slides (of patients, where intervals are over them), or None where they are not known.
     """
 
     n: int
@@ -57,7 +60,7 @@ class Evaluation:
     threshold: float
     metrics: dict[str, Estimate]
     confusion: ConfusionMatrix
-    resampled: Literal["patch", "slide"]
+    resampled: str
     resamples: int = 0
     slides: int | None = None
 
@@ -65,8 +68,8 @@ class Evaluation:
     def described_slides(self) -> str:
         """What the intervals are over, such as "12 slides", and why some are missing; only where slides are known."""
         if all(each.has_interval or not each.is_defined for each in self.metrics.values()):
-            return f"{self.slides} slides"
-        return f"{self.slides} slides (a metric needs {FEWEST} with patches of its classes for an interval)"
+            return f"{self.slides} {self.resampled}s"
+        return f"{self.slides} {self.resampled}s (a metric needs {FEWEST} with patches of its classes for an interval)"
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary that strict JSON can hold and `from_json` reads back without loss."""
@@ -84,8 +87,8 @@ class Evaluation:
             EvaluationError: an entry is missing or of the wrong kind.
         """
         try:
-            if data["resampled"] not in ("patch", "slide"):
-                raise ValueError(f"resampled is {data['resampled']!r}, expected 'patch' or 'slide'")
+            if data["resampled"] not in UNITS:
+                raise ValueError(f"resampled is {data['resampled']!r}, expected one of {', '.join(UNITS)}")
             return cls(
                 n=int(data["n"]),
                 positives=int(data["positives"]),
@@ -108,6 +111,7 @@ def evaluate(
     *,
     threshold: float = 0.5,
     groups: npt.ArrayLike | None = None,
+    unit: str = "slide",
     resamples: int = 2000,
     seed: int = 0,
 ) -> Evaluation:
@@ -126,6 +130,7 @@ def evaluate(
         probabilities: (N,) in [0, 1].
         threshold: in [0, 1]; a patch with at least this probability is called tumour.
         groups: (N,) slide ids of any kind, or None where they are not known.
+        unit: what `groups` are, "slide" or "patient"; for words only.
         resamples: how many; fewer are drawn above 1e8 resampled patches in all, see `Evaluation.resamples`.
         seed: the result is the same for the same seed.
 
@@ -148,7 +153,7 @@ def evaluate(
         threshold=line,
         metrics=metrics,
         confusion=matrix,
-        resampled="patch" if sample.slides is None else "slide",
+        resampled="patch" if sample.slides is None else unit,
         resamples=resamples,
         slides=None if sample.slides is None else sample.units,
     )
@@ -181,7 +186,8 @@ def at_threshold(
     """
     matrix = confusion_matrix(labels, probabilities, threshold=threshold)
     by = "patch" if groups is None else "slide"
-    if evaluation.resampled != by or (matrix.n, matrix.positives) != (evaluation.n, evaluation.positives):
+    alike = (evaluation.resampled == "patch") == (groups is None)
+    if not alike or (matrix.n, matrix.positives) != (evaluation.n, evaluation.positives):
         raise EvaluationError(
             f"The evaluation (by {evaluation.resampled}, {evaluation.n:,} patches) cannot be moved with "
             f"these {matrix.n:,} labels (by {by}); it must be of the same patches. Evaluate again instead."

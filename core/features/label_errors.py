@@ -113,9 +113,9 @@ def probe(
     if not len(rows):
         why = why_unreadable(dataset.store, labelled)
         raise DataError(f"None of the {len(labelled):,} labelled patches of {dataset.name} can be read. {why}")
-    labels, groups = dataset.labels(rows), dataset.slides(rows)
+    labels, groups = dataset.labels(rows), dataset.units(rows)
     out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
-    by = "by patch, because slides are unknown" if groups is None else "by slide"
+    by = "by patch, because slides are unknown" if groups is None else f"by {dataset.unit}"
     name = features or f"features of {predictor.bundle.card.name}"
     text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])

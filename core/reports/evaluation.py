@@ -153,7 +153,7 @@ def _data(report: EvaluationReport) -> list[Block]:
     if rows:
         trained = Table(("data set", "patches", "split", "fingerprint"), rows)
     evaluation = report.evaluation
-    slides = f", {evaluation.slides} slides" if evaluation.slides else ", slides unknown"
+    slides = f", {evaluation.slides} {evaluation.resampled}s" if evaluation.slides else ", slides unknown"
     synthetic = " Synthetic demo data." if report.dataset.is_synthetic else ""
     measured = (
         f"{report.dataset.name}, {report.scored.description}: {evaluation.n:,} patches ({evaluation.positives:,} tumour"
@@ -171,7 +171,7 @@ def _decided(source: dict[str, Any]) -> str:
 
 def _metrics(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
-    unit = evaluation.described_slides if evaluation.resampled == "slide" else "patches"
+    unit = evaluation.described_slides if evaluation.resampled != "patch" else "patches"
     rows = [
         (METRICS[name].label, f"{each.value:.4f}" if each.is_defined else "undefined", each.interval(".4f"))
         for name, each in evaluation.metrics.items()

@@ -30,9 +30,10 @@ class Scored:
         probabilities: float64 (n,), calibrated.
         description: what was scored.
         unreadable: how many more there would have been, had they been readable.
-        slides: the slide of each patch, or None where they are not known.
+        slides: the slide of each patch, or its patient where that is known, see :meth:`core.data.Dataset.units`.
         appearance: brightness, sharpness and staining of each patch, or None where they were not measured.
         device: the kind of device that predicted, "cpu" or "cuda".
+        unit: "slide" or "patient", which of the two `slides` holds.
     """
 
     rows: np.ndarray
@@ -44,13 +45,14 @@ class Scored:
     slides: np.ndarray | None
     appearance: Appearance | None = None
     device: str = ""
+    unit: str = "slide"
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def evaluation(self, threshold: float) -> Evaluation:
-        """Return the metrics at `threshold`; intervals are over slides where they are known, else over patches."""
-        return evaluate(self.labels, self.probabilities, threshold=threshold, groups=self.slides)
+        """Return the metrics at `threshold`; intervals are over units where they are known, else over patches."""
+        return evaluate(self.labels, self.probabilities, threshold=threshold, groups=self.slides, unit=self.unit)
 
 
 def score(
@@ -118,9 +120,10 @@ def assemble(
         probabilities,
         description,
         unreadable,
-        dataset.slides(rows),
+        dataset.units(rows),
         appearance,
         device,
+        dataset.unit or "slide",
     )
 
 
@@ -163,7 +166,7 @@ def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
     on it, and "" for any other.
 
     Raises:
-        DataError: the training was split by slide, and the slides are not known here.
+        DataError: the training was split by groups that are not known here.
     """
     used = np.full(len(dataset), "", dtype="<U5")
     if _source(bundle, dataset) is not None:
@@ -198,16 +201,18 @@ def _rule(bundle: Bundle, dataset: Dataset, source: dict[str, Any] | None) -> Sp
     """Return the split rule of the bundle's training, or None if it was not trained on such data.
 
     Raises:
-        DataError: it was trained on such data split by slide, and the slides are not known here.
+        DataError: it was trained on such data split by groups that are not known here.
     """
     if source is None:
         default = choose_rule(dataset)
         return default if default.kind == "official" else None
     rule = SplitRule.from_json(source["split"])
-    if rule.kind == "hashed" and rule.by == "slide" and not dataset.knows_slides:
+    missing = [group for group in rule.groups if group not in dataset.known_groups]
+    if missing:
+        group = missing[0]
         raise DataError(
-            f"{bundle.card.name} was trained on whole slides of such data, and {dataset.name} does not say which "
-            "slide its patches come from, so what it was trained on cannot be kept apart. Add the slides, or "
+            f"{bundle.card.name} was trained on whole {group}s of such data, and {dataset.name} does not say which "
+            f"{group} its patches come from, so what it was trained on cannot be kept apart. Add the {group}s, or "
             "measure all patches (--split all)."
         )
     return rule

@@ -1,4 +1,4 @@
-"""Ways to split a scored set into subgroups: by slide, staining, brightness, sharpness, share of tumour."""
+"""Ways to split a scored set into subgroups: by slide, patient, centre, appearance, share of tumour."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.data import Dataset
+from core.data.dataset import GROUPS
 from core.data.store import CENTRE
 from core.errors import EvaluationError
 from core.evaluation import Subgroup, quantile_bins, subgroups
@@ -29,8 +30,8 @@ class Kind:
     help: str
 
 
-KINDS = {
-    "slide": Kind("Slide", "One group for each slide."),
+KINDS: dict[str, Kind] = {
+    **{group: Kind(group.capitalize(), f"One group for each {group}.") for group in GROUPS},
     "stain": Kind(
         "Staining",
         "Groups of similar staining (stain clusters), from weak to strong: k-means on the mean optical density.",
@@ -48,7 +49,10 @@ _SHARES = ("none", "up to half", "half to nine tenths", "nine tenths and more")
 
 def possible_kinds(dataset: Dataset, scored: Scored) -> list[str]:
     """Return the kinds for which the data set and its predictions have what is needed."""
-    needs = {"slide": scored.slides is not None, "tumour": dataset.masks is not None}
+    needs: dict[str, bool] = {
+        **{group: group in dataset.known_groups for group in GROUPS},
+        "tumour": dataset.masks is not None,
+    }
     return [kind for kind in KINDS if needs.get(kind, scored.appearance is not None)]
 
 
@@ -59,8 +63,9 @@ def groups_by(kind: str, dataset: Dataset, scored: Scored) -> np.ndarray:
         EvaluationError: what this kind needs is missing.
     """
     appearance = scored.appearance
-    if kind == "slide" and scored.slides is not None:
-        return scored.slides
+    if kind in dataset.known_groups:
+        groups: np.ndarray = dataset.table[kind].to_numpy(object)[scored.rows]
+        return groups
     if kind == "tumour" and dataset.masks is not None:
         shares = np.array([float(dataset.masks[row][CENTRE, CENTRE].mean()) for row in scored.rows])
         return (shares > 0).astype(np.int64) + (shares > 0.5) + (shares >= 0.9)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.bundle import load_bundle
 from core.data import SPLITS, Dataset, assign, open_dataset
+from core.data.dataset import GROUPS
 from core.data.splits import choose_rule
 from core.errors import ConfigError, DataError, RunError
 from core.evaluation import METRICS, Estimate, corrected_mean, evaluate
@@ -26,16 +27,18 @@ from core.runs.run import Run
 from core.storage import atomic
 from core.studies.cross_validation_result import Fold, FoldsResult
 from core.studies.study import KIND_NAMES, Study, create_study
-from core.studies.work import finished_runs, slides_of, work_on
+from core.studies.work import finished_runs, units_of, work_on
 from core.training.predictions import read_predictions, test_predictions
 
-By = Literal["slide", "patch", "stratified"]
+By = Literal["slide", "patient", "centre", "patch", "stratified"]
 BY_NAMES: dict[By, str] = {
     "slide": "whole slides",
+    "patient": "whole patients",
+    "centre": "one centre each, left out in turn",
     "patch": "patches at random",
     "stratified": "patches at random, both classes shared out evenly",
 }
-MOST_FOLDS = 20
+FOLDS, MOST_FOLDS = 5, 20
 SEEDS = 100
 """Seeds that are tried before the data count as impossible to divide."""
 
@@ -43,14 +46,17 @@ COLUMNS = ("id", "label", "fold", "logit", "probability")
 """Columns of ``predictions.csv``."""
 
 
-def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None, name: str | None = None) -> Study:
+def create_folds(
+    config: TrainingConfig, *, folds: int | None = None, by: By | None = None, name: str | None = None
+) -> Study:
     """Make a cross-validation that is ready to be started, see :func:`core.studies.study.start_study`.
 
     Args:
         config: the training; its split is replaced, and its split seed is the first one that is tried: taken is the
             first under which every split of every fold has both classes, and the study's settings say which.
-        folds: how many, 2 to 20.
-        by: what stays together; None is whole slides where they are known, else single patches, stratified.
+        folds: how many, 2 to 20; None is 5, or one for each centre.
+        by: what stays together; None is whole patients where they are known, else whole slides where those are, else
+            single patches, stratified. By centre, each fold leaves one out.
         name: of the study; None makes one.
 
     Raises:
@@ -58,17 +64,19 @@ def create_folds(config: TrainingConfig, *, folds: int = 5, by: By | None = None
         DataError: the data cannot be opened, or no seed divides it like that.
         RunError: the name is taken.
     """
-    if not 2 <= folds <= MOST_FOLDS:
+    if folds is not None and not 2 <= folds <= MOST_FOLDS:
         raise ConfigError(f"folds must be 2 to {MOST_FOLDS}, got {folds}.")
     if by is not None and by not in get_args(By):
         raise ConfigError(f"by must be one of {', '.join(get_args(By))}, got {by!r}.")
     dataset = open_dataset(config.data[0], decisions=config.decisions or None)
-    by = ("slide" if dataset.knows_slides else "stratified") if by is None else by
-    slides = dataset.table["slide"].nunique() if dataset.knows_slides else 0
-    if by == "slide" and slides < folds:
+    by = (dataset.unit or "stratified") if by is None else by
+    groups = dataset.table[by].nunique() if by in dataset.known_groups else 0
+    if folds is None:
+        folds = min(groups, MOST_FOLDS) if by == "centre" else FOLDS
+    if by in GROUPS and groups < max(folds, 2):
         raise ConfigError(
-            f"{dataset.name} has {slides} known slides, too few for {folds} folds by slide. Choose fewer folds, or "
-            "folds by patch."
+            f"{dataset.name} has {groups} known {by}s, too few for {max(folds, 2)} folds by {by}. Choose fewer folds, "
+            "or folds by patch."
         )
     config = config.with_changes(split_seed=_seed(dataset, config.split_seed, folds=folds, by=by))
     suffixes = [f"fold-{number}" for number in range(1, folds + 1)]
@@ -215,8 +223,10 @@ def _result(study: Study, folds: list[Fold], table: pd.DataFrame) -> FoldsResult
         name: _within_scale(corrected_mean([each.metrics[name].value for each in measured], test_to_train=ratio), name)
         for name in METRICS
     }
-    groups = slides_of(dataset, table["id"])
-    pooled = evaluate(table["label"], table["probability"], threshold=threshold, groups=groups)
+    groups = units_of(dataset, table["id"])
+    pooled = evaluate(
+        table["label"], table["probability"], threshold=threshold, groups=groups, unit=dataset.unit or "slide"
+    )
     return FoldsResult(tuple(folds), mean, pooled, left_out=sum(dataset.class_counts()) - len(table))
 
 

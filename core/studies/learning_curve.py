@@ -133,8 +133,9 @@ def conclusion(study: Study) -> tuple[str, ...]:
     if gain is None:
         return ()
     sentences = [gain.sentence(), gain.caveat()]
-    if result.trained[0].evaluation.resampled == "slide":
-        sentences.append("All sizes were drawn from the same slides; patches of new slides may be worth more.")
+    unit = result.trained[0].evaluation.resampled
+    if unit != "patch":
+        sentences.append(f"All sizes were drawn from the same {unit}s; patches of new {unit}s may be worth more.")
     if settings["equal"] == "epochs":
         sentences.append(
             "With equal epochs the larger size also took more steps, which explains some of the difference."

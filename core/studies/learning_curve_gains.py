@@ -11,7 +11,7 @@ from core.runs.run import Run
 from core.storage.home import runs_home
 from core.studies.learning_curve_result import SHOWN, CurveResult, Gain, Trained
 from core.studies.study import Study
-from core.studies.work import slides_of
+from core.studies.work import units_of
 from core.training.predictions import test_predictions
 
 
@@ -53,7 +53,7 @@ class Gains:
                 )
             differences = compare(
                 larger["label"], larger["probability"], smaller["probability"],
-                groups=slides_of(self._dataset, larger["id"]),
+                groups=units_of(self._dataset, larger["id"]),
                 threshold=after.evaluation.threshold, second_threshold=before.evaluation.threshold,
             )  # fmt: skip
             self._found[key] = (len(larger), differences)

@@ -98,13 +98,12 @@ def finished_runs(
         yield run
 
 
-def slides_of(dataset: Dataset, ids: pd.Series) -> np.ndarray | None:
-    """Return the slides of labelled patches, text (N,), or None where they are not known for all."""
-    if not dataset.knows_slides:
+def units_of(dataset: Dataset, ids: pd.Series) -> np.ndarray | None:
+    """Return the :attr:`core.data.Dataset.unit` of patches, text (N,), or None where there is none."""
+    if dataset.unit is None:
         return None
-    labelled = dataset.table[dataset.table["label"].notna()]
-    slides: np.ndarray = ids.map(labelled.set_index("id")["slide"]).to_numpy()
-    return slides
+    units: np.ndarray = ids.map(dataset.table.set_index("id")[dataset.unit]).to_numpy()
+    return units
 
 
 def _made(name: str, config: TrainingConfig) -> Run:

@@ -84,7 +84,8 @@ class Patches:
         ids: text (N,).
         pixels: uint8 N×96×96×3; an array, or what is gathered from a pack when it is needed.
         labels: int64 (N,); -1 for a training patch that only teachers teach.
-        slides: text (N,), or None where they are not known for all.
+        slides: the slide of each, or the patient where that is known, text (N,), see :meth:`core.data.Dataset.units`.
+        unit: which of the two.
         notes: position -> what was done to the picture, see :class:`core.data.store.Loaded`.
     """
 
@@ -92,6 +93,7 @@ class Patches:
     pixels: Pixels
     labels: np.ndarray
     slides: np.ndarray | None
+    unit: str = "slide"
     notes: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -100,7 +102,9 @@ class Patches:
     def first(self, count: int) -> "Patches":
         """Return the first `count` of them."""
         slides = None if self.slides is None else self.slides[:count]
-        return Patches(self.ids[:count], self.pixels[:count], self.labels[:count], slides)
+        return replace(
+            self, ids=self.ids[:count], pixels=self.pixels[:count], labels=self.labels[:count], slides=slides
+        )
 
     def seen(self, stain: StainReference | None) -> "Patches":
         """Return them as a network sees them that normalises stains to a reference; without one, as they are."""
@@ -276,7 +280,7 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
         # Choosing rows copies all of them, which would need the memory twice.
         pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    return Patches(ids, pixels, labels, dataset.slides(rows), notes), problems
+    return Patches(ids, pixels, labels, dataset.units(rows), dataset.unit or "slide", notes), problems
 
 
 def _decoded(

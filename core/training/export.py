@@ -97,7 +97,7 @@ def _ood_model(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> O
         readable = np.ones(len(rows), bool)
         readable[list(loaded.unreadable)] = False
         pixels[source.dataset.name] = loaded.pixels[readable]
-        known = source.dataset.slides(rows[readable])
+        known = source.dataset.units(rows[readable])
         if known is not None:
             slides[source.dataset.name] = known
     try:
@@ -119,7 +119,9 @@ def _measure(
         if number == 0:
             _write_predictions(run.place("test_predictions.csv"), test, logits, probabilities)
         try:
-            evaluation = evaluate(test.labels, probabilities, threshold=card.threshold, groups=test.slides)
+            evaluation = evaluate(
+                test.labels, probabilities, threshold=card.threshold, groups=test.slides, unit=test.unit
+            )
         except EvaluationError as error:
             # The bundle is good all the same; its card measures one split fewer.
             logger.warning("%s: the test split could not be measured. %s", name, error)
@@ -131,7 +133,9 @@ def _measure(
         )  # fmt: skip
     first = training_data.sources[0].dataset
     valid = training_data.valid
-    validation = evaluate(valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides)
+    validation = evaluate(
+        valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides, unit=valid.unit
+    )
     return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
 
 

@@ -24,7 +24,8 @@ PER_GRID = "per_grid"
 PAGE = "page"
 BOXES = "boxes"
 IN_SPLIT = "in_part"
-SLIDE = "slide"
+SLIDE, PATIENT, CENTRE = "slide", "patient", "centre"  # the names of the groups
+GROUP = "group"
 FLAG = "flag"
 TAG = "tag"
 SORT = "sort"
@@ -52,7 +53,7 @@ GET_FOLDER = "get_folder"
 # What stands in the address without a widget, for the way back to a page.
 ADDRESS = "address"
 
-# Browse, label errors and map; bound to the address. Then the decisions that can be undone.
+# Browse, label errors, map and labelling; bound to the address. Then what can be undone, and who decides.
 ERRORS_BY = "errors_by"
 ERRORS_SHOW = "errors_show"
 ERRORS_CLASS = "errors_class"
@@ -60,7 +61,10 @@ ERRORS_PAGE = "errors_page"
 MAP_BY = "map_by"
 MAP_COLOUR = "map_colour"
 MAP_PAGE = "map_page"
+LABEL_ORDER = "label_order"
+LABEL_SKIPPED = "label_skipped"
 UNDO = "undo"
+PERSON = "person"
 
 # Browse; the chosen patches, by the data set they are of.
 BASKET = "basket"

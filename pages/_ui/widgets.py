@@ -139,7 +139,7 @@ def page_number(key: str, pages: int, **more: Any) -> int:
     """Draw the field for the number of a page and return it; `more` as of ``st.number_input``."""
     if key in st.session_state:  # a filter may have left fewer pages, and Streamlit refuses a value out of range
         st.session_state[key] = min(max(1, int(st.session_state[key])), pages)
-    return int(st.number_input("Page", 1, pages, key=key, width=140, **more))
+    return int(st.number_input("Page", 1, pages, key=key, **{"width": 140, **more}))
 
 
 def count(label: str, low: int, high: int, value: int, *, key: str, help: str) -> int:

@@ -7,15 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from core.data import Dataset, Decision, decide, decisions_of, take_back
-from core.data.tags import change_tag
+from core.data import Dataset, Decision, decisions_of
+from core.display.data_set import LAYOUTS, Layout, zipped
 from core.display.export import patches_csv, patches_zip
-from core.errors import NodescopeError
-from pages._ui import layout, state, widgets
+from pages._ui import state, widgets
+from pages._ui.browse import curation
 from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
 """Most patches that can be added at once: their ids are kept in the session."""
+
+
+DATA_SETS: dict[Layout, str] = {"folders": "Class folders", "kaggle": "Kaggle's layout", "parquet": "Parquet"}
 
 
 def ids(source: str) -> list[str]:
@@ -80,6 +83,10 @@ def draw(patches: PatchColumns) -> None:
             widgets.export("CSV", lambda: patches_csv(dataset, rows), "patches.csv")
             make_zip = partial(patches_zip, dataset, rows)
             widgets.export("PNGs", make_zip, "patches.zip", "application/zip", icon="folder_zip")
+            st.caption("As a data set, with labels and a card:")
+            for layout, name in DATA_SETS.items():
+                widgets.export(name, partial(zipped, dataset, rows, layout=layout), f"patches-{layout}.zip",
+                               "application/zip", icon="folder_zip", help=LAYOUTS[layout])  # fmt: skip
         with st.popover("Tag", icon=":material/label:"):
             _draw_tags(patches)
         with st.popover("Exclude", icon=":material/block:"):
@@ -99,8 +106,8 @@ def _draw_tags(patches: PatchColumns) -> None:
     )  # fmt: skip
     with st.container(horizontal=True):
         for label, on in (("Add tag", True), ("Remove tag", False)):
-            st.button(label, disabled=not tag, on_click=layout.attempt,
-                      args=(partial(change_tag, on=on), source, list(ids(source)), tag or ""))  # fmt: skip
+            st.button(label, disabled=not tag, on_click=curation.tag, args=(source, list(ids(source)), tag or ""),
+                      kwargs={"on": on})  # fmt: skip
     st.caption("Tags are for finding and exporting; training and evaluation do not use them.")
 
 
@@ -110,18 +117,13 @@ def draw_excluded(dataset: Dataset) -> None:
     if excluded:
         chosen = st.multiselect("Excluded patches to restore", excluded, key="put_back")
         with st.container(horizontal=True):
-            st.button("Restore", disabled=not chosen, on_click=layout.attempt, args=(take_back, dataset.source, chosen))
-            st.button(
-                f"Restore all {len(excluded):,}", on_click=layout.attempt, args=(take_back, dataset.source, excluded)
-            )
+            for label, names in (("Restore", chosen), (f"Restore all {len(excluded):,}", excluded)):
+                st.button(label, disabled=not names, on_click=curation.change,
+                          args=(dataset.source, dict.fromkeys(names)))  # fmt: skip
 
 
 def _exclude(source: str, reason: str) -> None:
-    try:
-        excluded = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
-        decide(source, dict.fromkeys(ids(source), excluded))
-    except NodescopeError as error:
-        layout.show_error(error)
-        return
-    st.session_state[state.NOTICE] = f"{len(ids(source)):,} patches are now excluded."
-    ids(source).clear()
+    excluded = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
+    if curation.changed(source, dict.fromkeys(ids(source), excluded)):
+        st.session_state[state.NOTICE] = f"{len(ids(source)):,} patches are now excluded. Undo restores them."
+        ids(source).clear()

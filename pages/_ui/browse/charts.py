@@ -42,11 +42,11 @@ def draw(dataset: Dataset) -> None:
     counts = counted(patches.fixed.label)
     _overall(counts)
     chips = st.container()  # beside the charts that are clicked, although the filter is drawn later
-    by_split, by_slide = st.columns([3, 6])
+    by_split, by_group_of = st.columns([3, 6])
     with by_split:
         _by_split(patches)
-    with by_slide:
-        _by_slide(patches)
+    with by_group_of:
+        _by_group(patches)
     _distributions(patches)
     st.markdown("#### Matching patches")
     grid.draw(dataset, chips=chips)
@@ -91,34 +91,42 @@ def _by_split(patches: PatchColumns) -> None:
     fixed = patches.fixed
     st.markdown("**By split**", help=f"As training divides them: {fixed.division}. Click a bar to see its patches.")
     figure = by_group(fixed.label, fixed.split, fixed.split_names)
-    figure.update_layout(showlegend=not fixed.slide_names)  # else the chart beside it has the legend
+    figure.update_layout(showlegend=not fixed.groups)  # else the chart beside it has the legend
     _clickable(figure, "by_split", lambda place: filters.choose(state.IN_SPLIT, fixed.split_names[place]))
 
 
-def _by_slide(patches: PatchColumns) -> None:
-    fixed = patches.fixed
-    st.markdown("**By slide**", help="Sorted by share of tumour, the largest first. Click a bar to see its patches.")
-    if not fixed.slide_names:
+def _by_group(patches: PatchColumns) -> None:
+    groups = patches.fixed.groups
+    if not groups:
+        st.markdown("**By slide**")
         st.info(
             "The slides of these patches are unknown, so a random split is optimistic: patches of one slide are in "
             f"training and in test. {slides_advice(patches.dataset)}",
             icon=":material/info:",
         )
         return
-    order = slide_order(fixed.label, fixed.slide, len(fixed.slide_names))[:MOST_SLIDES]
-    # One place more than slides: the slide -1, unknown, is the last entry, and so gets the place -1, no bar.
-    place = np.full(len(fixed.slide_names) + 1, -1)
+    by: str = next(iter(groups))
+    if len(groups) > 1:
+        if st.session_state.get(state.GROUP, by) not in groups:
+            st.session_state[state.GROUP] = by
+        by = widgets.choice("By", {name: f"By {name}" for name in groups}, key=state.GROUP, show_label=False)
+    else:
+        st.markdown(
+            f"**By {by}**", help="Sorted by share of tumour, the largest first. Click a bar to see its patches."
+        )
+    codes, known = groups[by].codes, groups[by].names
+    order = slide_order(patches.fixed.label, codes, len(known))[:MOST_SLIDES]
+    # One place more than names: the code -1, unknown, is the last entry, and so gets the place -1, no bar.
+    place = np.full(len(known) + 1, -1)
     place[order] = np.arange(len(order))
-    names = [fixed.slide_names[slide] for slide in order]
-    figure = by_group(fixed.label, place[fixed.slide], names)
+    names = [known[code] for code in order]
+    figure = by_group(patches.fixed.label, place[codes], names)
     figure.update_xaxes(showticklabels=len(names) <= 60, tickangle=-60)
-    _clickable(figure, "by_slide", lambda at: filters.choose(state.SLIDE, names[at]))
-    unknown = int((fixed.slide < 0).sum())
-    notes = [f"{len(fixed.slide_names):,} slides"]
-    notes += (
-        [f"the {MOST_SLIDES} with the largest share of tumour are shown"] if len(names) < len(fixed.slide_names) else []
-    )
-    notes += [f"the slide of {unknown:,} patches is unknown"] if unknown else []
+    _clickable(figure, f"by_{by}", lambda at: filters.choose(by, names[at]))
+    unknown = int((codes < 0).sum())
+    notes = [f"{len(known):,} {by}s"]
+    notes += [f"the {MOST_SLIDES} with the largest share of tumour are shown"] if len(names) < len(known) else []
+    notes += [f"the {by} of {unknown:,} patches is unknown"] if unknown else []
     st.caption(", ".join(notes) + ".")
 
 

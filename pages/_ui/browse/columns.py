@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data import Dataset, assign, choose_rule
+from core.data.dataset import GROUPS
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check, check_path, findings, load_check
 from core.data.tags import tags_of, tags_path
@@ -26,6 +27,19 @@ Checked = tuple[Check, pd.DataFrame]
 """A check, and its findings: one row for each patch, see :func:`core.data.quality.findings`."""
 
 
+@dataclass(frozen=True)
+class Group:
+    """The slides (patients, centres) of the patches.
+
+    Attributes:
+        codes: int (N,), positions in `names`, -1 where it is unknown.
+        names: those that occur, in order.
+    """
+
+    codes: npt.NDArray[np.signedinteger]
+    names: list[str]
+
+
 class Fixed:
     """What follows from the table of a data set alone.
 
@@ -33,7 +47,7 @@ class Fixed:
         label: int8 (N,): 1, 0, or -1 where there is none.
         ids: object (N,).
         split_names: the splits that occur; `split` holds positions in them.
-        slide_names: the slides that occur; `slide` holds positions in them, -1 where it is unknown.
+        groups: the slides, patients and centres, those of them that any patch has.
         division: a description of the rule that makes the splits.
     """
 
@@ -46,9 +60,7 @@ class Fixed:
         there = [split for split in SPLIT_NAMES if (assigned == split).any()]
         self.split_names = [SPLIT_NAMES[split] for split in there]
         self.split: npt.NDArray[np.int8] = pd.Index(there).get_indexer(assigned).astype(np.int8)
-        slide, names = pd.factorize(table["slide"].to_numpy(dtype=object, na_value=None), sort=True)
-        self.slide: npt.NDArray[np.int32] = slide.astype(np.int32)
-        self.slide_names = [str(name) for name in names]
+        self.groups: dict[str, Group] = {group: _group(table[group]) for group in GROUPS if table[group].notna().any()}
         self.division = rule.describe()
 
     @cached_property
@@ -64,10 +76,20 @@ class Fixed:
         rank[np.argsort(self.ids, kind="stable")] = np.arange(len(self.ids))
         return rank
 
+    def origin(self, row: int) -> list[str]:
+        """Return where a patch comes from, in words such as "slide 7"."""
+        known = [(name, group) for name, group in self.groups.items() if group.codes[row] >= 0]
+        return [f"{name} {group.names[group.codes[row]]}" for name, group in known]
+
     def row(self, patch_id: str) -> int | None:
         """Return the row of an id, or None."""
         found = int(self.index.get_indexer([patch_id])[0])
         return None if found < 0 else found
+
+
+def _group(column: pd.Series) -> Group:
+    codes, names = pd.factorize(column.to_numpy(dtype=object, na_value=None), sort=True)
+    return Group(codes.astype(np.int32), [str(name) for name in names])
 
 
 @dataclass(frozen=True, eq=False)

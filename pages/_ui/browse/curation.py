@@ -1,21 +1,25 @@
-"""Decisions about single patches: relabel, exclude, confirm. Each is written to disk at once and can be undone."""
+"""Decisions about patches: label, exclude, confirm. Each is written to disk at once, with who and when, and undone."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import streamlit as st
 
 from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of, take_back
 from core.data.decisions import to_csv
+from core.data.tags import change_tag, tags_of
 from core.errors import NodescopeError
 from pages._ui import layout, state, widgets
+from pages._ui.browse import people, undo
 
-Undo = tuple[str, str, Decision | None]
-"""A data set, a patch, and what was decided about it before."""
+DONE = {"relabel": "relabelled", "exclude": "excluded", "fine": "confirmed", "skip": "skipped"}
 
 
 def describe(decision: Decision) -> str:
     """Return a decision as the page shows it."""
     if decision.kind == "relabel":
         return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
-    return {"exclude": "excluded", "fine": "label confirmed"}[decision.kind]
+    return {"exclude": "excluded", "fine": "label confirmed", "skip": "skipped"}[decision.kind]
 
 
 def label_words(label: int, both: tuple[int, int] | None) -> str:
@@ -32,26 +36,29 @@ def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None
     Args:
         dataset: holds the patch, with decisions applied or not.
         patch_id: the patch.
-        shortcuts: whether the keys L, E and F do the same; for a page that shows one patch.
+        shortcuts: whether keys do the same; for a page that shows one patch.
     """
     decision = decisions_of(dataset.source).get(patch_id)
     choices = _choices(dataset, patch_id)
-    st.markdown("**Your decision**" + ("" if decision is None else f": {describe(decision)}"))
+    who = f" by {decision.by}" if decision is not None and decision.by else ""
+    st.markdown("**Your decision**" + ("" if decision is None else f": {describe(decision)}{who}"))
     with st.container(horizontal=True):
         for text, icon, key, choice in choices:
             st.button(
-                text, icon=f":material/{icon}:", key=f"decide-{choice.kind}-{patch_id}",
-                type="primary" if decision is not None and decision.kind == choice.kind else "secondary",
-                shortcut=key if shortcuts else None, on_click=_decide, args=(dataset.source, patch_id, choice),
+                text, icon=f":material/{icon}:", key=f"decide-{text}-{patch_id}",
+                type="primary" if decision == choice else "secondary",
+                shortcut=key if shortcuts else None, on_click=change, args=(dataset.source, {patch_id: choice}),
             )  # fmt: skip
         if decision is not None:
-            st.button("Revert", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=_decide,
-                      args=(dataset.source, patch_id, None))  # fmt: skip
+            st.button("Revert", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=change,
+                      args=(dataset.source, {patch_id: None}))  # fmt: skip
+        undo.draw(dataset.source, key=f"of-{patch_id}", shortcut="U" if shortcuts else None)
+    people.draw()
     st.caption("Saved at once. Every page, and every training that starts from now on, uses it.")
 
 
 def draw_counts(undecided: Dataset) -> None:
-    """Draw how the decisions change the classes, how to undo the last one, and the file to export.
+    """Draw how the decisions change the classes, and the file to export.
 
     Args:
         undecided: the data set as it is without any decision.
@@ -63,14 +70,67 @@ def draw_counts(undecided: Dataset) -> None:
             widgets.export("Export decisions.csv", to_csv(decisions), "decisions.csv")
         else:
             st.caption("Nothing is decided yet. Click a patch to decide about it.")
-        stack = _stack()
-        if stack and stack[-1][0] == undecided.source:
-            st.button("Undo", icon=":material/undo:", on_click=_undo,
-                      help=f"Undo the last decision, about {stack[-1][1]}.")  # fmt: skip
     if decisions:
         st.caption(
             "Training, evaluation and every page use these decisions from now on. Runs that have started do not."
         )
+
+
+def change(source: str, decisions: Mapping[str, Decision | None]) -> None:
+    """Decide about patches, or take back what was decided about them (None): a callback."""
+    changed(source, decisions)
+
+
+def changed(source: str, decisions: Mapping[str, Decision | None]) -> bool:
+    """Do what :func:`change` does, and return whether it could be written."""
+    try:
+        before = decisions_of(source)
+        _write(source, decisions)
+    except NodescopeError as error:
+        layout.show_error(error)
+        return False
+    earlier = {name: before.get(name) for name in decisions}
+    undo.remember(source, _words(decisions), partial(_restore, source, dict(decisions), earlier))
+    return True
+
+
+def tag(source: str, ids: Iterable[str], name: str, *, on: bool) -> None:
+    """Give patches a tag or take it from them, so that it can be undone: a callback."""
+    try:
+        had = set(tags_of(source).get(name.strip(), ()))
+        changed = [each for each in ids if (each in had) != on]
+        stored = change_tag(source, changed, name, on=on, by=people.name())
+    except NodescopeError as error:
+        layout.show_error(error)
+        return
+    st.session_state[state.NOTICE] = f"{len(changed):,} patches now {'have' if on else 'lack'} the tag {stored}."
+    if changed:
+        words = f"tag {stored} {'on' if on else 'off'} {_count(changed)}"
+        undo.remember(source, words, lambda: change_tag(source, changed, stored, on=not on, by=people.name()))
+
+
+def _write(source: str, decisions: Mapping[str, Decision | None]) -> None:
+    made = {name: each for name, each in decisions.items() if each is not None}
+    if made:
+        decide(source, made, by=people.name())
+    if len(made) < len(decisions):
+        take_back(source, [name for name in decisions if name not in made], by=people.name())
+
+
+def _restore(source: str, made: Mapping[str, Decision | None], before: Mapping[str, Decision | None]) -> None:
+    now = decisions_of(source)
+    # What somebody else has decided since stays as it is.
+    _write(source, {name: before[name] for name, decision in made.items() if now.get(name) == decision})
+
+
+def _words(decisions: Mapping[str, Decision | None]) -> str:
+    first = next(iter(decisions.values()), None)
+    what = "decisions taken back" if first is None else describe(first)
+    return f"{_count(list(decisions))} {what}"
+
+
+def _count(ids: list[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{len(ids):,} patches"
 
 
 def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:
@@ -79,42 +139,18 @@ def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:
     for label in (1, 0):
         st.markdown(f"{CLASS_NAMES[label].capitalize()} **{before[label]:,} → {now[label]:,}**", width="content")
     kinds: list[str] = [each.kind for each in decisions.values()]
-    names = {"relabel": "relabelled", "exclude": "excluded", "fine": "confirmed"}
-    st.caption(" · ".join(f"{kinds.count(kind):,} {name}" for kind, name in names.items()), width="content")
+    shown = [name for name in DONE if name != "skip" or "skip" in kinds]
+    st.caption(" · ".join(f"{kinds.count(kind):,} {DONE[kind]}" for kind in shown), width="content")
 
 
 def _choices(dataset: Dataset, patch_id: str) -> list[tuple[str, str, str, Decision]]:
     """Return text, icon, key and decision of each button; relabelling means the label that the data do not give."""
     table = dataset.base.table
     label = table.loc[table["id"] == patch_id, "label"].dropna()
-    choices = [("Exclude", "block", "E", Decision("exclude", reason="chosen while looking at it"))]
-    if len(label):
-        other = 1 - int(label.iloc[0])
-        relabel = (f"Relabel as {CLASS_NAMES[other]}", "swap_horiz", "L", Decision("relabel", other))
-        choices = [relabel, *choices, ("Confirm label", "check", "F", Decision("fine"))]
-    return choices
-
-
-def _decide(source: str, patch_id: str, decision: Decision | None, *, remember: bool = True) -> None:
-    try:
-        before = decisions_of(source).get(patch_id)
-        if decision is None:
-            take_back(source, [patch_id])
-        else:
-            decide(source, {patch_id: decision})
-    except NodescopeError as error:
-        layout.show_error(error)
-        return
-    # An undo is not remembered, or the next one would take it back instead of going on to the decision before.
-    if remember:
-        _stack().append((source, patch_id, before))
-
-
-def _undo() -> None:
-    source, patch_id, before = _stack().pop()
-    _decide(source, patch_id, before, remember=False)
-
-
-def _stack() -> list[Undo]:
-    stack: list[Undo] = st.session_state.setdefault(state.UNDO, [])
-    return stack
+    exclude = ("Exclude", "block", "E", Decision("exclude", reason="chosen while looking at it"))
+    if not len(label):
+        named = ((1, "Tumour", "T"), (0, "Normal", "N"))
+        return [*((text, "label", key, Decision("relabel", number)) for number, text, key in named), exclude]
+    other = 1 - int(label.iloc[0])
+    relabel = (f"Relabel as {CLASS_NAMES[other]}", "swap_horiz", "L", Decision("relabel", other))
+    return [relabel, exclude, ("Confirm label", "check", "F", Decision("fine"))]

@@ -52,8 +52,7 @@ def summary(patches: PatchColumns, row: int) -> list[str]:
     """Return what is shown of a patch under the pointer or the focus, in lines."""
     fixed, predicted = patches.fixed, patches.predicted
     lines = [str(fixed.ids[row]), patches.label_words(row)]
-    if fixed.slide[row] >= 0:
-        lines.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
+    lines += fixed.origin(row)
     if predicted is not None and predicted.label[row] >= 0:
         verdict = predicted.verdicts[row]
         lines.append(f"probability of tumour {percent(predicted.probability[row])}: {verdict}")
@@ -163,8 +162,7 @@ def _metadata(patches: PatchColumns, row: int) -> None:
     colour = {1: "red", 0: "green"}.get(patches.label(row), "gray")
     st.code(patch_id, language=None, wrap_lines=True)
     known = [f"Label :{colour}[**{label}**]" + "".join(f" by {each}" for each in why)]
-    if fixed.slide[row] >= 0:
-        known.append(f"slide {fixed.slide_names[fixed.slide[row]]}")
+    known += fixed.origin(row)
     if patches.fixed.label[row] >= 0:
         known.append(f"{fixed.split_names[fixed.split[row]]} split")
     if dataset.masks is not None:

@@ -12,10 +12,11 @@ from core.errors import DataError
 from core.job import Job
 from core.storage.home import home
 from pages._ui import jobs, state
+from pages._ui.browse import export
 
 
-def draw(dataset: Dataset) -> None:  # noqa: ARG001 - every view gets the open data set
-    """Draw what can be downloaded, how far it is, and the button that opens it."""
+def draw(dataset: Dataset) -> None:
+    """Draw what can be downloaded, how far it is, and the button that opens it; below, how to export the open one."""
     st.caption(
         "Public data sets for research. A download continues when you leave this page; files that are complete are not "
         "downloaded again."
@@ -23,6 +24,7 @@ def draw(dataset: Dataset) -> None:  # noqa: ARG001 - every view gets the open d
     for place, name in zip(st.columns(len(SOURCES), gap="large"), SOURCES, strict=True):
         with place, st.container(border=True):
             _source(name)
+    export.draw(dataset)
 
 
 def _source(name: str) -> None:

@@ -13,6 +13,7 @@ from plotly.colors import sample_colorscale
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset
+from core.data.dataset import GROUPS
 from core.display import CLASS_COLOURS, MUTED, SERIES
 from core.features.embedding import MOST, NO_UMAP, Embedding, embedding_path, has_umap, load_embedding
 from core.formatting import duration
@@ -21,11 +22,11 @@ from core.prediction import Predictor
 from core.reports.chart_theme import empty_chart
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.browse import basket, detail, grid
-from pages._ui.browse.columns import PatchColumns, patch_columns
+from pages._ui.browse.columns import Group, PatchColumns, patch_columns
 
 METHODS = {"pca": "PCA", "umap": "UMAP"}
-COLOURS = {"label": "Label", "split": "Split", "slide": "Slide", "error": "Model's error", "probability": "Probability",
-           "flag": "Quality", "tag": "Tag"}  # fmt: skip
+COLOURS = {"label": "Label", "split": "Split", "slide": "Slide", "patient": "Patient", "centre": "Centre",
+           "error": "Model's error", "probability": "Probability", "flag": "Quality", "tag": "Tag"}  # fmt: skip
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 VERDICTS = {
     "right": (MUTED, "circle"),
@@ -43,7 +44,7 @@ HEIGHT = 560
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class Points:
     """Points that look the same.
 
     Attributes:
@@ -101,7 +102,8 @@ def _no_umap(job: Job, command: list[str]) -> None:
 
 
 def _controls(patches: PatchColumns) -> tuple[str, str]:
-    missing = {"slide": not patches.fixed.slide_names, "flag": not patches.flags, "tag": not patches.tags}
+    missing: dict[str, bool] = {group: group not in patches.fixed.groups for group in GROUPS}
+    missing |= {"flag": not patches.flags, "tag": not patches.tags}
     colours = [name for name in COLOURS if not missing.get(name)]
     # "slide" may come from a link, or from a data set whose slides are known.
     if st.session_state.get(state.MAP_COLOUR, "label") not in colours:
@@ -147,7 +149,7 @@ def _figure(
 
 
 def selected(
-    points: Sequence[Mapping[str, Any]], groups: Sequence[Group], rows: npt.NDArray[np.int64]
+    points: Sequence[Mapping[str, Any]], groups: Sequence[Points], rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Return the rows of the points that are selected in the browser, each given by its trace and its position."""
     found = [groups[each["curve_number"]].at[each["point_index"]] for each in points]
@@ -156,7 +158,7 @@ def selected(
 
 
 def figure(
-    patches: PatchColumns, rows: npt.NDArray[np.int64], points: npt.NDArray[np.float32], groups: list[Group]
+    patches: PatchColumns, rows: npt.NDArray[np.int64], points: npt.NDArray[np.float32], groups: list[Points]
 ) -> go.Figure:
     """Return the map, drawn by the graphics card: one trace for each group."""
     ids = patches.fixed.ids[rows]
@@ -176,7 +178,7 @@ def figure(
     return chart.update_xaxes(visible=False).update_yaxes(visible=False, scaleanchor="x")
 
 
-def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -> list[Group]:
+def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -> list[Points]:
     """Return the points in groups, each with its own pair of colour and symbol."""
     fixed, label = patches.fixed, patches.fixed.label[rows]
     if colour == "label":
@@ -193,10 +195,11 @@ def groups_of(patches: PatchColumns, rows: npt.NDArray[np.int64], colour: str) -
     elif colour in ("flag", "tag"):
         named = _by_mark(patches.flags if colour == "flag" else patches.tags, rows, none=f"no {colour}")
     else:
-        codes, names = (fixed.split, fixed.split_names) if colour == "split" else (fixed.slide, fixed.slide_names)
+        group = Group(fixed.split, fixed.split_names) if colour == "split" else fixed.groups[colour]
+        codes, names = group.codes, group.names
         named = [(name, codes[rows] == code, *_appearance(code, len(names))) for code, name in enumerate(names)]
         named.append(("unknown", codes[rows] < 0, MUTED, "x"))
-    return [Group(name, np.flatnonzero(mask), tone, symbol) for name, mask, tone, symbol in named if mask.any()]
+    return [Points(name, np.flatnonzero(mask), tone, symbol) for name, mask, tone, symbol in named if mask.any()]
 
 
 Named = list[tuple[str, npt.NDArray[np.bool_], str, str]]

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.data.quality import FLAGS
 from pages._ui import query_params, state
 from pages._ui.browse.columns import PatchColumns
 from pages._ui.browse.predictions import VERDICTS
@@ -20,6 +20,8 @@ CLEAN = "no flag"
 AS_IT_IS = "as it is"
 LOW, HIGH = ", low first", ", high first"
 WRONG = "wrong"
+CHOICES = (state.IN_SPLIT, state.SLIDE, state.PATIENT, state.CENTRE, state.FLAG, state.TAG, state.VERDICT)
+"""The keys of the choices among the filters."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +71,70 @@ def choose(key: str, value: str) -> None:
     st.session_state[state.PAGE] = 1
 
 
-def chosen(patches: PatchColumns, *, chips: DeltaGenerator) -> npt.NDArray[np.int64]:
-    """Draw the filter and return the rows that pass it, in the chosen order.
+@dataclass(frozen=True)
+class Active:
+    """A filter that is set.
+
+    Attributes:
+        label: on its chip.
+        keeps: bool (N,), the patches that pass it.
+        remove: shows what it hides.
+    """
+
+    label: str
+    keeps: npt.NDArray[np.bool_]
+    remove: Callable[[], None]
+
+
+def chosen(patches: PatchColumns, show: str, *, chips: DeltaGenerator) -> tuple[npt.NDArray[np.int64], list[Active]]:
+    """Draw the filters and return the rows that pass them, in the order of the table, and those that are set.
 
     Args:
         patches: what is known of the patches.
+        show: which classes, a key of :data:`SHOW`.
         chips: where the chips of active filters are drawn.
     """
-    keep = _filtered(patches)
-    order = _select(
-        "Sort", [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))], state.SORT
-    )
-    _more(patches)
-    for each in ranges():
-        if each.name in patches.columns:
-            keep &= _within(patches.columns[each.name], each)
+    with st.popover("Filter", icon=":material/filter_alt:"):
+        active = [*_choices(patches), *_found(patches)]
+        _more(patches)
+    active += [
+        Active(str(each), _within(patches.columns[each.name], each), partial(_uncut, each.name))
+        for each in ranges()
+        if each.name in patches.columns
+    ]
     with chips:
-        _chips(patches)
-    return ordered(patches, np.flatnonzero(keep), order)
+        _chips(active)
+    rows = np.flatnonzero(_all_of(patches, active))
+    if show in ("tumour", "normal"):
+        of_class = patches.fixed.label == int(show == "tumour")
+        active.append(Active(f"only {show}", of_class, partial(choose, state.SHOW, "both")))
+    return rows, active
+
+
+def _all_of(patches: PatchColumns, active: list[Active]) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.logical_and.reduce([np.ones(len(patches.fixed.ids), bool), *(each.keeps for each in active)]))
+
+
+def sorted_by(patches: PatchColumns) -> str:
+    """Draw the choice of an order and return it, see :func:`ordered`."""
+    names = [AS_IT_IS, "id", *(name + way for name in patches.columns for way in (LOW, HIGH))]
+    return _select("Sort", names, state.SORT)
+
+
+def draw_empty(patches: PatchColumns, active: list[Active]) -> None:
+    """Draw, where no patch passes, what each filter hides alone, with the button that removes it."""
+    offers = []
+    for each in active:
+        count = int(_all_of(patches, [other for other in active if other is not each]).sum())
+        if count:
+            offers.append((each, count))
+    st.info("No patch passes all filters." if active else "There is no such patch in this data set.")
+    with st.container(horizontal=True):
+        for each, count in offers:
+            st.button(f"Remove “{each.label}”: {count:,}", key=f"empty-{each.label}", icon=":material/filter_alt_off:",
+                      on_click=each.remove, help=f"Without this filter, {count:,} patches pass.")  # fmt: skip
+        if active and not offers:
+            st.button("Remove all filters", icon=":material/filter_alt_off:", key="empty-all", on_click=_clear_all)
 
 
 def ordered(patches: PatchColumns, rows: npt.NDArray[np.int64], order: str) -> npt.NDArray[np.int64]:
@@ -117,7 +165,7 @@ def searched() -> str:
 
 def clear() -> None:
     """Show everything again."""
-    for key in (state.IN_SPLIT, state.SLIDE, state.FLAG, state.TAG, state.VERDICT):
+    for key in CHOICES:
         if key in st.session_state:
             st.session_state[key] = ANY
     if searched():
@@ -126,49 +174,71 @@ def clear() -> None:
     st.session_state[state.PAGE] = 1
 
 
-def _filtered(patches: PatchColumns) -> npt.NDArray[np.bool_]:
-    fixed = patches.fixed
-    keep = np.ones(len(fixed.ids), bool)
+def _clear_all() -> None:
+    clear()
+    choose(state.SHOW, "both")
+
+
+def _uncut(name: str) -> None:
+    query_params.write(state.RANGES, [each.text for each in ranges() if each.name != name])
+
+
+def _choices(patches: PatchColumns) -> list[Active]:
+    """Draw the choices and return those that are set; one made for another data set is dropped."""
+    fixed, marks, found = patches.fixed, dict[str, npt.NDArray[np.bool_]](), list[Active]()
+
+    def choice(key: str, label: str, name: str, help: str | None = None) -> None:
+        value = _select(label, [ANY, *marks], key, help=help)
+        if value != ANY:
+            found.append(Active(f"{name} {value}", marks[value], partial(choose, key, ANY)))
+
     if len(fixed.split_names) > 1:
-        split = _select(
-            "Split", [ANY, *fixed.split_names], state.IN_SPLIT, help=f"As training divides them: {fixed.division}."
-        )
-        if split != ANY:
-            keep &= fixed.split == fixed.split_names.index(split)
-    if fixed.slide_names:
-        slide = _select("Slide", [ANY, *fixed.slide_names], state.SLIDE)
-        if slide != ANY:
-            keep &= fixed.slide == fixed.slide_names.index(slide)
+        marks = {name: fixed.split == code for code, name in enumerate(fixed.split_names)}
+        choice(state.IN_SPLIT, "Split", "split", f"As training divides them: {fixed.division}.")
+    for by, group in fixed.groups.items():
+        marks = _Equal(group.codes, group.names)
+        choice(by, by.capitalize(), by)
     if patches.flags:
-        keep &= _flagged(patches)
+        flagged = np.logical_or.reduce(list(patches.flags.values()))
+        marks = {CLEAN: ~flagged, FLAGGED: flagged, **patches.flags}
+        choice(state.FLAG, "Quality", "quality:")
     if patches.tags:
-        tag = _select("Tag", [ANY, *patches.tags], state.TAG)
-        if tag != ANY:
-            keep &= patches.tags[tag]
+        marks = dict(patches.tags)
+        choice(state.TAG, "Tag", "tag")
     if patches.predicted is not None:
+        names = (VERDICTS[0], WRONG, *VERDICTS[1:])
+        marks = {name: judged(patches, name) for name in names}
         predicted = patches.predicted
-        of = f"By {predicted.name}, the model in the sidebar, at its decision threshold {predicted.threshold:.3f}."
-        verdict = _select("Prediction", [ANY, VERDICTS[0], WRONG, *VERDICTS[1:]], state.VERDICT, help=of)
-        if verdict != ANY:
-            keep &= judged(patches, verdict)
+        choice(
+            state.VERDICT, "Prediction", "prediction:",
+            f"By {predicted.name}, the model in the sidebar, at its decision threshold {predicted.threshold:.3f}.",
+        )  # fmt: skip
+    return found
+
+
+class _Equal(dict[str, npt.NDArray[np.bool_]]):
+    """The patches of each slide, worked out for the one that is wanted: there may be thousands of slides."""
+
+    def __init__(self, codes: npt.NDArray[np.int32], names: list[str]):
+        super().__init__(dict.fromkeys(names, np.empty(0, bool)))
+        self._codes, self._names = codes, names
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.bool_]:
+        return np.asarray(self._codes == self._names.index(name))
+
+
+def _found(patches: PatchColumns) -> list[Active]:
+    """Draw the field for an id; part of one filters."""
     st.text_input(
-        "Find id", key=state.FIND, bind="query-params", width=160, placeholder="whole or part of it",
+        "Find id", key=state.FIND, bind="query-params", width=260, placeholder="whole or part of it",
         help="A whole id goes to its page and opens the patch; part of an id filters.",
     )  # fmt: skip
     text = searched()
     # A whole id filters nothing: the grid goes to its page instead, see `_go_to` there.
-    if text and fixed.row(text) is None:
-        keep &= patches.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
-    return keep
-
-
-def _flagged(patches: PatchColumns) -> npt.NDArray[np.bool_]:
-    flag = _select("Quality", [ANY, CLEAN, FLAGGED, *FLAGS], state.FLAG)
-    if flag == ANY:
-        return np.ones(len(patches.fixed.ids), bool)
-    if flag in (CLEAN, FLAGGED):
-        return np.asarray(np.logical_or.reduce(list(patches.flags.values())) == (flag == FLAGGED))
-    return patches.flags[flag]
+    if not text or patches.fixed.row(text) is not None:
+        return []
+    keeps = patches.dataset.table["id"].str.contains(text, regex=False).fillna(False).to_numpy(bool)
+    return [Active(f"id {text[:12]}", keeps, partial(choose, state.FIND, ""))]
 
 
 def _within(values: npt.NDArray[np.floating], limits: Range) -> npt.NDArray[np.bool_]:
@@ -180,7 +250,7 @@ def _more(patches: PatchColumns) -> None:
     """Draw the choice of a range of one column."""
     if not patches.columns:
         return
-    with st.popover("Range", icon=":material/tune:", help="Show only patches with values between two numbers."):
+    with st.expander("Range of a measure", icon=":material/tune:"):
         name = str(st.selectbox("Measure", list(patches.columns), key="range_of"))
         values = patches.columns[name]
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -193,54 +263,24 @@ def _more(patches: PatchColumns) -> None:
         st.button("Apply", type="primary", disabled=start > end, on_click=cut, args=(Range(name, start, end),))
 
 
-def _chips(patches: PatchColumns) -> None:
-    """Draw a chip for each active filter, which removes it."""
-    chips: list[tuple[str, Callable[..., None], tuple[str, ...]]] = []
-    for key, name in (
-        (state.IN_SPLIT, "split"), (state.SLIDE, "slide"), (state.FLAG, "quality:"), (state.TAG, "tag"),
-        (state.VERDICT, "prediction:"),
-    ):  # fmt: skip
-        value = st.session_state.get(key, ANY)
-        # A choice made for another data set stays in the session, but filters nothing where its field is not drawn.
-        if value != ANY and _is_drawn(patches, key):
-            chips.append((f"{name} {value}", choose, (key, ANY)))
-    # A whole id filters nothing.
-    if searched() and patches.fixed.row(searched()) is None:
-        chips.append((f"id {searched()[:12]}", choose, (state.FIND, "")))
-    for each in ranges():
-        unknown = "" if each.name in patches.columns else " (unknown here)"
-        chips.append((f"{each}{unknown}", _uncut, (each.name,)))
-    if not chips:
+def _chips(active: list[Active]) -> None:
+    """Draw a chip for each filter that is set, which removes it."""
+    if not active:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for number, (label, undo, arguments) in enumerate(chips):
+        for number, each in enumerate(active):
             st.button(
-                label, icon=":material/close:", icon_position="right", key=f"chip-{number}", on_click=undo,
-                args=arguments, help="Remove this filter.",
+                each.label, icon=":material/close:", icon_position="right", key=f"chip-{number}", on_click=each.remove,
+                help="Remove this filter.",
             )  # fmt: skip
         st.button("Clear filters", type="tertiary", key="clear_filters", on_click=clear)
-
-
-def _is_drawn(patches: PatchColumns, key: str) -> bool:
-    fixed = patches.fixed
-    return {
-        state.IN_SPLIT: len(fixed.split_names) > 1,
-        state.SLIDE: bool(fixed.slide_names),
-        state.FLAG: bool(patches.flags),
-        state.TAG: bool(patches.tags),
-        state.VERDICT: patches.predicted is not None,
-    }[key]
-
-
-def _uncut(name: str) -> None:
-    query_params.write(state.RANGES, [each.text for each in ranges() if each.name != name])
 
 
 def _select(label: str, options: list[str], key: str, *, help: str | None = None) -> str:
     """Draw a choice whose default is the first; a value of another data set or an old link is dropped."""
     if st.session_state.get(key, options[0]) not in options:
         st.session_state[key] = options[0]
-    chosen = st.selectbox(label, options, key=key, bind="query-params", width=128, help=help, on_change=_first_page)
+    chosen = st.selectbox(label, options, key=key, bind="query-params", width=260, help=help, on_change=_first_page)
     return str(chosen or options[0])
 
 

@@ -14,7 +14,7 @@ from core.formatting import percent
 from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.browse import basket, detail, filters, predictions, views
 from pages._ui.browse.columns import PatchColumns, patch_columns
-from pages._ui.gallery import Tile, gallery
+from pages._ui.gallery import Tile, encoded, gallery
 
 IN_ADDRESS = (state.SHUFFLE_SEED, state.BOXES, state.RANGES, state.DETAIL)
 
@@ -55,19 +55,21 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     below = st.container() if chips is None else chips
     with row:
-        show = widgets.choice("Show", filters.SHOW, key=state.SHOW)
-        grids = _grids(patches, show, filters.chosen(patches, chips=below))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        # Where the number of its pages stands; the layout is drawn after it, and says how many there are.
-        paging = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
-        grid_layout = _controls()
-        with paging:
-            _go_to(patches, grids, grid_layout.per_grid)
-            page = _paging(grids, grid_layout)
-        shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
-        basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+        # Few and small, so that patches are in sight on a phone: what is chosen seldom stands behind its button.
+        show = widgets.choice("Show", filters.SHOW, key=state.SHOW, show_label=False)
+        rows, active = filters.chosen(patches, show, chips=below)
+        grid_layout, order = _controls(patches)
+        grids = _grids(patches, show, filters.ordered(patches, rows, order))
+        adding = st.container(width="content")
         views.draw()
         predictions.draw(dataset, patches.predicted)
+        _go_to(patches, grids, grid_layout.per_grid)
+        page = _paging(grids, grid_layout)
+        shown = [grid.rows[(page - 1) * grid_layout.per_grid : page * grid_layout.per_grid] for grid in grids]
+        with adding:
+            basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
+    if not any(len(grid.rows) for grid in grids):
+        filters.draw_empty(patches, active)
     # Side by side, so that both classes are in sight at once; in a narrow window Streamlit puts them below each other.
     with st.container(key="grids"):
         for place, grid in zip(st.columns(len(grids)), grids, strict=True):
@@ -77,21 +79,23 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     detail.draw(patches, [grid.rows for grid in grids], per_page=grid_layout.per_grid, page_key=state.PAGE)
 
 
-def _controls() -> Layout:
+def _controls(patches: PatchColumns) -> tuple[Layout, str]:
     boxes = detail.box_button(key="grid_box", with_shortcut=not query_params.read(state.DETAIL))
-    st.button(
-        "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
-        help="Show the patches in another random order.",
-    )  # fmt: skip
-    if _shuffle_seed():
-        st.button("Reset order", icon=":material/sort:", on_click=_in_order)
     with st.popover("Layout", icon=":material/grid_view:"):
+        order = filters.sorted_by(patches)
+        with st.container(horizontal=True):
+            st.button(
+                "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
+                help="Show the patches in another random order.",
+            )  # fmt: skip
+            if _shuffle_seed():
+                st.button("Reset order", icon=":material/sort:", on_click=_in_order)
         size = int(st.slider("Thumbnail size", 48, 192, SIZE, step=8, key=state.SIZE, bind="query-params", width=200))
         per_grid = st.number_input("Patches per grid", query_params.FEWEST, query_params.MOST, 90, step=30,
                                    key=state.PER_GRID, bind="query-params")  # fmt: skip
         st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
                   help="Read every file again, also where there is a pack, and use what changed.")  # fmt: skip
-    return Layout(size, int(per_grid), boxes)
+    return Layout(size, int(per_grid), boxes), order
 
 
 def _shuffle_seed() -> int:
@@ -147,12 +151,11 @@ def _paging(grids: list[Grid], grid_layout: Layout) -> int:
     pages = max(1, *(-(-len(grid.rows) // grid_layout.per_grid) for grid in grids))
     # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
     keys = {} if query_params.read(state.DETAIL) else {"before": "Left", "after": "Right"}
-    page = widgets.page_number(state.PAGE, pages, bind="query-params")
-    st.button("Previous", icon=":material/chevron_left:", disabled=page <= 1, on_click=_go_by, args=(-1, pages),
-              shortcut=keys.get("before"))  # fmt: skip
-    st.button("Next", icon=":material/chevron_right:", disabled=page >= pages, on_click=_go_by, args=(1, pages),
-              shortcut=keys.get("after"))  # fmt: skip
-    st.caption(f"of {pages:,} page{'s' if pages > 1 else ''}", width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        page = widgets.page_number(state.PAGE, pages, width=100, label_visibility="collapsed", bind="query-params")
+        st.caption(f"of {pages:,}", width="content")
+        st.button("Previous", disabled=page <= 1, on_click=_go_by, args=(-1, pages), shortcut=keys.get("before"))
+        st.button("Next", disabled=page >= pages, on_click=_go_by, args=(1, pages), shortcut=keys.get("after"))
     return page
 
 
@@ -191,7 +194,15 @@ def draw_gallery(
         boxes: whether the labelled centre is marked.
         lines: what is shown beside each patch; :func:`detail.summary` by default.
     """
-    dataset, loaded = patches.dataset, patches.dataset.store.load(rows)
+    dataset = patches.dataset
+
+    def make() -> tuple[str, dict[int, str]]:
+        loaded = dataset.store.load(rows)
+        return encoded(loaded.pixels), dict(loaded.unreadable)
+
+    # A selection or a decision draws the page again, and the pictures are the same.
+    key_of_rows = (*cache.key_of(dataset.base), dataset.table["id"].iloc[rows].str.cat(sep="\n"))
+    sheet, unreadable = cache.recall("sheet", key_of_rows, make, most=32)
     selected, wanted = set(basket.ids(dataset.source)), st.session_state.get(state.WENT_TO)
     tiles = [
         Tile(
@@ -203,13 +214,11 @@ def draw_gallery(
         for patch_id in (str(patches.fixed.ids[row]),)
     ]  # fmt: skip
     gallery(
-        loaded.pixels, tiles, name=name, key=key, size=size or int(st.session_state.get(state.SIZE, SIZE)), boxes=boxes,
+        sheet, tiles, name=name, key=key, size=size or int(st.session_state.get(state.SIZE, SIZE)), boxes=boxes,
         on_open=detail.open_id, on_select=partial(basket.change, dataset.source),
     )  # fmt: skip
-    if loaded.unreadable:
-        st.warning(
-            f"{len(loaded.unreadable)} patches of this page could not be read: {next(iter(loaded.unreadable.values()))}"
-        )
+    if unreadable:
+        st.warning(f"{len(unreadable)} patches of this page could not be read: {next(iter(unreadable.values()))}")
 
 
 def _badge(patches: PatchColumns, row: int) -> str:

@@ -114,7 +114,7 @@ def _show_flagged(flag: str) -> None:
     st.session_state[state.SHOW] = "all"  # also those without a label
     st.session_state[state.BROWSE_VIEW] = "Patches"
     # Widgets that are not on this view do not write their address, and would read an old one when they come back.
-    for key in (state.FIND, state.IN_SPLIT, state.SLIDE, state.VERDICT):
+    for key in (state.FIND, *filters.CHOICES):
         query_params.write(key, [])
     query_params.write(state.FLAG, [flag])
     query_params.write(state.SHOW, [filters.SHOW["all"]])

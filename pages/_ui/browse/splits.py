@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data import SPLITS, Dataset, SplitRule, assign, choose_rule
+from core.data.dataset import GROUPS
 from core.data.quality import check_path
 from core.data.split_file import (
     SplitFile,
@@ -36,6 +37,8 @@ MOST_MEASURED = 20_000
 LABELS = {
     "patch": "Random",
     "slide": "By slide",
+    "patient": "By patient",
+    "centre": "Leave one centre out",
     "stratified": "Stratified",
     "colour": "By colour",
     "official": "Official",
@@ -43,6 +46,8 @@ LABELS = {
 ABOUT = {
     "patch": "Each patch is assigned on its own, whatever slide it is from.",
     "slide": "All patches of a slide stay together. This is how a model meets new slides.",
+    "patient": "All patches of a patient stay together, whatever slide they are from.",
+    "centre": "One centre is tested, and the others train: this is how a model meets a new laboratory and scanner.",
     "stratified": "Each patch is assigned on its own, with exactly the chosen shares in each class.",
     "colour": "Whole stain clusters are held out, so that the test split has stains that training never sees.",
     "official": "The splits that the data set came with.",
@@ -95,9 +100,12 @@ def draw(dataset: Dataset) -> None:
 
 
 def _choose(dataset: Dataset) -> Choice:
-    known = {"slide": dataset.knows_slides, "official": is_official(dataset)}
+    known: dict[str, bool] = {
+        **{group: group in dataset.known_groups for group in GROUPS},
+        "official": is_official(dataset),
+    }
     offered = [choice for choice in LABELS if known.get(choice, True)]
-    first = next(choice for choice in ("official", "slide", "patch") if choice in offered)
+    first = "official" if "official" in offered else dataset.unit or "patch"
     by = widgets.choice(
         "Divide", {name: LABELS[name] for name in offered}, default=first, key=state.SPLIT_BY,
         help="No choice depends on the order of the files: a patch keeps its split when the data set moves or grows.",
@@ -108,13 +116,17 @@ def _choose(dataset: Dataset) -> Choice:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key=state.SPLIT_SEED, bind="query-params", width=140,
                                help="Another seed gives another split.")  # fmt: skip
-        folds = st.selectbox(
+        centres = sorted(dataset.table["centre"].dropna().unique()) if by == "centre" else []
+        folds = len(centres) or st.selectbox(
             "Folds", FOLDS, key=state.SPLIT_FOLDS, bind="query-params", width=140,
             format_func=lambda count: f"{count} folds" if count else "none",
             help="Cross-validation: with k folds, every patch is in the test split of exactly one of k runs.",
         )  # fmt: skip
         fold, test = 0, 100 * TEST
-        if folds:
+        if centres:
+            fold = st.selectbox("Tested centre", range(folds), key="split_centre", width=140,
+                                format_func=lambda number: str(centres[number]))  # fmt: skip
+        elif folds:
             fold = st.selectbox("Test fold", range(folds), key=state.SPLIT_FOLD, bind="query-params", width=140)
         else:
             test = st.number_input("Test, %", 1, 80, round(100 * TEST), key=state.SPLIT_TEST, bind="query-params",
@@ -158,12 +170,15 @@ def _show(dataset: Dataset, split: Split) -> None:
         st.markdown("**Stain**", help="How strongly patches are stained. The large symbols are means.")
         figure = split_charts.colours(summary.colours)
         st.plotly_chart(figure, config=widgets.CHART, key="split-colours", alt="Stain densities by split")
-    if dataset.knows_slides:
-        st.markdown("**Slides**", help="One bar for each slide. A bar of two colours is a slide that is in two splits.")
-        figure, hidden = split_charts.slides(dataset.table["slide"].to_numpy(object), split.assigned)
-        st.plotly_chart(figure, config=widgets.CHART, key="split-slides", alt="Patches of each slide by split")
+    for group in dataset.known_groups:
+        st.markdown(
+            f"**{group.capitalize()}s**",
+            help=f"One bar for each {group}. A bar of two colours is a {group} that is in two splits.",
+        )
+        figure, hidden = split_charts.slides(dataset.table[group].to_numpy(object), split.assigned)
+        st.plotly_chart(figure, config=widgets.CHART, key=f"split-{group}", alt=f"Patches of each {group} by split")
         if hidden:
-            st.caption(f"The largest {split_charts.MOST_SLIDES} slides; {hidden:,} more are not shown.")
+            st.caption(f"The largest {split_charts.MOST_SLIDES} {group}s; {hidden:,} more are not shown.")
 
 
 def _table(summary: SplitSummary) -> None:
@@ -176,7 +191,7 @@ def _table(summary: SplitSummary) -> None:
         "normal": st.column_config.NumberColumn("Normal", format="localized"),
         "tumour": st.column_config.NumberColumn("Tumour", format="localized"),
         "tumour_share": st.column_config.NumberColumn("Tumour share", format="%.1f%%"),
-        "slides": st.column_config.NumberColumn("Slides"),
+        **{f"{group}s": st.column_config.NumberColumn(f"{group.capitalize()}s") for group in GROUPS},
         "brightness": st.column_config.NumberColumn("Brightness", format="%.0f", help="Mean grey level, 0 to 255"),
         "haematoxylin": st.column_config.NumberColumn("Haematoxylin", format="%.3f", help="Mean optical density"),
         "eosin": st.column_config.NumberColumn("Eosin", format="%.3f", help="Mean optical density"),

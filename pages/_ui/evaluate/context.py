@@ -58,7 +58,7 @@ class EvaluationContext:
         scored, own = self.scored, self.predictor.bundle.card.threshold
 
         def whole() -> Evaluation:
-            return evaluate(scored.labels, scored.probabilities, threshold=own, groups=scored.slides)
+            return evaluate(scored.labels, scored.probabilities, threshold=own, groups=scored.slides, unit=scored.unit)
 
         def moved() -> Evaluation:
             found = cache.recall(

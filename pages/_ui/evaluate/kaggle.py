@@ -23,7 +23,8 @@ THIS = "This model"
 def draw(context: EvaluationContext) -> None:
     """Draw the section."""
     st.markdown("#### Submission to Kaggle")
-    count = int(context.dataset.table["label"].isna().sum())
+    dataset = context.dataset.base  # a submission names every patch that came without a label
+    count = int(dataset.table["label"].isna().sum())
     if not count:
         st.caption(
             "A submission predicts patches without a label, and this data set has none. In the competition's folder "
@@ -36,19 +37,19 @@ def draw(context: EvaluationContext) -> None:
         help="This model, or a finished cross-validation, which predicts by the mean of its folds' calibrated logits.",
     )  # fmt: skip
     bundles = sources[chosen]
-    job = SubmissionJob.of([_digest(path) for path in bundles], context.dataset)
+    job = SubmissionJob.of([_digest(path) for path in bundles], dataset)
     status = job.status()
     if status.is_active:
         jobs.watch(job, "Predicting", patches=count)
         return
     if status.state == "finished" and job.text_path.is_file():
-        _finished(job, context.dataset)
+        _finished(job, dataset)
         return
     device = context.predictor.device.type
-    predictions.last_attempt(status, job.partial(context.dataset, device=device).kept(count), count)
+    predictions.last_attempt(status, job.partial(dataset, device=device).kept(count), count)
     st.button(
         f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=layout.attempt,
-        args=(partial(job.start, source=context.dataset.source, bundles=bundles, device=device),),
+        args=(partial(job.start, source=dataset.source, bundles=bundles, device=device),),
         help="This runs in the background: you can leave the page and come back.",
     )  # fmt: skip
 

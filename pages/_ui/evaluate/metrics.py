@@ -175,7 +175,7 @@ def _headline(evaluation: Evaluation) -> None:
     for name in HEADLINE:
         estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
     over = f"{evaluation.described_slides}."
-    if evaluation.resampled != "slide":
+    if evaluation.resampled == "patch":
         over = "patches: slides are unknown, so it is too narrow for new slides."
     st.caption(
         f"n = {evaluation.n:,} patches, {evaluation.positives:,} with tumour. The second line is the 95% CI over {over}"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.data.dataset import GROUPS
 from core.evaluation import METRICS, THRESHOLD_METRICS, Subgroup
 from core.reports import evaluation_charts as charts
 from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, subgroups_by
@@ -32,7 +33,7 @@ def draw(context: EvaluationContext) -> None:
         format_func=lambda name: METRICS[name].label, persist_state="session",
     )  # fmt: skip
     found = _subgroups(context, by)
-    order = _worst_first(found, metric)[:MOST] if by == "slide" else list(range(len(found)))
+    order = _worst_first(found, metric)[:MOST] if by in GROUPS else list(range(len(found)))
     shown = [found[row] for row in order]
     st.plotly_chart(
         charts.estimates(

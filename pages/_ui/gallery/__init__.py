@@ -1,5 +1,5 @@
 """A grid of patches for mouse, keyboard and touch."""
 
-from pages._ui.gallery.component import Tile, gallery
+from pages._ui.gallery.component import Tile, encoded, gallery
 
-__all__ = ["Tile", "gallery"]
+__all__ = ["Tile", "encoded", "gallery"]

@@ -47,8 +47,13 @@ class Tile:
     marked: bool = False
 
 
+def encoded(pixels: np.ndarray) -> str:
+    """Return patches, uint8 N×96×96×3, as the one picture that :func:`gallery` sends."""
+    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(contact_sheet(pixels, columns=ACROSS))).decode()
+
+
 def gallery(
-    pixels: np.ndarray,
+    sheet: str,
     tiles: Sequence[Tile],
     *,
     name: str,
@@ -61,7 +66,7 @@ def gallery(
     """Draw patches; what the callbacks do happens before the page is drawn again.
 
     Args:
-        pixels: uint8 N×96×96×3.
+        sheet: their pixels, see :func:`encoded`.
         tiles: what is shown of each.
         name: of the grid, for screen readers.
         key: of the grid in the session; the same for all its pages, so that the keyboard stays where it is.
@@ -73,7 +78,7 @@ def gallery(
     """
     data = {
         "name": name,
-        "sheet": "data:image/jpeg;base64," + base64.b64encode(to_jpeg(contact_sheet(pixels, columns=ACROSS))).decode(),
+        "sheet": sheet,
         "across": ACROSS,
         "patches": [{**asdict(tile), "label": "" if tile.label < 0 else CLASS_NAMES[tile.label]} for tile in tiles],
         "size": size,

@@ -34,12 +34,13 @@ def form() -> None:
     together = st.selectbox(
         "What stays together", [AUTOMATIC, *BY_NAMES], key="folds-by",
         format_func=lambda each: BY_NAMES.get(each, each),
-        help="Patches of one slide look alike, so whole slides should stay together. *Automatic* keeps slides together "
-        "where they are known, and divides single patches otherwise.",
+        help="Patches of one slide look alike, so whole slides should stay together. *Automatic* keeps patients "
+        "or slides together where they are known, and divides single patches otherwise. By centre there are as many "
+        "folds as centres.",
     )  # fmt: skip
     if st.button("Start cross-validation", type="primary", icon=":material/play_arrow:", width="stretch"):
         by = next((each for each in BY_NAMES if each == together), None)
-        study_form.start(lambda: create_folds(config, folds=count, by=by))
+        study_form.start(lambda: create_folds(config, folds=None if by == "centre" else count, by=by))
 
 
 def result(study: Study) -> str | None:
@@ -57,7 +58,7 @@ def result(study: Study) -> str | None:
 
 def _headline(found: FoldsResult) -> None:
     pooled = found.pooled
-    over = f"{pooled.slides} slides" if pooled.slides else "patches, because slides are unknown"
+    over = f"{pooled.slides} {pooled.resampled}s" if pooled.slides else "patches, because slides are unknown"
     with st.container(border=True):
         st.markdown(
             f"**All {pooled.n:,} patches**, each predicted by the run that was not trained on it",

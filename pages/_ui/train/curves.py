@@ -124,7 +124,7 @@ def _by_slide(run: Run) -> bool:
         "data.json", lambda: [(each["kind"], each["split"]["kind"], each["split"]["by"]) for each in sources]
     )
     return bool(ways) and all(
-        by == "slide" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways
+        by != "patch" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways
     )
 
 

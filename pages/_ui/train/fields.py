@@ -23,8 +23,9 @@ CHOICE_LABELS = {
     "auto": "Automatic for the device", "fp32": "fp32: exact", "bf16": "bf16: half the memory",
     "fp16": "fp16: half the memory, older GPUs",
     "macenko": "Macenko: by the two dyes", "reinhard": "Reinhard: by the mean colours",
-    "default": "Official where there is one, else by slide, else by patch", "patch": "Patches at random",
-    "slide": "Whole slides", "stratified": "At random, exact shares of each class", "colour": "Colours held out",
+    "default": "Official where there is one, else by patient or slide, else by patch", "patch": "Patches at random",
+    "slide": "Whole slides", "patient": "Whole patients", "centre": "One centre left out",
+    "stratified": "At random, exact shares of each class", "colour": "Colours held out",
     "official": "Official splits of the data set",
 }  # fmt: skip
 """Values of settings in plain words; the others are shown as they are."""

@@ -115,7 +115,7 @@ def _table(study: Study, found: CurveResult) -> str | None:
         chosen = _clicked(rows.assign(run=[point.runs[0].run for point in found.points]), f"sizes-{study.name}")
     left, right = st.columns([3, 1], vertical_alignment="center")
     first = found.trained[0].evaluation
-    over = first.described_slides if first.resampled == "slide" else "patches, because slides are unknown"
+    over = first.described_slides if first.resampled != "patch" else "patches, because slides are unknown"
     left.caption(
         f"All sizes are tested on the same {first.n:,} test patches; 95% CIs are over {over}. Validation patches "
         f"choose the epoch. Trained with {EQUAL_NAMES[study.settings()['equal']]}. The gain compares a size with the "

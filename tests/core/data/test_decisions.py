@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def test_no_spreadsheet_sees_a_formula_and_the_ids_come_back(tmp_path: Path) -> 
     ("text", "message"),
     [
         ("name\na\n", "needs a column id, got name"),
-        ("id,decision\na,delete\n", r"line 2: a decision must be exclude, fine, or relabel .* got 'delete'"),
+        ("id,decision\na,delete\n", r"line 2: a decision must be exclude, relabel, .* got 'delete'"),
         ("id,decision,label\nb,fine,\na,relabel,2\n", "line 3: .* got 'relabel' with label '2'"),
         ("id,decision\n" + "\n".join(f"p{number},exclude" for number in range(150)), "All 150 patches of kaggle"),
     ],
@@ -158,6 +159,40 @@ def _decide_many(source: str, home: str, start: int) -> None:
     os.environ["NODESCOPE_HOME"] = home
     for number in range(start, start + 20):
         decide(source, {f"p{number}": FINE})
+
+
+def test_the_file_only_grows_and_says_who_and_when(folder: Path) -> None:
+    source, path = str(folder), decisions_path(str(folder))
+    decide(source, {"p1": OUT}, by="Anna")
+    first = path.read_text()
+    decide(source, {"p1": Decision("relabel", 0), "p2": Decision("skip")}, by="=Ben")
+    take_back(source, ["p1", "p9"], by="Anna")
+    assert path.read_text().startswith(first)
+    assert [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()] == [
+        "id,decision,label,reason,by", "p1,exclude,,blurred,Anna", "p1,relabel,0,,'=Ben", "p2,skip,,,'=Ben",
+        "p1,none,,,Anna",
+    ]  # fmt: skip
+    (kept,) = decisions_of(source).items()
+    assert kept == ("p2", Decision("skip"))
+    assert kept[1].by == "=Ben"
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(kept[1].at)).total_seconds() < 60
+    assert open_dataset(folder).decided is None  # to skip a patch changes nothing
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_with_the_first_decision(folder: Path) -> None:
+    path = decisions_path(str(folder))
+    path.parent.mkdir(parents=True)
+    path.write_text("id,decision,label,reason\np1,exclude,,blurred\np2,relabel,1,", encoding="utf-8")
+    decide(str(folder), {"p5": FINE}, by="Anna")
+    lines = path.read_text().splitlines()
+    assert lines[:3] == ["id,decision,label,reason,by,at", "p1,exclude,,blurred,,", "p2,relabel,1,,,"]
+    assert decisions_of(str(folder)) == {"p1": OUT, "p2": Decision("relabel", 1), "p5": FINE}
+
+
+def test_a_patch_without_a_label_is_given_one(kaggle_folder: Callable[..., Path], fresh_home: Path) -> None:
+    unlabelled = kaggle_folder({"a": 0}, test=("x", "y"), name="unlabelled")
+    decide(str(unlabelled), {"x": Decision("relabel", 1)})
+    assert open_dataset(unlabelled).table["label"].fillna(-1).to_list() == [0, 1, -1]
 
 
 def test_two_who_decide_at_once_lose_nothing(folder: Path, fresh_home: Path) -> None:

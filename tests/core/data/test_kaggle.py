@@ -128,7 +128,7 @@ def test_slides_from_a_column_of_the_labels(kaggle_folder: Folder, column: str) 
     dataset = open_dataset(folder)
 
     assert dataset.knows_slides
-    slides = dataset.slides([1, 0])
+    slides = dataset.units([1, 0])
     assert slides is not None
     assert slides.tolist() == ["s8", "s7"]
 
@@ -151,7 +151,7 @@ def test_slides_count_as_known_only_when_every_labelled_patch_has_one(kaggle_fol
 
     assert list(dataset.table["slide"].isna()) == [False, True]
     assert not dataset.knows_slides
-    assert dataset.slides([0]) is None
+    assert dataset.units([0]) is None
 
 
 def test_a_slide_table_without_its_columns_is_refused(kaggle_folder: Folder) -> None:

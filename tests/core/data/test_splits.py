@@ -111,7 +111,9 @@ def test_a_split_by_unknown_slides_is_refused() -> None:
     "wrong",
     [
         {"kind": "random"},
-        {"by": "patient"},
+        {"by": "hospital"},
+        {"kind": "held"},
+        {"held": ("centre", "2")},
         {"valid": 0.0},
         {"test": 1.0},
         {"valid": -0.1},

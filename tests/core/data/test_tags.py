@@ -23,6 +23,18 @@ def test_a_tag_is_given_and_taken(tmp_path: Path) -> None:
     assert tags_of(source) == {"look again": ("b",)}
 
 
+def test_what_was_tagged_stays_in_the_file_with_who_and_when(tmp_path: Path) -> None:
+    path = tags_path(str(tmp_path))
+    path.parent.mkdir(parents=True)
+    path.write_text("id,tag\na,fat\n")  # of an earlier version
+    change_tag(str(tmp_path), ["b", "b"], "fat", on=True, by="Anna")
+    change_tag(str(tmp_path), ["a"], "fat", on=False, by="Ben")
+    assert [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()] == [
+        "id,tag,given,by", "a,fat,,", "b,fat,,Anna", "a,fat,no,Ben",
+    ]  # fmt: skip
+    assert tags_of(str(tmp_path)) == {"fat": ("b",)}
+
+
 def test_people_who_tag_at_once_all_count(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as people:
         list(people.map(lambda number: change_tag(str(tmp_path), [f"p{number}"], "fat", on=True), range(24)))

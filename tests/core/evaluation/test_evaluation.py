@@ -32,8 +32,8 @@ def test_a_damaged_evaluation_is_refused():
     data = evaluate([0, 1], [0.4, 0.8], resamples=10).to_json()
     with pytest.raises(EvaluationError, match="evaluate the model again"):
         Evaluation.from_json({**data, "figures": {}})
-    with pytest.raises(EvaluationError, match="expected 'patch' or 'slide'"):
-        Evaluation.from_json({**data, "resampled": "patient"})
+    with pytest.raises(EvaluationError, match="expected one of patch, slide, patient"):
+        Evaluation.from_json({**data, "resampled": "hospital"})
     with pytest.raises(EvaluationError, match="expected tn, fp, fn and tp"):
         Evaluation.from_json({**data, "confusion": {"tn": 1}})
 

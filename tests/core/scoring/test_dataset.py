@@ -183,7 +183,7 @@ def test_figures_are_those_of_the_predictions(tiny_bundle: Bundle, small_demo: D
     assert scored.probabilities.tolist() == predictions.probabilities.tolist()
     assert scored.labels.tolist() == small_demo.labels(rows).tolist()
     assert scored.unreadable == 0
-    expected = evaluate(scored.labels, predictions.probabilities, threshold=0.4, groups=small_demo.slides(rows))
+    expected = evaluate(scored.labels, predictions.probabilities, threshold=0.4, groups=small_demo.units(rows))
     assert scored.evaluation(0.4) == expected
     assert scored.evaluation(0.4).resampled == "slide"
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages._ui import query_params
 from pages._ui.browse import basket
-from pages._ui.gallery import Tile, gallery
+from pages._ui.gallery import Tile, encoded, gallery
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ TILES = [Tile(id="a", label=1, lines=["a", "tumour"], badge="93%"), Tile(id="b",
 
 
 def test_the_browser_gets_one_picture_and_a_word_for_each_label(drawn: list[dict[str, Any]]) -> None:
-    gallery(np.zeros((2, 96, 96, 3), np.uint8), TILES, name="Both", key="grid", size=72, on_open=lambda _: None)
+    gallery(
+        encoded(np.zeros((2, 96, 96, 3), np.uint8)), TILES, name="Both", key="grid", size=72, on_open=lambda _: None
+    )
 
     data = drawn[0]["data"]
     assert data["sheet"].startswith("data:image/jpeg;base64,")
@@ -39,13 +41,13 @@ def test_the_browser_gets_one_picture_and_a_word_for_each_label(drawn: list[dict
 def test_what_was_opened_and_selected_arrives_and_is_acknowledged(drawn: list[dict[str, Any]]) -> None:
     opened: list[str] = []
     changes: list[Mapping[str, bool]] = []
-    pixels = np.zeros((2, 96, 96, 3), np.uint8)
-    gallery(pixels, TILES, name="Both", key="grid", size=72, on_open=opened.append, on_select=changes.append)
+    sheet = encoded(np.zeros((2, 96, 96, 3), np.uint8))
+    gallery(sheet, TILES, name="Both", key="grid", size=72, on_open=opened.append, on_select=changes.append)
 
     st.session_state["grid"] = {"opened": "b", "selected": {"number": 7, "changes": {"a": True, "b": False}}}
     drawn[0]["on_opened_change"]()
     drawn[0]["on_selected_change"]()
-    gallery(pixels, TILES, name="Both", key="grid", size=72, on_open=opened.append, on_select=changes.append)
+    gallery(sheet, TILES, name="Both", key="grid", size=72, on_open=opened.append, on_select=changes.append)
 
     assert opened == ["b"]
     assert changes == [{"a": True, "b": False}]

@@ -165,6 +165,7 @@ def test_reload_looks_past_the_pack_at_files_that_were_rewritten_in_place(
     make_pack(open_dataset(str(folder), raw=True))
     shown: list[np.ndarray] = []
 
+    monkeypatch.setattr(grid, "encoded", lambda pixels: pixels)
     monkeypatch.setattr(grid, "gallery", lambda pixels, *_arguments, **_options: shown.append(pixels))
     app.set("browse_view", "Patches")
     before = np.concatenate(shown)
