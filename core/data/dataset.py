@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from core.data.choices import NOTHING, Choices
 from core.data.store import JoinedStore, PatchStore
 from core.errors import DataError
 from core.errors import Problem as Problem  # it is part of a data set
@@ -19,7 +19,7 @@ CLASS_NAMES = ("normal", "tumour")
 SPLITS = ("train", "valid", "test")
 """What patches are for: to learn from, to choose settings by (validation), and to measure only."""
 
-COLUMNS = ("id", "label", "split", "slide")
+COLUMNS = ("id", "label", "split", "slide", "patient", "centre")
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ class Dataset:
     Attributes:
         name: shown on screen.
         source: ``"demo"`` or the path it was opened from; opens the same data set again.
-        kind: the layout that the patches were read from.
+        kind: the layout that the patches were read from, "demo", or "joined".
         table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
-            missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide`` (text or missing).
+            missing), ``split`` ("train", "valid", "test" as the source gives it), ``slide``, ``patient`` and ``centre``
+            (text or missing).
         store: pixels by row number.
         problems: what was excluded when the source was opened.
         masks: bool N×96×96, True where there is tumour; only the demo has them.
@@ -54,19 +55,21 @@ class Dataset:
             are none.
         quick_stamp: stands for the folder just before it was read, see :func:`core.data.listing.quick_stamp_of`; empty
             where there are no files.
+        choices: what a person chose when it was opened: which class is tumour, how other sizes become patches.
         decided: what people's decisions changed, or None where they changed nothing.
         undecided: the data set as it was before they changed it, or None where they changed nothing; see :attr:`base`.
     """
 
     name: str
     source: str
-    kind: Literal["kaggle", "pcam", "demo", "joined"]
+    kind: str
     table: pd.DataFrame
     store: PatchStore
     problems: tuple[Problem, ...] = ()
     masks: np.ndarray | None = None
     files: str = ""
     quick_stamp: str = ""
+    choices: Choices = NOTHING
     decided: Decided | None = None
     undecided: "Dataset | None" = field(default=None, repr=False)
 
@@ -181,15 +184,21 @@ def make_table(
     labels: Sequence[int | None] | np.ndarray | None = None,
     split: str | Sequence[str],
     slides: Sequence[str | None] | None = None,
+    patients: Sequence[str | None] | None = None,
+    centres: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
-    """Return a patch table with the four columns and their types; `labels` or `slides` of None are all missing."""
+    """Return a patch table with its columns and their types; what is None is missing of all patches."""
     count = len(ids)
+    groups = {"slide": slides, "patient": patients, "centre": centres}
     return pd.DataFrame(
         {
             "id": pd.array(list(ids), dtype="string"),
             "label": pd.array([None] * count if labels is None else list(labels), dtype="Int8"),
             "split": pd.Categorical([split] * count if isinstance(split, str) else list(split)),
-            "slide": pd.array([None] * count if slides is None else list(slides), dtype="string"),
+        }
+        | {
+            name: pd.array([None] * count if values is None else list(values), dtype="string")
+            for name, values in groups.items()
         }
     )
 

@@ -1,6 +1,6 @@
 """What people decided about single patches: exclude it, give it the other label, or leave it as it is.
 
-``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack.pack_folder`) and has the columns
+``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack_folder`) and has the columns
 ``id``, ``decision`` (one of :data:`KINDS`), ``label`` (of "relabel": 0 or 1) and ``reason``. Pages, commands and
 training apply it whenever they open the data set. An ``exclusions.csv`` of earlier versions is read where there is no
 such file, and is merged into it with the first decision.
@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock
 
 from core.data.dataset import Dataset, Decided, Problem
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.data.store import RowStore
 from core.errors import DataError, StorageError
 from core.storage import atomic, spreadsheet

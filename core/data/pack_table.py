@@ -5,6 +5,7 @@ folder just before it was read, and the key of the pack.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.storage.npz import save_arrays, stored_arrays
 VERSION = 2
 """Raise it when a folder's patches or problems come out otherwise; its labels and files are then looked at again."""
 NAME = "table.npz"
+GROUPS = ("slide", "patient", "centre")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def save_table(folder: Path, dataset: Dataset, key: str) -> None:
         "key": key,
         "problems": [(each.name, each.reason, each.kind, each.patches) for each in dataset.problems],
     }
-    splits, slides = table["split"].astype("category").cat, table["slide"].astype("category").cat
+    splits = table["split"].astype("category").cat
+    groups = {name: table[name].astype("category").cat for name in GROUPS}
     save_arrays(
         folder / NAME,
         about,
@@ -55,8 +58,8 @@ def save_table(folder: Path, dataset: Dataset, key: str) -> None:
         label=table["label"].fillna(-1).to_numpy(np.int8),
         splits=_packed(splits.categories.to_list()),
         split=splits.codes.to_numpy(np.int16),
-        slides=_packed(slides.categories.to_list()),
-        slide=slides.codes.to_numpy(np.int32),
+        **{f"{name}s": _packed(group.categories.to_list()) for name, group in groups.items()},
+        **{name: group.codes.to_numpy(np.int32) for name, group in groups.items()},
     )
 
 
@@ -71,22 +74,32 @@ def load_table(folder: Path, quick_stamp: str) -> StoredTable | None:
         if stored is None:
             return None
         about, file = stored
-        label, slides, slide = file["label"], _texts(file["slides"]), file["slide"]
-        if any(codes.dtype.kind != "i" or codes.shape != label.shape for codes in (label, file["split"], slide)):
-            raise ValueError("labels, splits or slides are no numbers, or not of all patches")
-        if len(slide) and not -1 <= int(slide.min()) <= int(slide.max()) < max(len(slides), 1):
-            raise ValueError("a patch is of a slide that has no name")
+        label = file["label"]
+        if any(codes.dtype.kind != "i" or codes.shape != label.shape for codes in (label, file["split"])):
+            raise ValueError("labels or splits are no numbers, or not of all patches")
         table = pd.DataFrame(
             {
                 "id": pd.array(_texts(file["ids"]), dtype="string"),
                 "label": pd.arrays.IntegerArray(np.maximum(label, np.int8(0)), label < 0),
                 "split": pd.Categorical.from_codes(file["split"], _texts(file["splits"])),
-                # Missing for a code of -1; taking by codes is quicker than one text a row.
-                "slide": pd.array(slides, dtype="string").take(slide, allow_fill=True),
             }
+            | {name: _group(file, name, len(label)) for name in GROUPS}
         )
     problems = tuple(Problem(*values) for values in about["problems"])
     return StoredTable(table, problems, about["files"], about["key"])
+
+
+def _group(file: Mapping[str, np.ndarray], name: str, count: int) -> pd.api.extensions.ExtensionArray:
+    """Return the slide (patient, centre) of each patch; a table of an earlier version knows slides only."""
+    if name not in file and name != "slide":
+        return pd.array([None] * count, dtype="string")
+    names, codes = _texts(file[f"{name}s"]), file[name]
+    if codes.dtype.kind != "i" or codes.shape != (count,):
+        raise ValueError(f"the {name}s are no numbers, or not of all patches")
+    if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < max(len(names), 1):
+        raise ValueError(f"a patch is of a {name} that has no name")
+    # Missing for a code of -1; taking by codes is quicker than one text a row.
+    return pd.array(names, dtype="string").take(codes, allow_fill=True)
 
 
 def drop_table(folder: Path) -> None:

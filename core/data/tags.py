@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.errors import DataError, StorageError
 from core.storage import atomic, spreadsheet
 from core.storage.home import make_folder

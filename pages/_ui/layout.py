@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.device import describe_device
 from core.errors import BundleError, NodescopeError
 from core.formatting import RESEARCH_ONLY
