@@ -48,7 +48,15 @@ class PatchError(DataError):
 
 
 class ChoiceError(DataError):
-    """A person has to say something about a data set before it can be opened, such as which class is tumour."""
+    """A person has to say something about a data set before it can be opened, such as which class is tumour.
+
+    Attributes:
+        about: "classes", "root" (where its files lie) or "packed" (whether to unpack it).
+    """
+
+    def __init__(self, message: str, *, about: str):
+        super().__init__(message)
+        self.about = about
 
 
 class BundleError(NodescopeError):

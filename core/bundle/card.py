@@ -41,6 +41,16 @@ _EVALUATION = Table(
         "slides": Maybe(_COUNT),
     }
 )
+_CHOICES = Table(
+    {},
+    {
+        "tumour": Listed(Text()),
+        "normal": Listed(Text()),
+        "size": Choice(("", "mpp", "crop", "resize")),
+        "mpp": Maybe(Number(0.01, 100)),
+        "enlarge": Choice((False, True)),
+    },
+)
 _SOURCE = Table(
     {
         "name": Text(),
@@ -72,7 +82,11 @@ _SOURCE = Table(
             },
         ),
     },
-    {"decisions": Named(_COUNT), "thinning": Maybe(Table({"seed": _SEED, "limit": _SHARE}))},
+    {
+        "choices": _CHOICES,
+        "decisions": Named(_COUNT),
+        "thinning": Maybe(Table({"seed": _SEED, "limit": _SHARE})),
+    },
 )
 CARD = Table(
     {

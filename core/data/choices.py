@@ -44,6 +44,18 @@ class Choices(Record):
         """Return what differs from the defaults, as plain values."""
         return {name: value for name, value in self.to_json().items() if value != NOTHING.to_json()[name]}
 
+    def words(self) -> str:
+        """Return the choices of classes and sizes in words; "" where nothing was chosen."""
+        words = [
+            f"{label}: {', '.join(names)}"
+            for label, names in (("tumour", self.tumour), ("normal", self.normal))
+            if names
+        ]
+        if self.size or self.mpp:
+            how = {"crop": "cropped", "resize": "resized"}.get(self.size, "rescaled")
+            words.append(f"other sizes {how}" + (f", {self.mpp:g} µm/px" if self.mpp else ""))
+        return "; ".join(words)
+
     def stamp(self, *names: str) -> str:
         """Return a text that changes with the choices (of these names, or all); "" where nothing was chosen."""
         chosen = {name: value for name, value in self.chosen().items() if not names or name in names}

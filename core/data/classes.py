@@ -35,7 +35,8 @@ def labels_of(counts: Mapping[str, int], choices: Choices) -> dict[str, int | No
             raise ChoiceError(
                 f"Its classes are {classes}. Say which are tumour and which are normal: under 'Data set' in the "
                 f"sidebar, or with --tumour {first}{f' --normal {rest[0]}' if rest else ''}. What is neither is left "
-                "out."
+                "out.",
+                about="classes",
             )
         return found
     by_key = {name.casefold(): name for name in counts}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.archives import contents_of, gzipped, is_zip
 from core.data.choices import NOTHING, Choices, choices_of
 from core.data.classes import labelled
 from core.data.dataset import SPLITS, Dataset, Problem
@@ -17,7 +18,7 @@ from core.data.listing import digest_of, quick_stamp_of
 from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle, pcam, readers
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
-from core.errors import DataError
+from core.errors import ChoiceError, DataError
 
 MOST = 200
 """Sub-folders that are looked into for the data set that was meant."""
@@ -109,15 +110,23 @@ def place_of(source: str | Path) -> Place:
     try:
         if not folder.exists():
             raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
-        found = _find(folder.absolute())
+        inside = contents_of(folder) if is_zip(folder) else None
+        found = _find(inside or folder.absolute())
     except OSError as error:
         raise DataError.unreadable(folder, error) from error
+    if found is None and (packed := gzipped(folder)):
+        raise ChoiceError(
+            f"{_some([each.name for each in packed])} must be unpacked first: under 'Data set' in the sidebar, or with "
+            f"python -m core pack --unpack {folder}",
+            about="packed",
+        )
     if found is None:
         raise DataError(what_is_wrong(folder, _names(folder)))
     reader, path = found[0], found[1].resolve()
-    choices = choices_of(str(path))
+    source = str(folder.resolve() if inside else path)
+    choices = choices_of(source)
     root = Path(choices.root).expanduser() if choices.root else None
-    return Place(reader, Given(path, root), str(path), choices)
+    return Place(reader, Given(path, root), source, choices)
 
 
 def _find(path: Path) -> tuple[Reader, Path] | None:
@@ -205,11 +214,11 @@ def _names(folder: Path) -> set[str]:
 
 def _packed(names: set[str]) -> str:
     """Return what to unpack, or ""."""
-    packed = [each for each in sorted(names) if each.lower().endswith((".gz", ".zip", ".tar", ".tgz", ".7z"))]
-    known = ("camelyonpatch", "histopathologic", "train", "test", "pcam")
-    packed = [each for each in packed if each.lower().startswith(known)]
-    how = "gunzip" if packed and packed[0].lower().endswith(".h5.gz") else "your archive program"
-    return f"{_some(list(map(printable, packed)))} must be unpacked first, with {how}." if packed else ""
+    zips = [each for each in sorted(names) if each.lower().endswith(".zip")]
+    if zips:
+        return f"{_some(list(map(printable, zips)))} can be opened itself; give its path."
+    packed = [each for each in sorted(names) if each.lower().endswith((".tar", ".gz", ".tgz", ".7z"))]
+    return f"{_some(list(map(printable, packed)))} must be unpacked first, with your archive program." if packed else ""
 
 
 def _renamed(names: set[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from core.data.store import JoinedStore, Loaded, PatchStore
+from core.data.store import JoinedStore, Loaded, PatchStore, RowStore
 from core.errors import PatchError
 from core.images.decode import DecodedPatch, decode_exact, load_picture
 from core.images.discover import read_file
@@ -160,6 +160,8 @@ def refitted(store: PatchStore, fit: Fit, mpp: float | np.ndarray | None) -> Pat
     """Return a store that makes patches of pictures in another way; one of patches only stays as it is."""
     if isinstance(store, EncodedStore | PixelStore):
         return store.fitted(fit, mpp)
+    if isinstance(store, RowStore):
+        return RowStore(refitted(store.store, fit, mpp), store.rows)
     if not isinstance(store, JoinedStore):
         return store
     ends = np.cumsum([len(each) for each in store.stores])

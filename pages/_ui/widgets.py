@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data import CLASS_NAMES, Dataset
 from core.display import to_jpeg
-from core.errors import ConfigError
+from core.errors import ConfigError, NodescopeError
 from core.progress import Progress
 from pages._ui import state
 
@@ -21,6 +21,11 @@ PATCH_MICROMETRES = 93
 """Width of a patch: 96 px at about 0.97 µm each."""
 
 CHART = {"displayModeBar": False, "displaylogo": False}
+
+
+def show_error(error: NodescopeError) -> None:
+    """Show the sentence of an expected error."""
+    st.error(str(error), icon=":material/error:")
 
 
 def title(text: str, *, dataset: Dataset | None = None) -> DeltaGenerator:

@@ -26,7 +26,8 @@ def located(cells: Sequence[str], given: Given) -> tuple[list[str], list[Problem
         raise ChoiceError(
             f"None of the {len(cells):,} files that {given.path.name} names is in {places.base}, such as "
             f"{missing[0] if missing else 'no file'}. Say in which folder they lie: under 'Data set' in the sidebar, "
-            "or with --root DIR."
+            "or with --root DIR.",
+            about="root",
         )
     why = "is named in the table, but there is no such file"
     return paths, [Problem(cell or "an empty path", why, "without a file") for cell in missing]
