@@ -8,7 +8,8 @@ Every message says what failed, what was given, what was expected and what to do
     NodescopeError
     ├── ConfigError          a setting that is out of range or contradicts another
     ├── DataError            a data set that cannot be opened or used
-    │   └── PatchError       one image that cannot be used as a patch; the rest of a batch goes on
+    │   ├── PatchError       one image that cannot be used as a patch; the rest of a batch goes on
+    │   └── ChoiceError      a data set that a person has to say something about first, such as which class is tumour
     ├── BundleError          a bundle file that is damaged, foreign or of a newer format
     ├── WeightsError         pretrained weights that are not to be had or do not fit the network
     ├── RunError             a run directory that is missing, busy or damaged
@@ -44,6 +45,18 @@ class DataError(NodescopeError):
 
 class PatchError(DataError):
     """One image cannot be used as a patch."""
+
+
+class ChoiceError(DataError):
+    """A person has to say something about a data set before it can be opened, such as which class is tumour.
+
+    Attributes:
+        about: "classes", "root" (where its files lie) or "packed" (whether to unpack it).
+    """
+
+    def __init__(self, message: str, *, about: str):
+        super().__init__(message)
+        self.about = about
 
 
 class BundleError(NodescopeError):

@@ -52,6 +52,16 @@ _STAIN = Table(
         "spread": Listed(Number(0, 100), fewest=3, most=3),
     },
 )
+_CHOICES = Table(
+    {},
+    {
+        "tumour": Listed(Text()),
+        "normal": Listed(Text()),
+        "size": Choice(("", "mpp", "crop", "resize")),
+        "mpp": Maybe(Number(0.01, 100)),
+        "enlarge": Choice((False, True)),
+    },
+)
 _SOURCE = Table(
     {
         "name": Text(),
@@ -83,7 +93,11 @@ _SOURCE = Table(
             },
         ),
     },
-    {"decisions": Named(_COUNT), "thinning": Maybe(Table({"seed": _SEED, "limit": _SHARE}))},
+    {
+        "choices": _CHOICES,
+        "decisions": Named(_COUNT),
+        "thinning": Maybe(Table({"seed": _SEED, "limit": _SHARE})),
+    },
 )
 CARD = Table(
     {

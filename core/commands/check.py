@@ -9,6 +9,7 @@ import pandas as pd
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, assign, choose_rule, find_pack, open_dataset
+from core.data.found import describe, sizes_of
 from core.data.pack_blocks import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
@@ -28,6 +29,7 @@ SHOWN = 3
     metavar="RULE|FILE",
     help=f"Split whose leaks are looked for: {', '.join(CHOICES)}, or a file of `python -m core split`.",
 )
+@options.option("--look", is_flag=True, help="Only say what was recognised, without reading the patches.")
 @options.option("--pack", "pack_only", is_flag=True, help="Only compare the whole pack with its checksums.")
 @options.fresh
 @options.out("Write one line for each patch as CSV.", aliases=["--csv"])
@@ -37,6 +39,7 @@ SHOWN = 3
 def command(
     data: str,
     split: str,
+    look: bool,
     pack_only: bool,
     fresh: bool,
     out: Path | None,
@@ -53,6 +56,15 @@ def command(
     if job is not None:
         return options.work_in_job(job, lambda report: make_check(data, progress=report))
     generating = progress_line("Generating the demo set")
+    if look:
+        dataset = open_dataset(data, progress=generating, decisions=decisions)
+        sizes = {f"{width}×{height}": count for (width, height), count in sizes_of(dataset).items()}
+        if as_json:
+            print_json({"layout": dataset.kind, "patches": len(dataset), "found": describe(dataset), "sizes": sizes})
+        else:
+            print(describe(dataset))
+            print("".join(f"{count} of the pictures looked at: {size}\n" for size, count in sizes.items()), end="")
+        return 0
     # fresh: a check must also notice files that were rewritten in place, which a glance at the folder does not.
     dataset = open_dataset(data, progress=generating, fresh=True, decisions=decisions)
     verified = _verify(dataset)
@@ -75,6 +87,7 @@ def command(
         print_json(
             {
                 "patches": len(dataset),
+                "found": describe(dataset),
                 "split": description,
                 "flags": counts,
                 "groups_in_several_splits": divided,
@@ -84,6 +97,7 @@ def command(
             }
         )
     else:
+        print(describe(dataset))
         print(verified)
         _print(dataset, found, counts, description)
         for group, names in divided.items():

@@ -6,6 +6,7 @@ import models
 from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands import options
 from core.commands.output import print_json
+from core.data.choices import Choices
 from core.evaluation import METRICS
 from core.stain import METHODS
 
@@ -47,7 +48,9 @@ def describe(bundle: Bundle) -> str:
         counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
         decided = f"; by decision {' and '.join(changed)}" if changed else ""
+        chosen = Choices.from_json(source.get("choices", {})).words()
         lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}{decided}")
+        lines += [f"                {chosen}"] if chosen else []
     if training:
         versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
         preset, minutes = training.get("config", {}).get("preset", "unknown"), training.get("minutes", "unknown")

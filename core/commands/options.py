@@ -2,15 +2,21 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from core.bundle.shipped import SHIPPED
+from core.commands.output import progress_line
 from core.commands.parsing import Command, Option
+from core.data.archives import unpack
+from core.data.choices import remember
+from core.data.layouts import place_of
+from core.data.open import DEMO
 from core.device import DEVICES
-from core.errors import NodescopeError, StorageError
+from core.errors import ChoiceError, DataError, NodescopeError, StorageError
 from core.job import Job, JobStatus
 from core.progress import Progress
 
@@ -18,7 +24,9 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 SomeJob = TypeVar("SomeJob", bound=Job)
 
 PATH = click.Path(path_type=Path)
-DATA_HELP = "A Kaggle or PCam folder, or 'demo'."
+DATA_HELP = "A folder, table or zip of patches, or 'demo'."
+CHOSEN = "Data set"
+
 VALID = "valid"
 """How stored predictions and cards name the validation split."""
 
@@ -34,8 +42,82 @@ def option(*declarations: str, **given: Any) -> Decorator:
 
 
 def data(*, required: bool = True, **given: Any) -> Decorator:
-    """Return the decorator for ``--data``."""
-    return option("--data", required=required, **{"metavar": "DIR|demo", "help": DATA_HELP, **given})
+    """Return the decorator for ``--data`` and for what is chosen about the data set, which is remembered for it."""
+    own = option("--data", required=required, **{"metavar": "DIR|demo", "help": DATA_HELP, **given})
+    return lambda function: own(_choosing(function))
+
+
+def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for classes, sizes and places of files, and keep what they say before the command begins."""
+
+    @option(
+        "--tumour",
+        "--tumor",
+        "tumour",
+        multiple=True,
+        metavar="NAME",
+        group=CHOSEN,
+        help="A class that is tumour, where names do not tell; may be given more than once, or as A,B.",
+    )
+    @option(
+        "--normal",
+        multiple=True,
+        metavar="NAME",
+        group=CHOSEN,
+        help="A class that is normal. What is neither is left out.",
+    )
+    @option(
+        "--size",
+        type=click.Choice(["exact", "mpp", "crop", "resize"]),
+        group=CHOSEN,
+        help="How pictures that are not 96×96 become patches: by their µm per pixel, by their centre, resized.",
+    )
+    @option(
+        "--mpp",
+        "data_mpp",
+        type=click.FloatRange(0.05, 20),
+        metavar="X",
+        group=CHOSEN,
+        help="µm per pixel of the pictures, where they do not say.",
+    )
+    @option("--enlarge/--no-enlarge", default=None, group=CHOSEN, help="Enlarge by more than 1.3.", show_default="no")
+    @option("--root", metavar="DIR", group=CHOSEN, help="Folder from which the paths of a table count.")
+    @functools.wraps(function)
+    def with_choices(*, tumour: tuple[str, ...], normal: tuple[str, ...], size: str | None, data_mpp: float | None,
+                     enlarge: bool | None, root: str | None, **given: Any) -> Any:  # fmt: skip
+        chosen = {
+            "tumour": _names(tumour), "normal": _names(normal), "size": "" if size == "exact" else size,
+            "mpp": data_mpp, "enlarge": enlarge, "root": root and str(Path(root).expanduser().resolve()),
+        }  # fmt: skip
+        sources = () if given.get("only_unpack") else given.get("data") or given.get("folder") or ()
+        for source in (sources,) if isinstance(sources, str) else sources:
+            _prepare(source, {name: value for name, value in chosen.items() if value not in (None, ())})
+        return function(**given)
+
+    return with_choices
+
+
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.strip() for each in given for name in each.split(",") if name.strip())
+
+
+def _prepare(source: str, chosen: dict[str, Any]) -> None:
+    """Unpack a data set that is packed, and keep what was chosen for it."""
+    if source.strip() == DEMO:
+        return
+    try:
+        place = place_of(source)
+    except ChoiceError as error:
+        if error.about != "packed":
+            raise
+        unpack(Path(source).expanduser(), progress=progress_line("Unpacking"))
+        place = place_of(source)
+    except DataError:
+        if chosen:
+            raise
+        return  # the command says it in its own words
+    if chosen:
+        remember(place.source, replace(place.choices, **chosen))
 
 
 def data_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import find_pack, make_pack, open_dataset, remove_pack
+from core.data.archives import unpack
 from core.data.open import recognise
 from core.data.pack_workers import available_workers
 from core.data.store import rows_by_note
@@ -18,14 +19,21 @@ SHOWN = 20
 @options.data_or_argument
 @options.option("--workers", type=int, metavar="N", help="Processes that read.", show_default="one for each core")
 @options.option("--remove", is_flag=True, help="Delete the pack instead.")
+@options.option("--unpack", "only_unpack", is_flag=True, help="Unpack a zip, or .h5.gz files, and pack nothing.")
 @options.as_json
 @options.job
-def command(data: str, workers: int | None, remove: bool, as_json: bool, job: Path | None) -> int:
+def command(data: str, workers: int | None, remove: bool, only_unpack: bool, as_json: bool, job: Path | None) -> int:
     """Pack a folder into one memory map, which pages and commands then use in its place.
 
     Ctrl+C or a kill loses nothing: the same command goes on from there. A folder that changed is packed anew. The exit
     status is 1 if patches cannot be read.
     """
+    if only_unpack:
+        path = Path(data).expanduser()
+        if job is not None:
+            return options.work_in_job(job, lambda report: unpack(path, progress=report))
+        unpack(path, progress=progress_line("Unpacking"))  # unless it was unpacked to read the options
+        return 0
     workers = workers or available_workers()
     # raw: a pack is made of the files themselves, whatever an older pack or decisions say of them.
     if job is not None:

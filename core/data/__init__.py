@@ -1,13 +1,14 @@
-"""Where patches come from: Kaggle's folder, PCam's HDF5 files, the synthetic demo set; and how they are split."""
+"""Where patches come from: one reader for each layout, and the synthetic demo set; and how they are split."""
 
 from core.data.dataset import CLASS_NAMES, SPLITS, Dataset, Decided, Problem, join, make_table
 from core.data.decisions import Decision, apply_decisions, decide, decisions_of, take_back
 from core.data.demo_cache import DemoSize, open_demo
 from core.data.open import DEMO, open_dataset
-from core.data.pack import find_pack, is_stale, make_pack, pack_folder, remove_pack
-from core.data.pack_blocks import Pack
+from core.data.pack import find_pack, is_stale, make_pack, remove_pack
+from core.data.pack_blocks import Pack, pack_folder
+from core.data.picture_store import FileStore
 from core.data.splits import SplitRule, assign, choose_rule
-from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, FileStore, JoinedStore, read
+from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, JoinedStore, read
 from core.data.subsample import Subsample, find_subsample
 
 __all__ = [

@@ -22,21 +22,27 @@ _NO_TEXT = {
 }
 
 
-def read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
+_BEGINNING = 2**16
+"""Bytes in which the first lines are looked for."""
+
+
+def read_csv(path: Path, *, required: tuple[str, ...] = (), most: int | None = None) -> pd.DataFrame:
     """Return the cells of a CSV file as text without blanks around it, indexed by line number; empty lines are skipped.
 
-    The separator is the one that divides the first line into the required columns, whatever their case. The encoding
-    is UTF-8, UTF-16 or UTF-32, else Windows-1252, which Excel writes in Europe.
+    The separator is the one that divides the first line into the required columns, whatever their case; where none is
+    required, the one that gives most columns. The encoding is UTF-8, UTF-16 or UTF-32, else Windows-1252, which Excel
+    writes in Europe.
 
     Args:
         path: the file.
         required: names of columns, in lower case.
+        most: lines that are read, from the beginning of the file only; None reads all.
 
     Raises:
         DataError: it cannot be read, is no text, has no such columns, or a line with too many values.
     """
     # By the csv module and not by pandas, whose errors do not name the line of a file.
-    lines, skipped = io.StringIO(_text(path), newline=""), -1
+    lines, skipped = io.StringIO(_text(path, None if most is None else _BEGINNING), newline=""), -1
     start, first = 0, "\n"
     # Excel's own note on the separator, and empty lines.
     while first and (not first.strip() or first.lower().startswith("sep=")):
@@ -44,10 +50,12 @@ def read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
     separator = _separator(path, first, required)
     lines.seek(start)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ", strict=True)
-    rows, numbers = [], []
+    rows, numbers = list[list[str]](), list[int]()
     try:
         columns = [_known(name.strip(), required) for name in next(reader)]
         for row in reader:
+            if most is not None and len(rows) == most:
+                break
             if any(row):
                 rows.append(_fitted(path, row, columns, line=reader.line_num + skipped))
                 numbers.append(reader.line_num + skipped)
@@ -57,9 +65,10 @@ def read_csv(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:
     return table.loc[:, ~table.columns.duplicated()]
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int | None) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read() if most is None else file.read(most)
     except OSError as error:
         raise DataError.unreadable(path, error) from error
     kind = next((kind for start, kind in _NO_TEXT.items() if data.startswith(start)), "")
@@ -70,7 +79,8 @@ def _text(path: Path) -> str:
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
     for name in (encoding,) if encoding else ("utf-8", "cp1252"):
         try:
-            text = data.decode(name)
+            # The beginning of a file may end within a letter.
+            text = data.decode(name, "strict" if most is None else "ignore")
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
@@ -80,11 +90,15 @@ def _text(path: Path) -> str:
 
 def _separator(path: Path, first: str, required: tuple[str, ...]) -> str:
     """Return what divides the first line into the required columns."""
-    for separator in _SEPARATORS:
+    if not required and first.strip():
+        # Names of columns have blanks in them more often than between them.
+        some = [each for each in _SEPARATORS if each != " " and len(_cells(first, each)) > 1] or [" "]
+        return max(some, key=lambda each: len(_cells(first, each)))
+    for separator in _SEPARATORS if required else ():
         found = {_known(name, required) for name in _cells(first, separator)}
         if found.issuperset(required):
             return separator
-    wanted = f"{path.name} needs the columns {', '.join(required)}"
+    wanted = f"{path.name} needs the columns {', '.join(required or ('path', 'label'))}"
     if not first.strip():
         raise DataError(f"{wanted}, got an empty file.")
     separator = max(_SEPARATORS, key=lambda each: (len(_cells(first, each)), -list(_SEPARATORS).index(each)))

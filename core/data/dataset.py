@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from core.data.choices import NOTHING, Choices
 from core.data.store import JoinedStore, PatchStore
 from core.errors import DataError
 from core.errors import Problem as Problem  # it is part of a data set
@@ -50,7 +51,7 @@ class Dataset:
     Attributes:
         name: shown on screen.
         source: ``"demo"`` or the path it was opened from; opens the same data set again.
-        kind: the layout that the patches were read from.
+        kind: the layout that the patches were read from, "demo", or "joined".
         table: one row a patch, in the store's order. ``id`` (text, unique), ``label`` (Int8: 0 normal, 1 tumour, or
             missing), ``split`` ("train", "valid", "test" as the source gives it), and :data:`GROUPS` (text or missing).
         store: pixels by row number.
@@ -60,19 +61,21 @@ class Dataset:
             are none.
         quick_stamp: stands for the folder just before it was read, see :func:`core.data.listing.quick_stamp_of`; empty
             where there are no files.
+        choices: what a person chose when it was opened: which class is tumour, how other sizes become patches.
         decided: what people's decisions changed, or None where they changed nothing.
         undecided: the data set as it was before they changed it, or None where they changed nothing; see :attr:`base`.
     """
 
     name: str
     source: str
-    kind: Literal["kaggle", "pcam", "demo", "joined"]
+    kind: str
     table: pd.DataFrame
     store: PatchStore
     problems: tuple[Problem, ...] = ()
     masks: np.ndarray | None = None
     files: str = ""
     quick_stamp: str = ""
+    choices: Choices = NOTHING
     decided: Decided | None = None
     undecided: "Dataset | None" = field(default=None, repr=False)
 

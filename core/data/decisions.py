@@ -1,6 +1,6 @@
 """What people decided about single patches: exclude it, give it a label, or leave it as it is.
 
-``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack.pack_folder`), only grows (see
+``decisions.csv`` lies beside the pack of its data set (see :func:`core.data.pack_folder`), only grows (see
 :mod:`core.data.journal`) and has the columns ``id``, ``decision`` (one of :data:`KINDS`, or :data:`TAKEN_BACK`),
 ``label`` (of "relabel": 0 or 1), ``reason``, ``by`` and ``at``. Pages, commands and training apply it whenever they
 open the data set. An ``exclusions.csv`` of earlier versions is read where there is no such file, and is merged into it
@@ -16,7 +16,7 @@ import numpy as np
 
 from core.data.dataset import Dataset, Decided, Problem
 from core.data.journal import LINE, WHEN, WHO, Cells, Journal
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.data.store import RowStore
 from core.errors import DataError
 

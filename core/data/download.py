@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data.kaggle import LABELS_FILE
-from core.data.pcam import open_pcam, x_file, y_file
+from core.data.readers import Given, pcam
+from core.data.readers.kaggle import LABELS_FILE
+from core.data.readers.pcam import x_file, y_file
 from core.data.store import PATCH_BYTES
 from core.errors import DataError, StorageError
 from core.progress import Progress
@@ -137,7 +138,7 @@ def _fetch_split(
             if path.suffix != ".gz":  # left by an attempt that was stopped: it may not be whole
                 path.unlink()
     _with_progress("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
-    open_pcam(place)  # raises if the files do not belong together
+    pcam.read(Given(place))  # raises if the files do not belong together
     # The patches last: a split is there once both files are, and one that is cut off here is fetched again.
     os.replace(y_file(place, split), y_file(folder, split))
     os.replace(x_file(place, split), x_file(folder, split))

@@ -55,7 +55,7 @@ def find_images(folder: Path, problems: list[Problem]) -> ImageFiles:
     for entry in entries:
         patch_id, suffix = os.path.splitext(entry.name)
         if suffix.lower() not in SUFFIXES:
-            if not _is_folder(entry):
+            if not is_folder(entry):
                 found.others[patch_id] = printable(entry.name)
             elif entry.name != "__MACOSX" and (folders := folders + 1) <= MOST_FOLDERS:
                 found.nested |= {stem: f"{printable(entry.name)}/{name}" for stem, name in _images_in(entry.path)}
@@ -82,9 +82,27 @@ def printable(name: str) -> str:
     return name if name.isprintable() else "".join("\ufffd" if _is_odd(letter) else letter for letter in name)
 
 
+def folders_in(folder: Path, *, most: int | None = None) -> list[str]:
+    """Return the names of the folders in a folder that can be printed, sorted; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = (each.name for each in entries if not each.name.startswith(".") and is_folder(each))
+            return sorted(name for name in found if printable(name) == name)[:most]
+    except OSError:
+        return []
+
+
 def is_image(name: str) -> bool:
     """Whether a file is an image that is not hidden, by its name."""
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder, as far as the system tells."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_odd(letter: str) -> bool:
@@ -102,14 +120,7 @@ def _why_not(entry: "os.DirEntry[str]") -> str:
         return f"cannot be read: {error.strerror}" + ("" if not entry.is_symlink() else "; it is a link")
     if entry.is_symlink() and not os.path.exists(entry.path):
         return "is a link that leads nowhere"
-    return "is a folder" if _is_folder(entry) else "is no file"
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+    return "is a folder" if is_folder(entry) else "is no file"
 
 
 def _images_in(folder: str) -> Iterator[tuple[str, str]]:

@@ -1,122 +1,224 @@
 """Which data set a folder holds, by the names in it; and where it holds none, what it does hold and where to look."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from core.data import kaggle, pcam
-from core.data.dataset import SPLITS
-from core.data.image_files import is_image, printable
+import pandas as pd
+
+from core.data.archives import contents_of, gzipped, is_zip
+from core.data.choices import NOTHING, Choices, choices_of
+from core.data.classes import labelled
+from core.data.dataset import SPLITS, Dataset, Problem
+from core.data.image_files import folders_in, printable
+from core.data.listing import digest_of, quick_stamp_of
+from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle, pcam, readers
+from core.data.readers.folders import image_folders
+from core.data.store import PatchStore
+from core.errors import ChoiceError, DataError
 
 MOST = 200
 """Sub-folders that are looked into for the data set that was meant."""
 
-EXPECTED = (
-    "a Kaggle folder (train_labels.csv beside train/ID.tif) nor a PCam folder (camelyonpatch_level_2_split_train_x.h5 "
-    "and its like)"
-)
+
+@dataclass(frozen=True)
+class Place:
+    """A data set that was recognised, and not read.
+
+    Attributes:
+        reader: of its layout.
+        given: what the reader reads.
+        source: the path that opens it again; packs, decisions and choices are filed under it.
+        choices: what a person chose for it.
+    """
+
+    reader: Reader
+    given: Given
+    source: str
+    choices: Choices = NOTHING
+
+    def files_digest(self) -> str:
+        """Return what stands for the patches' files as they are now, see :func:`core.data.listing.digest_of`."""
+        digest = digest_of(self.given.folder, self._watched().tracked)
+        return _with(digest, self.choices.stamp("size", "mpp", "enlarge"))
+
+    def quick_stamp(self) -> str:
+        """Return what stands for the data set without every file's state, see :mod:`core.data.listing`."""
+        watched = self._watched()
+        stamp = quick_stamp_of(self.given.folder, tracked=watched.tracked, read=watched.read)
+        return _with(stamp, self.choices.stamp())
+
+    def _watched(self) -> Watched:
+        try:
+            return self.reader.watched(self.given)
+        except OSError as error:
+            raise DataError.unreadable(self.given.path, error) from error
+
+    def as_dataset(
+        self, table: pd.DataFrame, store: PatchStore, problems: Iterable[Problem], *, files: str, quick_stamp: str
+    ) -> Dataset:
+        """Return the data set of a table and its pixels, under the name and with the choices of this place."""
+        return Dataset(
+            Path(self.source).name,
+            self.source,
+            self.reader.NAME,
+            table,
+            store,
+            tuple(problems),
+            files=files,
+            quick_stamp=quick_stamp,
+            choices=self.choices,
+        )
+
+    def open(self) -> Dataset:
+        """Read the data set from its files.
+
+        Raises:
+            ChoiceError: a person has to say something about it first.
+            DataError: it cannot be read.
+        """
+        stamp = self.quick_stamp()  # before anything is read: what changes meanwhile is noticed the next time
+        listing = labelled(self.reader.read(self.given), self.choices)
+        return self.as_dataset(
+            listing.table, listing.store, listing.problems, files=self.files_digest(), quick_stamp=stamp
+        )
 
 
-def names_in(folder: Path) -> set[str]:
-    """Return the names in a folder. Raises OSError."""
-    return set(os.listdir(folder))
+def _with(digest: str, chosen: str) -> str:
+    """Return a digest together with what was chosen; without choices it is that of earlier versions."""
+    return hashlib.sha256(f"{digest} {chosen}".encode()).hexdigest()[:16] if chosen else digest
 
 
-def layout_of(names: Iterable[str]) -> Literal["kaggle", "pcam"] | None:
-    """Return the layout of a folder with these names, or None if it is no data set."""
-    found = set(names)
-    if kaggle.LABELS_FILE in found:
-        return "kaggle"
-    return "pcam" if any(pcam.x_file(Path(), split).name in found for split in SPLITS) else None
+def place_of(source: str | Path) -> Place:
+    """Return which data set lies at a path.
+
+    Raises:
+        DataError: none that could be opened; the message says what was expected.
+    """
+    try:
+        folder = Path(source).expanduser()
+    except RuntimeError as error:  # ~name of a user who is not there
+        raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
+    if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
+        raise DataError(
+            f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
+            "folder, or make a link to it with a plain name."
+        )
+    try:
+        if not folder.exists():
+            raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
+        inside = contents_of(folder) if is_zip(folder) else None
+        found = _find(inside or folder.absolute())
+    except OSError as error:
+        raise DataError.unreadable(folder, error) from error
+    if found is None and (packed := gzipped(folder)):
+        raise ChoiceError(
+            f"{_some([each.name for each in packed])} must be unpacked first: under 'Data set' in the sidebar, or with "
+            f"python -m core pack --unpack {folder}",
+            about="packed",
+        )
+    if found is None:
+        raise DataError(what_is_wrong(folder, _names(folder)))
+    reader, path = found[0], found[1].resolve()
+    source = str(folder.resolve() if inside else path)
+    choices = choices_of(source)
+    root = Path(choices.root).expanduser() if choices.root else None
+    return Place(reader, Given(path, root), source, choices)
 
 
-def not_a_folder(path: Path) -> str:
-    """Return the sentence on a file, or something else, that was given in place of a folder."""
-    above = _nearest_above(path)
-    right = f"the folder that holds it, {above}" if above else "the folder that holds train/ and train_labels.csv"
-    return f"{path} is a file; give {right}."
+def _find(path: Path) -> tuple[Reader, Path] | None:
+    """Return the reader for a path, and what it reads: the path, a folder above, or the one data set below.
+
+    People choose train/ itself or a file in it, or the folder into which an archive was unpacked. Raises OSError.
+    """
+    # Of a file, each layout is asked for both: the labels in Kaggle's folder are no data set of their own.
+    starts = [path] if path.is_dir() else [path, path.parent]
+    ask = _Asked()
+    if found := ask.first(SURE, starts) or _around(ask, starts[-1]) or ask.first(MAYBE, starts):
+        return found
+    below = list(_sure_below(ask, starts[0])) if path.is_dir() else []
+    if len(below) > 1:
+        raise DataError(
+            f"{path} is no data set itself, but {_some([str(each) for _, each in below])} are; give one of them."
+        )
+    return below[0] if below else ask.first(LAST, starts)
+
+
+class _Asked:
+    """Readers that are asked about paths, each once: some go through all folders for their answer."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, Path], int] = {}
+        self._names: dict[Path, set[str]] = {}
+
+    def first(self, least: int, paths: list[Path]) -> tuple[Reader, Path] | None:
+        """Return the first reader that is so certain of one of the paths, and the path. Raises OSError."""
+        asked = ((reader, path) for reader in readers() for path in paths)
+        return next((each for each in asked if self._answer(*each) >= least), None)
+
+    def _answer(self, reader: Reader, path: Path) -> int:
+        if path not in self._names:
+            self._names[path] = set(os.listdir(path)) if path.is_dir() else set()
+        key = (reader.NAME, path)
+        if key not in self._answers:
+            self._answers[key] = reader.recognises(path, self._names[path])
+        return self._answers[key]
+
+
+def _around(ask: _Asked, folder: Path) -> tuple[Reader, Path] | None:
+    """Return the data set of which a folder with images is a part, such as train/ in Kaggle's folder."""
+    with suppress(OSError, DataError):  # what may not be read above is none that was meant
+        for above in folder.parents[:2] if image_folders(folder) else ():
+            if found := ask.first(SURE, [above]):
+                inner = folder.relative_to(above).as_posix()
+                tracked = [str(Path(each)) for each in found[0].watched(Given(above)).tracked]
+                if any(f"{inner}/".startswith(f"{each}/") or each.startswith(f"{inner}/") for each in tracked):
+                    return found
+    return None
+
+
+def _sure_below(ask: _Asked, folder: Path, levels: int = 2) -> Iterator[tuple[Reader, Path]]:
+    """Yield the data sets among the folders in a folder and in these, by name."""
+    for each in (folder / name for name in folders_in(folder, most=MOST)):
+        found = None
+        with suppress(OSError, DataError):  # what may not be read is none of those that were meant
+            found = ask.first(SURE, [each])
+        if found:
+            yield found
+        elif levels > 1:
+            yield from _sure_below(ask, each, levels - 1)
 
 
 def what_is_wrong(folder: Path, names: set[str]) -> str:
-    """Return the sentences on a folder that is no data set: which is the right one, or what is missing."""
-    above = _nearest_above(folder)
-    if above is not None:
-        return f"{folder} is one folder of the data set in {above}; give that folder, {above}."
-    below = [str(each) for each in _below(folder) if layout_of(_names(each))]
-    if below:
-        which = "that folder" if len(below) == 1 else "one of them"
-        return f"{folder} is no data set itself, but {_some(below)} {'is' if len(below) == 1 else 'are'}; give {which}."
-    hint = _packed(names) or _renamed(names)
-    if hint:
-        return f"{folder} is neither {EXPECTED}: {hint}"
-    classes = _class_folders(folder)
-    if classes:
-        example = f"{classes[0].name}/{next(_images(classes[0]))}"
-        return (
-            f"{classes[0].parent} holds a folder for each class ({_some([f'{each.name}/' for each in classes])}, with "
-            f"{example}), which is not read. Move the images into one folder train/ and write beside it "
-            f"{kaggle.LABELS_FILE} with the columns id (a file's name without its suffix) and label (1 for tumour, "
-            "0 for normal)."
-        )
-    parts = sorted({"train", "test"} & names)
-    if parts:
-        return (
-            f"{folder} holds {', '.join(parts)}, but no {kaggle.LABELS_FILE} with the columns id and label. Put it "
-            "beside them; the competition's archive has it."
-        )
-    images = sorted(filter(is_image, names))
-    if images:
-        return (
-            f"{folder} holds {len(images):,} images, such as {printable(images[0])}, but no labels. Move them into "
-            f"{folder / 'train'} and write {folder / kaggle.LABELS_FILE} with the columns id and label."
-        )
-    return f"{folder} is neither {EXPECTED}; it holds {_some(sorted(map(printable, names)))}."
-
-
-def _nearest_above(path: Path) -> Path | None:
-    """Return the nearest of two folders above that is a data set: people often choose train/ itself."""
-    return next((each for each in path.absolute().parents[:2] if layout_of(_names(each))), None)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield the folders in a folder and in these, by name: an archive is often unpacked into one of its own."""
-    first = list(_folders(folder))
-    yield from first
-    for each in first[:MOST]:
-        yield from _folders(each)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(each.name for each in entries if not each.name.startswith(".") and _is_folder(each))[:MOST]
-    except OSError:  # this only helps to say what is wrong
-        return []
-    return [folder / name for name in found]
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir() and printable(entry.name) == entry.name
-    except OSError:
-        return False
+    """Return the sentences on a folder or file that is no data set: what was found, and what is missing."""
+    if folder.is_file():
+        return f"{folder} is a file that holds no patches. Give a table of patches, or the folder of a data set."
+    if hint := _packed(names) or _renamed(names):
+        return f"{folder} holds no data set that could be opened: {hint}"
+    layouts = "; ".join(f"{each.NAME} ({each.EXAMPLE})" for each in readers()[:4])
+    return (
+        f"{folder} holds no data set that could be opened; it holds {_some(sorted(map(printable, names)))}. Expected "
+        f"are: {layouts}; or another layout of the user guide."
+    )
 
 
 def _names(folder: Path) -> set[str]:
     try:
-        return names_in(folder)
+        return set(os.listdir(folder))
     except OSError:
         return set()
 
 
 def _packed(names: set[str]) -> str:
     """Return what to unpack, or ""."""
-    packed = [each for each in sorted(names) if each.lower().endswith((".gz", ".zip", ".tar", ".tgz", ".7z"))]
-    known = ("camelyonpatch", "histopathologic", "train", "test", "pcam")
-    packed = [each for each in packed if each.lower().startswith(known)]
-    how = "gunzip" if packed and packed[0].lower().endswith(".h5.gz") else "your archive program"
-    return f"{_some(list(map(printable, packed)))} must be unpacked first, with {how}." if packed else ""
+    zips = [each for each in sorted(names) if each.lower().endswith(".zip")]
+    if zips:
+        return f"{_some(list(map(printable, zips)))} can be opened itself; give its path."
+    packed = [each for each in sorted(names) if each.lower().endswith((".tar", ".gz", ".tgz", ".7z"))]
+    return f"{_some(list(map(printable, packed)))} must be unpacked first, with your archive program." if packed else ""
 
 
 def _renamed(names: set[str]) -> str:
@@ -134,19 +236,6 @@ def _renamed(names: set[str]) -> str:
                 return f"{labels} is there, but {patches} is missing."
             return f"for {printable(name)}: rename it to {labels if stem.endswith('_y') else patches}."
     return ""
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    """Return sub-folders that hold images, of the folder or of its train/, where there are two or more."""
-    for place in (folder / "train", folder):
-        found = [each for each in _folders(place) if each.name not in ("train", "test") and next(_images(each), "")]
-        if len(found) > 1:
-            return found
-    return []
-
-
-def _images(folder: Path) -> Iterator[str]:
-    return (printable(name) for name in sorted(_names(folder)) if is_image(name))
 
 
 def _some(names: list[str]) -> str:

@@ -3,17 +3,15 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from core.data import kaggle, pcam
 from core.data.dataset import Dataset, Problem
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.demo_cache import open_demo
-from core.data.image_files import printable
-from core.data.layouts import layout_of, names_in, not_a_folder, what_is_wrong
+from core.data.layouts import place_of
 from core.data.pack import find_pack, open_packed, settle
 from core.data.pack_blocks import open_store
-from core.errors import DataError, StorageError
+from core.errors import StorageError
 from core.progress import Progress, no_progress
 
 DEMO: Final = "demo"
@@ -52,13 +50,13 @@ def open_dataset(
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
-    kind, folder = recognise(source)
-    if kind == DEMO:
+    if str(source).strip() == DEMO:
         dataset = open_demo(progress=progress)
     elif raw:
-        dataset = _open(kind, folder)
+        dataset = place_of(source).open()
     else:
-        dataset = (None if fresh else open_packed(kind, folder)) or _settled(_open(kind, folder))
+        place = place_of(source)
+        dataset = (None if fresh else open_packed(place)) or _settled(place.open())
     if not raw:
         dataset = apply_decisions(dataset, decisions_of(dataset.source, decisions))
     if left_out := dataset.left_out():
@@ -66,39 +64,16 @@ def open_dataset(
     return dataset
 
 
-def recognise(source: str | Path) -> tuple[Literal["demo", "kaggle", "pcam"], Path]:
-    """Return what lies at `source`, "demo", "kaggle" or "pcam", and its folder, without opening it.
+def recognise(source: str | Path) -> tuple[str, Path]:
+    """Return the layout of what lies at `source`, or "demo", and its path, without opening it.
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
     if str(source).strip() == DEMO:
         return DEMO, Path(DEMO)
-    try:
-        folder = Path(source).expanduser()
-    except RuntimeError as error:  # ~name of a user who is not there
-        raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
-    if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
-        raise DataError(
-            f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
-            "folder, or make a link to it with a plain name."
-        )
-    try:
-        if not folder.exists():
-            raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
-        if not folder.is_dir():
-            raise DataError(not_a_folder(folder))
-        names = names_in(folder)
-    except OSError as error:
-        raise DataError.unreadable(folder, error) from error
-    kind = layout_of(names)
-    if kind is None:
-        raise DataError(what_is_wrong(folder, names))
-    return kind, folder.resolve()
-
-
-def _open(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset:
-    return kaggle.open_kaggle(folder) if kind == "kaggle" else pcam.open_pcam(folder)
+    place = place_of(source)
+    return place.reader.NAME, Path(place.source)
 
 
 def _settled(dataset: Dataset) -> Dataset:

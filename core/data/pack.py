@@ -13,19 +13,20 @@ import shutil
 import time
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core.data import kaggle, pcam
 from core.data.dataset import Dataset
+from core.data.layouts import Place, place_of
 from core.data.pack_blocks import (
     DamagedPackError,
     Pack,
     checksums_of,
     damaged,
     open_store,
+    pack_folder,
     stored_checksums,
     verify_pack,
 )
@@ -35,7 +36,7 @@ from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
-from core.storage.home import OWN_HOME, home, make_folder
+from core.storage.home import OWN_HOME, make_folder
 from core.storage.record import typed
 from core.storage.schema import parse
 
@@ -45,12 +46,6 @@ CHUNK = 512
 
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk once the pack is written."""
-
-
-def pack_folder(source: str) -> Path:
-    """Return the folder for what belongs to a data set: its pack, its check, its map, the decisions."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).name)[:40]
-    return home() / "packs" / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 def made_stamp(source: str) -> tuple[int, ...]:
@@ -85,31 +80,22 @@ def _pack_of(source: str, about: dict[str, Any], key: str) -> Pack | None:
     return Pack(path, about["count"], unreadable, about["seconds"], source, stored_checksums(about, source), notes)
 
 
-def open_packed(kind: Literal["kaggle", "pcam"], folder: Path) -> Dataset | None:
-    """Open a packed data set by the quick stamp of its folder, or return None if it has no pack or has changed.
+def open_packed(place: Place) -> Dataset | None:
+    """Open a packed data set by its quick stamp, or return None if it has no pack or has changed.
 
     Raises:
         DataError: what lies beside the pack is damaged, or the folder cannot be read.
     """
-    source = str(folder)
+    source = place.source
     about = _about(source)
     if about is None:
         return None
-    stamp = (kaggle if kind == "kaggle" else pcam).quick_stamp(folder)
+    stamp = place.quick_stamp()
     stored = load_table(pack_folder(source), stamp)
     pack = None if stored is None else _pack_of(source, about, stored.key)
     if stored is None or pack is None:
         return None
-    return Dataset(
-        folder.name,
-        source,
-        kind,
-        stored.table,
-        open_store(pack),
-        stored.problems,
-        files=stored.files,
-        quick_stamp=stamp,
-    )
+    return place.as_dataset(stored.table, open_store(pack), stored.problems, files=stored.files, quick_stamp=stamp)
 
 
 def settle(dataset: Dataset) -> Pack | None:
@@ -152,7 +138,7 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
         DataError: the data set needs no pack, or what was read back differs from what was written.
         StorageError: there is too little space, another process packs, or writing failed.
     """
-    if dataset.kind not in ("kaggle", "pcam") or not dataset.files:
+    if dataset.kind in ("demo", "joined") or not dataset.files:
         raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
     try:
         done = settle(dataset)
@@ -230,7 +216,7 @@ def _key(dataset: Dataset, *, fresh: bool = False) -> str:
     """Return what identifies a pack: the files, as they were when opened or are now (`fresh`), and the rows' order."""
     files = dataset.files
     if fresh:
-        files = (kaggle if dataset.kind == "kaggle" else pcam).files_digest(Path(dataset.source))
+        files = place_of(dataset.source).files_digest()
     ids = "\n".join(dataset.table["id"].to_list())
     return hashlib.sha256(f"{VERSION} {files} {len(dataset)} {ids}".encode()).hexdigest()[:16]
 

@@ -1,5 +1,6 @@
 """The patches of a pack, compared with the CRC-32 of each block of them that ``about.json`` keeps."""
 
+import hashlib
 import random
 import shlex
 import time
@@ -13,7 +14,7 @@ import numpy as np
 from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError
 from core.progress import Progress, no_progress
-from core.storage.home import OWN_HOME
+from core.storage.home import OWN_HOME, home
 
 BLOCK = 64
 """Patches with a CRC-32 of their own in ``about.json``: 1.8 MB, which is read and compared in a millisecond."""
@@ -23,6 +24,12 @@ SAMPLE = 5
 
 SAMPLE_SECONDS = 0.015
 """After which no further random block is begun."""
+
+
+def pack_folder(source: str) -> Path:
+    """Return the folder for what belongs to a data set: its pack, its check, its map, the decisions, the choices."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).name)[:40]
+    return home() / "packs" / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from core.data.dataset import GROUPS, Dataset
 from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
-from core.data.pack import pack_folder, settle
-from core.data.pack_blocks import open_store, verify_pack
+from core.data.pack import settle
+from core.data.pack_blocks import open_store, pack_folder, verify_pack
 from core.data.store import PatchStore, batches, notes_by_kind, notes_by_row, rows_by_note
 from core.progress import Progress, no_progress, within
 from core.storage.npz import checked, save_arrays, stored_arrays

@@ -1,7 +1,7 @@
 """Where the slides of a data set's patches are written, for advice."""
 
 from core.data.dataset import Dataset
-from core.data.kaggle import SLIDES_FILE
+from core.data.readers.kaggle import SLIDES_FILE
 
 _ADVICE = {
     "kaggle": f"Put {SLIDES_FILE} (columns id, wsi) beside train_labels.csv to add them.",

@@ -15,7 +15,7 @@ import pandas as pd
 
 from core.data.dataset import Dataset
 from core.data.measures import measure
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.data.quality import load_check
 from core.data.store import batches
 from core.errors import ConfigError, DataError

@@ -11,9 +11,6 @@ import h5py
 import numpy as np
 
 from core.errors import DataError, PatchError
-from core.images.decode import decode_exact
-from core.images.discover import read_file
-from core.images.names import display_name
 from core.images.patch import CENTRE as CENTRE
 from core.images.patch import PATCH_BYTES as PATCH_BYTES
 from core.images.patch import PATCH_SIZE as PATCH_SIZE
@@ -197,34 +194,6 @@ class RowStore:
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
         """Read the patches of `rows`, counted among those chosen."""
         return self.store.load(self.rows[np.asarray(rows, dtype=np.int64)])
-
-
-class FileStore:
-    """One image file a patch, as in Kaggle's folder."""
-
-    def __init__(self, paths: Sequence[Path | str]):
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
-        """Read the files of `rows` as Predict does; a missing, broken or wrongly sized one is reported."""
-        # White like the glass of a slide, so that an unreadable patch upsets no average and no page.
-        pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
-        unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
-        for position, row in enumerate(rows):
-            path = Path(self.paths[int(row)])
-            name = display_name(path.name)
-            try:
-                decoded = decode_exact(read_file(path, name), name=name)
-            except PatchError as error:
-                unreadable[position] = str(error)
-                continue
-            pixels[position] = decoded.pixels
-            if decoded.notes:
-                notes[position] = decoded.notes
-        return Loaded(pixels, unreadable, notes)
 
 
 class Hdf5Store:

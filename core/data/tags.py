@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.data.journal import Journal
-from core.data.pack import pack_folder
+from core.data.pack_blocks import pack_folder
 from core.errors import DataError
 
 LONGEST = 40

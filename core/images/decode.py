@@ -34,6 +34,7 @@ from core.images.formats import (
 from core.images.patch import PATCH_SIZE
 from core.images.plain_tiff import plain_pixels
 from core.images.quiet import quiet_pillow
+from core.images.sizes import HOW
 
 MAX_PIXELS = 100_000_000
 """Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
@@ -253,7 +254,8 @@ def _check_sides(size: tuple[int, int], least: int, most: int | None = None) -> 
     if most is not None and max(size) > most and min(size) >= least:
         raise RefusedError(
             f"Got {size[0]:,}×{size[1]:,} pixels, but a patch of a data set has {PATCH_SIZE}×{PATCH_SIZE}, "
-            "labelled by its centre 32×32; cut patches of this size from the slide again, at about 0.97 µm per pixel."
+            f"labelled by its centre 32×32; {HOW}, or cut patches of this size from the slide again, at about 0.97 µm "
+            "per pixel."
         )
     if min(size) < least:
         raise RefusedError(

@@ -12,6 +12,7 @@ import torch
 import core
 from core.bundle import INTENDED_USE, Bundle
 from core.data import CLASS_NAMES, Dataset, SplitRule
+from core.data.choices import Choices
 from core.evaluation import (
     METRICS,
     Calibration,
@@ -164,9 +165,10 @@ def _data(report: EvaluationReport) -> list[Block]:
 
 
 def _decided(source: dict[str, Any]) -> str:
-    """Return what decisions about patches changed in training data; empty where they changed nothing."""
+    """Return what people decided about patches, classes and sizes of training data; empty where they did nothing."""
     changed = [f"{count:,} {what}" for what, count in source.get("decisions", {}).items() if count]
-    return f"; by decision {' and '.join(changed)}" if changed else ""
+    chosen = Choices.from_json(source.get("choices", {})).words()
+    return (f"; by decision {' and '.join(changed)}" if changed else "") + (f"; {chosen}" if chosen else "")
 
 
 def _metrics(report: EvaluationReport) -> list[Block]:

@@ -73,6 +73,8 @@ class Source:
             "thinning": None if self.subsample is None else self.subsample.to_json(),
             "patches": counts,
             "decisions": {"excluded": decided.excluded, "relabelled": decided.relabelled},
+            # How classes and sizes were chosen; the root is a path of this computer.
+            "choices": {name: each for name, each in self.dataset.choices.chosen().items() if name != "root"},
         }
 
 

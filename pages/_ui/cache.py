@@ -17,8 +17,10 @@ import streamlit as st
 from core.bundle import Bundle, load_bundle
 from core.data import DEMO, Dataset, apply_decisions, decisions_of, open_dataset
 from core.data.decisions import NONE, decisions_stamp
+from core.data.found import describe
 from core.data.open import recognise
 from core.data.pack import made_stamp
+from core.data.recent import remember_opened
 from core.prediction import Predictor
 from pages._ui import widgets
 
@@ -188,6 +190,8 @@ def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
             # Before the data set is read: if a pack is finished meanwhile, the next rerun sees another stamp.
             made = made_stamp(str(recognise(source)[1]))
             opened = open_dataset(source, progress=show, decisions=NONE, fresh=source in _to_look_at())
+        if source != DEMO:
+            remember_opened(opened.source, describe(opened))
         # Only after it was opened: after an error the next attempt has to look at every file too.
         _to_look_at().discard(source)
     return made, opened

@@ -10,7 +10,7 @@ from core.errors import NodescopeError
 from core.formatting import duration
 from core.job import Job, JobStatus
 from core.prediction import Predictor
-from pages._ui import cache, layout
+from pages._ui import cache, widgets
 
 PROBE = 32
 """Patches on which the speed is measured."""
@@ -85,7 +85,7 @@ def launch(job: Job, command: Sequence[str]) -> None:
     try:
         job.launch(command)
     except NodescopeError as error:
-        layout.show_error(error)
+        widgets.show_error(error)
 
 
 def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:

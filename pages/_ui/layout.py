@@ -15,14 +15,14 @@ from streamlit.delta_generator import DeltaGenerator
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
-from core.data.pack import pack_folder
 from core.device import describe_device
-from core.errors import BundleError, NodescopeError
+from core.errors import BundleError, ChoiceError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
 from core.runs import list_runs
 from core.storage.home import tighten_home
-from pages._ui import cache, query_params, state
+from pages._ui import cache, open_data, query_params, state
+from pages._ui.widgets import show_error as show_error
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 _SHIPPED, _SAVED = "shipped:", "saved:"  # no run's name has a colon
@@ -71,10 +71,13 @@ def show(main: Callable[[], None]) -> None:
     """
     if _title.get() is not None:
         # A link may name any folder of this computer, and opening it lists what is in it.
-        if data_source() in _known():
-            main()
-        else:
+        if data_source() not in open_data.known():
             _ask()
+            return
+        try:
+            main()
+        except ChoiceError:  # of the data set, before anything else is drawn
+            open_data.ask(data_source())
     else:
         runpy.run_path(str(ENTRY))
 
@@ -91,11 +94,6 @@ def title_row(*, of_data: bool = False) -> DeltaGenerator:
     if of_data and data_source() == DEMO:
         row.badge("synthetic demo", icon=":material/experiment:", color="violet")
     return row
-
-
-def show_error(error: NodescopeError) -> None:
-    """Show the sentence of an expected error."""
-    st.error(str(error), icon=":material/error:")
 
 
 def attempt(action: Callable[..., Any], *args: Any, done: str | Callable[[Any], str] = "") -> None:
@@ -124,7 +122,7 @@ def dataset() -> Dataset:
 
 def data_source() -> str:
     """Return what the sidebar names as data: "demo" or a path."""
-    return str(st.session_state.get(state.DATA) or DEMO)
+    return open_data.source()
 
 
 def predictor() -> Predictor:
@@ -174,7 +172,7 @@ def _sidebar() -> DeltaGenerator:
     """Draw the sidebar; return the place below the data set, for what was left out of it."""
     with st.sidebar:
         st.markdown("### :material/biotech: Nodescope")
-        _choose_data()
+        open_data.choose()
         place = st.empty()
         _choose_model()
         _choose_device()
@@ -182,43 +180,11 @@ def _sidebar() -> DeltaGenerator:
     return place
 
 
-def _known() -> list[str]:
-    """Return the data sets that this visitor has opened, and those that have a pack or a check in the home folder."""
-    known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [DEMO])
-    source = data_source()
-    if source not in known and pack_folder(source).is_dir():
-        known.append(source)
-    return known
-
-
-def _agree(source: str) -> None:
-    st.session_state[state.KNOWN_DATA] = [*_known(), source]
-
-
 def _ask() -> None:
     source = data_source()
     st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
     st.code(source, language=None)  # as it is: a name with Markdown in it would look like something else
-    st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=_agree, args=(source,))
-
-
-def _choose_data() -> None:
-    known = list(_known())
-    for source in (st.query_params.get(state.DATA), data_source()):
-        if source and source not in known:
-            known.append(source)
-    st.selectbox(
-        "Data set",
-        known,
-        # Only for what a person chooses or types: a value from the address calls nothing.
-        on_change=lambda: _agree(data_source()),
-        key=state.DATA,
-        bind="query-params",
-        accept_new_options=True,
-        format_func=lambda source: "Synthetic demo" if source == DEMO else source,
-        help="The synthetic demo set, or the path of a folder on this computer: Kaggle's (train_labels.csv beside "
-        "train/ID.tif) or PatchCamelyon's (the .h5 files).",
-    )
+    st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=open_data.agree, args=(source,))
 
 
 def _choose_model() -> None:

@@ -11,8 +11,11 @@ MODEL = "model"
 WANTED_MODEL = "wanted_model"  # what MODEL becomes before the sidebar is drawn again
 DEVICE = "device"
 
-# The data sets that this visitor has opened; offered in the sidebar.
+# The data sets that this visitor has opened; offered in the sidebar. What DATA becomes before it is drawn again, and
+# the folder that the dialog for opening one shows.
 KNOWN_DATA = "known_data"
+WANTED_DATA = "wanted_data"
+OPEN_AT = "open_at"
 
 # Browse; bound to the address.
 BROWSE_VIEW = "browse_view"

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.data import CLASS_NAMES
 from core.display import to_jpeg
-from core.errors import ConfigError
+from core.errors import ConfigError, NodescopeError
 from core.progress import Progress
 from pages._ui import state
 
@@ -25,6 +25,11 @@ CHART = {"displayModeBar": False, "displaylogo": False}
 def escaped(text: str) -> str:
     """Return a text that people wrote as Markdown that shows it as it is."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!:$<>|~" else letter for letter in text)
+
+
+def show_error(error: NodescopeError) -> None:
+    """Show the sentence of an expected error."""
+    st.error(str(error), icon=":material/error:")
 
 
 def label_name(label: int) -> str:

@@ -11,7 +11,7 @@ from core.data.open import recognise
 from core.errors import DataError
 from core.job import Job
 from core.storage.home import home
-from pages._ui import jobs, state
+from pages._ui import jobs, open_data, state
 from pages._ui.browse import export
 
 
@@ -61,9 +61,7 @@ def _is_data_set(folder: Path) -> bool:
 
 
 def _open(folder: str) -> None:
-    known: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [])
-    if folder not in known:
-        known.append(folder)
+    open_data.agree(folder)
     # Allowed although the sidebar owns this key: a callback runs before the page is drawn again.
     st.session_state[state.DATA] = folder
     st.session_state[state.BROWSE_VIEW] = "Patches"

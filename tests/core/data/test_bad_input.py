@@ -99,12 +99,19 @@ def test_an_id_on_two_slides_is_refused(kaggle_folder: Folder) -> None:
         open_dataset(folder)
 
 
-def test_a_folder_without_its_labels_says_which_file_is_missing(kaggle_folder: Folder) -> None:
-    folder = kaggle_folder({"a": 1})
+def test_a_folder_without_its_labels_is_one_of_unlabelled_images(kaggle_folder: Folder) -> None:
+    folder = kaggle_folder({"a": 1}, test=("b",))
     (folder / "train_labels.csv").unlink()
 
-    with pytest.raises(DataError, match=r"holds test, train, but no train_labels.csv with the columns id and label"):
-        open_dataset(folder)
+    dataset = open_dataset(folder)
+
+    assert dataset.kind == "images without labels"
+    assert dict(zip(dataset.table["id"], dataset.table["split"].astype(str), strict=True)) == {
+        "a": "train",
+        "b": "test",
+    }
+    assert dataset.class_counts() == (0, 0)
+    assert dataset.problems[0].name == "labels"
 
 
 @pytest.mark.parametrize("name", ["", "train", "train_labels.csv"])

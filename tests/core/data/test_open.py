@@ -14,15 +14,15 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         open_dataset(tmp_path / "nowhere")
 
 
-def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "train_labels.csv").write_text("id,label\n")
+def test_a_file_that_is_no_data_set(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
 
-    with pytest.raises(DataError, match=r"train_labels.csv is a file; give the folder"):
-        open_dataset(tmp_path / "train_labels.csv")
+    with pytest.raises(DataError, match=r"notes.txt is a file that holds no patches. Give a table of patches, or"):
+        open_dataset(tmp_path / "notes.txt")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"neither a Kaggle folder .* nor a PCam folder .*; it holds nothing"):
+    with pytest.raises(DataError, match=r"holds no data set that could be opened; it holds nothing. Expected are: "):
         open_dataset(tmp_path)
 
 

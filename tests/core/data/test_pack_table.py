@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.data import FileStore, find_pack, kaggle, make_pack, open_dataset, pack_folder, remove_pack
+from core.data import FileStore, find_pack, make_pack, open_dataset, pack_folder, remove_pack
 from core.data.pack_table import load_table, save_table
 from core.data.quality import load_check, make_check
+from core.data.readers import kaggle
 from core.data.store import PackedStore
 from core.errors import DataError
 
@@ -33,8 +34,8 @@ def folder(kaggle_folder: Folder, fresh_home: Path) -> Path:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that were looked at file by file."""
     found: list[Path] = []
-    whole = kaggle.open_kaggle
-    monkeypatch.setattr(kaggle, "open_kaggle", lambda path: found.append(path) or whole(path))
+    whole = kaggle.read
+    monkeypatch.setattr(kaggle, "read", lambda given: found.append(given.path) or whole(given))
     return found
 
 

@@ -25,9 +25,9 @@ from core.data import (
     open_dataset,
 )
 from core.data.duplicates import CLOSE, alike, candidates, describe, same
-from core.data.kaggle import KNOWN_BAD
 from core.data.measures import measure
 from core.data.quality import FLAGS, check_path, findings, load_check, make_check, partners
+from core.data.readers.kaggle import KNOWN_BAD
 from core.data.split_file import make_split_file, save_split
 from core.errors import DataError
 

@@ -15,7 +15,7 @@ from PIL import Image
 from core.commands import main
 from core.data import choose_rule, make_pack, open_dataset
 from core.data.open import recognise
-from core.data.pcam import x_file, y_file
+from core.data.readers.pcam import x_file, y_file
 from core.errors import DataError
 
 IDS = ("a1", "B2", "c3")
@@ -282,24 +282,32 @@ def _files(*names: str) -> Write:
     return write
 
 
+FOUND: dict[str, tuple[Write, str, str, str]] = {
+    "train/ itself": (lambda f: _kaggle(f), "train", "", "kaggle"),
+    "a folder in train/": (lambda f: _kaggle(f, ("a1",), names=("n/a1.tif",)), "train/n", "", "kaggle"),
+    "one level too high": (lambda f: _kaggle(f / "deep"), "", "deep", "kaggle"),
+    "two levels too high": (lambda f: _kaggle(f / "a" / "b"), "", "a/b", "kaggle"),
+    "the table": (lambda f: _kaggle(f), "train_labels.csv", "", "kaggle"),
+    "an image": (lambda f: _kaggle(f), "train/a1.tif", "", "kaggle"),
+    "an .h5 file": (lambda f: _pcam(f, {"train": 2}), "camelyonpatch_level_2_split_train_x.h5", "", "pcam"),
+    "PCam one level too high": (lambda f: (f.mkdir(), _pcam(f / "pcam", {"train": 2})), "", "pcam", "pcam"),
+    "class folders one level too high": (_files("deep/normal/a.tif", "deep/tumour/b.tif"), "", "deep", "class folders"),
+    "one class": (_files("normal/a.tif", "tumour/b.tif"), "tumour", "", "class folders"),
+    "an image of a class": (_files("train/0/a.tif", "train/1/b.tif"), "train/1/b.tif", "", "class folders"),
+    "images only": (_files("a.tif", "b.tif"), "", "", "images without labels"),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_a_data_set_is_found_from_inside_and_from_above(tmp_path: Path, case: str) -> None:
+    make, given, found, layout = FOUND[case]
+    make(tmp_path / "set")
+
+    assert recognise(tmp_path / "set" / given) == (layout, tmp_path / "set" / found)
+
+
 WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
-    "train/ itself": (lambda f: _kaggle(f), "train", r"give that folder, .*/set\.$"),
-    "a folder in train/": (
-        lambda f: _kaggle(f, ("a1",), names=("n/a1.tif",)),
-        "train/n",
-        r"give that folder, .*/set\.$",
-    ),
-    "one level too high": (lambda f: _kaggle(f / "deep"), "", r"set/deep is; give that folder"),
-    "two levels too high": (lambda f: _kaggle(f / "a" / "b"), "", r"set/a/b is; give that folder"),
     "two data sets": (lambda f: (_kaggle(f / "a"), _kaggle(f / "b")), "", r"set/a, .*set/b are; give one of them"),
-    "the table": (lambda f: _kaggle(f), "train_labels.csv", r"is a file; give the folder that holds it, .*/set\.$"),
-    "an image": (lambda f: _kaggle(f), "train/a1.tif", r"is a file; give the folder that holds it, .*/set\.$"),
-    "an .h5 file": (
-        lambda f: _pcam(f, {"train": 2}),
-        "camelyonpatch_level_2_split_train_x.h5",
-        r"the folder that holds it, .*/set\.$",
-    ),
-    "PCam one level too high": (lambda f: (f.mkdir(), _pcam(f / "pcam", {"train": 2})), "", r"set/pcam is; give"),
     "packed": (_zipped, "", r"train_x.h5.gz must be unpacked first, with gunzip"),
     "zip": (_files("histopathologic-cancer-detection.zip"), "", r"must be unpacked first, with your archive"),
     "table of another name": (
@@ -307,7 +315,6 @@ WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
         "",
         r"labels.csv may hold the labels; rename it to train_labels.csv",
     ),
-    "table in capitals": (_files("Train_Labels.CSV", "train/a.tif"), "", r"rename it to train_labels.csv"),
     "workbook": (_files("train_labels.xlsx"), "", r"train_labels.xlsx may hold the labels; save it as CSV under"),
     ".h5 of another name": (_files("train_x.h5"), "", r"rename it to camelyonpatch_level_2_split_train_x.h5"),
     "labels of PCam alone": (
@@ -315,17 +322,6 @@ WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
         "",
         r"camelyonpatch_level_2_split_train_x.h5 is missing",
     ),
-    "class folders": (
-        _files("normal/a.tif", "tumour/b.tif"),
-        "",
-        r"for each class \(normal/, tumour/, with normal/a.tif",
-    ),
-    "class folders in train/": (
-        _files("train/0/a.tif", "train/1/b.tif"),
-        "",
-        r"set/train holds a folder for each class",
-    ),
-    "images only": (_files("a.tif", "b.tif"), "", r"holds 2 images, such as a.tif, but no labels. Move them"),
 }
 
 

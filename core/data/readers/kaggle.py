@@ -1,6 +1,6 @@
 """Kaggle's folder: train/ID.tif with train_labels.csv, and test/ID.tif without labels."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -8,11 +8,13 @@ import pandas as pd
 from core.data.csv_file import read_csv
 from core.data.dataset import Dataset, Problem, make_table
 from core.data.image_files import ImageFiles, find_images
-from core.data.listing import digest_of, quick_stamp_of
 from core.data.matching import Matcher, folders_of, key_of
-from core.data.store import FileStore
+from core.data.picture_store import FileStore
+from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
 from core.errors import DataError
 
+NAME = "kaggle"
+EXAMPLE = "train_labels.csv beside train/ID.tif"
 LABELS_FILE = "train_labels.csv"
 SLIDES_FILE = "patch_id_wsi_full.csv"
 
@@ -23,8 +25,18 @@ KNOWN_BAD = {
 """Patches of the competition that carry no tissue; excluded when a folder is opened."""
 
 
-def open_kaggle(folder: Path) -> Dataset:
-    """Open a folder in the layout of Kaggle's "Histopathologic Cancer Detection".
+def recognises(_path: Path, names: Collection[str]) -> int:
+    """Whether it is Kaggle's folder."""
+    return SURE if LABELS_FILE in names else NO
+
+
+def watched(_given: Given) -> Watched:
+    """Return what tells of changes."""
+    return Watched(("train", "test"), (LABELS_FILE, SLIDES_FILE))
+
+
+def read(given: Given) -> Listing:
+    """List a folder in the layout of Kaggle's "Histopathologic Cancer Detection".
 
     Labelled patches have split "train", those of ``test/`` have split "test" and no label. Slides come from a ``slide``
     or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is excluded and
@@ -35,7 +47,7 @@ def open_kaggle(folder: Path) -> Dataset:
     Raises:
         DataError: no labels file, a column is missing, no label is 0 or 1, or no file is there.
     """
-    stamp = quick_stamp(folder)
+    folder = given.folder
     problems: list[Problem] = []
     labels = _read_labels(folder / LABELS_FILE, problems)
     named = [*labels["id"], *(problem.name for problem in problems)]
@@ -67,26 +79,7 @@ def open_kaggle(folder: Path) -> Dataset:
     )
     table["split"] = table["split"].astype("category")
     paths = [train.taken[patch_id] for patch_id in labels["id"].tolist()] + list(test.taken.values())
-    return Dataset(
-        folder.name,
-        str(folder),
-        "kaggle",
-        table,
-        FileStore(paths),
-        tuple(problems),
-        files=files_digest(folder),
-        quick_stamp=stamp,
-    )
-
-
-def files_digest(folder: Path) -> str:
-    """Return what stands for the image files as they are now, see :func:`core.data.listing.digest_of`."""
-    return digest_of(folder, ("train", "test"))
-
-
-def quick_stamp(folder: Path) -> str:
-    """Return what stands for the folder without every file's state, see :func:`core.data.listing.quick_stamp_of`."""
-    return quick_stamp_of(folder, tracked=("train", "test"), read=(LABELS_FILE, SLIDES_FILE))
+    return Listing(table, FileStore(paths), tuple(problems))
 
 
 def _read_labels(path: Path, problems: list[Problem]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Source: Veeling et al., "Rotation Equivariant CNNs for Digital Pathology", 2018;
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import h5py
@@ -12,10 +13,13 @@ import numpy as np
 import pandas as pd
 
 from core.data.csv_file import read_csv
-from core.data.dataset import SPLITS, Dataset, Problem, make_table
-from core.data.listing import digest_of, quick_stamp_of
+from core.data.dataset import SPLITS, Problem, make_table
+from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
 from core.data.store import Hdf5Store, JoinedStore
 from core.errors import DataError
+
+NAME = "pcam"
+EXAMPLE = "camelyonpatch_level_2_split_train_x.h5 and its like"
 
 _CUT = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 """What the HDF5 library says of a file that ends too early."""
@@ -36,8 +40,21 @@ def meta_file(folder: Path, split: str) -> Path:
     return folder / f"camelyonpatch_level_2_split_{split}_meta.csv"
 
 
-def open_pcam(folder: Path) -> Dataset:
-    """Open a folder with PCam's HDF5 files; splits that are not there or cannot be used are listed in ``problems``.
+def recognises(_path: Path, names: Collection[str]) -> int:
+    """Whether it is a folder with PCam's patches."""
+    return SURE if any(x_file(Path(), split).name in names for split in SPLITS) else NO
+
+
+def watched(_given: Given) -> Watched:
+    """Return what tells of changes: the patches by size and time, labels and slides by their content."""
+    return Watched(
+        tuple(x_file(Path(), split).name for split in SPLITS),
+        tuple(file(Path(), split).name for split in SPLITS for file in (y_file, meta_file)),
+    )
+
+
+def read(given: Given) -> Listing:
+    """List a folder with PCam's HDF5 files; splits that are not there or cannot be used are listed in ``problems``.
 
     The id of a patch is its split and row, such as ``train-000041``. Slides come from the published
     ``camelyonpatch_level_2_split_train_meta.csv`` and its like, where they lie beside the patches.
@@ -45,10 +62,12 @@ def open_pcam(folder: Path) -> Dataset:
     Raises:
         DataError: no split is there, or none that can be used: a file is damaged, of another shape, or without labels.
     """
+    folder = given.folder
     found = [split for split in SPLITS if x_file(folder, split).is_file()]
     if not found:
         raise DataError(f"{folder} holds no PCam file; expected {x_file(folder, 'train').name} and its like.")
-    stamp, tables, problems = quick_stamp(folder), [], []
+    tables: list[pd.DataFrame] = []
+    problems: list[Problem] = []
     stores: list[Hdf5Store] = []
     for split in SPLITS:
         if split not in found:
@@ -69,8 +88,7 @@ def open_pcam(folder: Path) -> Dataset:
         tables.append(make_table(ids, labels=labels, split=split, slides=_slides(folder, split, problems, len(ids))))
     table = pd.concat([table.astype({"split": "string"}) for table in tables], ignore_index=True)
     table["split"] = table["split"].astype("category")
-    pixels, files = JoinedStore(stores), files_digest(folder)
-    return Dataset(folder.name, str(folder), "pcam", table, pixels, tuple(problems), files=files, quick_stamp=stamp)
+    return Listing(table, JoinedStore(stores), tuple(problems))
 
 
 def _read_split(folder: Path, split: str) -> tuple[Hdf5Store, np.ndarray]:
@@ -98,20 +116,6 @@ def _count_of_labels(folder: Path, split: str) -> int | None:
             return int(file["y"].shape[0])
     except (OSError, KeyError, AttributeError, IndexError):
         return None
-
-
-def files_digest(folder: Path) -> str:
-    """Return what stands for the patches' files as they are now, see :func:`core.data.listing.digest_of`."""
-    return digest_of(folder, [x_file(folder, split).name for split in SPLITS])
-
-
-def quick_stamp(folder: Path) -> str:
-    """Return what stands for the files without every file's state, see :func:`core.data.listing.quick_stamp_of`."""
-    return quick_stamp_of(
-        folder,
-        tracked=[x_file(folder, split).name for split in SPLITS],
-        read=[file(folder, split).name for split in SPLITS for file in (y_file, meta_file)],
-    )
 
 
 def _slides(folder: Path, split: str, problems: list[Problem], expected: int) -> list[str | None] | None:

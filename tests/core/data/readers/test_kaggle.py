@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.data import Problem, open_dataset, read
-from core.data.kaggle import KNOWN_BAD
+from core.data.readers.kaggle import KNOWN_BAD
 from core.errors import DataError
 
 Folder = Callable[..., Path]

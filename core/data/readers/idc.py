@@ -1,0 +1,38 @@
+"""Invasive ductal carcinoma, 50×50: PATIENT/0 and PATIENT/1 with names such as 10253_idx5_x1001_y1001_class0.png.
+
+Source: Cruz-Roa et al., 2014, and Janowczyk & Madabhushi, 2016: slides scanned at 40× and taken at 2.5×, which is 4 µm
+per pixel. Patches of 96×96 at 0.97 µm would enlarge them four times, so that their size has to be chosen.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from core.data.readers import class_folders
+from core.data.readers.folders import first_image
+from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
+
+NAME = "IDC 50×50"
+EXAMPLE = "10253/0/10253_idx5_x1001_y1001_class0.png"
+
+MPP = 4.0
+_IMAGE = re.compile(r"\d+_idx5_x\d+_y\d+_class[01]\.png")
+
+
+def recognises(path: Path, names: Collection[str]) -> int:
+    """Whether its folders are patients with such names in them."""
+    patients = sorted(name for name in names if name.isdigit())[:3]
+    firsts = (first_image(path / patient / label) for patient in patients for label in "01")
+    return SURE if any(map(_IMAGE.fullmatch, firsts)) else NO
+
+
+def watched(given: Given) -> Watched:
+    """Return all folders."""
+    return class_folders.watched(given)
+
+
+def read(given: Given) -> Listing:
+    """List the patches with their patients. Raises :class:`core.errors.DataError`."""
+    listing = class_folders.read(given)
+    table = listing.table.assign(patient=listing.table["slide"], mpp=MPP)
+    return Listing(table, listing.store, listing.problems)
