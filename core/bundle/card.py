@@ -15,6 +15,9 @@ INTENDED_USE = (
     "for diagnosis."
 )
 
+SLIDE_FALSE_ALARMS = 0.01
+"""Share of normal patches in validation that may be called tumour at the threshold for slides."""
+
 _COUNT = Number(0, 10**9, whole=True)
 _SEED = Number(-(2**63), 2**63 - 1, whole=True)
 _SHARE = Number(0, 1)
@@ -129,7 +132,8 @@ CARD = Table(
                     "negatives": Number(1, 10**9, whole=True),
                 }
             )
-        )
+        ),
+        "slide_threshold": Maybe(_SHARE),
     },
 )
 """What the JSON of a card may hold; bundles are checked by it when they are read and when they are written."""
@@ -182,6 +186,8 @@ class Card:
         measured: metrics on splits of data sets.
         notes: remarks for its users, such as known limits.
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
+        slide_threshold: the threshold for whole slides, where nearly all tissue is normal: in validation it called at
+            most :data:`SLIDE_FALSE_ALARMS` of the normal patches tumour. None where it was not chosen.
     """
 
     name: str
@@ -195,6 +201,15 @@ class Card:
     measured: tuple[Measurement, ...] = ()
     notes: tuple[str, ...] = ()
     operating: OperatingCurve | None = None
+    slide_threshold: float | None = None
+
+    @property
+    def prevalence(self) -> float | None:
+        """The share of tumour in validation, which the probabilities are calibrated for; None where it is not kept."""
+        counts = [(each.evaluation.positives, each.evaluation.n) for each in self.measured if each.split == "valid"]
+        if self.operating is not None:
+            counts = [(self.operating.positives, self.operating.positives + self.operating.negatives)]
+        return counts[0][0] / counts[0][1] if counts else None
 
     @property
     def tested(self) -> Evaluation | None:
@@ -221,6 +236,8 @@ class Card:
             "notes": list(self.notes),
             "operating": None if self.operating is None else self.operating.to_json(),
             "intended_use": INTENDED_USE,
+            # Left out where there is none: an earlier bundle must keep the digest that stored predictions refer to.
+            **({} if self.slide_threshold is None else {"slide_threshold": self.slide_threshold}),
         }
 
     @classmethod
@@ -250,4 +267,5 @@ class Card:
             measured=tuple(map(Measurement.from_json, read["measured"])),
             notes=tuple(read["notes"]),
             operating=None if read.get("operating") is None else OperatingCurve.from_json(read["operating"]),
+            slide_threshold=read.get("slide_threshold"),
         )

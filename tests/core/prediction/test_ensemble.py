@@ -10,12 +10,12 @@ from PIL import Image
 from scipy.special import expit, logit
 
 import models
-from core.bundle import Bundle
+from core.bundle import Bundle, load_bundle
 from core.commands import main
 from core.data import open_dataset
 from core.errors import BundleError, DataError
 from core.prediction import Predictor
-from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.ensemble import Ensemble
 from core.scoring.kaggle import score_test, submission
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
@@ -72,7 +72,9 @@ def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bu
 def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_path: Path, capsys) -> None:
     Image.fromarray(PIXELS[0]).save(tmp_path / "p.png")
     assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--tta", "--device", "cpu"]) == 0
-    expected = load_ensemble(paths[:1], device="cpu", tta=True).predict(PIXELS[:1]).probabilities[0]
+    expected = (
+        Ensemble([load_bundle(path) for path in paths[:1]], device="cpu", tta=True).predict(PIXELS[:1]).probabilities[0]
+    )
     assert capsys.readouterr().out.splitlines()[1] == f"p,{float(expected)!r}"
 
 
@@ -100,7 +102,7 @@ def test_the_command_line_takes_several_bundles(
     printed = dict(line.split(",") for line in capsys.readouterr().out.splitlines()[1:])
 
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     assert {name: float(value) for name, value in printed.items()} == scores.probabilities
     assert list(scores.probabilities) == ["x", "y", "z"]
 
@@ -110,7 +112,7 @@ def test_the_submission_has_the_ids_of_the_sample_in_its_order(
 ) -> None:
     folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y", "z"))
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     lines = {name: f"{name},{value!r}" for name, value in scores.probabilities.items()}
 
     assert submission(scores, dataset).splitlines() == ["id,label", *lines.values()]
@@ -126,7 +128,7 @@ def test_an_unreadable_test_patch_is_named(paths: list[Path], kaggle_folder: Cal
     folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y"))
     (folder / "test" / "y.tif").write_bytes(b"no picture")
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     assert list(scores.probabilities) == ["x"]
     with pytest.raises(DataError, match=r"1 test patches cannot be read, such as y"):
         submission(scores, dataset)
@@ -137,4 +139,4 @@ def test_without_unlabelled_patches_there_is_nothing_to_submit(
 ) -> None:
     dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1})))
     with pytest.raises(DataError, match="no patch without a label"):
-        score_test(load_ensemble(paths, device="cpu"), dataset)
+        score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
