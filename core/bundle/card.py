@@ -99,7 +99,15 @@ CARD = Table(
             {},
             {
                 "data": Listed(_SOURCE, most=1_000),
-                "config": Table({}, {"preset": Text(), "patches": _COUNT, "split_seed": _SEED}),
+                "config": Table(
+                    {},
+                    {
+                        "preset": Text(),
+                        "patches": _COUNT,
+                        "split_seed": _SEED,
+                        "validation_data": Number(1, 1_000, whole=True),
+                    },
+                ),
                 "versions": Named(Text()),
                 "minutes": Number(0, 1e9),
                 "epoch_kept": _COUNT,

@@ -217,19 +217,25 @@ def _provenance(trainer: Trainer) -> dict[str, Any]:
 def _notes(trainer: Trainer) -> tuple[str, ...]:
     """Return what a reader of the card has to know about its metrics, a sentence or two each."""
     sources = trainer.training_data.sources
-    notes = []
-    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in sources):
-        notes.append(RANDOM_SPLIT_NOTE)
-    if any(source.dataset.is_synthetic for source in sources):
-        notes.append(SYNTHETIC_NOTE)
-    notes += [
+    notes = [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
         "it taught may come from patches of the validation and test splits, and the metrics are optimistic."
         for bundle in trainer.train_step.teacher_bundles
         for source in sources
         if _knows_another_split(bundle, source)
     ]
-    return (*notes, *card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1]))
+    reported = card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1])
+    return (*source_notes(sources), *notes, *reported)
+
+
+def source_notes(sources: tuple[Source, ...]) -> tuple[str, ...]:
+    """Return what has to be known of metrics on these data sets, a sentence or two each."""
+    notes = []
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in sources):
+        notes.append(RANDOM_SPLIT_NOTE)
+    if any(source.dataset.is_synthetic for source in sources):
+        notes.append(SYNTHETIC_NOTE)
+    return tuple(notes)
 
 
 def _knows_another_split(bundle: Bundle, source: Source) -> bool:
