@@ -93,6 +93,18 @@ def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle
         Ensemble([Bundle(card, bundle.weights) for card, bundle in zip(cards, pair, strict=True)])
 
 
+def test_layouts_and_the_data_set_that_validated_decide_whether_they_fit(pair: tuple[Bundle, Bundle]) -> None:
+    def trained_on(bundle: Bundle, *kinds: str) -> Bundle:
+        data = [{"kind": kind, "name": kind.title()} for kind in kinds]
+        training = {"data": data, "config": {"validation_data": len(kinds)}}
+        return Bundle(bundle.card.with_changes(training=training), bundle.weights)
+
+    one, two = pair
+    assert len(Ensemble([trained_on(one, "kaggle"), trained_on(two, "demo", "pcam")], device="cpu").members) == 2
+    with pytest.raises(BundleError, match="for Kaggle and other for Demo"):
+        Ensemble([trained_on(one, "kaggle"), trained_on(two, "pcam", "demo")])
+
+
 def test_the_command_line_takes_several_bundles(
     paths: list[Path], kaggle_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
