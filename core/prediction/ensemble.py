@@ -85,7 +85,7 @@ def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:
     first = bundles[0]
     for bundle in bundles[1:]:
         one, two = _data(first), _data(bundle)
-        # Layouts do not matter: Kaggle's patches and PatchCamelyon's are labelled by the same rule. The demo's are drawn.
+        # Kaggle's patches and PatchCamelyon's are labelled by the same rule, whatever the layout; the demo's are drawn.
         if one and two and (one["kind"] == "demo") != (two["kind"] == "demo"):
             raise BundleError(
                 f"{first.card.name} was trained for {one['name']} and {bundle.card.name} for {two['name']}, so that "

@@ -95,7 +95,8 @@ def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle
 
 def test_layouts_and_the_data_set_that_validated_decide_whether_they_fit(pair: tuple[Bundle, Bundle]) -> None:
     def trained_on(bundle: Bundle, *kinds: str) -> Bundle:
-        data = [{"kind": kind, "name": kind.title()} for kind in kinds]
+        rest = {"fingerprint": "0", "split": {"kind": "official"}, "patches": {"train": 1, "valid": 1, "test": 1}}
+        data = [{"kind": kind, "name": kind.title(), **rest} for kind in kinds]
         training = {"data": data, "config": {"validation_data": len(kinds)}}
         return Bundle(bundle.card.with_changes(training=training), bundle.weights)
 
