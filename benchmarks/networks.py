@@ -26,7 +26,7 @@ from core.bundle.shipped import bundle_file
 from core.data import Dataset, open_dataset
 from core.evaluation import Evaluation, evaluate
 from core.prediction import Predictor
-from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import BATCH
 from core.scoring.dataset import score, select
 
@@ -112,7 +112,8 @@ def _print_figures(data: str, bundles: list[Path], *, tta: bool, together: bool)
             _print_row(f"{bundle.card.name}, eight passes", bundle.card.model, found)
     if together:
         pixels, labels = _test_patches(dataset, load_bundle(bundles[0]))
-        _print_row("all together", "", _measured(load_ensemble(bundles, device="cpu"), pixels, labels))
+        ensemble = Ensemble([load_bundle(path) for path in bundles], device="cpu")
+        _print_row("all together", "", _measured(ensemble, pixels, labels))
 
 
 def _test_patches(dataset: Dataset, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,9 @@ INTENDED_USE = (
     "for diagnosis."
 )
 
+SLIDE_FALSE_ALARMS = 0.01
+"""Share of normal patches in validation that may be called tumour at the threshold for slides."""
+
 _COUNT = Number(0, 10**9, whole=True)
 _SEED = Number(-(2**63), 2**63 - 1, whole=True)
 _SHARE = Number(0, 1)
@@ -121,7 +124,15 @@ CARD = Table(
             {},
             {
                 "data": Listed(_SOURCE, most=1_000),
-                "config": Table({}, {"preset": Text(), "patches": _COUNT, "split_seed": _SEED}),
+                "config": Table(
+                    {},
+                    {
+                        "preset": Text(),
+                        "patches": _COUNT,
+                        "split_seed": _SEED,
+                        "validation_data": Number(1, 1_000, whole=True),
+                    },
+                ),
                 "versions": Named(Text()),
                 "minutes": Number(0, 1e9),
                 "epoch_kept": _COUNT,
@@ -154,7 +165,8 @@ CARD = Table(
                     "negatives": Number(1, 10**9, whole=True),
                 }
             )
-        )
+        ),
+        "slide_threshold": Maybe(_SHARE),
     },
 )
 """What the JSON of a card may hold; bundles are checked by it when they are read and when they are written."""
@@ -209,6 +221,8 @@ class Card:
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
         stain: what the colours of a patch are brought to before the network sees it, see :mod:`core.stain`; None leaves
             them as they are.
+        slide_threshold: the threshold for whole slides, where nearly all tissue is normal: in validation it called at
+            most :data:`SLIDE_FALSE_ALARMS` of the normal patches tumour. None where it was not chosen.
     """
 
     name: str
@@ -223,6 +237,15 @@ class Card:
     notes: tuple[str, ...] = ()
     operating: OperatingCurve | None = None
     stain: StainReference | None = None
+    slide_threshold: float | None = None
+
+    @property
+    def prevalence(self) -> float | None:
+        """The share of tumour in validation, which the probabilities are calibrated for; None where it is not kept."""
+        counts = [(each.evaluation.positives, each.evaluation.n) for each in self.measured if each.split == "valid"]
+        if self.operating is not None:
+            counts = [(self.operating.positives, self.operating.positives + self.operating.negatives)]
+        return counts[0][0] / counts[0][1] if counts else None
 
     @property
     def tested(self) -> Evaluation | None:
@@ -257,6 +280,8 @@ class Card:
             "notes": list(self.notes),
             "operating": None if self.operating is None else self.operating.to_json(),
             "intended_use": INTENDED_USE,
+            # Left out where there is none: an earlier bundle must keep the digest that stored predictions refer to.
+            **({} if self.slide_threshold is None else {"slide_threshold": self.slide_threshold}),
         }
 
     @classmethod
@@ -289,4 +314,5 @@ class Card:
             notes=tuple(read["notes"]),
             operating=None if read.get("operating") is None else OperatingCurve.from_json(read["operating"]),
             stain=reference,
+            slide_threshold=read.get("slide_threshold"),
         )

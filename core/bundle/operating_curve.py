@@ -1,5 +1,6 @@
 """Sensitivity and specificity in validation at any threshold, as a bundle's card keeps them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,12 +44,15 @@ class OperatingCurve:
             raise BundleError("The card's validation curve does not fit together; copy the bundle again.")
 
     @classmethod
-    def measured(cls, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> "OperatingCurve":
+    def measured(
+        cls, labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, exact: Sequence[float] = ()
+    ) -> "OperatingCurve":
         """Measure the curve on validation patches.
 
         Args:
             labels: (N,) 0 or 1.
             probabilities: (N,) calibrated.
+            exact: thresholds that are among the points where not every patch can be.
 
         Raises:
             EvaluationError: there is one class only.
@@ -60,7 +64,8 @@ class OperatingCurve:
             )
         thresholds = np.unique(sample)
         if len(thresholds) > MOST_POINTS:  # at equal shares of the patches, so that no stretch is missing
-            thresholds = np.unique(np.quantile(sample, np.linspace(0, 1, MOST_POINTS), method="nearest"))
+            shares = np.linspace(0, 1, MOST_POINTS - len(exact))
+            thresholds = np.unique([*np.quantile(sample, shares, method="nearest"), *exact])
         falling = thresholds[::-1]
         tumour, normal = np.sort(sample[truth]), np.sort(sample[~truth])
         return cls(

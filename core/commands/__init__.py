@@ -36,6 +36,7 @@ COMMANDS = {
         "search": "Search for good settings; each trial is a run.",
         "learning-curve": "Find out whether more labelled patches would help.",
         "leak": "Compare training with a random split and with one by slide.",
+        "average": "Average the weights of several bundles into one.",
         "runs": "List, show, stop, resume, compare, delete and restore runs.",
         "studies": "The same for cross-validations, searches and learning curves.",
     },

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import models
-from core.bundle import INTENDED_USE, Bundle, load_bundle
+from core.bundle import INTENDED_USE, Bundle, Card, load_bundle
 from core.commands import options
 from core.commands.output import print_json
 from core.data.choices import Choices
@@ -41,9 +41,11 @@ def describe(bundle: Bundle) -> str:
         f"{card.name} ({bundle.digest})",
         f"  network       {card.model}, {parameters:,} parameters",
         f"  calibration   temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}",
-        f"  threshold     {card.threshold:.4f}",
+        f"  threshold     {card.threshold:.4f}{_errors(card, card.threshold)}",
         f"  stains        {stains}",
     ]
+    if card.slide_threshold is not None:
+        lines.append(f"  for slides    {card.slide_threshold:.4f}{_errors(card, card.slide_threshold)}")
     for source in training.get("data", []):
         counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
@@ -64,3 +66,11 @@ def describe(bundle: Bundle) -> str:
     lines.append(f"  OOD model     {fitted}")
     lines += [f"  note          {note}" for note in card.notes]
     return "\n".join([*lines, f"  use           {INTENDED_USE}"])
+
+
+def _errors(card: Card, threshold: float) -> str:
+    """Return what the validation patches say of a threshold, or "" where they were not kept."""
+    if card.operating is None:
+        return ""
+    found, spared = card.operating.at(threshold)
+    return f", in validation sensitivity {found}, specificity {spared}"

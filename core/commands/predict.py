@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from core.bundle import load_bundle
+from core.bundle.prevalence import with_prevalence
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.errors import ConfigError
@@ -17,7 +18,7 @@ from core.images.discover import find_patches
 from core.images.tiling import Sizing
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_files
-from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.ensemble import Ensemble
 from core.reports.batch import probabilities_csv, table_csv
 from core.scoring.kaggle import read_sample, to_submission
 from core.storage import atomic
@@ -53,6 +54,10 @@ from core.studies.study import open_study
     "--tta", aliases=["--turns"], is_flag=True, group="Model",
     help="Test-time augmentation: the mean over the eight flips and rotations, more certain and eight times slower.",
 )  # fmt: skip
+@options.option(
+    "--prevalence", type=float, metavar="P", group="Model",
+    help="Share of tumour that you expect among these pictures; the probabilities move from the share in validation.",
+)  # fmt: skip
 @options.device
 def command(
     paths: tuple[str, ...],
@@ -65,6 +70,7 @@ def command(
     bundles: tuple[Path, ...],
     study: str | None,
     tta: bool,
+    prevalence: float | None,
     device: str,
 ) -> int:
     """Write id,probability for every image in files, folders and zips.
@@ -80,7 +86,7 @@ def command(
         )
     # Read before anything is predicted, so that a wrong file is reported at once.
     sample_ids = None if submission is None else read_sample(submission)
-    predictor = predictor_of(bundles, study, device=device, tta=tta)
+    predictor = predictor_of(bundles, study, device=device, tta=tta, prevalence=prevalence)
     found = find_patches(paths)
     batch = score_files(predictor, found.files, sizing=sizing, with_ood=remarks, progress=progress_line("Predicting"))
     batch = replace(batch, problems=[*found.problems, *batch.problems])
@@ -102,8 +108,10 @@ def command(
     return 1 if batch.problems else 0
 
 
-def predictor_of(bundles: Sequence[Path], study: str | None, *, device: str, tta: bool = False) -> Predictor | Ensemble:
-    """Return what ``--bundle``, ``--study`` and ``--tta`` stand for.
+def predictor_of(
+    bundles: Sequence[Path], study: str | None, *, device: str, tta: bool = False, prevalence: float | None = None
+) -> Predictor | Ensemble:
+    """Return what ``--bundle``, ``--study``, ``--tta`` and ``--prevalence`` stand for.
 
     Raises:
         ConfigError: both bundles and a study were given.
@@ -112,9 +120,12 @@ def predictor_of(bundles: Sequence[Path], study: str | None, *, device: str, tta
     if study is not None and bundles:
         raise ConfigError("--study brings its bundles; leave out --bundle, or name all of them with --bundle.")
     paths: Sequence[Path | None] = fold_bundles(open_study(study)) if study is not None else bundles or [None]
-    if len(paths) == 1 and not tta:
-        return Predictor(load_bundle(paths[0]), device=device)
-    return load_ensemble(paths, device=device, tta=tta)
+    loaded = [load_bundle(path) for path in paths]
+    if prevalence is not None:
+        loaded = [with_prevalence(each, prevalence) for each in loaded]
+    if len(loaded) == 1 and not tta:
+        return Predictor(loaded[0], device=device)
+    return Ensemble(loaded, device=device, tta=tta)
 
 
 def _threshold(predictor: Predictor | Ensemble) -> float:

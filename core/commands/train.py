@@ -45,8 +45,8 @@ def training(*, without: Collection[str] = ()) -> options.Decorator:
             required=False,
             multiple=True,
             show_default="demo",
-            help=f"{options.DATA_HELP} May be given more than once: the first one validates, the others only add "
-            "patches.",
+            help=f"{options.DATA_HELP} May be given more than once: the first one validates unless "
+            "--validation-data says otherwise, the others only add patches.",
         ),
         options.option(
             "--preset",

@@ -9,11 +9,13 @@ from core.evaluation.calibration import Calibration, fit_calibration
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.comparison import McNemar, compare, disagreements, mcnemar
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from core.evaluation.cross_fit import CrossFit, cross_fit
 from core.evaluation.curves import Curve, Reliability, pr_points, reliability, roc_points
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
 from core.evaluation.intervals import wilson
 from core.evaluation.metrics import ECE_BINS, METRICS, THRESHOLD_METRICS, Metric
+from core.evaluation.prior_shift import at_prevalence, log_odds_shift
 from core.evaluation.resampled import corrected_half_width, corrected_mean
 from core.evaluation.subgroups import Subgroup, quantile_bins, subgroups
 from core.evaluation.thresholds import (
@@ -32,6 +34,7 @@ __all__ = [
     "Band",
     "Calibration",
     "ConfusionMatrix",
+    "CrossFit",
     "Curve",
     "Estimate",
     "Evaluation",
@@ -41,6 +44,7 @@ __all__ = [
     "Reliability",
     "Subgroup",
     "Triage",
+    "at_prevalence",
     "at_threshold",
     "best_threshold",
     "bin_of",
@@ -48,9 +52,11 @@ __all__ = [
     "confusion_matrix",
     "corrected_half_width",
     "corrected_mean",
+    "cross_fit",
     "disagreements",
     "evaluate",
     "fit_calibration",
+    "log_odds_shift",
     "mcnemar",
     "net_benefit",
     "pr_band",

@@ -1,12 +1,11 @@
 """Several bundles that predict as one, such as those of the folds of a cross-validation."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from core import d4
-from core.bundle.bundle import Bundle, load_bundle
+from core.bundle.bundle import Bundle
 from core.errors import BundleError
 from core.evaluation import Calibration
 from core.prediction.predictor import Predictions, Predictor
@@ -65,11 +64,6 @@ class Ensemble:
         return Predictions(logits.astype(np.float32), Calibration().apply(logits), self.threshold)
 
 
-def load_ensemble(paths: Sequence[Path | None], *, device: str = "auto", tta: bool = False) -> Ensemble:
-    """Read the bundles at `paths` (None is the default one) and return them as one; see :class:`Ensemble`."""
-    return Ensemble([load_bundle(path) for path in paths], device=device, tta=tta)
-
-
 def first_member(predictor: Predictor | Ensemble) -> Predictor:
     """Return the predictor, of an ensemble the first member: all members were trained for the same data."""
     return predictor.members[0] if isinstance(predictor, Ensemble) else predictor
@@ -91,7 +85,8 @@ def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:
     first = bundles[0]
     for bundle in bundles[1:]:
         one, two = _data(first), _data(bundle)
-        if one and two and one["kind"] != two["kind"]:
+        # Kaggle's patches and PatchCamelyon's are labelled by the same rule, whatever the layout; the demo's are drawn.
+        if one and two and (one["kind"] == "demo") != (two["kind"] == "demo"):
             raise BundleError(
                 f"{first.card.name} was trained for {one['name']} and {bundle.card.name} for {two['name']}, so that "
                 "their probabilities do not mean the same. Give bundles that were validated on the same data."
@@ -101,5 +96,6 @@ def _check(bundles: Sequence[Bundle], *, fewest: int) -> None:
 def _data(bundle: Bundle) -> dict[str, str] | None:
     """Return the data set that calibrated a bundle, as far as its card tells."""
     sources = bundle.card.training.get("data") or [None]
-    found: dict[str, str] | None = sources[0]
+    number = bundle.card.training.get("config", {}).get("validation_data", 1)
+    found: dict[str, str] | None = sources[min(number, len(sources)) - 1]
     return found

@@ -62,7 +62,9 @@ class TrainingConfig:
     and what a reader of the code needs besides.
 
     Attributes:
-        data: "demo" or folders. The first one chooses epoch, temperature and threshold; the others only add patches.
+        data: "demo" or folders.
+        validation_data: the number, from 1, of the data set whose validation split chooses epoch, temperature and
+            threshold. It keeps its own split where it came with one for training and one for validation.
         decisions: "" stands for each data set's own decisions about patches, "none" for none, else the path of a file
             with them, see :mod:`core.data.decisions`.
         preset: what the other values started from.
@@ -133,6 +135,7 @@ class TrainingConfig:
     folds: int = 0
     fold: int = 0
     patches: int = 0
+    validation_data: int = 1
     validate_on: Literal["valid", "train"] = "valid"
     dropout_in_validation: bool = False
     device: str = "auto"
@@ -145,6 +148,11 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
         if not self.data:
             raise ConfigError("A run needs data: a folder, or 'demo'.")
+        if self.validation_data > len(self.data):
+            raise ConfigError(
+                f"validation_data is {self.validation_data}, but there "
+                f"{'is one data set' if len(self.data) == 1 else f'are {len(self.data)} data sets'}. Count from 1."
+            )
         if len(self.mean) != 3 or not all(map(math.isfinite, self.mean)):
             raise ConfigError(f"mean must be a number for each of three colours, got {self.mean}.")
         if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):

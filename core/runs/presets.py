@@ -63,7 +63,7 @@ def _recipes() -> dict[str, Preset]:
         "transfer": Preset(
             "Transfer (EfficientNet-Lite0)",
             "Fine-tunes a compact network from ImageNet weights; the bundle that comes with Nodescope was trained like "
-            "this, and then taught by three others. About two minutes an epoch for 9,000 patches on two CPU cores.",
+            "this, and then taught by others. About two minutes an epoch for 9,000 patches on two CPU cores.",
             _TRANSFER,
         ),
         "transfer-large": Preset(

@@ -194,6 +194,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "random one is optimistic. Browse and `python -m core split` show how each divides the data, and save it.",
             kind="choice", choices=CHOICES, suffix=SUFFIX,
         ),
+        Setting(
+            "validation_data", "Validation from data set", "Which of several data sets gives the validation split; 1 "
+            "is the first. Take one with slides that no training patch comes from.", low=1, high=1_000,
+        ),
         Setting("split_seed", "Seed of the split", "Another number draws another split.", high=LARGEST_SEED),
         Setting(
             "folds", "Folds", "Divide into this many folds, one of which is the test split; 0 has none. A "

@@ -140,7 +140,7 @@ def out_of_fold(study: Study) -> pd.DataFrame:
 
 
 def fold_bundles(study: Study) -> list[Path]:
-    """Return the bundles of all folds, for :func:`core.prediction.ensemble.load_ensemble`.
+    """Return the bundles of all folds, for :class:`core.prediction.ensemble.Ensemble`.
 
     Raises:
         RunError: the study is none of folds, or a fold is not trained.

@@ -118,10 +118,11 @@ class TrainingData:
     """What a run trains on.
 
     Attributes:
-        sources: the data sets with their division; the first one chooses epoch, temperature and threshold.
+        sources: the data sets with their division.
         train: training patches of all sources, those without a label last.
-        valid: validation patches of the first source.
+        valid: validation patches of one source, which choose epoch, temperature and threshold.
         problems: patches that could not be read and were excluded.
+        validates: the number, from 0, of that source.
         stain: what their stains are normalised to for the network; None leaves them as they are.
     """
 
@@ -129,6 +130,7 @@ class TrainingData:
     train: Patches
     valid: Patches
     problems: tuple[Problem, ...]
+    validates: int = 0
     stain: StainReference | None = None
 
     def seen(self) -> "TrainingData":
@@ -185,10 +187,10 @@ def gather(datasets: list[Dataset], config: TrainingConfig, *, progress: Progres
     """Divide the data sets and read their training and validation patches.
 
     Args:
-        datasets: those that `config` names; the first one validates.
-        config: its `split` (a split file is for the first data set; the others are then divided by default),
-            `split_seed`, `folds`, `fold`, `patches` (drawn from the first data set; the others are used whole, because
-            it is the first one's test split that shows what more patches are worth) and `unlabelled`.
+        datasets: those that `config` names.
+        config: its `validation_data`, `split` (a split file is for the first data set; the others are then divided by
+            default), `split_seed`, `folds`, `fold`, `patches` (drawn from the first data set; the others are used
+            whole, because it is the first one's test split that shows what more patches are worth) and `unlabelled`.
         progress: receives the finished share.
 
     Raises:
@@ -196,10 +198,12 @@ def gather(datasets: list[Dataset], config: TrainingConfig, *, progress: Progres
             a split by slide is chosen and slides are not known, or the data set has changed since its split was saved.
     """
     opened = _divided(datasets, config)
-    valid, valid_problems = read_patches(datasets[0], np.flatnonzero(opened.sources[0].splits == "valid"))
+    validates = config.validation_data - 1
+    chooses = opened.sources[validates]
+    valid, valid_problems = read_patches(chooses.dataset, np.flatnonzero(chooses.splits == "valid"))
     train, train_problems = read_patches(opened.everything, opened.train, progress)
-    _check(opened.sources[0], [*train_problems, *valid_problems], train=train, valid=valid)
-    return TrainingData(opened.sources, train, valid, (*train_problems, *valid_problems))
+    _check(chooses, [*train_problems, *valid_problems], train=train, valid=valid)
+    return TrainingData(opened.sources, train, valid, (*train_problems, *valid_problems), validates)
 
 
 def find_stain(config: TrainingConfig, train: Patches) -> StainReference | None:
@@ -235,9 +239,11 @@ def open_training_data(config: TrainingConfig) -> OpenedData:
 def divide(datasets: list[Dataset], config: TrainingConfig) -> list[Source]:
     """Divide the data sets and read no patch; arguments and errors are those of :func:`gather`."""
     sources: list[Source] = []
-    for dataset in datasets:
+    for number, dataset in enumerate(datasets, 1):
         if config.split in CHOICES or sources:
             choice = config.split if config.split in CHOICES else "default"
+            if number == config.validation_data > 1 and choice == "default" and _has_own(dataset):
+                choice = "official"
             rule = choose_rule(dataset, choice, seed=config.split_seed, folds=config.folds, fold=config.fold)
             sources.append(Source(dataset, rule, assign(dataset, rule)))
         else:
@@ -248,6 +254,11 @@ def divide(datasets: list[Dataset], config: TrainingConfig) -> list[Source]:
     if subsample is not None:
         sources[0] = replace(first, splits=subsample.apply(first.dataset, first.splits), subsample=subsample)
     return sources
+
+
+def _has_own(dataset: Dataset) -> bool:
+    """Whether a data set came with a training and a validation split, which may well be of other slides."""
+    return {"train", "valid"} <= set(dataset.table["split"][dataset.table["label"].notna()])
 
 
 def _divided(datasets: list[Dataset], config: TrainingConfig) -> OpenedData:
@@ -301,13 +312,13 @@ def _decoded(
     return pixels, unreadable, notes
 
 
-def _check(first: Source, problems: list[Problem], **splits: Patches) -> None:
+def _check(source: Source, problems: list[Problem], **splits: Patches) -> None:
     for split, patches in splits.items():
         # An AUC needs both classes, and so does a decision threshold; bincount takes no -1.
         counts = np.bincount(patches.labels[patches.labels != UNLABELLED], minlength=2)
         if counts.min() == 0:
-            why = shortage(first.dataset, first.rule, first.splits, unreadable=problems)
+            why = shortage(source.dataset, source.rule, source.splits, unreadable=problems)
             raise DataError(
-                f"{first.dataset.name}: the {split} split has {counts[0]:,} normal and {counts[1]:,} tumour patches, "
+                f"{source.dataset.name}: the {split} split has {counts[0]:,} normal and {counts[1]:,} tumour patches, "
                 f"and both are needed. {why}"
             )

@@ -13,9 +13,17 @@ import torch
 import core
 import models
 from core.bundle import Bundle, Card, Measurement, OodModel, OperatingCurve, halve
+from core.bundle.card import SLIDE_FALSE_ALARMS
 from core.data import SplitRule
 from core.errors import BundleError, DataError, EvaluationError
-from core.evaluation import Calibration, best_threshold, evaluate, fit_calibration
+from core.evaluation import (
+    Calibration,
+    best_threshold,
+    cross_fit,
+    evaluate,
+    fit_calibration,
+    threshold_for_specificity,
+)
 from core.prediction import Predictor, fit_ood_model
 from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
@@ -36,10 +44,9 @@ SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
-    Temperature, bias and threshold are fitted on the validation split of the first data set, on the weights as they are
-    stored. Then the test splits are measured, each once.
+    See :func:`complete`, which writes them.
     """
-    config, training_data = trainer.config, trainer.training_data
+    config = trainer.config
     model, weights = _as_shipped(trainer)
     card = Card(
         name=run.name,
@@ -51,26 +58,71 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
         training=_provenance(trainer),
-        stain=training_data.stain,
+        stain=trainer.training_data.stain,
         notes=_notes(trainer),
     )
-    # Rounded before anything is measured, so that all metrics are of what is shipped.
-    bundle = Bundle(card, halve(weights))
-    predictor = Predictor(bundle, device=config.device)
-    notify("Calibrating on validation patches")
-    logits = predictor.predict(training_data.valid.pixels).logits
-    calibration = fit_calibration(logits, training_data.valid.labels)
-    probabilities = calibration.apply(logits)
-    threshold = best_threshold(training_data.valid.labels, probabilities)
-    operating = OperatingCurve.measured(training_data.valid.labels, probabilities)
-    card = card.with_changes(calibration=calibration, threshold=threshold, operating=operating)
-    _write_predictions(run.place("predictions.csv"), training_data.valid, logits, probabilities)
-    notify("Measuring on test patches")
-    card = card.with_changes(measured=_measure(run, predictor, card, training_data, probabilities))
-    notify("Computing OOD statistics")
-    bundle = Bundle(card, bundle.weights, _ood_model(bundle, training_data.sources, device=config.device))
+    bundle = complete(card, weights, trainer.training_data, device=config.device, notify=notify, place=run.place)
     bundle.save(run.place(run.bundle_path.name))
     return bundle
+
+
+def complete(
+    card: Card,
+    weights: dict[str, torch.Tensor],
+    training_data: TrainingData,
+    *,
+    device: str,
+    notify: Callable[[str], None] = lambda _: None,
+    place: Callable[[str], Path] | None = None,
+) -> Bundle:
+    """Return the bundle of a trained network: rounded, calibrated, with its thresholds, metrics and OOD model.
+
+    Temperature, bias and thresholds are fitted on the validation patches, on the weights as they are stored. Then the
+    test splits are measured, each once.
+
+    Args:
+        card: what is known of the network; calibration, thresholds and metrics are replaced.
+        weights: float32.
+        training_data: with the patches that choose, measure and tell what is familiar.
+        device: where it predicts.
+        notify: gets what is being done.
+        place: from a name to the path of a new file, for ``predictions.csv`` and ``test_predictions.csv``; None writes
+            neither.
+    """
+    # Rounded before anything is measured, so that all metrics are of what is shipped.
+    bundle = Bundle(card, halve(weights))
+    predictor = Predictor(bundle, device=device)
+    valid = training_data.valid
+    notify("Calibrating on validation patches")
+    logits = predictor.predict(valid.pixels).logits
+    calibration = fit_calibration(logits, valid.labels)
+    probabilities = calibration.apply(logits)
+    threshold, slides = best_threshold(valid.labels, probabilities), _slide_threshold(valid.labels, probabilities)
+    operating = OperatingCurve.measured(
+        valid.labels, probabilities, exact=[each for each in (threshold, slides) if each is not None]
+    )
+    halves = cross_fit(valid.labels, logits, groups=valid.slides)
+    card = card.with_changes(
+        calibration=calibration,
+        threshold=threshold,
+        slide_threshold=slides,
+        operating=operating,
+        notes=(*card.notes, *([halves.sentence] if halves else [])),
+    )
+    if place is not None:
+        _write_predictions(place("predictions.csv"), valid, logits, probabilities)
+    notify("Measuring on test patches")
+    card = card.with_changes(measured=_measure(place, predictor, card, training_data, probabilities))
+    notify("Computing OOD statistics")
+    return Bundle(card, bundle.weights, _ood_model(bundle, training_data.sources, device=device))
+
+
+def _slide_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    try:
+        return threshold_for_specificity(labels, probabilities, at_least=1 - SLIDE_FALSE_ALARMS)
+    except EvaluationError as error:  # too many normal patches have a probability of 1
+        logger.warning("The bundle has no threshold for slides. %s", error)
+        return None
 
 
 def _as_shipped(trainer: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
@@ -108,7 +160,11 @@ def _ood_model(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> O
 
 
 def _measure(
-    run: Run, predictor: Predictor, card: Card, training_data: TrainingData, valid_probabilities: np.ndarray
+    place: Callable[[str], Path] | None,
+    predictor: Predictor,
+    card: Card,
+    training_data: TrainingData,
+    valid_probabilities: np.ndarray,
 ) -> tuple[Measurement, ...]:
     measured = []
     for number, source in enumerate(training_data.sources):
@@ -116,8 +172,8 @@ def _measure(
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
         logits = predictor.predict(test.pixels).logits
         probabilities = card.calibration.apply(logits)
-        if number == 0:
-            _write_predictions(run.place("test_predictions.csv"), test, logits, probabilities)
+        if number == 0 and place is not None:
+            _write_predictions(place("test_predictions.csv"), test, logits, probabilities)
         try:
             evaluation = evaluate(
                 test.labels, probabilities, threshold=card.threshold, groups=test.slides, unit=test.unit
@@ -131,12 +187,11 @@ def _measure(
             "%s, test split (n = %d): AUC %s, accuracy %s",
             name, len(test), evaluation.metrics["auc"], evaluation.metrics["accuracy"],
         )  # fmt: skip
-    first = training_data.sources[0].dataset
-    valid = training_data.valid
+    chooses, valid = training_data.sources[training_data.validates].dataset, training_data.valid
     validation = evaluate(
         valid.labels, valid_probabilities, threshold=card.threshold, groups=valid.slides, unit=valid.unit
     )
-    return (*measured, Measurement(first.name, first.fingerprint(), "valid", validation))
+    return (*measured, Measurement(chooses.name, chooses.fingerprint(), "valid", validation))
 
 
 def _write_predictions(path: Path, patches: Patches, logits: np.ndarray, probabilities: np.ndarray) -> None:
@@ -167,19 +222,25 @@ def _provenance(trainer: Trainer) -> dict[str, Any]:
 def _notes(trainer: Trainer) -> tuple[str, ...]:
     """Return what a reader of the card has to know about its metrics, a sentence or two each."""
     sources = trainer.training_data.sources
-    notes = []
-    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in sources):
-        notes.append(RANDOM_SPLIT_NOTE)
-    if any(source.dataset.is_synthetic for source in sources):
-        notes.append(SYNTHETIC_NOTE)
-    notes += [
+    notes = [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
         "it taught may come from patches of the validation and test splits, and the metrics are optimistic."
         for bundle in trainer.train_step.teacher_bundles
         for source in sources
         if _knows_another_split(bundle, source)
     ]
-    return (*notes, *card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1]))
+    reported = card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1])
+    return (*source_notes(sources), *notes, *reported)
+
+
+def source_notes(sources: tuple[Source, ...]) -> tuple[str, ...]:
+    """Return what has to be known of metrics on these data sets, a sentence or two each."""
+    notes = []
+    if any(source.rule.kind == "hashed" and source.rule.by == "patch" for source in sources):
+        notes.append(RANDOM_SPLIT_NOTE)
+    if any(source.dataset.is_synthetic for source in sources):
+        notes.append(SYNTHETIC_NOTE)
+    return tuple(notes)
 
 
 def _knows_another_split(bundle: Bundle, source: Source) -> bool:

@@ -54,7 +54,7 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
     return Sample(
         _in_drawn_order(patches, config.seed).seen(find_stain(config, patches)),
         train=len(rows),
-        valid=int((divided.sources[0].splits == "valid").sum()),
+        valid=int((divided.sources[config.validation_data - 1].splits == "valid").sum()),
         is_decoded=not is_at_hand(everything.store),
     )
 

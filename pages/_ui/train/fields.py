@@ -33,6 +33,7 @@ CHOICE_LABELS = {
 
 NOT_ON_THE_PAGE = (
     "data", "device", "preset", "model_arguments", "mean", "std", "validate_on", "dropout_in_validation", "decisions",
+    "validation_data",
 )  # fmt: skip
 """Settings that come from the sidebar, the preset or the data set."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.bundle import Bundle
+from core.bundle import Bundle, OperatingCurve
 from core.commands import main
 from core.prediction import Predictor
 
@@ -137,3 +137,24 @@ def test_a_bundle_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
     assert _predict(tmp_path / "gone.safetensors", tmp_path) == 2
 
     assert capsys.readouterr().err.startswith("error: There is no bundle at ")
+
+
+def test_a_prevalence_moves_the_probabilities(
+    tiny_bundle: Bundle, folder: Path, expected: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curve = OperatingCurve.measured([0, 1], [0.2, 0.7])  # half of them tumour
+    Bundle(tiny_bundle.card.with_changes(operating=curve), tiny_bundle.weights).save(tmp_path / "half.safetensors")
+
+    assert _predict(tmp_path / "half.safetensors", folder / "c.tif", "--prevalence", "0.1") == 0
+
+    odds = expected[1] / (1 - expected[1]) / 9
+    ((_, probability),) = _rows(capsys.readouterr().out)
+    assert probability == pytest.approx(odds / (1 + odds))
+
+
+def test_a_prevalence_needs_a_card_that_says_what_it_is_moved_from(
+    bundle: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _predict(bundle, folder / "c.tif", "--prevalence", "0.1") == 2
+
+    assert "does not say how much tumour" in capsys.readouterr().err

@@ -10,12 +10,12 @@ from PIL import Image
 from scipy.special import expit, logit
 
 import models
-from core.bundle import Bundle
+from core.bundle import Bundle, load_bundle
 from core.commands import main
 from core.data import open_dataset
 from core.errors import BundleError, DataError
 from core.prediction import Predictor
-from core.prediction.ensemble import Ensemble, load_ensemble
+from core.prediction.ensemble import Ensemble
 from core.scoring.kaggle import score_test, submission
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
@@ -72,7 +72,9 @@ def test_all_eight_positions_are_averaged_whatever_way_up_the_patch_lies(tiny_bu
 def test_predict_turns_gives_the_mean_over_all_positions(paths: list[Path], tmp_path: Path, capsys) -> None:
     Image.fromarray(PIXELS[0]).save(tmp_path / "p.png")
     assert main(["predict", str(tmp_path / "p.png"), "--bundle", str(paths[0]), "--tta", "--device", "cpu"]) == 0
-    expected = load_ensemble(paths[:1], device="cpu", tta=True).predict(PIXELS[:1]).probabilities[0]
+    expected = (
+        Ensemble([load_bundle(path) for path in paths[:1]], device="cpu", tta=True).predict(PIXELS[:1]).probabilities[0]
+    )
     assert capsys.readouterr().out.splitlines()[1] == f"p,{float(expected)!r}"
 
 
@@ -91,6 +93,19 @@ def test_bundles_that_do_not_fit_together_are_refused(pair: tuple[Bundle, Bundle
         Ensemble([Bundle(card, bundle.weights) for card, bundle in zip(cards, pair, strict=True)])
 
 
+def test_layouts_and_the_data_set_that_validated_decide_whether_they_fit(pair: tuple[Bundle, Bundle]) -> None:
+    def trained_on(bundle: Bundle, *kinds: str) -> Bundle:
+        rest = {"fingerprint": "0", "split": {"kind": "official"}, "patches": {"train": 1, "valid": 1, "test": 1}}
+        data = [{"kind": kind, "name": kind.title(), **rest} for kind in kinds]
+        training = {"data": data, "config": {"validation_data": len(kinds)}}
+        return Bundle(bundle.card.with_changes(training=training), bundle.weights)
+
+    one, two = pair
+    assert len(Ensemble([trained_on(one, "kaggle"), trained_on(two, "demo", "pcam")], device="cpu").members) == 2
+    with pytest.raises(BundleError, match="for Kaggle and other for Demo"):
+        Ensemble([trained_on(one, "kaggle"), trained_on(two, "pcam", "demo")])
+
+
 def test_the_command_line_takes_several_bundles(
     paths: list[Path], kaggle_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +115,7 @@ def test_the_command_line_takes_several_bundles(
     printed = dict(line.split(",") for line in capsys.readouterr().out.splitlines()[1:])
 
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     assert {name: float(value) for name, value in printed.items()} == scores.probabilities
     assert list(scores.probabilities) == ["x", "y", "z"]
 
@@ -110,7 +125,7 @@ def test_the_submission_has_the_ids_of_the_sample_in_its_order(
 ) -> None:
     folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y", "z"))
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     lines = {name: f"{name},{value!r}" for name, value in scores.probabilities.items()}
 
     assert submission(scores, dataset).splitlines() == ["id,label", *lines.values()]
@@ -126,7 +141,7 @@ def test_an_unreadable_test_patch_is_named(paths: list[Path], kaggle_folder: Cal
     folder = kaggle_folder({"a": 0, "b": 1}, test=("x", "y"))
     (folder / "test" / "y.tif").write_bytes(b"no picture")
     dataset = open_dataset(str(folder))
-    scores = score_test(load_ensemble(paths, device="cpu"), dataset)
+    scores = score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)
     assert list(scores.probabilities) == ["x"]
     with pytest.raises(DataError, match=r"1 test patches cannot be read, such as y"):
         submission(scores, dataset)
@@ -137,4 +152,4 @@ def test_without_unlabelled_patches_there_is_nothing_to_submit(
 ) -> None:
     dataset = open_dataset(str(kaggle_folder({"a": 0, "b": 1})))
     with pytest.raises(DataError, match="no patch without a label"):
-        score_test(load_ensemble(paths, device="cpu"), dataset)
+        score_test(Ensemble([load_bundle(path) for path in paths], device="cpu"), dataset)

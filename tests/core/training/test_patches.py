@@ -1,6 +1,7 @@
 """Learning from some of the labelled patches: every part of a run obeys it, and nothing else changes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from core.bundle import load_bundle
-from core.data import open_dataset
-from core.errors import DataError
+from core.data import Dataset, open_dataset
+from core.errors import ConfigError, DataError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.runs.run import Run
 from core.scoring.dataset import select
@@ -65,6 +66,30 @@ def test_further_data_sets_are_used_whole(folder: Path, kaggle_folder: Callable[
 
     assert [source.provenance()["patches"]["train"] for source in training_data.sources] == [20, single]
     assert sum(str(each).startswith("o") for each in training_data.train.ids) == single
+
+
+def test_any_data_set_may_validate_and_keeps_its_own_split(folder: Path, make_coloured: Callable[..., Dataset]) -> None:
+    first, other = open_dataset(folder), make_coloured(40)
+    own = other.table.assign(split=["valid" if number % 4 < 2 else "train" for number in range(40)])
+    other = replace(other, name="other", table=own)
+    config = TrainingConfig(data=("a", "b"), validation_data=2)
+
+    training_data = gather([first, other], config)
+
+    assert training_data.valid.ids.tolist() == other.table["id"][own["split"] == "valid"].tolist()
+    assert set(training_data.train.ids) & set(other.table["id"]) == set(other.table["id"][own["split"] == "train"])
+    assert [source.rule.kind for source in training_data.sources] == ["hashed", "official"]
+    assert len(training_data.test(1)) == 0  # it came without
+    assert training_data.sources[training_data.validates].dataset is other
+    # Without a word it is divided as ever, and the first one validates.
+    plain = gather([first, other], TrainingConfig(data=("a", "b")))
+    assert plain.sources[1].rule.kind == "hashed"
+    assert set(plain.valid.ids) <= set(first.table["id"])
+
+
+def test_a_data_set_that_is_not_there_cannot_validate() -> None:
+    with pytest.raises(ConfigError, match="validation_data is 2, but there is one data set"):
+        TrainingConfig(validation_data=2)
 
 
 def test_folds_are_thinned_too(folder: Path) -> None:
