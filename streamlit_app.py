@@ -6,8 +6,10 @@ if __name__ == "streamlit_app":  # the server loads this file once, and runs it 
     from starlette.middleware import Middleware
 
     from pages._ui.server import OwnPagesOnly
+    from pages._ui.slides.routes import routes
 
-    app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)])
+    base = st.get_option("server.baseUrlPath")
+    app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)], routes=routes(base))
 else:
     from pages._ui import layout
 
@@ -19,6 +21,7 @@ else:
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/evaluate.py", title="Evaluate", icon=":material/query_stats:"),
             st.Page("pages/predict.py", title="Predict", icon=":material/biotech:"),
+            st.Page("pages/slides.py", title="Slides", icon=":material/map:"),
         ],
         position="top",
     )
