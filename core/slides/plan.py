@@ -72,8 +72,8 @@ class Grid:
     def tissue_cells(self, tissue: Tissue) -> npt.NDArray[np.bool_]:
         """Return which cells are tissue, bool rows×columns."""
         start, first = (PATCH_SIZE - self.step) / 2, self.step
-        x, y = ((start + np.arange(count) * first) * self.scale for count in (self.columns, self.rows))
-        return tissue.shares(x, y, self.side) >= LEAST_SHARE
+        x, y = (np.asarray((start + np.arange(n) * first) * self.scale) for n in (self.columns, self.rows))
+        return np.asarray(tissue.shares(x, y, self.side) >= LEAST_SHARE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +116,12 @@ def blocks(cells: npt.NDArray[np.bool_], step: int) -> Iterator[Block]:
         for column in range(0, cells.shape[1], side):
             part = cells[row : row + side, column : column + side]
             if part.any():
-                top, bottom = _ends(part.any(axis=1))
-                left, right = _ends(part.any(axis=0))
+                top, bottom = _ends(part, axis=1)
+                left, right = _ends(part, axis=0)
                 yield Block(number, row + top, column + left, part[top:bottom, left:right])
             number += 1
 
 
-def _ends(line: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    found = np.flatnonzero(line)
+def _ends(part: npt.NDArray[np.bool_], *, axis: int) -> tuple[int, int]:
+    found = np.flatnonzero(part.any(axis=axis))
     return int(found[0]), int(found[-1]) + 1

@@ -9,7 +9,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -178,7 +177,9 @@ class Slide:
                 top, left = row * TILE, column * TILE
                 upper, lower = max(y, top), min(y + height, top + tile.shape[0])
                 near, far = max(x, left), min(x + width, left + tile.shape[1])
-                found[upper - y : lower - y, near - x : far - x] = tile[upper - top : lower - top, near - left : far - left]
+                found[upper - y : lower - y, near - x : far - x] = tile[
+                    upper - top : lower - top, near - left : far - left
+                ]
         return found
 
     def _tile(self, level: int, column: int, row: int) -> Pixels:
@@ -245,7 +246,7 @@ class _Axis:
 
     def edges(self, start: int, stop: int) -> npt.NDArray[np.float64]:
         """Return where pixels begin and end in the level, (stop - start + 1,)."""
-        return np.minimum((self.start + np.arange(start, stop + 1)) * self.factor, self.length)
+        return np.asarray(np.minimum((self.start + np.arange(start, stop + 1)) * self.factor, self.length))
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first pixel of the level that is needed, and the one after the last."""
@@ -277,12 +278,12 @@ def _reduced(pixels: Pixels, rows: _Axis, part: tuple[int, int], columns: _Axis)
     """Return rows `part` of a region from the pixels of the level that they cover."""
     if rows.is_nearest and columns.is_nearest:
         across, down = columns.nearest(*columns.inside), rows.nearest(*part)
-        return pixels[(down - down[0])[:, None], across - across[0]]
+        return np.asarray(pixels[(down - down[0])[:, None], across - across[0]])
     height, width = pixels.shape[:2]
     lines = rows.weights(*part) @ pixels.reshape(height, width * 3).astype(np.float32)
     turned = np.ascontiguousarray(lines.reshape(-1, width, 3).transpose(1, 0, 2)).reshape(width, -1)
     mean = columns.weights(*columns.inside) @ turned
-    return np.rint(mean).astype(np.uint8).reshape(-1, part[1] - part[0], 3).transpose(1, 0, 2)
+    return np.asarray(np.rint(mean).astype(np.uint8).reshape(-1, part[1] - part[0], 3).transpose(1, 0, 2))
 
 
 def _downsample(whole: Size, size: Size) -> tuple[float, float]:

@@ -91,7 +91,7 @@ class OpenSlideSource:
         self._slide = openslide.OpenSlide(path)
         told = self._slide.properties
         self.vendor = told.get(openslide.PROPERTY_NAME_VENDOR, "")
-        self.sizes: list[Size] = list(self._slide.level_dimensions)
+        self.sizes: Sequence[Size] = list(self._slide.level_dimensions)
         self._downsamples = self._slide.level_downsamples
         across, down = (_number(told.get(f"openslide.mpp-{axis}")) for axis in "xy")
         self.mpp = None if across is None or down is None else (across, down)
@@ -130,7 +130,7 @@ class PictureSource:
         self._pixels = decode_whole(data, name=path.name).pixels
         self.vendor, self.background = "picture", GLASS
         height, width = self._pixels.shape[:2]
-        self.sizes: list[Size] = [(width, height)]
+        self.sizes: Sequence[Size] = [(width, height)]
         self.bounds = (0, 0, width, height)
         mpp = mpp_of(data)
         self.mpp = None if mpp is None else (mpp, mpp)
@@ -152,7 +152,7 @@ class OmeSource:
         self._levels = [list(level.pages) for level in first.levels]
         if not all(_holds_rgb(pages) for pages in self._levels):
             raise DataError(f"{path.name} is no 8-bit RGB picture (its axes are {first.axes}); export it as RGB.")
-        self.sizes: list[Size] = [(pages[0].imagewidth, pages[0].imagelength) for pages in self._levels]
+        self.sizes: Sequence[Size] = [(pages[0].imagewidth, pages[0].imagelength) for pages in self._levels]
         width, height = self.sizes[0]
         self.bounds = (0, 0, width, height)
         across, down, _ = from_tags({code: _plain(first.pages[0].tags.valueof(code)) for code in (270, 282, 283, 296)})
@@ -185,7 +185,9 @@ class OmeSource:
                         continue
                     top, left = max(y, row * down), max(x, column * across)
                     bottom, right = min(y + height, (row + 1) * down), min(x + width, (column + 1) * across)
-                    part = tile[top - row * down : bottom - row * down, left - column * across : right - column * across]
+                    part = tile[
+                        top - row * down : bottom - row * down, left - column * across : right - column * across
+                    ]
                     into = found[top - y : bottom - y, left - x : right - x]
                     if separate:
                         into[..., plane] = part[..., 0]

@@ -27,7 +27,7 @@ PEN_MM2 = 0.1
 """Smaller patches of a foreign colour are pigment, not ink."""
 
 # Optical densities (natural logarithm) above the glass.
-_STAINED = 0.030  # of green above the mean of red and blue
+_STAINED = 0.045  # of green above the mean of red and blue
 _TINT = 0.010  # the same where there is texture too; dust and scratches have none
 _TEXTURE = 0.020  # spread within a window
 _DARK = 0.60  # whatever the colour
@@ -111,7 +111,7 @@ def tissue_of(picture: npt.NDArray[np.uint8], *, scale: float, mpp: float) -> Ti
     spread = np.sqrt(np.maximum(ndimage.uniform_filter(mean**2, window) - smooth**2, 0))  # 0 where a pixel is a window
     textured = (spread > _TEXTURE) & (colour > _TINT)
     found = ((colour > _STAINED) | textured | (mean > _DARK)) & ~pen
-    closed = round(_GAP / (scale * mpp))
+    closed = int(_GAP / (scale * mpp))
     if closed:
         found = ndimage.binary_closing(found, iterations=closed)
     found = ndimage.binary_opening(found)
@@ -141,7 +141,9 @@ def _is_ink(
     """Return where the colour is one of ink: blue, green or black. Red ink has the colour of eosin and is not told."""
     blue_ink = (red > 1.35 * green) & (red > _INK)
     green_ink = (np.minimum(red, blue) > 1.25 * green) & (np.minimum(red, blue) > _INK)
-    black_ink = (mean > 1.2) & (np.maximum(np.maximum(red, green), blue) < 1.15 * np.minimum(np.minimum(red, green), blue))
+    black_ink = (mean > 1.2) & (
+        np.maximum(np.maximum(red, green), blue) < 1.15 * np.minimum(np.minimum(red, green), blue)
+    )
     return np.asarray(blue_ink | green_ink | black_ink)
 
 
@@ -153,10 +155,14 @@ def _large(mask: Mask, least: float) -> Mask:
     return np.asarray((sizes >= least)[labels])
 
 
-def _at(sums: npt.NDArray[np.float64], y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _at(
+    sums: npt.NDArray[np.float64], y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Return a table of sums between its whole places: linear along both axes, which is exact for areas."""
     y, x = (np.clip(each, 0, length - 1) for each, length in zip((y, x), sums.shape, strict=True))
-    row, column = (np.minimum(each.astype(np.int64), length - 2) for each, length in zip((y, x), sums.shape, strict=True))
+    row, column = (
+        np.minimum(each.astype(np.int64), length - 2) for each, length in zip((y, x), sums.shape, strict=True)
+    )
     down, across = (y - row)[:, None], (x - column)[None]
     row, column = row[:, None], column[None]
     upper = sums[row, column] * (1 - across) + sums[row, column + 1] * across
