@@ -3,6 +3,8 @@
 import csv
 import sys
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ from core.commands.output import print_json, progress_line
 from core.errors import ConfigError, DataError, NodescopeError, Problem
 from core.formatting import RESEARCH_ONLY, percent, printable
 from core.prediction import Predictor
-from core.progress import Progress
+from core.progress import Progress, no_progress, within
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
 from core.slides.plan import STEPS
@@ -57,7 +59,6 @@ def command(
     DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html.
     What was stopped or killed goes on with the same command.
     """
-    del job  # where a page started this, the folder follows from --out as well
     if threshold is not None and not 0 <= threshold <= 1:
         raise ConfigError(f"--threshold must be 0 to 1, got {threshold:g}.")
     twice = [stem for stem, count in Counter(path.stem for path in slides).items() if count > 1]
@@ -67,11 +68,19 @@ def command(
         )
     given = mpp_given(mpp)
     predictor = Predictor(load_bundle(bundle), device=device)
+
+    def each(path: Path, progress: Progress) -> Analysed | None:
+        return _one(
+            path, out / path.stem, predictor, given_mpp(path.name, given), int(step), threshold, fresh, progress
+        )
+
+    if job is not None:  # a page started this: its queue shows how many slides are done
+        return options.work_in_job(job, lambda report: _queue([path.expanduser() for path in slides], each, report))
     summaries, problems = [], []
     for path in slides:
         path = path.expanduser()
         try:
-            done = _one(path, out / path.stem, predictor, given_mpp(path.name, given), int(step), threshold, fresh)
+            done = each(path, no_progress)
         except NodescopeError as error:
             problems.append(Problem(printable(path.name), str(error)))
             print(f"failed: {path}: {error}", file=sys.stderr)
@@ -90,6 +99,14 @@ def command(
             {"slides": summaries, "problems": [{"slide": each.name, "reason": each.reason} for each in problems]}
         )
     return 1 if problems else 0
+
+
+def _queue(slides: list[Path], each: Callable[[Path, Progress], object], report: Progress) -> None:
+    """Do one slide after the other; what fails says so in its own folder, and the others go on."""
+    for number, path in enumerate(slides):
+        report(number / len(slides))  # raises once somebody requested the end
+        with suppress(NodescopeError):
+            each(path, within(report, number / len(slides), (number + 1) / len(slides)))
 
 
 def mpp_given(text: str | None) -> float | dict[str, float] | None:
@@ -120,7 +137,14 @@ def mpp_given(text: str | None) -> float | dict[str, float] | None:
 
 
 def _one(
-    path: Path, folder: Path, predictor: Predictor, mpp: float | None, step: int, threshold: float | None, fresh: bool
+    path: Path,
+    folder: Path,
+    predictor: Predictor,
+    mpp: float | None,
+    step: int,
+    threshold: float | None,
+    fresh: bool,
+    progress: Progress,
 ) -> Analysed | None:
     """Do one slide and return it; None if somebody requested the end."""
     done: list[Analysed] = []
@@ -133,6 +157,7 @@ def _one(
             def both(share: float) -> None:
                 line(share)
                 report(share)
+                progress(share)
 
             both(0.0)
             found = analyse(plan, folder, predictor, threshold=threshold, fresh=fresh, progress=both)

@@ -36,6 +36,11 @@ class Results:
         return cls(home() / "slides" / place / f"{bundle}-{step}")
 
     @property
+    def mpp_path(self) -> Path:
+        """The table of µm per pixel that people gave where files do not say; the same for all models."""
+        return self.path.parent / "mpp.csv"
+
+    @property
     def queue(self) -> Job:
         """The process that predicts slides one after the other."""
         return Job(self.path / ".queue")

@@ -133,6 +133,7 @@ SLIDE_STEP = "step"
 # Slides; the folders that this visitor has opened, widgets, what the viewer goes to, and the slide that was shown last.
 SLIDE_FOLDERS = "slide_folders"
 SLIDE_STATE = "slide_state"
+SLIDE_MPP = "slide_mpp"
 SLIDE_TABLE = "slide_table"
 SLIDE_VIEWER = "slide_viewer"
 SLIDE_FOCI = "slide_foci"

@@ -10,7 +10,9 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.formatting import percent, printable
 from core.images.decode import DecodedPatch
+from core.images.mpp import LEAST_MPP
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
+from core.images.tiling import COARSEST
 from core.slides.library import annotations_of
 from core.slides.measures import Measures, Rule, measure
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
@@ -40,19 +42,20 @@ def draw(listing: Listing, path: Path) -> None:
     summary = listing.results.summary(path) or {}
     measured = (
         None if found is None else measure(found, Rule.of(listing.predictor.bundle.card, summary.get("threshold")))
-    )  # type: ignore[arg-type]
+    )
     row = st.container(horizontal=True, vertical_alignment="center")
     row.subheader(printable(path.name), anchor=False)
     _draw_exports(row, folder, path)
     _draw_measures(summary)
+    _ask_for_mpp(listing, slide)
     left, right = st.columns([7, 4], gap="medium")
-    place = _place(slide, found, path)
+    place = _place(listing, slide, found, path)
     with left:
         _draw_viewer(listing, slide, path, found, measured, place)
     with right:
         if place is None:
             st.caption("Click a place on the slide to see what the model says of that patch, and why.")
-            _draw_foci(slide, measured, path)
+            _draw_foci(listing, slide, measured, path)
         else:
             _draw_patch(listing, slide, path, found, place)
 
@@ -75,7 +78,7 @@ def _draw_viewer(
     view = View(
         slide=slide,
         token=open_token(Opened(path, listing.results.folder(path), drawn)),
-        mpp=_mpp(slide, found),
+        mpp=_mpp(listing, slide),
         found=found,
         version=version,
         threshold=0.5 if measured is None else measured.rule.threshold,
@@ -91,13 +94,26 @@ def _clicked(x: int, y: int) -> None:
     st.query_params[state.SLIDE_PATCH] = f"{x},{y}"
 
 
-def _mpp(slide: Slide, found: SlideMap | None) -> float | None:
-    if found is not None:
-        return found.mpp
+def _mpp(listing: Listing, slide: Slide) -> float | None:
     try:
-        return slide.mpp()
+        return listing.mpp_of(slide)
     except NodescopeError:
         return None
+
+
+def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
+    """Draw a field where neither the file nor anybody says how large a pixel is: it is never guessed."""
+    try:
+        listing.mpp_of(slide)
+    except NodescopeError as error:
+        st.warning(str(error), icon=":material/straighten:")
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        given = row.number_input(
+            "µm per pixel", LEAST_MPP, COARSEST, None, format="%.4f", key=f"{state.SLIDE_MPP}-{slide.name}", width=160,
+            placeholder="0.25", help="Of the full resolution: about 0.25 for a scan at 40×, 0.5 at 20×.",
+        )  # fmt: skip
+        if given is not None:
+            row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))
 
 
 def _place(slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
@@ -107,7 +123,7 @@ def _place(slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
         st.query_params.pop(state.SLIDE_PATCH, None)
         text = ""
     st.session_state[state.SLIDE_SHOWN] = str(path)
-    mpp = _mpp(slide, found)
+    mpp = _mpp(listing, slide)
     numbers = text.split(",")
     if mpp is None or len(numbers) != 2 or not all(each.isdecimal() and len(each) < 9 for each in numbers):
         return None
@@ -146,7 +162,7 @@ def _draw_result(listing: Listing, chosen: Chosen) -> None:
     result.similar(listing.predictor, chosen)
 
 
-def _draw_foci(slide: Slide, measured: Measures | None, path: Path) -> None:
+def _draw_foci(listing: Listing, slide: Slide, measured: Measures | None, path: Path) -> None:
     if measured is None:
         return
     if not measured.foci:
@@ -168,7 +184,7 @@ def _draw_foci(slide: Slide, measured: Measures | None, path: Path) -> None:
     if at is not None and st.session_state.get(state.SLIDE_FOCUS) != (path.name, at):
         st.session_state[state.SLIDE_FOCUS] = (path.name, at)
         x, y = measured.foci[at].at
-        zoom = (_mpp(slide, None) or CLOSE_MPP) / CLOSE_MPP
+        zoom = (_mpp(listing, slide) or CLOSE_MPP) / CLOSE_MPP
         st.session_state[state.SLIDE_GO] = {"id": time.time(), "x": x, "y": y, "zoom": zoom}
         st.rerun()
 

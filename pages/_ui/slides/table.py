@@ -1,6 +1,7 @@
 """Slides: the folder, its table, and the process that predicts slides one after the other."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.commands.slide import mpp_given
 from core.display import to_jpeg
 from core.errors import DataError, NodescopeError
 from core.formatting import printable
@@ -16,6 +18,8 @@ from core.prediction import Predictor
 from core.slides.analyse import SlideJob, overview
 from core.slides.library import Results, slides_in
 from core.slides.reader import Slide
+from core.storage import atomic
+from core.storage.spreadsheet import table_csv
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.slides.routes import opened_slide
 
@@ -36,6 +40,7 @@ class Listing:
         predictor: the chosen model.
         step: between patches, in model pixels.
         results: of that model at that step.
+        mpp: µm per pixel that people gave, by the name of the slide.
     """
 
     folder: Path
@@ -43,12 +48,25 @@ class Listing:
     predictor: Predictor
     step: int
     results: Results
+    mpp: Mapping[str, float]
 
     @classmethod
     def of(cls, folder: Path, predictor: Predictor, step: int) -> "Listing":
         """Return the listing. Raises :class:`DataError` where the folder cannot be read."""
         results = Results.of(folder, bundle=predictor.bundle.digest, step=step)
-        return cls(folder, slides_in(folder), predictor, step, results)
+        given = mpp_given(str(results.mpp_path)) if results.mpp_path.is_file() else None
+        return cls(folder, slides_in(folder), predictor, step, results, given if isinstance(given, dict) else {})
+
+    def mpp_of(self, slide: Slide) -> float:
+        """Return µm per pixel of a slide. Raises :class:`DataError` where neither file nor people say."""
+        return slide.mpp(self.mpp.get(slide.name))
+
+    def give_mpp(self, name: str, mpp: float) -> None:
+        """Keep what somebody says of a slide. Raises :class:`StorageError`."""
+        rows = sorted({**self.mpp, name: mpp}.items())
+        atomic.write_text(
+            self.results.mpp_path, table_csv(pd.DataFrame(rows, columns=["slide", "mpp"]), names=("slide",))
+        )
 
 
 def choose_folder(place: DeltaGenerator) -> Path | None:
@@ -130,7 +148,7 @@ def _row(listing: Listing, path: Path) -> dict[str, Any]:
     word, why = listing.results.state(path)
     row: dict[str, Any] = {"picture": None, "slide": path.name, "state": word or "not predicted"}
     try:
-        about = _about(path)
+        about = _about(path, listing.mpp.get(path.name))
         summary = listing.results.summary(path) or {}
     except NodescopeError as error:
         return {**row, "state": "unreadable", "note": str(error)}
@@ -149,21 +167,21 @@ def _row(listing: Listing, path: Path) -> dict[str, Any]:
     }
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """Return what the file itself says, read once while it is the same."""
+def _about(path: Path, given: float | None) -> dict[str, Any]:
+    """Return what the file itself says, read once while it is the same; `given` are µm per pixel that people gave."""
 
     def read() -> dict[str, Any]:
         slide: Slide = opened_slide(path)
         picture = base64.b64encode(to_jpeg(overview(slide, THUMBNAIL), quality=80)).decode()
         try:
-            mpp, problem = slide.mpp(), ""
+            mpp, problem = slide.mpp(given), ""
         except NodescopeError as error:
             mpp, problem = None, str(error)
         width, height = slide.size
         return {"picture": f"data:image/jpeg;base64,{picture}", "size": f"{width:,}×{height:,}", "mpp": mpp,
                 "problem": problem}  # fmt: skip
 
-    return cache.recall("slide row", (path, cache.file_stamp(path)), read, most=1000)
+    return cache.recall("slide row", (path, cache.file_stamp(path), given), read, most=1000)
 
 
 def _columns() -> dict[str, Any]:
@@ -207,6 +225,7 @@ def _start(listing: Listing, slides: list[Path], fresh: bool) -> None:
     command = [
         "slide", *map(str, slides), "--out", str(listing.results.path), "--bundle", str(layout.bundle_path()),
         "--step", str(listing.step), "--device", layout.device(), *(["--fresh"] if fresh else []),
+        *(["--mpp", str(listing.results.mpp_path)] if listing.mpp else []),
     ]  # fmt: skip
     for slide in slides:  # else the failure of before would be shown while the slide waits
         SlideJob.of(listing.results.folder(slide)).withdraw_stop()
