@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import DataError
 from core.images.names import is_hidden
@@ -60,7 +61,7 @@ class Results:
             return "done", ""
         return ("waiting" if is_queued else ""), ""
 
-    def summary(self, slide: Path) -> dict[str, object] | None:
+    def summary(self, slide: Path) -> dict[str, Any] | None:
         """Return what was measured on a slide, or None. Raises :class:`DataError` where that is damaged."""
         return read_summary(self.folder(slide))
 

@@ -45,7 +45,10 @@ def fetch_openseadragon(package: Path | None = None) -> Path:
         DataError: it cannot be had, or is another than was published.
         StorageError: it cannot be written.
     """
-    data = _download() if package is None else package.read_bytes()
+    try:
+        data = _download() if package is None else package.read_bytes()
+    except OSError as error:
+        raise DataError.unreadable(package or Path(), error) from error
     if base64.b64encode(hashlib.sha512(data).digest()).decode() != SHA512:
         raise DataError(f"This is not the package openseadragon {VERSION} as it was published; it was not used.")
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:

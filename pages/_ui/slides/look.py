@@ -116,7 +116,7 @@ def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
             row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))
 
 
-def _place(slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
+def _place(listing: Listing, slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
     """Return the level-0 pixel that was clicked, and (x, y, side) of its patch: of the map's cell where it has one."""
     text = st.query_params.get(state.SLIDE_PATCH, "")
     if st.session_state.get(state.SLIDE_SHOWN) not in (None, str(path)):
