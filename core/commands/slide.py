@@ -186,9 +186,9 @@ def _line(done: Analysed, folder: Path) -> str:
     if not done.measures.tissue_mm2:
         return f"{told['slide']}: {told['notes'][0]} {folder}"
     notes = "".join(f" {note}" for note in told["notes"])
+    foci = "1 focus" if told["foci"] == 1 else f"{told['foci']:,} foci"
     return (
         f"{told['slide']}: tissue {told['tissue_mm2']:.1f} mm², tumour {told['tumour_mm2']:.2f} mm² "
-        f"({told['tumour_share']:.1%}), {told['foci']} foci, longest {told['longest_mm']:.2f} mm "
-        f"({told['longest_class']}), highest probability {percent(told['highest_probability'])}."
-        f"{notes} {folder}. {RESEARCH_ONLY}"
+        f"({told['tumour_share']:.1%}), {foci}, longest {told['longest_mm']:.2f} mm ({told['longest_class']}), highest "
+        f"probability {percent(told['highest_probability'])}.{notes} {folder}. {RESEARCH_ONLY}"
     )

@@ -1,6 +1,6 @@
 """Where the pixels of a slide come from: OpenSlide, an OME-TIFF or a plain picture, behind one small protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,7 +149,7 @@ class OmeSource:
     def __init__(self, path: Path, file: Any):
         self._path, self._file, self.vendor, self.background = path, file, "ome", GLASS
         first = file.series[0]
-        self._levels = [list(level.pages) for level in first.levels]
+        self._levels = [[page and page.aspage() for page in level.pages] for level in first.levels]
         if not all(_holds_rgb(pages) for pages in self._levels):
             raise DataError(f"{path.name} is no 8-bit RGB picture (its axes are {first.axes}); export it as RGB.")
         self.sizes: Sequence[Size] = [(pages[0].imagewidth, pages[0].imagelength) for pages in self._levels]
@@ -215,24 +215,31 @@ def _as_ome(path: Path) -> OmeSource | None:
     Raises:
         DataError: it is one, and tifffile is missing; or it is damaged.
     """
-    with path.open("rb") as file:
-        if b"<OME" not in file.read(1 << 20) and not path.name.lower().endswith((".ome.tif", ".ome.tiff")):
+    with path.open("rb") as start:
+        if b"<OME" not in start.read(1 << 20) and not path.name.lower().endswith((".ome.tif", ".ome.tiff")):
             return None
     try:
         import tifffile
     except ImportError:
         raise DataError(f"{path.name} is an OME-TIFF, which needs one more package: pip install tifffile") from None
-    return _guarded(path, lambda: OmeSource(path, tifffile.TiffFile(path)))
-
-
-def _guarded(path: Path, read: Callable[[], OmeSource]) -> OmeSource:
+    file = None
     try:
-        return read()
-    except DataError:
-        raise
+        file = tifffile.TiffFile(path)
+        return OmeSource(path, file)
     # tifffile's own error is a ValueError; the others come out of damaged directories.
-    except (ValueError, OSError, IndexError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise damaged(path, error) from error
+    except (
+        ValueError,
+        OSError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ZeroDivisionError,
+        DataError,
+    ) as error:
+        if file is not None:
+            file.close()
+        raise (error if isinstance(error, DataError) else damaged(path, error)) from error
 
 
 def _holds_rgb(pages: Sequence[Any]) -> bool:

@@ -27,7 +27,7 @@ PEN_MM2 = 0.1
 """Smaller patches of a foreign colour are pigment, not ink."""
 
 # Optical densities (natural logarithm) above the glass.
-_STAINED = 0.045  # of green above the mean of red and blue
+_STAINED = 0.040  # of green above the mean of red and blue
 _TINT = 0.010  # the same where there is texture too; dust and scratches have none
 _TEXTURE = 0.020  # spread within a window
 _DARK = 0.60  # whatever the colour
@@ -139,7 +139,7 @@ def _is_ink(
     mean: npt.NDArray[np.float32],
 ) -> Mask:  # fmt: skip
     """Return where the colour is one of ink: blue, green or black. Red ink has the colour of eosin and is not told."""
-    blue_ink = (red > 1.35 * green) & (red > _INK)
+    blue_ink = (red > 1.2 * green) & (red > _INK)
     green_ink = (np.minimum(red, blue) > 1.25 * green) & (np.minimum(red, blue) > _INK)
     black_ink = (mean > 1.2) & (
         np.maximum(np.maximum(red, green), blue) < 1.15 * np.minimum(np.minimum(red, green), blue)
