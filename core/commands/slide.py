@@ -1,6 +1,5 @@
 """``python -m core slide``: whole slides, from the file to a folder of results each."""
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress, within
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
+from core.slides.library import mpp_given
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
 from core.storage import atomic
@@ -107,33 +107,6 @@ def _queue(slides: list[Path], each: Callable[[Path, Progress], object], report:
         report(number / len(slides))  # raises once somebody requested the end
         with suppress(NodescopeError):
             each(path, within(report, number / len(slides), (number + 1) / len(slides)))
-
-
-def mpp_given(text: str | None) -> float | dict[str, float] | None:
-    """Return what ``--mpp`` says: a number for all slides, or one for each from a CSV with the columns slide,mpp.
-
-    Raises:
-        ConfigError: it is neither.
-        DataError: the table cannot be read.
-    """
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    path = Path(text).expanduser()
-    if path.suffix.lower() != ".csv":
-        raise ConfigError(
-            f"--mpp must be µm per pixel, such as 0.25, or a CSV with the columns slide,mpp, got {text!r}."
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return {row["slide"].strip(): float(row["mpp"]) for row in csv.DictReader(file)}
-    except OSError as error:
-        raise DataError.unreadable(path, error) from error
-    except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
-        raise DataError(f"{path.name} must have the columns slide,mpp with a number in each row ({error}).") from error
 
 
 def _one(

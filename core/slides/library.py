@@ -1,11 +1,12 @@
 """Slides of a folder, and where the results of each lie that a page asked for."""
 
+import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.images.names import is_hidden
 from core.job import Job
 from core.slides.analyse import SlideJob, read_summary
@@ -89,3 +90,30 @@ def annotations_of(slide: Path) -> Path | None:
             if (folder / f"{slide.stem}{suffix}").is_file():
                 return folder / f"{slide.stem}{suffix}"
     return None
+
+
+def mpp_given(text: str | None) -> float | dict[str, float] | None:
+    """Return what ``--mpp`` says: a number for all slides, or one for each from a CSV with the columns slide,mpp.
+
+    Raises:
+        ConfigError: it is neither.
+        DataError: the table cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    path = Path(text).expanduser()
+    if path.suffix.lower() != ".csv":
+        raise ConfigError(
+            f"--mpp must be µm per pixel, such as 0.25, or a CSV with the columns slide,mpp, got {text!r}."
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {row["slide"].strip(): float(row["mpp"]) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise DataError.unreadable(path, error) from error
+    except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+        raise DataError(f"{path.name} must have the columns slide,mpp with a number in each row ({error}).") from error

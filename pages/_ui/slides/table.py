@@ -10,13 +10,12 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.commands.slide import mpp_given
 from core.display import to_jpeg
 from core.errors import DataError, NodescopeError
 from core.formatting import printable
 from core.prediction import Predictor
 from core.slides.analyse import SlideJob, overview
-from core.slides.library import Results, slides_in
+from core.slides.library import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
 from core.storage.spreadsheet import table_csv
