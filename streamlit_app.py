@@ -13,10 +13,12 @@ if __name__ == "streamlit_app":  # the server loads this file once, and runs it 
     from starlette.middleware import Middleware
 
     from pages._ui.server import OwnPagesOnly
+    from pages._ui.slides.routes import routes
 
     # PyTorch takes seconds to import: from now on, and not from the first visit on.
     Thread(target=import_module, args=(LAYOUT,), daemon=True).start()
-    app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)])
+    base = st.get_option("server.baseUrlPath")
+    app = st.App(__file__, middleware=[Middleware(OwnPagesOnly)], routes=routes(base))
 else:
     st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
     st.html(Path(__file__).parent / "pages" / "_ui" / "style.css")
@@ -27,6 +29,7 @@ else:
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/evaluate.py", title="Evaluate", icon=":material/query_stats:"),
             st.Page("pages/predict.py", title="Predict", icon=":material/biotech:"),
+            st.Page("pages/slides.py", title="Slides", icon=":material/map:"),
         ],
         position="top",
     )

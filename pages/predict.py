@@ -4,12 +4,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.images.discover import Found
-from core.prediction import Predictor
 from pages._ui import layout, state
-from pages._ui.predict import batch, result, saliency, stains, tiles, upload
+from pages._ui.predict import batch, patch, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
-from pages._ui.predict.upload import Chosen
 
 # In a narrow window the right column goes below the left one, and maps below each other: else they could not be read.
 LAYOUT = """
@@ -48,12 +46,12 @@ def main() -> None:
     elif isinstance(chosen, Tiled):
         chosen = tiles.draw(predictor, chosen, left, right, exports)
     elif chosen is not None:
-        _draw(predictor, chosen, left, right, exports, with_slider=True)
+        patch.draw(predictor, chosen, left, right, exports, with_slider=True)
         chosen = None
     if chosen is not None:
         st.divider()
         left, right = _columns("detail")
-        _draw(predictor, chosen, left, right, exports, with_slider=False)
+        patch.draw(predictor, chosen, left, right, exports, with_slider=False)
     exports.draw()
 
 
@@ -70,27 +68,6 @@ def _columns(key: str) -> tuple[DeltaGenerator, DeltaGenerator]:
     with st.container(key=key):
         left, right = st.columns([6, 12], gap="large")
     return left, right
-
-
-def _draw(
-    predictor: Predictor,
-    chosen: Chosen,
-    left: DeltaGenerator,
-    right: DeltaGenerator,
-    exports: Exports,
-    *,
-    with_slider: bool,
-) -> None:
-    with left:
-        prediction = result.draw(predictor, chosen, with_slider=with_slider)
-    with right:
-        methods, overlay, options, view = saliency.controls(predictor)
-        made = saliency.draw(predictor, chosen, methods, overlay, options)
-        stains.draw(predictor, chosen, view)
-        maps = saliency.trust(predictor, chosen, made, options)
-        result.similar(predictor, chosen)
-        saliency.not_offered(predictor)
-    saliency.add_exports(exports, predictor, chosen, prediction, maps, overlay, options)
 
 
 layout.show(main)

@@ -42,6 +42,8 @@ COMMANDS = {
     },
     "Models": {
         "predict": "Predict the probability of tumour for files, folders and zips.",
+        "slide": "Predict whole slides: where is tumour, how much, how sure.",
+        "slide-viewer": "Fetch the script that moves slides in the browser.",
         "region": "Draw a map of a larger picture.",
         "explain": "Draw saliency maps and write a report.",
         "evaluate": "Measure a bundle on labelled patches, with 95% CIs.",

@@ -73,7 +73,7 @@ def command(
         return 0
     check = None if fresh else load_check(dataset)
     if check is None:
-        check = make_check(dataset.source, progress=progress_line("Checking", patches=len(dataset)))
+        check = make_check(dataset.source, progress=progress_line("Checking", amount=len(dataset)))
     description, splits = _split(dataset, split)
     found = findings(check, dataset, splits)
     if out is not None:
@@ -114,7 +114,7 @@ def _verify(dataset: Dataset) -> str:
     pack = None if dataset.kind == "demo" else find_pack(dataset.base or dataset)
     if pack is None:
         return "pack: none"
-    if verify_pack(pack, progress=progress_line("Verifying the pack", patches=pack.count)):
+    if verify_pack(pack, progress=progress_line("Verifying the pack", amount=pack.count)):
         return f"pack: all {pack.count:,} patches are as they were packed"
     return (
         "pack: cannot be verified, because an earlier version made it without checksums; to have them, delete it "

@@ -22,12 +22,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def progress_line(label: str, *, patches: int | None = None) -> Progress:
+def progress_line(label: str, *, amount: float | None = None, unit: str = "patches") -> Progress:
     """Return a function that keeps one line of progress on a terminal, or ignores it where the output is no terminal.
 
     Args:
         label: what is being done.
-        patches: how many there are; then the line also has their rate and the time left.
+        amount: how much of it there is; then the line also has the rate and the time left.
+        unit: of the amount.
     """
     if not sys.stderr.isatty():
         return no_progress
@@ -37,8 +38,9 @@ def progress_line(label: str, *, patches: int | None = None) -> Progress:
         end, rate = "\n" if share >= 1 else "", ""
         # Asked at each report, because the first one sets the start of the measurement.
         left = pace.seconds_left(share)
-        if patches and left and share < 1:
-            rate = f"{(1 - share) * patches / left:,.0f} patches/s, about {max(1, round(left)):,} s left"
+        if amount and left and share < 1:
+            speed = (1 - share) * amount / left
+            rate = f"{speed:,.{0 if speed >= 10 else 2}f} {unit}/s, about {max(1, round(left)):,} s left"
         # Filled up with blanks, so that nothing of a longer line before remains.
         print(f"\r{label}: {share:4.0%}  {rate:<40}", end=end, file=sys.stderr, flush=True)
 

@@ -45,7 +45,7 @@ def command(data: str, workers: int | None, remove: bool, only_unpack: bool, as_
         return 0
     dataset = open_dataset(data, raw=True)
     was_there = find_pack(dataset) is not None
-    pack = make_pack(dataset, workers=workers, progress=progress_line("Packing", patches=len(dataset)))
+    pack = make_pack(dataset, workers=workers, progress=progress_line("Packing", amount=len(dataset)))
     if as_json:
         print_json({"patches": pack.count, "unreadable": len(pack.unreadable), "path": str(pack.path)})
     else:

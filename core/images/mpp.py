@@ -49,7 +49,7 @@ def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str
             if page:
                 image.seek(page)
             if isinstance(image, TiffImagePlugin.TiffImageFile):
-                across, down, dots = _from_tags(image.tag_v2)
+                across, down, dots = from_tags(image.tag_v2)
             else:
                 dots = image.info.get("dpi", (None, None))
                 across, down = (_over(_MICROMETRES[2], each) for each in dots)
@@ -65,7 +65,7 @@ def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str
     return None, f"The file says {across:.3g} µm per pixel{habit}, which no scan of tissue has"
 
 
-def _from_tags(tags: Mapping[int, object]) -> tuple[float | None, float | None, tuple[float, float] | None]:
+def from_tags(tags: Mapping[int, object]) -> tuple[float | None, float | None, tuple[float, float] | None]:
     """Return µm per pixel across and down, and the dots per inch that they were read from, if they were."""
     description = str(tags.get(_DESCRIPTION, ""))
     aperio = _APERIO.search(description)

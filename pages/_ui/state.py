@@ -143,6 +143,23 @@ BATCH_SCALE = "batch_scale"
 BATCH_MPP = "batch_mpp"
 BATCH_PAGE = "batch_page"
 
+# Slides; the folder, the slide, the place in the viewer and the patch that is open are bound to the address.
+SLIDES = "slides"
+SLIDE_NAME = "slide_name"
+AT = "at"
+SLIDE_PATCH = "patch_at"
+SLIDE_STEP = "step"
+# Slides; the folders that this visitor has opened, widgets, what the viewer goes to, and the slide that was shown last.
+SLIDE_FOLDERS = "slide_folders"
+SLIDE_STATE = "slide_state"
+SLIDE_MPP = "slide_mpp"
+SLIDE_TABLE = "slide_table"
+SLIDE_VIEWER = "slide_viewer"
+SLIDE_FOCI = "slide_foci"
+SLIDE_FOCUS = "slide_focus"
+SLIDE_GO = "slide_go"
+SLIDE_SHOWN = "slide_shown"
+
 # Raised when the click on a chart has been dealt with, so that the next one counts anew.
 CLICKS = "clicks"
 

@@ -1,0 +1,119 @@
+"""Slides of a folder, and where the results of each lie that a page asked for."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError, DataError
+from core.images.names import is_hidden
+from core.job import Job
+from core.slides.analyse import SlideJob, read_summary
+from core.storage.home import home
+
+SUFFIXES = (
+    ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".dcm", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".png", ".jpg",
+    ".jpeg",
+)  # fmt: skip
+"""Of slides and of plain pictures that may be looked at like one."""
+
+ANNOTATIONS = (".geojson", ".xml", ".json")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of a folder's slides by one bundle lie: a folder for each, as ``slide --out`` makes them.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, folder: Path, *, bundle: str, step: int) -> "Results":
+        """Return the place for a folder of slides, the digest of a bundle and a step in model pixels."""
+        place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        return cls(home() / "slides" / place / f"{bundle}-{step}")
+
+    @property
+    def mpp_path(self) -> Path:
+        """The table of µm per pixel that people gave where files do not say; the same for all models."""
+        return self.path.parent / "mpp.csv"
+
+    @property
+    def queue(self) -> Job:
+        """The process that predicts slides one after the other."""
+        return Job(self.path / ".queue")
+
+    def folder(self, slide: Path) -> Path:
+        """Return the folder of a slide."""
+        return self.path / slide.stem
+
+    def state(self, slide: Path) -> tuple[str, str]:
+        """Return a word on a slide and, where it failed or is at work, how: "done", "waiting", "40%", "failed", ""."""
+        status, is_queued = SlideJob.of(self.folder(slide)).status(), self.queue.status().is_active
+        if status.is_active:
+            return f"{status.share:.0%}", ""
+        if status.state in ("failed", "lost"):
+            return "failed", status.message
+        if (self.folder(slide) / "summary.json").is_file():
+            return "done", ""
+        return ("waiting" if is_queued else ""), ""
+
+    def summary(self, slide: Path) -> dict[str, Any] | None:
+        """Return what was measured on a slide, or None. Raises :class:`DataError` where that is damaged."""
+        return read_summary(self.folder(slide))
+
+
+def slides_in(folder: Path) -> list[Path]:
+    """Return the slides of a folder, by name; of DICOM files of one folder each counts, as they may be several slides.
+
+    Raises:
+        DataError: there is no such folder, or it cannot be read.
+    """
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file()
+        )
+    except OSError as error:
+        raise DataError.unreadable(folder, error) from error
+
+
+def annotations_of(slide: Path) -> Path | None:
+    """Return the file beside a slide, or in a folder "annotations" there, that has its name: outlines people made."""
+    for folder in (slide.parent, slide.parent / "annotations"):
+        for suffix in ANNOTATIONS:
+            if (folder / f"{slide.stem}{suffix}").is_file():
+                return folder / f"{slide.stem}{suffix}"
+    return None
+
+
+def mpp_given(text: str | None) -> float | dict[str, float] | None:
+    """Return what ``--mpp`` says: a number for all slides, or one for each from a CSV with the columns slide,mpp.
+
+    Raises:
+        ConfigError: it is neither.
+        DataError: the table cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    path = Path(text).expanduser()
+    if path.suffix.lower() != ".csv":
+        raise ConfigError(
+            f"--mpp must be µm per pixel, such as 0.25, or a CSV with the columns slide,mpp, got {text!r}."
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {row["slide"].strip(): float(row["mpp"]) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise DataError.unreadable(path, error) from error
+    except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+        raise DataError(f"{path.name} must have the columns slide,mpp with a number in each row ({error}).") from error

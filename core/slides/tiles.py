@@ -1,0 +1,88 @@
+"""What a viewer asks of a slide: Deep Zoom tiles, its map as one picture, and outlines in level-0 pixels.
+
+Level k of a Deep Zoom pyramid has the whole slide at 2^(n-k) level-0 pixels a pixel, where level n is the slide itself.
+Tiles of neighbours share a column of pixels, so that no seam shows between them.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.display import to_jpeg, to_png
+from core.slides.outlines import Annotation
+from core.slides.reader import Slide
+from core.slides.slide_map import SlideMap
+
+TILE = 254
+OVERLAP = 1
+"""Pixels that a tile has beyond its own on each inner side: 254 + 2 are 256."""
+
+MOST_CELLS = 16_000_000
+"""Cells of a map that a browser gets; Safari draws no larger picture."""
+
+
+def top_level(size: tuple[int, int]) -> int:
+    """Return the number of the level that is the slide itself, of (width, height) pixels."""
+    return math.ceil(math.log2(max(size)))
+
+
+def tile(slide: Slide, level: int, column: int, row: int) -> bytes | None:
+    """Return a tile as JPEG, or None if the pyramid has none there.
+
+    Raises:
+        DataError: the slide is damaged there.
+    """
+    top = top_level(slide.size)
+    if not 0 <= level <= top:
+        return None
+    scale = 2.0 ** (top - level)
+    (left, right), (upper, lower) = (
+        _edges(number, math.ceil(side / scale)) for number, side in zip((column, row), slide.size, strict=True)
+    )
+    if right <= left or lower <= upper:
+        return None
+    return to_jpeg(slide.read(left, upper, right - left, lower - upper, scale=scale), quality=85)
+
+
+def map_picture(found: SlideMap) -> tuple[bytes, int]:
+    """Return the probabilities as a grey PNG, and how many cells wide and high a pixel of it is.
+
+    A cell without tissue is 0, a probability p is 1 + round(254·p). Where there are more than 16 million cells, a pixel
+    holds the highest of several.
+    """
+    probability, cells = found.probability, 1
+    while probability.size > MOST_CELLS:
+        probability, cells = _halved(probability), cells * 2
+    levels = np.where(np.isnan(probability), 0, 1 + np.rint(probability.astype(np.float32) * 254)).astype(np.uint8)
+    return to_png(np.repeat(levels[..., None], 3, axis=2)), cells
+
+
+def outlines(annotations: Iterable[Annotation]) -> list[dict[str, Any]]:
+    """Return annotations for the viewer: name, class, whether it is tumour, and rings of whole level-0 pixels."""
+    return [
+        {
+            "name": each.name,
+            "class": each.classification,
+            "tumour": each.is_tumour,
+            "rings": [np.rint(ring).astype(int).tolist() for polygon in each.polygons for ring in polygon],
+        }
+        for each in annotations
+    ]
+
+
+def _edges(number: int, length: int) -> tuple[int, int]:
+    """Return the first pixel of tile `number` along a side of `length` pixels, and the one after its last."""
+    return max(0, number * TILE - OVERLAP), min(length, (number + 1) * TILE + OVERLAP) if number >= 0 else 0
+
+
+def _halved(probability: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
+    rows, columns = probability.shape
+    even = np.full((rows + rows % 2, columns + columns % 2), np.nan, np.float16)
+    even[:rows, :columns] = probability
+    # fmax takes the number where the other is NaN.
+    pairs = np.fmax(even[::2], even[1::2])
+    halved: npt.NDArray[np.float16] = np.fmax(pairs[:, ::2], pairs[:, 1::2])
+    return halved

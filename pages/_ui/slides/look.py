@@ -1,0 +1,217 @@
+"""Slides: one slide, its map and areas over it, the patch that was clicked, and what can be exported."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.errors import NodescopeError
+from core.formatting import percent, printable
+from core.images.decode import DecodedPatch
+from core.images.mpp import LEAST_MPP
+from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
+from core.images.tiling import COARSEST
+from core.slides.library import annotations_of
+from core.slides.measures import Measures, Rule, measure
+from core.slides.openseadragon import fetch_openseadragon, openseadragon
+from core.slides.reader import Slide
+from core.slides.slide_map import SlideMap
+from pages._ui import layout, state, widgets
+from pages._ui.predict import patch
+from pages._ui.predict.exports import Exports
+from pages._ui.predict.upload import Chosen
+from pages._ui.slides.opened import Opened, open_token, opened_slide
+from pages._ui.slides.table import Listing
+from pages._ui.slides.viewer.component import CLOSE_MPP, View, viewer
+
+Place = tuple[tuple[int, int], tuple[float, float, float]]
+
+EXPORTS = {
+    "areas.geojson": ("Areas for QuPath", "application/geo+json"),
+    "foci.csv": ("Foci", "text/csv"),
+    "summary.json": ("Measures", "application/json"),
+    "map.npz": ("Map (NumPy)", "application/octet-stream"),
+    "report.html": ("Report", "text/html"),
+}
+
+
+def draw(listing: Listing, path: Path) -> None:
+    """Draw a slide and what is known of it."""
+    slide, folder = opened_slide(path), listing.results.folder(path)
+    found = SlideMap.load(folder)
+    summary = listing.results.summary(path) or {}
+    measured = (
+        None if found is None else measure(found, Rule.of(listing.predictor.bundle.card, summary.get("threshold")))
+    )
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.subheader(printable(path.name), anchor=False)
+    _draw_exports(row, folder, path)
+    _draw_measures(summary)
+    _ask_for_mpp(listing, slide)
+    left, right = st.columns([7, 4], gap="medium")
+    place = _place(listing, slide, found, path)
+    with left:
+        _draw_viewer(listing, slide, path, found, measured, place)
+    with right:
+        if place is None:
+            st.caption("Click a place on the slide to see what the model says of that patch, and why.")
+            _draw_foci(listing, slide, measured, path)
+        else:
+            _draw_patch(listing, slide, path, found, place)
+
+
+def _draw_viewer(
+    listing: Listing, slide: Slide, path: Path, found: SlideMap | None, measured: Measures | None, place: Place | None
+) -> None:
+    if openseadragon() is None:
+        st.image(_still(slide), width="stretch")
+        st.info(
+            "Slides are moved by OpenSeadragon, a script of 0.3 MB that is not here yet. It is fetched once, from the "
+            "npm registry, and its hash is checked; nothing else is loaded from elsewhere.",
+            icon=":material/download:",
+        )
+        st.button("Fetch OpenSeadragon", type="primary", on_click=layout.attempt, args=(fetch_openseadragon,))
+        return
+    drawn = annotations_of(path)
+    version = "-".join(str(each.stat().st_mtime_ns) for each in (listing.results.folder(path) / "map.npz", drawn)
+                       if each is not None and each.is_file())  # fmt: skip
+    view = View(
+        slide=slide,
+        token=open_token(Opened(path, listing.results.folder(path), drawn)),
+        mpp=_mpp(listing, slide),
+        found=found,
+        version=version,
+        threshold=0.5 if measured is None else measured.rule.threshold,
+        foci=[] if measured is None else [(*focus.at, focus.probability) for focus in measured.foci],
+        has_annotations=drawn is not None,
+        at=st.query_params.get(state.AT, ""),
+        patch=None if place is None else place[1],
+    )
+    viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=st.session_state.get(state.SLIDE_GO), on_click=_clicked)
+
+
+def _clicked(x: int, y: int) -> None:
+    st.query_params[state.SLIDE_PATCH] = f"{x},{y}"
+
+
+def _mpp(listing: Listing, slide: Slide) -> float | None:
+    try:
+        return listing.mpp_of(slide)
+    except NodescopeError:
+        return None
+
+
+def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
+    """Draw a field where neither the file nor anybody says how large a pixel is: it is never guessed."""
+    try:
+        listing.mpp_of(slide)
+    except NodescopeError as error:
+        st.warning(str(error), icon=":material/straighten:")
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        given = row.number_input(
+            "µm per pixel", LEAST_MPP, COARSEST, None, format="%.4f", key=f"{state.SLIDE_MPP}-{slide.name}", width=160,
+            placeholder="0.25", help="Of the full resolution: about 0.25 for a scan at 40×, 0.5 at 20×.",
+        )  # fmt: skip
+        if given is not None:
+            row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))
+
+
+def _place(listing: Listing, slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
+    """Return the level-0 pixel that was clicked, and (x, y, side) of its patch: of the map's cell where it has one."""
+    text = st.query_params.get(state.SLIDE_PATCH, "")
+    if st.session_state.get(state.SLIDE_SHOWN) not in (None, str(path)):
+        st.query_params.pop(state.SLIDE_PATCH, None)
+        text = ""
+    st.session_state[state.SLIDE_SHOWN] = str(path)
+    mpp = _mpp(listing, slide)
+    numbers = text.split(",")
+    if mpp is None or len(numbers) != 2 or not all(each.isdecimal() and len(each) < 9 for each in numbers):
+        return None
+    x, y = map(int, numbers)
+    scale = MICROMETRES_PER_PIXEL / mpp
+    side = PATCH_SIZE * scale
+    cell = None if found is None else found.cell_at(x, y)
+    if cell is not None and found is not None:
+        middle = found.middle(*cell)
+    else:  # so that the patch begins at a whole pixel of the model, as those of a map do
+        middle = ((round(x / scale - PATCH_SIZE / 2) + PATCH_SIZE / 2) * scale,
+                  (round(y / scale - PATCH_SIZE / 2) + PATCH_SIZE / 2) * scale)  # fmt: skip
+    return (x, y), (middle[0] - side / 2, middle[1] - side / 2, side)
+
+
+def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | None, place: Place) -> None:
+    (x, y), (left, upper, side) = place
+    scale = side / PATCH_SIZE
+    pixels = slide.read(round(left / scale), round(upper / scale), PATCH_SIZE, PATCH_SIZE, scale=scale)
+    name = f"{path.stem} at {x}, {y}"
+    st.caption(
+        f"Patch around {x:,}, {y:,} (level-0 pixels), {PATCH_SIZE}×{PATCH_SIZE} at {MICROMETRES_PER_PIXEL} µm/px"
+    )
+    cell = None if found is None else found.cell_at(x, y)
+    if cell is not None and found is not None and np.isnan(found.probability[cell]):
+        st.info("No tissue was found here, so that the map leaves it out.", icon=":material/info:")
+    chosen = Chosen(name, DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
+    exports = Exports(st.empty())
+    # The maps below the result: beside the slide there is no room for two columns.
+    patch.draw(listing.predictor, chosen, st.container(), st.container(), exports, with_slider=True)
+    exports.draw()
+
+
+def _draw_foci(listing: Listing, slide: Slide, measured: Measures | None, path: Path) -> None:
+    if measured is None:
+        return
+    if not measured.foci:
+        st.caption("No area reached the model's thresholds for slides.")
+        return
+    rows = [
+        {"probability": focus.probability, "area": focus.area_mm2, "longest": focus.longest_mm}
+        for focus in measured.foci
+    ]
+    config = st.column_config
+    at = widgets.clicked_row(
+        rows, key=f"{state.SLIDE_FOCI}-{path.name}", height="content",
+        column_config={
+            "probability": config.NumberColumn("Highest probability", format="%.3f"),
+            "area": config.NumberColumn("Area, mm²", format="%.3f"),
+            "longest": config.NumberColumn("Longest, mm", format="%.2f"),
+        },
+    )  # fmt: skip
+    if at is not None and st.session_state.get(state.SLIDE_FOCUS) != (path.name, at):
+        st.session_state[state.SLIDE_FOCUS] = (path.name, at)
+        x, y = measured.foci[at].at
+        zoom = (_mpp(listing, slide) or CLOSE_MPP) / CLOSE_MPP
+        st.session_state[state.SLIDE_GO] = {"id": time.time(), "x": x, "y": y, "zoom": zoom}
+        st.rerun()
+
+
+def _draw_measures(summary: dict[str, Any]) -> None:
+    if not summary:
+        st.caption("Not predicted yet.")
+        return
+    share, highest = summary.get("tumour_share"), summary.get("highest_probability")
+    facts = [
+        f"tissue {summary['tissue_mm2']:.1f} mm²",
+        "" if share is None else f"tumour {summary['tumour_mm2']:.2f} mm² ({share:.1%})",
+        f"{summary['foci']} foci",
+        f"longest {summary['longest_mm']:.2f} mm ({summary['longest_class']})" if summary["foci"] else "",
+        "" if highest is None else f"highest probability {percent(highest)}",
+    ]
+    st.caption(" · ".join(filter(None, facts)))
+    for note in summary["notes"]:
+        st.warning(note, icon=":material/warning:")
+
+
+def _draw_exports(row: Any, folder: Path, path: Path) -> None:
+    there = {name: about for name, about in EXPORTS.items() if (folder / name).is_file()}
+    if there:
+        with row.popover("Export", icon=":material/download:"):
+            for name, (label, kind) in there.items():
+                widgets.export(label, (folder / name).read_bytes, f"{path.stem}-{name}", kind, key=f"slide-{name}")
+
+
+def _still(slide: Slide) -> np.ndarray:
+    from core.slides.analyse import overview
+
+    return overview(slide, 1400)

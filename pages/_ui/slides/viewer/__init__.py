@@ -1,0 +1,1 @@
+"""The viewer of a slide: OpenSeadragon in a component, and the routes that feed it."""

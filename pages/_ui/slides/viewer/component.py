@@ -1,0 +1,111 @@
+"""A slide that can be moved, with its map and outlines over it; a click gives the place."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.attribution.overlay import colour_table
+from core.display import TUMOUR
+from core.display.palette import SERIES
+from core.slides.reader import Slide
+from core.slides.slide_map import SlideMap
+from core.slides.tiles import MOST_CELLS, OVERLAP, TILE, top_level
+
+_HERE = Path(__file__).parent
+_draw = st.components.v2.component(
+    "slide",
+    html=(_HERE / "viewer.html").read_text("utf-8"),
+    css=(_HERE / "viewer.css").read_text("utf-8"),
+    js=(_HERE / "viewer.js").read_text("utf-8"),
+    isolate_styles=False,  # so that the styles that OpenSeadragon sets reach it, and the focus is the browser's
+)
+
+HEIGHT = 620
+"""Of the slide on screen, in CSS pixels."""
+
+CLOSE_MPP = 1.0
+"""µm per pixel of the screen at which a focus is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What the viewer shows of a slide.
+
+    Attributes:
+        slide: the slide, open.
+        token: what stands for it in addresses.
+        mpp: µm per level-0 pixel, or None where it is not known.
+        found: its map, or None before it is predicted.
+        version: changes when map, areas or annotations do.
+        threshold: probability from which on cells are coloured at first.
+        foci: (x, y, probability) of each, in level-0 pixels, the most probable first.
+        has_annotations: whether there are outlines that people made.
+        at: where a link opens it: "x,y,zoom", middle in level-0 pixels and pixels of the screen a level-0 pixel.
+        patch: (x, y, side) in level-0 pixels of the patch that is open.
+    """
+
+    slide: Slide
+    token: str
+    mpp: float | None
+    found: SlideMap | None = None
+    version: str = ""
+    threshold: float = 0.5
+    foci: Sequence[tuple[float, float, float]] = ()
+    has_annotations: bool = False
+    at: str = ""
+    patch: tuple[float, float, float] | None = None
+
+
+def viewer(view: View, *, key: str, go: dict[str, Any] | None, on_click: Callable[[int, int], None]) -> None:
+    """Draw a slide.
+
+    Args:
+        view: what is shown.
+        key: of the viewer in the session.
+        go: where it goes now: "id" (another for each time), "x", "y" in level-0 pixels and "zoom".
+        on_click: gets the level-0 pixel that was clicked, before the page is drawn again.
+    """
+
+    def clicked() -> None:
+        at = st.session_state[key]["clicked"]
+        on_click(int(at["x"]), int(at["y"]))
+
+    _draw(key=key, data={**_data(view), "go": go}, on_clicked_change=clicked)
+
+
+def _data(view: View) -> dict[str, Any]:
+    found, patch = view.found, view.patch
+    return {
+        "name": view.slide.name,
+        "token": view.token,
+        "size": view.slide.size,
+        "mpp": view.mpp,
+        "tile": TILE,
+        "overlap": OVERLAP,
+        "top": top_level(view.slide.size),
+        "height": HEIGHT,
+        "map": None if found is None else {"origin": found.origin, "step": found.step, "cells": _cells(found)},
+        "version": view.version,
+        "colours": base64.b64encode(colour_table("inferno").tobytes()).decode(),
+        "tones": {"tumour": TUMOUR, "other": SERIES[0], "annotation": SERIES[0]},
+        "opacity": 0.5,
+        "threshold": view.threshold,
+        "areas": found is not None,
+        "annotations": view.has_annotations,
+        "foci": [{"x": x, "y": y, "p": p} for x, y, p in view.foci],
+        "close": (view.mpp or CLOSE_MPP) / CLOSE_MPP,
+        "at": view.at,
+        "patch": None if patch is None else dict(zip(("x", "y", "side"), patch, strict=True)),
+    }
+
+
+def _cells(found: SlideMap) -> int:
+    """Return how many cells a pixel of the map's picture is wide, see :func:`core.slides.tiles.map_picture`."""
+    cells, (rows, columns) = 1, found.probability.shape
+    while -(-rows // cells) * -(-columns // cells) > MOST_CELLS:
+        cells *= 2
+    return cells

@@ -1,0 +1,161 @@
+"""The page Slides without a browser: the folder, its table, the queue, and what the routes answer."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from core.bundle import load_bundle
+from core.bundle.shipped import DEFAULT, SHIPPED
+from core.data import Dataset
+from core.slides.geojson import to_geojson
+from core.slides.library import Results
+from core.slides.outlines import Annotation
+from core.slides.slide_map import SlideMap
+from pages._ui import state
+from pages._ui.slides.opened import Opened, open_token
+from pages._ui.slides.routes import routes
+from tests.pages.driver import Page
+
+DPI = 25_400 / 0.97
+SQUARE = np.array([[96.0, 96.0], [224.0, 96.0], [224.0, 224.0], [96.0, 224.0]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, small_demo: Dataset) -> Path:
+    """Two slides, one of which does not say how large a pixel is, and a file that is none."""
+    pixels = np.full((400, 500, 3), 244, np.uint8)
+    pixels[96:288, 96:288] = np.tile(small_demo.store.load(np.arange(1)).pixels[0], (2, 2, 1))
+    place = tmp_path / "slides"
+    place.mkdir()
+    Image.fromarray(pixels).save(place / "a.png", dpi=(DPI, DPI))
+    Image.fromarray(pixels).save(place / "b.png")
+    (place / "c.svs").write_text("no slide")
+    return place
+
+
+@pytest.fixture
+def results(folder: Path, fresh_home: Path) -> Results:
+    """Those of a.png: a map of 10×13 cells with one focus."""
+    found = Results.of(folder.resolve(), bundle=load_bundle(SHIPPED[DEFAULT]).digest, step=32)
+    place = found.folder(folder / "a.png")
+    place.mkdir(parents=True)
+    probability = np.full((10, 13), np.nan, np.float16)
+    probability[2:8, 2:8] = 0.01
+    probability[2:6, 2:6] = 0.999
+    SlideMap(probability, (32.0, 32.0), 32.0, 0.97, "d", probability, 36, 0, 0, 0.0, "k").save(place)
+    (place / "areas.geojson").write_text(to_geojson([Annotation("Tumor", ((SQUARE,),))]))
+    summary = {
+        "slide": "a.png", "tissue_mm2": 0.03, "tumour_mm2": 0.02, "tumour_share": 0.44, "foci": 1, "longest_mm": 0.17,
+        "longest_class": "ITC", "highest_probability": 0.999, "ood_share": 0.0, "threshold": 0.5, "notes": ["A note."],
+    }  # fmt: skip
+    (place / "summary.json").write_text(json.dumps(summary))
+    return found
+
+
+def _open(app: Page, folder: Path, **query: str) -> Page:
+    app.query_params.update({state.SLIDES: str(folder), **query})
+    app.run()
+    return app.switch_page("pages/slides.py").run()._whole()
+
+
+def test_an_empty_page_says_what_could_be_there(app: Page, quiet_demo: Path) -> None:
+    app.open("slides")
+    assert "Type the path of a folder with whole slides" in app.words()
+
+
+def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, quiet_demo: Path, folder: Path) -> None:
+    _open(app, folder)
+    assert "Open it if you trust the link" in app.words()
+    assert not app.dataframe
+    app.click("Open folder")
+    table = app.dataframe[0].value
+    assert table["slide"].tolist() == ["a.png", "b.png", "c.svs"]
+    assert table["state"].tolist() == ["not predicted", "not predicted", "unreadable"]
+    assert table["mpp"][0] == pytest.approx(0.97, abs=1e-3)
+    assert "does not say how many µm" in table["note"][1]
+
+
+def test_a_typed_folder_is_opened_and_a_wrong_one_is_said(app: Page, quiet_demo: Path, folder: Path) -> None:
+    app.open("slides")
+    app.set(state.SLIDES, str(folder / "gone"))
+    assert "There is no folder" in app.words()
+    app.set(state.SLIDES, str(folder))
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_all_slides_that_can_be_are_predicted_in_one_queue(
+    app: Page, quiet_demo: Path, folder: Path, launched: list[list[str]]
+) -> None:
+    _open(app, folder).click("Open folder")
+    app.click("Predict the other 1")
+    (command,) = launched
+    assert command[:2] == ["slide", str(folder / "a.png")]
+    assert command[command.index("--step") + 1] == "32"
+    assert "Predicting slides" in app.words() or app.get("progress")
+
+
+def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: Path, folder: Path) -> None:
+    _open(app, folder, **{state.SLIDE_NAME: "b.png"}).click("Open folder")
+    app.set(f"{state.SLIDE_MPP}-b.png", 0.97)
+    app.click("Use it")
+    assert app.dataframe[0].value["mpp"][1] == pytest.approx(0.97)
+    assert "does not say how many µm" not in app.words()
+
+
+def test_a_predicted_slide_shows_its_measures_and_foci(
+    app: Page, quiet_demo: Path, folder: Path, results: Results
+) -> None:
+    _open(app, folder, **{state.SLIDE_NAME: "a.png"}).click("Open folder")
+    assert "tissue 0.0 mm² · tumour 0.02 mm² (44.0%) · 1 foci" in app.words()
+    assert "A note." in app.words()
+    assert "OpenSeadragon, a script of 0.3 MB that is not here yet" in app.words()
+    foci = app.dataframe[1].value
+    assert foci["probability"].tolist() == [pytest.approx(0.999, abs=1e-3)]
+    assert foci["area"][0] == pytest.approx(16 * (32 * 0.97e-3) ** 2, rel=1e-6)
+
+
+def test_the_patch_behind_a_click_is_that_of_its_cell(
+    app: Page, quiet_demo: Path, folder: Path, results: Results
+) -> None:
+    # Cell (2, 3) covers 128 to 160 across and 96 to 128 down; its patch begins at 96, 64.
+    _open(app, folder, **{state.SLIDE_NAME: "a.png", state.SLIDE_PATCH: "140,100"}).click("Open folder")
+    assert "Patch around 140, 100 (level-0 pixels)" in app.words()
+    assert "Verdict:" in app.words()
+
+
+@pytest.fixture
+def client() -> TestClient:
+    return TestClient(Starlette(routes=routes("lab/")), raise_server_exceptions=False)
+
+
+def test_the_routes_answer_for_opened_slides_only(client: TestClient, folder: Path, results: Results) -> None:
+    token = open_token(Opened(folder / "a.png", results.folder(folder / "a.png")))
+    tile = client.get(f"/lab/tiles/{token}/9/0_0.jpg")
+    assert tile.headers["content-type"] == "image/jpeg"
+    assert tile.headers["cache-control"] == "private, max-age=86400"
+    assert Image.open(io.BytesIO(tile.content)).size == (255, 255)
+    picture = np.asarray(Image.open(io.BytesIO(client.get(f"/lab/tiles/{token}/map.png").content)))
+    assert picture.shape[:2] == (10, 13)
+    (area,) = client.get(f"/lab/tiles/{token}/areas.json").json()
+    assert area["rings"] == [SQUARE.astype(int).tolist()]
+    for path in (f"{token}/9/7_0.jpg", f"{token}/99/0_0.jpg", f"{token}/annotations.json", "0" * 32 + "/map.png",
+                 "0" * 32 + "/9/0_0.jpg", "..%2F..%2Fetc/map.png", "openseadragon.js"):  # fmt: skip
+        assert client.get(f"/lab/tiles/{path}").status_code == 404
+    assert client.get("/tiles/openseadragon.js").status_code == 404  # the app lies below /lab
+
+
+def test_what_is_damaged_is_a_sentence_and_no_crash(client: TestClient, folder: Path, results: Results) -> None:
+    place = results.folder(folder / "a.png")
+    (place / "map.npz").write_bytes(b"no map")
+    (place / "areas.geojson").write_text("{")
+    token, broken = open_token(Opened(folder / "a.png", place)), open_token(Opened(folder / "c.svs", place))
+    for path in (f"{token}/map.png", f"{token}/areas.json", f"{broken}/0/0_0.jpg"):
+        answer = client.get(f"/lab/tiles/{path}")
+        assert answer.status_code == 422
+        assert answer.text.endswith(".")
