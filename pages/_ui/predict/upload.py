@@ -18,7 +18,7 @@ from core.images.formats import count_pages
 from core.images.mpp import read_mpp
 from pages._ui import cache, layout, state, widgets
 from pages._ui.browse import curation
-from pages._ui.gallery import Tile, gallery
+from pages._ui.gallery import Tile, encoded, gallery
 from pages._ui.predict import crop
 from pages._ui.predict.crop import Tiled
 
