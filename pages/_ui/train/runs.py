@@ -55,8 +55,9 @@ def show(runs: list[Run]) -> None:
                   args=({state.FILTER: ""},))  # fmt: skip
     chosen = [(run, each) for run, each in zip(runs, records, strict=True) if each.name in ticked]
     _below(kept, len(records), runs, [run for run, _ in chosen])
-    if len(chosen) > 1:
-        compare.show(*zip(*chosen, strict=True))
+    whole = [(run, each) for run, each in chosen if each.state != "damaged"]
+    if len(whole) > 1:
+        compare.show(*zip(*whole, strict=True))
     _damaged(runs, records)
     trash.show()
 
@@ -184,12 +185,12 @@ def _below(kept: list[RunSummary], of: int, runs: list[Run], chosen: list[Run]) 
                       args=({state.COMPARED: []},))  # fmt: skip
         else:
             st.markdown(f"{len(kept)} of {of} runs")
-            count = min(len(kept), compare.MOST)
-            if count > 1:
+            newest = [each.name for each in kept if each.state != "damaged"][: compare.MOST]
+            if len(newest) > 1:
                 st.button(
-                    f"Compare the {count} in the table" if len(kept) == count else f"Compare the {count} newest",
+                    f"Compare the {len(newest)} {'in the table' if len(kept) == len(newest) else 'newest'}",
                     icon=":material/compare_arrows:", on_click=st.session_state.update,
-                    args=({state.COMPARED: [each.name for each in kept[:count]]},),
+                    args=({state.COMPARED: newest},),
                 )  # fmt: skip
         widgets.export("Export CSV", to_csv(kept), "runs-research-use-only.csv")
     if len(chosen) < 2:
