@@ -208,10 +208,10 @@ def _damaged(runs: list[Run], records: list[RunSummary]) -> None:
     count = f"{len(found)} damaged run{'s' if len(found) > 1 else ''}"
     with st.expander(count, icon=":material/broken_image:", expanded=True):
         for run, each in found:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
-                          args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
-                st.markdown(each.message, width="stretch")
+            left, right = st.columns([1, 4], vertical_alignment="center")
+            left.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
+                        args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
+            right.markdown(each.message)
 
 
 def _record(run: Run) -> RunSummary:
