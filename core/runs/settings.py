@@ -163,7 +163,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "weight_decay", "Weight decay", "Pulls weights towards zero, against learning by heart.",
-            kind="number", high=1, step=0.01, format="%.4f",
+            kind="number", high=1, step=0.01, format="%g",
         ),
         Setting(
             "head_learning_rate", "Learning rate of the last layer", "Another rate for the last layer, which is new in "
@@ -177,7 +177,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "ema", "Moving average (EMA)", "The model is the average of the last weights, which is steadier: 0.99 "
             "counts about 100 steps, 0 takes the weights as they are.",
-            kind="number", high=0.99999, step=0.001, format="%.4f",
+            kind="number", high=0.99999, step=0.001, format="%g",
         ),
         Setting(
             "label_smoothing", "Label smoothing", "Targets a little away from 0 and 1, against being too sure.",

@@ -35,8 +35,10 @@ CHECKPOINT_SECONDS = 60.0
 """A killed process loses at most this much training."""
 
 UNREAD = 20
-"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too. The curve within an epoch
-has a point for as many."""
+"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
+
+POINTS = 10
+"""Least number of points of the curve within an epoch, each the mean of at most :data:`UNREAD` steps."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -87,6 +89,7 @@ class Trainer:
         )
         self._data = training_data.digests()
         self._unread: list[Tensor] = []
+        self._part = max(1, min(UNREAD, self.steps_per_epoch // POINTS))
         self._in_curve = 0  # steps of the epoch in work whose losses stand in steps.csv
         self._last_checkpoint = time.monotonic()
 
@@ -159,11 +162,11 @@ class Trainer:
         self._extend_curve()
 
     def _extend_curve(self) -> None:
-        """Append the mean loss of each :data:`UNREAD` steps to ``steps.csv``, and that of the rest of an epoch."""
+        """Append the mean loss of every few steps to ``steps.csv``, and that of the rest of an epoch."""
         losses, rows = self.state.losses, []
         whole = len(losses) == self.steps_per_epoch
-        while self._in_curve < len(losses) and (whole or len(losses) - self._in_curve >= UNREAD):
-            part = losses[self._in_curve : self._in_curve + UNREAD]
+        while self._in_curve < len(losses) and (whole or len(losses) - self._in_curve >= self._part):
+            part = losses[self._in_curve : self._in_curve + self._part]
             self._in_curve += len(part)
             done = self.state.epoch * self.steps_per_epoch + self._in_curve
             rows.append({"step": done, "loss": float(np.mean(part))})

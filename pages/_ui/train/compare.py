@@ -36,7 +36,7 @@ def show(runs: Sequence[Run], records: Sequence[RunSummary]) -> None:
     """Draw what is known of the runs that were ticked beside each other.
 
     Args:
-        runs: two or more.
+        runs: two or more, none of them damaged.
         records: a row for each.
     """
     st.subheader("Compare", anchor=False)
@@ -62,11 +62,12 @@ def titles(records: Sequence[RunSummary]) -> list[str]:
 
 
 def _curves(runs: Sequence[Run], records: Sequence[RunSummary]) -> None:
-    column = st.selectbox(
-        "Curve", list(curves.CURVES), format_func=lambda name: curves.CURVES[name], key=state.CURVE,
-        persist_state="session",
-    )  # fmt: skip
-    look = curves.choose_look()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        column = st.selectbox(
+            "Curve", list(curves.CURVES), format_func=lambda name: curves.CURVES[name], key=state.CURVE,
+            persist_state="session", width=280,
+        )  # fmt: skip
+        look = curves.choose_look()
     found, best = {}, {}
     for run, each, title in zip(runs, records, titles(records), strict=True):
         name = f"{title} (flawed)" if each.flaw else title
@@ -156,8 +157,7 @@ def differences(runs: Sequence[Run], records: Sequence[RunSummary]) -> pd.DataFr
         "flaw": [each.flaw for each in records],
     }
     rows = {name: values for name, values in rows.items() if any(values)}
-    if all(each.preset for each in records):  # else the settings of one are damaged
-        rows |= {name: [_plain(value) for value in values] for name, values in differing_settings(runs).items()}
+    rows |= {name: [_plain(value) for value in values] for name, values in differing_settings(runs).items()}
     columns: Mapping[str, list[str]] = {
         title: [values[number] for values in rows.values()] for number, title in enumerate(titles(records))
     }

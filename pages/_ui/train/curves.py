@@ -57,14 +57,11 @@ class Look:
 
 def choose_look() -> Look:
     """Draw how curves are drawn and return it."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        percent = st.slider(
-            "Smoothing", 0, 95, 0, 5, format="%d%%", key=state.SMOOTHING, bind="query-params", width=220,
-            help="Each point becomes a mean with those before it; the pale line is as it was measured.",
-        )  # fmt: skip
-        log = st.toggle(
-            "Logarithmic axis", key=state.LOG_AXIS, bind="query-params", help="For losses and learning rates."
-        )
+    percent = st.slider(
+        "Smoothing", 0, 95, 0, 5, format="%d%%", key=state.SMOOTHING, bind="query-params", width=220,
+        help="Each point becomes a mean with those before it; the pale line is as it was measured.",
+    )  # fmt: skip
+    log = st.toggle("Logarithmic axis", key=state.LOG_AXIS, bind="query-params", help="For losses and learning rates.")
     return Look(percent / 100, log)
 
 
@@ -87,7 +84,8 @@ def show(run: Run, status: Status) -> None:
     if metrics.empty and not within[0]:
         st.caption("The curves begin after a few steps.")
         return
-    look = choose_look()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        look = choose_look()
     best = None if metrics["valid_auc"].isna().all() else metrics.loc[metrics["valid_auc"].idxmax()]
     epoch = None if best is None else int(best["epoch"])
     left, right = st.columns(2)
@@ -192,11 +190,15 @@ def show_parallel(
     is_dark = st.context.theme.type == "dark"
     if is_dark:
         st.html(DARK_AXES)
-    st.plotly_chart(
-        study_charts.parallel(axes, values, aucs, paper=f"rgb{widgets.background()}", is_dark=is_dark), theme=None,
-        config=widgets.CHART, key=key, alt=f"A line for each {one} through the values of its settings to its "
-        "validation AUC",
-    )  # fmt: skip
+    # On a phone the axes would stand on each other: the chart keeps its width and is scrolled sideways.
+    width = 110 * len(axes) + 200
+    st.html(f"<style>.st-key-axes {{ overflow-x: auto }} .st-key-axes > * {{ min-width: {width}px }}</style>")
+    with st.container(key="axes"):
+        st.plotly_chart(
+            study_charts.parallel(axes, values, aucs, paper=f"rgb{widgets.background()}", is_dark=is_dark), theme=None,
+            config=widgets.CHART, key=key, alt=f"A line for each {one} through the values of its settings to its "
+            "validation AUC",
+        )  # fmt: skip
     st.caption(f"Each line is a {one}; blue is better. Drag along an axis to see only those with these values.")
 
 

@@ -55,8 +55,9 @@ def show(runs: list[Run]) -> None:
                   args=({state.FILTER: ""},))  # fmt: skip
     chosen = [(run, each) for run, each in zip(runs, records, strict=True) if each.name in ticked]
     _below(kept, len(records), runs, [run for run, _ in chosen])
-    if len(chosen) > 1:
-        compare.show(*zip(*chosen, strict=True))
+    whole = [(run, each) for run, each in chosen if each.state != "damaged"]
+    if len(whole) > 1:
+        compare.show(*zip(*whole, strict=True))
     _damaged(runs, records)
     trash.show()
 
@@ -184,12 +185,12 @@ def _below(kept: list[RunSummary], of: int, runs: list[Run], chosen: list[Run]) 
                       args=({state.COMPARED: []},))  # fmt: skip
         else:
             st.markdown(f"{len(kept)} of {of} runs")
-            count = min(len(kept), compare.MOST)
-            if count > 1:
+            newest = [each.name for each in kept if each.state != "damaged"][: compare.MOST]
+            if len(newest) > 1:
                 st.button(
-                    f"Compare the {count} in the table" if len(kept) == count else f"Compare the {count} newest",
+                    f"Compare the {len(newest)} {'in the table' if len(kept) == len(newest) else 'newest'}",
                     icon=":material/compare_arrows:", on_click=st.session_state.update,
-                    args=({state.COMPARED: [each.name for each in kept[:count]]},),
+                    args=({state.COMPARED: newest},),
                 )  # fmt: skip
         widgets.export("Export CSV", to_csv(kept), "runs-research-use-only.csv")
     if len(chosen) < 2:
@@ -207,10 +208,10 @@ def _damaged(runs: list[Run], records: list[RunSummary]) -> None:
     count = f"{len(found)} damaged run{'s' if len(found) > 1 else ''}"
     with st.expander(count, icon=":material/broken_image:", expanded=True):
         for run, each in found:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
-                          args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
-                st.markdown(each.message, width="stretch")
+            left, right = st.columns([1, 4], vertical_alignment="center")
+            left.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
+                        args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
+            right.markdown(each.message)
 
 
 def _record(run: Run) -> RunSummary:

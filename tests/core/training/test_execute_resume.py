@@ -104,6 +104,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
 def _short_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """A point of the curve within an epoch for every three steps, of which an epoch has four."""
     monkeypatch.setattr(trainer, "UNREAD", 3)
+    monkeypatch.setattr(trainer, "POINTS", 1)
 
 
 @pytest.mark.usefixtures("_short_curves")
@@ -131,6 +132,10 @@ def test_the_curve_within_an_epoch_goes_on_from_the_checkpoint(
     kept = {"": before["loss"].tolist(), "step,loss\n3,0.5\n4,0.5\n7,0.5\n8,0.1\n9,": [0.5, 0.5]}.get(left, [])
     assert run.steps()["loss"].tolist() == [*kept, *found["loss"].tolist()[2:]]
     assert (run.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+
+
+def test_a_short_epoch_has_a_point_for_each_step(uninterrupted: Run) -> None:
+    assert uninterrupted.steps()["step"].tolist() == [*range(1, 9)]
 
 
 def test_a_run_that_dies_before_its_last_word_still_gets_whole_metrics(
