@@ -89,15 +89,12 @@ def take(browser: Browser, address: str, name: str) -> None:
         page.get_by_text("Solid red: called tumour").wait_for()
     if name == "predict-map":
         page.get_by_text("Map", exact=True).click()
-        page.get_by_text("Red: called tumour, stronger").wait_for()
+        page.get_by_text("of the tissue in the grey frame").wait_for()
     if name.startswith("predict"):
         page.get_by_text("Does it look at the centre?").wait_for()
     page.wait_for_timeout(4000)
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(1500)
-    if name in ("predict-tiles", "predict-map"):
-        page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 560)")
-        page.wait_for_timeout(1500)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     shot.quantize(256).save(FOLDER / f"{name}.png", optimize=True)  # a third of the size
     page.close()

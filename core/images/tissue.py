@@ -13,6 +13,9 @@ SMOOTH = 9
 COLOURED = 0.05
 """Colourfulness from which on there is tissue; glass with a colour cast reaches 0.03."""
 
+STRIP = 1024
+"""Rows that are looked at at a time, so that the memory stays small."""
+
 FEWEST = 0.05
 """Least share of tissue in the centre of a patch; with less there is none that could be tumour."""
 
@@ -27,8 +30,15 @@ def tissue(pixels: npt.NDArray[np.uint8], *, smooth: int = SMOOTH) -> npt.NDArra
         smooth: side in pixels of the square over which the colour is averaged; 1 is none, as for a picture of 8 µm per
             pixel.
     """
-    colour = colourfulness(pixels)
-    return np.asarray((uniform_filter(colour, smooth, mode="nearest") if smooth > 1 else colour) >= COLOURED)
+    found = np.empty(pixels.shape[:2], bool)
+    for top in range(0, len(pixels), STRIP):
+        # What the average of the strip's own rows needs from its neighbours, and not more: 12 bytes for each pixel.
+        upper, lower = max(0, top - smooth), min(len(pixels), top + STRIP + smooth)
+        colour = colourfulness(pixels[upper:lower])
+        if smooth > 1:
+            colour = uniform_filter(colour, smooth, mode="nearest")
+        found[top : top + STRIP] = colour[top - upper : top - upper + STRIP] >= COLOURED
+    return found
 
 
 def centre_shares(mask: npt.NDArray[np.bool_], corners: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

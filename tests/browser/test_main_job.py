@@ -46,6 +46,16 @@ def test_an_uploaded_patch_gets_a_probability_and_an_overlay(page: Page, address
     expect(page.get_by_alt_text("Grad-CAM map").first).to_be_visible()
 
 
+def test_a_click_on_an_example_predicts_it_and_stands_in_the_address(page: Page, address: str) -> None:
+    page.goto(f"{address}/predict")
+    expect(page.get_by_alt_text("Grad-CAM map").first).to_be_visible()
+    example = page.locator(".patch").nth(3)
+    name = str(example.get_attribute("aria-label")).split(",")[0]
+    example.click()
+    expect(page.get_by_text(f"{name} · 96×96 pixels")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"patch={name}"))
+
+
 def test_a_file_that_is_no_image_gets_a_sentence(page: Page, address: str) -> None:
     page.goto(f"{address}/predict")
     expect(page.get_by_text("Probability of tumour in the centre")).to_be_visible()
