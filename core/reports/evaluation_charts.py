@@ -177,8 +177,10 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
             marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, **_HATCH}},
             hovertemplate="%{y:,} " + name + " near %{x:.2f}<extra></extra>",
         )  # fmt: skip
-    for at, text in lines:
-        figure.add_vline(x=at, line={"dash": "dash", "width": 1.5, "color": MUTED}, annotation_text=text)
+    sides = ("top left", "top right")[-len(lines) :]  # away from each other, for lines that are close
+    for (at, text), side in zip(lines, sides, strict=True):
+        line = {"dash": "dash", "width": 1.5, "color": MUTED}
+        figure.add_vline(x=at, line=line, annotation_text=text, annotation_position=side)
     return figure.update_xaxes(range=PERCENT["range"]).update_yaxes(type="log", dtick=1)
 
 

@@ -74,13 +74,19 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture
-def page(chromium: str) -> Iterator[object]:
-    """A fresh browser page."""
+def browser(chromium: str) -> Iterator[object]:
+    """A browser without a page."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     playwright.expect.set_options(timeout=PATIENCE)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=QUIET)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser) -> object:
+    """A fresh browser page."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    return page

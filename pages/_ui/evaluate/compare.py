@@ -134,7 +134,7 @@ def _show(context: EvaluationContext, other: Predictor, differences: dict[str, E
     st.plotly_chart(
         charts.estimates(
             [_label(name) for name in differences], list(differences.values()), reference=0.0,
-            title=f"{first} minus {second}, 95% CI",
+            title=f"{first} minus {second}<br>95% CI",
             notes=[_verdict(name, each, first, second) for name, each in differences.items()],
         ),
         config=chart_config(), key="differences", alt="Differences of the metrics",
@@ -168,7 +168,8 @@ def _patches(context: EvaluationContext, other: Predictor, second: Scored) -> No
     # All that they decide differently come first; of the others as many as a chart can hold, always the same.
     rest = np.random.default_rng(0).permutation(np.setdiff1d(np.arange(len(own)), apart))
     shown = np.concatenate([apart, rest])[:POINTS]
-    left, right = st.columns(2)
+    row = st.container(horizontal=True)
+    left, right = row.container(width=470), row.container(width=490)  # one below the other where both do not fit
     clicks = st.session_state.get(state.CLICKS, 0)
     ids = context.dataset.table["id"].to_numpy(dtype=object)[context.scored.rows[own]]
     with left:
@@ -195,11 +196,11 @@ def _patches(context: EvaluationContext, other: Predictor, second: Scored) -> No
                 "right": np.where((first[apart] >= line) == labels[apart], *names),
             }
         )
-        number = st.column_config.NumberColumn(format="%.3f", width=80)
-        columns = dict.fromkeys(table.columns[2:4], number) | dict.fromkeys(table.columns[[0, 1, 4]], 80)
-        row = widgets.clicked_row(table, key=f"apart-{clicks}", height=400, column_config=columns)
-        if row is not None:
-            _open(ids, apart[row])
+        number = st.column_config.NumberColumn(format="%.3f")
+        columns = {"patch": st.column_config.Column(width=110), **dict.fromkeys(table.columns[2:4], number)}
+        clicked = widgets.clicked_row(table, key=f"apart-{clicks}", height=400, column_config=columns)
+        if clicked is not None:
+            _open(ids, apart[clicked])
             st.rerun()
         st.button("Show these patches below", icon=":material/grid_view:", on_click=set_look, args=("differ",))
 

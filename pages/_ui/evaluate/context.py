@@ -105,7 +105,7 @@ def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, p
         place: a row, in which as many stand beside each other as fit, or a column.
     """
     value = f"{estimate.value:{spec}}" if estimate.is_defined else "undefined"
-    place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width=170)
+    place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width="content")
 
 
 def look_label(look: str) -> str:

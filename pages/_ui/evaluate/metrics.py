@@ -171,7 +171,7 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
 
 
 def _headline(evaluation: Evaluation) -> None:
-    row = st.container(horizontal=True)
+    row = st.container(horizontal=True, gap="medium")
     for name in HEADLINE:
         estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
     over = f"{evaluation.described_slides}."

@@ -42,7 +42,7 @@ def draw(context: EvaluationContext) -> None:
         ("Left for review", result.share_review, f"{result.review:,} patches."),
         ("Tumour among suspicious", result.tumour_among_suspicious, f"{result.suspicious:,} suspicious patches."),
     )
-    row = st.container(horizontal=True)
+    row = st.container(horizontal=True, gap="medium")
     for name, estimate, text in groups:
         estimated(name, estimate, ".1%", help=text, place=row)
     st.plotly_chart(charts.groups(result), config=widgets.CHART, key="triage_groups", alt="Share of each group")
