@@ -17,6 +17,7 @@ from core.display.data_set import LAYOUTS, SUBSETS, Exported, Layout, export_dat
 from core.errors import DataError
 from core.progress import Progress
 
+
 @options.command("export")
 @options.data()
 @options.out("A new or empty folder.", metavar="DIR", required=True)
