@@ -1,9 +1,13 @@
 """Browse by mouse and keys."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+
+from core.data import decisions_of
 
 pytestmark = pytest.mark.browser
 
@@ -99,3 +103,45 @@ def test_a_clicked_bar_filters_and_its_chip_removes_it(page: Page, address: str)
     expect(page).to_have_url(re.compile("in_part=train"))
     page.get_by_role("button", name="split train").click()
     expect(page).not_to_have_url(re.compile("in_part"))
+
+
+def test_patches_are_labelled_by_keys_alone(page: Page, address: str, kaggle_folder: Callable[..., Path]) -> None:
+    folder = kaggle_folder({"a": 0, "b": 1}, test=("u", "v", "w"))
+    page.goto(f"{address}/?browse_view=Label&data={folder}")
+    page.get_by_role("button", name="Open folder").click()
+    name = page.get_by_role("combobox", name="Your name")
+    name.fill("Anna")
+    page.keyboard.press("Enter")
+    patch = page.get_by_alt_text(re.compile("The patch ., enlarged"))
+    expect(patch).to_have_attribute("alt", "The patch u, enlarged")
+    page.evaluate("document.activeElement.blur()")  # keys typed into a field are text
+    for key, following in (("t", "v"), ("s", "w"), ("u", "v"), ("n", "w")):
+        page.keyboard.press(key)
+        expect(patch).to_have_attribute("alt", f"The patch {following}, enlarged")
+    expect(page.get_by_text("2 of 3 labelled, 0 skipped, 0 excluded")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.get_by_text("All patches are labelled, skipped or excluded.")).to_be_visible()
+    page.keyboard.press("u")
+    expect(patch).to_have_attribute("alt", "The patch w, enlarged")
+    assert [(each.label, each.by) for each in decisions_of(str(folder)).values()] == [(1, "Anna"), (0, "Anna")]
+
+
+def test_a_view_is_saved_opened_by_its_link_and_deleted(page: Page, address: str) -> None:
+    page.goto(f"{address}/?in_part=train&show=Normal")
+    expect(page.get_by_role("button", name="split train")).to_be_visible()
+    page.get_by_role("button", name="Views").click()
+    page.get_by_label("Name of this view").fill("normal ones")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save this view").click()
+    expect(page.get_by_text("Saved the view normal ones.")).to_be_visible()
+    page.goto(address)
+    _shown(page)
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("link", name="normal ones").click()
+    expect(page.get_by_role("button", name="split train")).to_be_visible()
+    expect(page.get_by_role("heading", name="Normal · 1,")).to_be_visible()
+    page.goto(address)
+    _shown(page)
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("link", name="normal ones")).to_have_count(0)

@@ -70,9 +70,10 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
             basket.draw_add(dataset, np.concatenate(shown), np.concatenate([grid.rows for grid in grids]))
     if not any(len(grid.rows) for grid in grids):
         filters.draw_empty(patches, active)
+        grids = []
     # Side by side, so that both classes are in sight at once; in a narrow window Streamlit puts them below each other.
     with st.container(key="grids"):
-        for place, grid in zip(st.columns(len(grids)), grids, strict=True):
+        for place, grid in zip(st.columns(len(grids) or 1), grids, strict=False):
             with place:
                 _draw(patches, grid, page, grid_layout)
     basket.draw(patches)

@@ -96,19 +96,21 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
     loaded = base.store.load([row])
     if loaded.unreadable:
         st.warning(loaded.unreadable[0])
-    picture, answer = st.columns([3, 2], gap="large")
+    # The answers come first, so that they are in sight beside the picture, and above it on a phone.
+    answer, picture = st.columns([2, 3], gap="medium")
+    with answer:
+        st.markdown("**Is there tumour in the box?**")
+        with st.container(horizontal=True, gap="small"):
+            for text, icon, key, decision in ANSWERS:
+                st.button(text, icon=f":material/{icon}:", key=f"label-{text}", shortcut=key,
+                          on_click=curation.change, args=(base.source, {patch_id: decision}))  # fmt: skip
+            undo.draw(base.source, key="labelling", shortcut="U")
     with picture:
         shown = with_centre_box(with_scale_bar(enlarge(loaded.pixels[0], ZOOM), zoom=ZOOM), zoom=ZOOM)
         st.image(to_png(shown), alt=f"The patch {patch_id}, enlarged")
-    with answer:
-        st.markdown("**Is there tumour in the box?**")
-        for text, icon, key, decision in ANSWERS:
-            st.button(text, icon=f":material/{icon}:", key=f"label-{text}", shortcut=key, width="stretch",
-                      on_click=curation.change, args=(base.source, {patch_id: decision}))  # fmt: skip
-        undo.draw(base.source, key="labelling", shortcut="U")
         who = "" if already is None else f" It was skipped{f' by {already.by}' if already.by else ''}."
-        st.code(patch_id, language=None, wrap_lines=True)
         st.caption(f"The label is about the centre 32×32 pixels, the rim is context.{who}")
+        st.code(patch_id, language=None, wrap_lines=True)
 
 
 def _by_uncertainty(base: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

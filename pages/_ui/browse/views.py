@@ -1,7 +1,6 @@
 """Saved views of Browse: an address under a name, for everybody who uses this home folder."""
 
 from pathlib import Path
-from urllib.parse import urlencode
 
 import streamlit as st
 from filelock import FileLock
@@ -28,8 +27,8 @@ def draw() -> None:
         for name, view in saved.items():
             with st.container(horizontal=True, vertical_alignment="center"):
                 # By its address, as a link from elsewhere: what the page holds now gives way to what the view says.
-                st.markdown(f"[{widgets.escaped(name)}](/?{urlencode(view, doseq=True)})", width="stretch")
-                st.button("", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
+                st.page_link("pages/browse.py", label=widgets.escaped(name), query_params=dict(view), width="stretch")
+                st.button("Delete", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
                           type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
         name = st.text_input("Name of this view", key="view_name", max_chars=60)
         here = {key: tuple(st.query_params.get_all(key)) for key in st.query_params}

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,22 @@ def test_all_folds_obey_what_was_decided_when_the_study_was_made() -> None:
     assert fold_config(study.config(), folds=3, by="slide", number=2).decisions == study.config().decisions
     given = create_folds(CONFIG.with_changes(decisions="none"), folds=3, name="other")
     assert given.config().decisions == "none"
+
+
+def test_each_fold_leaves_one_centre_out(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, opened_as: Opened
+) -> None:
+    codes = pd.factorize(dataset.table["slide"])[0] % 3
+    centres = [f"c{code}" for code in codes]
+    opened_as(monkeypatch, replace(dataset, table=dataset.table.assign(centre=pd.array(centres, dtype="string"))))
+    study = create_folds(CONFIG, by="centre", name="centres")
+    assert study.settings() == {"folds": 3, "by": "centre"}
+    assert work_on_folds(study).state == "finished"
+    table = out_of_fold(study).set_index("id")
+    expected = pd.Series(centres, index=dataset.table["id"])[table.index].str[1:].astype(int) + 1
+    assert table["fold"].to_list() == expected.to_list()
+    result = folds_result(study)
+    assert result is not None
+    assert (result.pooled.resampled, result.pooled.slides) == ("slide", SLIDES)
+    with pytest.raises(ConfigError, match="has 3 known centres, too few for 4 folds by centre"):
+        create_folds(CONFIG, folds=4, by="centre")
