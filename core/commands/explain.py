@@ -2,23 +2,28 @@
 
 import io
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
 import numpy as np
+import pandas as pd
 from torch import nn
 
 from core.attribution import METHODS, AttributionOptions, attribute, available, supports, trust
 from core.bundle import load_bundle
 from core.commands import options
 from core.commands.output import print_json
+from core.data import open_dataset
 from core.display import to_png
 from core.errors import AttributionError, PatchError
 from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import DecodedPatch, decode_patch
-from core.images.discover import PatchFile, Problem, find_patches
+from core.images.discover import Problem, find_patches
+from core.images.names import id_choices
+from core.images.patch import PATCH_SIZE
 from core.prediction import Predictor
 from core.prediction.result import PatchResult, predict_patch
 from core.reports.checks import quick_checks, thorough_checks
@@ -31,6 +36,7 @@ ZOOM = 4
 
 @options.command("explain", epilog=RESEARCH_ONLY)
 @options.paths
+@options.data(required=False, help="Explain patches of this data set; PATH are then their ids.")
 @options.out("Folder to write to.", metavar="DIR", required=True)
 @options.option(
     "--method", "names", multiple=True, metavar="NAME", default=["grad-cam"], group="Method",
@@ -55,6 +61,7 @@ ZOOM = 4
 @options.device
 def command(
     paths: tuple[str, ...],
+    data: str | None,
     out: Path,
     names: tuple[str, ...],
     baseline: Any,
@@ -84,26 +91,47 @@ def command(
         trust.with_random_weights(predictor.module) if thorough else None,
         out,
     )
-    found = find_patches(paths)
-    problems, explained = list(found.problems), []
-    for file in found.files:
-        try:
-            decoded = decode_patch(file.read(), name=file.name)
-        except PatchError as error:
-            problems.append(Problem.from_error(file.name, error))
-            continue
-        result, report = explainer.explain(file, decoded)
+    problems, explained = list[Problem](), list[dict[str, object]]()
+    for folder, name, decoded in _files(paths, problems) if data is None else _patches(data, paths, problems):
+        result, report = explainer.explain(folder, name, decoded)
         if not as_json:
             ood = f" Out-of-distribution: {result.ood.sentence}" if result.ood else ""
-            print(f"{file.name}: {percent(result.probability)}, {result.verdict}.{ood} {report}")
+            print(f"{name}: {percent(result.probability)}, {result.verdict}.{ood} {report}")
         explained.append(
-            {"name": file.name, "probability": result.probability, "verdict": result.verdict, "report": str(report)}
+            {"name": name, "probability": result.probability, "verdict": result.verdict, "report": str(report)}
         )
     if as_json:
         print_json(explained)
     for problem in problems:
         print(f"not read: {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _files(paths: tuple[str, ...], problems: list[Problem]) -> Iterator[tuple[str, str, DecodedPatch]]:
+    """Yield a name for the folder, the name and the patch of each file; what cannot be read goes to `problems`."""
+    found = find_patches(paths)
+    problems += found.problems
+    for file in found.files:
+        try:
+            yield file.id, file.name, decode_patch(file.read(), name=file.name)
+        except PatchError as error:
+            problems.append(Problem.from_error(file.name, error))
+
+
+def _patches(data: str, ids: tuple[str, ...], problems: list[Problem]) -> Iterator[tuple[str, str, DecodedPatch]]:
+    """Yield the same of some patches of a data set."""
+    dataset = open_dataset(data)
+    rows = pd.Series(np.arange(len(dataset)), index=dataset.table["id"].astype(str))
+    for patch_id in ids:
+        if patch_id not in rows.index:
+            problems.append(Problem(patch_id, f"is no id of a patch of {dataset.name}"))
+            continue
+        loaded = dataset.store.load([rows[patch_id]])
+        if loaded.unreadable:
+            problems.append(Problem(patch_id, loaded.unreadable[0]))
+            continue
+        decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()), (PATCH_SIZE, PATCH_SIZE))
+        yield id_choices("", PurePosixPath(patch_id))[1], patch_id, decoded
 
 
 def _methods(predictor: Predictor, names: tuple[str, ...]) -> list[str]:
@@ -128,12 +156,12 @@ class _Explainer:
     random: nn.Module | None
     out: Path
 
-    def explain(self, file: PatchFile, decoded: DecodedPatch) -> tuple[PatchResult, Path]:
+    def explain(self, folder_name: str, name: str, decoded: DecodedPatch) -> tuple[PatchResult, Path]:
         """Write the maps and the report of a patch; return what was predicted, and where the report is."""
         result = predict_patch(self.predictor, decoded.pixels, threshold=self.threshold)
-        folder = self.out / file.id
+        folder = self.out / folder_name
         report = PredictionReport(
-            name=file.name,
+            name=name,
             result=result,
             bundle=self.predictor.bundle,
             maps=tuple(self._map(decoded, method, folder) for method in self.methods),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.choices import Choices
-from core.data.dataset import Problem, make_table
+from core.data.dataset import COLUMNS, Problem, make_table
 from core.data.picture_store import refitted
 from core.data.readers import Listing
 from core.data.readers.names import MISSING, known_label
@@ -31,11 +31,10 @@ def labels_of(counts: Mapping[str, int], choices: Choices) -> dict[str, int | No
     if not choices.tumour and not choices.normal:
         found = {name: known_label(name) for name in counts}
         if None in found.values():
-            first, *rest = [name for name in counts if found[name] is None]
+            tumour, normal = (_example(found, label) for label in (1, 0))
             raise ChoiceError(
                 f"Its classes are {classes}. Say which are tumour and which are normal: under 'Data set' in the "
-                f"sidebar, or with --tumour {first}{f' --normal {rest[0]}' if rest else ''}. What is neither is left "
-                "out.",
+                f"sidebar, or with --tumour {tumour} --normal {normal}, for example. What is neither is left out.",
                 about="classes",
             )
         return found
@@ -53,6 +52,11 @@ def labels_of(counts: Mapping[str, int], choices: Choices) -> dict[str, int | No
     }
 
 
+def _example(found: Mapping[str, int | None], label: int) -> str:
+    """Return a class that may have a label: one whose name tells it, else the first or the last."""
+    return next((name for name in found if found[name] == label), list(found)[-label])
+
+
 def labelled(listing: Listing, choices: Choices) -> Listing:
     """Return a listing with labels of 0 and 1 and all columns of a patch table, without what is left out.
 
@@ -61,6 +65,8 @@ def labelled(listing: Listing, choices: Choices) -> Listing:
         DataError: no patch is left.
     """
     table, problems = listing.table.reset_index(drop=True), list(listing.problems)
+    if tuple(table.columns) == COLUMNS and not table["id"].duplicated().any():
+        return Listing(table, _fitted(listing, choices), listing.problems)
     if "label" not in table:
         table, more = _with_labels(table, choices)
         problems += more

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
-from core.data.dataset import Dataset
+from core.data.dataset import SPLITS, Dataset
 from core.data.layouts import place_of
 from core.data.picture_store import EncodedStore, PixelStore
 from core.data.store import JoinedStore, PatchStore, RowStore
@@ -27,7 +27,7 @@ def describe(dataset: Dataset) -> str:
     table, (normal, tumour) = dataset.table, dataset.class_counts()
     unlabelled = len(dataset) - normal - tumour
     without = f", {unlabelled:,} without a label" if unlabelled else ""
-    splits = table["split"].astype(str).value_counts(sort=False).sort_index()
+    splits = table["split"].astype(str).value_counts().reindex(SPLITS).dropna().astype(int)
     groups = [
         f"{table[name].nunique():,} {name}s" for name in ("slide", "patient", "centre") if table[name].notna().any()
     ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle,
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
 from core.errors import ChoiceError, DataError
+
+MOST_SECONDS = 2.0
+"""After which no further folder is looked into for the data set that was meant."""
 
 MOST = 200
 """Sub-folders that are looked into for the data set that was meant."""
@@ -153,6 +157,12 @@ class _Asked:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, Path], int] = {}
         self._names: dict[Path, set[str]] = {}
+        self._until = time.monotonic() + MOST_SECONDS
+
+    @property
+    def is_late(self) -> bool:
+        """Whether this has taken so long that no more folders should be looked into."""
+        return time.monotonic() > self._until
 
     def first(self, least: int, paths: list[Path]) -> tuple[Reader, Path] | None:
         """Return the first reader that is so certain of one of the paths, and the path. Raises OSError."""
@@ -183,6 +193,8 @@ def _around(ask: _Asked, folder: Path) -> tuple[Reader, Path] | None:
 def _sure_below(ask: _Asked, folder: Path, levels: int = 2) -> Iterator[tuple[Reader, Path]]:
     """Yield the data sets among the folders in a folder and in these, by name."""
     for each in (folder / name for name in folders_in(folder, most=MOST)):
+        if ask.is_late:  # of a disk full of files; its data sets have to be named
+            return
         found = None
         with suppress(OSError, DataError):  # what may not be read is none of those that were meant
             found = ask.first(SURE, [each])

@@ -75,7 +75,10 @@ def show(main: Callable[[], None]) -> None:
             _ask()
             return
         try:
-            main()
+            if open_data.is_unsettled():
+                open_data.ask(data_source())
+            else:
+                main()
         except ChoiceError:  # of the data set, before anything else is drawn
             open_data.ask(data_source())
     else:

@@ -101,7 +101,8 @@ def _dialog() -> None:
         chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
         if chosen:
             _go(path / chosen)
-    ask(str(path), inside=True)
+    if path != _start():  # a folder that somebody chose
+        ask(str(path), inside=True)
 
 
 def ask(path: str, *, inside: bool = False) -> None:
@@ -121,7 +122,8 @@ def ask(path: str, *, inside: bool = False) -> None:
         with st.expander("Change which class is tumour") if classes_at(own) else st.container():
             changed = _classes(own, changed)
     except ChoiceError as error:
-        st.info(_plain(str(error)), icon=":material/help:")
+        found_so_far, _, what = str(error).partition(" Say ")
+        st.info(_plain(f"{found_so_far} Choose below." if what else str(error)), icon=":material/help:")
         if error.about == "packed":
             _unpack(path)
             return
@@ -136,6 +138,30 @@ def ask(path: str, *, inside: bool = False) -> None:
         if changed != choices:
             remember(own, changed)
         _open(own)
+
+
+def is_unsettled() -> bool:
+    """Whether the pictures of the open data set have other sizes than a patch, and none of them becomes one yet.
+
+    Raises:
+        ChoiceError: it cannot be opened before something else was chosen.
+    """
+    if source() == DEMO:
+        return False
+    try:
+        with st.container():  # holds the place of what is shown while it loads
+            dataset = cache.dataset(source())
+    except ChoiceError:
+        raise
+    except NodescopeError:  # said by the page, if it needs the data set
+        return False
+
+    def look() -> bool:
+        rows = np.unique(np.linspace(0, len(dataset) - 1, SHOWN).astype(np.int64))
+        sizes = sizes_of(dataset) if len(dataset) else {}
+        return bool(sizes) and (96, 96) not in sizes and not dataset.store.load(rows).readable.any()
+
+    return cache.recall("unsettled", cache.key_of(dataset), look, most=8)
 
 
 def _looked(path: str) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.data import open_dataset
-from core.data.choices import choices_of
+from core.data.choices import Choices, choices_of, remember
 from core.data.recent import recent
 from pages._ui import state
 from tests.pages.driver import Page
@@ -33,7 +33,7 @@ def test_a_data_set_that_needs_a_choice_asks_in_place_of_the_page(tissues: Path)
 
     assert choices_of(str(tissues)).tumour == ("TUM",)
     assert choices_of(str(tissues)).normal == ("NORM",)
-    assert "Browse" in page.words()
+    assert "A patch is 96×96" in page.words()  # the pictures are larger, which is asked next
     assert open_dataset(tissues).class_counts() == (3, 3)
     assert recent()[0].source == str(tissues)
     assert recent()[0].found.startswith("class folders: 6 patches, 3 normal, 3 tumour")
@@ -46,3 +46,20 @@ def test_the_dialog_shows_what_is_recognised_and_the_three_ways_of_sizes(tissues
     page.click("Open a folder …")
 
     assert page.session_state[state.OPEN_AT] == str(tissues.parent)
+
+
+def test_pictures_of_other_sizes_are_asked_about_with_pictures(tissues: Path) -> None:
+    remember(str(tissues), Choices(tumour=("TUM",), normal=("LYM", "NORM")))
+    page = Page().open(data=str(tissues))
+
+    assert "Pictures of 128×128 pixels. A patch is 96×96." in page.words()
+    assert "its µm per pixel are not known" in page.words().replace("\\", "")
+    page.set(f"open-mpp-{tissues}", 0.97)
+    page.set(f"open-size-{tissues}", "crop")
+    page.click("Go on")
+
+    assert choices_of(str(tissues)) == Choices(("TUM",), ("LYM", "NORM"), "crop", 0.97)
+    assert "A patch is 96×96" not in page.words()
+    assert open_dataset(tissues).store.load([0]).notes[0] == (
+        "Centre taken at its own scale: 96×96 of 128×128 pixels became 96×96.",
+    )

@@ -91,3 +91,15 @@ def test_a_submission_is_the_samples_ids_with_our_probabilities(
     assert main([*arguments, "--submission", str(sample)]) == 2
     assert "1 of the 2 ids of the sample submission have no prediction, such as p7" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_explain_takes_patches_of_a_data_set_by_id(bundle: str, tmp_path: Path, fresh_home: Path, capsys) -> None:
+    for number, name in enumerate(("normal", "tumour")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.fromarray(np.full((96, 96, 3), 90 * number, np.uint8)).save(tmp_path / "set" / name / f"p{number}.png")
+    out = tmp_path / "out"
+
+    words = ["explain", "--data", str(tmp_path / "set"), "p1", "gone", "--out", str(out), "--bundle", bundle]
+    assert main([*words, "--device", "cpu"]) == 1
+    assert [path.name for path in out.iterdir()] == ["p1"]
+    assert "gone: is no id of a patch of set" in capsys.readouterr().err
