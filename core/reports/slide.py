@@ -1,5 +1,7 @@
 """The report of one slide: figures, pictures and foci in one HTML file."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
@@ -10,7 +12,7 @@ from core.display import TUMOUR, rgb, to_png
 from core.formatting import percent
 from core.reports.document import Block, Bullets, Document, Heading, Pairs, Paragraph, Picture, Pictures, Table
 from core.slides.analyse import Analysed
-from core.slides.measures import Measures
+from core.slides.measures import Measures, foci_of
 from core.slides.slide_map import SlideMap
 from core.slides.tissue import Tissue
 
@@ -121,8 +123,10 @@ def heat_overlay(
     """
     scale = width / picture.shape[1]
     x, y = ((np.arange(count) + 0.5) * scale for count in (picture.shape[1], picture.shape[0]))
-    values = np.nan_to_num(found.at(x, y))
-    alpha = np.where(values >= measures.rule.threshold, 0.6 * values, 0)[..., None]
+    fewest = measures.rule.least_mm2 / found.cell_mm**2
+    in_foci = foci_of(found.probability, measures.rule, fewest=fewest) > 0
+    shown = replace(found, probability=np.where(in_foci, found.probability, np.float16(0)))
+    alpha = 0.6 * np.nan_to_num(shown.at(x, y))[..., None]
     mixed = Image.fromarray(np.rint(picture * (1 - alpha) + np.array(rgb(TUMOUR)) * alpha).astype(np.uint8))
     draw = ImageDraw.Draw(mixed)
     for focus in measures.foci:

@@ -7,7 +7,7 @@ ends with the same bytes.
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,9 @@ VERSION = 1
 AHEAD = 2
 """Blocks that are read while the network works on one."""
 
-EXAMINED = {32: 3, 96: 3, 8: 24}
-"""Every which cell is compared with the training patches, across and down, by step: it costs a pass of its own."""
+EXAMINED = {32: (4, 1), 96: (4, 1), 8: (16, 4)}
+"""By step: every which cell, across and down, of every which block is compared with the training patches. That costs a
+pass of its own, and whole blocks have 16 such cells, the size of a batch."""
 
 NAMES = ("probability", "ood", "kind", "seconds")
 _KINDS = {"fine": 1, "unlike": 2, "blurred": 3}
@@ -109,7 +110,7 @@ def infer(
     ood = np.full(cells.shape, np.nan, np.float32)
     kinds, seconds = np.zeros(cells.shape, np.uint8), 0.0
     done, total = 0, int(cells.sum())
-    for block, found in _results(slide, grid, blocks(cells, grid.step), predictor, keep):
+    for block, found in _results(slide, grid, list(blocks(cells, grid.step)), predictor, keep):
         places = block.places()
         probability[places], ood[places], kinds[places] = found["probability"], found["ood"], found["kind"]
         seconds += float(found["seconds"].sum())
@@ -120,7 +121,7 @@ def infer(
 
 
 def _results(
-    slide: Slide, grid: Grid, planned: Iterable[Block], predictor: Predictor, keep: ChunkCache | None
+    slide: Slide, grid: Grid, planned: Sequence[Block], predictor: Predictor, keep: ChunkCache | None
 ) -> Iterator[tuple[Block, Arrays]]:
     """Yield each block with its arrays, one value a cell; only blocks that are not kept are read."""
 
@@ -131,34 +132,33 @@ def _results(
     def kept(block: Block) -> Arrays | None:
         return None if keep is None else keep.read(block.number, int(block.cells.sum()), NAMES)
 
+    examined = {block.number for block in planned[:: EXAMINED[grid.step][1]]}
+
+    def finished(block: Block, pending: Arrays | Future[Pixels]) -> tuple[Block, Arrays]:
+        if not isinstance(pending, Future):
+            return block, pending
+        started = time.perf_counter()
+        found = predict_block(block, pending.result(), grid.step, predictor, with_ood=block.number in examined)
+        count = len(found["probability"])
+        found["seconds"] = np.full(count, (time.perf_counter() - started) / count, np.float32)
+        if keep is not None:
+            keep.write(block.number, found)
+        return block, found
+
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[tuple[Block, Arrays | Future[Pixels]]] = deque()
         try:
             for block in planned:
                 waiting.append((block, kept(block) or pool.submit(read, block)))
                 if len(waiting) > AHEAD:
-                    yield _finished(*waiting.popleft(), grid, predictor, keep)
+                    yield finished(*waiting.popleft())
             while waiting:
-                yield _finished(*waiting.popleft(), grid, predictor, keep)
+                yield finished(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _finished(
-    block: Block, pending: Arrays | Future[Pixels], grid: Grid, predictor: Predictor, keep: ChunkCache | None
-) -> tuple[Block, Arrays]:
-    if not isinstance(pending, Future):
-        return block, pending
-    started = time.perf_counter()
-    found = predict_block(block, pending.result(), grid.step, predictor)
-    count = len(found["probability"])
-    found["seconds"] = np.full(count, (time.perf_counter() - started) / count, np.float32)
-    if keep is not None:
-        keep.write(block.number, found)
-    return block, found
-
-
-def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor) -> Arrays:
+def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor, *, with_ood: bool = True) -> Arrays:
     """Return probability (float64), OOD score (float32) and kind (uint8) of the cells of one block, (n,) each."""
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (PATCH_SIZE, PATCH_SIZE), axis=(0, 1))[::step, ::step]
     if step < 32:
@@ -166,7 +166,8 @@ def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor)
     else:
         probability = predictor.predict(_patches(windows[block.cells])).probabilities
     rows, columns = block.places()
-    chosen = np.flatnonzero((rows % EXAMINED[step] == 0) & (columns % EXAMINED[step] == 0))
+    every = EXAMINED[step][0]
+    chosen = np.flatnonzero((rows % every == 0) & (columns % every == 0) & with_ood)
     warnings = examine(predictor, _patches(windows[block.cells][chosen])) if len(chosen) else []
     ood, kind = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), np.uint8)
     ood[chosen] = [np.nan if each.ood_score is None else each.ood_score for each in warnings]

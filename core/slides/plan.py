@@ -15,8 +15,8 @@ from core.errors import ConfigError, DataError
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
 from core.slides.tissue import Tissue
 
-STEPS = {32: 16, 96: 6, 8: 64}
-"""Step in model pixels -> cells along each side of a block, which is then some 600×600 pixels."""
+STEPS = {32: 16, 96: 16, 8: 64}
+"""Step in model pixels -> cells along each side of a block, which is then some 600×600 or 1500×1500 pixels."""
 
 LEAST_SHARE = 0.25
 """A cell counts as tissue if this share of it is: less is the edge of a piece."""

@@ -63,7 +63,7 @@ def test_it_writes_the_folder_of_a_slide(small_slide: Path, small_demo: Dataset,
 def test_another_threshold_uses_the_map_that_is_there(small_slide: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     assert main(["slide", str(small_slide), "--out", str(tmp_path), "--step", "96", *NET]) == 0
     before = (tmp_path / "small" / "map.npz").read_bytes()
-    monkeypatch.setattr(infer, "predict_block", lambda *_: pytest.fail("predicted again"))
+    monkeypatch.setattr(infer, "predict_block", lambda *_, **__: pytest.fail("predicted again"))
 
     status = main(
         ["slide", str(small_slide), "--out", str(tmp_path), "--step", "96", "--threshold", "1", "--json", *NET]
@@ -142,7 +142,7 @@ def test_slides_of_one_name_get_no_common_folder(small_slide: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_killed_slide_goes_on_to_the_same_bytes(tissue_pixels: np.ndarray, write_slide, tmp_path: Path) -> None:
-    path = write_slide(tmp_path / "large.tif", np.tile(tissue_pixels[96:480, 192:576], (4, 6, 1)))
+    path = write_slide(tmp_path / "large.tif", np.tile(tissue_pixels[96:480, 192:576], (9, 13, 1)))
     words = ["slide", str(path), "--step", "96", *NET, "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
