@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ from core.errors import ConfigError, DataError
 from core.images.names import is_hidden
 from core.job import Job
 from core.slides.analyse import SlideJob, read_summary
+from core.storage import atomic
 from core.storage.home import home
+from core.storage.record import typed
+from core.storage.schema import parse
 
 SUFFIXES = (
     ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".dcm", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".png", ".jpg",
     ".jpeg",
 )  # fmt: skip
 """Of slides and of plain pictures that may be looked at like one."""
+
+QUEUED = "slides.json"
 
 ANNOTATIONS = (".geojson", ".xml", ".json")
 
@@ -53,14 +59,28 @@ class Results:
 
     def state(self, slide: Path) -> tuple[str, str]:
         """Return a word on a slide and, where it failed or is at work, how: "done", "waiting", "40%", "failed", ""."""
-        status, is_queued = SlideJob.of(self.folder(slide)).status(), self.queue.status().is_active
+        status = SlideJob.of(self.folder(slide)).status()
         if status.is_active:
             return f"{status.share:.0%}", ""
         if status.state in ("failed", "lost"):
             return "failed", status.message
         if (self.folder(slide) / "summary.json").is_file():
             return "done", ""
-        return ("waiting" if is_queued else ""), ""
+        return ("waiting" if slide.name in self.queued() else ""), ""
+
+    def put_in_queue(self, slides: Sequence[Path]) -> None:
+        """Note which slides the queue is about to do. Raises :class:`StorageError`."""
+        atomic.write_json(self.queue.path / QUEUED, [slide.name for slide in slides])
+        for job in (SlideJob.of(self.folder(slide)) for slide in slides):
+            if not job.status().is_active:  # else the end of an earlier attempt would be shown while the slide waits
+                (job.path / "status.json").unlink(missing_ok=True)
+
+    def queued(self) -> tuple[str, ...]:
+        """Return the names of the slides that the queue does now. Raises :class:`RunError` where that is damaged."""
+        if not self.queue.status().is_active:
+            return ()
+        path = self.queue.path / QUEUED
+        return self.queue.understood(QUEUED, lambda: typed(tuple[str, ...], parse(path.read_text("utf-8")), "slides"))
 
     def summary(self, slide: Path) -> dict[str, Any] | None:
         """Return what was measured on a slide, or None. Raises :class:`DataError` where that is damaged."""

@@ -14,7 +14,7 @@ from core.display import to_jpeg
 from core.errors import DataError, NodescopeError
 from core.formatting import printable
 from core.prediction import Predictor
-from core.slides.analyse import SlideJob, overview
+from core.slides.analyse import overview
 from core.slides.library import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
@@ -226,6 +226,5 @@ def _start(listing: Listing, slides: list[Path], fresh: bool) -> None:
         "--step", str(listing.step), "--device", layout.device(), *(["--fresh"] if fresh else []),
         *(["--mpp", str(listing.results.mpp_path)] if listing.mpp else []),
     ]  # fmt: skip
-    for slide in slides:  # else the failure of before would be shown while the slide waits
-        SlideJob.of(listing.results.folder(slide)).withdraw_stop()
+    layout.attempt(listing.results.put_in_queue, slides)
     jobs.launch(listing.results.queue, command)

@@ -1,5 +1,6 @@
 """Slides of a folder and where their results are."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_the_state_of_a_slide_is_that_of_its_work(fresh_home: Path, tmp_path: Pa
     job.write(JobStatus("finished", 1.0))
     (results.folder(slide) / "summary.json").write_text("{}")
     assert results.state(slide) == ("done", "")
+
+
+def test_a_slide_waits_while_the_queue_that_holds_it_works(fresh_home: Path, tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("a.svs", "b.svs", "c.svs"))
+    results = Results.of(tmp_path, bundle="b", step=32)
+    job = SlideJob.of(results.folder(first))
+    job.path.mkdir(parents=True)
+    job.write(JobStatus("failed", 0.2, "The file is damaged."))
+    results.put_in_queue([first, second])
+    assert results.state(first) == ("", "")  # nothing works yet, and the failure is forgotten
+    results.queue.record_process(os.getpid())
+    results.queue.write(JobStatus("running", 0.1))
+    assert [results.state(each)[0] for each in (first, second, other)] == ["waiting", "waiting", ""]
 
 
 def test_outlines_lie_beside_the_slide_or_in_a_folder_of_them(tmp_path: Path) -> None:
