@@ -12,7 +12,7 @@ NEW, ONE, ALL, STUDIES = VIEWS = ("New run", "One run", "All runs", "Studies")
 
 
 def main() -> None:
-    widgets.title("Train", dataset=layout.dataset() if layout.data_source() == DEMO else None)
+    widgets.title("Train", is_demo=layout.data_source() == DEMO)
     st.caption(
         "A run is a process of its own: it continues when you close this page or the app. One run at a time uses a "
         "device; the others wait in the device queue."

@@ -23,12 +23,18 @@ PATCH_MICROMETRES = 93
 CHART = {"displayModeBar": False, "displaylogo": False}
 
 
-def title(text: str, *, dataset: Dataset | None = None) -> DeltaGenerator:
-    """Draw the page's title, with a badge where the data is synthetic; return the row, for what stands beside it."""
+def title(text: str, *, dataset: Dataset | None = None, is_demo: bool = False) -> DeltaGenerator:
+    """Draw the page's title, with a badge where the data is synthetic; return the row, for what stands beside it.
+
+    Args:
+        text: the title.
+        dataset: the open data set.
+        is_demo: in place of it on a page that does not need it open, as the demo set takes time when it is first made.
+    """
     row = st.container(horizontal=True, vertical_alignment="center")
     with row:
         st.header(text, anchor=False, width="content")
-        if dataset is not None and dataset.is_synthetic:
+        if is_demo or (dataset is not None and dataset.is_synthetic):
             st.badge("synthetic demo", icon=":material/experiment:", color="violet")
     return row
 
