@@ -99,7 +99,8 @@ def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfi
 
 def _start(config: TrainingConfig, name: str, note: str) -> None:
     try:
-        layout.dataset()  # raises where the folder is no data set, before a run is made for it
+        if config.data != (DEMO,):  # which the run's process makes, with progress, where it is not there yet
+            layout.dataset()  # raises where the folder is no data set, before a run is made for it
         run = start(config)
         if name.strip():
             run.rename(name)
