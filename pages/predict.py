@@ -4,7 +4,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.images.discover import Found
-from pages._ui import layout, state
+from pages._ui import layout, widgets
 from pages._ui.predict import batch, patch, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
@@ -33,14 +33,13 @@ def main() -> None:
     st.html(LAYOUT)
     row = layout.title_row()
     row.caption("Is there tumour in the centre 32×32 pixels? How likely, how certain, and why.", width="stretch")
-    exports = Exports(row.empty())
+    exports = Exports(row.container(width="content"))
     predictor = layout.predictor()
     left, right = _columns("predict")
     with left:
         chosen = upload.choose()
     kind = type(chosen).__name__
-    left, right = (_cleared(side, kind) for side in (left, right))
-    st.session_state[state.KIND] = kind
+    left, right = widgets.place_for(kind, "left", left), widgets.place_for(kind, "right", right)
     if isinstance(chosen, Found):
         chosen = batch.draw(predictor, chosen, left, right, exports)
     elif isinstance(chosen, Tiled):
@@ -53,15 +52,6 @@ def main() -> None:
         left, right = _columns("detail")
         patch.draw(predictor, chosen, left, right, exports, with_slider=False)
     exports.draw()
-
-
-def _cleared(place: DeltaGenerator, kind: str) -> DeltaGenerator:
-    """Return a container there: where something of another kind was shown before, that is gone at once.
-
-    Else it would stand there, grey, for as long as many tiles are predicted. What is of the same kind stays until it is
-    replaced, because a picture that goes and comes back flickers.
-    """
-    return place.container() if st.session_state.get(state.KIND) == kind else place.empty().container()
 
 
 def _columns(key: str) -> tuple[DeltaGenerator, DeltaGenerator]:

@@ -130,8 +130,8 @@ PERCENTILE = "percentile"
 SMOOTH = "smooth"
 SYMMETRIES = "symmetries"
 BASELINE = "baseline"
-# What kind of thing Predict showed last.
-KIND = "kind"
+# What stood where when Predict was drawn last, see widgets.place_for().
+SHOWN = "shown"
 STAIN_VIEW = "stain_view"
 STAIN_REFERENCE = "stain_reference"
 MAP_OPACITY = "map_opacity"

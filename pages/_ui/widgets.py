@@ -184,6 +184,32 @@ def progress(label: str) -> Iterator[Progress]:
         place.empty()
 
 
+def place_for(what: str, key: str, place: DeltaGenerator | None = None) -> DeltaGenerator:
+    """Return a container for what is shown there; what something else left there is gone at once.
+
+    Else it would stand there, grey, for as long as this takes, such as sliders while many tiles are predicted. What is
+    of the same kind stays until it is replaced: a picture that comes back flickers, and a grid loses its focus.
+
+    Args:
+        what: names the kind of thing.
+        key: names the place on the page.
+        place: where it is; where things are drawn now by default.
+    """
+    known: dict[str, tuple[str, int]] = st.session_state.setdefault(state.SHOWN, {})
+    before, at = known.get(key, (what, 0))
+    # There are two slots, of which one is empty. Something else goes into the other one: a slot that is emptied and
+    # filled again in one go reaches the browser as one change, and keeps what was in it.
+    at = at if before == what else 1 - at
+    known[key] = (what, at)
+    slots = (st if place is None else place).container(gap=None)
+    if at:
+        slots.empty()
+        return slots.container()
+    found = slots.container()
+    slots.empty()
+    return found
+
+
 def forget_click() -> None:
     """Let go of the clicked patch: for `on_dismiss` of the dialog that the click opened."""
     st.session_state[state.CLICKS] = int(st.session_state.get(state.CLICKS, 0)) + 1

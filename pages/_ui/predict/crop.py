@@ -42,7 +42,7 @@ def choose(loaded: LoadedPicture, file_mpp: tuple[float | None, str], page: int 
     with st.expander(f"The image has {size[0]:,}×{size[1]:,} pixels: choose what the model sees", expanded=True):
         cut = widgets.choice("Predict", CUTS, key=state.CUT_WAY, in_address=False)
         mpp = _scale(file_mpp, name, page)
-        place = st.empty()  # emptied as a whole, so that no slider stays behind, grey, while tiles are predicted
+        place = widgets.place_for(cut, "cut")
         try:
             whole = at_model_scale(loaded.whole(), name=name, mpp=mpp)
             if cut == "tiles":
@@ -50,7 +50,7 @@ def choose(loaded: LoadedPicture, file_mpp: tuple[float | None, str], page: int 
                 place.caption(f"{count:,} tiles. The prediction for a tile is about its centre 32×32 only.")
                 chosen: DecodedPatch | Tiled = Tiled(name, whole)
             else:
-                with place.container():
+                with place:
                     at = _place(whole, name)
                     outlined = _outlined(whole, at or _centre(whole))
                     st.image(to_png(outlined), alt="The whole image, with what the model sees outlined")

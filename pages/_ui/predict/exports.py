@@ -13,7 +13,7 @@ class Exports:
     """What the menu offers: collected while the page is drawn, because its place is above all that is exported.
 
     Args:
-        place: an empty one, where the menu is drawn.
+        place: where the menu is drawn.
     """
 
     def __init__(self, place: DeltaGenerator):

@@ -40,10 +40,9 @@ def _exact(own: float, shown: float) -> float:
 
 def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> PatchResult:
     """Draw probability and verdict; return the result. A batch has drawn the slider for the threshold already."""
-    # The slider is below what it decides, so the places above are filled after it is read.
-    warning, heading = st.empty(), st.empty()
-    number, scale = st.empty(), st.empty()
-    verdict = st.empty()
+    # The slider is below what it decides, so the places above are filled after it is read. They are containers and not
+    # empty ones: what stood in them stays until it is replaced, and nothing moves.
+    warning, heading, number, scale, verdict = (st.container() for _ in range(5))
     at = threshold(predictor) if with_slider else chosen_threshold(predictor)
     prediction = results.patch_result(predictor, chosen.decoded.pixels, at)
     if prediction.ood:

@@ -178,8 +178,10 @@ def _overview(
     marks = {_UNUSUAL: "?", _BARE: ""}
     figure.add_scatter(
         x=middles[:, 0], y=middles[:, 1], mode="markers+text" if region is None and len(verdicts) <= 150 else "markers",
-        marker={"size": 24, "opacity": 0, "symbol": "square"}, selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
+        marker={"size": 24, "opacity": 0, "symbol": "square-open", "color": "white", "line": {"width": 3}},
+        # The tile that was clicked is marked; the texts of the others stay as bright as they were.
+        selected={"marker": {"opacity": 1, "size": 34}},
+        unselected={"marker": {"opacity": 0}, "textfont": {"color": "white"}},
         text=[
             marks.get(verdict, percent(each, digits=0))
             for each, verdict in zip(found.probabilities, verdicts, strict=True)

@@ -49,11 +49,10 @@ class Chosen:
 def choose() -> Chosen | Tiled | Found | None:
     """Draw the input; return one patch, a picture in tiles, a batch, or None with the reason on the page."""
     files = _brought()
-    # Emptied as a whole, so that no example stays behind, grey, while an upload is predicted.
-    place = st.empty()
+    place = widgets.place_for("upload" if files else "examples", "input")
     if not files:
         st.session_state.pop(state.FOUND, None)
-        with place.container():
+        with place:
             example = _examples()
             if example is None:
                 st.info(
