@@ -26,7 +26,7 @@ CURVES = {
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Line styles that distinguish curves without their colour."""
 
-OFFICIAL_BY_SLIDE = ("demo", "pcam")
+OFFICIAL_BY_SLIDE = ("demo", "pcam", "WILDS camelyon17")
 """Kinds of data whose official splits are different slides."""
 
 
