@@ -12,5 +12,8 @@ _ADVICE = {
 
 def slides_advice(dataset: Dataset) -> str:
     """Return how to tell the slides of a data set that does not know them, in a sentence about its own layout."""
-    kinds = {dataset.kind} if dataset.kind in _ADVICE else set(_ADVICE)
-    return " ".join(_ADVICE[kind] for kind in sorted(kinds))
+    if dataset.kind == "joined":
+        return " ".join(_ADVICE[kind] for kind in sorted(_ADVICE))
+    return _ADVICE.get(
+        dataset.kind, "Put a CSV with the columns path, label and slide beside them to add them."
+    )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -57,10 +58,17 @@ def recognises(path: Path, names: Collection[str]) -> int:
 
 
 def watched(given: Given) -> Watched:
-    """Return the tables by their content, and all folders below."""
-    tables = tuple(each.name for each in _tables(given.path, _names(given.path)))
-    outside = () if given.root is None else tuple(str(given.root / each) for each in all_folders(given.root))
-    return Watched((*all_folders(given.folder), *outside), tables)
+    """Return the tables by their content, and all folders below and those elsewhere that they name."""
+    tables = _tables(given.path, _names(given.path))
+    outside = set() if given.root is None else {str(given.root / each) for each in all_folders(given.root)}
+    for each in tables:
+        with suppress(DataError, pa.ArrowException):  # reading it says what is wrong
+            head = _head(each)
+            path = known_columns(head.columns).get("path")
+            if path and len(head) and os.path.isabs(str(head[path].iloc[0])):
+                outside |= {os.path.dirname(name) for name in table_of(each)["path"].dropna()}
+    elsewhere = sorted(each for each in outside if os.path.isdir(each))
+    return Watched((*all_folders(given.folder), *elsewhere), tuple(each.name for each in tables))
 
 
 def read(given: Given) -> Listing:

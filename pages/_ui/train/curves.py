@@ -32,7 +32,7 @@ CURVES = {
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Line styles that distinguish curves without their colour."""
 
-OFFICIAL_BY_SLIDE = ("demo", "pcam")
+OFFICIAL_BY_SLIDE = ("demo", "pcam", "WILDS camelyon17")
 """Kinds of data whose official splits are different slides."""
 
 DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""

@@ -73,6 +73,19 @@ def test_groups_and_splits_from_columns_and_absolute_paths(tmp_path: Path) -> No
         assert found["centre"].to_list() == ["A", "B", "B"]
 
 
+def test_a_change_of_files_elsewhere_is_noticed(tmp_path: Path, fresh_home: Path) -> None:
+    images = _images(tmp_path / "elsewhere", "a.png", "b.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "list.csv").write_text(f"path,label\n{images / 'a.png'},1\n{images / 'b.png'},0\n")
+    before = open_dataset(tmp_path / "set")
+    (images / "b.png").unlink()
+    after = open_dataset(tmp_path / "set")
+
+    assert (len(before), len(after)) == (2, 1)
+    assert before.files != after.files
+    assert before.quick_stamp != after.quick_stamp
+
+
 def test_several_tables_are_the_splits_of_one_data_set(tmp_path: Path) -> None:
     folder = _images(tmp_path, "a.png", "b.png", "c.png")
     for name, text in (("train.csv", "a.png,1"), ("val_labels.csv", "b.png,0"), ("test.csv", "c.png,1")):
