@@ -2,7 +2,8 @@
 
 A slide of demo patches with levels is written (tifffile is needed), read and predicted by one thread. Rates are
 millions of pixels of tissue at the model's scale in a second of processor time, the best of the rounds. Beside them
-stands the rate of the region map, or of single patches, in the same run: nothing is read there, and no OOD score made.
+stands the rate of the region map, or of single patches, in the same run, for which nothing is read and no OOD score is
+computed.
 
     python benchmarks/slides.py
     python benchmarks/slides.py --slide FILE --mpp 0.25 --blocks 40

@@ -138,7 +138,7 @@ def class_of(longest_mm: float) -> str:
 
 def measure(found: SlideMap, rule: Rule) -> Measures:
     """Measure a slide by its map and a rule."""
-    values = found.probability.astype(np.float64)
+    values = found.probability.astype(np.float32)
     tissue, cell = ~np.isnan(values), found.cell_mm**2
     labels = foci_of(values, rule, fewest=rule.least_mm2 / cell)
     foci = _foci(found, values, labels)
@@ -166,7 +166,7 @@ def foci_of(probability: npt.NDArray[np.floating], rule: Rule, *, fewest: float)
     return np.asarray(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels])
 
 
-def _foci(found: SlideMap, values: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]) -> list[Focus]:
+def _foci(found: SlideMap, values: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> list[Focus]:
     foci = []
     outlines = trace(labels)
     for number, window in enumerate(ndimage.find_objects(labels), start=1):

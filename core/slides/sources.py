@@ -1,5 +1,8 @@
 """Where the pixels of a slide come from: OpenSlide, an OME-TIFF or a plain picture, behind one small protocol."""
 
+import logging
+import struct
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +13,7 @@ import numpy.typing as npt
 import openslide
 
 from core.errors import DataError
+from core.formatting import printable
 from core.images.decode import decode_whole
 from core.images.formats import FORMATS, kind_of
 from core.images.limits import Limits
@@ -20,6 +24,15 @@ Size = tuple[int, int]
 
 LONGEST_SIDE = 1_000_000
 """Level-0 pixels; the largest scanners make some 200,000."""
+
+LARGEST_TILE = 100_000_000
+"""Pixels; libraries take memory for a whole tile, and OpenSlide ends the process where there is not enough."""
+
+_BROKEN = (
+    ValueError, OSError, LookupError, TypeError, AttributeError, ZeroDivisionError, OverflowError, MemoryError,
+    zlib.error, struct.error,
+)  # fmt: skip
+"""What tifffile and its decoders raise on damaged files; its own error is a ValueError."""
 
 GLASS = (255, 255, 255)
 """What was not scanned is shown white where a file names no colour."""
@@ -80,7 +93,8 @@ def open_source(path: Path) -> Source:
 
 def damaged(path: Path, error: Exception) -> DataError:
     """Return the error of a slide that cannot be read to the end."""
-    return DataError(f"{path.name} is damaged or cut off ({str(error)[:200].rstrip('.')}); copy it again.")
+    reason = printable(" ".join(str(error).split()))[:160].rstrip(".")
+    return DataError(f"{path.name} is damaged or cut off ({reason}); copy it again.")
 
 
 class OpenSlideSource:
@@ -92,6 +106,11 @@ class OpenSlideSource:
         told = self._slide.properties
         self.vendor = told.get(openslide.PROPERTY_NAME_VENDOR, "")
         self.sizes: Sequence[Size] = list(self._slide.level_dimensions)
+        for level in range(len(self.sizes)):
+            sides = [int(told.get(f"openslide.level[{level}].tile-{side}", 0)) for side in ("width", "height")]
+            if sides[0] * sides[1] > LARGEST_TILE:
+                self._slide.close()
+                raise damaged(path, ValueError(f"a tile of {sides[0]:,}×{sides[1]:,} pixels"))
         self._downsamples = self._slide.level_downsamples
         across, down = (_number(told.get(f"openslide.mpp-{axis}")) for axis in "xy")
         self.mpp = None if across is None or down is None else (across, down)
@@ -163,7 +182,7 @@ class OmeSource:
         pages = self._levels[level]
         try:
             planes = [self._page(page, x, y, width, height) for page in pages]
-        except (ValueError, OSError, RuntimeError, IndexError, KeyError) as error:
+        except (*_BROKEN, RuntimeError) as error:
             if "imagecodecs" in str(error):
                 raise DataError(
                     f"{self._path.name} is compressed in a way that needs one more package: pip install imagecodecs"
@@ -175,6 +194,8 @@ class OmeSource:
         """Return a part of a page, uint8 height×width×samples."""
         found = np.full((height, width, 3), 255, np.uint8)
         down, across = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        if not 0 < down * across <= LARGEST_TILE:
+            raise ValueError(f"a tile of {across:,}×{down:,} pixels")
         columns, rows = -(-page.imagewidth // across), -(-page.imagelength // down)
         separate = page.planarconfig == 2 and page.samplesperpixel > 1
         for plane in range(3 if separate else 1):
@@ -222,11 +243,12 @@ def _as_ome(path: Path) -> OmeSource | None:
         import tifffile
     except ImportError:
         raise DataError(f"{path.name} is an OME-TIFF, which needs one more package: pip install tifffile") from None
+    # It prints what it finds wrong in a file where nobody else takes its messages.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     file = None
     try:
         file = tifffile.TiffFile(path)
         return OmeSource(path, file)
-    # tifffile's own error is a ValueError; the others come out of damaged directories.
     except (
         ValueError,
         OSError,

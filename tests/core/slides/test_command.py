@@ -18,6 +18,7 @@ from core.commands import main
 from core.data import Dataset
 from core.prediction import Predictor
 from core.slides import infer
+from core.slides.analyse import SlideJob
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = {"map.npz", "areas.geojson", "foci.csv", "summary.json", "thumbnail.jpg", "report.html", "work"}
@@ -74,6 +75,28 @@ def test_another_threshold_uses_the_map_that_is_there(small_slide: Path, tmp_pat
     assert told["slides"][0]["threshold"] == 1
     assert told["slides"][0]["foci"] == 0
     assert (tmp_path / "small" / "map.npz").read_bytes() == before
+
+
+def test_a_request_to_stop_ends_it_and_the_same_command_goes_on(
+    small_slide: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    words = ["slide", str(small_slide), "--out", str(tmp_path), *NET]
+    folder = tmp_path / "small"
+    before = infer.predict_block
+
+    def then_stop(*given: object, **more: object) -> object:
+        SlideJob.of(folder).request_stop()
+        return before(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(infer, "predict_block", then_stop)
+        assert main(words) == 1
+    assert "small.tif: stopped; the same command goes on." in capsys.readouterr().err
+    assert SlideJob.of(folder).status().state == "cancelled"
+    assert len(list((folder / "work" / "blocks").iterdir())) == 1
+    assert not (folder / "map.npz").exists()
+    assert main(words) == 0
+    assert SlideJob.of(folder).status().state == "finished"
 
 
 def test_a_slide_without_tissue_is_said(write_slide, tmp_path: Path, capsys) -> None:

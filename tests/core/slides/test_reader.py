@@ -212,6 +212,21 @@ def test_a_slide_that_is_cut_off_is_named_when_it_is_read(name: str, tmp_path: P
         slide.read(0, 0, 600, 600)
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_tile_that_would_take_all_memory_is_refused(name: str, tmp_path: Path, write_slide) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    path = write_slide(tmp_path / name, noise(300, 300), ome="ome" in name)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        for code in (322, 323):  # width and height of a tile
+            at = file.pages[0].tags[code].valueoffset
+            data[at : at + 2] = b"\xf0\xff"
+    path.write_bytes(data)
+
+    with pytest.raises(DataError, match="a tile of 65,520×65,520 pixels"), Slide(path) as slide:
+        slide.read(0, 0, 10, 10)
+
+
 def test_a_folder_and_a_missing_file_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
         Slide(tmp_path)
