@@ -255,6 +255,22 @@ def test_a_damaged_run_says_so_and_goes_to_the_trash(app: Page, two_runs: tuple[
     assert [each.name for each in list_trash()] == ["b-other-run"]
 
 
+def test_a_run_whose_data_has_moved_asks_where_it_is(app: Page, quiet_demo: Path, tmp_path: Path, kaggle: Path) -> None:
+    run = create_run(TrainingConfig(data=(str(tmp_path / "gone"),)), runs_home() / "moved")
+    run.write_status(Status(state="stopped"))
+    app.open("train")
+    assert "The data of this run is not there any more" in app.warning[0].value
+    assert app.labels() == ["Use this data"]  # it cannot go on before
+    field = f"moved-{run.name}-0"
+    app.set(field, str(tmp_path / "nowhere"))
+    app.click("Use this data")
+    assert "nowhere" in app.error[0].value
+    app.set(field, str(kaggle))
+    app.click("Use this data")
+    assert run.config().data == (str(kaggle.resolve()),)
+    assert app.labels() == ["Resume"]
+
+
 def test_a_run_of_a_study_says_which_one_loses_it(app: Page, two_runs: tuple[Run, Run]) -> None:
     create_search(TrainingConfig(), trials=1, name="find")
     two_runs[1].path.rename(runs_home() / "find-trial-001")

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.bundle import INTENDED_USE, Bundle, Measurement, halve, load_bundle
+from core.bundle.bundle import read_card
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import CLASS_NAMES
 from core.errors import BundleError, StorageError
@@ -244,3 +245,19 @@ def test_a_file_goes_before_a_shipped_bundle_of_its_name(
 def test_a_name_that_means_nothing_is_answered_with_those_that_do() -> None:
     with pytest.raises(BundleError, match=r"no bundle at nodescope-not.* come nodescope and nodescope-net"):
         load_bundle("nodescope-not")
+
+
+def test_a_card_is_read_without_the_weights(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    tiny_bundle.save(path)
+    assert read_card(path) == load_bundle(path).card
+    data = path.read_bytes()
+    path.write_bytes(data[:-4] + b"\xff\xff\xff\x7f")  # a damaged weight shows when the model is used
+    assert read_card(path) == tiny_bundle.card
+    for content in (b"", b"text", data[:40]):
+        path.write_bytes(content)
+        with pytest.raises(BundleError, match=r"tiny\.safetensors is damaged or no bundle"):
+            read_card(path)
+    path.unlink()
+    with pytest.raises(BundleError, match=r"tiny\.safetensors cannot be read: No such file"):
+        read_card(path)

@@ -10,7 +10,7 @@ import pytest
 from core.job import JobStatus
 from core.runs import PRESETS, Augmentation, Run, Status, TrainingConfig, create_run
 from core.runs import launch as launching
-from core.runs.settings import GROUPS
+from core.runs.settings import GROUPS, SETTINGS
 from core.storage.home import runs_home
 from core.training.preflight.cost import Estimate
 from core.training.preflight.job import Preflight
@@ -149,3 +149,12 @@ def test_a_preflight_is_started_tracked_and_cancelled(
     app.click("Cancel")
     assert started[0].stop_requested()
     assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "step"),
+    [("learning_rate", 0.002, 1e-4), ("learning_rate", 3e-5, 1e-5), ("stain", 0.2, 0.05), ("weight_decay", 0.0, 0.01),
+     ("weight_decay", 0.0005, 1e-4), ("patches", 20, 100)],
+)  # fmt: skip
+def test_the_buttons_beside_a_number_do_not_jump_over_it(name: str, value: float, step: float) -> None:
+    assert train_fields.step_of(SETTINGS[name], value) == pytest.approx(step)
