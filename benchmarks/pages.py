@@ -9,6 +9,7 @@ features of the demo's patches read, which takes a minute or several.
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -87,8 +88,7 @@ def _grid(page: Page, rounds: int) -> None:
     waits = []
     for _ in range(rounds):
         page.wait_for_timeout(1500)
-        before = first.get_attribute("aria-label")
-        waits.append(_timed(button.click, lambda before=before: first.get_attribute("aria-label") != before))
+        waits.append(_until_changed(button.click, lambda: first.get_attribute("aria-label")))
     _say("the next page of the grid", waits)
 
 
@@ -125,33 +125,33 @@ def _patches(page: Page, rounds: int, *, neighbours: bool) -> None:
 def _upload(page: Page, address: str, rounds: int) -> None:
     page.goto(f"{address}/predict")
     page.get_by_text("Your patches").first.wait_for()
+    files = page.locator("[data-testid=stFileUploader] input[type=file]")
+    probability = page.get_by_text(re.compile(r"^[<>]?\d+\.\d%$")).first  # of an example, until the upload has its own
     waits = []
     for number in range(rounds):
         page.wait_for_timeout(2500)
-        content = {"name": f"upload-{number}.png", "mimeType": "image/png", "buffer": _picture(number)}
-        files = page.locator("[data-testid=stFileUploader] input[type=file]")
-        verdict = page.get_by_text("Verdict:")
-        waits.append(_timed(partial(files.set_input_files, content), lambda verdict=verdict: verdict.count() > 0))
+        file = FilePayload(name=f"upload-{number}.png", mimeType="image/png", buffer=_picture(number))
+        waits.append(_until_changed(partial(files.set_input_files, file), probability.text_content))
         page.goto(f"{address}/predict")
         page.get_by_text("Your patches").first.wait_for()
-    _say("upload a patch: its verdict", waits)
+    _say("upload a patch: its probability", waits)
 
 
 def _folder(browser: Browser, address: str, folder: Path, rounds: int) -> None:
     waits = []
     for _ in range(rounds):
         page = _blank(browser)
-        page.goto(f"{address}/?data={quote(str(folder))}")
-        button = page.get_by_role("button", name="Open folder").or_(page.locator(".patch").first)
-        button.first.wait_for()
         started = time.perf_counter()
-        if page.get_by_role("button", name="Open folder").count():
-            page.get_by_role("button", name="Open folder").click()
+        page.goto(f"{address}/?data={quote(str(folder))}", wait_until="commit")
+        question = page.get_by_role("button", name="Open folder")
+        question.or_(page.locator(".patch").first).first.wait_for()
+        if question.count():
+            question.click()
         page.locator(".patch").first.wait_for()
         waits.append(time.perf_counter() - started)
         page.close()
-    _say("open a packed folder: the first time", waits[:1])
-    _say("open it again in another visit", waits[1:])
+    _say("a visit to a packed folder: the first time", waits[:1])
+    _say("a visit to a packed folder: again", waits[1:])
 
 
 def _picture(seed: int) -> bytes:
@@ -172,6 +172,11 @@ def _timed(act: Callable[[], object], is_done: Callable[[], bool]) -> float:
             raise TimeoutError("What the visitor waits for did not come.")
         time.sleep(0.02)
     return time.perf_counter() - started
+
+
+def _until_changed(act: Callable[[], object], read: Callable[[], object]) -> float:
+    before = read()
+    return _timed(act, lambda: read() != before)
 
 
 def _say(wait: str, seconds: list[float]) -> None:

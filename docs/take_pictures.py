@@ -64,7 +64,7 @@ def take(browser: Browser, address: str, name: str) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
     page.set_default_timeout(180_000)
     page.goto(f"{address}/{PAGES[name]}")
-    page.get_by_text("Research use only. Not for diagnosis.").last.wait_for()
+    page.locator(".research-only").wait_for()
     if name == "browse-patch":
         page.get_by_text("Grad-CAM").first.wait_for()
     if name == "evaluate":
@@ -93,7 +93,7 @@ def take(browser: Browser, address: str, name: str) -> None:
     if name.startswith("predict"):
         page.get_by_text("Does it look at the centre?").wait_for()
     page.wait_for_timeout(4000)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidget]')")
     page.wait_for_timeout(1500)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     shot.quantize(256).save(FOLDER / f"{name}.png", optimize=True)  # a third of the size
