@@ -56,7 +56,7 @@ def average(
                 f"{each.card.name} is a {each.card.model} and {first.name} a {first.model}, or they differ in their "
                 "arguments. Weights are averaged of one network only; to predict with both, give predict two --bundle."
             )
-        if (each.card.mean, each.card.std) != (first.mean, first.std):
+        if each.card.to_json()["preprocessing"] != first.to_json()["preprocessing"]:
             raise BundleError(
                 f"{each.card.name} and {first.name} normalise pixels differently; give bundles that agree."
             )
@@ -71,9 +71,9 @@ def average(
         "config": {"preset": "average", "validation_data": config.validation_data},
         "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    card = Card(
-        name, first.model, first.arguments, first.mean, first.std, Calibration(), 0.5, training,
-        notes=source_notes(training_data.sources),
+    card = first.with_changes(
+        name=name, calibration=Calibration(), threshold=0.5, training=training, measured=(), operating=None,
+        slide_threshold=None, notes=source_notes(training_data.sources),
     )  # fmt: skip
     return complete(card, weights, training_data, device=config.device, notify=notify)
 

@@ -170,6 +170,9 @@ def _measure(
     for number, source in enumerate(training_data.sources):
         test = training_data.test(number)
         name, fingerprint = source.dataset.name, source.dataset.fingerprint()
+        if number and not len(test):
+            logger.info("%s has no test split, so that nothing is measured on it.", name)
+            continue
         logits = predictor.predict(test.pixels).logits
         probabilities = card.calibration.apply(logits)
         if number == 0 and place is not None:

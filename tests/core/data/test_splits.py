@@ -98,7 +98,7 @@ def test_kaggles_test_folder_is_no_official_test_part(kaggle_folder: Callable[..
     dataset = open_dataset(kaggle_folder({"a": 1, "b": 0}, test=("x",)))
 
     assert choose_rule(dataset).kind == "hashed"
-    with pytest.raises(DataError, match="has no official train, validation and test split; choose a hashed split"):
+    with pytest.raises(DataError, match="has no official train and validation split; choose a hashed split"):
         assign(dataset, SplitRule(kind="official"))
 
 
