@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from core import __version__
-from core.data import CLASS_NAMES, Dataset
+from core.data import CLASS_NAMES, SPLITS, Dataset
 from core.data.dataset import GROUPS
 from core.data.store import batches
 from core.display.pictures import to_png
@@ -117,9 +117,10 @@ def card(dataset: Dataset, found: Exported, *, layout: Layout, division: str = "
     """Return the card of an exported data set as Markdown: source, counts, groups and hash."""
     table, groups = found.table, _groups(found.table)
     counts = [
-        f"| {split or 'all'} | {len(here):,} | {(here['label'] == 0).sum():,} | {(here['label'] == 1).sum():,} | "
+        f"| {split or ('no split' if table['split'].any() else 'all')} | {len(here):,} | {(here['label'] == 0).sum():,} | {(here['label'] == 1).sum():,} | "
         f"{here['label'].isna().sum():,} | " + "".join(f"{here[group].nunique():,} | " for group in groups)
-        for split, here in table.groupby("split", sort=False, observed=True)
+        for split in ("", *SPLITS)
+        if len(here := table[table["split"] == split])
     ]
     heads = ["split", "patches", *CLASS_NAMES, UNLABELLED, *(f"{group}s" for group in groups)]
     decided = dataset.decided
@@ -224,7 +225,8 @@ def _kaggle(place: Path) -> Iterator[Save]:
     yield save
     if tables:
         labelled = pd.concat(tables, ignore_index=True).dropna(subset="label").assign(id=lambda each: each["file"])
-        (place / "train_labels.csv").write_text(table_csv(labelled[["id", "label"]]), "utf-8")
+        columns = ["id", "label", *(["split"] if labelled["split"].any() else [])]
+        (place / "train_labels.csv").write_text(table_csv(labelled[columns]), "utf-8")
         if labelled["slide"].notna().any():
             slides = labelled[["id", "slide"]].rename(columns={"slide": "wsi"}).dropna()
             (place / "patch_id_wsi_full.csv").write_text(table_csv(slides, names=("id", "wsi")), "utf-8")

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from core.data import Dataset
 from core.display.data_set import CARD
 from pages._ui import cache
+from pages._ui.browse.columns import Fixed
 from tests.pages.driver import Page
 
 
@@ -45,6 +47,15 @@ def test_an_empty_result_offers_what_each_filter_hides(page: Page) -> None:
     page.click(offers[1])
     assert "No patch passes all filters." not in page.words()
     assert "centre" not in page.query_params
+
+
+def test_a_patient_in_two_official_splits_is_called_a_leak(page: Page, small_demo: Dataset) -> None:
+    grouped = cache.open_dataset("demo")
+    patients = grouped.table["patient"].where(np.arange(len(grouped)) > 0, grouped.table["patient"].iloc[-1])
+    leaking = replace(grouped, table=grouped.table.assign(patient=patients))
+    made = Fixed(leaking).leaks
+    assert made == [f"1 of 6 patients lies in more than one split ({patients.iloc[0]})"]
+    assert Fixed(grouped).leaks == []
 
 
 def test_balance_counts_by_any_group(page: Page) -> None:
