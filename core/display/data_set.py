@@ -116,12 +116,15 @@ def zipped(dataset: Dataset, rows: npt.NDArray[np.int64], *, layout: Layout) -> 
 def card(dataset: Dataset, found: Exported, *, layout: Layout, division: str = "") -> str:
     """Return the card of an exported data set as Markdown: source, counts, groups and hash."""
     table, groups = found.table, _groups(found.table)
-    counts = [
-        f"| {split or ('no split' if table['split'].any() else 'all')} | {len(here):,} | {(here['label'] == 0).sum():,} | {(here['label'] == 1).sum():,} | "
-        f"{here['label'].isna().sum():,} | " + "".join(f"{here[group].nunique():,} | " for group in groups)
-        for split in ("", *SPLITS)
-        if len(here := table[table["split"] == split])
-    ]
+    whole = "no split" if table["split"].any() else "all"
+    counts = []
+    for split in ("", *SPLITS):
+        here = table[table["split"] == split]
+        label = here["label"]
+        of_class = [int((label == 0).sum()), int((label == 1).sum()), int(label.isna().sum())]
+        numbers = [len(here), *of_class, *(here[group].nunique() for group in groups)]
+        if len(here):
+            counts.append(f"| {' | '.join([split or whole, *(f'{number:,}' for number in numbers)])} |")
     heads = ["split", "patches", *CLASS_NAMES, UNLABELLED, *(f"{group}s" for group in groups)]
     decided = dataset.decided
     lines = [
@@ -143,7 +146,7 @@ def card(dataset: Dataset, found: Exported, *, layout: Layout, division: str = "
     if not groups:
         lines.append("- Slides, patients and centres are not known: patches of one slide may lie in several splits")
     rule = "|".join(["", " --- ", *([" ---: "] * (len(heads) - 1)), ""])
-    lines += ["", f"| {' | '.join(heads)} |", rule, *(line.rstrip() for line in counts), "", NOT_A_DEVICE, ""]
+    lines += ["", f"| {' | '.join(heads)} |", rule, *counts, "", NOT_A_DEVICE, ""]
     return "\n".join(lines)
 
 
