@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from core import __version__
-from core.data import CLASS_NAMES, Dataset
+from core.data import CLASS_NAMES, SPLITS, Dataset
 from core.data.dataset import GROUPS
 from core.data.store import batches
 from core.display.pictures import to_png
@@ -116,11 +116,15 @@ def zipped(dataset: Dataset, rows: npt.NDArray[np.int64], *, layout: Layout) -> 
 def card(dataset: Dataset, found: Exported, *, layout: Layout, division: str = "") -> str:
     """Return the card of an exported data set as Markdown: source, counts, groups and hash."""
     table, groups = found.table, _groups(found.table)
-    counts = [
-        f"| {split or 'all'} | {len(here):,} | {(here['label'] == 0).sum():,} | {(here['label'] == 1).sum():,} | "
-        f"{here['label'].isna().sum():,} | " + "".join(f"{here[group].nunique():,} | " for group in groups)
-        for split, here in table.groupby("split", sort=False, observed=True)
-    ]
+    whole = "no split" if table["split"].any() else "all"
+    counts = []
+    for split in ("", *SPLITS):
+        here = table[table["split"] == split]
+        label = here["label"]
+        of_class = [int((label == 0).sum()), int((label == 1).sum()), int(label.isna().sum())]
+        numbers = [len(here), *of_class, *(here[group].nunique() for group in groups)]
+        if len(here):
+            counts.append(f"| {' | '.join([split or whole, *(f'{number:,}' for number in numbers)])} |")
     heads = ["split", "patches", *CLASS_NAMES, UNLABELLED, *(f"{group}s" for group in groups)]
     decided = dataset.decided
     lines = [
@@ -142,7 +146,7 @@ def card(dataset: Dataset, found: Exported, *, layout: Layout, division: str = "
     if not groups:
         lines.append("- Slides, patients and centres are not known: patches of one slide may lie in several splits")
     rule = "|".join(["", " --- ", *([" ---: "] * (len(heads) - 1)), ""])
-    lines += ["", f"| {' | '.join(heads)} |", rule, *(line.rstrip() for line in counts), "", NOT_A_DEVICE, ""]
+    lines += ["", f"| {' | '.join(heads)} |", rule, *counts, "", NOT_A_DEVICE, ""]
     return "\n".join(lines)
 
 
@@ -224,7 +228,8 @@ def _kaggle(place: Path) -> Iterator[Save]:
     yield save
     if tables:
         labelled = pd.concat(tables, ignore_index=True).dropna(subset="label").assign(id=lambda each: each["file"])
-        (place / "train_labels.csv").write_text(table_csv(labelled[["id", "label"]]), "utf-8")
+        columns = ["id", "label", *(["split"] if labelled["split"].any() else [])]
+        (place / "train_labels.csv").write_text(table_csv(labelled[columns]), "utf-8")
         if labelled["slide"].notna().any():
             slides = labelled[["id", "slide"]].rename(columns={"slide": "wsi"}).dropna()
             (place / "patch_id_wsi_full.csv").write_text(table_csv(slides, names=("id", "wsi")), "utf-8")

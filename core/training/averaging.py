@@ -63,7 +63,7 @@ def average(
     if len(bundles) < 2:
         raise BundleError("A mean needs two bundles or more, got one.")
     notify("Averaging the weights")
-    weights = _with_norms_of(_mean(bundles), first, training_data.train.pixels, device=config.device)
+    weights = _with_norms_of(_mean(bundles), first, training_data.seen().train.pixels, device=config.device)
     training = {
         "averaged": [{"name": each.card.name, "digest": each.digest, "model": each.card.model} for each in bundles],
         "data": [source.provenance() for source in training_data.sources],

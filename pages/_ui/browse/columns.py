@@ -12,6 +12,7 @@ from core.data import Dataset, assign, choose_rule
 from core.data.dataset import GROUPS
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check, check_path, findings, load_check
+from core.data.split_summary import divided_groups, leak_words
 from core.data.tags import tags_of, tags_path
 from core.errors import DataError
 from pages._ui import cache
@@ -49,6 +50,7 @@ class Fixed:
         split_names: the splits that occur; `split` holds positions in them.
         groups: the slides, patients and centres, those of them that any patch has.
         division: a description of the rule that makes the splits.
+        leaks: which slides and patients lie in more than one of these splits, in words.
     """
 
     def __init__(self, dataset: Dataset):
@@ -62,6 +64,8 @@ class Fixed:
         self.split: npt.NDArray[np.int8] = pd.Index(there).get_indexer(assigned).astype(np.int8)
         self.groups: dict[str, Group] = {group: _group(table[group]) for group in GROUPS if table[group].notna().any()}
         self.division = rule.describe()
+        divided = divided_groups(dataset, assigned)
+        self.leaks = [leak_words(dataset, group, names) for group, names in divided.items() if group != "centre"]
 
     @cached_property
     def index(self) -> pd.Index:

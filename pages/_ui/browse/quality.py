@@ -10,7 +10,7 @@ from core.formatting import file_size
 from core.job import Job
 from pages._ui import jobs, query_params, state
 from pages._ui.browse import basket, filters
-from pages._ui.browse.columns import Checked, checked_patches
+from pages._ui.browse.columns import Checked, checked_patches, fixed
 
 
 def draw(dataset: Dataset) -> None:
@@ -76,6 +76,8 @@ def _check(dataset: Dataset, checked: Checked | None) -> None:
             _flags(checked[1])
             for kind, ids in checked[0].notes_by_kind(dataset).items():
                 st.caption(f":material/info: {len(ids):,} patches: {kind}")
+            for leak in fixed(dataset).leaks:
+                st.warning(f"A leak: {leak}. Patches of one slide or patient look alike.", icon=":material/warning:")
             usual = choose_rule(dataset).describe()
             st.caption(f"A leak is between the training, validation and test splits of the default rule ({usual}).")
             return

@@ -9,6 +9,7 @@ import pytest
 from core.data import Dataset
 from core.display.data_set import CARD
 from pages._ui import cache
+from pages._ui.browse.columns import Fixed
 from tests.pages.driver import Page
 
 
@@ -45,6 +46,16 @@ def test_an_empty_result_offers_what_each_filter_hides(page: Page) -> None:
     page.click(offers[1])
     assert "No patch passes all filters." not in page.words()
     assert "centre" not in page.query_params
+
+
+@pytest.mark.usefixtures("page")
+def test_a_patient_in_two_official_splits_is_called_a_leak() -> None:
+    grouped = cache.open_dataset("demo")
+    splits = grouped.table.groupby("patient")["split"].nunique()
+    divided = splits[splits > 1].index
+    assert Fixed(grouped).leaks == [f"{len(divided)} of 6 patients lie in more than one split (such as {divided[0]})"]
+    whole = replace(grouped, table=grouped.table.assign(patient=grouped.table["slide"]))
+    assert Fixed(whole).leaks == []
 
 
 def test_balance_counts_by_any_group(page: Page) -> None:
