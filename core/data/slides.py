@@ -14,6 +14,4 @@ def slides_advice(dataset: Dataset) -> str:
     """Return how to tell the slides of a data set that does not know them, in a sentence about its own layout."""
     if dataset.kind == "joined":
         return " ".join(_ADVICE[kind] for kind in sorted(_ADVICE))
-    return _ADVICE.get(
-        dataset.kind, "Put a CSV with the columns path, label and slide beside them to add them."
-    )
+    return _ADVICE.get(dataset.kind, "Put a CSV with the columns path, label and slide beside them to add them.")
