@@ -49,8 +49,8 @@ SPARE = 64 * 2**20
 
 
 def made_stamp(source: str) -> tuple[int, ...]:
-    """Return a stamp that changes when any process makes or removes the pack or the check of a data set."""
-    paths = (pack_folder(source) / name for name in ("about.json", "check.npz"))
+    """Return a stamp that changes when any process makes or removes the pack, the check or choices of a data set."""
+    paths = (pack_folder(source) / name for name in ("about.json", "check.npz", "choices.json"))
     try:
         return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
     except PermissionError:  # opening the data set says so in a sentence

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -208,17 +207,19 @@ def _sizes(found: Dataset) -> Choices | None:
     enlarge = right.checkbox("Enlarge by more than 1.3", choices.enlarge, key=f"open-enlarge-{found.source}",
                              help="Enlarging brings no detail back.")  # fmt: skip
     rows = np.unique(np.linspace(0, len(found) - 1, SHOWN).astype(np.int64))
+    working: list[str] = []
     for place, (size, (label, text)) in zip(st.columns(3), SIZES.items(), strict=True):
-        fit: Any = Fit(size, enlarge)  # type: ignore[arg-type]
+        fit = Fit(size, enlarge)  # type: ignore[arg-type]
         loaded = refitted(found.store, fit, mpp or None).load(rows)
         with place:
             st.caption(f"**{label}.** {text}")
             if loaded.readable.any():
+                working.append(size)
                 st.image(contact_sheet(loaded.pixels[loaded.readable], columns=2), width="stretch")
             elif loaded.unreadable:
                 st.caption(_plain(loaded.unreadable[0].partition(": ")[2]))
     chosen = st.segmented_control(
-        "How they become patches", list(SIZES), default=choices.size or "mpp", required=True,
+        "How they become patches", list(SIZES), default=choices.size or next(iter(working), "mpp"), required=True,
         format_func=lambda size: SIZES[size][0], key=f"open-size-{found.source}",
     )  # fmt: skip
     return replace(choices, size=chosen or "mpp", mpp=mpp or None, enlarge=enlarge)  # type: ignore[arg-type]
