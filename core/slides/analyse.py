@@ -206,7 +206,7 @@ def _map_of(plan: SlidePlan, predictor: Predictor, keep: ChunkCache, progress: P
     result = infer(plan.slide, plan.grid, plan.cells, predictor, keep=keep, progress=progress)
     pen = float(plan.tissue.pen.sum()) * (plan.tissue.scale * plan.mpp / 1000) ** 2
     return SlideMap(
-        result.probability.astype(np.float16), plan.grid.origin, plan.grid.side, plan.mpp, predictor.bundle.digest,
+        result.probability, plan.grid.origin, plan.grid.side, plan.mpp, predictor.bundle.digest,
         result.ood.astype(np.float16), result.examined, result.unlike, result.blurred, round(pen, 6), keep.key,
     ), result.seconds  # fmt: skip
 

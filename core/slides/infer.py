@@ -46,7 +46,7 @@ class Inference:
     """What the network says of a slide.
 
     Attributes:
-        probability: float32 rows×columns, calibrated; NaN where nothing was predicted.
+        probability: float16 rows×columns, calibrated, rounded once; NaN where nothing was predicted.
         ood: float32 rows×columns, OOD score where it was examined, else NaN.
         examined: number of cells that were examined.
         unlike: number of these that are out of distribution or not stained with H&E.
@@ -54,7 +54,7 @@ class Inference:
         seconds: of reading and network together, of all attempts.
     """
 
-    probability: npt.NDArray[np.float32]
+    probability: npt.NDArray[np.float16]
     ood: npt.NDArray[np.float32]
     examined: int
     unlike: int
@@ -106,7 +106,7 @@ def infer(
             f"The network {predictor.bundle.card.model} predicts single patches only, and steps of {grid.step} pixels "
             "would take it hours. Choose --bundle nodescope-net, or --step 32."
         )
-    probability = np.full(cells.shape, np.nan, np.float32)
+    probability = np.full(cells.shape, np.nan, np.float16)  # a fine map of a large slide has ten million cells
     ood = np.full(cells.shape, np.nan, np.float32)
     kinds, seconds = np.zeros(cells.shape, np.uint8), 0.0
     done, total = 0, int(cells.sum())

@@ -112,6 +112,7 @@ def tissue_of(picture: npt.NDArray[np.uint8], *, scale: float, mpp: float) -> Ti
         pen = ndimage.binary_dilation(pen, iterations=2)  # its edges are paler
     fine, window = (round(width / (scale * mpp)) | 1 for width in (_FINE, _WINDOW))  # odd, so that they have a middle
     colour = ndimage.uniform_filter(green - (red + blue) / 2, fine)
+    del red, green, blue  # a slide of 100,000 pixels each way has ten million here
     smooth = ndimage.uniform_filter(mean, window)
     spread = np.sqrt(np.maximum(ndimage.uniform_filter(mean**2, window) - smooth**2, 0))  # 0 where a pixel is a window
     textured = (spread > _TEXTURE) & (colour > _TINT)

@@ -15,7 +15,7 @@ from core.prediction.region import read_region
 from core.scoring.chunks import Arrays
 from core.slides import infer as module
 from core.slides.infer import infer, journal
-from core.slides.plan import STEPS, Block, Grid
+from core.slides.plan import STEPS, Block, Grid, blocks
 from core.slides.reader import Slide
 
 
@@ -42,7 +42,7 @@ def test_a_cell_equals_the_prediction_of_its_very_patch(
 
     patches = small_demo.store.load(np.arange(16)).pixels
     expected = net.predict(patches).probabilities
-    np.testing.assert_array_equal(found.probability[3:15:3, 6:18:3].ravel(), expected)
+    np.testing.assert_array_equal(found.probability[3:15:3, 6:18:3].ravel(), expected.astype(np.float16))
     np.testing.assert_array_equal(np.isnan(found.probability), ~cells)
     # Cells whose row and column are multiples of four are examined: here (12, 12) of a patch and (4, 8) between two.
     warned = examine(net, np.stack([patches[3 * 4 + 2], tissue_pixels[128:224, 256:352]]))
@@ -60,7 +60,7 @@ def test_a_cell_equals_its_patch_read_alone_at_any_scale(mpp: float, small_slide
         found = infer(slide, grid, cells, net)
         for row, column in ((1, 2), (7, 6), (4, 3)):
             patch = slide.read(column * 32, row * 32, 96, 96, scale=grid.scale)
-            assert found.probability[row, column] == net.predict(patch[None]).probabilities[0]
+            assert found.probability[row, column] == net.predict(patch[None]).probabilities.astype(np.float16)[0]
 
 
 def test_steps_of_8_pixels_are_those_of_a_region_map(
@@ -73,7 +73,11 @@ def test_steps_of_8_pixels_are_those_of_a_region_map(
         found = infer(slide, grid, cells, net)
 
     expected = read_region(net, tissue_pixels).probabilities
-    np.testing.assert_allclose(found.probability[cells], expected[cells], atol=1e-6)
+    np.testing.assert_allclose(found.probability[cells], expected[cells], atol=5e-4)
+    for block in blocks(cells, 8):
+        x, y, width, height = block.region(8)
+        values = module.predict_block(block, tissue_pixels[y : y + height, x : x + width], 8, net)["probability"]
+        np.testing.assert_allclose(values, expected[block.places()], atol=1e-6)
 
 
 def test_a_network_with_padding_makes_no_fine_map(small_slide: Path) -> None:
