@@ -16,11 +16,11 @@ from core.data.readers.names import known_label
 from core.data.recent import recent
 from core.display import contact_sheet
 from core.errors import ChoiceError, NodescopeError
-from core.images.sizes import Fit
+from core.images.sizes import Fit, Size
 from core.job import Job
 from pages._ui import cache, jobs, state, widgets
 
-SIZES = {
+SIZES: dict[Size, tuple[str, str]] = {
     "mpp": ("By scale", "Rescaled to 0.97 µm per pixel, then the centre"),
     "crop": ("Centre", "The centre 96×96 as it is"),
     "resize": ("Resized", "The whole picture, whatever its scale"),
@@ -207,9 +207,9 @@ def _sizes(found: Dataset) -> Choices | None:
     enlarge = right.checkbox("Enlarge by more than 1.3", choices.enlarge, key=f"open-enlarge-{found.source}",
                              help="Enlarging brings no detail back.")  # fmt: skip
     rows = np.unique(np.linspace(0, len(found) - 1, SHOWN).astype(np.int64))
-    working: list[str] = []
+    working: list[Size] = []
     for place, (size, (label, text)) in zip(st.columns(3), SIZES.items(), strict=True):
-        fit = Fit(size, enlarge)  # type: ignore[arg-type]
+        fit = Fit(size, enlarge)
         loaded = refitted(found.store, fit, mpp or None).load(rows)
         with place:
             st.caption(f"**{label}.** {text}")
@@ -222,7 +222,7 @@ def _sizes(found: Dataset) -> Choices | None:
         "How they become patches", list(SIZES), default=choices.size or next(iter(working), "mpp"), required=True,
         format_func=lambda size: SIZES[size][0], key=f"open-size-{found.source}",
     )  # fmt: skip
-    return replace(choices, size=chosen or "mpp", mpp=mpp or None, enlarge=enlarge)  # type: ignore[arg-type]
+    return replace(choices, size=chosen or "mpp", mpp=mpp or None, enlarge=enlarge)
 
 
 def _unpack(path: str) -> None:
