@@ -216,7 +216,7 @@ def read_patches(dataset: Dataset, rows: np.ndarray, progress: Progress = no_pro
         # Choosing rows copies all of them, which would need the memory twice.
         pixels = decoded if usable.all() else decoded[usable]
     labels = dataset.table["label"].iloc[rows].fillna(UNLABELLED).to_numpy(dtype=np.int64)
-    return Patches(ids, pixels, labels, dataset.units(rows), dataset.unit or "slide"), problems
+    return Patches(ids, pixels, labels, dataset.units(rows), unit=dataset.unit or "slide"), problems
 
 
 def _decoded(store: PatchStore, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, dict[int, str]]:
