@@ -219,7 +219,7 @@ def _sizes(found: Dataset) -> Choices | None:
             elif loaded.unreadable:
                 st.caption(_plain(loaded.unreadable[0].partition(": ")[2]))
     chosen = st.segmented_control(
-        "How they become patches", list(SIZES), default=choices.size or next(iter(working), "mpp"), required=True,
+        "How they become patches", list(SIZES), default=choices.size or (*working, "mpp")[0], required=True,
         format_func=lambda size: SIZES[size][0], key=f"open-size-{found.source}",
     )  # fmt: skip
     return replace(choices, size=chosen or "mpp", mpp=mpp or None, enlarge=enlarge)

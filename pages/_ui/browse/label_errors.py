@@ -153,7 +153,9 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
     if len(shown):
         _gallery(patches, ranked, shown, decisions)
     else:
-        st.info("No patch matches. Choose another filter above.")
+        st.info("No patch matches.")
+        st.button("Show all of the ranking", icon=":material/filter_alt_off:", on_click=st.session_state.update,
+                  args=({state.ERRORS_SHOW: "all", state.ERRORS_CLASS: "both"},))  # fmt: skip
     detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
 
 
