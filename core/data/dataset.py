@@ -19,6 +19,9 @@ CLASS_NAMES = ("normal", "tumour")
 SPLITS = ("train", "valid", "test")
 """What patches are for: to learn from, to choose settings by (validation), and to measure only."""
 
+NAMES = ("id", "slide", "patient", "centre")
+"""Columns with text from elsewhere, which a spreadsheet must not take for formulas."""
+
 COLUMNS = ("id", "label", "split", "slide", "patient", "centre")
 
 
@@ -201,6 +204,11 @@ def make_table(
             for name, values in groups.items()
         }
     )
+
+
+def exported(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a patch table as files have it: without patients and centres where none is known, as before them."""
+    return table.drop(columns=[name for name in ("patient", "centre") if table[name].isna().all()])
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:

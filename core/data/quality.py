@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.dataset import Dataset
+from core.data.dataset import NAMES, Dataset, exported
 from core.data.duplicates import alike, candidates, describe, same
 from core.data.measures import MEASURES, Measures, measure
 from core.data.open import open_dataset
@@ -159,9 +159,9 @@ def findings(check: Check, dataset: Dataset, splits: npt.NDArray[np.str_]) -> pd
 
 def findings_csv(found: pd.DataFrame, dataset: Dataset) -> str:
     """Return what :func:`findings` found, beside the patch table, as CSV."""
-    table = dataset.table.astype({"split": str}).reset_index(drop=True)
+    table = exported(dataset.table).astype({"split": str}).reset_index(drop=True)
     flags = found.round(4).astype(dict.fromkeys(FLAGS, int))
-    return table_csv(pd.concat([table, flags], axis=1), names=("id", "slide"))
+    return table_csv(pd.concat([table, flags], axis=1), names=[name for name in NAMES if name in table])
 
 
 def partners(check: Check, patch_id: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.data import CLASS_NAMES, Dataset
+from core.data.dataset import NAMES, exported
 from core.data.store import batches
 from core.data.tags import tags_of
 from core.display.pictures import to_png
@@ -21,13 +22,13 @@ def patches_csv(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> str:
 
     Text that a spreadsheet would take for a formula is led by an apostrophe.
     """
-    table = dataset.table.iloc[np.asarray(rows, dtype=np.int64)].copy()
+    table = exported(dataset.table).iloc[np.asarray(rows, dtype=np.int64)].copy()
     table.insert(2, "class", table["label"].map(dict(enumerate(CLASS_NAMES))))
     tags = tags_of(dataset.source)
     if tags:
         having = {tag: set(ids) for tag, ids in tags.items()}
         table["tags"] = [" | ".join(tag for tag, ids in having.items() if name in ids) for name in table["id"]]
-    return table_csv(table, names=("id", "slide", *(["tags"] if tags else [])))
+    return table_csv(table, names=[name for name in (*NAMES, "tags") if name in table])
 
 
 def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:

@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 
 from core.bundle.bundle import Bundle
 from core.data import Dataset, pack_folder
+from core.data.dataset import NAMES, exported
 from core.data.store import why_unreadable
 from core.errors import ConfigError, DataError
 from core.prediction.features import read_late_features
@@ -169,12 +170,12 @@ def load_embedding(dataset: Dataset, bundle: Bundle) -> Embedding | None:
 
 def points_csv(embedding: Embedding, dataset: Dataset) -> str:
     """Return one line for each point: id, label, split, slide, pc1, pc2, and umap1, umap2 where they are known."""
-    table = dataset.table.set_index("id").loc[list(embedding.ids)].reset_index().astype({"split": str})
+    table = exported(dataset.table).set_index("id").loc[list(embedding.ids)].reset_index().astype({"split": str})
     columns = {"pc1": embedding.components[:, 0], "pc2": embedding.components[:, 1]}
     if embedding.umap is not None:
         columns |= {"umap1": embedding.umap[:, 0], "umap2": embedding.umap[:, 1]}
     points = pd.DataFrame(columns).astype("float64").round(5)
-    return table_csv(pd.concat([table, points], axis=1), names=("id", "slide"))
+    return table_csv(pd.concat([table, points], axis=1), names=[name for name in NAMES if name in table])
 
 
 def stored_or_made(
