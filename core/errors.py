@@ -54,7 +54,7 @@ class ChoiceError(DataError):
         about: "classes", "root" (where its files lie) or "packed" (whether to unpack it).
     """
 
-    def __init__(self, message: str, *, about: str):
+    def __init__(self, message: str, *, about: str = "classes"):
         super().__init__(message)
         self.about = about
 
