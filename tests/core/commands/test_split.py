@@ -80,7 +80,7 @@ def test_a_split_file_that_is_not_there_leaves_no_run_behind(
     ("words", "message"),
     [
         (["--split", "slide"], "does not say which slide its patches come from"),
-        (["--split", "official"], "has no official train, validation and test split"),
+        (["--split", "official"], "has no official train and validation split"),
         (["--folds", "3", "--fold", "3"], "got folds=3, fold=3"),
         (["--validation", "0.5", "--test", "0.5"], "leave something to train on"),
         (["--out", "/nowhere/at/all.json"], "There is no folder /nowhere/at"),
