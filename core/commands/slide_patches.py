@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core.commands import options
@@ -18,6 +19,7 @@ from core.slides.annotations import read_annotations
 from core.slides.cut import cut, drawn, labels_of
 from core.slides.library import annotations_of, mpp_given
 from core.slides.measures import Rule, foci_of
+from core.slides.plan import Grid
 from core.slides.reader import Slide, given_mpp
 from core.slides.slide_map import SlideMap
 from core.storage import atomic
@@ -114,7 +116,7 @@ def _cut(
         labels = labels_of(plan.grid, plan.cells, outlines)
         if not (labels >= 0).any():
             raise DataError("No tissue was found on it.")
-        cells = drawn(labels, most=most, seed=seed, hard=_called(results, path, labels))
+        cells = drawn(labels, most=most, seed=seed, hard=None if results is None else _called(results, path, plan.grid))
         folder, rows = out / path.stem, []
         line = progress_line(slide.name)
         for number, each in enumerate(cut(slide, plan.grid, labels, cells), start=1):
@@ -126,10 +128,22 @@ def _cut(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _called(results: Path | None, path: Path, labels: np.ndarray) -> np.ndarray | None:
-    """Return where a model called tumour; None without results of this slide at this grid."""
-    found = None if results is None else SlideMap.load(results / path.stem)
-    if found is None or found.probability.shape != labels.shape:
-        return None
+def _called(results: Path, path: Path, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Return the cells, rows×columns, where the model whose results these are called tumour.
+
+    Raises:
+        DataError: there are no results of this slide.
+    """
+    found = SlideMap.load(results / path.stem)
+    if found is None:
+        raise DataError(f"{results} has no results of {printable(path.name)}; run `slide --out` first.")
     values = found.probability.astype(np.float64)
-    return np.asarray(foci_of(values, Rule(0.5), fewest=1) > 0)
+    called = foci_of(values, Rule(0.5), fewest=1) > 0
+    # The map may have another step or scale than the patches that are cut.
+    columns, rows = (
+        np.floor((start + (np.arange(count) + 0.5) * grid.side - first) / found.step).astype(int)
+        for start, count, first in zip(grid.origin, (grid.columns, grid.rows), found.origin, strict=True)
+    )
+    inside = (rows >= 0) & (rows < len(called)), (columns >= 0) & (columns < called.shape[1])
+    called = called[np.clip(rows, 0, len(called) - 1)[:, None], np.clip(columns, 0, called.shape[1] - 1)]
+    return np.asarray(called & inside[0][:, None] & inside[1])

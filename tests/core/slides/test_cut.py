@@ -127,6 +127,12 @@ def test_normal_patches_come_from_false_areas_where_results_are_given(annotated:
     assert {row[1] for row in hard} == {"0"}
 
 
+def test_results_that_are_not_there_are_said(annotated: Path, fresh_home: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["slide-patches", str(annotated / "a.png"), "--out", str(annotated / "set"), "--results", str(annotated)]
+    assert main(words) == 2
+    assert "has no results of a.png; run `slide --out` first" in capsys.readouterr().err
+
+
 def test_another_data_set_is_not_mixed_with(annotated: Path, fresh_home: Path, capsys: pytest.CaptureFixture) -> None:
     (annotated / "set").mkdir()
     (annotated / "set" / "labels.csv").write_text("path,label\n")
