@@ -43,6 +43,7 @@ COMMANDS = {
     "Models": {
         "predict": "Predict the probability of tumour for files, folders and zips.",
         "slide": "Predict whole slides: where is tumour, how much, how sure.",
+        "slide-evaluate": "Compare what was found on slides with outlines: FROC, AUC, areas.",
         "slide-patches": "Cut labelled patches from annotated slides: a data set to train on.",
         "slide-viewer": "Fetch the script that moves slides in the browser.",
         "region": "Draw a map of a larger picture.",

@@ -221,6 +221,7 @@ def _summary(
         "width": plan.slide.size[0],
         "height": plan.slide.size[1],
         "mpp": plan.mpp,
+        "bounds": list(plan.slide.bounds),
         "bundle": found.bundle,
         "bundle_name": predictor.bundle.card.name,
         "step": plan.grid.step,

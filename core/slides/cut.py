@@ -51,7 +51,7 @@ def labels_of(grid: Grid, tissue: npt.NDArray[np.bool_], annotations: Iterable[A
     """
     labels = np.where(tissue, 0, -1).astype(np.int8)
     for polygon in (polygon for each in annotations if each.is_tumour for polygon in each.polygons):
-        hit = cells_inside(polygon, grid, tissue.shape)
+        hit = cells_inside(polygon, tissue.shape, origin=grid.origin, pixel=grid.scale, step=grid.step)
         if not hit.any():  # smaller than a pixel, or outside of all cells
             column, row = np.floor((polygon[0].mean(axis=0) - grid.origin) / grid.side).astype(int)
             hit[max(row, 0) : max(row + 1, 0), max(column, 0) : max(column + 1, 0)] = True
@@ -59,16 +59,25 @@ def labels_of(grid: Grid, tissue: npt.NDArray[np.bool_], annotations: Iterable[A
     return labels
 
 
-def cells_inside(polygon: Polygon, grid: Grid, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return which cells, rows×columns, have a pixel of the model whose middle lies inside a polygon and in no hole.
+def cells_inside(
+    polygon: Polygon, shape: tuple[int, ...], *, origin: tuple[float, float], pixel: float, step: int
+) -> npt.NDArray[np.bool_]:
+    """Return which cells, rows×columns, have a pixel whose middle lies inside a polygon and in no hole of it.
 
     Rows of pixels are filled between the edges that cross their middle (even-odd rule), some at a time, so that an area
     of any size takes little memory.
+
+    Args:
+        polygon: in level-0 pixels.
+        shape: rows and columns of cells.
+        origin: level-0 (x, y) of the first cell's upper left corner.
+        pixel: side of a pixel in level-0 pixels.
+        step: pixels along the side of a cell.
     """
-    # In pixels of the model, counted from the first cell's upper left corner.
-    rings = [(ring - grid.origin) / grid.scale for ring in polygon]
+    # In pixels, counted from the first cell's upper left corner.
+    rings = [(ring - origin) / pixel for ring in polygon]
     edges = np.concatenate([np.stack([ring, np.roll(ring, -1, axis=0)], axis=1) for ring in rings])
-    step, width, height = grid.step, shape[1] * grid.step, shape[0] * grid.step
+    width, height = shape[1] * step, shape[0] * step
     (x0, y0), (x1, y1) = edges[:, 0].T, edges[:, 1].T
     left = int(np.clip(np.floor(x0.min() / step) * step, 0, width))
     right = int(np.clip(np.ceil(x0.max() / step) * step, left, width))

@@ -43,15 +43,15 @@ def test_a_cell_has_tumour_if_any_part_of_it_has(annotation: Annotation, cells: 
 
 def test_areas_are_filled_by_the_middles_of_pixels_without_their_holes() -> None:
     random = np.random.default_rng(0)
-    grid = Grid(1, 90, 110, 1.7)  # cells of one pixel, so that each is looked at
     x, y = np.meshgrid(np.arange(110) + 0.5, np.arange(90) + 0.5)
-    places = np.stack([x.ravel(), y.ravel()], axis=1) * grid.scale + grid.origin
+    places = np.stack([x.ravel(), y.ravel()], axis=1) * 1.7 + 80.75
     for _ in range(30):
         middle, angles = random.uniform(30, 160, 2), np.sort(random.uniform(0, 2 * np.pi, 9))
         outer = middle + np.stack([np.cos(angles), np.sin(angles)], axis=1) * random.uniform(20, 90, (9, 1))
         polygon = (outer, middle + (outer - middle) * 0.4)
         expected = contains(outer, places) & ~contains(polygon[1], places)
-        np.testing.assert_array_equal(cells_inside(polygon, grid, (90, 110)).ravel(), expected)
+        found = cells_inside(polygon, (90, 110), origin=(80.75, 80.75), pixel=1.7, step=1)
+        np.testing.assert_array_equal(found.ravel(), expected)
 
 
 def test_what_is_no_tissue_has_no_label() -> None:
