@@ -93,7 +93,8 @@ def _compared(folder: Path, file: Path | None) -> _Compared:
     truth = truth_of(outlines, size, mpp)
     values = found.probability.astype(np.float64)
     called = foci_of(values, rule, fewest=rule.least_mm2 / found.cell_mm**2) > 0
-    grid = Grid(int(summary["step"]), *values.shape, found.step / int(summary["step"]))
+    rows, columns = values.shape
+    grid = Grid(int(summary["step"]), rows, columns, found.step / int(summary["step"]))
     is_tumour = labels_of(grid, np.ones(values.shape, bool), outlines) == 1
     polygons = tuple(polygon for each in outlines if each.is_tumour for polygon in each.polygons)
     true_mm = max((longest((polygon,)) * mpp / 1000 for polygon in polygons), default=0.0)

@@ -1,7 +1,7 @@
 """How well slides were searched: FROC as CAMELYON16 defines it, and the areas and classes of whole slides.
 
-Ehteshami Bejnordi et al., JAMA 2017, and the challenge's evaluation: an annotated area is widened by 75 µm and its holes
-are filled; what then touches is one lesion. Lesions with a major axis below 275 µm are isolated tumour cells, in which
+Ehteshami Bejnordi et al., JAMA 2017, and the challenge's evaluation: an annotated area is widened by 75 µm and its
+holes are filled; what then touches is one lesion. Lesions with a major axis below 275 µm are isolated tumour cells, in which
 findings count neither as right nor as wrong. A lesion is found with the highest probability of the findings in it, and
 every finding outside of all is a false positive. The score is the mean sensitivity at 1/4, 1/2, 1, 2, 4 and 8 false
 positives a slide.
@@ -147,10 +147,9 @@ def _curve(slides: Sequence[Searched]) -> tuple[Floats, Floats]:
     false = np.concatenate([each.false for each in slides] or [np.empty(0)])
     thresholds = np.unique(np.concatenate([found[np.isfinite(found)], false]))[::-1]
     rates = np.array([0.0, *((false >= each).sum() / len(slides) for each in thresholds)])
-    shares = (
-        np.array([0.0, *((found >= each).mean() for each in thresholds)]) if len(found) else np.full(len(rates), np.nan)
-    )
-    return rates, shares
+    if not len(found):
+        return rates, np.full(len(rates), np.nan)
+    return rates, np.array([0.0, *((found >= each).mean() for each in thresholds)])
 
 
 def _mean_sensitivity(slides: Sequence[Searched]) -> float:

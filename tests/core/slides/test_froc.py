@@ -101,8 +101,9 @@ def results(tmp_path: Path) -> Path:
         (folder / "foci.csv").write_text(
             "x,y,probability,area_mm2,longest_mm\n" + ("250,250,0.9,0.1,0.4\n" * has_focus)
         )
-        summary = {"slide": f"{name}.svs", "width": 1000, "height": 800, "mpp": 1.0, "step": 32, "threshold": 0.5,
-                   "peak_threshold": 0.5, "least_mm2": 0.0075, "longest_class": "micro" if has_focus else "negative"}  # fmt: skip
+        rule = {"threshold": 0.5, "peak_threshold": 0.5, "least_mm2": 0.0075}
+        called = {"longest_class": "micro" if has_focus else "negative"}
+        summary = {"slide": f"{name}.svs", "width": 1000, "height": 800, "mpp": 1.0, "step": 32, **rule, **called}
         (folder / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "a.geojson").write_text(to_geojson([_square(192, 192, 320)]))
