@@ -20,7 +20,7 @@ from core.slides.annotations import read_annotations
 from core.slides.cut import labels_of
 from core.slides.froc import RATES, Searched, dice, froc, searched, truth_of
 from core.slides.library import annotations_of
-from core.slides.measures import Rule, class_of, foci_of, longest
+from core.slides.measures import Rule, class_of, foci_of
 from core.slides.plan import Grid
 from core.slides.slide_map import SlideMap
 
@@ -96,12 +96,10 @@ def _compared(folder: Path, file: Path | None) -> _Compared:
     rows, columns = values.shape
     grid = Grid(int(summary["step"]), rows, columns, found.step / int(summary["step"]))
     is_tumour = labels_of(grid, np.ones(values.shape, bool), outlines) == 1
-    polygons = tuple(polygon for each in outlines if each.is_tumour for polygon in each.polygons)
-    true_mm = max((longest((polygon,)) * mpp / 1000 for polygon in polygons), default=0.0)
     return _Compared(
         printable(folder.name), float(np.nanmax(values, initial=0.0)), truth.tumour.any().item(),
         searched(findings, truth), dice(called, is_tumour), float(called.sum() * found.cell_mm**2 - truth.mm2),
-        (class_of(true_mm), str(summary["longest_class"])),
+        (class_of(truth.longest_mm), str(summary["longest_class"])),
     )  # fmt: skip
 
 

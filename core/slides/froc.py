@@ -17,7 +17,8 @@ from scipy import ndimage, stats
 
 from core.evaluation.estimate import Estimate
 from core.slides.cut import cells_inside
-from core.slides.outlines import Annotation
+from core.slides.measures import longest
+from core.slides.outlines import Annotation, trace
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,6 +59,12 @@ class Truth:
     def mm2(self) -> float:
         """Area of the tumour."""
         return float(self.tumour.sum()) * (PIXEL_UM / 1000) ** 2
+
+    @property
+    def longest_mm(self) -> float:
+        """Extent of the longest area, where those that touch are one; 0 without tumour."""
+        pieces, _ = ndimage.label(self.tumour, np.ones((3, 3)))
+        return max((longest(each) for each in trace(pieces).values()), default=0.0) * PIXEL_UM / 1000
 
 
 @dataclass(frozen=True, eq=False)

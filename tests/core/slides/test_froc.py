@@ -60,6 +60,9 @@ def test_areas_are_widened_and_what_touches_is_one_lesion() -> None:
     assert int(truth.lesions.max()) == 2
     assert truth.isolated == frozenset()
     assert truth.mm2 == pytest.approx(3 * 0.16, abs=0.001)
+    assert truth.longest_mm == pytest.approx(0.4 * math.sqrt(2), abs=0.01)
+    touching = truth_of([_square(400, 400, 400), _square(800, 400, 400)], (3000, 1200), 1.0)
+    assert touching.longest_mm == pytest.approx(math.hypot(0.8, 0.4), abs=0.01)
     # 60 µm beside an area still counts as within, 100 µm does not.
     found = searched([[1360, 600, 0.9], [1400, 600, 0.8], [2000, 600, 0.7], [-5, 1e9, 0.6]], truth)
     assert sorted(found.lesions.tolist()) == [0.7, 0.9]
