@@ -17,7 +17,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress, within
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
-from core.slides.library import mpp_given
+from core.slides.library import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
 from core.storage import atomic
@@ -59,6 +59,7 @@ def command(
     DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html.
     What was stopped or killed goes on with the same command.
     """
+    slides = tuple(each for path in slides for each in (slides_in(path) if path.expanduser().is_dir() else [path]))
     if threshold is not None and not 0 <= threshold <= 1:
         raise ConfigError(f"--threshold must be 0 to 1, got {threshold:g}.")
     twice = [stem for stem, count in Counter(path.stem for path in slides).items() if count > 1]

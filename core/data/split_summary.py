@@ -133,6 +133,11 @@ def _caution(
         for name, row in table.iterrows()
         if not (row["normal"] and row["tumour"])
     ]
+    if lacking and rule.kind == "official":
+        return (
+            f"The data set's own {', its '.join(lacking)}; training and measuring need both in each. Choose another "
+            "way to split."
+        ), True
     if lacking:
         few = f" of {dataset.table[rule.by].nunique():,} {rule.by}s" if rule.by != "patch" else ""
         return (

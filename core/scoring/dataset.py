@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.bundle.bundle import Bundle
-from core.data import Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
+from core.data import SPLITS, Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
 from core.data.store import why_unreadable
 from core.errors import DataError
 from core.evaluation import Evaluation, evaluate
@@ -177,13 +177,23 @@ def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
 
 def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:
     """Return the card's entry for this data set, else the first of its kind; None if it has no such data."""
-    same: list[dict[str, Any]] = [
-        source for source in bundle.card.training.get("data", []) if source["kind"] == dataset.kind
+    named: list[dict[str, Any]] = bundle.card.training.get("data", [])
+    # The same patches may lie here in another layout, under other ids. Then it is the sizes of their own splits that
+    # tell: to take patches that were learnt from for new ones would be the worse mistake.
+    same = [source for source in named if source["kind"] == dataset.kind] or [
+        source for source in named if _has_the_splits_of(source, dataset)
     ]
     if len(same) > 1:
         fingerprint = dataset.fingerprint()
         same.sort(key=lambda source: source["fingerprint"] != fingerprint)
     return same[0] if same else None
+
+
+def _has_the_splits_of(source: dict[str, Any], dataset: Dataset) -> bool:
+    """Whether a data set came with splits of the same sizes as one that the card names, which had its own, too."""
+    labelled = dataset.table["split"][dataset.table["label"].notna()].astype(str)
+    sizes = {split: int((labelled == split).sum()) for split in SPLITS}
+    return source["split"]["kind"] == "official" and len(labelled) > 0 and source["patches"] == sizes
 
 
 def _subsample(bundle: Bundle, dataset: Dataset, splits: np.ndarray, source: dict[str, Any]) -> Subsample | None:

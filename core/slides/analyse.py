@@ -258,7 +258,7 @@ def _notes(found: SlideMap, measures: Measures) -> list[str]:
             f"Out-of-distribution: {share:.0%} of {found.examined:,} patches examined are unlike those that the model "
             "was trained on. Do not rely on the areas: it may be another tissue, stain or scanner."
         )
-    if found.blurred > 0.05 * found.examined:
+    if found.blurred > max(0.05 * found.examined, 4):  # of a handful of patches one or two say nothing
         notes.append(f"{found.blurred / found.examined:.0%} of the patches examined are blurred; scan them again.")
     if found.pen_mm2:
         notes.append(f"{found.pen_mm2:.1f} mm² are covered by ink of a pen and were left out.")

@@ -40,8 +40,12 @@ class Results:
     @classmethod
     def of(cls, folder: Path, *, bundle: str, step: int) -> "Results":
         """Return the place for a folder of slides, the digest of a bundle and a step in model pixels."""
-        place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-        return cls(home() / "slides" / place / f"{bundle}-{step}")
+        return cls(cls.place(folder) / f"{bundle}-{step}")
+
+    @staticmethod
+    def place(folder: Path) -> Path:
+        """Return where all that belongs to a folder of slides is or will be."""
+        return home() / "slides" / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
 
     @property
     def mpp_path(self) -> Path:

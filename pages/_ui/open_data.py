@@ -115,6 +115,8 @@ def ask(path: str, *, inside: bool = False) -> None:
         found = _looked(path)
         own, choices = found.source, found.choices
         st.success(_plain(describe(found)), icon=":material/check:")
+        if Path(own) != Path(path).expanduser().resolve():
+            st.caption(_plain(f"{path} is a part of it: {own} is opened as a whole."))
         if found.left_out():
             st.caption(_plain(found.left_out()))
         changed = _sizes(found) or choices

@@ -67,7 +67,6 @@ def test_a_slide_is_moved_measured_and_clicked(page: Page, address: str, slide: 
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(f"{address}/slides?slides={slide.parent}&slide_name={slide.name}")
-    page.get_by_role("button", name="Open folder").click()
     expect(page.locator(".slide-osd canvas").first).to_be_visible()
     page.wait_for_function(f"{VIEWER}?.map && {VIEWER}.viewer.world.getItemCount()")
     _settled(page)

@@ -76,9 +76,17 @@ def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, quiet_
     app.click("Open folder")
     table = app.dataframe[0].value
     assert table["slide"].tolist() == ["a.png", "b.png", "c.svs"]
-    assert table["state"].tolist() == ["not predicted", "not predicted", "unreadable"]
+    assert table["state"].tolist() == ["not predicted", "refused", "unreadable"]
     assert table["mpp"][0] == pytest.approx(0.97, abs=1e-3)
     assert "does not say how many µm" in table["note"][1]
+
+
+def test_a_folder_that_was_opened_opens_again_by_its_link(app: Page, quiet_demo: Path, folder: Path) -> None:
+    _open(app, folder).click("Open folder")
+    _open(Page(), folder, **{state.SLIDE_NAME: "gone.svs"})
+    again = _open(Page(), folder, **{state.SLIDE_NAME: "gone.svs"})
+    assert len(again.dataframe[0].value) == 3
+    assert "There is no slide gone" in again.words()
 
 
 def test_a_typed_folder_is_opened_and_a_wrong_one_is_said(app: Page, quiet_demo: Path, folder: Path) -> None:
@@ -93,7 +101,7 @@ def test_all_slides_that_can_be_are_predicted_in_one_queue(
     app: Page, quiet_demo: Path, folder: Path, launched: list[list[str]]
 ) -> None:
     _open(app, folder).click("Open folder")
-    app.click("Predict the other 1")
+    app.click("Predict all")
     (command,) = launched
     assert command[:2] == ["slide", str(folder / "a.png")]
     assert command[command.index("--step") + 1] == "32"
@@ -111,8 +119,8 @@ def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: 
 def test_a_predicted_slide_shows_its_measures_and_foci(
     app: Page, quiet_demo: Path, folder: Path, results: Results
 ) -> None:
-    _open(app, folder, **{state.SLIDE_NAME: "a.png"}).click("Open folder")
-    assert "tissue 0.0 mm² · tumour 0.02 mm² (44.0%) · 1 foci" in app.words()
+    _open(app, folder, **{state.SLIDE_NAME: "a.png"})  # it was opened before: there are results
+    assert "tissue 0.0 mm² · tumour 0.02 mm² (44.0%) · 1 focus" in app.words()
     assert "A note." in app.words()
     assert "OpenSeadragon, a script of 0.3 MB that is not here yet" in app.words()
     foci = app.dataframe[1].value
@@ -124,9 +132,13 @@ def test_the_patch_behind_a_click_is_that_of_its_cell(
     app: Page, quiet_demo: Path, folder: Path, results: Results
 ) -> None:
     # Cell (2, 3) covers 128 to 160 across and 96 to 128 down; its patch begins at 96, 64.
-    _open(app, folder, **{state.SLIDE_NAME: "a.png", state.SLIDE_PATCH: "140,100"}).click("Open folder")
+    _open(app, folder, **{state.SLIDE_NAME: "a.png", state.SLIDE_PATCH: "140,100"})
     assert "Patch around 140, 100 (level-0 pixels)" in app.words()
     assert "Verdict:" in app.words()
+    assert "areas begin at" in app.words()
+    app.click("Back to the foci")
+    assert "Patch around" not in app.words()
+    assert len(app.dataframe) == 2
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from core.evaluation import (
     Curve,
     Estimate,
     Evaluation,
+    at_prevalence,
     net_benefit,
     pr_band,
     pr_points,
@@ -158,15 +159,20 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
         thresholds = np.arange(0.01, 1, 0.01)
         model, everything = cache.recall(
             "net benefit", (context.key, prevalence),
-            lambda: net_benefit(scored.labels, scored.probabilities, thresholds, prevalence=prevalence), most=32,
+            lambda: net_benefit(
+                scored.labels,
+                at_prevalence(scored.probabilities, calibrated=evaluation.positives / evaluation.n, wanted=prevalence),
+                thresholds, prevalence=prevalence,
+            ), most=32,
         )  # fmt: skip
         curve.plotly_chart(
             charts.decision_curve(thresholds, model, everything, threshold=context.threshold), config=chart_config(),
             key="decision_curve", alt="Decision curve",
         )  # fmt: skip
         curve.caption(
-            "Net benefit is the share of tumour found, less the false alarms: at a threshold of 20%, four false "
-            "alarms weigh as much as one tumour missed. Where the model is not above both lines, it helps nobody."
+            "Probabilities are moved to that prevalence, as `predict --prevalence` moves them. Net benefit is the "
+            "share of tumour found, less the false alarms: at a threshold of 20%, four false alarms weigh as much as "
+            "one tumour missed. Where the model is not above both lines, it helps nobody."
         )
 
 

@@ -56,10 +56,17 @@ def draw(listing: Listing, path: Path) -> None:
         _draw_viewer(listing, slide, path, found, measured, place)
     with right:
         if place is None:
-            st.caption("Click a place on the slide to see what the model says of that patch, and why.")
+            if openseadragon() is not None:
+                st.caption("Click a place on the slide to see what the model says of that patch, and why.")
             _draw_foci(listing, slide, measured, path)
         else:
+            st.button("Back to the foci", icon=":material/arrow_back:", on_click=_close_patch)
             _draw_patch(listing, slide, path, found, place)
+            if measured is not None:
+                st.caption(
+                    f"On slides tumour is rare, so that areas begin at {measured.rule.threshold:.3f} and need a higher "
+                    "probability within; the verdict above is that of single patches."
+                )
 
 
 def _draw_viewer(
@@ -90,6 +97,10 @@ def _draw_viewer(
         patch=None if place is None else place[1],
     )
     viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=st.session_state.get(state.SLIDE_GO), on_click=_clicked)
+
+
+def _close_patch() -> None:
+    st.query_params.pop(state.SLIDE_PATCH, None)
 
 
 def _clicked(x: int, y: int) -> None:
@@ -194,7 +205,7 @@ def _draw_measures(summary: dict[str, Any]) -> None:
     facts = [
         f"tissue {summary['tissue_mm2']:.1f} mm²",
         "" if share is None else f"tumour {summary['tumour_mm2']:.2f} mm² ({share:.1%})",
-        f"{summary['foci']} foci",
+        f"{summary['foci']} {'focus' if summary['foci'] == 1 else 'foci'}",
         f"longest {summary['longest_mm']:.2f} mm ({summary['longest_class']})" if summary["foci"] else "",
         "" if highest is None else f"highest probability {percent(highest)}",
     ]

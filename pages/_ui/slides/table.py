@@ -18,6 +18,7 @@ from core.slides.analyse import overview
 from core.slides.library import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
+from core.storage.home import make_folder
 from core.storage.spreadsheet import table_csv
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.slides.opened import opened_slide
@@ -90,18 +91,25 @@ def choose_folder(place: DeltaGenerator) -> Path | None:
         )
         return None
     folder = Path(given).expanduser()
-    if given not in known:
+    if given not in known and not Results.place(folder.resolve()).is_dir():
         st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
         st.code(given, language=None)
-        st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=known.append, args=(given,))
+        st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=_agree, args=(given,))
         return None
     if not folder.is_dir():
         raise DataError(f"There is no folder {printable(str(folder))}. Check the path.")
     return folder.resolve()
 
 
+def _agree(given: str) -> None:
+    st.session_state[state.SLIDE_FOLDERS].append(given)
+    folder = Path(given).expanduser()
+    if folder.is_dir():  # what is kept of it says later that somebody here has opened it
+        layout.attempt(lambda: make_folder(Results.place(folder.resolve())))
+
+
 def _agree_to_what_was_typed() -> None:
-    st.session_state[state.SLIDE_FOLDERS].append(str(st.session_state[state.SLIDES]).strip())
+    _agree(str(st.session_state[state.SLIDES]).strip())
 
 
 def step(predictor: Predictor, place: DeltaGenerator) -> int:
@@ -135,12 +143,15 @@ def draw(listing: Listing) -> Path | None:
             table = table[table["state"].str.replace(r"^\d+%$", "running", regex=True) == wanted]
     table = table.reset_index(drop=True)
     at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=THUMBNAIL // 2 + 8)
-    fit = {row["slide"] for row in rows if row.get("mpp")}  # the others would only fail
-    _draw_queue(listing, fit, None if at is None else listing.folder / str(table["slide"][at]))
     by_name = {path.name: path for path in listing.slides}
     if at is not None:
         st.query_params[state.SLIDE_NAME] = str(table["slide"][at])
-    return by_name.get(st.query_params.get(state.SLIDE_NAME, ""))
+    wanted_name = st.query_params.get(state.SLIDE_NAME, "")
+    chosen = by_name.get(wanted_name)
+    if wanted_name and chosen is None:
+        st.warning(f"There is no slide {widgets.escaped(wanted_name)} in this folder.", icon=":material/warning:")
+    _draw_queue(listing, {row["slide"] for row in rows if row.get("mpp")}, chosen)  # the others would only fail
+    return chosen
 
 
 def _row(listing: Listing, path: Path) -> dict[str, Any]:
@@ -152,6 +163,8 @@ def _row(listing: Listing, path: Path) -> dict[str, Any]:
     except NodescopeError as error:
         return {**row, "state": "unreadable", "note": str(error)}
     notes = summary.get("notes")
+    if not word and about["mpp"] is None:
+        row["state"] = "refused"
     return {
         **row,
         "picture": about["picture"],
@@ -216,7 +229,7 @@ def _draw_queue(listing: Listing, fit: set[str], chosen: Path | None) -> None:
             again, icon=":material/play_arrow:", on_click=_start, args=(listing, [chosen], again.endswith("again"))
         )
     if left:
-        label = "Predict all" if len(left) == len(listing.slides) else f"Predict the other {len(left)}"
+        label = "Predict all" if len(left) == len(fit) else f"Predict the other {len(left)}"
         row.button(label, icon=":material/playlist_play:", on_click=_start, args=(listing, left, False))
 
 

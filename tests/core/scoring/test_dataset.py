@@ -15,7 +15,7 @@ from core.errors import DataError
 from core.evaluation import evaluate
 from core.prediction import Predictor
 from core.runs.config import TrainingConfig
-from core.scoring.dataset import CHOICES, score, select
+from core.scoring.dataset import CHOICES, score, select, use_in_training
 from core.training.data import divide
 
 IDS = [f"{number:040x}" for number in range(400)]
@@ -61,6 +61,22 @@ def test_the_test_part_is_found_again_in_a_moved_and_extended_data_set(tiny_bund
     assert kept_away
     assert chosen & set(IDS[:200]) == kept_away
     assert words == "test split, kept away from training (hash of patches, seed 7: 20% validation, 25% test)"
+
+
+@pytest.mark.parametrize(("sizes", "is_known"), [({"train": 250, "valid": 150, "test": 0}, True),
+                                                 ({"train": 250, "valid": 149, "test": 1}, False)])  # fmt: skip
+def test_patches_that_were_learnt_from_are_known_in_another_layout_by_the_sizes_of_their_splits(
+    tiny_bundle: Bundle, sizes: dict[str, int], is_known: bool
+) -> None:
+    official = SplitRule(kind="official").to_json()
+    source = {"name": "x", "kind": "pcam", "fingerprint": "0", "split": official, "patches": sizes}
+    bundle = Bundle(tiny_bundle.card.with_changes(training={"data": [source]}), tiny_bundle.weights)
+    dataset = _dataset(IDS, kind="class folders", split=["train"] * 250 + ["valid"] * 150)
+
+    used = use_in_training(bundle, dataset)
+
+    assert [int((used == split).sum()) for split in ("train", "valid")] == ([250, 150] if is_known else [0, 0])
+    assert len(select(bundle, dataset, "valid")[0]) == (150 if is_known else pytest.approx(40, abs=25))
 
 
 def test_the_other_parts_are_those_of_the_card_too(tiny_bundle: Bundle) -> None:

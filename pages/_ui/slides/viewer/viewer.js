@@ -59,6 +59,7 @@ function show(root, OSD, data) {
   root.frame.style.setProperty("--height", `${data.height}px`);
   root.stage.setAttribute("aria-label", `Slide ${data.name}. Arrow keys move, plus and minus zoom, Enter opens the patch in the middle.`);
   if (before.token !== data.token) open(root);
+  else if (!before.map && data.map) begin(root); // it was predicted meanwhile
   if (before.token !== data.token || before.version !== data.version) load(root);
   for (const name of ["map", "areas", "annotations"]) {
     root.frame.querySelectorAll(`.slide-of-${name}`).forEach((each) => { each.hidden = !data[name]; });
@@ -77,9 +78,7 @@ function open(root) {
   root.viewer?.destroy();
   root.focus = -1;
   root.message.textContent = "";
-  root.opacityInput.value = data.opacity;
-  root.thresholdInput.value = data.threshold;
-  set(root, root.thresholdInput);
+  begin(root);
   const viewer = (root.viewer = OSD({
     element: root.osd, drawer: "canvas", showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT", navigatorAutoFade: false,
     maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.4, crossOriginPolicy: false, timeout: 60000,
@@ -97,7 +96,6 @@ function open(root) {
   viewer.addHandler("tile-load-failed", () => { root.message.textContent = "A part of this slide cannot be read; the file may be damaged."; });
   viewer.addHandler("tile-loaded", () => { if (!root.ruler) root.message.textContent = ""; });
   viewer.addHandler("update-viewport", () => draw(root));
-  viewer.addHandler("animation-finish", () => remember(root));
   viewer.addHandler("canvas-click", (event) => {
     if (!event.quick || root.ruler) return;
     const at = tiled(root).viewportToImageCoordinates(viewer.viewport.pointFromPixel(event.position));
@@ -105,7 +103,13 @@ function open(root) {
   });
 }
 
-const tiled = (root) => root.viewer?.world.getItemAt(0);
+function begin(root) {
+  root.opacityInput.value = root.data.opacity;
+  root.thresholdInput.value = root.data.threshold;
+  set(root, root.thresholdInput);
+}
+
+const tiled = (root) => root.viewer?.world?.getItemAt(0);
 
 function whenOpen(root, act) {
   if (tiled(root)) act();
@@ -144,6 +148,7 @@ function load(root) {
   root.outlines = {};
   const wanted = root.loading = {}; // what arrives for an earlier slide is thrown away
   const from = (name) => fetch(address(`tiles/${data.token}/${name}?v=${data.version}`)).then((answer) => {
+    if (answer.status === 422) return answer.text().then((said) => { throw new Error(said); });
     if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
     return answer;
   });
@@ -231,6 +236,8 @@ function draw(root) {
   if (data.patch) frame(context, data.patch, scale);
   if (root.ruler?.to) rulerLine(root, context, scale);
   scaleBar(root, scale);
+  window.clearTimeout(root.still);
+  root.still = window.setTimeout(() => remember(root), 300);
 }
 
 function outline(context, each, kind, seen, scale, data) {
@@ -284,6 +291,7 @@ function set(root, input) {
 function perform(root, what) {
   const { viewer, data } = root, foci = data.foci ?? [];
   if (!tiled(root)) return;
+  root.under.textContent = ""; // what is under the pointer is another place now
   if (what === "fit") viewer.viewport.goHome();
   if (what === "one") viewer.viewport.zoomTo(tiled(root).imageToViewportZoom(1));
   if (what === "full") document.fullscreenElement ? document.exitFullscreen() : root.frame.requestFullscreen();
@@ -334,6 +342,9 @@ function imagePoint(root, event) {
   return tiled(root).viewerElementToImageCoordinates(new root.OSD.Point(event.clientX - box.left, event.clientY - box.top));
 }
 
+// Never 0 or 1, as everywhere.
+const probability = (p) => (p < 0.005 ? "<0.01" : p > 0.995 ? ">0.99" : p.toFixed(2));
+
 function moved(root, event) {
   if (!tiled(root)) return;
   const at = imagePoint(root, event), { data } = root;
@@ -343,7 +354,7 @@ function moved(root, event) {
     const { origin: [x, y], step, cells } = data.map, { width, height } = root.map.canvas;
     const [column, row] = [Math.floor((at.x - x) / (step * cells)), Math.floor((at.y - y) / (step * cells))];
     const level = column >= 0 && row >= 0 && column < width && row < height ? root.map.levels[row * width + column] : 0;
-    text.push(level ? `p ${((level - 1) / 254).toFixed(2)}` : "no tissue");
+    text.push(level ? `p ${probability((level - 1) / 254)}` : "no tissue");
   }
   root.under.textContent = text.join(" · ");
 }
