@@ -40,7 +40,10 @@ def draw(dataset: Dataset) -> None:
         st.button("Show label errors", icon=":material/rule:", on_click=_go_to, args=("Label errors",))
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        who = people.draw()
+        who = people.name()
+        # Once it is given the field goes out of sight, and the keys that label no longer fall into it.
+        with st.popover(widgets.escaped(who), icon=":material/person:") if who else st.container(width="content"):
+            who = people.draw()
         order = widgets.choice("Order", ORDERS, key=state.LABEL_ORDER)
         skipped = st.checkbox("Show skipped ones again", key=state.LABEL_SKIPPED, persist_state="session")
     if order == "uncertain":
