@@ -17,7 +17,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress, within
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
-from core.slides.library import mpp_given, slides_in
+from core.slides.folders import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
 from core.storage import atomic

@@ -18,8 +18,8 @@ from core.formatting import printable
 from core.slides.analyse import read_summary
 from core.slides.annotations import read_annotations
 from core.slides.cut import labels_of
+from core.slides.folders import annotations_of
 from core.slides.froc import RATES, Searched, dice, froc, searched, truth_of
-from core.slides.library import annotations_of
 from core.slides.measures import Rule, class_of, foci_of
 from core.slides.plan import Grid
 from core.slides.slide_map import SlideMap

@@ -17,7 +17,7 @@ from core.images.patch import MICROMETRES_PER_PIXEL
 from core.slides.analyse import plan_slide
 from core.slides.annotations import read_annotations
 from core.slides.cut import cut, drawn, labels_of
-from core.slides.library import annotations_of, mpp_given
+from core.slides.folders import annotations_of, mpp_given
 from core.slides.measures import Rule, foci_of
 from core.slides.plan import Grid
 from core.slides.reader import Slide, given_mpp

@@ -19,8 +19,8 @@ from core.images.patch import PATCH_SIZE
 from core.images.sizes import Fit, fitted
 
 
-class EncodedStore:
-    """Patches that are decoded when they are wanted; a subclass says where their files lie.
+class FittedStore:
+    """Pictures of any size, of which each becomes a patch when it is wanted; a subclass says what they are made of.
 
     Attributes:
         fit: how a picture of another size becomes a patch.
@@ -30,8 +30,8 @@ class EncodedStore:
     fit = Fit()
     mpp: float | np.ndarray | None = None
 
-    def contents(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Yield the name of the file of each row and what reads it, which may raise :class:`PatchError`."""
+    def patches(self, rows: Sequence[int] | np.ndarray) -> Iterator[Callable[[], tuple[np.ndarray, Sequence[str]]]]:
+        """Yield for each row what gives its patch and notes, and may raise :class:`PatchError`."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -44,20 +44,36 @@ class EncodedStore:
         return other
 
     def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
-        """Read the files of `rows` as Predict does; a missing, broken or wrongly sized one is reported."""
+        """Read the pictures of `rows`; a missing, broken or wrongly sized one is reported."""
         # White like the glass of a slide, so that an unreadable patch upsets no average and no page.
         pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
         unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
-        for position, (name, read_bytes) in enumerate(self.contents(rows)):
+        for position, patch in enumerate(self.patches(rows)):
             try:
-                decoded = decode_fitted(read_bytes(), self.fit, name=name, mpp=mpp_of_row(self.mpp, rows[position]))
+                pixels[position], said = patch()
             except PatchError as error:
                 unreadable[position] = str(error)
                 continue
-            pixels[position] = decoded.pixels
-            if decoded.notes:
-                notes[position] = decoded.notes
+            if said:
+                notes[position] = tuple(said)
         return Loaded(pixels, unreadable, notes)
+
+
+class EncodedStore(FittedStore):
+    """Pictures in files, which are decoded as Predict decodes them; a subclass says where the files lie."""
+
+    def contents(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Yield the name of the file of each row and what reads it, which may raise :class:`PatchError`."""
+        raise NotImplementedError
+
+    def patches(self, rows: Sequence[int] | np.ndarray) -> Iterator[Callable[[], tuple[np.ndarray, Sequence[str]]]]:
+        """See :meth:`FittedStore.patches`."""
+        for row, (name, read_bytes) in zip(rows, self.contents(rows), strict=True):
+            yield partial(self._decoded, row, name, read_bytes)
+
+    def _decoded(self, row: int, name: str, read_bytes: Callable[[], bytes]) -> tuple[np.ndarray, Sequence[str]]:
+        found = decode_fitted(read_bytes(), self.fit, name=name, mpp=mpp_of_row(self.mpp, row))
+        return found.pixels, found.notes
 
 
 def mpp_of_row(mpp: float | np.ndarray | None, row: int) -> float | None:
@@ -85,16 +101,8 @@ class FileStore(EncodedStore):
             yield name, partial(read_file, path, name)
 
 
-class PixelStore:
-    """Pictures of one size in an array or memory map, uint8 N×H×W×3 or N×3×H×W, or floats from 0 to 1.
-
-    Attributes:
-        fit: how one of another size than 96×96 becomes a patch.
-        mpp: µm per pixel of each picture, or of all; None where it is not known.
-    """
-
-    fit = Fit()
-    mpp: float | np.ndarray | None = None
+class PixelStore(FittedStore):
+    """Pictures of one size in an array or memory map, uint8 N×H×W×3 or N×3×H×W, or floats from 0 to 1."""
 
     def __init__(self, load: Callable[[], np.ndarray], name: str):
         """Open an array.
@@ -127,38 +135,25 @@ class PixelStore:
             self._array = self._load()
         return self._array
 
-    def fitted(self, fit: Fit, mpp: float | np.ndarray | None) -> Self:
-        """Return the store with another way to make patches of its pictures."""
-        other = copy.copy(self)
-        other.fit, other.mpp = fit, mpp
-        return other
+    def patches(self, rows: Sequence[int] | np.ndarray) -> Iterator[Callable[[], tuple[np.ndarray, Sequence[str]]]]:
+        """See :meth:`FittedStore.patches`."""
+        for row in rows:
+            yield partial(self._made, int(row))
 
-    def load(self, rows: Sequence[int] | np.ndarray) -> Loaded:
-        """Read the pictures of `rows`."""
-        pixels = np.full((len(rows), PATCH_SIZE, PATCH_SIZE, 3), 255, dtype=np.uint8)
-        unreadable, notes = dict[int, str](), dict[int, tuple[str, ...]]()
-        for position, row in enumerate(rows):
-            picture = np.asarray(self.pictures[int(row)])
-            if picture.ndim == 3 and picture.shape[0] in (1, 3):
-                picture = picture.transpose(1, 2, 0)
-            if picture.dtype != np.uint8:
-                picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-            if picture.ndim == 2 or picture.shape[2] == 1:
-                picture = np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
-            try:
-                name, mpp = f"{self.name}[{row}]", mpp_of_row(self.mpp, row)
-                pixels[position], said = fitted(picture[..., :3], self.fit, mpp=mpp, name=name)
-            except PatchError as error:
-                unreadable[position] = str(error)
-                continue
-            if said:
-                notes[position] = said
-        return Loaded(pixels, unreadable, notes)
+    def _made(self, row: int) -> tuple[np.ndarray, Sequence[str]]:
+        picture = np.asarray(self.pictures[row])
+        if picture.ndim == 3 and picture.shape[0] in (1, 3):
+            picture = picture.transpose(1, 2, 0)
+        if picture.dtype != np.uint8:
+            picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        if picture.ndim == 2 or picture.shape[2] == 1:
+            picture = np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
+        return fitted(picture[..., :3], self.fit, mpp=mpp_of_row(self.mpp, row), name=f"{self.name}[{row}]")
 
 
 def refitted(store: PatchStore, fit: Fit, mpp: float | np.ndarray | None) -> PatchStore:
     """Return a store that makes patches of pictures in another way; one of patches only stays as it is."""
-    if isinstance(store, EncodedStore | PixelStore):
+    if isinstance(store, FittedStore):
         return store.fitted(fit, mpp)
     if isinstance(store, RowStore):
         return RowStore(refitted(store.store, fit, mpp), store.rows)

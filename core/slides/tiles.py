@@ -47,17 +47,25 @@ def tile(slide: Slide, level: int, column: int, row: int) -> bytes | None:
     return to_jpeg(slide.read(left, upper, right - left, lower - upper, scale=scale), quality=85)
 
 
-def map_picture(found: SlideMap) -> tuple[bytes, int]:
-    """Return the probabilities as a grey PNG, and how many cells wide and high a pixel of it is.
+def cells_a_pixel(found: SlideMap) -> int:
+    """Return how many cells wide and high a pixel of :func:`map_picture` is: 1, or a power of 2 for very large maps."""
+    cells, (rows, columns) = 1, found.probability.shape
+    while math.ceil(rows / cells) * math.ceil(columns / cells) > MOST_CELLS:
+        cells *= 2
+    return cells
 
-    A cell without tissue is 0, a probability p is 1 + round(254·p). Where there are more than 16 million cells, a pixel
-    holds the highest of several.
+
+def map_picture(found: SlideMap) -> bytes:
+    """Return the probabilities as a grey PNG.
+
+    A cell without tissue is 0, a probability p is 1 + round(254·p). A pixel holds the highest of the cells that
+    :func:`cells_a_pixel` says.
     """
-    probability, cells = found.probability, 1
-    while probability.size > MOST_CELLS:
-        probability, cells = _halved(probability), cells * 2
+    probability = found.probability
+    for _ in range(cells_a_pixel(found).bit_length() - 1):
+        probability = _halved(probability)
     levels = np.where(np.isnan(probability), 0, 1 + np.rint(probability.astype(np.float32) * 254)).astype(np.uint8)
-    return to_png(np.repeat(levels[..., None], 3, axis=2)), cells
+    return to_png(np.repeat(levels[..., None], 3, axis=2))
 
 
 def outlines(annotations: Iterable[Annotation]) -> list[dict[str, Any]]:

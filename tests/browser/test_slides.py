@@ -12,7 +12,7 @@ from core.bundle import load_bundle
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import Dataset
 from core.errors import DataError
-from core.slides.library import Results
+from core.slides.folders import Results
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
 from core.slides.slide_map import SlideMap
 

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from core.bundle import load_bundle
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import Dataset
+from core.slides.folders import Results
 from core.slides.geojson import to_geojson
-from core.slides.library import Results
 from core.slides.outlines import Annotation
 from core.slides.slide_map import SlideMap
 from pages._ui import state

@@ -11,16 +11,9 @@ import streamlit as st
 
 from core.data import CLASS_NAMES
 from core.display import NORMAL, TUMOUR, contact_sheet, to_jpeg
+from pages._ui.component import component
 
-_HERE = Path(__file__).parent
-_draw = st.components.v2.component(
-    "patches",
-    html=(_HERE / "gallery.html").read_text("utf-8"),
-    css=(_HERE / "gallery.css").read_text("utf-8"),
-    js=(_HERE / "gallery.js").read_text("utf-8"),
-    # Within the page's own tree the keys reach the grid before the shortcuts of the page, and focus is the browser's.
-    isolate_styles=False,
-)
+_draw = component("patches", Path(__file__).parent, "gallery")
 
 ACROSS = 16
 """Patches in a row of the picture that is sent; the browser lays them out by the width it has."""

@@ -13,12 +13,13 @@ from core.images.decode import DecodedPatch
 from core.images.mpp import LEAST_MPP
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
 from core.images.tiling import COARSEST
-from core.slides.library import annotations_of
+from core.slides.analyse import overview
+from core.slides.folders import annotations_of
 from core.slides.measures import Measures, Rule, measure
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
 from core.slides.reader import Slide
-from core.slides.slide_map import SlideMap
-from pages._ui import layout, state, widgets
+from core.slides.slide_map import FILE, SlideMap
+from pages._ui import cache, layout, state, widgets
 from pages._ui.predict import patch
 from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
@@ -40,11 +41,8 @@ EXPORTS = {
 def draw(listing: Listing, path: Path) -> None:
     """Draw a slide and what is known of it."""
     slide, folder = opened_slide(path), listing.results.folder(path)
-    found = SlideMap.load(folder)
     summary = listing.results.summary(path) or {}
-    measured = (
-        None if found is None else measure(found, Rule.of(listing.predictor.bundle.card, summary.get("threshold")))
-    )
+    found, measured = _measured(listing, folder, summary.get("threshold"))
     row = st.container(horizontal=True, vertical_alignment="center")
     row.subheader(printable(path.name), anchor=False)
     _draw_exports(row, folder, path)
@@ -67,6 +65,18 @@ def draw(listing: Listing, path: Path) -> None:
                     f"On slides tumour is rare, so that areas begin at {measured.rule.threshold:.3f} and need a higher "
                     "probability within; the verdict above is that of single patches."
                 )
+
+
+def _measured(listing: Listing, folder: Path, threshold: float | None) -> tuple[SlideMap | None, Measures | None]:
+    """Return the map of a slide and its measures, worked out once while the map is the same; None where it has none."""
+
+    def make() -> tuple[SlideMap | None, Measures | None]:
+        found = SlideMap.load(folder)
+        card = listing.predictor.bundle.card
+        return found, None if found is None else measure(found, Rule.of(card, threshold))
+
+    key = (folder, cache.file_stamp(folder / FILE), listing.predictor.bundle.digest, threshold)
+    return cache.recall("slide measures", key, make, most=8)
 
 
 def _draw_viewer(
@@ -223,6 +233,4 @@ def _draw_exports(row: Any, folder: Path, path: Path) -> None:
 
 
 def _still(slide: Slide) -> np.ndarray:
-    from core.slides.analyse import overview
-
     return overview(slide, 1400)

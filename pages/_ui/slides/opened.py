@@ -65,7 +65,7 @@ def map_of(token: str) -> bytes | None:
     """Return the map as PNG, or None where there is none. Raises :class:`DataError`."""
     opened = _opened.get(token)
     found = None if opened is None else SlideMap.load(opened.folder)
-    return None if found is None else map_picture(found)[0]
+    return None if found is None else map_picture(found)
 
 
 def outlines_of(token: str, kind: str) -> bytes | None:

@@ -15,7 +15,7 @@ from core.errors import DataError, NodescopeError
 from core.formatting import printable
 from core.prediction import Predictor
 from core.slides.analyse import overview
-from core.slides.library import Results, mpp_given, slides_in
+from core.slides.folders import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
 from core.storage.home import make_folder
@@ -130,17 +130,19 @@ def draw(listing: Listing) -> Path | None:
     if not listing.slides:
         st.info(f"There is no slide in {printable(str(listing.folder))}.", icon=":material/info:")
         return None
+    known = listing.results.states(listing.slides)
     with widgets.progress("Reading the slides") as show:
         rows = []
         for number, path in enumerate(listing.slides, start=1):
-            rows.append(_row(listing, path))
+            rows.append(_row(listing, path, *known[path]))
             show(number / len(listing.slides))
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # nothing is measured before the first prediction
-    states = ["all", *sorted(set(table["state"].str.replace(r"^\d+%$", "running", regex=True)))]
     if len(listing.slides) > 5:
-        wanted = st.segmented_control("State", states, default="all", key=state.SLIDE_STATE, required=True)
+        states = table["state"].str.replace(r"^\d+%$", "running", regex=True)
+        offered = ["all", *sorted(set(states))]
+        wanted = st.segmented_control("State", offered, default="all", key=state.SLIDE_STATE, required=True)
         if wanted != "all":
-            table = table[table["state"].str.replace(r"^\d+%$", "running", regex=True) == wanted]
+            table = table[states == wanted]
     table = table.reset_index(drop=True)
     at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=THUMBNAIL // 2 + 8)
     by_name = {path.name: path for path in listing.slides}
@@ -150,12 +152,13 @@ def draw(listing: Listing) -> Path | None:
     chosen = by_name.get(wanted_name)
     if wanted_name and chosen is None:
         st.warning(f"There is no slide {widgets.escaped(wanted_name)} in this folder.", icon=":material/warning:")
-    _draw_queue(listing, {row["slide"] for row in rows if row.get("mpp")}, chosen)  # the others would only fail
+    fit = [path for path, row in zip(listing.slides, rows, strict=True) if row.get("mpp")]  # others would only fail
+    _draw_queue(listing, fit, {path for path in fit if known[path][0] == "done"}, chosen)
     return chosen
 
 
-def _row(listing: Listing, path: Path) -> dict[str, Any]:
-    word, why = listing.results.state(path)
+def _row(listing: Listing, path: Path, word: str, why: str) -> dict[str, Any]:
+    """Return the row of a slide; `word` and `why` are its state, see :meth:`core.slides.folders.Results.states`."""
     row: dict[str, Any] = {"picture": None, "slide": path.name, "state": word or "not predicted"}
     try:
         about = _about(path, listing.mpp.get(path.name))
@@ -213,21 +216,27 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _draw_queue(listing: Listing, fit: set[str], chosen: Path | None) -> None:
-    """Draw the buttons that start predictions, or how far they are."""
+def _draw_queue(listing: Listing, fit: list[Path], done: set[Path], chosen: Path | None) -> None:
+    """Draw the buttons that start predictions, or how far they are.
+
+    Args:
+        listing: the slides.
+        fit: those that can be predicted.
+        done: those of them that have been.
+        chosen: the one that is looked at.
+    """
     queue = listing.results.queue
     status = queue.status()
     if status.is_active:
         jobs.watch(queue, "Predicting slides")
         return
     jobs.last_attempt(status, next_one="Start again: it goes on from there.")
-    left = [path for path in listing.slides if path.name in fit and listing.results.state(path)[0] != "done"]
+    left = [path for path in fit if path not in done]
     row = st.container(horizontal=True)
-    if chosen is not None and chosen.name in fit:
-        again = "Predict again" if listing.results.state(chosen)[0] == "done" else "Predict this slide"
-        row.button(
-            again, icon=":material/play_arrow:", on_click=_start, args=(listing, [chosen], again.endswith("again"))
-        )
+    if chosen is not None and chosen in fit:
+        again = chosen in done
+        label = "Predict again" if again else "Predict this slide"
+        row.button(label, icon=":material/play_arrow:", on_click=_start, args=(listing, [chosen], again))
     if left:
         label = "Predict all" if len(left) == len(fit) else f"Predict the other {len(left)}"
         row.button(label, icon=":material/playlist_play:", on_click=_start, args=(listing, left, False))

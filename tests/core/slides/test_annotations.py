@@ -10,7 +10,7 @@ from core.errors import DataError
 from core.slides.annotations import inside, read_annotations, to_asap
 from core.slides.geojson import from_geojson, to_geojson
 from core.slides.outlines import Annotation, area_of, trace
-from tests.core.slides.test_reader import REAL, real_slides
+from tests.core.slides.test_reader import SHARED, real_slides
 
 SQUARE = np.array([(1000.25, 2000.5), (3000.0, 2000.0), (3000.0, 5000.75), (1000.0, 5000.0)])
 HOLE = np.array([(1500.0, 2500.0), (1500.0, 3000.0), (2000.0, 3000.0)])
@@ -152,8 +152,8 @@ def test_camelyons_asap_files_are_read(tmp_path: Path) -> None:
 
 @real_slides
 def test_a_real_annotation_of_ncrf_is_read() -> None:
-    found = read_annotations(REAL / "camelyon16-tumor_064.json")
-    raw = json.loads((REAL / "camelyon16-tumor_064.json").read_text())
+    found = read_annotations(SHARED / "camelyon16-tumor_064.json")
+    raw = json.loads((SHARED / "camelyon16-tumor_064.json").read_text())
 
     assert len(found) == len(raw["positive"])
     assert all(each.is_tumour for each in found)

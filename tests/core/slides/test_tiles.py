@@ -58,16 +58,17 @@ def test_the_lowest_level_is_one_pixel(slide: Slide) -> None:
 
 
 def test_a_cell_of_the_picture_is_its_probability_and_0_is_no_tissue() -> None:
-    data, cells = tiles.map_picture(_map(np.array([[np.nan, 0.0, 0.5], [1.0, 0.25, np.nan]])))
-    assert cells == 1
+    found = _map(np.array([[np.nan, 0.0, 0.5], [1.0, 0.25, np.nan]]))
+    data = tiles.map_picture(found)
+    assert tiles.cells_a_pixel(found) == 1
     assert _decoded(data)[..., 0].tolist() == [[0, 1, 128], [255, 65, 0]]  # 1 + 254 · .25 = 64.5
 
 
 def test_a_map_that_is_too_large_keeps_the_highest_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiles, "MOST_CELLS", 4)
     values = np.array([[0.1, np.nan, 0.3], [0.9, 0.2, np.nan], [np.nan, np.nan, 0.5]])
-    data, cells = tiles.map_picture(_map(values))
-    assert cells == 2
+    data = tiles.map_picture(_map(values))
+    assert tiles.cells_a_pixel(_map(values)) == 2
     assert _decoded(data)[..., 0].tolist() == [[230, 77], [0, 128]]
 
 

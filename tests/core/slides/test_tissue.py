@@ -7,7 +7,7 @@ import pytest
 
 from core.slides.reader import Slide
 from core.slides.tissue import find_tissue, tissue_of
-from tests.core.slides.test_reader import REAL, real_slides
+from tests.core.slides.test_reader import SHARED, real_slides
 
 PINK, PALE, GREY, BLUE_INK, GREEN_INK, BLACK_INK = (
     (200, 130, 180), (239, 226, 237), (205, 205, 205), (40, 60, 200), (30, 150, 60), (25, 25, 27),
@@ -105,7 +105,7 @@ def test_the_scale_of_the_mask_is_8_micrometres(tmp_path: Path, write_slide) -> 
 
 @real_slides
 def test_a_quarter_of_the_real_lymph_node_is_tissue() -> None:
-    with Slide(REAL / "camelyon16-overview.dcm") as slide:
+    with Slide(SHARED / "camelyon16-overview.dcm") as slide:
         tissue = find_tissue(slide, 28.97)
 
     assert 0.20 <= tissue.mask.mean() <= 0.30

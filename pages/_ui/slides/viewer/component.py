@@ -13,16 +13,10 @@ from core.display import TUMOUR
 from core.display.palette import SERIES
 from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
-from core.slides.tiles import MOST_CELLS, OVERLAP, TILE, top_level
+from core.slides.tiles import OVERLAP, TILE, cells_a_pixel, top_level
+from pages._ui.component import component
 
-_HERE = Path(__file__).parent
-_draw = st.components.v2.component(
-    "slide",
-    html=(_HERE / "viewer.html").read_text("utf-8"),
-    css=(_HERE / "viewer.css").read_text("utf-8"),
-    js=(_HERE / "viewer.js").read_text("utf-8"),
-    isolate_styles=False,  # so that the styles that OpenSeadragon sets reach it, and the focus is the browser's
-)
+_draw = component("slide", Path(__file__).parent, "viewer")
 
 HEIGHT = 620
 """Of the slide on screen, in CSS pixels."""
@@ -88,7 +82,7 @@ def _data(view: View) -> dict[str, Any]:
         "overlap": OVERLAP,
         "top": top_level(view.slide.size),
         "height": HEIGHT,
-        "map": None if found is None else {"origin": found.origin, "step": found.step, "cells": _cells(found)},
+        "map": None if found is None else {"origin": found.origin, "step": found.step, "cells": cells_a_pixel(found)},
         "version": view.version,
         "colours": base64.b64encode(colour_table("inferno").tobytes()).decode(),
         "tones": {"tumour": TUMOUR, "other": SERIES[0], "annotation": SERIES[0]},
@@ -101,11 +95,3 @@ def _data(view: View) -> dict[str, Any]:
         "at": view.at,
         "patch": None if patch is None else dict(zip(("x", "y", "side"), patch, strict=True)),
     }
-
-
-def _cells(found: SlideMap) -> int:
-    """Return how many cells a pixel of the map's picture is wide, see :func:`core.slides.tiles.map_picture`."""
-    cells, (rows, columns) = 1, found.probability.shape
-    while -(-rows // cells) * -(-columns // cells) > MOST_CELLS:
-        cells *= 2
-    return cells

@@ -8,7 +8,7 @@ import pytest
 from core.errors import DataError
 from core.job import JobStatus
 from core.slides.analyse import SlideJob
-from core.slides.library import Results, annotations_of, slides_in
+from core.slides.folders import Results, annotations_of, slides_in
 
 
 def test_slides_are_files_with_the_suffix_of_one(tmp_path: Path) -> None:
@@ -32,13 +32,13 @@ def test_results_of_another_model_step_or_folder_lie_elsewhere(fresh_home: Path,
 def test_the_state_of_a_slide_is_that_of_its_work(fresh_home: Path, tmp_path: Path) -> None:
     slide, results = tmp_path / "a.svs", Results.of(tmp_path, bundle="b", step=32)
     job = SlideJob.of(results.folder(slide))
-    assert results.state(slide) == ("", "")
+    assert results.states([slide])[slide] == ("", "")
     job.path.mkdir(parents=True)
     job.write(JobStatus("failed", 0.2, "The file is damaged."))
-    assert results.state(slide) == ("failed", "The file is damaged.")
+    assert results.states([slide])[slide] == ("failed", "The file is damaged.")
     job.write(JobStatus("finished", 1.0))
     (results.folder(slide) / "summary.json").write_text("{}")
-    assert results.state(slide) == ("done", "")
+    assert results.states([slide])[slide] == ("done", "")
 
 
 def test_a_slide_waits_while_the_queue_that_holds_it_works(fresh_home: Path, tmp_path: Path) -> None:
@@ -48,10 +48,11 @@ def test_a_slide_waits_while_the_queue_that_holds_it_works(fresh_home: Path, tmp
     job.path.mkdir(parents=True)
     job.write(JobStatus("failed", 0.2, "The file is damaged."))
     results.put_in_queue([first, second])
-    assert results.state(first) == ("", "")  # nothing works yet, and the failure is forgotten
+    assert results.states([first])[first] == ("", "")  # nothing works yet, and the failure is forgotten
     results.queue.record_process(os.getpid())
     results.queue.write(JobStatus("running", 0.1))
-    assert [results.state(each)[0] for each in (first, second, other)] == ["waiting", "waiting", ""]
+    found = results.states([first, second, other])
+    assert [found[each][0] for each in (first, second, other)] == ["waiting", "waiting", ""]
 
 
 def test_outlines_lie_beside_the_slide_or_in_a_folder_of_them(tmp_path: Path) -> None:

@@ -61,8 +61,12 @@ class Results:
         """Return the folder of a slide."""
         return self.path / slide.stem
 
-    def state(self, slide: Path) -> tuple[str, str]:
-        """Return a word on a slide and, where it failed or is at work, how: "done", "waiting", "40%", "failed", ""."""
+    def states(self, slides: Sequence[Path]) -> dict[Path, tuple[str, str]]:
+        """Return a word on each slide and, where it failed, why: "done", "waiting", "40%", "failed", ""."""
+        queued = self.queued()
+        return {slide: self._state(slide, is_queued=slide.name in queued) for slide in slides}
+
+    def _state(self, slide: Path, *, is_queued: bool) -> tuple[str, str]:
         status = SlideJob.of(self.folder(slide)).status()
         if status.is_active:
             return f"{status.share:.0%}", ""
@@ -70,7 +74,7 @@ class Results:
             return "failed", status.message
         if (self.folder(slide) / "summary.json").is_file():
             return "done", ""
-        return ("waiting" if slide.name in self.queued() else ""), ""
+        return ("waiting" if is_queued else ""), ""
 
     def put_in_queue(self, slides: Sequence[Path]) -> None:
         """Note which slides the queue is about to do. Raises :class:`StorageError`."""
