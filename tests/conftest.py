@@ -12,8 +12,10 @@ import models
 from core.bundle import Bundle, Card, halve
 from core.data import Dataset, DemoSize, open_demo
 from core.evaluation import Calibration, evaluate
+from core.runs import Run, TrainingConfig, create_run
 from core.storage.home import HOME_VARIABLE
 from core.studies.learning_curve_result import Trained
+from core.training.execute import execute
 
 SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 
@@ -97,3 +99,24 @@ def tiny_bundle() -> Bundle:
         threshold=0.4,
     )
     return Bundle(card, halve(weights))
+
+
+@pytest.fixture
+def stopped_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], Run]:
+    """A function that trains on a data set in a new run folder, until the run was asked three times whether to stop."""
+
+    def train(data: Path, folder: Path) -> Run:
+        run = create_run(TrainingConfig(data=(str(data),), epochs=2, batch_size=16, device="cpu"), folder)
+        asked: list[int] = []
+
+        def stop_soon(_: Run) -> bool:
+            asked.append(1)
+            return len(asked) > 3
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Run, "stop_requested", stop_soon)
+            execute(run)
+        assert run.status().state == "stopped"
+        return run
+
+    return train

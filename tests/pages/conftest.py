@@ -10,8 +10,10 @@ from PIL import Image
 
 from core.data import Dataset
 from core.job import Job, JobStatus
+from core.runs import Run, Status, TrainingConfig, create_run
+from core.storage.home import runs_home
 from pages._ui import cache
-from tests.pages.driver import Page
+from tests.pages.driver import ROWS, Page, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,3 +59,14 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(Job, "launch", launch)
     return commands
+
+
+@pytest.fixture
+def two_runs(quiet_demo: Path) -> tuple[Run, Run]:
+    """A stopped run and a failed one with another seed, of three epochs each."""
+    first, second = run_in("stopped"), create_run(TrainingConfig(epochs=4, seed=7), runs_home() / "b-other-run")
+    second.write_status(Status(state="failed"))
+    for run in (first, second):
+        run.write_metrics(ROWS)
+    second.write_notes("more seeds")
+    return first, second

@@ -5,7 +5,18 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from core.runs import Run, Status, TrainingConfig, create_run
+from core.storage.home import runs_home
+
 ROOT = Path(__file__).resolve().parents[2]
+
+
+ROWS = [
+    {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.4, "valid_auc": auc, "valid_accuracy": 0.8,
+     "learning_rate": 1e-3}
+    for epoch, auc in ((1, 0.7), (2, 0.9), (3, 0.8))
+]  # fmt: skip
+"""Of the metrics of a run of three epochs."""
 
 
 class Page(AppTest):
@@ -68,3 +79,10 @@ class Page(AppTest):
     def _whole(self) -> "Page":
         assert not self.exception, self.exception[0]
         return self
+
+
+def run_in(state: str, **values: Any) -> Run:
+    """Make a run in a state; `values` are of its status."""
+    run = create_run(TrainingConfig(epochs=4), runs_home() / f"a-{state}-run")
+    run.write_status(Status(state=state, epochs=4, steps=40, **{"updated": 1.0, **values}))
+    return run

@@ -1,50 +1,20 @@
 """Folders as people have them: what can be taken is taken, and what cannot is named with its cause and an example."""
 
 import codecs
-import gzip
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
-from PIL import Image
 
 from core.commands import main
 from core.data import choose_rule, make_pack, open_dataset
-from core.data.open import recognise
-from core.data.readers.pcam import x_file, y_file
+from core.data.readers.pcam import x_file
 from core.errors import DataError
+from tests.core.data.people import IDS, image, kaggle, pcam
 
-IDS = ("a1", "B2", "c3")
 Write = Callable[[Path], None]
-
-
-def _image(path: Path, size: int = 96) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((size, size, 3), 90, np.uint8)).save(path)
-
-
-def _kaggle(folder: Path, ids: tuple[str, ...] = IDS, *, names: tuple[str, ...] = (), labels: str = "") -> Path:
-    """Write files (named as the ids, or otherwise) and a table of their labels, 1 and 0 in turn."""
-    for name in names or tuple(f"{patch_id}.tif" for patch_id in ids):
-        _image(folder / "train" / name)
-    lines = "\n".join(f"{patch_id},{(number + 1) % 2}" for number, patch_id in enumerate(ids))
-    (folder / "train_labels.csv").write_text(labels or f"id,label\n{lines}\n")
-    return folder
-
-
-def _pcam(folder: Path, counts: dict[str, int]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for split, count in counts.items():
-        with h5py.File(x_file(folder, split), "w") as file:
-            file["x"] = np.full((count, 96, 96, 3), 90, np.uint8)
-        with h5py.File(y_file(folder, split), "w") as file:
-            file["y"] = (np.arange(count) % 2).astype(np.uint8)
-    return folder
-
 
 TAKEN: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
     "suffix": ({"ids": ("a1.tif", "B2.TIF", "c3.tiff"), "names": ("a1.tif", "B2.tif", "c3.tif")}, IDS),
@@ -72,7 +42,7 @@ TAKEN: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", TAKEN)
 def test_what_can_be_taken_is_taken(tmp_path: Path, case: str) -> None:
     made, ids = TAKEN[case]
-    dataset = open_dataset(_kaggle(tmp_path / "set", **made))  # type: ignore[arg-type]
+    dataset = open_dataset(kaggle(tmp_path / "set", **made))  # type: ignore[arg-type]
 
     assert tuple(dataset.table["id"]) == ids
     assert dataset.labels(range(len(ids))).tolist() == [1, 0, 1][: len(ids)]
@@ -89,7 +59,7 @@ def test_what_can_be_taken_is_taken(tmp_path: Path, case: str) -> None:
 )  # fmt: skip
 def test_labels_are_read_in_any_usual_encoding(tmp_path: Path, encoding: str, mark: bytes, separator: str) -> None:
     text = "id,label,remark\r\na1,1,f\u00fcr\r\nB2,0,\r\nc3,1,\r\n".replace(",", separator)
-    (_kaggle(tmp_path) / "train_labels.csv").write_bytes(mark + text.encode(encoding))
+    (kaggle(tmp_path) / "train_labels.csv").write_bytes(mark + text.encode(encoding))
 
     assert tuple(open_dataset(tmp_path).table["id"]) == IDS
 
@@ -145,9 +115,9 @@ NAMED: dict[str, tuple[dict[str, object], int, str]] = {
 @pytest.mark.parametrize("case", NAMED)
 def test_what_cannot_be_taken_is_named_with_its_cause(tmp_path: Path, case: str, test: bool) -> None:
     made, used, words = NAMED[case]
-    folder = _kaggle(tmp_path / "set", **made)  # type: ignore[arg-type]
+    folder = kaggle(tmp_path / "set", **made)  # type: ignore[arg-type]
     if test:
-        _image(folder / "test" / "t.tif")
+        image(folder / "test" / "t.tif")
     dataset = open_dataset(folder)
 
     assert int(dataset.table["label"].notna().sum()) == used
@@ -166,11 +136,11 @@ def test_what_cannot_be_taken_is_named_with_its_cause(tmp_path: Path, case: str,
 def test_where_nothing_matches_training_says_why_also_with_a_test_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], made: dict[str, object], words: str
 ) -> None:
-    folder = _kaggle(tmp_path / "set", **made)  # type: ignore[arg-type]
+    folder = kaggle(tmp_path / "set", **made)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=words):
         open_dataset(folder)
 
-    _image(folder / "test" / "t.tif")
+    image(folder / "test" / "t.tif")
     for command in ("train", "evaluate", "lr-find"):
         out = ["--out", str(tmp_path / "c.csv")] if command == "lr-find" else []
         assert main([command, "--data", str(folder), *out]) in (1, 2)
@@ -180,7 +150,7 @@ def test_where_nothing_matches_training_says_why_also_with_a_test_folder(
 
 def _slides(folder: Path, slides: int, tumour: int = 60, *, name: str = "s") -> Path:
     lines = [f"p{n},{int(n < tumour)},{name}{n % slides}" for n in range(120)]
-    _kaggle(folder, tuple(f"p{n}" for n in range(120)), labels="id,label,slide\n" + "\n".join(lines))
+    kaggle(folder, tuple(f"p{n}" for n in range(120)), labels="id,label,slide\n" + "\n".join(lines))
     return folder
 
 
@@ -191,7 +161,7 @@ def _slides(folder: Path, slides: int, tumour: int = 60, *, name: str = "s") -> 
         (lambda f: _slides(f, 2, name="t"), "2 slides only, and a split by slide"),
         (lambda f: _slides(f, 40, tumour=1), "has 119 normal and 1 tumour patches: label more"),
         (
-            lambda f: [_image(path, 224) for path in (_slides(f, 40) / "train").iterdir()],
+            lambda f: [image(path, 224) for path in (_slides(f, 40) / "train").iterdir()],
             "patches that it would use cannot be read, such as p",
         ),
     ],
@@ -212,7 +182,7 @@ def test_patches_of_another_size_are_named_by_every_command_that_reads_them(
     tmp_path: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     for path in (_slides(tmp_path / "set", 40) / "train").iterdir():
-        _image(path, 224)
+        image(path, 224)
     out = ["--out", str(tmp_path / "x.csv")] if command in ("embed", "lr-find") else []
 
     assert main([command, "--data", str(tmp_path / "set"), *out]) in (1, 2)
@@ -225,7 +195,7 @@ def test_every_command_names_what_was_left_out_once(
 ) -> None:
     names = tuple(f"p{n}" for n in range(160))
     labels = "\n".join(f"{name},{('x' if n % 4 == 3 else n % 2)}" for n, name in enumerate(names))
-    folder = str(_kaggle(tmp_path / "set", names, labels=f"id,label\n{labels}\nmissing,1\n"))
+    folder = str(kaggle(tmp_path / "set", names, labels=f"id,label\n{labels}\nmissing,1\n"))
     words = "set: 120 patches are used and 41 left out: 40 with a label other than 0 and 1 (such as p3: its label must"
     out = ["--out", str(tmp_path / "out.csv")]
     for command in (
@@ -246,7 +216,7 @@ def test_every_command_names_what_was_left_out_once(
 
 
 def test_half_a_pcam_file_counts_as_left_out(tmp_path: Path) -> None:
-    folder = _pcam(tmp_path / "pcam", {"train": 5, "valid": 3, "test": 2})
+    folder = pcam(tmp_path / "pcam", {"train": 5, "valid": 3, "test": 2})
     whole = x_file(folder, "train").stat().st_size
     os.truncate(x_file(folder, "train"), whole // 2)
 
@@ -259,7 +229,7 @@ def test_half_a_pcam_file_counts_as_left_out(tmp_path: Path) -> None:
 
 
 def test_a_remark_is_nothing_left_out(tmp_path: Path) -> None:
-    folder = _kaggle(tmp_path, labels="id,label\na1,1\na1,1\nB2,0\nc3,1\n")
+    folder = kaggle(tmp_path, labels="id,label\na1,1\na1,1\nB2,0\nc3,1\n")
 
     dataset = open_dataset(folder)
 
@@ -267,192 +237,11 @@ def test_a_remark_is_nothing_left_out(tmp_path: Path) -> None:
     assert dataset.left_out() == ""
 
 
-def _zipped(folder: Path) -> None:
-    folder.mkdir()
-    with gzip.open(folder / f"{x_file(folder, 'train').name}.gz", "wb") as file:
-        file.write(b"x")
-
-
-def _files(*names: str) -> Write:
-    def write(folder: Path) -> None:
-        for name in names:
-            _image(folder / name) if name.endswith("tif") else (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).touch()
-
-    return write
-
-
-FOUND: dict[str, tuple[Write, str, str, str]] = {
-    "train/ itself": (lambda f: _kaggle(f), "train", "", "kaggle"),
-    "a folder in train/": (lambda f: _kaggle(f, ("a1",), names=("n/a1.tif",)), "train/n", "", "kaggle"),
-    "one level too high": (lambda f: _kaggle(f / "deep"), "", "deep", "kaggle"),
-    "two levels too high": (lambda f: _kaggle(f / "a" / "b"), "", "a/b", "kaggle"),
-    "the table": (lambda f: _kaggle(f), "train_labels.csv", "", "kaggle"),
-    "an image": (lambda f: _kaggle(f), "train/a1.tif", "", "kaggle"),
-    "an .h5 file": (lambda f: _pcam(f, {"train": 2}), "camelyonpatch_level_2_split_train_x.h5", "", "pcam"),
-    "PCam one level too high": (lambda f: (f.mkdir(), _pcam(f / "pcam", {"train": 2})), "", "pcam", "pcam"),
-    "class folders one level too high": (_files("deep/normal/a.tif", "deep/tumour/b.tif"), "", "deep", "class folders"),
-    "one class": (_files("normal/a.tif", "tumour/b.tif"), "tumour", "", "class folders"),
-    "an image of a class": (_files("train/0/a.tif", "train/1/b.tif"), "train/1/b.tif", "", "class folders"),
-    "images only": (_files("a.tif", "b.tif"), "", "", "images without labels"),
-}
-
-
-@pytest.mark.parametrize("case", FOUND)
-def test_a_data_set_is_found_from_inside_and_from_above(tmp_path: Path, case: str) -> None:
-    make, given, found, layout = FOUND[case]
-    make(tmp_path / "set")
-
-    assert recognise(tmp_path / "set" / given) == (layout, tmp_path / "set" / found)
-
-
-WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
-    "two data sets": (lambda f: (_kaggle(f / "a"), _kaggle(f / "b")), "", r"set/a, .*set/b are; give one of them"),
-    "packed": (_zipped, "", r"train_x.h5.gz must be unpacked first: under 'Data set' .*pack --unpack"),
-    "zip": (_files("histopathologic-cancer-detection.zip"), "", r"detection.zip can be opened itself; give its path"),
-    "table of another name": (
-        _files("labels.csv"),
-        "",
-        r"labels.csv may hold the labels; rename it to train_labels.csv",
-    ),
-    "workbook": (_files("train_labels.xlsx"), "", r"train_labels.xlsx may hold the labels; save it as CSV under"),
-    ".h5 of another name": (_files("train_x.h5"), "", r"rename it to camelyonpatch_level_2_split_train_x.h5"),
-    "labels of PCam alone": (
-        _files("camelyonpatch_level_2_split_train_y.h5"),
-        "",
-        r"camelyonpatch_level_2_split_train_x.h5 is missing",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WRONG_FOLDERS)
-def test_a_wrong_folder_is_told_the_right_one(tmp_path: Path, case: str) -> None:
-    make, given, words = WRONG_FOLDERS[case]
-    make(tmp_path / "set")
-
-    with pytest.raises(DataError) as error:
-        recognise(tmp_path / "set" / given)
-    assert re.search(words, str(error.value)), str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"a1,1\nB2,0\n", "needs the columns id, label, got a1, 1: the names of the columns seem to be missing"),
-        (b"a1;1\nB2;0\n", r"got a1, 1 \(between semicolons\): the names of the columns seem to be missing"),
-        (b"image;class\na1;1\n", r"got image, class \(between semicolons\)"),
-        (b"PK\x03\x04rest", "is an Excel workbook or a zip archive and no CSV file"),
-        (b"\x1f\x8brest", "is a gzip archive"),
-        (b"\x89HDF\r\n", "is an HDF5 file"),
-        (b"id,label\na\0b,1\n", "is no text"),
-        (b"\xff\xfei", "is no text"),
-        (b"id,label\n\x81,1\n", "is no text"),
-        (b"", "got an empty file"),
-        (b"\n\n \n", "got an empty file"),
-    ],
-)
-@pytest.mark.parametrize("name", ["train_labels.csv", "patch_id_wsi_full.csv"])
-def test_a_table_that_is_none_says_what_was_found(tmp_path: Path, name: str, data: bytes, words: str) -> None:
-    (_kaggle(tmp_path) / name).write_bytes(data)
-
-    with pytest.raises(DataError) as error:
-        open_dataset(tmp_path)
-    found = words if name == "train_labels.csv" else words.replace("id, label, got", "id, wsi, got")
-    assert re.search(f"{name}.*{found}", str(error.value)), str(error.value)
-
-
-ODD: dict[str, tuple[Callable[[bytes], None], str]] = {
-    "not UTF-8": (lambda f: os.rename(f + b"/a1.tif", f + b"/caf\xe9.tif"), "caf\ufffd.tif: it has a name that"),
-    "line end": (lambda f: os.rename(f + b"/a1.tif", f + b"/a\n1.tif"), "a\ufffd1.tif: it has a name that"),
-    "escape": (lambda f: os.rename(f + b"/a1.tif", f + b"/a\x1b[31m.tif"), "a\ufffd[31m.tif: it has a name"),
-    "folder": (lambda f: os.mkdir(f + b"/d.tif"), "d.tif: it is a folder"),
-    "link to itself": (lambda f: os.symlink(b"d.tif", f + b"/d.tif"), "be read: Too many levels of symbolic links"),
-    "link to nowhere": (lambda f: os.symlink(b"/nowhere", f + b"/d.tif"), "d.tif: it is a link that leads nowhere"),
-    "pipe": (lambda f: os.mkfifo(f + b"/d.tif"), "d.tif: it is no file"),
-}
-
-
-@pytest.mark.parametrize("part", ["train", "test"])
-@pytest.mark.parametrize("case", ODD)
-def test_an_odd_entry_is_left_out_and_the_rest_is_used(
-    tmp_path: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str], case: str, part: str
-) -> None:
-    folder = _kaggle(tmp_path / "set", tuple(f"p{n}" for n in range(20)))
-    for directory in ("train", "test"):
-        _image(folder / directory / "a1.tif")
-    make, words = ODD[case]
-    make(os.fsencode(folder / part))
-    os.mkdir(os.fsencode(folder / part) + b"/caf\xe9")
-
-    dataset = open_dataset(folder)
-
-    assert int(dataset.table["label"].notna().sum()) == 20
-    assert words in dataset.left_out()
-    dataset.left_out().encode()
-    assert make_pack(open_dataset(folder, raw=True)).count == len(dataset)
-    assert open_dataset(folder).left_out() == dataset.left_out()
-    for command in (["check", str(folder)], ["split", "--data", str(folder)]):
-        assert main(command) in (0, 1)
-        assert words in capsys.readouterr().err
-
-
-def test_a_link_into_a_forbidden_folder_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = _kaggle(tmp_path / "set")
-    before = open_dataset(folder)
-
-    # Root may read everything, so the system's answer is given by hand.
-    class Forbidden:
-        name, path = "z.tif", str(folder / "train" / "z.tif")
-
-        def is_file(self) -> bool:
-            raise PermissionError(13, "Permission denied")
-
-        is_dir = stat = lambda self, **_more: self.is_file()
-
-        def is_symlink(self) -> bool:
-            return True
-
-    real = os.scandir
-
-    class Scan:
-        def __init__(self, path: object):
-            self._real = real(path)  # type: ignore[call-overload]
-            self._more = [Forbidden()] if str(path).endswith("train") else []
-
-        def __enter__(self) -> "Scan":
-            return self
-
-        def __exit__(self, *_error: object) -> None:
-            self._real.close()
-
-        def __iter__(self) -> object:
-            return iter([*self._real, *self._more])
-
-    monkeypatch.setattr(os, "scandir", Scan)
-    dataset = open_dataset(folder)
-
-    assert len(dataset) == 3
-    assert dataset.files == before.files
-    assert "train/z.tif: it cannot be read: Permission denied; it is a link" in dataset.left_out()
-
-
-@pytest.mark.parametrize("command", ["check", "pack", "train", "split", "embed", "evaluate", "label-errors"])
-def test_a_folder_whose_path_is_not_utf_8_is_refused_in_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    folder = os.fsdecode(os.fsencode(_kaggle(tmp_path / "set").parent) + b"/caf\xe9")
-    os.rename(tmp_path / "set", folder)
-
-    out = ["--out", str(tmp_path / "x.csv")] if command == "embed" else []
-    assert main([command, *(["--data", folder] if command != "pack" else [folder]), *out]) == 2
-    assert "caf\ufffd has characters that are not UTF-8" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("name", ["about.json", "table.npz", "check.npz", "decisions.csv"])
 def test_a_file_of_the_home_that_may_not_be_read_is_not_called_damaged(
     tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    folder = _kaggle(tmp_path / "set")
+    folder = kaggle(tmp_path / "set")
     make_pack(open_dataset(folder, raw=True))
     main(["check", str(folder)])
     real = Path.open
@@ -475,11 +264,11 @@ def test_a_file_of_the_home_that_may_not_be_read_is_not_called_damaged(
 
 
 def test_advice_on_slides_is_about_the_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["split", "--data", str(_pcam(tmp_path / "pcam", {"train": 200}))])
+    main(["split", "--data", str(pcam(tmp_path / "pcam", {"train": 200}))])
     said = capsys.readouterr().out
     assert "camelyonpatch_level_2_split_train_meta.csv" in said
     assert "patch_id_wsi_full" not in said
-    main(["split", "--data", str(_kaggle(tmp_path / "kaggle", tuple(f"p{n}" for n in range(200))))])
+    main(["split", "--data", str(kaggle(tmp_path / "kaggle", tuple(f"p{n}" for n in range(200))))])
     assert "patch_id_wsi_full.csv (columns id, wsi)" in capsys.readouterr().out
     assert main(["leak", "--data", str(tmp_path / "pcam")]) == 2
     assert "camelyonpatch_level_2_split_train_meta.csv" in capsys.readouterr().err

@@ -7,26 +7,14 @@ import pytest
 
 from core.commands import main
 from core.errors import RunError
-from core.runs import Run, TrainingConfig, create_run
+from core.runs import Run
 from core.runs.moved_data import missing_data, move_data
-from core.training.execute import execute
-from core.work_folder import WorkFolder
 
 
 @pytest.fixture
-def stopped(kaggle_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def stopped(kaggle_folder: Callable[..., Path], stopped_run: Callable[[Path, Path], Run], tmp_path: Path) -> Run:
     folder = kaggle_folder({f"{number:03}": number % 2 for number in range(60)})
-    run = create_run(TrainingConfig(data=(str(folder),), epochs=2, batch_size=16, device="cpu"), tmp_path / "run")
-    asked: list[int] = []
-
-    def stop_soon(self: WorkFolder) -> bool:
-        asked.append(1)
-        return len(asked) > 3
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Run, "stop_requested", stop_soon)
-        execute(run)
-    assert run.status().state == "stopped"
+    run = stopped_run(folder, tmp_path / "run")
     folder.rename(tmp_path / "elsewhere")
     return run
 

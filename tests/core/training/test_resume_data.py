@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from core.errors import RunError
-from core.runs import Run, TrainingConfig, create_run
+from core.runs import Run
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 
@@ -33,19 +33,8 @@ def folder(kaggle_folder: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def stopped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    run = create_run(TrainingConfig(data=(str(folder),), epochs=2, batch_size=16, device="cpu"), tmp_path / "run")
-    asked: list[int] = []
-
-    def stop_soon(_: Run) -> bool:
-        asked.append(1)
-        return len(asked) > 3
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Run, "stop_requested", stop_soon)
-        execute(run)
-    assert run.status().state == "stopped"
-    return run
+def stopped(folder: Path, stopped_run: Callable[[Path, Path], Run], tmp_path: Path) -> Run:
+    return stopped_run(folder, tmp_path / "run")
 
 
 def _change_checkpoint(run: Run, change: Callable[[dict[str, Any]], object]) -> None:
