@@ -19,7 +19,8 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 import models
-from core.bundle.card import CARD, Card
+from core.bundle.card import Card
+from core.bundle.card_schema import CARD
 from core.bundle.ood import PREFIX, OodModel
 from core.bundle.shipped import SHIPPED, bundle_file
 from core.errors import BundleError
