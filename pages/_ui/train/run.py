@@ -181,7 +181,7 @@ def _buttons(run: Run, status: Status, *, can_resume: bool = True) -> None:
             _more(run, status)
     if st.session_state.get(state.DELETING) == run.name:
         trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run),
-                      loss=what_loses(run))  # fmt: skip
+                      loss=what_loses(run), called=described.label(run))  # fmt: skip
 
 
 def _moved(run: Run, gone: list[str]) -> None:
@@ -223,7 +223,7 @@ def _more(run: Run, status: Status) -> None:
 
 def _use(run: Run) -> None:
     st.session_state[state.WANTED_MODEL] = run.name
-    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.title()}."
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {widgets.escaped(run.title())}."
     st.rerun()  # the sidebar is outside of this fragment
 
 
