@@ -48,15 +48,17 @@ def main() -> None:
         help="A model looks better than it is on patches that it was trained or validated on. *Not trained on* is the "
         "test split where the model was trained on this data set, and all labelled patches elsewhere.",
     )  # fmt: skip
-    scored = predictions.scored(predictor, dataset, subset, layout.bundle_path())
+    path = layout.bundle_path()
+    scored = predictions.scored(predictor, dataset, subset, path)
     if scored is None:
         return
-    st.caption(f"{predictor.bundle.card.name} on {dataset.name}: {scored.description}.")
+    name = layout.model_name(path, predictor.bundle.card)
+    st.caption(widgets.escaped(f"{name} on {dataset.name}: {scored.description}."))
     if scored.unreadable:
         st.warning(f"{scored.unreadable:,} patches could not be read and are excluded.")
     key = predictions.scored_key(predictor, dataset, subset)
     threshold = metrics.threshold(scored, predictor.bundle.card.threshold, key=key)
-    context = EvaluationContext(predictor, dataset, subset, scored, threshold, key)
+    context = EvaluationContext(predictor, dataset, subset, scored, threshold, key, name)
     view = widgets.choice("View", {name: label for name, (label, _) in VIEWS.items()}, key=VIEW, show_label=False)
     try:
         VIEWS[view][1](context)

@@ -5,13 +5,14 @@ from typing import Any
 
 from core.bundle import load_bundle
 from core.bundle.rethreshold import with_threshold
+from core.bundle.seen_slides import seen_sentence
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError
 from core.evaluation import METRICS, Estimate, Evaluation, compare, disagreements
 from core.prediction import Predictor
-from core.scoring.dataset import Scored
+from core.scoring.dataset import Scored, slides_in_training
 from core.scoring.job import ScoreJob
 from core.scoring.store import forget_scores, load_scores, score_and_store, scores_csv
 from core.storage import atomic
@@ -98,6 +99,7 @@ def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold:
         "bundle": predictor.bundle.card.name,
         "digest": predictor.bundle.digest,
         "unreadable": scored.unreadable,
+        "slides_in_training": slides_in_training(predictor.bundle, dataset, scored.rows),
     }
     return {**about, **scored.evaluation(threshold).to_json()}
 
@@ -136,6 +138,7 @@ def _print(found: dict[str, Any]) -> None:
     evaluation = Evaluation.from_json(found)
     by = f"over {evaluation.described_slides}" if evaluation.resampled != "patch" else "over patches (slides unknown)"
     print(f"n = {found['n']} ({found['positives']} tumour), threshold {found['threshold']:.4f}, 95% CIs {by}")
+    print(seen_sentence(found["slides_in_training"]))
     if found["unreadable"]:
         print(f"excluded: {found['unreadable']} unreadable patches")
     _print_estimates(found["figures"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import models
 from core.bundle import INTENDED_USE, Bundle, Card, load_bundle
+from core.bundle.seen_slides import slides_in_training
 from core.commands import options
 from core.commands.output import print_json
 from core.data.choices import Choices
@@ -59,7 +60,10 @@ def describe(bundle: Bundle) -> str:
         lines.append(f"  made by       preset {preset}, {minutes} min; {versions or 'versions unknown'}")
     for measurement in card.measured:
         evaluation = measurement.evaluation
-        lines.append(f"  measured on   {measurement.data}, {measurement.split} split, n = {evaluation.n}")
+        lines += [
+            f"  measured on   {measurement.data}, {measurement.split} split, n = {evaluation.n}",
+            f"    {'Slides in training':<20} {slides_in_training(card, measurement)}",
+        ]
         lines += [f"    {METRICS[name].label:<20} {estimate}" for name, estimate in evaluation.metrics.items()]
     ood_model = bundle.ood_model
     fitted = "none" if ood_model is None else f"{sum(ood_model.patches)} patches of {', '.join(ood_model.names)}"

@@ -22,6 +22,7 @@ from core.runs import (
     stop,
     stop_and_wait,
     summarise_run,
+    titles,
 )
 from core.runs.launch import launch
 from core.runs.moved_data import move_data
@@ -29,8 +30,11 @@ from core.studies import delete, empty_trash, list_trash, restore, what_loses
 from core.work_folder import STATES
 
 HEAD = (
-    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags",
+    "run", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "slides in training", "started",
+    "elapsed", "tags", "folder",
 )  # fmt: skip
+SOMETIMES = {"slides in training": ("", "no"), "tags": ("",), "folder": ("",)}
+"""Columns that a list lacks where all runs have one of these values."""
 
 command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name, its folder's, or a path.")
 names = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
@@ -45,8 +49,8 @@ def run_list(as_json: bool) -> None:
         print_json([each.to_json() for each in found])
     else:
         rows = [HEAD, *(row(each) for each in found)]
-        # Names and tags are for those who use them: a column without any takes no room.
-        used = [cells for cells in zip(*rows, strict=True) if cells[0] not in ("name", "tags") or any(cells[1:])]
+        # Names and tags are for those who use them, for example: a column that tells nothing takes no room.
+        used = [cells for cells in zip(*rows, strict=True) if set(cells[1:]) - set(SOMETIMES.get(cells[0], (None,)))]
         print(table([*zip(*used, strict=True)]) if found else "No runs yet: python -m core train")
 
 
@@ -62,7 +66,7 @@ def run_show(name: str, as_json: bool) -> None:
         settings = run.config().to_json()
         print_json({**found.to_json(), "settings": settings, "metrics": metrics.to_dict(orient="records")})
         return
-    notes = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("folder", found.path))
+    notes = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("path", found.path))
     for title, value in (each for each in (*zip(HEAD, row(found), strict=True), *notes) if each[1]):
         print(f"{title + ':':<24} {value}")
     if not metrics.empty:
@@ -206,31 +210,36 @@ def run_compare(runs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"runs": [each.to_json() for each in found], "differing_settings": settings})
         return
-    rows = [("", *(each.name for each in found))]
+    rows = [("", *titles(found))]
     rows += [(name, *(plain(value) for value in values)) for name, values in settings.items()]
     if not settings:
         rows.append(("all settings", *("the same" for _ in found)))
-    # Of the cells of the list only the two AUCs; the differing settings stand above.
-    rows += [(name, *values) for name, *values in zip(HEAD, *(row(each) for each in found), strict=True)][5:7]
+    # Of the cells of the list only what was measured, and the folders; the differing settings stand above.
+    kept = (*HEAD[4:7], "folder")
+    rows += [
+        (name, *values) for name, *values in zip(HEAD, *(row(each) for each in found), strict=True)
+        if name in kept and any(values)
+    ]  # fmt: skip
     print(table(rows))
 
 
 def row(found: RunSummary) -> tuple[str, ...]:
     """Return the cells of a run, in the order of :data:`HEAD`."""
-    best = "-" if found.valid_auc is None else f"{found.valid_auc:.4f} ({found.best_epoch} of {found.epochs})"
+    best = "-" if found.valid_auc is None else f"{found.valid_auc:.3f} ({found.best_epoch} of {found.epochs})"
     best += " flawed" if found.flaw and found.valid_auc is not None else ""
     started = "-" if found.started is None else f"{datetime.fromtimestamp(found.started):%Y-%m-%d %H:%M}"
     return (
-        found.name,
-        found.given_name,
+        found.title or found.name,
         STATES[found.state].label.lower(),
         found.preset or "-",
         ", ".join(found.data) or "-",
         best,
         "-" if found.test_auc is None else str(found.test_auc),
+        found.slides_in_training,
         started,
         duration(found.seconds),
         ", ".join(found.tags),
+        found.name if found.given_name else "",
     )
 
 

@@ -207,7 +207,7 @@ def _describe_search(study: Study) -> str:
         rows.append((str(each.number), each.state, str(each.epochs), _short(each.auc or "-", 4), *values))
     lines = [table(rows)]
     if result.best is not None:
-        lines.append(f"Best: trial {result.best.number}, validation AUC {result.best.auc:.4f}, run {result.best.run}")
+        lines.append(f"Best: trial {result.best.number}, validation AUC {result.best.auc:.3f}, run {result.best.run}")
     if result.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
         lines.append(f"What made trials differ: {shares}")

@@ -7,7 +7,8 @@ added, so a test patch never becomes a training patch. A *stratified* rule does 
 each class of the data set it was made for; a *colour* rule holds out whole stain clusters. Both carry what was fitted
 to that data set (cuts of the hash, centres of clusters), so that they too can be applied anywhere. A *held* rule tests
 on one centre (one slide, one patient) and draws validation from the others. The *official* rule takes the splits that
-the data set came with.
+the data set came with; *valid-as-test* is for one that came without a test split: its validation split tests, and a
+hash draws another one from the training split.
 """
 
 import hashlib
@@ -24,9 +25,9 @@ from core.data.stain_clusters import StainClusters, colour_features, find_stain_
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 
-KINDS = ("official", "hashed", "stratified", "colour", "held")
+KINDS = ("official", "hashed", "stratified", "colour", "held", "valid-as-test")
 BY = ("patch", *GROUPS)
-CHOICES = ("default", "patch", "slide", "stratified", "colour", "official", "patient", "centre")
+CHOICES = ("default", "patch", "slide", "stratified", "colour", "official", "patient", "centre", "valid-as-test")
 """The rules that have a name, see :func:`choose_rule`."""
 
 MOST_FOLDS = 50
@@ -41,8 +42,8 @@ class SplitRule:
 
     Attributes:
         kind: one of :data:`KINDS`; "official" is as the data set says.
-        by: what stays together under a hashed or held rule: nothing ("patch"), or all patches of a group, one of
-            :data:`core.data.dataset.GROUPS`.
+        by: what stays together under a hashed, held or valid-as-test rule: nothing ("patch"), or all patches of a
+            group, one of :data:`core.data.dataset.GROUPS`.
         seed: another seed gives other splits, unless they are official.
         valid: share of all patches for validation, which chooses epoch, temperature and threshold.
         test: share of all patches for the test split, which nothing is chosen on. With folds, it is one of them.
@@ -57,7 +58,7 @@ class SplitRule:
         ConfigError: the values do not go together.
     """
 
-    kind: Literal["official", "hashed", "stratified", "colour", "held"] = "hashed"
+    kind: Literal["official", "hashed", "stratified", "colour", "held", "valid-as-test"] = "hashed"
     by: Literal["patch", "slide", "patient", "centre"] = "patch"
     seed: int = 0
     valid: float = VALID
@@ -89,7 +90,7 @@ class SplitRule:
                 f"folds must be 0 (none) or 2 to {MOST_FOLDS}, and fold counts from 0 to folds - 1, got "
                 f"folds={self.folds}, fold={self.fold}."
             )
-        if self.folds and self.kind == "official":
+        if self.folds and self.kind in ("official", "valid-as-test"):
             raise ConfigError("The data set's own split has no folds; choose a split by patch, slide, class or colour.")
 
     @property
@@ -143,6 +144,9 @@ class SplitRule:
             "colour": "whole colour clusters held out",
             "held": " ".join((*(self.held or ()), "held out")),
         }
+        if self.kind == "valid-as-test":
+            rest = f"{self.valid:.0%} of its training split for validation by {ways['hashed']}, seed {self.seed}"
+            return f"the data set's own validation split; {rest}"
         test = f"fold {self.fold + 1} of {self.folds} to test" if self.folds else f"{self.test:.0%} test"
         return f"{ways[self.kind]}, seed {self.seed}: {self.valid:.0%} validation, {test}"
 
@@ -150,6 +154,11 @@ class SplitRule:
 def is_official(dataset: Dataset) -> bool:
     """Return whether the data set came with all three splits, labelled."""
     return set(SPLITS) <= set(dataset.table["split"][dataset.table["label"].notna()].unique())
+
+
+def lacks_test(dataset: Dataset) -> bool:
+    """Return whether the data set came with a training and a validation split, labelled, and without a test split."""
+    return set(dataset.table["split"][dataset.table["label"].notna()].unique()) - {""} == {"train", "valid"}
 
 
 def choose_rule(
@@ -170,7 +179,8 @@ def choose_rule(
         choice: one of :data:`CHOICES`. "default" is the official rule where the data set came with all three splits,
             labelled, and there are no folds. Else it is a hashed one, which keeps patients together where they are
             known, else slides. Where neither is, patches of one slide fall on both sides, and test metrics are
-            optimistic. "centre" leaves one centre out: each is a fold, in the order of their names.
+            optimistic. "centre" leaves one centre out: each is a fold, in the order of their names. "valid-as-test" is
+            for data sets that :func:`lacks_test`.
         seed: see :class:`SplitRule`, as all that follow.
         valid: share.
         test: share.
@@ -189,6 +199,12 @@ def choose_rule(
     if choice == "official":
         return SplitRule(kind="official", folds=folds, fold=fold)
     shares: dict[str, Any] = {"seed": seed, "valid": valid, "test": test, "folds": folds, "fold": fold}
+    if choice == "valid-as-test":
+        if not lacks_test(dataset):
+            raise DataError(
+                f"{dataset.name} did not come with training and validation splits only; choose another split."
+            )
+        return SplitRule(kind="valid-as-test", by=dataset.unit or "patch", **shares)
     if choice == "centre":
         return _leave_out(dataset, "centre", shares)
     if choice in GROUPS:
@@ -257,12 +273,11 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         >>> train_rows = np.flatnonzero(splits == "train")
     """
     labelled = dataset.table["label"].notna().to_numpy()
+    own = dataset.table["split"].astype(str).to_numpy(dtype="<U5")
+    if rule.kind in ("official", "valid-as-test") and not {"train", "valid"} <= set(own[labelled]):
+        raise DataError(f"{dataset.name} has no official train and validation split; choose a hashed split.")
     if rule.kind == "official":
-        splits = dataset.table["split"].astype(str).to_numpy(dtype="<U5")
-        # A test split may be missing: then nothing is measured, and the others are what they are.
-        if not {"train", "valid"} <= set(splits[labelled]):
-            raise DataError(f"{dataset.name} has no official train and validation split; choose a hashed split.")
-        return np.where(labelled, splits, "")
+        return np.where(labelled, own, "")  # without a test split nothing is measured, and the others are what they are
     _require(dataset, rule.groups)
     names = dataset.table["id" if rule.by == "patch" else rule.by].fillna("")
     if rule.kind == "stratified":
@@ -273,6 +288,8 @@ def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progres
         test = rule.colours.is_held(colour_features(dataset, progress=progress))
         # Validation is drawn from what the held clusters leave; where they leave less than it needs, all of that.
         valid = _below(names, rule, rule.valid / max(1 - rule.colours.share, rule.valid))
+    elif rule.kind == "valid-as-test":
+        test, valid = own != "train", _below(names, rule, rule.valid)
     elif rule.held is not None:
         group, name = rule.held
         test = (dataset.table[group] == name).fillna(False).to_numpy(bool)

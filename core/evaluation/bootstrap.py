@@ -79,6 +79,9 @@ def leave_one_out(samples: Sequence[Sample], *, thresholds: Sequence[float], ran
         thresholds: as of `replicate`.
         ranked: as of `replicate`.
     """
+    if not ranked:  # what is left of all that adds up
+        sums = [_unit_sums(sample, threshold) for sample, threshold in zip(samples, thresholds, strict=True)]
+        return [_replicates(np.full((len(each), 2), np.nan), each.sum(axis=0) - each) for each in sums]
     return _weighted(samples, thresholds, _all_but_one(samples[0].units, samples[0].n), ranked=ranked)
 
 

@@ -250,10 +250,13 @@ def _by_slide(
             found[name] = no_narrower(ends[name], by_patch)
         elif name == "ece":
             noise = _slide_noise(sample, replicates[name], left_out=name in few, draws=resamples, seed=seed)
-            by_slide = ece_interval(calibration_gaps(sample), noise)
-            if name in few:  # where slides differ, their own gaps are unlike those of all: the spread of the ECE tells
-                spread = jackknife_interval(name, by_patch.value, replicates[name].metrics[name], units=units[name])
-                by_slide = no_narrower(by_slide, spread)
+            # Where slides differ, their own gaps are unlike those of all: the spread of the ECE tells.
+            left = (
+                replicates[name] if name in few
+                else leave_one_out([sample], thresholds=[threshold], ranked=False)[0]
+            )  # fmt: skip
+            spread = jackknife_interval(name, by_patch.value, left.metrics[name], units=units[name])
+            by_slide = no_narrower(ece_interval(calibration_gaps(sample), noise), spread)
             found[name] = no_narrower(by_slide, by_patch)
         else:
             found[name] = no_narrower(

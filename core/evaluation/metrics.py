@@ -86,7 +86,8 @@ _ALL = (
         "ece",
         "ECE",
         "Expected calibration error: how far probabilities are, on average, from the share of tumour that is "
-        "really seen among patches with such a probability.",
+        "really seen among patches with such a probability. Chance makes gaps too, so the ECE of a sample tends to lie "
+        "above that of all such patches: its interval reaches further down than up, and may end at the ECE itself.",
         False,
     ),
 )

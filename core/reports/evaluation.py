@@ -11,6 +11,7 @@ import torch
 
 import core
 from core.bundle import INTENDED_USE, Bundle
+from core.bundle.seen_slides import seen_sentence
 from core.data import CLASS_NAMES, Dataset, SplitRule
 from core.data.choices import Choices
 from core.evaluation import (
@@ -27,7 +28,7 @@ from core.evaluation import (
 from core.prediction.centre_audit import CentreAudit
 from core.reports import evaluation_charts as charts
 from core.reports.document import Block, Bullets, Charts, Document, Heading, Pairs, Paragraph, Table
-from core.scoring.dataset import Scored
+from core.scoring.dataset import Scored, slides_in_training
 from core.scoring.subgroups import KINDS, possible_kinds, subgroups_by
 from core.studies.split_leakage import Leak
 
@@ -175,14 +176,15 @@ def _metrics(report: EvaluationReport) -> list[Block]:
     evaluation = report.evaluation
     unit = evaluation.described_slides if evaluation.resampled != "patch" else "patches"
     rows = [
-        (METRICS[name].label, f"{each.value:.4f}" if each.is_defined else "undefined", each.interval(".4f"))
+        (METRICS[name].label, f"{each.value:.3f}" if each.is_defined else "undefined", each.interval())
         for name, each in evaluation.metrics.items()
     ]
+    seen = seen_sentence(slides_in_training(report.bundle, report.dataset, report.scored.rows))
     matrix = evaluation.confusion
     cells = [("is normal", f"{matrix.tn:,}", f"{matrix.fp:,}"), ("is tumour", f"{matrix.fn:,}", f"{matrix.tp:,}")]
     blocks: list[Block] = [
         Heading(2, "Metrics"),
-        Paragraph(f"At the threshold {evaluation.threshold:.4f}; 95% CI over {unit}."),
+        Paragraph(f"At the threshold {evaluation.threshold:.3f}; 95% CI over {unit}. {seen}"),
         Table(("metric", "value", "95% CI"), rows),
         Table(("", "called normal", "called tumour"), cells),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.attribution import METHODS, Attribution
 from core.bundle import INTENDED_USE, Bundle
+from core.bundle.seen_slides import slides_in_training
 from core.display import enlarge, to_png, with_centre_box
 from core.evaluation import METRICS
 from core.formatting import percent
@@ -110,7 +111,8 @@ class PredictionReport:
         for measurement in card.measured:
             estimates = measurement.evaluation.metrics.items()
             metrics = "; ".join(f"{METRICS[name].label} {estimate}" for name, estimate in estimates)
-            rows.append((f"{measurement.data}, {measurement.split}, n = {measurement.evaluation.n}", metrics))
+            about = f"{measurement.data}, {measurement.split}, n = {measurement.evaluation.n}"
+            rows.append((about, f"{metrics}; slides in training: {slides_in_training(card, measurement)}"))
         rows += [("Note", note) for note in card.notes]
         return [Heading(2, "Model"), Pairs([*rows, ("Intended use", INTENDED_USE)])]
 

@@ -85,7 +85,7 @@ def history(result: SearchResult) -> go.Figure:
             figure.add_scatter(
                 x=[each.number for each in shown], y=[each.auc for each in shown], mode="markers", marker=mark,
                 name=state, customdata=[_values(each) for each in shown],
-                hovertemplate="trial %{x}: %{y:.4f}<br>%{customdata}<extra></extra>",
+                hovertemplate="trial %{x}: %{y:.3f}<br>%{customdata}<extra></extra>",
             )  # fmt: skip
     finished = [each for each in result.trials if each.state == "finished" and each.auc is not None]
     if finished:
@@ -173,7 +173,7 @@ def learning_curve(result: CurveResult, sizes: Sequence[int], name: str = "auc")
             y=[run.evaluation.metrics[name].value for each in several for run in each.runs],
             customdata=[run.seed for each in several for run in each.runs], mode="markers", name="each seed",
             marker={"size": 8, "color": MUTED, "symbol": "circle-open"},
-            hovertemplate="%{x:,} patches, seed %{customdata}<br>%{y:.4f}<extra></extra>",
+            hovertemplate="%{x:,} patches, seed %{customdata}<br>%{y:.3f}<extra></extra>",
         )  # fmt: skip
     figure.add_scatter(
         x=[each.size for each in points], y=[each.value for each in estimates], mode="lines+markers",

@@ -6,7 +6,7 @@ from core.runs.launch import GRACE_SECONDS, kill, may_be_killed, start, stop, st
 from core.runs.presets import PRESETS, preset
 from core.runs.run import Run, create_run, find_run, list_runs, open_run
 from core.runs.status import Status
-from core.runs.summary import RunSummary, differing_settings, summarise_run
+from core.runs.summary import RunSummary, differing_settings, summarise_run, titles
 
 __all__ = [
     "GRACE_SECONDS",
@@ -29,4 +29,5 @@ __all__ = [
     "stop",
     "stop_and_wait",
     "summarise_run",
+    "titles",
 ]

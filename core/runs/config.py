@@ -190,7 +190,7 @@ class TrainingConfig:
             raise ConfigError("folds must be 0 (none) or at least 2, got 1.")
         if self.fold > max(0, self.folds - 1):
             raise ConfigError(f"fold must be 0 to {max(0, self.folds - 1)}, got {self.fold}.")
-        if self.folds and (self.split not in CHOICES or self.split == "official"):
+        if self.folds and (self.split not in CHOICES or self.split in ("official", "valid-as-test")):
             raise ConfigError(f"folds is {self.folds}, but the split {self.split} has its own; leave folds at 0.")
 
     def value(self, name: str) -> Any:

@@ -191,7 +191,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "split", "Split", "Which patches train, validate and test. By slide is the honest one for new slides; a "
-            "random one is optimistic. Browse and `python -m core split` show how each divides the data, and save it.",
+            "random one is optimistic. Where a data set comes with training and validation splits only, the default "
+            "draws a test split from both; “valid-as-test” keeps its validation split for testing instead. Browse and "
+            "`python -m core split` show how each divides the data, and save it.",
             kind="choice", choices=CHOICES, suffix=SUFFIX,
         ),
         Setting(

@@ -1,5 +1,6 @@
 """What a run comes to, in one row: for tables of runs and for comparing them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.bundle.bundle import read_card
+from core.bundle.seen_slides import slides_in_training
 from core.errors import NodescopeError
 from core.evaluation import Estimate
 from core.runs.flaws import flaw_sentence
@@ -34,6 +36,8 @@ class RunSummary(Record):
         valid_accuracy: the accuracy in that epoch; None before the first.
         test_auc: area under the curve on the first measured test split; None before the end.
         test_accuracy: share of right predictions on it; None before the end.
+        slides_in_training: whether the slides of that split were in training too, such as "yes, as far as is known";
+            empty before the end.
         flaw: what is wrong with how it validates, see :mod:`core.runs.flaws`; empty for nearly all runs.
         started: seconds since 1970 at which the run was made.
         seconds: time worked on it, in all sessions together.
@@ -56,6 +60,7 @@ class RunSummary(Record):
     valid_accuracy: float | None = None
     test_auc: Estimate | None = None
     test_accuracy: Estimate | None = None
+    slides_in_training: str = ""
     flaw: str = ""
     started: float | None = None
     seconds: float = 0.0
@@ -80,7 +85,7 @@ def summarise_run(run: Run) -> RunSummary:
     aucs = metrics["valid_auc"].to_numpy(float)  # arrays, because lists of runs are long and pandas is slow at a row
     best = None if np.isnan(aucs).all() else int(np.nanargmax(aucs))
     node = run.elsewhere() if status.is_active else ""
-    message, test = _test_metrics(run, status)
+    message, seen, test = _test_metrics(run, status)
     return RunSummary(
         name=run.name,
         path=str(run.path),
@@ -96,6 +101,7 @@ def summarise_run(run: Run) -> RunSummary:
         valid_accuracy=None if best is None else float(metrics["valid_accuracy"].to_numpy()[best]),
         test_auc=test.get("auc"),
         test_accuracy=test.get("accuracy"),
+        slides_in_training=seen,
         flaw=flaw_sentence(config),
         started=started,
         seconds=status.seconds,
@@ -112,14 +118,22 @@ def _title(run: Run) -> str:
         return run.name
 
 
-def _test_metrics(run: Run, status: Status) -> tuple[str, Mapping[str, Estimate]]:
+def _test_metrics(run: Run, status: Status) -> tuple[str, str, Mapping[str, Estimate]]:
+    """Return what is damaged, whether the tested slides were in training, and the metrics of the first test split."""
     if status.state != "finished":
-        return "", {}
+        return "", "", {}
     try:
-        tested = read_card(run.bundle_path).tested
+        card = read_card(run.bundle_path)
     except NodescopeError as error:
-        return str(error), {}
-    return "", {} if tested is None else tested.metrics
+        return str(error), "", {}
+    tested = next((each for each in card.measured if each.split == "test"), None)
+    return ("", "", {}) if tested is None else ("", slides_in_training(card, tested), tested.evaluation.metrics)
+
+
+def titles(records: Sequence[RunSummary]) -> list[str]:
+    """Return what each run is called, with its folder where two are called alike."""
+    count = Counter(each.title for each in records)
+    return [each.title if count[each.title] == 1 else f"{each.title} ({each.name})" for each in records]
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:

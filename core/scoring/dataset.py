@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from core.bundle.bundle import Bundle
+from core.bundle.seen_slides import LIKELY, NO, UNNAMED, YES, has_slides_apart
 from core.data import SPLITS, Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
+from core.data.splits import lacks_test
 from core.data.store import why_unreadable
 from core.errors import DataError
 from core.evaluation import Evaluation, evaluate
@@ -156,7 +158,9 @@ def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, st
         if subsample is not None:
             splits = subsample.apply(dataset, splits)
             names[split] = "the patches of the training split that it learnt from"
-    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()})"
+    drawn = "; it came with training and validation splits only, and this one is drawn from both"
+    note = drawn if split == "test" and rule.kind == "hashed" and lacks_test(dataset) else ""
+    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()}{note})"
 
 
 def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
@@ -173,6 +177,33 @@ def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
         for split in ("train", "valid"):
             used[select(bundle, dataset, split)[0]] = split
     return used
+
+
+def slides_in_training(bundle: Bundle, dataset: Dataset, rows: np.ndarray) -> str:
+    """Return whether patches come from slides that the bundle learnt from, as far as its card and the data set tell.
+
+    Returns:
+        One of the words of :mod:`core.bundle.seen_slides`.
+    """
+    source = _source(bundle, dataset)
+    if source is None:
+        kinds = {each["kind"] for each in bundle.card.training.get("data", [])}
+        # Kaggle's training patches are those of PatchCamelyon's training part without its duplicates.
+        if dataset.kind == "kaggle":
+            return LIKELY if "pcam" in kinds else UNNAMED
+        from_train = (dataset.table["split"].iloc[rows] == "train").any()
+        return LIKELY if dataset.kind == "pcam" and "kaggle" in kinds and from_train else UNNAMED
+    try:
+        used = use_in_training(bundle, dataset)
+    except DataError:  # which of them it learnt from follows from groups that are not known here
+        return LIKELY
+    learnt = used == "train"
+    if learnt[rows].any():
+        return YES
+    if dataset.knows_slides:
+        slides = dataset.table["slide"]
+        return YES if slides.iloc[rows].isin(slides[learnt]).any() else NO
+    return NO if has_slides_apart(source, "valid" if (used[rows] == "valid").any() else "test") else LIKELY
 
 
 def _source(bundle: Bundle, dataset: Dataset) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
+from core.bundle import Card
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
@@ -19,7 +20,7 @@ from core.device import describe_device
 from core.errors import BundleError, ChoiceError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
-from core.runs import list_runs
+from core.runs import Run, list_runs
 from core.storage.home import tighten_home
 from pages._ui import cache, open_data, query_params, state
 from pages._ui.widgets import show_error as show_error
@@ -169,6 +170,13 @@ def bundle_label(name: str) -> str:
     if name.startswith(_SHIPPED):
         return _SHIPPED_LABELS[name.removeprefix(_SHIPPED)]
     return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
+
+
+def model_name(path: Path, card: Card) -> str:
+    """Return what a model is called: by the name that people gave its run, else by that in its card."""
+    run = Run(path.parent)
+    title = run.title() if path == run.bundle_path else run.name
+    return card.name if title == run.name else title
 
 
 def _sidebar() -> DeltaGenerator:

@@ -48,6 +48,11 @@ def known() -> list[str]:
     return listed
 
 
+def name_of(source: str) -> str:
+    """Return what a data set is called on screen: its path, or the demo's name."""
+    return "Synthetic demo" if source == DEMO else source
+
+
 def agree(path: str) -> None:
     """Note that the visitor wants a data set opened: a callback."""
     st.session_state[state.KNOWN_DATA] = [*known(), path]
@@ -73,7 +78,7 @@ def choose() -> None:
         key=state.DATA,
         bind="query-params",
         accept_new_options=True,
-        format_func=lambda each: "Synthetic demo" if each == DEMO else each,
+        format_func=name_of,
         help="The synthetic demo set, one that was opened before, or the path of a folder, table or zip on this "
         "computer.",
     )

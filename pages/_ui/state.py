@@ -95,8 +95,8 @@ DUPLICATED = "duplicated"
 DELETING = "deleting"
 # The study whose deletion waits for a yes.
 DELETING_STUDY = "deleting_study"
-# How many studies this visitor has started.
-STUDIES_STARTED = "studies_started"
+# How many runs and studies this visitor has started.
+STARTED = "started"
 # Whether emptying the trash waits for a yes.
 EMPTYING = "emptying"
 

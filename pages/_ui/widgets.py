@@ -11,9 +11,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.bundle.seen_slides import LIKELY, YES, seen_sentence
 from core.data import CLASS_NAMES
 from core.display import to_jpeg
 from core.errors import ConfigError, NodescopeError
+from core.evaluation import Estimate
 from core.progress import Progress
 from pages._ui import state
 
@@ -115,6 +117,31 @@ def choice(
         label_visibility="visible" if show_label else "collapsed", **kept,
     )  # fmt: skip
     return str(chosen or first)
+
+
+def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, place: Any) -> None:
+    """Draw an estimate as a large number above its interval.
+
+    Args:
+        label: what it is.
+        estimate: the number.
+        spec: how value and ends are formatted.
+        help: behind the question mark.
+        place: a row, in which as many stand beside each other as fit, or a column.
+    """
+    value = f"{estimate.value:{spec}}" if estimate.is_defined else "undefined"
+    place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width="content")
+
+
+def seen_slides(seen: str) -> None:
+    """Draw whether the slides of measured patches were in training, one of :mod:`core.bundle.seen_slides`."""
+    is_seen = seen in (YES, LIKELY)
+    st.badge(
+        seen_sentence(seen), icon=":material/warning:" if is_seen else ":material/check:",
+        color="orange" if is_seen else "gray",
+        help="Patches of one slide look alike. A model that has learnt from some of a slide's patches does better on "
+        "the others than on slides that are new to it.",
+    )  # fmt: skip
 
 
 def export(

@@ -9,7 +9,7 @@ import streamlit as st
 from core.data import Dataset
 from core.data.dataset import GROUPS
 from core.data.split_file import saved_splits
-from core.data.splits import is_official
+from core.data.splits import is_official, lacks_test
 from core.display.data_set import CARD, LAYOUTS, SUBSETS
 from core.job import Job
 from core.storage.home import home
@@ -46,6 +46,7 @@ def draw(dataset: Dataset) -> None:
 def _splits(dataset: Dataset) -> dict[str, list[str]]:
     """Return the ways to divide the data set, and the arguments of the command for each."""
     known = [*dataset.known_groups, *(["official"] if is_official(dataset) else [])]
-    ways = [name for name in LABELS if name not in (*GROUPS, "official") or name in known]
+    known += ["valid-as-test"] if lacks_test(dataset) else []
+    ways = [name for name in LABELS if name not in (*GROUPS, "official", "valid-as-test") or name in known]
     saved = {f"Saved split {path.stem}": ["--split", str(path)] for path in saved_splits()}
     return {UNDIVIDED: [], **{LABELS[name]: ["--split", name] for name in ways}, **saved}

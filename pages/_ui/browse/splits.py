@@ -23,7 +23,7 @@ from core.data.split_file import (
     splits_home,
 )
 from core.data.split_summary import SplitSummary, summarise
-from core.data.splits import TEST, VALID, is_official
+from core.data.splits import TEST, VALID, is_official, lacks_test
 from core.data.stain_clusters import knows_colours
 from core.errors import NodescopeError
 from pages._ui import cache, state, widgets
@@ -42,6 +42,7 @@ LABELS = {
     "stratified": "Stratified",
     "colour": "By colour",
     "official": "Official",
+    "valid-as-test": "Validation as test",
 }
 ABOUT = {
     "patch": "Each patch is assigned on its own, whatever slide it is from.",
@@ -51,6 +52,8 @@ ABOUT = {
     "stratified": "Each patch is assigned on its own, with exactly the chosen shares in each class.",
     "colour": "Whole stain clusters are held out, so that the test split has stains that training never sees.",
     "official": "The splits that the data set came with.",
+    "valid-as-test": "The validation split that the data set came with tests, and another one is drawn from its "
+    "training split.",
 }
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -103,6 +106,7 @@ def _choose(dataset: Dataset) -> Choice:
     known: dict[str, bool] = {
         **{group: group in dataset.known_groups for group in GROUPS},
         "official": is_official(dataset),
+        "valid-as-test": lacks_test(dataset),
     }
     offered = [choice for choice in LABELS if known.get(choice, True)]
     first = "official" if "official" in offered else dataset.unit or "patch"
@@ -111,7 +115,12 @@ def _choose(dataset: Dataset) -> Choice:
         help="No choice depends on the order of the files: a patch keeps its split when the data set moves or grows.",
     )  # fmt: skip
     st.caption(ABOUT[by])
-    if by == "official":
+    if known["valid-as-test"] and by != "valid-as-test":
+        st.caption(
+            "This data set came with training and validation splits only: this divides all its patches anew. "
+            "*Validation as test* keeps its validation split for testing."
+        )
+    if by in ("official", "valid-as-test"):
         return Choice(by, 0, VALID, TEST, 0, 0)  # without effect; the same each time for the memo
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key=state.SPLIT_SEED, bind="query-params", width=140,
@@ -223,7 +232,7 @@ def _keep(dataset: Dataset, split: Split) -> None:
 
 def _suggestion(dataset: Dataset, choice: Choice) -> str:
     folds = f"-fold{choice.fold}of{choice.folds}" if choice.folds else ""
-    seed = "" if choice.by == "official" else f"-seed{choice.seed}"
+    seed = "" if choice.by in ("official", "valid-as-test") else f"-seed{choice.seed}"
     stem = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower() or "data"
     return f"{stem[:40]}-{choice.by}{seed}{folds}"
 

@@ -7,6 +7,7 @@ from core.attribution import METHODS
 from core.attribution.result import CENTRE_CHANCE
 from core.data.slides import slides_advice
 from core.errors import NodescopeError, RunError
+from core.evaluation import METRICS
 from core.prediction.centre_audit import CentreAudit, audit_centre
 from core.reports import evaluation_charts as charts
 from core.runs import PRESETS, Run, list_runs, start, stop
@@ -167,9 +168,7 @@ def _result(pair: tuple[Run, Run]) -> None:
         return
     st.markdown(f"**{found.sentence()}**")
     for column, way in zip(st.columns(2), WAYS, strict=True):
-        auc = found.metric(way)
-        column.metric(f"AUC, {NAMES[way]}", f"{auc.value:.3f}")
-        column.caption(auc.interval())
+        widgets.estimated(f"AUC, {NAMES[way]}", found.metric(way), help=METRICS["auc"].help, place=column)
 
 
 @st.fragment(run_every=2.0)

@@ -28,12 +28,13 @@ def draw(context: EvaluationContext) -> None:
         "Two models on the **same** patches. What makes a patch difficult for both cancels out, so that small "
         "differences become visible (**paired difference**)."
     )
-    names = [name for name, path in layout.bundles().items() if path != layout.bundle_path()]
-    if not names:
+    others = [name for name, path in layout.bundles().items() if path != layout.bundle_path()]
+    if not others:
         st.info("There is no second model yet. Finish a run under Train, then choose it here.")
+        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
         return
     st.selectbox(
-        "Compare with", names, key=OTHER, persist_state="session",
+        "Compare with", others, key=OTHER, persist_state="session",
         format_func=layout.bundle_label,
     )  # fmt: skip
     other = _other()
@@ -46,6 +47,7 @@ def draw(context: EvaluationContext) -> None:
             "that measure the other. Only common patches are compared; choose other patches above to be sure."
         )
     path = layout.bundles()[str(st.session_state[OTHER])]
+    names = context.name, layout.model_name(path, other.bundle.card)
     second = predictions.scored(other, context.dataset, subset or context.subset, path)
     if second is None:
         return
@@ -56,8 +58,8 @@ def draw(context: EvaluationContext) -> None:
         st.warning("The two models have no patch in common here. Choose all labelled patches above.")
         return
     differences = _differences(context, other, second)
-    _show(context, other, differences)
-    _patches(context, other, second)
+    _show(context, other, differences, names)
+    _patches(context, other, second, names)
 
 
 def order(context: EvaluationContext) -> np.ndarray | None:
@@ -129,8 +131,10 @@ def _apart(context: EvaluationContext, other: Predictor, second: Scored) -> np.n
     return np.asarray(own[found])
 
 
-def _show(context: EvaluationContext, other: Predictor, differences: dict[str, Estimate]) -> None:
-    first, second = context.predictor.bundle.card.name, other.bundle.card.name
+def _show(
+    context: EvaluationContext, other: Predictor, differences: dict[str, Estimate], names: tuple[str, str]
+) -> None:
+    first, second = names
     st.plotly_chart(
         charts.estimates(
             [_label(name) for name in differences], list(differences.values()), reference=0.0,
@@ -154,11 +158,11 @@ def _show(context: EvaluationContext, other: Predictor, differences: dict[str, E
         )  # fmt: skip
 
 
-def _patches(context: EvaluationContext, other: Predictor, second: Scored) -> None:
+def _patches(context: EvaluationContext, other: Predictor, second: Scored, names: tuple[str, str]) -> None:
     """Draw where the two models differ, patch by patch, and whether one of them is right more often."""
     st.markdown("#### Patch by patch")
     own, theirs = _pair(context.scored, second)
-    labels, names = context.scored.labels[own], (context.predictor.bundle.card.name, other.bundle.card.name)
+    labels = context.scored.labels[own]
     first, others = context.scored.probabilities[own], second.probabilities[theirs]
     thresholds = context.threshold, other.bundle.card.threshold
     line, other_line = thresholds

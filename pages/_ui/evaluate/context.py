@@ -7,11 +7,11 @@ import numpy as np
 import streamlit as st
 
 from core.data import Dataset
-from core.evaluation import ECE_BINS, Estimate, Evaluation, at_threshold, bin_of, evaluate
+from core.evaluation import ECE_BINS, Evaluation, at_threshold, bin_of, evaluate
 from core.evaluation.metrics import log_losses
 from core.prediction import Predictor
 from core.reports.evaluation_charts import CELL_NAMES
-from core.scoring.dataset import Scored
+from core.scoring.dataset import Scored, slides_in_training
 from pages._ui import cache, query_params, state
 
 VIEW = "view"
@@ -39,6 +39,7 @@ class EvaluationContext:
         scored: the predictions.
         threshold: at or above this probability a patch is called tumour.
         key: stands for the predictions in keys of the memo.
+        name: what the model is called, see :func:`pages._ui.layout.model_name`.
     """
 
     predictor: Predictor
@@ -47,6 +48,7 @@ class EvaluationContext:
     scored: Scored
     threshold: float
     key: str
+    name: str
 
     @property
     def has_both_classes(self) -> bool:
@@ -70,6 +72,13 @@ class EvaluationContext:
 
         return cache.recall("evaluation at", (self.key, own, self.threshold), moved, most=256)
 
+    def slides_in_training(self) -> str:
+        """Return whether the model learnt from the slides of these patches, see :mod:`core.bundle.seen_slides`."""
+        return cache.recall(
+            "seen slides", self.key,
+            lambda: slides_in_training(self.predictor.bundle, self.dataset, self.scored.rows), most=32,
+        )  # fmt: skip
+
     def losses(self) -> np.ndarray:
         """Return the loss of each patch in nats, float64 (n,)."""
         return log_losses(self.scored.labels == 1, self.scored.probabilities)
@@ -92,20 +101,6 @@ def chart_config() -> dict[str, Any]:
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": chosen, "scale": 3},
     }
-
-
-def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, place: Any) -> None:
-    """Draw an estimate as a large number above its interval.
-
-    Args:
-        label: what it is.
-        estimate: the number.
-        spec: how value and ends are formatted.
-        help: behind the question mark.
-        place: a row, in which as many stand beside each other as fit, or a column.
-    """
-    value = f"{estimate.value:{spec}}" if estimate.is_defined else "undefined"
-    place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width="content")
 
 
 def look_label(look: str) -> str:

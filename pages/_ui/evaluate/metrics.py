@@ -24,13 +24,12 @@ from core.evaluation import (
 from core.evaluation.estimate import FEWEST
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
-from pages._ui import cache, state
+from pages._ui import cache, state, widgets
 from pages._ui.evaluate.context import (
     PREVALENCE,
     THRESHOLD_OF,
     EvaluationContext,
     chart_config,
-    estimated,
     selected,
     set_look,
     set_threshold,
@@ -97,7 +96,7 @@ def _targets(scored: Scored, *, key: str) -> None:
 def draw(context: EvaluationContext) -> None:
     """Draw the view."""
     evaluation = context.evaluation()
-    _headline(evaluation)
+    _headline(context, evaluation)
     matrix, roc, precision = st.columns(3)
     with matrix:
         st.plotly_chart(
@@ -151,7 +150,7 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
             ("PPV", values.ppv, "Of the patches that are called tumour, this share is."),
             ("NPV", values.npv, "Of the patches that are called normal, this share is."),
         ):
-            estimated(label, each, ".1%", help=meaning, place=numbers)
+            widgets.estimated(label, each, ".1%", help=meaning, place=numbers)
         numbers.caption(
             "With sensitivity and specificity as measured here, at the decision threshold; the second line is at least "
             "a 95% CI."
@@ -176,10 +175,11 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
         )
 
 
-def _headline(evaluation: Evaluation) -> None:
+def _headline(context: EvaluationContext, evaluation: Evaluation) -> None:
     row = st.container(horizontal=True, gap="medium")
     for name in HEADLINE:
-        estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
+        widgets.estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
+    widgets.seen_slides(context.slides_in_training())
     over = f"{evaluation.described_slides}."
     if evaluation.resampled == "patch":
         over = "patches: slides are unknown, so it is too narrow for new slides."

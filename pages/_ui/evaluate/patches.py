@@ -6,7 +6,7 @@ import streamlit as st
 from pages._ui.browse import detail, grid
 from pages._ui.browse.columns import patch_columns
 from pages._ui.evaluate import compare, subgroups
-from pages._ui.evaluate.context import LOOK, TOP, EvaluationContext, is_look, look_label
+from pages._ui.evaluate.context import LOOK, TOP, VIEW, EvaluationContext, is_look, look_label, set_look
 
 SHOWN = 45
 ALWAYS = (TOP, "cell:fn", "cell:fp", "cell:tp", "cell:tn", "sure")
@@ -27,9 +27,12 @@ def draw(context: EvaluationContext) -> None:
     order = _order(context, str(look))
     if order is None:
         st.info("Choose a second model under Compare first.")
+        st.button("Compare", icon=":material/compare_arrows:", on_click=st.session_state.update,
+                  args=({VIEW: "compare"},))  # fmt: skip
         return
     if not len(order):
         st.info("No patch matches at this threshold.")
+        st.button(look_label(TOP), icon=":material/undo:", on_click=set_look, args=(TOP,))
         return
     st.caption(
         f"{len(order):,} patches{f', the first {SHOWN}' if len(order) > SHOWN else ''}: {_sorted_by(str(look))}. "

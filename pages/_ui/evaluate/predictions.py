@@ -13,7 +13,7 @@ from core.prediction import Predictor
 from core.scoring.dataset import Scored, select
 from core.scoring.job import ScoreJob
 from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store
-from pages._ui import cache, jobs, layout, widgets
+from pages._ui import cache, jobs, layout, state, widgets
 
 INLINE = {"cpu": 3_000, "cuda": 50_000}
 """Most patches that are scored while the visitor waits, by device; more are scored in the background."""
@@ -56,7 +56,7 @@ def _stored(predictor: Predictor, dataset: Dataset, subset: str) -> Scored | Non
 def _made(predictor: Predictor, dataset: Dataset, subset: str, bundle_path: Path) -> Scored | None:
     rows, description = select(predictor.bundle, dataset, subset)
     if not len(rows):
-        st.info(_nothing(dataset, description), icon=":material/label_off:")
+        _nothing(dataset, description)
         return None
     job = ScoreJob.of(predictor.bundle, dataset, subset)
     if job.status().is_active:
@@ -78,13 +78,20 @@ def _made(predictor: Predictor, dataset: Dataset, subset: str, bundle_path: Path
     return found
 
 
-def _nothing(dataset: Dataset, description: str) -> str:
-    if not dataset.table["label"].notna().any():
-        return (
-            f"{dataset.name} has no labels, so a model cannot be evaluated on it. Choose a labelled data set in the "
-            "sidebar, or predict single patches under Predict."
-        )
-    return f"{dataset.name} has no labelled patch here ({description}). Choose other patches above."
+def _nothing(dataset: Dataset, description: str) -> None:
+    labelled = int(dataset.table["label"].notna().sum())
+    if labelled:
+        st.info(f"{dataset.name} has no labelled patch here ({description}).", icon=":material/label_off:")
+        st.button(f"All {labelled:,} labelled patches", icon=":material/select_all:", on_click=st.session_state.update,
+                  args=({state.SUBSET: "all"},))  # fmt: skip
+        return
+    st.info(
+        f"{dataset.name} has no labels, so a model cannot be evaluated on it. Choose a labelled data set in the "
+        "sidebar, or predict its patches.",
+        icon=":material/label_off:",
+    )
+    st.page_link("pages/predict.py", label="Predict patches", icon=":material/biotech:")
+    st.page_link("pages/browse.py", label="Label patches under Browse", icon=":material/grid_view:")
 
 
 def _invite(
@@ -100,9 +107,10 @@ def _invite(
     device = predictor.device.type
     done = chunk_cache_of(predictor.bundle, dataset, subset, device=device).kept(len(rows))
     last_attempt(job.status(), done, len(rows))
+    name = widgets.escaped(layout.model_name(bundle_path, predictor.bundle.card))
     wait = "You can watch it here." if inline else "It runs in the background: you can leave the page and come back."
     st.info(
-        f"**{predictor.bundle.card.name}** has not predicted these {len(rows):,} patches of **{dataset.name}** "
+        f"**{name}** has not predicted these {len(rows):,} patches of **{dataset.name}** "
         f"yet: {description}. Evaluate predicts them and compares the predictions with the labels. {wait}",
         icon=":material/query_stats:",
     )

@@ -6,7 +6,7 @@ from core.evaluation import threshold_for_sensitivity, threshold_for_specificity
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
 from pages._ui import cache, widgets
-from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config, estimated
+from pages._ui.evaluate.context import CLEAR_BELOW, SUSPICIOUS_FROM, EvaluationContext, chart_config
 
 
 def draw(context: EvaluationContext) -> None:
@@ -44,7 +44,7 @@ def draw(context: EvaluationContext) -> None:
     )
     row = st.container(horizontal=True, gap="medium")
     for name, estimate, text in groups:
-        estimated(name, estimate, ".1%", help=text, place=row)
+        widgets.estimated(name, estimate, ".1%", help=text, place=row)
     st.plotly_chart(charts.groups(result), config=widgets.CHART, key="triage_groups", alt="Share of each group")
     st.plotly_chart(
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),

@@ -1,6 +1,5 @@
 """Train: several runs beside each other: their curves, the settings in which they differ, and what these led to."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import streamlit as st
 
 from core.errors import NodescopeError
 from core.reports.study_charts import axis_over
-from core.runs import Run, RunSummary, differing_settings
+from core.runs import Run, RunSummary, differing_settings, titles
 from core.runs.settings import SETTINGS
 from core.storage.spreadsheet import plain
 from pages._ui import layout, state, widgets
@@ -53,12 +52,6 @@ def show(runs: Sequence[Run], records: Sequence[RunSummary]) -> None:
         help="Settings have the names of the command line and the files.",
     )  # fmt: skip
     _parallel(runs, records)
-
-
-def titles(records: Sequence[RunSummary]) -> list[str]:
-    """Return what each run is called, with its folder where two are called alike."""
-    count = Counter(each.title for each in records)
-    return [each.title if count[each.title] == 1 else f"{each.title} ({each.name})" for each in records]
 
 
 def _curves(runs: Sequence[Run], records: Sequence[RunSummary]) -> None:
@@ -149,11 +142,12 @@ def _file_names(paths: list[str]) -> list[str]:
 def differences(runs: Sequence[Run], records: Sequence[RunSummary]) -> pd.DataFrame:
     """Return the metrics of each run, and below them the settings in which the runs differ."""
     rows = {
-        "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.4f}" for each in records],
+        "best valid AUC": ["" if each.valid_auc is None else f"{each.valid_auc:.3f}" for each in records],
         "in epoch": ["" if each.best_epoch is None else str(each.best_epoch) for each in records],
-        "accuracy there": ["" if each.valid_accuracy is None else f"{each.valid_accuracy:.1%}" for each in records],
+        "accuracy there": ["" if each.valid_accuracy is None else f"{each.valid_accuracy:.3f}" for each in records],
         "test AUC": ["" if each.test_auc is None else str(each.test_auc) for each in records],
         "test accuracy": ["" if each.test_accuracy is None else str(each.test_accuracy) for each in records],
+        "slides in training": [each.slides_in_training for each in records],
         "flaw": [each.flaw for each in records],
     }
     rows = {name: values for name, values in rows.items() if any(values)}

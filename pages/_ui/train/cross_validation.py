@@ -5,6 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.bundle.seen_slides import LIKELY, NO, YES
+from core.data.dataset import GROUPS
 from core.evaluation import METRICS, Estimate
 from core.reports import study_charts as charts
 from core.studies.cross_validation import (
@@ -47,7 +49,7 @@ def result(study: Study) -> str | None:
     """Draw the results so far; return the name of the run that was clicked, or None."""
     found = folds_result(study)
     if found is not None:
-        _headline(found)
+        _headline(found, study.settings()["by"])
     chosen = _table(study, found)
     if found is not None:
         _charts(study, found)
@@ -56,7 +58,7 @@ def result(study: Study) -> str | None:
     return chosen
 
 
-def _headline(found: FoldsResult) -> None:
+def _headline(found: FoldsResult, by: str) -> None:
     pooled = found.pooled
     over = f"{pooled.slides} {pooled.resampled}s" if pooled.slides else "patches, because slides are unknown"
     with st.container(border=True):
@@ -64,11 +66,10 @@ def _headline(found: FoldsResult) -> None:
             f"**All {pooled.n:,} patches**, each predicted by the run that was not trained on it",
             help=f"What to expect of a model that is trained in this way. The second line is the 95% CI over {over}.",
         )
-        for column, name in zip(st.columns(len(SHOWN)), SHOWN, strict=True):
-            each = pooled.metrics[name]
-            column.metric(METRICS[name].label, f"{each.value:.3f}" if each.is_defined else "undefined",
-                          help=METRICS[name].help)  # fmt: skip
-            column.caption(each.interval())
+        row = st.container(horizontal=True, gap="medium")
+        for name in SHOWN:
+            widgets.estimated(METRICS[name].label, pooled.metrics[name], help=METRICS[name].help, place=row)
+        widgets.seen_slides(NO if by in GROUPS else YES if pooled.slides else LIKELY)
         means = ", ".join(
             f"{METRICS[name].label} {found.mean[name].value:.3f}"
             # Two folds leave one degree of freedom: the interval is then all that is possible.

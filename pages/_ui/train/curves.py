@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.bundle.seen_slides import has_slides_apart
 from core.display import SERIES
 from core.reports import study_charts
 from core.reports.chart_theme import REFERENCE, empty_chart
@@ -31,9 +32,6 @@ CURVES = {
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Line styles that distinguish curves without their colour."""
-
-OFFICIAL_BY_SLIDE = ("demo", "pcam", "WILDS camelyon17")
-"""Kinds of data whose official splits are different slides."""
 
 DARK_AXES = """<style>.parcoords .domain, .parcoords .tick line { stroke: #B0B0B0 !important; }</style>"""
 """Plotly draws the axes of parallel coordinates black, also on a dark page."""
@@ -106,8 +104,8 @@ def show(run: Run, status: Status) -> None:
 
 def _best_epoch(run: Run, best: pd.Series) -> str:
     return (
-        f"★ Best validation AUC {best['valid_auc']:.4f} in epoch {best['epoch']:.0f} (dotted line), accuracy there "
-        f"{best['valid_accuracy']:.1%}. Validation chose this epoch, so its metrics are slightly optimistic. "
+        f"★ Best validation AUC {best['valid_auc']:.3f} in epoch {best['epoch']:.0f} (dotted line), accuracy there "
+        f"{best['valid_accuracy']:.3f}. Validation chose this epoch, so its metrics are slightly optimistic. "
         + ("Test patches (above)" if run.bundle_path.exists() else "Test patches (at the end)")
         + " are different patches"
         + (" from other slides" if _by_slide(run) else "")
@@ -118,12 +116,8 @@ def _best_epoch(run: Run, best: pd.Series) -> str:
 def _by_slide(run: Run) -> bool:
     """Whether the run's splits are known to be different slides; False before it has divided its data."""
     sources = run.sources()
-    ways = run.understood(
-        "data.json", lambda: [(each["kind"], each["split"]["kind"], each["split"]["by"]) for each in sources]
-    )
-    return bool(ways) and all(
-        by != "patch" or (way == "official" and kind in OFFICIAL_BY_SLIDE) for kind, way, by in ways
-    )
+    apart = run.understood("data.json", lambda: [has_slides_apart(each, "test") for each in sources])
+    return bool(apart) and all(apart)
 
 
 def curve_of(run: Run, column: str) -> Curve:
@@ -257,7 +251,7 @@ def _by_epoch(title: str, found: Any, *, height: int, log: bool) -> go.Figure:
         title, x="epoch", height=height, legend="above", zoom=True, hovermode="x unified", uirevision=f"{title}{log}",
         margin={"t": 34},
     )  # fmt: skip
-    figure.update_layout(title={"y": 0.98, "yanchor": "top"})
+    figure.update_layout(title={"y": 0.98, "yanchor": "top"}, legend={"x": 1, "xanchor": "right"})
     epochs = np.concatenate([np.asarray(curve[0], float) for curve in found])
     first, last = float(epochs.min()), float(epochs.max())
     # Whole epochs, at most ten labels, and half an epoch at both ends, so that a run of one epoch has an axis too.

@@ -26,7 +26,7 @@ CHOICE_LABELS = {
     "default": "Official where there is one, else by patient or slide, else by patch", "patch": "Patches at random",
     "slide": "Whole slides", "patient": "Whole patients", "centre": "One centre left out",
     "stratified": "At random, exact shares of each class", "colour": "Colours held out",
-    "official": "Official splits of the data set",
+    "official": "Official splits of the data set", "valid-as-test": "Official validation split as test",
 }  # fmt: skip
 """Values of settings in plain words; the others are shown as they are."""
 

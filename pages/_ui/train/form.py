@@ -11,8 +11,8 @@ from core.data import DEMO
 from core.errors import ConfigError, NodescopeError
 from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
 from core.runs.described import LONGEST
-from core.runs.settings import GROUPS
-from pages._ui import layout, state
+from core.runs.settings import GROUPS, SETTINGS
+from pages._ui import cache, layout, open_data, state
 from pages._ui.train import fields as train_fields
 from pages._ui.train import preflight
 from pages._ui.train.fields import FIRST
@@ -24,18 +24,21 @@ def show() -> None:
     origin, config = _origin()
     if flaw_sentence(config):
         st.warning(flaw_sentence(config), icon=":material/warning:")
+    config = _several(config, origin)
     values = _fields(FIRST, st.columns(len(train_fields.shown_in(FIRST))), config, origin)
     with st.expander("Expert settings", icon=":material/tune:"):
         folded = [group for group in GROUPS if group != FIRST]
         for tab, group in zip(st.tabs(folded), folded, strict=True):
             values |= _fields(group, tab.columns(3), config, origin)
     left, right = st.columns([1, 2])
+    # Another key after each start: the next run is not called and noted like this one.
+    own = f"{origin}-{st.session_state.get(state.STARTED, 0)}"
     name = left.text_input(
-        "Name", key=train_fields.key_of("name", origin), persist_state="session", max_chars=LONGEST,
+        "Name", key=train_fields.key_of("name", own), persist_state="session", max_chars=LONGEST,
         placeholder="Date, time and preset",
     )  # fmt: skip
     note = right.text_input(
-        "What is this run for?", key=train_fields.key_of("note", origin), persist_state="session",
+        "What is this run for?", key=train_fields.key_of("note", own), persist_state="session",
         placeholder="A note that is kept with the run; both can be changed later",
     )  # fmt: skip
     try:
@@ -83,9 +86,34 @@ def preset(*, key: str, place: Any = st) -> tuple[str, TrainingConfig]:
         "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=key, persist_state="session",
         help=train_fields.PRESET_HELP,
     )  # fmt: skip
-    # A whole path, because the run's process works in another folder than the app may have been started in.
     data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=layout.device())
+
+
+def _several(config: TrainingConfig, origin: str) -> TrainingConfig:
+    """Draw which further data sets are learnt from, and which one validates; return the settings with them."""
+    first, *more = config.data
+    known = [each for each in open_data.known() if each != first]
+    left, right = st.columns(2)
+    chosen = left.multiselect(
+        "Also train on", list(dict.fromkeys((*more, *known))), more,
+        key=train_fields.key_of(f"also-{first}", origin), persist_state="session", accept_new_options=True,
+        format_func=open_data.name_of, placeholder="No other data set",
+        help=f"{open_data.name_of(first)} is the first data set. The training patches of others are added to its own. "
+        "Choose one that was opened before, or type the path of a folder.",
+    )  # fmt: skip
+    data = (first, *(each for each in chosen if each != first))
+    number = min(config.validation_data, len(data))
+    if len(data) > 1:
+        setting = SETTINGS["validation_data"]
+        number = right.selectbox(
+            setting.label, range(1, len(data) + 1), number - 1, key=train_fields.key_of(f"validates-{data}", origin),
+            persist_state="session", format_func=lambda each: f"{each}: {open_data.name_of(data[each - 1])}",
+            help=setting.help,
+        )  # fmt: skip
+    # A whole path, because the run's process works in another folder than the app may have been started in.
+    whole = tuple(each if each == DEMO else str(Path(each).expanduser().resolve()) for each in data)
+    return config.with_changes(data=whole, validation_data=int(number))
 
 
 def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfig, origin: str) -> dict[str, Any]:
@@ -99,8 +127,9 @@ def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfi
 
 def _start(config: TrainingConfig, name: str, note: str) -> None:
     try:
-        if config.data != (DEMO,):  # which the run's process makes, with progress, where it is not there yet
-            layout.dataset()  # raises where the folder is no data set, before a run is made for it
+        for each in config.data:  # the demo is made by the run's process, with progress, where it is not there yet
+            if each != DEMO:
+                cache.dataset(each)  # raises where the folder is no data set, before a run is made for it
         run = start(config)
         if name.strip():
             run.rename(name)
@@ -110,6 +139,7 @@ def _start(config: TrainingConfig, name: str, note: str) -> None:
         layout.show_error(error)
         return
     st.session_state[state.DUPLICATED] = None
+    st.session_state[state.STARTED] = st.session_state.get(state.STARTED, 0) + 1
     st.session_state[state.WANTED_RUN] = run.name
     st.session_state[state.NOTICE] = f"Started {name.strip() or run.name}."
     st.rerun()

@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from core.bundle.seen_slides import slides_in_training
 from core.errors import NodescopeError
 from core.evaluation import METRICS
 from core.formatting import duration, file_size
@@ -15,7 +16,7 @@ from core.runs.launch import launch
 from core.runs.moved_data import missing_data, move_data
 from core.studies import delete, what_loses
 from core.work_folder import STATES
-from pages._ui import cache, layout, query_params, state
+from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.train import curves, described, form, tracked_patches, trash
 
 DUPLICATE, DELETE = "Duplicate with changes", "Delete …"
@@ -180,7 +181,7 @@ def _buttons(run: Run, status: Status, *, can_resume: bool = True) -> None:
             _more(run, status)
     if st.session_state.get(state.DELETING) == run.name:
         trash.confirm(run.name, "its model and log", place="All runs", key=state.DELETING, delete=partial(delete, run),
-                      loss=what_loses(run))  # fmt: skip
+                      loss=what_loses(run), called=described.label(run))  # fmt: skip
 
 
 def _moved(run: Run, gone: list[str]) -> None:
@@ -222,7 +223,7 @@ def _more(run: Run, status: Status) -> None:
 
 def _use(run: Run) -> None:
     st.session_state[state.WANTED_MODEL] = run.name
-    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {run.name}."
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {widgets.escaped(run.title())}."
     st.rerun()  # the sidebar is outside of this fragment
 
 
@@ -238,13 +239,13 @@ def _result(run: Run) -> None:
         metrics = measurement.evaluation.metrics
         with st.container(border=True):
             st.markdown(
-                f"**{measurement.data}**, test patches that the run was not trained on · n = "
+                f"**{widgets.escaped(measurement.data)}**, test patches that the run was not trained on · n = "
                 f"{measurement.evaluation.n:,}, with 95% CIs"
             )
-            for column, name in zip(st.columns(4), ("auc", "accuracy", "sensitivity", "specificity"), strict=True):
-                each = metrics[name]
-                column.metric(METRICS[name].label, f"{each.value:.3f}", help=METRICS[name].help)
-                column.caption(each.interval())
+            row = st.container(horizontal=True, gap="medium")
+            for name in ("auc", "accuracy", "sensitivity", "specificity"):
+                widgets.estimated(METRICS[name].label, metrics[name], help=METRICS[name].help, place=row)
+            widgets.seen_slides(slides_in_training(card, measurement))
 
 
 def _details(run: Run, status: Status) -> None:

@@ -12,14 +12,15 @@ from core.errors import NodescopeError
 from core.runs import Run, RunSummary, Status, summarise_run
 from core.runs.settings import SETTINGS
 from core.storage.spreadsheet import plain
-from core.studies import delete
+from core.studies import delete, what_loses
 from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.train import compare, described, fields, trash
 from pages._ui.train.compare import LABELS
 
 ORDER = (
     "state", "tags", "preset", "best valid AUC", "best epoch", "accuracy there", "test AUC (95 %)",
-    "test accuracy (95 %)", "minutes", "notes", "flaw", "why", "network", "data", "started", "run",
+    "test accuracy (95 %)", "slides in training", "minutes", "notes", "flaw", "why", "network", "data", "started",
+    "run",
 )  # fmt: skip
 """Columns of the table after the name, the most informative first; those without a value are hidden."""
 
@@ -89,6 +90,7 @@ def table(records: list[RunSummary]) -> pd.DataFrame:
             "accuracy there": [each.valid_accuracy for each in records],
             "test AUC (95 %)": ["" if each.test_auc is None else str(each.test_auc) for each in records],
             "test accuracy (95 %)": ["" if each.test_accuracy is None else str(each.test_accuracy) for each in records],
+            "slides in training": [each.slides_in_training for each in records],
             "started": [None if each.started is None else datetime.fromtimestamp(each.started) for each in records],
             "minutes": [each.seconds / 60 for each in records],
             "notes": [each.notes for each in records],
@@ -142,10 +144,11 @@ def _table(kept: list[RunSummary], runs: list[Run], columns: Sequence[str], tick
             "name": st.column_config.TextColumn("run"),
             "run": st.column_config.TextColumn("folder"),
             "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-            "best valid AUC": st.column_config.NumberColumn(LABELS["best valid AUC"], format="%.4f"),
+            "best valid AUC": st.column_config.NumberColumn(LABELS["best valid AUC"], format="%.3f"),
             "accuracy there": st.column_config.NumberColumn(
-                LABELS["accuracy there"], format="percent", help="In the epoch with the best validation AUC."
+                LABELS["accuracy there"], format="%.3f", help="In the epoch with the best validation AUC."
             ),
+            "slides in training": st.column_config.TextColumn(help="Of the test patches. Expect less on new ones."),
             "tags": st.column_config.TextColumn(width=130),
             "notes": st.column_config.TextColumn(width="medium"),
             "why": st.column_config.TextColumn(width="medium", help="Why it stopped, failed or cannot be read."),
@@ -210,7 +213,8 @@ def _damaged(runs: list[Run], records: list[RunSummary]) -> None:
         for run, each in found:
             left, right = st.columns([1, 4], vertical_alignment="center")
             left.button("Move to trash", icon=":material/delete:", key=f"trash-{run.name}", on_click=layout.attempt,
-                        args=(delete, run), kwargs={"done": f"{run.name} is in the trash."})  # fmt: skip
+                        args=(delete, run), kwargs={"done": f"{run.name} is in the trash. {what_loses(run)}".strip()},
+                        help=what_loses(run) or None)  # fmt: skip
             right.markdown(each.message)
 
 

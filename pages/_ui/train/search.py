@@ -5,6 +5,7 @@ from typing import get_args
 import pandas as pd
 import streamlit as st
 
+from core.bundle.seen_slides import seen_sentence
 from core.evaluation import METRICS
 from core.reports import study_charts as charts
 from core.runs import summarise_run
@@ -78,7 +79,7 @@ def _best(study: Study, found: SearchResult) -> str | None:
         return None
     with st.container(border=True):
         st.markdown(
-            f"**Best trial: {best.number}**, validation AUC {best.auc:.4f}",
+            f"**Best trial: {best.number}**, validation AUC {best.auc:.3f}",
             help="Validation patches choose the trial, so its validation AUC is too good, the more so with many "
             "trials. Its test metrics are unbiased as long as nothing is chosen by them.",
         )
@@ -87,9 +88,11 @@ def _best(study: Study, found: SearchResult) -> str | None:
         st.markdown(" · ".join(parts))
         # It is read from the bundle, which would take too long every two seconds.
         kept = [run for run in study.runs() if run.name == best.run and not study.status().is_active]
-        test = summarise_run(kept[0]).test_auc if kept else None
-        if test is not None:
-            st.caption(f"{METRICS['auc'].label} on its test split: {test}")
+        test = summarise_run(kept[0]) if kept else None
+        if test is not None and test.test_auc is not None:
+            st.caption(
+                f"{METRICS['auc'].label} on its test split: {test.test_auc}. {seen_sentence(test.slides_in_training)}"
+            )
         clicked = st.button("Show its run", icon=":material/arrow_forward:")
     return best.run if clicked else None
 
@@ -111,7 +114,7 @@ def _table(study: Study, found: SearchResult) -> str | None:
     row = widgets.clicked_row(
         table, key=f"trials-{study.name}",
         column_config={
-            "validation AUC": st.column_config.NumberColumn(format="%.4f", help="Of the best epoch."),
+            "validation AUC": st.column_config.NumberColumn(format="%.3f", help="Of the best epoch."),
             **{axis.name: st.column_config.Column(axis.name.replace("_", " ")) for axis in axes_of(study)},
             **{name: st.column_config.NumberColumn(name.replace("_", " "), format="%.3g") for name in floats},
         },

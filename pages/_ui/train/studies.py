@@ -56,7 +56,7 @@ def show() -> None:
             icon=each.icon,
             expanded=not studies,
             # The key changes when a study was started, so that the form closes.
-            key=f"new-{kind}-{st.session_state.get(state.STUDIES_STARTED, 0)}",
+            key=f"new-{kind}-{st.session_state.get(state.STARTED, 0)}",
         ):
             try:
                 each.form()

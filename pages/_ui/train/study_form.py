@@ -80,6 +80,6 @@ def start(make: Callable[[], Study]) -> None:
         layout.show_error(error)
         return
     st.session_state[state.WANTED_STUDY] = study.name
-    st.session_state[state.STUDIES_STARTED] = st.session_state.get(state.STUDIES_STARTED, 0) + 1
+    st.session_state[state.STARTED] = st.session_state.get(state.STARTED, 0) + 1
     st.session_state[state.NOTICE] = f"Started {study.name}."
     st.rerun()

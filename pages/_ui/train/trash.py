@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.formatting import file_size
 from core.studies import Trashed, empty_trash, list_trash, restore
-from pages._ui import layout, state
+from pages._ui import layout, state, widgets
 
 
 def show() -> None:
@@ -32,27 +32,30 @@ def show() -> None:
 
 
 def confirm(
-    name: str, rest: str, *, place: str, key: str, delete: Callable[[], object], loss: str = ""
+    name: str, rest: str, *, place: str, key: str, delete: Callable[[], object], loss: str = "", called: str = ""
 ) -> None:  # fmt: skip
     """Draw the question whether to move a run or study to the trash, while the session asks it.
 
     Args:
-        name: of the run or study.
+        name: of the run's or study's folder.
         rest: what goes with it.
         place: where the trash is.
         key: of the session, holds the name for which the question is open.
         delete: moves it.
         loss: the sentence that says what loses it.
+        called: what people call it; by default by the name of its folder.
     """
     if st.session_state.get(key) != name:
         return
 
+    called = widgets.escaped(called or name)
+
     def move() -> None:
         st.session_state[key] = None
-        layout.attempt(delete, done=f"{name} is in the trash, at the end of {place}.")
+        layout.attempt(delete, done=f"{called} is in the trash, at the end of {place}.")
 
     with st.container(border=True):
-        st.markdown(f"Move **{name}** to the trash, with {rest}?")
+        st.markdown(f"Move **{called}** to the trash, with {rest}?")
         if loss:
             st.warning(loss, icon=":material/grid_view:")
         st.caption(f"It can be restored until the trash is emptied. The trash is at the end of {place}.")

@@ -46,7 +46,7 @@ def test_the_list_shows_the_best_epoch_and_not_the_last(other: Run, capsys: pyte
     assert head.split()[:3] == ["run", "state", "preset"]
     assert rows[0].split()[:2] == ["second", "running"]
     assert rows[1].split()[:2] == ["first", "stopped"]
-    assert "0.9000 (2 of 3)" in rows[1]
+    assert "0.900 (2 of 3)" in rows[1]
     assert rows[1].endswith("62 min")
 
 
@@ -103,7 +103,7 @@ def test_compare_prints_only_what_differs(run: Run, other: Run, capsys: pytest.C
         ["first", "second"],
         ["data", "demo", "demo,", "/x"],
         ["seed", "0", "5"],
-        ["best", "validation", "AUC", "(epoch)", "0.9000", "(2", "of", "3)", "-"],
+        ["best", "validation", "AUC", "(epoch)", "0.900", "(2", "of", "3)", "-"],
         ["test", "AUC", "-", "-"],
     ]
 
@@ -209,7 +209,7 @@ def test_a_run_as_reported_is_marked(fresh_home: Path, capsys: pytest.CaptureFix
     run.write_status(Status(state="stopped"))
 
     assert main(["runs", "list"]) == 0
-    assert "0.9000 (2 of 20) flawed" in capsys.readouterr().out
+    assert "0.900 (2 of 20) flawed" in capsys.readouterr().out
     assert main(["runs", "show", "flawed"]) == 0
     assert "As reported, flawed: validated on its own training patches" in capsys.readouterr().out
 
@@ -218,7 +218,7 @@ def test_names_and_tags_stand_in_the_list_once_there_are_any(
     run: Run, other: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["runs", "list"]) == 0
-    assert not {"name", "tags"} & set(capsys.readouterr().out.splitlines()[0].split())
+    assert not {"folder", "tags", "slides"} & set(capsys.readouterr().out.splitlines()[0].split())
 
     assert main(["runs", "rename", "first", "the good one"]) == 0
     assert main(["runs", "tag", "baseline", "the good one", "second"]) == 0
@@ -230,9 +230,12 @@ def test_names_and_tags_stand_in_the_list_once_there_are_any(
 
     assert main(["runs", "list"]) == 0
     head, second, first = capsys.readouterr().out.splitlines()
-    assert (head.split()[:2], head.split()[-1]) == (["run", "name"], "tags")
-    assert first.split()[:5] == ["first", "the", "good", "one", "stopped"]
-    assert (first.split()[-1], second.split()[:2]) == ("baseline", ["second", "running"])
+    assert (head.split()[:2], head.split()[-2:]) == (["run", "state"], ["tags", "folder"])
+    assert first.split()[:4] == ["the", "good", "one", "stopped"]
+    assert (first.split()[-2:], second.split()[:2]) == (["baseline", "first"], ["second", "running"])
+    assert main(["runs", "compare", "the good one", "second"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0].split(), lines[-1].split()) == (["the", "good", "one", "second"], ["folder", "first"])
     assert main(["runs", "show", "the good one", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["name"], shown["title"], shown["tags"]) == ("first", "the good one", ["baseline"])

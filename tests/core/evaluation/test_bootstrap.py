@@ -89,7 +89,7 @@ def test_each_patch_its_own_slide_gives_nearly_the_closed_forms():
     for name in METRICS:
         one, two = closed.metrics[name], drawn.metrics[name]
         assert one.value == two.value
-        tolerance = 0.12 * _width(one)
+        tolerance = (0.15 if name == "ece" else 0.12) * _width(one)  # the ECE's is not narrower than its jackknife
         assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=tolerance), name
 
 

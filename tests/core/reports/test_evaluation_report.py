@@ -56,7 +56,7 @@ def test_the_card_says_what_a_card_must(report: EvaluationReport) -> None:
     assert "Synthetic demo data." in card
     assert "Temperature 2.000 and bias +0.250" in card
     auc = report.evaluation.metrics["auc"]
-    assert f"| AUC | {auc.value:.4f} | {auc.low:.4f}–{auc.high:.4f} |" in card
+    assert f"| AUC | {auc.value:.3f} | {auc.low:.3f}–{auc.high:.3f} |" in card
     matrix = report.evaluation.confusion
     assert f"| is tumour | {matrix.fn} | {matrix.tp} |" in card
 

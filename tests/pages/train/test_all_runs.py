@@ -32,8 +32,8 @@ def test_compared_runs_show_only_the_settings_in_which_they_differ(app: Page, tw
         "validation accuracy",
         "Seed",
     ]  # none has been tested yet
-    assert found["b-other-run"].tolist() == ["0.9000", "2", "80.0%", "7"]
-    assert found["a-stopped-run"].tolist() == ["0.9000", "2", "80.0%", "0"]
+    assert found["b-other-run"].tolist() == ["0.900", "2", "0.800", "7"]
+    assert found["a-stopped-run"].tolist() == ["0.900", "2", "0.800", "0"]
 
 
 def test_nothing_is_compared_before_it_is_ticked_and_ticks_stay(app: Page, two_runs: tuple[Run, Run]) -> None:

@@ -251,7 +251,7 @@ def test_a_search_shows_its_best_trial_and_leads_to_its_run(app: Page) -> None:
     for trial in trials:
         create_run(config, runs_home() / trial.run).write_status(Status(state="stopped"))
     app.open("train", runs_view="Studies")
-    assert "**Best trial: 2**, validation AUC 0.9000" in app.words()
+    assert "**Best trial: 2**, validation AUC 0.900" in app.words()
     assert "learning rate **0.002** · batch size **32**" in app.words()
     assert app.dataframe[0].value["state"].tolist() == ["finished", "finished", "pruned"]
     assert len(app.get("plotly_chart")) == 3
