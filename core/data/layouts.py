@@ -118,6 +118,8 @@ def place_of(source: str | Path) -> Place:
         found = _find(inside or folder.absolute())
     except OSError as error:
         raise DataError.unreadable(folder, error) from error
+    if found is None and inside is None and len(zips := _zips(_names(folder))) == 1:
+        return place_of(folder / zips[0])  # as it was downloaded, in a folder of its own
     if found is None and (packed := gzipped(folder)):
         raise ChoiceError(
             f"{_some([each.name for each in packed])} must be unpacked first: under 'Data set' in the sidebar, or with "
@@ -206,6 +208,8 @@ def _sure_below(ask: _Asked, folder: Path, levels: int = 2) -> Iterator[tuple[Re
 
 def what_is_wrong(folder: Path, names: set[str]) -> str:
     """Return the sentences on a folder or file that is no data set: what was found, and what is missing."""
+    if folder.suffix.lower() == ".zip":
+        return f"{folder} cannot be opened: it is no whole zip. Copy or download it again."
     if folder.is_file():
         return f"{folder} is a file that holds no patches. Give a table of patches, or the folder of a data set."
     if hint := _packed(names) or _renamed(names):
@@ -224,11 +228,14 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
+def _zips(names: set[str]) -> list[str]:
+    return [each for each in sorted(names) if each.lower().endswith(".zip") and printable(each) == each]
+
+
 def _packed(names: set[str]) -> str:
     """Return what to unpack, or ""."""
-    zips = [each for each in sorted(names) if each.lower().endswith(".zip")]
-    if zips:
-        return f"{_some(list(map(printable, zips)))} can be opened itself; give its path."
+    if zips := _zips(names):
+        return f"each of {_some(zips)} can be opened itself; give the path of one."
     packed = [each for each in sorted(names) if each.lower().endswith((".tar", ".gz", ".tgz", ".7z"))]
     return f"{_some(list(map(printable, packed)))} must be unpacked first, with your archive program." if packed else ""
 

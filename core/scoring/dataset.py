@@ -1,12 +1,13 @@
 """Score a split of a data set with a bundle, and measure it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.bundle.bundle import Bundle
 from core.data import SPLITS, Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
+from core.data.choices import Choices
 from core.data.store import why_unreadable
 from core.errors import DataError
 from core.evaluation import Evaluation, evaluate
@@ -156,7 +157,17 @@ def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, st
         if subsample is not None:
             splits = subsample.apply(dataset, splits)
             names[split] = "the patches of the training split that it learnt from"
-    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()})"
+    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()}){_other_choices(source, dataset)}"
+
+
+def _other_choices(source: dict[str, Any] | None, dataset: Dataset) -> str:
+    """Return in words that a data set is opened with other classes or sizes than in training, "" where it is not."""
+    if source is None or "choices" not in source:  # of other data, or of an earlier version
+        return ""
+    before = Choices.from_json(source["choices"])
+    if before == replace(dataset.choices, root=""):
+        return ""
+    return f"; trained with {before.words() or 'nothing chosen'}, now {dataset.choices.words() or 'nothing chosen'}"
 
 
 def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:
