@@ -16,7 +16,7 @@ from core.data.classes import labelled
 from core.data.dataset import SPLITS, Dataset, Problem
 from core.data.image_files import folders_in, printable
 from core.data.listing import digest_of, quick_stamp_of
-from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle, pcam, readers
+from core.data.readers import LAST, MAYBE, SURE, USUAL, Given, Reader, Watched, kaggle, pcam, readers
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
 from core.errors import ChoiceError, DataError
@@ -105,7 +105,7 @@ def place_of(source: str | Path) -> Place:
     try:
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
-        raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
+        raise DataError(f"There is no folder {source}. Check the path.") from error
     if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
         raise DataError(
             f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
@@ -113,7 +113,7 @@ def place_of(source: str | Path) -> Place:
         )
     try:
         if not folder.exists():
-            raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
+            raise DataError(f"There is no folder {folder}. Check the path.")
         inside = contents_of(folder) if is_zip(folder) else None
         found = _find(inside or folder.absolute())
     except OSError as error:
@@ -214,11 +214,9 @@ def what_is_wrong(folder: Path, names: set[str]) -> str:
         return f"{folder} is a file that holds no patches. Give a table of patches, or the folder of a data set."
     if hint := _packed(names) or _renamed(names):
         return f"{folder} holds no data set that could be opened: {hint}"
-    layouts = "; ".join(f"{each.NAME} ({each.EXAMPLE})" for each in readers()[:4])
-    return (
-        f"{folder} holds no data set that could be opened; it holds {_some(sorted(map(printable, names)))}. Expected "
-        f"are: {layouts}; or another layout of the user guide."
-    )
+    held = f"holds {_some(sorted(map(printable, names)))} and no data set that could be opened" if names else "is empty"
+    layouts = "; ".join(f"{each.EXAMPLE} ({each.NAME})" for each in USUAL)
+    return f"{folder} {held}. What can be opened is, for example: {layouts}. docs/READERS.md lists all layouts."
 
 
 def _names(folder: Path) -> set[str]:
@@ -258,6 +256,4 @@ def _renamed(names: set[str]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    if not names:
-        return "nothing"
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

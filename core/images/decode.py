@@ -224,7 +224,7 @@ def crop_notes(size: tuple[int, int], at: tuple[int, int] | None) -> list[str]:
 
 
 def _check_sides(size: tuple[int, int], least: int, most: int | None = None) -> None:
-    if most is not None and max(size) > most and min(size) >= least:
+    if most is not None and (max(size) > most or min(size) < least):
         raise RefusedError(
             f"Got {size[0]:,}×{size[1]:,} pixels, but a patch of a data set has {PATCH_SIZE}×{PATCH_SIZE}, "
             f"labelled by its centre 32×32; {HOW}, or cut patches of this size from the slide again, at about 0.97 µm "
