@@ -24,8 +24,8 @@ from core.scoring.subgroups import groups_by, possible_kinds
 COUNT = 240
 ROWS = pd.DataFrame(
     [
-        {"number": number, "label": number // 2 % 2, "slide": f"{number // 8 % 30}", "patient": f"{number // 16 % 15:03d}",
-         "centre": f"{number // 16 % 15 % 3}"}
+        {"number": number, "label": number // 2 % 2, "slide": f"{number // 8}", "patient": f"{number // 16:03d}",
+         "centre": f"{number // 16 % 3}"}
         for number in range(COUNT)
     ]
 )  # fmt: skip
