@@ -1,8 +1,9 @@
 """What the layouts cost beside Kaggle's: recognising, opening, opening by a glance once packed, and a page unpacked.
 
-Run: ``python benchmarks/layouts.py [--patches 220025]``. The folders are hard links to 2,000 patches of the demo, and
-the Parquet files hold them again and again, so that all layouts have the same pictures. Seconds of processor
-time, the median of three.
+Run: ``python benchmarks/layouts.py [--patches 220025] [--entries 1000000] [--only "class folders" ...]``. The folders
+are hard links to 2,000 patches of the demo, and the Parquet files hold them again and again, so that all layouts have
+the same pictures. Seconds of processor time (user and system) and by the clock, the median of three; MB that a process
+holds more once the packed data set is open. The last line is a class folder of so many entries, recognised only.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import io
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -35,17 +38,27 @@ def main() -> None:
     """Print a row for each layout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patches", type=int, default=220_025)
-    count = parser.parse_args().patches
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--only", nargs="*", choices=list(MADE), default=list(MADE))
+    parser.add_argument("--held", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.held is not None:
+        print_held(given.held)
+        return
     pixels = open_demo().store.load(np.arange(PICTURES)).pixels
-    place = Path(tempfile.mkdtemp(dir="."))
+    place = Path(tempfile.mkdtemp(dir=".")).resolve()
     os.environ["NODESCOPE_HOME"] = str(place / "home")
     try:
-        print("| layout | recognise, s | open, s | once packed, s | page, s | shuffled page, s |")
-        print("|---|---:|---:|---:|---:|---:|")
-        for name, make in MADE.items():
+        print("| layout | recognise, s | open, s | once packed, s | page, s | shuffled page, s | packed, MB |")
+        print("|---|---:|---:|---:|---:|---:|---:|")
+        for name in given.only:
             folder = place / name.replace(" ", "-")
-            make(folder, count, pixels)
+            MADE[name](folder, given.patches, pixels)
             print(f"| {name} | {' | '.join(measured(folder))} |", flush=True)
+            shutil.rmtree(folder)
+        if given.entries:
+            classes(place / "large", given.entries, pixels)
+            print(f"recognising {given.entries:,} entries: {median(lambda: place_of(place / 'large'))}")
     finally:
         shutil.rmtree(place)
 
@@ -59,26 +72,45 @@ def measured(folder: Path) -> list[str]:
     random = np.random.default_rng(0)
     order = [np.arange(at, at + PAGE) for at in (0, len(raw) // 2, len(raw) - PAGE)]
     shuffled = [random.integers(0, len(raw), PAGE) for _ in range(ROUNDS)]
-    figures = [
+    return [
         median(lambda: place_of(folder)),
         median(lambda: open_dataset(folder, raw=True)),
-        # What opening a packed data set does, but for the map of its pixels.
-        median(lambda: load_table(beside, place_of(folder).quick_stamp())),
-        *(statistics.median(seconds(partial(raw.store.load, rows)) for rows in pages) for pages in (order, shuffled)),
+        median(partial(glance, folder, beside)),
+        *(median(*(partial(raw.store.load, rows) for rows in pages)) for pages in (order, shuffled)),
+        held(folder.resolve()),
     ]
-    return [f"{each:.2f}" for each in figures]
 
 
-def median(work: Callable[[], object]) -> float:
-    """Return the median seconds of a few rounds."""
-    return statistics.median(seconds(work) for _ in range(ROUNDS))
+def glance(folder: Path, beside: Path) -> object:
+    """Do what opening a packed data set does, but for the map of its pixels."""
+    return load_table(beside, place_of(folder).quick_stamp())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long something takes."""
-    started = time.process_time()
+def median(*works: Callable[[], object]) -> str:
+    """Return the median seconds of a few rounds, of the processor and by the clock."""
+    taken = [seconds(work) for work in (works if len(works) > 1 else works * ROUNDS)]
+    return " / ".join(f"{statistics.median(each):.2f}" for each in zip(*taken, strict=True))
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Return how long something takes, of the processor and by the clock."""
+    started = time.process_time(), time.monotonic()
     work()
-    return time.process_time() - started
+    return time.process_time() - started[0], time.monotonic() - started[1]
+
+
+def held(folder: Path) -> str:
+    """Return how many MB a process of its own holds more once the packed data set is open."""
+    command = [sys.executable, __file__, "--held", str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def print_held(folder: Path) -> None:
+    """Print what :func:`held` returns: what this process does."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    kept = glance(folder, pack_folder(str(folder)))
+    print(f"{(process.memory_info().rss - before) / 2**20:.0f}" if kept is not None else "nothing")
 
 
 def linked(folder: Path, names: list[str], pixels: np.ndarray) -> None:
@@ -113,6 +145,18 @@ def table(folder: Path, count: int, pixels: np.ndarray) -> None:
     (folder / "labels.csv").write_text("\n".join(["path,label,slide", *lines]))
 
 
+def wilds(folder: Path, count: int, pixels: np.ndarray) -> None:
+    """Make WILDS' folder: 50 slides of 5 hospitals."""
+    rows, names = [",patient,node,x_coord,y_coord,tumor,slide,center,split"], []
+    for number in range(count):
+        patient, node = number % 50, number % 50 // 10
+        slide = f"patient_{patient:03d}_node_{node}"
+        names.append(f"patches/{slide}/patch_{slide}_x_{number}_y_0.png")
+        rows.append(f"{number},{patient},{node},{number},0,{number % 2},{patient},{node},0")
+    linked(folder, names, pixels)
+    (folder / "metadata.csv").write_text("\n".join(rows))
+
+
 def parquet(folder: Path, count: int, pixels: np.ndarray) -> None:
     """Make Parquet files with the images, groups of 1,000 rows, as published."""
     folder.mkdir(parents=True)
@@ -131,7 +175,10 @@ def parquet(folder: Path, count: int, pixels: np.ndarray) -> None:
 
 
 _SCHEMA = pa.schema({"image": pa.struct({"bytes": pa.binary(), "path": pa.string()}), "label": pa.bool_()})
-MADE = {"Kaggle": kaggle, "class folders": classes, "table of files": table, "Parquet with images": parquet}
+MADE = {
+    "Kaggle": kaggle, "class folders": classes, "table of files": table, "WILDS camelyon17": wilds,
+    "Parquet with images": parquet,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

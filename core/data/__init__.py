@@ -7,7 +7,8 @@ from core.data.open import DEMO, open_dataset
 from core.data.pack import find_pack, is_stale, make_pack, remove_pack
 from core.data.pack_blocks import Pack, pack_folder
 from core.data.picture_store import FileStore
-from core.data.splits import SplitRule, assign, choose_rule
+from core.data.split_rule import SplitRule
+from core.data.splits import assign, choose_rule
 from core.data.store import CENTRE, PATCH_SIZE, ArrayStore, JoinedStore, read
 from core.data.subsample import Subsample, find_subsample
 

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,9 @@ from core.images.formats import DAMAGE
 
 LOOKED_AT = 24
 """Pictures whose size is looked at."""
+
+SAID = 3
+"""Reasons that are said in full."""
 
 
 def describe(dataset: Dataset) -> str:
@@ -42,8 +46,33 @@ def describe(dataset: Dataset) -> str:
 
 def sizes_of(dataset: Dataset) -> dict[tuple[int, int], int]:
     """Return the (width, height) of some pictures, spread over the data set, with how many have it."""
-    rows = np.unique(np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).astype(np.int64))
-    return dict(Counter(size for row in rows if (size := _size(dataset.store, int(row)))))
+    return dict(Counter(size for row in _some_rows(dataset) if (size := _size(dataset.store, int(row)))))
+
+
+def unusable(dataset: Dataset) -> str:
+    """Return in a sentence which of some pictures, spread over the data set, cannot be used; "" where all can."""
+    rows = _some_rows(dataset)
+    reasons = [reason.removesuffix(".") for reason in dataset.store.load(rows).unreadable.values()]
+    if not reasons:
+        return ""
+    more = f"; and {len(reasons) - SAID} more" if len(reasons) > SAID else ""
+    return f"{len(reasons)} of the {len(rows)} pictures looked at cannot be used: {'; '.join(reasons[:SAID])}{more}."
+
+
+def part_of(path: str, source: str) -> str:
+    """Return in a sentence that a path is only a part of the data set that it opens, or lies above it; "" if neither.
+
+    Example:
+        >>> part_of("/data/set/valid", "/data/set")
+        'valid is a part of /data/set, which is opened as a whole. To use only that part, filter by its split (in ...'
+    """
+    given, own = Path(path).expanduser().resolve(), Path(source)
+    if own in given.parents and given.is_dir():
+        return (
+            f"{given.name} is a part of {own}, which is opened as a whole. To use only that part, filter by its split "
+            "(in commands: --subset), or copy it to a folder elsewhere."
+        )
+    return f"{own} is opened." if given in own.parents else ""
 
 
 def classes_at(source: str) -> dict[str, int]:
@@ -57,6 +86,10 @@ def classes_at(source: str) -> dict[str, int]:
     if "class" not in table:
         return {}
     return {str(name): int(count) for name, count in table["class"].value_counts().sort_index().items()}
+
+
+def _some_rows(dataset: Dataset) -> np.ndarray:
+    return np.unique(np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).astype(np.int64))
 
 
 def _size(store: PatchStore, row: int) -> tuple[int, int] | None:

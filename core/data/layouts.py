@@ -16,7 +16,7 @@ from core.data.classes import labelled
 from core.data.dataset import SPLITS, Dataset, Problem
 from core.data.image_files import folders_in, printable
 from core.data.listing import digest_of, quick_stamp_of
-from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle, pcam, readers
+from core.data.readers import LAST, MAYBE, SURE, USUAL, Given, Reader, Watched, kaggle, pcam, readers
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
 from core.errors import ChoiceError, DataError
@@ -105,7 +105,7 @@ def place_of(source: str | Path) -> Place:
     try:
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
-        raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
+        raise DataError(f"There is no folder {source}. Check the path.") from error
     if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
         raise DataError(
             f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
@@ -113,11 +113,13 @@ def place_of(source: str | Path) -> Place:
         )
     try:
         if not folder.exists():
-            raise DataError(f"There is no folder {folder}. Check the path, or use 'demo' for the synthetic demo set.")
+            raise DataError(f"There is no folder {folder}. Check the path.")
         inside = contents_of(folder) if is_zip(folder) else None
         found = _find(inside or folder.absolute())
     except OSError as error:
         raise DataError.unreadable(folder, error) from error
+    if found is None and inside is None and len(zips := _zips(_names(folder))) == 1:
+        return place_of(folder / zips[0])  # as it was downloaded, in a folder of its own
     if found is None and (packed := gzipped(folder)):
         raise ChoiceError(
             f"{_some([each.name for each in packed])} must be unpacked first: under 'Data set' in the sidebar, or with "
@@ -206,15 +208,15 @@ def _sure_below(ask: _Asked, folder: Path, levels: int = 2) -> Iterator[tuple[Re
 
 def what_is_wrong(folder: Path, names: set[str]) -> str:
     """Return the sentences on a folder or file that is no data set: what was found, and what is missing."""
+    if folder.suffix.lower() == ".zip":
+        return f"{folder} cannot be opened: it is no whole zip. Copy or download it again."
     if folder.is_file():
         return f"{folder} is a file that holds no patches. Give a table of patches, or the folder of a data set."
     if hint := _packed(names) or _renamed(names):
         return f"{folder} holds no data set that could be opened: {hint}"
-    layouts = "; ".join(f"{each.NAME} ({each.EXAMPLE})" for each in readers()[:4])
-    return (
-        f"{folder} holds no data set that could be opened; it holds {_some(sorted(map(printable, names)))}. Expected "
-        f"are: {layouts}; or another layout of the user guide."
-    )
+    held = f"holds {_some(sorted(map(printable, names)))} and no data set that could be opened" if names else "is empty"
+    layouts = "; ".join(f"{each.EXAMPLE} ({each.NAME})" for each in USUAL)
+    return f"{folder} {held}. What can be opened is, for example: {layouts}. docs/READERS.md lists all layouts."
 
 
 def _names(folder: Path) -> set[str]:
@@ -224,11 +226,14 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
+def _zips(names: set[str]) -> list[str]:
+    return [each for each in sorted(names) if each.lower().endswith(".zip") and printable(each) == each]
+
+
 def _packed(names: set[str]) -> str:
     """Return what to unpack, or ""."""
-    zips = [each for each in sorted(names) if each.lower().endswith(".zip")]
-    if zips:
-        return f"{_some(list(map(printable, zips)))} can be opened itself; give its path."
+    if zips := _zips(names):
+        return f"each of {_some(zips)} can be opened itself; give the path of one."
     packed = [each for each in sorted(names) if each.lower().endswith((".tar", ".gz", ".tgz", ".7z"))]
     return f"{_some(list(map(printable, packed)))} must be unpacked first, with your archive program." if packed else ""
 
@@ -251,6 +256,4 @@ def _renamed(names: set[str]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    if not names:
-        return "nothing"
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -21,12 +21,13 @@ from filelock import FileLock, Timeout
 from core.data.dataset import Dataset
 from core.data.layouts import Place, place_of
 from core.data.pack_blocks import (
+    VERSION,
     DamagedPackError,
     Pack,
     checksums_of,
-    damaged,
     open_store,
     pack_folder,
+    read_about,
     stored_checksums,
     verify_pack,
 )
@@ -36,11 +37,8 @@ from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic
-from core.storage.home import OWN_HOME, make_folder
-from core.storage.record import typed
-from core.storage.schema import parse
+from core.storage.home import make_folder
 
-VERSION = 1
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
 
@@ -63,7 +61,7 @@ def find_pack(dataset: Dataset) -> Pack | None:
     Raises:
         DataError: ``about.json`` is damaged.
     """
-    about = _about(dataset.source)
+    about = read_about(dataset.source)
     return None if about is None else _pack_of(dataset.source, about, _key(dataset))
 
 
@@ -87,7 +85,7 @@ def open_packed(place: Place) -> Dataset | None:
         DataError: what lies beside the pack is damaged, or the folder cannot be read.
     """
     source = place.source
-    about = _about(source)
+    about = read_about(source)
     if about is None:
         return None
     stamp = place.quick_stamp()
@@ -121,7 +119,7 @@ def settle(dataset: Dataset) -> Pack | None:
 
 def is_stale(dataset: Dataset) -> bool:
     """Whether there is a pack, but of other files than there are now."""
-    return _about(dataset.source) is not None and find_pack(dataset) is None
+    return read_about(dataset.source) is not None and find_pack(dataset) is None
 
 
 def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_progress) -> Pack:
@@ -219,36 +217,6 @@ def _key(dataset: Dataset, *, fresh: bool = False) -> str:
         files = place_of(dataset.source).files_digest()
     ids = "\n".join(dataset.table["id"].to_list())
     return hashlib.sha256(f"{VERSION} {files} {len(dataset)} {ids}".encode()).hexdigest()[:16]
-
-
-def _about(source: str) -> dict[str, Any] | None:
-    path = pack_folder(source) / "about.json"
-    try:
-        found = parse(path.read_text("utf-8"))
-        if not isinstance(found, dict):
-            raise TypeError(f"it must be an object, got {type(found).__name__}")
-        # Another version may have other fields, and is not used.
-        if typed(int, found.get("version"), "version") == VERSION:
-            for name, kind in _ABOUT.items():
-                typed(kind, found.get(name), name)
-            if not found["patches"] or Path(found["patches"]).name != found["patches"]:
-                raise ValueError(f"{found['patches']!r} is no name of a file beside it")
-            if not all(0 <= int(row) < found["count"] for row in found["unreadable"]):
-                raise ValueError("a row that could not be read is none of the pack")
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
-    except (OSError, ValueError, TypeError) as error:
-        raise damaged(source, f"{path} cannot be read ({error})") from error
-    return found
-
-
-_ABOUT = {
-    "key": str, "patches": str, "count": int, "unreadable": dict[str, str], "seconds": float,
-    "checksums": str | None, "notes": dict[str, tuple[int, ...]] | None,
-}  # fmt: skip
-"""What ``about.json`` holds; the last two are missing in packs of earlier versions."""
 
 
 def _forget_others(folder: Path, key: str) -> None:

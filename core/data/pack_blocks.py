@@ -1,4 +1,4 @@
-"""The patches of a pack, compared with the CRC-32 of each block of them that ``about.json`` keeps."""
+"""What a pack is: its ``about.json``, and its patches, compared with the CRC-32 that this keeps of each block."""
 
 import hashlib
 import random
@@ -15,7 +15,10 @@ from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.storage.home import OWN_HOME, home
+from core.storage.record import typed
+from core.storage.schema import parse
 
+VERSION = 1
 BLOCK = 64
 """Patches with a CRC-32 of their own in ``about.json``: 1.8 MB, which is read and compared in a millisecond."""
 
@@ -144,3 +147,34 @@ def checksums_of(path: Path, offset: int, count: int) -> list[int]:
     with path.open("rb") as file:
         file.seek(offset)
         return [zlib.crc32(file.read(min(BLOCK, count - at) * PATCH_BYTES)) for at in range(0, count, BLOCK)]
+
+
+def read_about(source: str) -> dict[str, Any] | None:
+    """Return ``about.json`` of the pack of a data set, None where there is none. Raises :class:`DataError`."""
+    path = pack_folder(source) / "about.json"
+    try:
+        found = parse(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError(f"it must be an object, got {type(found).__name__}")
+        # Another version may have other fields, and is not used.
+        if typed(int, found.get("version"), "version") == VERSION:
+            for name, kind in _ABOUT.items():
+                typed(kind, found.get(name), name)
+            if not found["patches"] or Path(found["patches"]).name != found["patches"]:
+                raise ValueError(f"{found['patches']!r} is no name of a file beside it")
+            if not all(0 <= int(row) < found["count"] for row in found["unreadable"]):
+                raise ValueError("a row that could not be read is none of the pack")
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise DataError.unreadable(path, error, advice=OWN_HOME) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(source, f"{path} cannot be read ({error})") from error
+    return found
+
+
+_ABOUT = {
+    "key": str, "patches": str, "count": int, "unreadable": dict[str, str], "seconds": float,
+    "checksums": str | None, "notes": dict[str, tuple[int, ...]] | None,
+}  # fmt: skip
+"""What ``about.json`` holds; the last two are missing in packs of earlier versions."""

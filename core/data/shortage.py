@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.data.dataset import SPLITS, Dataset, Problem
-from core.data.splits import SplitRule
+from core.data.split_rule import SplitRule
 
 FEW = 10
 """Patches of a class below which chance decides whether each split gets one: with 10, one of 10% has none in 35%."""

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.data.dataset import CLASS_NAMES, SPLITS, Dataset
-from core.data.splits import SplitRule, assign
+from core.data.split_rule import SplitRule
+from core.data.splits import assign
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 from core.storage import atomic

@@ -9,7 +9,7 @@ import pandas as pd
 from core.data.dataset import GROUPS, SPLITS, Dataset, Group
 from core.data.quality import load_check
 from core.data.slides import slides_advice
-from core.data.splits import SplitRule
+from core.data.split_rule import SplitRule
 from core.data.stain_clusters import FEATURES, some_colours
 from core.progress import Progress, no_progress
 

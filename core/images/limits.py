@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from core.errors import ConfigError
-from core.images.decode import MAX_PIXELS, PILLOW_MAX_PIXELS
+from core.images.decode import MAX_PIXELS
 from core.images.patch import PATCH_SIZE
+from core.images.upright import PILLOW_MAX_PIXELS
 
 MIB = 1024**2
 

@@ -1,19 +1,15 @@
-"""One patch from a picture of another size: by its scale, its centre, or the whole of it; or why none can be made.
-
-Reductions are area means: each pixel of the patch is the mean of what it covers, also of parts of pixels, so that
-nothing is aliased and nothing is ringing.
-"""
+"""One patch from a picture of another size: by its scale, its centre, or the whole of it; or why none can be made."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from core.errors import PatchError
 from core.images.patch import MICROMETRES_PER_PIXEL as MPP
 from core.images.patch import PATCH_SIZE
+from core.images.resample import resampled
 
 LARGEST_ENLARGEMENT = 1.3
 """By how much a picture is enlarged at most unless it is asked for: enlarging brings no detail back."""
@@ -99,23 +95,5 @@ def _resampled(pixels: npt.NDArray[np.uint8], side: float) -> npt.NDArray[np.uin
     if side == PATCH_SIZE:
         top, left = (height - PATCH_SIZE) // 2, (width - PATCH_SIZE) // 2
         return np.ascontiguousarray(pixels[top : top + PATCH_SIZE, left : left + PATCH_SIZE])
-    top, left = (height - side) / 2, (width - side) / 2
-    if side < PATCH_SIZE:
-        box = (left, top, left + side, top + side)
-        size = (PATCH_SIZE, PATCH_SIZE)
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
-    rows, columns = _cover(height, top, side), _cover(width, left, side)
-    mean = np.einsum("yh,hwc->ywc", rows, pixels, optimize=True)
-    mean = np.einsum("xw,ywc->yxc", columns, mean, optimize=True)
-    patch: npt.NDArray[np.uint8] = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
-    return patch
-
-
-def _cover(length: int, start: float, side: float) -> npt.NDArray[np.float32]:
-    """Return which share of each pixel of the patch each of `length` pixels has, float32 (96, length)."""
-    edges = start + side / PATCH_SIZE * np.arange(PATCH_SIZE + 1)
-    at = np.arange(length)
-    covered = np.minimum(edges[1:, None], at + 1) - np.maximum(edges[:-1, None], at)
-    covered = np.clip(covered, 0, None)
-    shares: npt.NDArray[np.float32] = (covered / covered.sum(1, keepdims=True)).astype(np.float32)
-    return shares
+    x, y = (width - side) / 2, (height - side) / 2
+    return resampled(pixels, (x, y, x + side, y + side), (PATCH_SIZE, PATCH_SIZE))

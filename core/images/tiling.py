@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from core.errors import ConfigError, PatchError
 from core.images.colour_modes import RefusedError
@@ -13,6 +12,8 @@ from core.images.decode import MAX_PIXELS, DecodedPatch, Whole, corner_of, crop_
 from core.images.mpp import LEAST_MPP, read_mpp
 from core.images.patch import MICROMETRES_PER_PIXEL as MPP
 from core.images.patch import PATCH_SIZE
+from core.images.resample import resampled
+from core.images.sizes import LARGEST_ENLARGEMENT
 
 COARSEST = 1.5
 """µm per pixel from which on a picture is refused: enlarging brings no detail back."""
@@ -69,9 +70,7 @@ def prepare(
     page: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Whole:
-    """Decode a whole picture and rescale it where its µm per pixel are given.
-
-    Rescaling is Pillow's Lanczos filter, whose width grows with the reduction, so that nothing is aliased.
+    """Decode a whole picture and rescale it where its µm per pixel are given, see :mod:`core.images.resample`.
 
     Args:
         data: the whole file.
@@ -88,8 +87,12 @@ def prepare(
         mpp, said = read_mpp(data, page=page)
         if mpp is None:
             raise PatchError(f"{name}: {said}; give µm per pixel yourself, or leave its scale as it is.")
-        if mpp > COARSEST:
-            raise PatchError(f"{name}: It says {mpp:.3g} µm per pixel, but at most {COARSEST} can be used; scan finer.")
+        if mpp > LARGEST_ENLARGEMENT * MPP:
+            raise PatchError(
+                f"{name}: It says {mpp:.3g} µm per pixel and would be enlarged {mpp / MPP:.1f} times; at most "
+                f"{LARGEST_ENLARGEMENT} is done unless you give its µm per pixel yourself (up to {COARSEST}), because "
+                "enlarging brings no detail back."
+            )
     return at_model_scale(whole, name=name, mpp=mpp)
 
 
@@ -119,8 +122,7 @@ def rescale(pixels: npt.NDArray[np.uint8], mpp: float) -> npt.NDArray[np.uint8]:
     # 1e-9, so that a length that is whole but for rounding does not lose a pixel.
     width, height = (max(1, int(length * factor + 1e-9)) for length in (pixels.shape[1], pixels.shape[0]))
     box = (0.0, 0.0, min(width / factor, pixels.shape[1]), min(height / factor, pixels.shape[0]))
-    small = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(small)
+    return resampled(pixels, box, (width, height))
 
 
 def crop(whole: Whole, *, at: tuple[int, int] | None = None) -> DecodedPatch:

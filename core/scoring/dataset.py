@@ -1,6 +1,6 @@
 """Score a split of a data set with a bundle, and measure it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from core.bundle.bundle import Bundle
 from core.bundle.seen_slides import LIKELY, NO, UNNAMED, YES, has_slides_apart
 from core.data import SPLITS, Dataset, SplitRule, Subsample, assign, choose_rule, find_subsample
+from core.data.choices import Choices
 from core.data.splits import lacks_test
 from core.data.store import why_unreadable
 from core.errors import DataError
@@ -160,7 +161,18 @@ def select(bundle: Bundle, dataset: Dataset, split: str) -> tuple[np.ndarray, st
             names[split] = "the patches of the training split that it learnt from"
     drawn = "; it came with training and validation splits only, and this one is drawn from both"
     note = drawn if split == "test" and rule.kind == "hashed" and lacks_test(dataset) else ""
-    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()}{note})"
+    other = _other_choices(source, dataset)
+    return np.flatnonzero(splits == split), f"{names[split]} ({rule.describe()}{note}){other}"
+
+
+def _other_choices(source: dict[str, Any] | None, dataset: Dataset) -> str:
+    """Return in words that a data set is opened with other classes or sizes than in training, "" where it is not."""
+    if source is None or "choices" not in source:  # of other data, or of an earlier version
+        return ""
+    before = Choices.from_json(source["choices"])
+    if before == replace(dataset.choices, root=""):
+        return ""
+    return f"; trained with {before.words() or 'nothing chosen'}, now {dataset.choices.words() or 'nothing chosen'}"
 
 
 def use_in_training(bundle: Bundle, dataset: Dataset) -> np.ndarray:

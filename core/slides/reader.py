@@ -14,11 +14,11 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from core.errors import ConfigError, DataError
 from core.formatting import printable
 from core.images.mpp import LEAST_MPP
+from core.images.resample import AT_ONCE, area_means
 from core.images.tiling import COARSEST
 from core.slides.sources import LONGEST_SIDE, Pixels, Size, Source, open_source
 
@@ -26,9 +26,6 @@ TILE = 256
 """Side of the pieces that are read and kept, in pixels of their level; most files have tiles of this size."""
 
 CACHED_BYTES = 48 * 2**20
-AT_ONCE = 8_000_000
-"""Pixels of a level that are held at a time while they are reduced."""
-
 CLOSE = 0.02
 """A level that is this near to the wanted scale is taken as it is, by nearest pixel: averaging would blur every now and
 then, and a pixel is at most half a pixel from its place."""
@@ -261,29 +258,14 @@ class _Axis:
         middle = (self.start + np.arange(start, stop) + 0.5) * self.factor
         return np.minimum(middle.astype(np.int64), self.length - 1)
 
-    def weights(self, start: int, stop: int) -> csr_array:
-        """Return the share of each pixel of the level in each pixel of the region, (stop - start)×span."""
-        edges, (first, last) = self.edges(start, stop), self.span(start, stop)
-        taps = int(np.ceil(self.factor)) + 1
-        index = np.floor(edges[:-1]).astype(np.int64)[:, None] + np.arange(taps)
-        low, high = np.maximum(edges[:-1, None], index), np.minimum(edges[1:, None], index + 1)
-        share = np.maximum(high - low, 0) / np.maximum(edges[1:, None] - edges[:-1, None], 1e-9)
-        kept = (share > 0) & (index < last)
-        row = np.broadcast_to(np.arange(stop - start)[:, None], kept.shape)[kept]
-        shape = (stop - start, last - first)
-        return csr_array((share[kept].astype(np.float32), (row, index[kept] - first)), shape=shape)
-
 
 def _reduced(pixels: Pixels, rows: _Axis, part: tuple[int, int], columns: _Axis) -> Pixels:
     """Return rows `part` of a region from the pixels of the level that they cover."""
     if rows.is_nearest and columns.is_nearest:
         across, down = columns.nearest(*columns.inside), rows.nearest(*part)
         return np.asarray(pixels[(down - down[0])[:, None], across - across[0]])
-    height, width = pixels.shape[:2]
-    lines = rows.weights(*part) @ pixels.reshape(height, width * 3).astype(np.float32)
-    turned = np.ascontiguousarray(lines.reshape(-1, width, 3).transpose(1, 0, 2)).reshape(width, -1)
-    mean = columns.weights(*columns.inside) @ turned
-    return np.asarray(np.rint(mean).astype(np.uint8).reshape(-1, part[1] - part[0], 3).transpose(1, 0, 2))
+    tops, lefts = rows.edges(*part), columns.edges(*columns.inside)
+    return area_means(pixels, tops - rows.span(*part)[0], lefts - columns.span(*columns.inside)[0])
 
 
 def _downsample(whole: Size, size: Size) -> tuple[float, float]:

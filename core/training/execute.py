@@ -161,6 +161,8 @@ def _training_data(run: Run, status: Status) -> TrainingData:
         logger.warning("Excluded %s: %s", problem.name, problem.reason)
     for patches in (training_data.train, training_data.valid):
         log_notes(logger, patches.notes, list(patches.ids))
+    if run.checkpoint_path.exists() and (run.path / "data.json").exists():
+        return training_data  # a run whose data are others now is refused, and must not describe these
     split = training_data.split_table().to_csv(index=False, lineterminator="\n")
     atomic.write_text(run.place("split.csv"), split)
     atomic.write_json(run.place("data.json"), [source.provenance() for source in training_data.sources])

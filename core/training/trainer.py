@@ -285,7 +285,8 @@ class Trainer:
         if differing := [name for name, digest in self._data.items() if digest != before[name]]:
             raise RunError(
                 f"The {' and '.join(differing)} are not those that the run {self.run.name} began with, and it goes on "
-                "with the same data only. Put the data back as it was, or start a new run."
+                "with the same data only, of the same classes and sizes. Put the data back as it was, or start a new "
+                "run."
             )
 
     def _first_status(self) -> Status:

@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.data import DEMO, Dataset, pack_folder
+from core.data import CLASS_NAMES, DEMO, Dataset, pack_folder
 from core.data.choices import Choices, choices_of, remember
-from core.data.found import classes_at, describe, sizes_of
+from core.data.classes import labels_of
+from core.data.found import classes_at, describe, part_of, sizes_of, unusable
 from core.data.image_files import folders_in
 from core.data.layouts import place_of
 from core.data.picture_store import refitted
 from core.data.readers.names import known_label
 from core.data.recent import recent
 from core.display import contact_sheet
-from core.errors import ChoiceError, NodescopeError
+from core.errors import ChoiceError, DataError, NodescopeError
 from core.images.sizes import Fit, Size
 from core.job import Job
 from pages._ui import cache, jobs, state, widgets
@@ -30,6 +31,13 @@ SIZES: dict[Size, tuple[str, str]] = {
 SHOWN = 6
 """Pictures that show what a way makes of them."""
 
+ASKED = {
+    "classes": "Choose below which are tumour and which are normal; what is neither is left out.",
+    "root": "Give the folder that holds them below.",
+}
+"""What follows on the page where a person has to choose."""
+
+NOTHING_CHOSEN = "Choose at least one class that is tumour or normal."
 LEFT_OUT = "left out"
 SIDES = {1: "tumour", 0: "normal", None: LEFT_OUT}
 
@@ -93,7 +101,13 @@ def _dialog() -> None:
             label = f"**{_plain(Path(each.source).name)}** · {_plain(each.found.partition(';')[0])}"
             if st.button(label, key=f"recent-{number}", width="stretch", help=_plain(each.source)):
                 _open(each.source)
-    place = st.session_state.setdefault(state.OPEN_AT, str(_start()))
+    if source() != DEMO:
+        st.button(
+            f"Change how {_plain(Path(source()).name)} is read", icon=":material/tune:", key="open-change",
+            help="Which class is tumour, and how other sizes become patches.", on_click=_look_at, args=(source(),),
+        )  # fmt: skip
+    chosen = st.session_state.get(state.OPEN_AT)
+    place = chosen or str(_start())
     # The key changes with the folder, so that a click on a folder fills the field anew.
     given = st.text_input("Folder, table or zip on this computer", place, key=f"open-path-{place}")
     path = Path(given).expanduser()
@@ -105,7 +119,7 @@ def _dialog() -> None:
         chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
         if chosen:
             _go(path / chosen)
-    if path != _start():  # a folder that somebody chose
+    if chosen or given != place:  # nothing is read before somebody has chosen a folder
         ask(str(path), inside=True)
 
 
@@ -120,16 +134,14 @@ def ask(path: str, *, inside: bool = False) -> None:
         found = _looked(path)
         own, choices = found.source, found.choices
         st.success(_plain(describe(found)), icon=":material/check:")
-        if Path(own) != Path(path).expanduser().resolve():
-            st.caption(_plain(f"{path} is a part of it: {own} is opened as a whole."))
-        if found.left_out():
-            st.caption(_plain(found.left_out()))
+        for said in filter(None, (part_of(path, own), found.left_out(), unusable(found) if len(found) else "")):
+            st.caption(_plain(said))
         changed = _sizes(found) or choices
         with st.expander("Change which class is tumour") if classes_at(own) else st.container():
             changed = _classes(own, changed)
     except ChoiceError as error:
-        found_so_far, _, what = str(error).partition(" Say ")
-        st.info(_plain(f"{found_so_far} Choose below." if what else str(error)), icon=":material/help:")
+        what = ASKED.get(error.about)
+        st.info(_plain(f"{str(error).partition(' Say ')[0]} {what}" if what else str(error)), icon=":material/help:")
         if error.about == "packed":
             _unpack(path)
             return
@@ -140,7 +152,11 @@ def ask(path: str, *, inside: bool = False) -> None:
         # In the dialog a folder that is no data set is no error: one looks around there.
         st.caption(_plain(str(error))) if inside else widgets.show_error(error)
         return
-    if st.button("Open" if inside else "Go on", type="primary", icon=":material/folder_open:", key="open-this"):
+    lacking = _lacking(own, changed)
+    if lacking:
+        st.warning(lacking, icon=":material/warning:")
+    label, none = "Open" if inside else "Go on", lacking == NOTHING_CHOSEN
+    if st.button(label, type="primary", icon=":material/folder_open:", key="open-this", disabled=none):
         if changed != choices:
             remember(own, changed)
         _open(own)
@@ -194,6 +210,19 @@ def _classes(path: str, choices: Choices) -> Choices:
     return replace(choices, tumour=tumour, normal=normal)
 
 
+def _lacking(path: str, choices: Choices) -> str:
+    """Return what the classes of a data set lack as they are chosen, "" where they lack nothing."""
+    counts = classes_at(path)
+    try:
+        labels = set(labels_of(counts, choices).values()) if counts else {0, 1}
+    except DataError:
+        return NOTHING_CHOSEN
+    if not labels & {0, 1}:
+        return ""  # all without a label: they are looked at
+    missing = [name for label, name in enumerate(CLASS_NAMES) if label not in labels]
+    return f"No class is {missing[0]}, so that no model can be trained or measured on it." if missing else ""
+
+
 def _root(choices: Choices) -> Choices:
     given = st.text_input("Folder that holds the images", choices.root, key="open-root")
     return replace(choices, root=given.strip())
@@ -239,12 +268,17 @@ def _unpack(path: str) -> None:
 
 def _open(path: str) -> None:
     st.session_state[state.WANTED_DATA] = path
+    st.session_state.pop(state.OPEN_AT, None)
     st.rerun()
 
 
 def _go(path: Path) -> None:
-    st.session_state[state.OPEN_AT] = str(path)
+    _look_at(str(path))
     st.rerun(scope="fragment")
+
+
+def _look_at(path: str) -> None:
+    st.session_state[state.OPEN_AT] = path
 
 
 def _start() -> Path:

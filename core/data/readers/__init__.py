@@ -7,12 +7,15 @@ from core.data.readers import arrays, class_folders, hf_parquet, idc, kaggle, nc
 from core.data.readers.protocol import LAST, MAYBE, NO, SURE, Given, Listing, Reader, Watched
 from core.errors import DataError
 
-__all__ = ["LAST", "MAYBE", "NO", "SURE", "Given", "Listing", "Reader", "Watched", "kaggle", "pcam", "readers"]
+__all__ = ["LAST", "MAYBE", "NO", "SURE", "USUAL", "Given", "Listing", "Reader", "Watched", "kaggle", "pcam", "readers"]
 
 GROUP = "nodescope.readers"
 OWN: tuple[Reader, ...] = (
     kaggle, pcam, wilds, idc, nct_crc, hf_parquet, arrays, tables, class_folders, plain_folder
 )  # fmt: skip
+
+USUAL: tuple[Reader, ...] = (class_folders, tables, kaggle, hf_parquet)
+"""The layouts that are named to a person who asks what can be opened."""
 
 
 @functools.cache

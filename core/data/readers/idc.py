@@ -1,7 +1,8 @@
 """Invasive ductal carcinoma, 50×50: PATIENT/0 and PATIENT/1 with names such as 10253_idx5_x1001_y1001_class0.png.
 
-Source: Cruz-Roa et al., 2014, and Janowczyk & Madabhushi, 2016: slides scanned at 40× and taken at 2.5×, which is 4 µm
-per pixel. Patches of 96×96 at 0.97 µm would enlarge them four times, so that their size has to be chosen.
+Source: Cruz-Roa et al., 2014, and Janowczyk & Madabhushi, 2016. Slides were scanned at 40×, but the patches were cut
+from a coarser level, of which their descriptions do not tell the scale: the places in the names span 3,000 pixels of
+whole sections, which are a few µm per pixel. So the scale is asked for.
 """
 
 import re
@@ -10,13 +11,14 @@ from pathlib import Path
 
 from core.data.readers import class_folders
 from core.data.readers.folders import first_image
-from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
+from core.data.readers.protocol import NO, SURE, Given, Listing
 
 NAME = "IDC 50×50"
 EXAMPLE = "10253/0/10253_idx5_x1001_y1001_class0.png"
 
-MPP = 4.0
 _IMAGE = re.compile(r"\d+_idx5_x\d+_y\d+_class[01]\.png")
+
+watched = class_folders.watched
 
 
 def recognises(path: Path, names: Collection[str]) -> int:
@@ -26,13 +28,7 @@ def recognises(path: Path, names: Collection[str]) -> int:
     return SURE if any(map(_IMAGE.fullmatch, firsts)) else NO
 
 
-def watched(given: Given) -> Watched:
-    """Return all folders."""
-    return class_folders.watched(given)
-
-
 def read(given: Given) -> Listing:
     """List the patches with their patients. Raises :class:`core.errors.DataError`."""
     listing = class_folders.read(given)
-    table = listing.table.assign(patient=listing.table["slide"], mpp=MPP)
-    return Listing(table, listing.store, listing.problems)
+    return Listing(listing.table.assign(patient=listing.table["slide"]), listing.store, listing.problems)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from core.data.image_files import ImageFiles, find_images
 from core.data.matching import Matcher, folders_of, key_of
 from core.data.picture_store import FileStore
 from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
+from core.data.readers.tables import known_columns
 from core.errors import DataError
 
 NAME = "kaggle"
@@ -39,10 +41,10 @@ def read(given: Given) -> Listing:
     """List a folder in the layout of Kaggle's "Histopathologic Cancer Detection".
 
     Labelled patches have split "train", those of ``test/`` have split "test" and no label. Slides come from a ``slide``
-    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them. What cannot be used is excluded and
-    listed in ``problems``: labels without a file, files without a label, labels that are not 0 or 1, ids with
-    different labels, second files of an id, images in sub-folders. An id may end in the suffix of a file, carry a path
-    or differ from its file in upper and lower case, see :mod:`core.data.matching`.
+    or ``wsi`` column of the labels, or from ``patch_id_wsi_full.csv`` beside them, patients and centres from columns.
+    What cannot be used is excluded and listed in ``problems``: labels without a file, files without a label, labels
+    that are not 0 or 1, ids with different labels, second files of an id, images in sub-folders. An id may end in the
+    suffix of a file, carry a path or differ from its file in upper and lower case, see :mod:`core.data.matching`.
 
     Raises:
         DataError: no labels file, a column is missing, no label is 0 or 1, or no file is there.
@@ -70,9 +72,15 @@ def read(given: Given) -> Listing:
             f"{folder} holds no patch that its labels name. Expected train/ID.tif for the ids of {LABELS_FILE}, or "
             f"test/ID.tif. {cause or 'Unpack the archive of the competition there.'}"
         )
+    named_columns = known_columns(labels.columns)
+    groups: dict[str, Any] = {
+        f"{group}s": [value or None for value in labels[named_columns[group]]]
+        for group in ("patient", "centre")
+        if group in named_columns
+    }
     table = pd.concat(
         [
-            make_table(labels["id"], labels=labels["label"], split="train", slides=_slides(folder, labels)),
+            make_table(labels["id"], labels=labels["label"], split="train", slides=_slides(folder, labels), **groups),
             make_table(list(test.taken), split="test"),
         ],
         ignore_index=True,

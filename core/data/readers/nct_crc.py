@@ -10,13 +10,15 @@ import pandas as pd
 
 from core.data.image_files import folders_in
 from core.data.readers import class_folders
-from core.data.readers.protocol import NO, SURE, Given, Listing, Watched
+from core.data.readers.protocol import NO, SURE, Given, Listing
 
 NAME = "NCT-CRC"
 EXAMPLE = "NCT-CRC-HE-100K/TUM/a.tif"
 
 TISSUES = frozenset(("ADI", "BACK", "DEB", "LYM", "MUC", "MUS", "NORM", "STR", "TUM"))
 MPP = 0.5
+
+watched = class_folders.watched
 
 
 def recognises(path: Path, names: Collection[str]) -> int:
@@ -27,11 +29,6 @@ def recognises(path: Path, names: Collection[str]) -> int:
         if any(len(TISSUES & set(each)) > 6 for each in (names, *(folders_in(path / name) for name in inner)))
         else NO
     )
-
-
-def watched(given: Given) -> Watched:
-    """Return all folders."""
-    return class_folders.watched(given)
 
 
 def read(given: Given) -> Listing:

@@ -7,12 +7,15 @@ import pandas as pd
 
 from core.data.dataset import Problem
 from core.data.image_files import is_image
-from core.data.readers.folders import all_folders, image_folders, list_images
+from core.data.readers import class_folders
+from core.data.readers.folders import image_folders, list_images
 from core.data.readers.names import SPLIT_OF
-from core.data.readers.protocol import LAST, MAYBE, NO, Given, Listing, Watched
+from core.data.readers.protocol import LAST, MAYBE, NO, Given, Listing
 
 NAME = "images without labels"
 EXAMPLE = "a.png, b.tif"
+
+watched = class_folders.watched
 
 
 def recognises(path: Path, names: Collection[str]) -> int:
@@ -20,11 +23,6 @@ def recognises(path: Path, names: Collection[str]) -> int:
     if any(map(is_image, names)):
         return MAYBE
     return LAST if names and image_folders(path) else NO
-
-
-def watched(given: Given) -> Watched:
-    """Return all its folders."""
-    return Watched(all_folders(given.folder))
 
 
 def read(given: Given) -> Listing:

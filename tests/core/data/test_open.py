@@ -10,7 +10,7 @@ from core.errors import DataError
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"There is no folder .*nowhere. Check the path, or use 'demo'"):
+    with pytest.raises(DataError, match=r"There is no folder .*nowhere. Check the path"):
         open_dataset(tmp_path / "nowhere")
 
 
@@ -22,7 +22,7 @@ def test_a_file_that_is_no_data_set(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no data set that could be opened; it holds nothing. Expected are: "):
+    with pytest.raises(DataError, match=r"is empty. What can be opened is, for example: tumour/a.png and normal/b.png"):
         open_dataset(tmp_path)
 
 
@@ -30,7 +30,7 @@ def test_a_folder_of_something_else_is_described(tmp_path: Path) -> None:
     for name in ("d", "a", "c", "b", "e"):
         (tmp_path / name).touch()
 
-    with pytest.raises(DataError, match="it holds a, b, c and 2 more"):
+    with pytest.raises(DataError, match="holds a, b, c and 2 more and no data set that could be opened"):
         open_dataset(tmp_path)
 
 

@@ -123,7 +123,7 @@ def _damaged(folder: Path) -> dict[str, tuple[Path, str]]:
         ),
         "low": (
             _save(folder / "h.tif", np.zeros((50, 96, 3), np.uint8)),
-            "Got 96×50 pixels, but a patch needs at least",
+            "Got 96×50 pixels, but a patch of a data set has 96×96",
         ),
         "bomb": (_png(folder / "bomb.png", side=30_000, bits=8, rows=b""), "far too large"),
         "cut TIFF": (cut, "The TIFF file is damaged or cut off"),

@@ -60,7 +60,8 @@ def test_a_data_set_is_found_from_inside_and_from_above(tmp_path: Path, case: st
 WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
     "two data sets": (lambda f: (kaggle(f / "a"), kaggle(f / "b")), "", r"set/a, .*set/b are; give one of them"),
     "packed": (_zipped, "", r"train_x.h5.gz must be unpacked first: under 'Data set' .*pack --unpack"),
-    "zip": (_files("histopathologic-cancer-detection.zip"), "", r"detection.zip can be opened itself; give its path"),
+    "zip": (_files("histopathologic-cancer-detection.zip"), "", r"detection.zip cannot be opened: it is no whole zip"),
+    "two zips": (_files("a.zip", "b.zip"), "", r"each of a.zip, b.zip can be opened itself; give the path of one"),
     "table of another name": (
         _files("labels.csv"),
         "",

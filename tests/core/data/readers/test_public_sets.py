@@ -61,7 +61,11 @@ def test_idc_has_patients_and_is_not_enlarged_unasked(tmp_path: Path, fresh_home
 
     assert (dataset.kind, dataset.class_counts()) == ("IDC 50×50", (2, 2))
     assert sorted(dataset.table["patient"]) == ["10253", "10253", "8863", "8863"]
-    assert "Got 50×50 pixels, which would be enlarged 4.1 times; at most 1.3" in dataset.store.load([0]).unreadable[0]
+    assert "Got 50×50 pixels, but a patch has 96×96; choose how" in dataset.store.load([0]).unreadable[0]
+    remember(str(tmp_path), Choices(size="mpp"))
+    assert "its µm per pixel are not known; give them" in open_dataset(tmp_path).store.load([0]).unreadable[0]
+    remember(str(tmp_path), Choices(mpp=4.0))
+    assert "would be enlarged 4.1 times; at most 1.3" in open_dataset(tmp_path).store.load([0]).unreadable[0]
     remember(str(tmp_path), Choices(size="resize", enlarge=True))
     loaded = open_dataset(tmp_path).store.load([0])
     assert loaded.notes[0] == ("Resized, whatever its scale: 50×50 of 50×50 pixels became 96×96.",)
@@ -133,6 +137,22 @@ def test_hugging_face_files_with_images(tmp_path: Path, suffix: str, place: str)
     assert read(dataset.store, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
     copied = pickle.loads(pickle.dumps(dataset.store))  # noqa: S301 - as it goes to a process that packs
     assert read(copied, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("compression", ["snappy", "none"])
+def test_few_images_of_a_group_are_read_as_all_of_it_are(tmp_path: Path, compression: str, plain: bool) -> None:
+    images = [_png(grey) if plain else {"bytes": _png(grey), "path": None} for grey in range(200)]
+    table = pa.table({"image": images, "label": [number % 2 for number in range(200)]})
+    pq.write_table(table, tmp_path / "train.parquet", row_group_size=150, compression=compression)
+    random, order = np.random.default_rng(0), np.arange(200)
+    store = open_dataset(tmp_path).store
+
+    for rows in (order, order[::-1], random.integers(0, 200, 5), [149, 0, 149], [199]):
+        assert read(store, rows)[:, 0, 0, 0].tolist() == list(rows)
+    fresh = open_dataset(tmp_path).store
+    read(fresh, [3, 149, 170])
+    assert not fresh._kept  # type: ignore[attr-defined]
 
 
 def test_names_of_classes_and_images_are_used(tmp_path: Path) -> None:

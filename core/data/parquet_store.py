@@ -1,0 +1,149 @@
+"""Images in Parquet and Arrow files, decoded as they are needed."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.data.picture_store import EncodedStore
+from core.errors import PatchError
+
+KEPT = 3
+"""Groups of rows that are kept in memory: a page of neighbours lies in one or two."""
+
+FEW = 8
+"""Rows up to which a group is not kept but gone through only as far as the last of them, as for a shuffled page."""
+
+AT_ONCE = 64
+"""Rows that are read at a time then."""
+
+
+def opened(path: Path) -> Any:
+    """Return a Parquet file, or an Arrow file as a table of the memory map. Raises OSError or ArrowException."""
+    if path.suffix.lower() == ".parquet":
+        return pq.ParquetFile(path, memory_map=True)
+    source = pa.memory_map(str(path))
+    try:
+        return pa.ipc.open_stream(source).read_all()
+    except pa.ArrowInvalid:  # the other of Arrow's two kinds of files
+        return pa.ipc.open_file(source).read_all()
+
+
+def image_column(path: Path) -> str:
+    """Return the column that holds images, or "" where there is none."""
+    try:
+        file = opened(path)
+    except (OSError, pa.ArrowException):
+        return ""
+    schema = file.schema_arrow if hasattr(file, "schema_arrow") else file.schema
+    structs = [
+        each.name for each in schema if pa.types.is_struct(each.type) and each.type.get_field_index("bytes") >= 0
+    ]
+    plain = [each.name for each in schema if pa.types.is_binary(each.type) or pa.types.is_large_binary(each.type)]
+    return str((structs or plain or [""])[0])
+
+
+class ParquetStore(EncodedStore):
+    """Images in Parquet or Arrow files; a few groups of rows are kept, so that neighbours are read once."""
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = list(paths)
+        groups = [
+            (number, group, rows) for number, path in enumerate(self.paths) for group, rows in enumerate(_sizes(path))
+        ]
+        self._groups = [(number, group) for number, group, _ in groups]
+        self._starts = np.concatenate([[0], np.cumsum([rows for _, _, rows in groups])]).astype(np.int64)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._open: dict[int, tuple[Any, str]] = {}
+        self._kept: dict[int, Any] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_open", "_kept", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def contents(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Yield name and reader of each row's image; each group of rows is read once, whatever the order."""
+        wanted = np.asarray(rows, np.int64)
+        owners = np.searchsorted(self._starts, wanted, side="right") - 1
+        found: dict[int, bytes | PatchError] = {}
+        for owner in np.unique(owners):
+            positions = np.flatnonzero(owners == owner)
+            inner = wanted[positions] - self._starts[owner]
+            try:
+                with self._lock:
+                    images = self._images(int(owner), inner)
+                found |= dict(zip(positions.tolist(), images, strict=True))
+            except (OSError, pa.ArrowException) as error:
+                name = self.paths[self._groups[owner][0]].name
+                found |= {int(at): PatchError(f"{name}: Its rows here are damaged ({error}).") for at in positions}
+        for position, row in enumerate(wanted):
+            number = self._groups[owners[position]][0]
+            yield f"{self.paths[number].name}[{row}]", partial(_given, found.pop(position))
+
+    def _images(self, owner: int, rows: np.ndarray) -> list[bytes]:
+        """Return the images of some rows of a group."""
+        number, group = self._groups[owner]
+        if number not in self._open:
+            self._open[number] = (opened(self.paths[number]), image_column(self.paths[number]))
+        file, image = self._open[number]
+        if owner not in self._kept:
+            if not isinstance(file, pq.ParquetFile):
+                images = _bytes(file.column(image).chunk(group))
+            elif len(rows) <= FEW:
+                return _picked(file, group, image, rows)
+            else:
+                table = file.read_row_group(group, columns=_leaves(file, image), use_threads=False)
+                images = _bytes(table.column(0).combine_chunks())
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[owner] = images
+        return [self._kept[owner][int(row)].as_py() or b"" for row in rows]
+
+
+def _picked(file: Any, group: int, image: str, rows: np.ndarray) -> list[bytes]:
+    """Return a few images of a group, which is gone through as far as the last of them and not kept."""
+    found, first, last = dict[int, bytes](), 0, int(rows.max())
+    for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=_leaves(file, image), use_threads=False):
+        images = _bytes(batch.column(0))
+        found |= {int(row): images[int(row) - first].as_py() or b"" for row in rows if 0 <= row - first < len(images)}
+        first += len(images)
+        if first > last:
+            break
+    return [found[int(row)] for row in rows]
+
+
+def _leaves(file: Any, image: str) -> list[str]:
+    """Return what is read of the column of images: of a struct only the bytes."""
+    return [f"{image}.bytes" if pa.types.is_struct(file.schema_arrow.field(image).type) else image]
+
+
+def _bytes(images: Any) -> Any:
+    return images.field("bytes") if pa.types.is_struct(images.type) else images
+
+
+def _given(content: bytes | PatchError) -> bytes:
+    if isinstance(content, PatchError):
+        raise content
+    return content
+
+
+def _sizes(path: Path) -> list[int]:
+    """Return the number of rows of each group of a Parquet file, or of each chunk of an Arrow file."""
+    file = opened(path)
+    if isinstance(file, pq.ParquetFile):
+        return [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+    return [len(chunk) for chunk in file.column(image_column(path)).chunks]
