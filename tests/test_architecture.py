@@ -138,6 +138,38 @@ def test_what_a_room_does_without(room: str, forbidden: tuple[str, ...]) -> None
     assert _importing(room, *forbidden) == []
 
 
+NOT_PORTABLE = {
+    "fcntl", "resource", "pwd", "grp", "msvcrt", "winreg", "posix", "start_new_session", "preexec_fn", "creationflags",
+    "SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "alarm", "mkfifo", "disk_usage", "st_blocks",
+    *(f"os.{name}" for name in ("fsync", "fdatasync", "replace", "rename", "renames", "link", "symlink", "kill",
+      "killpg", "fork", "forkpty", "getpgid", "getpgrp", "getsid", "setsid", "setpgrp", "getuid", "geteuid", "getgid",
+      "getppid", "chown", "umask", "nice", "uname", "statvfs", "sysconf", "getloadavg", "posix_fallocate", "startfile",
+      "sched_getaffinity", "cpu_count", "O_DIRECTORY", "O_NONBLOCK", "O_BINARY", "O_NOFOLLOW", "wait", "waitpid")),
+}  # fmt: skip
+"""What Linux, macOS and Windows have differently or not at all."""
+
+
+def _names_used(path: Path) -> set[str]:
+    """Return the modules, attributes (of os with their module) and named arguments that a file uses."""
+    found = {name.partition(".")[0] for name in _imported(path)}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            found |= {f"os.{node.attr}" if isinstance(node.value, ast.Name) and node.value.id == "os" else node.attr}
+        elif isinstance(node, ast.keyword):
+            found.add(str(node.arg))
+        elif isinstance(node, ast.Dict):
+            found |= {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_systems_have_differently_stands_in_one_module(path: Path) -> None:
+    used = _names_used(path) & NOT_PORTABLE
+
+    assert used == set() or path.name == "portable.py"
+    assert path.name != "portable.py" or {"os.fsync", "os.killpg", "SIGKILL", "start_new_session"} <= used
+
+
 def test_pages_do_not_decode_train_or_differentiate_themselves() -> None:
     assert _importing("pages", "PIL", "h5py", "captum", "sklearn") == []
 

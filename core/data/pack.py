@@ -8,10 +8,10 @@ digest of the folder's files in their name, so that a folder that changed starts
 """
 
 import hashlib
-import os
-import shutil
+import math
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from core.data.pack_workers import Written, pack_chunks
 from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.storage.home import OWN_HOME, make_folder
 from core.storage.record import typed
 from core.storage.schema import parse
@@ -140,13 +140,9 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
     """
     if dataset.kind in ("demo", "joined") or not dataset.files:
         raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
-    try:
-        done = settle(dataset)
-        if done is not None:
-            verify_pack(done)
-            return done
-    except DamagedPackError:
-        remove_pack(dataset.source)
+    done = _whole(dataset)
+    if done is not None:
+        return done
     folder = pack_folder(dataset.source)
     try:
         make_folder(folder)
@@ -158,12 +154,23 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
         raise StorageError(f"The pack could not be written to {folder}: {error.strerror or error}.") from error
 
 
+def _whole(dataset: Dataset) -> Pack | None:
+    """Return the pack that is there, if it is undamaged; a damaged one is deleted."""
+    with suppress(DamagedPackError):
+        done = settle(dataset)
+        if done is not None:
+            verify_pack(done)
+        return done
+    remove_pack(dataset.source)  # out of the handling of the error, which holds the damaged file open
+    return None
+
+
 def remove_pack(source: str) -> None:
     """Delete the pack of a data set, finished or not. Raises :class:`StorageError`."""
     try:
         for pattern in ("about.json", "table.npz", "patches-*.npy", "journal-*.jsonl"):
             for path in pack_folder(source).glob(pattern):
-                path.unlink(missing_ok=True)
+                portable.remove(path)  # a page may have it mapped
     except OSError as error:
         raise StorageError(f"The pack of {source} cannot be deleted: {error.strerror}.") from error
 
@@ -180,7 +187,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
         start: each for start, each in written.items() if each.notes is not None and _is_whole(path, offset, each)
     }
     missing = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK) if start not in written]
-    with journal.open("a", encoding="utf-8") as notes:
+    with journal.open("a", encoding="utf-8", newline="\n") as notes:
         for each in pack_chunks(dataset.store, path, offset, missing, workers=workers):
             written[each.start] = each
             notes.write(each.to_line())
@@ -257,26 +264,34 @@ def _forget_others(folder: Path, key: str) -> None:
     drop_table(folder)
     for path in (*folder.glob("patches-*.npy"), *folder.glob("journal-*.jsonl")):
         if path.stem.partition("-")[2] != key:
-            path.unlink()
+            portable.remove(path)
 
 
 def _allocate(path: Path, count: int) -> int:
     """Make the file in its full size unless it is there; return where in it the patches begin."""
-    held = path.stat().st_blocks * 512 if path.is_file() else 0
-    needed, free = count * PATCH_BYTES - held, shutil.disk_usage(path.parent).free
+    held = portable.taken_space(path) if path.is_file() else 0
+    needed, free = count * PATCH_BYTES - held, portable.free_space(path.parent)
     if needed > 0 and free < needed + SPARE:
         raise StorageError(
             f"The pack of {count:,} patches needs {needed / 1e9:.2f} GB more at {path.parent}, and "
             f"{max(0, free - SPARE) / 1e9:.2f} GB are free. Free some space or set NODESCOPE_HOME to another disk."
         )
-    if not path.is_file():
+    shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
+    if not _is_allocated(path, shape):
         with atomic.replacing(path) as temporary:
-            shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
             np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            if hasattr(os, "posix_fallocate"):  # a disk that gets full later then takes nothing from this file
-                with temporary.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+            portable.claim_space(temporary)
     return path.stat().st_size - count * PATCH_BYTES
+
+
+def _is_allocated(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            begins = np.lib.format.read_array_header_1_0(file)
+            return begins == (shape, False, np.uint8) and path.stat().st_size == file.tell() + math.prod(shape)
+    except (FileNotFoundError, ValueError):  # of a damaged pack that a page had open when it was to be deleted
+        return False
 
 
 def _read_journal(journal: Path) -> list[Written]:
@@ -298,8 +313,7 @@ def _is_whole(path: Path, offset: int, written: Written) -> bool:
 
 
 def _verify(path: Path, offset: int, written: dict[int, Written]) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    portable.sync(path)
     wrong = [each.start for each in written.values() if not _is_whole(path, offset, each)]
     if wrong:
         raise DataError(
