@@ -8,14 +8,12 @@ digest of the folder's files in their name, so that a folder that changed starts
 """
 
 import hashlib
-import math
 import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from core.data.dataset import Dataset
@@ -23,6 +21,7 @@ from core.data.layouts import Place, place_of
 from core.data.pack_blocks import (
     DamagedPackError,
     Pack,
+    allocate,
     checksums_of,
     damaged,
     open_store,
@@ -32,7 +31,7 @@ from core.data.pack_blocks import (
 )
 from core.data.pack_table import drop_table, load_table, save_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
+from core.data.store import PATCH_BYTES, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
 from core.storage import atomic, portable
@@ -43,9 +42,6 @@ from core.storage.schema import parse
 VERSION = 1
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
-
-SPARE = 64 * 2**20
-"""Bytes that must stay free on the disk once the pack is written."""
 
 
 def made_stamp(source: str) -> tuple[int, ...]:
@@ -179,7 +175,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
     started, key, count = time.monotonic(), _key(dataset), len(dataset)
     path, journal = folder / f"patches-{key}.npy", folder / f"journal-{key}.jsonl"
     _forget_others(folder, key)
-    offset = _allocate(path, count)
+    offset = allocate(path, count)
     written = {each.start: each for each in _read_journal(journal)}
     # The journal may be ahead of the disk after a power failure, so each of its chunks is read and compared.
     # One without notes is of an earlier version, which read fewer kinds of files.
@@ -265,33 +261,6 @@ def _forget_others(folder: Path, key: str) -> None:
     for path in (*folder.glob("patches-*.npy"), *folder.glob("journal-*.jsonl")):
         if path.stem.partition("-")[2] != key:
             portable.remove(path)
-
-
-def _allocate(path: Path, count: int) -> int:
-    """Make the file in its full size unless it is there; return where in it the patches begin."""
-    held = portable.taken_space(path) if path.is_file() else 0
-    needed, free = count * PATCH_BYTES - held, portable.free_space(path.parent)
-    if needed > 0 and free < needed + SPARE:
-        raise StorageError(
-            f"The pack of {count:,} patches needs {needed / 1e9:.2f} GB more at {path.parent}, and "
-            f"{max(0, free - SPARE) / 1e9:.2f} GB are free. Free some space or set NODESCOPE_HOME to another disk."
-        )
-    shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
-    if not _is_allocated(path, shape):
-        with atomic.replacing(path) as temporary:
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            portable.claim_space(temporary)
-    return path.stat().st_size - count * PATCH_BYTES
-
-
-def _is_allocated(path: Path, shape: tuple[int, ...]) -> bool:
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            begins = np.lib.format.read_array_header_1_0(file)
-            return begins == (shape, False, np.uint8) and path.stat().st_size == file.tell() + math.prod(shape)
-    except (FileNotFoundError, ValueError):  # of a damaged pack that a page had open when it was to be deleted
-        return False
 
 
 def _read_journal(journal: Path) -> list[Written]:
