@@ -4,4 +4,5 @@ The dependencies point one way, ``pages -> core -> models -> torch``. Every page
 calls the same functions, so that both give the same answers.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+"""The one place of the version; the package takes it from here."""

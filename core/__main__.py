@@ -13,11 +13,16 @@ def interrupted(*_: Any) -> None:
     os._exit(130)
 
 
+def main(name: str = "python -m core") -> int:
+    """Run the command line under the name that it was called by, and return its exit status."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as behind nohup
+        signal.signal(signal.SIGINT, interrupted)
+    from core.commands import main as run
+
+    return run(name=name)
+
+
 if __name__ == "__mp_main__":  # a process that reads for a pack; Ctrl+C reaches it too, and its parent ends it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 elif __name__ == "__main__":  # the processes that read for a pack load this file too, and need none of the commands
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as behind nohup
-        signal.signal(signal.SIGINT, interrupted)
-    from core.commands import main
-
     sys.exit(main())

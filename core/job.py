@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.errors import NodescopeError, RunError, StorageError
 from core.progress import Progress
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.storage.lock import action_lock
 from core.work_folder import WorkFolder, WorkStatus
 
@@ -46,8 +46,9 @@ def detached(command: Sequence[str], log: Path, *, fresh: bool = False) -> subpr
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C or the end of the terminal must not reach it
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},  # the log is complete even if it is killed
+                # The log is complete even if it is killed, and in UTF-8 on every system.
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
+                **portable.detachment(),  # Ctrl-C or the end of the terminal must not reach it
             )
         except OSError as error:
             raise RunError(f"No process could be started: {error.strerror}. Close other programs first.") from error

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import NodescopeError, RunError, StorageError
 from core.process import identity, place
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.storage.record import Record
 from core.storage.schema import parse
 
@@ -239,7 +239,7 @@ class WorkFolder:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file; None before it is written. Raises :class:`RunError` if it is damaged."""
         try:
-            value = parse((self.path / name).read_text("utf-8"))
+            value = parse(portable.read_text(self.path / name))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

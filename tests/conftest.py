@@ -1,5 +1,6 @@
 """Fixtures that several rooms share. Nothing here needs a network, a GPU or real patches."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from core.runs import Run, TrainingConfig, create_run
 from core.storage.home import HOME_VARIABLE
 from core.studies.learning_curve_result import Trained
 from core.training.execute import execute
+from tests.windows import behave_as_windows
+
+ON_WINDOWS_TOO = (
+    "core/storage", "core/runs", "core/bundle/test_bundle.py", "core/data/test_pack.py", "core/data/test_pack_table.py",
+    "core/data/test_decisions.py", "core/data/test_demo_cache.py", "core/display/test_data_set.py", "core/test_job.py",
+    "core/test_process.py", "core/studies/test_trash.py",
+)  # fmt: skip
+"""Tests that run twice on Linux: as it is, and as Windows behaves."""
 
 SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 
@@ -38,6 +47,22 @@ def small_demo(shared_home: Path) -> Iterator[Dataset]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, str(shared_home))
         yield open_demo(size=SMALL_DEMO)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let the tests of what is stored and started run as on Windows too."""
+    place = metafunc.definition.path.relative_to(Path(__file__).parent).as_posix()
+    if sys.platform == "linux" and place.startswith(ON_WINDOWS_TOO):
+        metafunc.parametrize("system", ["linux", "windows"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The system whose behaviour the test sees."""
+    name: str = getattr(request, "param", sys.platform)
+    if name == "windows":
+        behave_as_windows(monkeypatch)
+    return name
 
 
 @pytest.fixture

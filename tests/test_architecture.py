@@ -13,15 +13,16 @@ import pytest
 
 import core
 import models
+import nodescope
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 350
-FILES = sorted(path for room in ("core", "models", "pages") for path in (ROOT / room).rglob("*.py"))
+FILES = sorted(path for room in ("core", "models", "pages", "nodescope") for path in (ROOT / room).rglob("*.py"))
 MODULES = sorted(
-    ["core", "models"]
+    ["core", "models", "nodescope"]
     + [
         each.name
-        for package in (core, models)
+        for package in (core, models, nodescope)
         for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if not each.name.endswith("__main__")
     ]
@@ -54,7 +55,7 @@ ROOMS = (
     "core.evaluation", "core.process", "core.work_folder", "core.job", "core.images", "core.data", "core.display",
     "core.bundle", "core.attribution",
     "core.runs", "core.prediction", "core.scoring", "core.features", "core.slides", "core.training", "core.studies",
-    "core.reports", "core.commands", "pages",
+    "core.reports", "core.commands", "pages", "nodescope",
 )  # fmt: skip
 """From the ground up: a room may import those before it, see docs/ARCHITECTURE.md."""
 
@@ -127,6 +128,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     ("room", "forbidden"),
     [
         ("core", ("streamlit", "pages", "streamlit_app")),
+        ("nodescope", ("streamlit", "pages", "streamlit_app")),
         ("models", ("streamlit", "pages", "core")),
         ("core/evaluation", ("torch",)),
         ("core/data", ("torch",)),
@@ -136,6 +138,38 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 )
 def test_what_a_room_does_without(room: str, forbidden: tuple[str, ...]) -> None:
     assert _importing(room, *forbidden) == []
+
+
+NOT_PORTABLE = {
+    "fcntl", "resource", "pwd", "grp", "msvcrt", "winreg", "posix", "start_new_session", "preexec_fn", "creationflags",
+    "SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "alarm", "mkfifo", "disk_usage", "st_blocks",
+    *(f"os.{name}" for name in ("fsync", "fdatasync", "replace", "rename", "renames", "link", "symlink", "kill",
+      "killpg", "fork", "forkpty", "getpgid", "getpgrp", "getsid", "setsid", "setpgrp", "getuid", "geteuid", "getgid",
+      "getppid", "chown", "umask", "nice", "uname", "statvfs", "sysconf", "getloadavg", "posix_fallocate", "startfile",
+      "sched_getaffinity", "cpu_count", "O_DIRECTORY", "O_NONBLOCK", "O_BINARY", "O_NOFOLLOW", "wait", "waitpid")),
+}  # fmt: skip
+"""What Linux, macOS and Windows have differently or not at all."""
+
+
+def _names_used(path: Path) -> set[str]:
+    """Return the modules, attributes (of os with their module) and named arguments that a file uses."""
+    found = {name.partition(".")[0] for name in _imported(path)}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            found |= {f"os.{node.attr}" if isinstance(node.value, ast.Name) and node.value.id == "os" else node.attr}
+        elif isinstance(node, ast.keyword):
+            found.add(str(node.arg))
+        elif isinstance(node, ast.Dict):
+            found |= {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_systems_have_differently_stands_in_one_module(path: Path) -> None:
+    used = _names_used(path) & NOT_PORTABLE
+
+    assert used == set() or path.name == "portable.py"
+    assert path.name != "portable.py" or {"os.fsync", "os.killpg", "SIGKILL", "start_new_session"} <= used
 
 
 def test_pages_do_not_decode_train_or_differentiate_themselves() -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from core import __version__
 from core.commands.parsing import Group
@@ -52,6 +53,11 @@ COMMANDS = {
         "submit": "Write Kaggle's submission.csv, checked.",
         "info": "Print a bundle's card.",
     },
+    "Nodescope": {
+        "app": "Start the viewer and open it in the browser.",
+        "home": "Show the size of Nodescope's folder, copy it, or take over another one.",
+        "doctor": "Check this computer, and write a report without names or paths.",
+    },
 }
 """The commands by group, in the order of the help. What the help says stands here, because their modules bring PyTorch
 and pandas with them, and `--help` should not wait for those."""
@@ -81,6 +87,12 @@ class _Program(Group):
         command: click.Command = import_module(f"core.commands.{name.replace('-', '_')}").command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that a shell offers, without loading them, which takes seconds."""
+        texts = {name: text for commands in COMMANDS.values() for name, text in commands.items()}
+        found = [CompletionItem(name, help=text) for name, text in texts.items() if name.startswith(incomplete)]
+        return found or super().shell_complete(ctx, incomplete)
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands into the help, a section for each group."""
         for title, commands in COMMANDS.items():
@@ -98,21 +110,22 @@ def program() -> None:
     """Nodescope: tumour in lymph-node patches."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, name: str = "python -m core") -> int:
     """Run the command line and return its exit status.
 
     Args:
         arguments: what stands after the program's name; None takes the process's own.
+        name: of the program, for its help.
     """
     with printed():
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(list(sys.argv[1:] if arguments is None else arguments), name)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], name: str) -> int:
     # Click's own `main` would end the process, and give Ctrl+C and a closed pipe other exit statuses.
     tighten_home()
     try:
-        with _notices(), program.make_context("python -m core", arguments) as context:
+        with _notices(), program.make_context(name, arguments) as context:
             status = int(program.invoke(context) or 0)
             sys.stdout.flush()  # here, where a full disk is still an error of this command
             return status

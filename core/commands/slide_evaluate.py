@@ -85,7 +85,7 @@ def _compared(folder: Path, file: Path | None) -> _Compared:
     try:
         size, mpp = (int(summary["width"]), int(summary["height"])), float(summary["mpp"])
         rule = Rule(float(summary["threshold"]), float(summary["peak_threshold"]), float(summary["least_mm2"]))
-        with (folder / "foci.csv").open(newline="") as table:
+        with (folder / "foci.csv").open(encoding="utf-8", newline="") as table:
             findings = [[float(row[name]) for name in ("x", "y", "probability")] for row in csv.DictReader(table)]
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder} is damaged ({error}). Delete it and run `slide` again.") from error

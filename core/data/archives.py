@@ -12,6 +12,7 @@ from core.data.pack_blocks import pack_folder
 from core.errors import ChoiceError, DataError, StorageError
 from core.formatting import file_size
 from core.progress import Progress, no_progress
+from core.storage import portable
 from core.storage.home import make_folder
 
 PIECE = 2**20
@@ -113,7 +114,7 @@ def _unzip(path: Path, progress: Progress) -> None:
                 archive.extract(each, temporary)  # which keeps roots, drives and ".." out of the path
                 done += each.file_size
                 progress(min(0.99, done / max(total, 1)))
-        os.replace(temporary, place)
+        portable.replace(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -128,13 +129,13 @@ def _gunzip(path: Path, progress: Progress) -> None:
             while piece := source.read(PIECE):
                 target.write(piece)
                 progress(min(0.99, packed.tell() / size))
-        os.replace(temporary, path.with_suffix(""))
+        portable.replace(temporary, path.with_suffix(""))
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _check_room(folder: Path, needed: int, path: Path) -> None:
-    free = shutil.disk_usage(folder).free
+    free = portable.free_space(folder)
     if free < needed + SPARE:
         raise StorageError(
             f"{path.name} needs {file_size(needed)} at {folder}, and {file_size(free)} are free. Free some space, or "

@@ -1,7 +1,6 @@
 """The demo set on disk: generated once, then opened as a memory map."""
 
 import json
-import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from core.data.demo import generate_demo
 from core.data.store import ArrayStore
 from core.errors import StorageError
 from core.progress import Progress, no_progress
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.storage.home import home, make_folder
 
 DEMO_VERSION = 1
@@ -67,7 +66,7 @@ def _generate(folder: Path, size: DemoSize, progress: Progress) -> None:
                 np.save(file, array)
         atomic.write_text(temporary / "table.csv", demo.table.to_csv(index=False, lineterminator="\n"))
         atomic.write_text(temporary / "size.json", json.dumps(asdict(size)))
-        os.replace(temporary, folder)
+        portable.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -20,6 +20,7 @@ from core.data.readers.pcam import x_file, y_file
 from core.data.store import PATCH_BYTES
 from core.errors import DataError, StorageError
 from core.progress import Progress
+from core.storage import portable
 
 STAGING = ".download"
 POLL_SECONDS = 1.0
@@ -93,7 +94,7 @@ def fetch(name: str, folder: Path, *, progress: Progress) -> None:
         if folder.is_dir() and not staging.is_dir() and (folder / "train").exists():
             raise DataError(f"{folder} holds a folder train already. Choose an empty folder, or open this one.")
         staging.mkdir(parents=True, exist_ok=True)
-        free, needed = shutil.disk_usage(folder).free + _bytes(staging), _needed(name, folder)
+        free, needed = portable.free_space(folder) + _bytes(staging), _needed(name, folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
     if free < needed:
@@ -140,8 +141,8 @@ def _fetch_split(
     _with_progress("pcam", lambda: datasets.PCAM(str(staging), split=name, download=True), share, progress)
     pcam.read(Given(place))  # raises if the files do not belong together
     # The patches last: a split is there once both files are, and one that is cut off here is fetched again.
-    os.replace(y_file(place, split), y_file(folder, split))
-    os.replace(x_file(place, split), x_file(folder, split))
+    portable.replace(y_file(place, split), y_file(folder, split))
+    portable.replace(x_file(place, split), x_file(folder, split))
     shutil.rmtree(place)
 
 
@@ -164,7 +165,7 @@ def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:
     )
     # The labels last: with them, the folder is a data set.
     for entry in sorted(Path(found).iterdir(), key=lambda entry: entry.name == LABELS_FILE):
-        os.replace(entry, folder / entry.name)
+        portable.replace(entry, folder / entry.name)
 
 
 def _unpacked(staging: Path) -> float:

@@ -41,4 +41,11 @@ def _paths(source: str, paths: object, ids: "pd.Series[str]") -> "pd.Series[str]
     if not isinstance(paths, (list, tuple)):
         return pd.Series([None] * len(ids), dtype="string")
     top = Path(source) if Path(source).is_dir() else Path(source).parent
-    return pd.Series([os.path.relpath(each, top).replace(os.sep, "/") for each in paths], dtype="string")
+    return pd.Series([_from(top, Path(each)).as_posix() for each in paths], dtype="string")
+
+
+def _from(top: Path, path: Path) -> Path:
+    try:
+        return Path(os.path.relpath(path, top))
+    except ValueError:  # another drive of Windows
+        return path

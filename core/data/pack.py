@@ -8,14 +8,12 @@ digest of the folder's files in their name, so that a folder that changed starts
 """
 
 import hashlib
-import os
-import shutil
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from core.data.dataset import Dataset
@@ -24,6 +22,7 @@ from core.data.pack_blocks import (
     VERSION,
     DamagedPackError,
     Pack,
+    allocate,
     checksums_of,
     open_store,
     pack_folder,
@@ -33,17 +32,14 @@ from core.data.pack_blocks import (
 )
 from core.data.pack_table import drop_table, load_table, save_table
 from core.data.pack_workers import Written, pack_chunks
-from core.data.store import PATCH_BYTES, PATCH_SIZE, notes_by_row, rows_by_note
+from core.data.store import PATCH_BYTES, notes_by_row, rows_by_note
 from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.storage.home import make_folder
 
 CHUNK = 512
 """Patches that are written and noted together: 14 MB."""
-
-SPARE = 64 * 2**20
-"""Bytes that must stay free on the disk once the pack is written."""
 
 
 def made_stamp(source: str) -> tuple[int, ...]:
@@ -138,13 +134,9 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
     """
     if dataset.kind in ("demo", "joined") or not dataset.files:
         raise DataError(f"{dataset.name} is no folder of patches, so there is nothing to pack.")
-    try:
-        done = settle(dataset)
-        if done is not None:
-            verify_pack(done)
-            return done
-    except DamagedPackError:
-        remove_pack(dataset.source)
+    done = _whole(dataset)
+    if done is not None:
+        return done
     folder = pack_folder(dataset.source)
     try:
         make_folder(folder)
@@ -156,12 +148,23 @@ def make_pack(dataset: Dataset, *, workers: int = 1, progress: Progress = no_pro
         raise StorageError(f"The pack could not be written to {folder}: {error.strerror or error}.") from error
 
 
+def _whole(dataset: Dataset) -> Pack | None:
+    """Return the pack that is there, if it is undamaged; a damaged one is deleted."""
+    with suppress(DamagedPackError):
+        done = settle(dataset)
+        if done is not None:
+            verify_pack(done)
+        return done
+    remove_pack(dataset.source)  # out of the handling of the error, which holds the damaged file open
+    return None
+
+
 def remove_pack(source: str) -> None:
     """Delete the pack of a data set, finished or not. Raises :class:`StorageError`."""
     try:
         for pattern in ("about.json", "table.npz", "patches-*.npy", "journal-*.jsonl"):
             for path in pack_folder(source).glob(pattern):
-                path.unlink(missing_ok=True)
+                portable.remove(path)  # a page may have it mapped
     except OSError as error:
         raise StorageError(f"The pack of {source} cannot be deleted: {error.strerror}.") from error
 
@@ -170,7 +173,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
     started, key, count = time.monotonic(), _key(dataset), len(dataset)
     path, journal = folder / f"patches-{key}.npy", folder / f"journal-{key}.jsonl"
     _forget_others(folder, key)
-    offset = _allocate(path, count)
+    offset = allocate(path, count)
     written = {each.start: each for each in _read_journal(journal)}
     # The journal may be ahead of the disk after a power failure, so each of its chunks is read and compared.
     # One without notes is of an earlier version, which read fewer kinds of files.
@@ -178,7 +181,7 @@ def _make(dataset: Dataset, folder: Path, workers: int, progress: Progress) -> P
         start: each for start, each in written.items() if each.notes is not None and _is_whole(path, offset, each)
     }
     missing = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK) if start not in written]
-    with journal.open("a", encoding="utf-8") as notes:
+    with journal.open("a", encoding="utf-8", newline="\n") as notes:
         for each in pack_chunks(dataset.store, path, offset, missing, workers=workers):
             written[each.start] = each
             notes.write(each.to_line())
@@ -225,26 +228,7 @@ def _forget_others(folder: Path, key: str) -> None:
     drop_table(folder)
     for path in (*folder.glob("patches-*.npy"), *folder.glob("journal-*.jsonl")):
         if path.stem.partition("-")[2] != key:
-            path.unlink()
-
-
-def _allocate(path: Path, count: int) -> int:
-    """Make the file in its full size unless it is there; return where in it the patches begin."""
-    held = path.stat().st_blocks * 512 if path.is_file() else 0
-    needed, free = count * PATCH_BYTES - held, shutil.disk_usage(path.parent).free
-    if needed > 0 and free < needed + SPARE:
-        raise StorageError(
-            f"The pack of {count:,} patches needs {needed / 1e9:.2f} GB more at {path.parent}, and "
-            f"{max(0, free - SPARE) / 1e9:.2f} GB are free. Free some space or set NODESCOPE_HOME to another disk."
-        )
-    if not path.is_file():
-        with atomic.replacing(path) as temporary:
-            shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            if hasattr(os, "posix_fallocate"):  # a disk that gets full later then takes nothing from this file
-                with temporary.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
-    return path.stat().st_size - count * PATCH_BYTES
+            portable.remove(path)
 
 
 def _read_journal(journal: Path) -> list[Written]:
@@ -266,8 +250,7 @@ def _is_whole(path: Path, offset: int, written: Written) -> bool:
 
 
 def _verify(path: Path, offset: int, written: dict[int, Written]) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    portable.sync(path)
     wrong = [each.start for each in written.values() if not _is_whole(path, offset, each)]
     if wrong:
         raise DataError(

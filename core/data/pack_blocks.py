@@ -1,6 +1,7 @@
 """What a pack is: its ``about.json``, and its patches, compared with the CRC-32 that this keeps of each block."""
 
 import hashlib
+import math
 import random
 import shlex
 import time
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from core.data.store import PATCH_BYTES, PATCH_SIZE, PackedStore
-from core.errors import DataError
+from core.errors import DataError, StorageError
 from core.progress import Progress, no_progress
+from core.storage import atomic, portable
 from core.storage.home import OWN_HOME, home
 from core.storage.record import typed
 from core.storage.schema import parse
@@ -27,6 +29,10 @@ SAMPLE = 5
 
 SAMPLE_SECONDS = 0.015
 """After which no further random block is begun."""
+
+
+SPARE = 64 * 2**20
+"""Bytes that must stay free on the disk once the pack is written."""
 
 
 def pack_folder(source: str) -> Path:
@@ -178,3 +184,35 @@ _ABOUT = {
     "checksums": str | None, "notes": dict[str, tuple[int, ...]] | None,
 }  # fmt: skip
 """What ``about.json`` holds; the last two are missing in packs of earlier versions."""
+
+
+def allocate(path: Path, count: int) -> int:
+    """Make the file of a pack in its full size unless it is there; return where in it the patches begin.
+
+    Raises:
+        StorageError: the disk has too little room.
+    """
+    held = portable.taken_space(path) if path.is_file() else 0
+    needed, free = count * PATCH_BYTES - held, portable.free_space(path.parent)
+    if needed > 0 and free < needed + SPARE:
+        raise StorageError(
+            f"The pack of {count:,} patches needs {needed / 1e9:.2f} GB more at {path.parent}, and "
+            f"{max(0, free - SPARE) / 1e9:.2f} GB are free. Free some space or set NODESCOPE_HOME to another disk."
+        )
+    shape = (count, PATCH_SIZE, PATCH_SIZE, 3)
+    if not _is_allocated(path, shape):
+        with atomic.replacing(path) as temporary:
+            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            portable.claim_space(temporary)
+    return path.stat().st_size - count * PATCH_BYTES
+
+
+def _is_allocated(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            begins = np.lib.format.read_array_header_1_0(file)
+            size = file.tell() + math.prod(shape)
+            return begins == (shape, False, np.dtype(np.uint8)) and path.stat().st_size == size
+    except (FileNotFoundError, ValueError):  # of a damaged pack that a page had open when it was to be deleted
+        return False

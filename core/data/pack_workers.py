@@ -19,6 +19,7 @@ import numpy as np
 
 from core.data.store import PatchStore
 from core.errors import StorageError
+from core.storage import portable
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ class Written:
 
 def available_workers() -> int:
     """Return how many processes are worth starting here: a core each, at most 8."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(8, len(os.sched_getaffinity(0)))
-    return min(8, os.cpu_count() or 1)
+    return min(8, portable.cores())
 
 
 def pack_chunks(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import tempfile
@@ -26,6 +25,7 @@ from core.display.pictures import to_png
 from core.errors import DataError, StorageError
 from core.formatting import NOT_A_DEVICE
 from core.progress import Progress, no_progress
+from core.storage import portable
 from core.storage.spreadsheet import table_csv
 
 Layout = Literal["folders", "kaggle", "parquet"]
@@ -101,7 +101,7 @@ def export_data_set(
             raise DataError(f"None of the {len(rows):,} patches can be read, so there is nothing to export.")
         digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
         found = Exported(folder, table[readable], int((~readable).sum()), digest)
-        (place / CARD).write_text(card(dataset, found, layout=layout, division=division), "utf-8")
+        (place / CARD).write_text(card(dataset, found, layout=layout, division=division), "utf-8", newline="\n")
     return found
 
 
@@ -154,12 +154,11 @@ def _table(dataset: Dataset, rows: npt.NDArray[np.int64], splits: npt.NDArray[np
     if not len(rows):
         raise DataError("There is no patch to export. Choose other ones.")
     table = dataset.table.iloc[rows].reset_index(drop=True)
-    # An id with a path in it would lie in another folder.
-    names = table["id"].str.replace(r"[/\\]", "_", regex=True)
-    if names.duplicated().any():
-        raise DataError(
-            f"Two ids would be one file: {names[names.duplicated()].iloc[0]}. Rename one of them in the data set."
-        )
+    # An id with a path in it would lie in another folder, and Windows and macOS tell no capitals from small letters.
+    names = table["id"].map(portable.file_name)
+    twice = names.str.casefold().duplicated()
+    if twice.any():
+        raise DataError(f"Two ids would be one file: {names[twice].iloc[0]}. Rename one of them in the data set.")
     return table.assign(split="" if splits is None else splits[rows], file=names)
 
 
@@ -184,7 +183,7 @@ def _made(folder: Path) -> Iterator[Path]:
         yield place
         if folder.exists():
             folder.rmdir()
-        os.replace(place, folder)
+        portable.replace(place, folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror or error}. Free some space.") from error
     finally:
@@ -210,7 +209,7 @@ def _folders(place: Path) -> Iterator[Save]:
         whole = pd.concat(tables, ignore_index=True)
         groups = _groups(whole)
         columns = ["path", "label", *(["split"] if whole["split"].any() else []), *groups]
-        (place / "patches.csv").write_text(table_csv(whole[columns], names=("path", *groups)), "utf-8")
+        (place / "patches.csv").write_text(table_csv(whole[columns], names=("path", *groups)), "utf-8", newline="\n")
 
 
 @contextmanager
@@ -229,10 +228,10 @@ def _kaggle(place: Path) -> Iterator[Save]:
     if tables:
         labelled = pd.concat(tables, ignore_index=True).dropna(subset="label").assign(id=lambda each: each["file"])
         columns = ["id", "label", *(["split"] if labelled["split"].any() else [])]
-        (place / "train_labels.csv").write_text(table_csv(labelled[columns]), "utf-8")
+        (place / "train_labels.csv").write_text(table_csv(labelled[columns]), "utf-8", newline="\n")
         if labelled["slide"].notna().any():
             slides = labelled[["id", "slide"]].rename(columns={"slide": "wsi"}).dropna()
-            (place / "patch_id_wsi_full.csv").write_text(table_csv(slides, names=("id", "wsi")), "utf-8")
+            (place / "patch_id_wsi_full.csv").write_text(table_csv(slides, names=("id", "wsi")), "utf-8", newline="\n")
 
 
 @contextmanager

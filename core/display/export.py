@@ -12,6 +12,7 @@ from core.data.store import batches
 from core.data.tags import tags_of
 from core.display.pictures import to_png
 from core.formatting import NOT_A_DEVICE
+from core.storage.portable import file_name
 from core.storage.spreadsheet import table_csv
 
 NOTE = f"Patches exported from Nodescope. {NOT_A_DEVICE}\n"
@@ -43,6 +44,5 @@ def patches_zip(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> bytes:
         for chosen, loaded in batches(dataset.store, wanted):
             for row, pixels in zip(chosen[loaded.readable], loaded.pixels[loaded.readable], strict=True):
                 # An id with a path in it would be unpacked into another folder.
-                name = str(ids[row]).replace("/", "_").replace("\\", "_")
-                archive.writestr(f"{name}.png", to_png(pixels))
+                archive.writestr(f"{file_name(str(ids[row]))}.png", to_png(pixels))
     return buffer.getvalue()

@@ -29,6 +29,7 @@ from core.images.formats import kind_of
 from core.images.limits import MIB, UPLOAD_LIMITS, Limits
 from core.images.names import display_name, id_choices, is_hidden, is_no_image, unique_ids
 from core.images.zips import Archive, ArchiveError, os_reason
+from core.storage.portable import opened_at_once
 
 __all__ = [
     "UPLOAD_LIMITS",
@@ -111,7 +112,7 @@ def read_file(path: Path, name: str, max_bytes: int = Limits.max_file_bytes) -> 
         PatchError: "name: why": it is gone, larger than `max_bytes`, or may not be read.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=opened_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise PatchError(f"{name}: This is neither a file nor a folder; replace it by an image.")
             data = file.read(max_bytes + 1)
@@ -120,10 +121,6 @@ def read_file(path: Path, name: str, max_bytes: int = Limits.max_file_bytes) -> 
     if len(data) > max_bytes:
         raise PatchError(f"{name}: {_too_large(max_bytes)}")
     return data
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would block for ever
 
 
 def _read_member(archive: Archive, member: ZipInfo, name: str) -> bytes:
@@ -183,7 +180,7 @@ class _Search:
 
     def _named_file(self, path: Path) -> None:
         name = display_name(path.name)
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=opened_at_once) as file:
             start = file.read(8)
         if _is_zip(name, start):
             self.archive(path, name)

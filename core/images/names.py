@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from core.formatting import printable
+from core.storage.portable import file_name
 
 # fmt: off
 _NO_IMAGE_SUFFIXES = frozenset({
@@ -16,8 +17,6 @@ _NO_IMAGE_SUFFIXES = frozenset({
 })
 # fmt: on
 _NO_IMAGE_NAMES = frozenset({"readme", "license", "licence", "makefile", "thumbs.db", "desktop.ini"})
-_RESERVED = frozenset('/\\:*?"<>|')
-_MAX_LENGTH = 150
 
 
 def display_name(name: str) -> str:
@@ -74,5 +73,4 @@ def unique_ids(choices: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _component(text: str) -> str:
     """Make one harmless file-name component: no separators, reserved or unprintable characters."""
-    safe = "".join("_" if c in _RESERVED or not c.isprintable() else c for c in text[:_MAX_LENGTH]).strip(" .")
-    return safe or "patch"
+    return file_name(text) or "patch"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.data.tags import tag_name
 from core.errors import RunError
-from core.storage import atomic
+from core.storage import atomic, portable
 from core.work_folder import WorkFolder
 
 LONGEST = 80
@@ -62,7 +62,7 @@ class Described(WorkFolder):
     def _text(self, name: str) -> str:
         try:
             # An editor may have stored it in another encoding; a wrong letter is better than none at all.
-            return (self.path / name).read_text("utf-8", errors="replace")
+            return portable.read_text(self.path / name, "replace")
         except FileNotFoundError:
             return ""
         except OSError as error:

@@ -1,18 +1,15 @@
 """Runs in a process of their own, which outlives the page that started it."""
 
-import os
-import signal
 import subprocess
 import time
 from pathlib import Path
-
-import psutil
 
 from core.errors import RunError
 from core.job import detached
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
+from core.storage import portable
 from core.storage.lock import action_lock
 
 GRACE_SECONDS = 20.0
@@ -126,14 +123,5 @@ def stop_and_wait(run: Run, *, grace: float = GRACE_SECONDS) -> bool:
 def kill(run: Run) -> None:
     """End the run's process and its children at once; it can be resumed from its last checkpoint."""
     process = run.process()
-    if process is None:
-        return
-    try:
-        # A detached process leads a group of its own, its workers included. One that was started otherwise may share
-        # its group with the program that started it, which must live.
-        if process.pid == os.getpgid(process.pid):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return
+    if process is not None:
+        portable.kill(process)

@@ -9,7 +9,7 @@ from pandas.api.types import is_numeric_dtype
 
 from core.errors import RunError, StorageError
 from core.runs.described import Described
-from core.storage import atomic
+from core.storage import atomic, portable
 
 METRICS_COLUMNS = (
     "epoch",
@@ -47,7 +47,7 @@ class Tables(Described):
         path = self.place("steps.csv")
         table = pd.DataFrame(rows, columns=list(STEPS))
         try:
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(table.to_csv(index=False, header=not file.tell(), lineterminator="\n"))
         except OSError as error:
             raise StorageError(f"{path} could not be written: {error.strerror}. Free some space and resume.") from error
@@ -89,7 +89,7 @@ class Tables(Described):
     def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         """Return a table; empty before it is written. Raises :class:`RunError` if it is damaged."""
         try:
-            text = (self.path / name).read_text("utf-8")
+            text = portable.read_text(self.path / name)
             if columns == STEPS:  # to its last whole line: whoever appends may be in the middle of one, or died there
                 text = text[: text.rfind("\n") + 1] or ",".join(columns)
             table = pd.read_csv(io.StringIO(text))

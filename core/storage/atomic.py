@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from core.errors import StorageError
+from core.storage import portable
 from core.storage.home import make_folder
 
 
@@ -38,14 +39,16 @@ def replacing(path: Path) -> Iterator[Path]:
         sweep(path.parent, of=path.name)
         yield temporary
         # The content before the name: after a power cut the name must not point to a file that is still empty.
-        _flush(temporary)
-        os.replace(temporary, path)
+        portable.sync(temporary)
+        portable.replace(temporary, path)
         # The rename is a change of the folder, and lasts once that is on the disk too.
-        _flush(path.parent)
+        portable.sync(path.parent)
     except OSError as error:
+        may_be_open = portable.WINDOWS and isinstance(error, PermissionError) and path.exists()
+        remedy = "Close the program that has it open" if may_be_open else "Free some space or choose another folder"
         raise StorageError(
             f"{path.name} could not be written to {path.parent}: {error.strerror or error}. "
-            "Free some space or choose another folder; what was there before is unchanged."
+            f"{remedy}; what was there before is unchanged."
         ) from error
     finally:
         with suppress(OSError):  # where the folder is none, there is nothing to remove, and the first error counts
@@ -85,12 +88,3 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by `value` as indented JSON, atomically. NaN is refused, because JSON has none."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def _flush(path: Path) -> None:
-    # For reading, because a folder cannot be opened otherwise.
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from core.storage import portable
+
 HOME_VARIABLE = "NODESCOPE_HOME"
 OWNER_ONLY = 0o700
 _PRIVATE = ".private"
@@ -46,7 +48,7 @@ def tighten_home() -> None:
     top = home()
     try:
         found = top.stat()
-        if (top / _PRIVATE).exists() or found.st_uid != os.getuid() or found.st_mode & stat.S_IWGRP:
+        if (top / _PRIVATE).exists() or not portable.is_own(found) or found.st_mode & stat.S_IWGRP:
             return
         top.chmod(OWNER_ONLY)
         (top / _PRIVATE).touch()

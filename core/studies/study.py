@@ -33,6 +33,7 @@ from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
+from core.storage.portable import file_name
 from core.storage.record import typed
 
 Kind = Literal["folds", "search", "curve"]
@@ -201,8 +202,10 @@ def create_study(
         StorageError: it cannot be made.
     """
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{kind}-{config.preset}" if name is None else name
-    if _NAME.fullmatch(name) is None:
-        raise RunError(f"A study's name has letters, digits, '.', '_' and '-' only, got {name!r}.")
+    if _NAME.fullmatch(name) is None or file_name(name) != name:  # such as CON, which is a device on Windows
+        raise RunError(
+            f"A study's name has letters, digits, '.', '_' and '-' only and ends in none of '.', got {name!r}."
+        )
     study = Study(studies_home() / name)
     runs = [f"{name}-{suffix}" for suffix in suffixes]
     check_free((study.path, *(runs_home() / run for run in runs)))

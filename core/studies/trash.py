@@ -8,16 +8,18 @@ A run in the trash is its folder. A study goes there with its runs, and comes ba
 """
 
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import RunError, StorageError
 from core.runs.run import Run
+from core.storage import portable
 from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
 from core.studies.study import KIND_NAMES, Study, list_studies, studies_home
+from core.work_folder import WorkFolder
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,7 @@ def delete(run: Run) -> Path:
     """
     with action_lock():
         _check_idle(run)
-        with ExitStack() as held:
-            # The lock also excludes a process that has started and has not recorded itself yet.
-            held.callback(run.lock().release)
+        with _held(run):
             target = _free(trash_home() / run.name)
             _move(run.path, target)
             target.touch()  # its time is from now on that of the deletion
@@ -96,10 +96,7 @@ def delete_study(study: Study) -> Path:
         runs = _runs_of(study)
         for run in runs:
             _check_idle(run)
-        with ExitStack() as held:
-            held.callback(study.lock().release)
-            for run in runs:
-                held.callback(run.lock().release)
+        with _held(study, *runs):
             target = _free(trash_home() / study.name)
             for run in runs:
                 _move(run.path, target / "runs" / run.name)
@@ -202,6 +199,17 @@ def _check_free(targets: Sequence[Path]) -> None:
             f"{taken[0]} is there again, and a study comes back under its own names only. Delete that one or move it "
             "away first."
         )
+
+
+@contextmanager
+def _held(*folders: WorkFolder) -> Iterator[None]:
+    """Hold the locks of folders: they also exclude a process that has started and has not recorded itself yet."""
+    with ExitStack() as held:
+        for each in folders:
+            held.callback(each.lock().release)
+        if not portable.moves_open_files():
+            held.close()  # nobody held them just now, and the action lock keeps others from starting anything
+        yield
 
 
 def _free(path: Path) -> Path:

@@ -5,7 +5,6 @@ network works on the one before.
 """
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor
 from core.data.stored_patches import Pixels
 from core.errors import TrainingError
 from core.runs.config import TrainingConfig
+from core.storage import portable
 from core.training.augment import apply, draw
 from core.training.data import Patches
 from core.training.memory import fits_on_device, is_out_of_memory
@@ -139,5 +139,4 @@ def mix(seed: int, step: int) -> int:
 
 def _may_work_ahead(device: torch.device) -> bool:
     # The cores that this process may use, where the system tells. With only one, a thread takes time from the network.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return device.type == "cuda" or cores > 1
+    return device.type == "cuda" or portable.cores() > 1

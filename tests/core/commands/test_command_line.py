@@ -18,11 +18,10 @@ NAMES = [name for commands in COMMANDS.values() for name in commands]
 HEAVY = {"torch", "numpy", "pandas", "scipy", "sklearn", "plotly", "streamlit", "models"}
 
 MEASURED = """
-import resource, sys
+import sys, time
 from core.commands import main
 status = main(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(status, used.ru_utime + used.ru_stime, *(name for name in sys.modules if "." not in name), file=sys.stderr)
+print(status, time.process_time(), *(name for name in sys.modules if "." not in name), file=sys.stderr)
 """
 
 

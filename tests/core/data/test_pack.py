@@ -116,7 +116,7 @@ def test_a_folder_that_changes_meanwhile_is_not_taken_for_packed(folder: Path) -
 
 
 def test_a_disk_that_is_too_small_is_said_with_numbers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=module.SPARE + 100_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=pack_blocks.SPARE + 100_000))
     with pytest.raises(StorageError, match=r"10 patches needs 0.00 GB more at .*, and 0.00 GB are free"):
         make_pack(open_dataset(folder))
     assert not list(pack_folder(str(folder)).glob("patches-*"))

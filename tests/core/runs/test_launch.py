@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from core.errors import RunError
 from core.runs import Status, TrainingConfig, create_run, kill, open_run, start, stop
 from core.runs.launch import _started, launch
 from core.runs.run import Run
+from core.storage import portable
 
 
 @pytest.fixture
@@ -72,18 +72,19 @@ def test_a_run_that_is_worked_on_is_not_launched_again(tmp_path: Path) -> None:
         launch(run)
 
 
-def test_killing_ends_the_whole_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[tuple[int, int]] = []
+def test_killing_ends_the_process_and_those_that_it_started(tmp_path: Path) -> None:
+    program = "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); print('up', flush=True); time.sleep(60)"
     run = create_run(TrainingConfig(), tmp_path / "run")
-    run.record_process(os.getpid())
-    monkeypatch.setattr(
-        "core.runs.launch.os.getpgid", lambda pid: pid
-    )  # the process leads a group, as a launched one does
-    monkeypatch.setattr("core.runs.launch.os.killpg", lambda group, number: ended.append((group, number)))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, **portable.detachment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        run.record_process(process.pid)
+        both = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
 
-    kill(run)
+        kill(run)
 
-    assert ended == [(os.getpid(), signal.SIGKILL)]
+        gone, alive = psutil.wait_procs(both, timeout=10)
+    assert (len(gone), alive) == (2, [])
 
 
 @pytest.mark.slow
