@@ -19,6 +19,7 @@ import numpy as np
 
 from core.data.store import PatchStore
 from core.errors import StorageError
+from core.process import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,7 @@ _given: dict[str, Any] = {}
 
 def _begin(store: PatchStore, path: Path, offset: int) -> None:
     _given.update(store=store, path=path, offset=offset)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nobody is left to take note of what this process writes
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _work(start: int, stop: int) -> Written:
