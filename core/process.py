@@ -1,5 +1,6 @@
 """Which process it is: an identity that outlasts steps of the clock, and the place where a process lives."""
 
+import multiprocessing
 import os
 import platform
 from pathlib import Path
@@ -42,3 +43,11 @@ def place() -> dict[str, str]:
 
 def _boot() -> str:
     return _BOOT.read_text("ascii").strip() if _BOOT.is_file() else ""
+
+
+def end_with_parent() -> None:
+    """Wait for the end of the process that started this one by multiprocessing, and end at once: for a thread."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody is left to take note of what this process writes

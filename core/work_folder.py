@@ -7,9 +7,10 @@ death of it frees the folder), ``log.txt`` and, once somebody requested it, ``st
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import psutil
 from filelock import FileLock, Timeout
@@ -85,8 +86,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _ProcessRecord(Record):
-    """The content of ``process.json``.
+class ProcessRecord(Record):
+    """Which process works on something, and where: the content of ``process.json``.
 
     Attributes:
         pid: its number.
@@ -111,6 +112,30 @@ class _ProcessRecord(Record):
         if not self.identity or (self.host == here["host"] and self.boot != here["boot"]):
             return False  # not known, or this computer before it was started anew
         return (self.host, self.boot, self.namespace) != (here["host"], here["boot"], here["namespace"])
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Return the record of a process of this computer. Raises :class:`psutil.NoSuchProcess` if it has ended."""
+        found = identity(pid)
+        if found is None:
+            raise psutil.NoSuchProcess(pid)
+        return cls(pid, psutil.Process(pid).create_time(), found, **place())
+
+    def process(self) -> psutil.Process | None:
+        """Return the process, or None if it has ended or is elsewhere; a later one with its number does not count."""
+        if self.is_elsewhere:
+            return None
+        try:
+            process, found = psutil.Process(self.pid), identity(self.pid)
+            # The system rounds the start time differently from call to call.
+            same = found == self.identity if self.identity else abs(process.create_time() - self.created) < 1.0
+        except (psutil.NoSuchProcess, ValueError, OverflowError):
+            return None
+        return process if found is not None and same else None
+
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended: of one that is elsewhere, nobody can tell from here."""
+        return not self.is_elsewhere and self.process() is None
 
 
 @dataclass(frozen=True)
@@ -148,15 +173,7 @@ class WorkFolder:
     def process(self) -> psutil.Process | None:
         """Return the process that works here, or None; a later process with the same pid does not count."""
         record = self._process_record()
-        if record is None or record.is_elsewhere:
-            return None
-        try:
-            process, found = psutil.Process(record.pid), identity(record.pid)
-            # The system rounds the start time differently from call to call.
-            same = found == record.identity if record.identity else abs(process.create_time() - record.created) < 1.0
-        except (psutil.NoSuchProcess, ValueError, OverflowError):
-            return None
-        return process if found is not None and same else None
+        return None if record is None else record.process()
 
     def elsewhere(self) -> str:
         """Return the computer or container that works here; "" if it is this one, or nothing works."""
@@ -170,18 +187,12 @@ class WorkFolder:
 
     def record_process(self, pid: int) -> None:
         """Write down which process works here."""
-        found = identity(pid)
-        if found is None:
-            return  # it has ended already, and status() will say so
-        try:
-            created = psutil.Process(pid).create_time()
-        except psutil.NoSuchProcess:
-            return
-        atomic.write_json(self.place("process.json"), _ProcessRecord(pid, created, found, **place()).to_json())
+        with suppress(psutil.NoSuchProcess):  # it has ended already, and status() will say so
+            atomic.write_json(self.place("process.json"), ProcessRecord.of(pid).to_json())
 
-    def _process_record(self) -> _ProcessRecord | None:
+    def _process_record(self) -> ProcessRecord | None:
         try:
-            return self.read_record(_ProcessRecord, "process.json")
+            return self.read_record(ProcessRecord, "process.json")
         except RunError:
             return None  # a record that cannot be read vouches for nobody; the lock still does
 

@@ -52,8 +52,8 @@ def _importing(room: str, *forbidden: str) -> list[str]:
 
 ROOMS = (
     "models", "core.errors", "core.formatting", "core.d4", "core.device", "core.progress", "core.storage", "core.stain",
-    "core.evaluation", "core.process", "core.work_folder", "core.job", "core.images", "core.data", "core.display",
-    "core.bundle", "core.attribution",
+    "core.evaluation", "core.process", "core.work_folder", "core.job", "core.cluster", "core.images", "core.data",
+    "core.display", "core.bundle", "core.attribution",
     "core.runs", "core.prediction", "core.scoring", "core.features", "core.slides", "core.training", "core.studies",
     "core.reports", "core.commands", "pages", "nodescope",
 )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from core.cluster import Where
 from core.commands import options
 from core.commands.studies import carry_out, name_option, open_kind, resume_option
 from core.commands.train import config_of, refuse_training, training
@@ -24,9 +25,10 @@ from core.studies.cross_validation import BY_NAMES, FOLDS, By, create_folds
 @name_option
 @resume_option
 @options.as_json
+@options.cluster
 @training(without=("split", "folds", "fold"))
 def command(
-    folds: int | None, split: By | None, name: str | None, resume: str | None, as_json: bool, **given: Any
+    folds: int | None, split: By | None, name: str | None, resume: str | None, as_json: bool, where: Where, **given: Any
 ) -> int:
     """Cross-validate: each patch is tested by a model that never saw it.
 
@@ -35,6 +37,6 @@ def command(
     ends the study; --resume goes on.
     """
     if resume is None:
-        return carry_out(create_folds(config_of(given), folds=folds, by=split, name=name), as_json=as_json)
+        return carry_out(create_folds(config_of(given), folds=folds, by=split, name=name), as_json=as_json, where=where)
     refuse_training(given, folds=folds, split=split, name=name)
-    return carry_out(open_kind(resume, "folds"), as_json=as_json)
+    return carry_out(open_kind(resume, "folds"), as_json=as_json, where=where)

@@ -1,20 +1,28 @@
 """``python -m core evaluate``: metrics with 95% CIs for a bundle on a data set."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from core.bundle import load_bundle
 from core.bundle.rethreshold import with_threshold
 from core.bundle.seen_slides import seen_sentence
+from core.cluster import Where
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, open_dataset
 from core.errors import ConfigError
 from core.evaluation import METRICS, Estimate, Evaluation, compare, disagreements
 from core.prediction import Predictor
-from core.scoring.dataset import Scored, slides_in_training
+from core.progress import Progress
+from core.scoring.chunks import ChunkCache, predict_rows
+from core.scoring.dataset import Scored, select, slides_in_training
 from core.scoring.job import ScoreJob
-from core.scoring.store import forget_scores, load_scores, score_and_store, scores_csv
+from core.scoring.shards import fill
+from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store, scores_csv
 from core.storage import atomic
 
 
@@ -32,6 +40,7 @@ from core.storage import atomic
 @options.decisions
 @options.bundle()
 @options.device
+@options.cluster
 @options.job
 def command(
     data: str,
@@ -47,6 +56,7 @@ def command(
     decisions: str | None,
     bundle: Path | None,
     device: str,
+    where: Where,
     job: Path | None,
 ) -> int:
     """Measure a bundle on labelled patches, by default on those that it was not trained on.
@@ -61,13 +71,16 @@ def command(
     if save_bundle is not None and threshold is None:
         raise ConfigError("--save-bundle writes a copy with another threshold; say which with --threshold.")
     dataset = open_dataset(data, progress=progress_line("Generating the demo set"), decisions=decisions)
-    predictor = Predictor(load_bundle(bundle), device=device)
-    scored = _scored(predictor, dataset, subset, fresh=fresh)
+    told = {"data": data, "decisions": decisions, "subset": subset, "device": device}
+
+    def scored_by(path: Path | None) -> tuple[Predictor, Scored]:
+        return _scored({**told, "bundle": path}, dataset, fresh=fresh, where=where)
+
+    predictor, scored = scored_by(bundle)
     threshold = predictor.bundle.card.threshold if threshold is None else threshold
     found = _measured(predictor, dataset, scored, threshold)
     if against is not None:
-        other = Predictor(load_bundle(against), device=device)
-        found["against"] = _compared(scored, other, _scored(other, dataset, subset, fresh=fresh), dataset, threshold)
+        found["against"] = _compared(scored, *scored_by(against), dataset, threshold)
     if as_json:
         print_json(found)
     else:
@@ -82,13 +95,35 @@ def command(
     return 0
 
 
-def _scored(predictor: Predictor, dataset: Dataset, subset: str, *, fresh: bool) -> Scored:
+def _scored(told: dict[str, Any], dataset: Dataset, *, fresh: bool, where: Where) -> tuple[Predictor, Scored]:
+    """Return the predictor and the predictions of what the options in `told` name."""
+    subset, predictor = told["subset"], Predictor(load_bundle(told["bundle"]), device=told["device"])
     if fresh:
         forget_scores(predictor.bundle, dataset, subset)
     stored = load_scores(predictor.bundle, dataset, subset)
     if stored is not None:
-        return stored
-    return score_and_store(predictor, dataset, subset, progress=progress_line("Predicting"))
+        return predictor, stored
+    if not where.is_here:
+        keep, rows = _rows(predictor, dataset, subset)
+        fill(keep, len(rows), predict_shard, told, where=where, progress=progress_line("Predicting"))
+    return predictor, score_and_store(predictor, dataset, subset, progress=progress_line("Predicting"))
+
+
+def predict_shard(*, span: tuple[int, int], subset: str, progress: Progress, **told: Any) -> None:
+    """Predict some of the patches into the chunk cache: a piece, see :func:`core.scoring.shards.fill`."""
+    predictor, dataset = _opened(**told)
+    keep, rows = _rows(predictor, dataset, subset)
+    predict_rows(predictor, dataset, rows, with_appearance=True, keep=keep, span=span, progress=progress)
+
+
+@lru_cache(maxsize=1)
+def _opened(data: str, decisions: str | None, device: str, bundle: Path | None) -> tuple[Predictor, Dataset]:
+    return Predictor(load_bundle(bundle), device=device), open_dataset(data, decisions=decisions)
+
+
+def _rows(predictor: Predictor, dataset: Dataset, subset: str) -> tuple[ChunkCache, npt.NDArray[np.int64]]:
+    keep = chunk_cache_of(predictor.bundle, dataset, subset, device=predictor.device.type)
+    return keep, select(predictor.bundle, dataset, subset)[0]
 
 
 def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import click
 
+from core.cluster import Where
 from core.commands import options
 from core.commands.studies import carry_out, name_option, open_kind, resume_option
 from core.commands.train import config_of, refuse_training, training
@@ -35,6 +36,7 @@ from core.studies.learning_curve import Equal, create_curve, extend_curve, parse
 @name_option
 @resume_option
 @options.as_json
+@options.cluster
 @training(without=("patches",))
 def command(
     sizes: str | None,
@@ -44,6 +46,7 @@ def command(
     name: str | None,
     resume: str | None,
     as_json: bool,
+    where: Where,
     **given: Any,
 ) -> int:
     """Train on fewer and on more of the labelled patches, and measure each model on the same test patches.
@@ -59,7 +62,7 @@ def command(
         study = open_kind(resume, "curve")
         if seeds is not None:
             extend_curve(study, seeds)
-        return carry_out(study, as_json=as_json)
+        return carry_out(study, as_json=as_json, where=where)
     study = create_curve(
         config_of(given),
         sizes=[parse_size(text) for text in texts],
@@ -67,4 +70,4 @@ def command(
         equal=equal or "steps",
         name=name,
     )
-    return carry_out(study, as_json=as_json)
+    return carry_out(study, as_json=as_json, where=where)

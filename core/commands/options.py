@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from core.bundle.shipped import SHIPPED
+from core.cluster import Where
 from core.commands.output import progress_line
 from core.commands.parsing import Command, Option
 from core.data.archives import unpack
@@ -16,7 +17,7 @@ from core.data.choices import remember
 from core.data.layouts import place_of
 from core.data.open import DEMO
 from core.device import DEVICES
-from core.errors import ChoiceError, DataError, NodescopeError, StorageError
+from core.errors import ChoiceError, ConfigError, DataError, NodescopeError, StorageError
 from core.job import Job, JobStatus
 from core.progress import Progress
 
@@ -167,6 +168,27 @@ subset = option(
 fresh = option("--fresh", is_flag=True, help="Compute again, although there is a stored result.")
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 job = option("--job", type=PATH, hidden=True)
+PIECES = "Several processes"
+
+
+def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where pieces of the work are carried out, as the argument ``where``."""
+
+    @option("--workers", type=int, metavar="N", group=PIECES, show_default="this process alone",
+            help="So many processes of this machine, each with one at a time.")  # fmt: skip
+    @option("--ray", metavar="ADDRESS|local", group=PIECES, help="A Ray cluster, by the address of its head.")
+    @option("--cpus", type=int, default=1, metavar="N", group=PIECES, help="Cores, and so threads, of each.")
+    @option("--gpus", type=float, default=0, metavar="N", group=PIECES, help="GPUs of each, on Ray.")
+    @option("--memory", type=float, default=0, metavar="GB", group=PIECES, help="Memory of each, on Ray.")
+    @functools.wraps(function)
+    def with_where(*, workers: int | None, ray: str | None, cpus: int, gpus: float, memory: float, **given: Any) -> Any:
+        if workers == 0:
+            raise ConfigError("--workers must be 1 to 256, got 0.")
+        return function(where=Where(workers or 0, ray or "", cpus, gpus, memory), **given)
+
+    return with_where
+
+
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
 

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import click
 
+from core.cluster import Where
 from core.commands import options
 from core.commands.studies import carry_out, name_option, open_kind, resume_option
 from core.commands.train import config_of, refuse_training, training
@@ -24,19 +25,26 @@ RANGES = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values()
     help="What is varied; NAME=LOW:HIGH or NAME=A|B|C replaces its range.",
 )
 @options.option("--pruner", type=click.Choice(get_args(Pruner)), show_default="median", help="Ends bad trials.")
+@options.option(
+    "--together", type=int, metavar="K", show_default="1, or the number of --workers",
+    help="Trials that are drawn together and can be trained at the same time; each knows the rounds before.",
+)  # fmt: skip
 @options.option("--search-seed", type=int, show_default="0", help="Of the search; --seed is that of the trainings.")
 @name_option
 @resume_option
 @options.as_json
+@options.cluster
 @training()
 def command(
     trials: int | None,
     over: str | None,
     pruner: Pruner | None,
+    together: int | None,
     search_seed: int | None,
     name: str | None,
     resume: str | None,
     as_json: bool,
+    where: Where,
     **given: Any,
 ) -> int:
     """Let Optuna choose settings, trial after trial, by the validation AUC.
@@ -49,12 +57,13 @@ def command(
             trials=TRIALS if trials is None else trials,
             over=DEFAULT_OVER if over is None else over.split(","),
             pruner=pruner or "median",
+            together=max(1, where.workers) if together is None else together,
             seed=search_seed or 0,
             name=name,
         )
-        return carry_out(study, as_json=as_json)
-    refuse_training(given, over=over, pruner=pruner, search_seed=search_seed, name=name)
+        return carry_out(study, as_json=as_json, where=where)
+    refuse_training(given, over=over, pruner=pruner, together=together, search_seed=search_seed, name=name)
     study = open_kind(resume, "search")
     if trials is not None:
         extend_search(study, trials)
-    return carry_out(study, as_json=as_json)
+    return carry_out(study, as_json=as_json, where=where)

@@ -1,20 +1,23 @@
 """``python -m core slide``: whole slides, from the file to a folder of results each."""
 
 import sys
-from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import click
 
 from core.bundle import load_bundle
+from core.cluster import Outcome, Piece, Where, carry_out
 from core.commands import options
 from core.commands.output import print_json, progress_line
-from core.errors import ConfigError, DataError, NodescopeError, Problem
+from core.errors import ConfigError, DataError, Problem
 from core.formatting import RESEARCH_ONLY, percent, printable
+from core.job import Cancelled
 from core.prediction import Predictor
-from core.progress import Progress, no_progress, within
+from core.progress import Progress, no_progress
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
 from core.slides.folders import mpp_given, slides_in
@@ -41,6 +44,7 @@ from core.storage import atomic
 @options.as_json
 @options.bundle()
 @options.device
+@options.cluster
 @options.job
 def command(
     slides: tuple[Path, ...],
@@ -52,12 +56,14 @@ def command(
     as_json: bool,
     bundle: Path | None,
     device: str,
+    where: Where,
     job: Path | None,
 ) -> int:
     """Predict whole slides: where is tumour, how much, how sure.
 
     DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html.
-    What was stopped or killed goes on with the same command.
+    What was stopped or killed goes on with the same command, which may run on several machines with one DIR: none takes
+    a slide that another one has.
     """
     slides = tuple(each for path in slides for each in (slides_in(path) if path.expanduser().is_dir() else [path]))
     if threshold is not None and not 0 <= threshold <= 1:
@@ -68,65 +74,98 @@ def command(
             f"Two slides are called {printable(twice[0])}, and would share a folder; give them another --out each."
         )
     given = mpp_given(mpp)
-    predictor = Predictor(load_bundle(bundle), device=device)
-
-    def each(path: Path, progress: Progress) -> Analysed | None:
-        return _one(
-            path, out / path.stem, predictor, given_mpp(path.name, given), int(step), threshold, fresh, progress
+    _predictor(bundle, device)  # what is wrong with it is said once, and not for each slide
+    pieces = [
+        _piece(
+            path.expanduser(), out.expanduser().resolve(), bundle=bundle, device=device, step=int(step),
+            mpp=given_mpp(path.name, given), threshold=threshold, fresh=fresh, has_line=where.is_here,
         )
+        for path in slides
+    ]  # fmt: skip
 
-    if job is not None:  # a page started this: its queue shows how many slides are done
-        return options.work_in_job(job, lambda report: _queue([path.expanduser() for path in slides], each, report))
-    summaries, problems = [], []
-    for path in slides:
-        path = path.expanduser()
-        try:
-            done = each(path, no_progress)
-        except NodescopeError as error:
-            problems.append(Problem(printable(path.name), str(error)))
-            print(f"failed: {path}: {error}", file=sys.stderr)
-            continue
-        if done is None:
-            print(f"{printable(path.name)}: stopped; the same command goes on.", file=sys.stderr)
-            problems.append(Problem(printable(path.name), "stopped"))
-            continue
-        summaries.append(done.summary)
-        if not as_json:
-            print(_line(done, out / path.stem))
-        if not done.measures.tissue_mm2:
-            problems.append(Problem(printable(path.name), done.summary["notes"][0]))
+    def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
+        with where.pool() as pool:
+            yield from carry_out(pool, pieces, progress=progress, stop=_stop)
+
+    if job is not None:  # a page started this: what fails says so in its own folder, and the others go on
+        return options.work_in_job(job, lambda report: deque(ended(report), maxlen=0))
+    summaries, problems = dict[str, dict[str, Any]](), []
+    for piece, outcome in ended(no_progress if where.is_here else progress_line("Slides")):
+        name = printable(piece.name)
+        if outcome.error is not None:
+            problems.append(Problem(name, str(outcome.error)))
+            print(f"failed: {piece.arguments['path']}: {outcome.error}", file=sys.stderr)
+        elif outcome.state == "stopped":
+            problems.append(Problem(name, "stopped"))
+            print(f"{name}: stopped; the same command goes on.", file=sys.stderr)
+        else:
+            summaries[piece.name] = outcome.value
+            if not as_json:
+                print(_line(outcome.value, piece.arguments["folder"]), flush=True)
+            if not outcome.value["tissue_mm2"]:
+                problems.append(Problem(name, outcome.value["notes"][0]))
     if as_json:
-        print_json(
-            {"slides": summaries, "problems": [{"slide": each.name, "reason": each.reason} for each in problems]}
-        )
+        found = [summaries[piece.name] for piece in pieces if piece.name in summaries]
+        print_json({"slides": found, "problems": [{"slide": each.name, "reason": each.reason} for each in problems]})
+    elif len(pieces) > 1:
+        print(_by_reason(problems, len(pieces)), end="", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _queue(slides: list[Path], each: Callable[[Path, Progress], object], report: Progress) -> None:
-    """Do one slide after the other; what fails says so in its own folder, and the others go on."""
-    for number, path in enumerate(slides):
-        report(number / len(slides))  # raises once somebody requested the end
-        with suppress(NodescopeError):
-            each(path, within(report, number / len(slides), (number + 1) / len(slides)))
+def _by_reason(problems: list[Problem], slides: int) -> str:
+    """Return what went wrong with how many slides, the most frequent first; nothing where nothing did."""
+    names = dict[str, list[str]]()
+    for each in problems:
+        names.setdefault(each.reason.replace(each.name, "It"), []).append(each.name)
+    lines = [f"{len(problems):,} of {slides:,} slides have problems:"] if problems else []
+    for reason, those in sorted(names.items(), key=lambda item: -len(item[1])):
+        more = f" and {len(those) - 3:,} more" if len(those) > 3 else ""
+        lines.append(f"  {len(those):,}: {reason} ({', '.join(those[:3])}{more})")
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _one(
+def _stop(pieces: Sequence[Piece]) -> None:
+    for piece in pieces:
+        SlideJob.of(piece.arguments["folder"]).request_stop()
+
+
+@lru_cache(maxsize=1)
+def _predictor(bundle: Path | None, device: str) -> Predictor:
+    return Predictor(load_bundle(bundle), device=device)
+
+
+def _piece(path: Path, out: Path, **given: Any) -> Piece:
+    folder = out / path.stem
+    job = SlideJob.of(folder)
+    arguments = {"path": path.resolve(), "folder": folder, **given}
+    return Piece(path.name, job.path / "claims", predict_slide, arguments, lambda: job.status().share)
+
+
+def predict_slide(
+    *,
     path: Path,
     folder: Path,
-    predictor: Predictor,
+    bundle: Path | None,
+    device: str,
     mpp: float | None,
     step: int,
     threshold: float | None,
     fresh: bool,
+    has_line: bool,
     progress: Progress,
-) -> Analysed | None:
-    """Do one slide and return it; None if somebody requested the end."""
-    done: list[Analysed] = []
+) -> dict[str, Any]:
+    """Do one slide and return its summary: a piece of a cohort, see :class:`core.cluster.Piece`.
+
+    Raises:
+        Cancelled: somebody requested the end.
+        NodescopeError: it cannot be done.
+    """
+    predictor, done = _predictor(bundle, device), list[Analysed]()
 
     def work(report: Progress) -> None:
         with Slide(path) as slide:
             plan = plan_slide(path, slide, step=step, mpp=mpp)
-            line = progress_line(slide.name, amount=plan.megapixels, unit="Mpx")
+            line = progress_line(slide.name, amount=plan.megapixels, unit="Mpx") if has_line else no_progress
 
             def both(share: float) -> None:
                 line(share)
@@ -138,13 +177,13 @@ def _one(
             atomic.write_text(folder / "report.html", slide_report(found, plan.tissue, predictor.bundle))
             done.append(found)
 
-    _check(path)
     job = SlideJob.of(folder)
-    job.path.mkdir(parents=True, exist_ok=True)
     job.withdraw_stop()
     job.sweep()
     job.work(work)
-    return done[0] if done else None
+    if not done:
+        raise Cancelled
+    return done[0].summary
 
 
 def _check(path: Path) -> None:
@@ -155,9 +194,8 @@ def _check(path: Path) -> None:
         raise DataError.unreadable(path, error) from error
 
 
-def _line(done: Analysed, folder: Path) -> str:
-    told = done.summary
-    if not done.measures.tissue_mm2:
+def _line(told: dict[str, Any], folder: Path) -> str:
+    if not told["tissue_mm2"]:
         return f"{told['slide']}: {told['notes'][0]} {folder}"
     notes = "".join(f" {note}" for note in told["notes"])
     foci = "1 focus" if told["foci"] == 1 else f"{told['foci']:,} foci"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from core.cluster import HERE, Where
 from core.commands import options
 from core.commands.output import print_json, table
 from core.commands.parsing import Group
@@ -126,19 +127,20 @@ def run_restore(name: str, as_json: bool) -> None:
 
 @command.command("work", hidden=True)
 @options.option("--job", type=options.PATH, required=True, metavar="DIR", help="The study's folder.")
-def run_work(job: Path) -> int:
+@options.cluster
+def run_work(job: Path, where: Where) -> int:
     """Work on a study in the background for the page."""
-    return _carry_out(Study(job), say=_say)
+    return _carry_out(Study(job), say=_say, where=where)
 
 
-def carry_out(study: Study, *, as_json: bool) -> int:
+def carry_out(study: Study, *, as_json: bool, where: Where = HERE) -> int:
     """Work on a study in this process, print what comes of it, and return the exit status as ``train`` does."""
     # With --json, nothing but JSON goes to the standard output.
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else _say
     # A stop that was requested earlier would end the work before it begins.
     study.withdraw_stop()
     say(f"Study: {study.path}")
-    status = _carry_out(study, say=say)
+    status = _carry_out(study, say=say, where=where)
     if as_json:
         print_json(_to_json(study))
     elif study.status().state == "finished":
@@ -167,9 +169,9 @@ def _say(text: str) -> None:
     print(text, flush=True)  # at once, also where the output is a file that somebody follows
 
 
-def _carry_out(study: Study, *, say: Callable[[str], None]) -> int:
+def _carry_out(study: Study, *, say: Callable[[str], None], where: Where) -> int:
     try:
-        WORK[study.kind](study, notify=say)
+        WORK[study.kind](study, notify=say, where=where)
     except NodescopeError as error:
         if study.status().state != "failed":
             raise  # it did not start, such as when another process works on it

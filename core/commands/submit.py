@@ -1,15 +1,23 @@
 """``python -m core submit``: Kaggle's submission.csv for the patches of a folder that have no label."""
 
 import sys
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from core.cluster import Where
 from core.commands import options
 from core.commands.output import progress_line
 from core.commands.predict import predictor_of
 from core.data import Dataset, open_dataset
 from core.data.decisions import NONE
+from core.prediction import Predictor
+from core.prediction.ensemble import Ensemble
+from core.progress import Progress
+from core.scoring.chunks import ChunkCache, predict_rows
 from core.scoring.job import SubmissionJob
-from core.scoring.kaggle import score_test, submission
+from core.scoring.kaggle import rows_of_test, score_test, submission
+from core.scoring.shards import fill
 from core.storage import atomic
 
 
@@ -22,6 +30,7 @@ from core.storage import atomic
 @options.bundle(several=True)
 @options.study
 @options.device
+@options.cluster
 @options.job
 def command(
     data: str,
@@ -30,6 +39,7 @@ def command(
     bundles: tuple[Path, ...],
     study: str | None,
     device: str,
+    where: Where,
     job: Path | None,
 ) -> int:
     """Predict the patches of test/ with a bundle or all folds of a cross-validation, and write id,label.
@@ -42,12 +52,35 @@ def command(
             SubmissionJob(job), lambda job: job.run(predictor_of(bundles, study, device=device), _open(data))
         )
     options.check_folder(out)
-    dataset = _open(data)
-    scores = score_test(predictor_of(bundles, study, device=device), dataset, progress=progress_line("Predicting"))
+    told = {"data": data, "bundles": bundles, "study": study, "device": device}
+    predictor, dataset, keep = _opened(**told)
+    line = progress_line("Predicting")
+    if not where.is_here:
+        fill(keep, len(rows_of_test(dataset)), predict_shard, told, where=where, progress=line)
+    scores = score_test(predictor, dataset, keep=None if where.is_here else keep, progress=line)
     text = submission(scores, dataset, sample=sample)
     atomic.write_text(out, text)
+    if not where.is_here:
+        keep.forget()
     print(f"{len(text.splitlines()) - 1:,} ids in {out}, checked.", file=sys.stderr)
     return 0
+
+
+def predict_shard(*, span: tuple[int, int], progress: Progress, **told: Any) -> None:
+    """Predict some of the patches into the chunk cache: a piece, see :func:`core.scoring.shards.fill`."""
+    predictor, dataset, keep = _opened(**told)
+    rows = rows_of_test(dataset)
+    predict_rows(predictor, dataset, rows, value="probabilities", keep=keep, span=span, progress=progress)
+
+
+@lru_cache(maxsize=1)
+def _opened(
+    data: str, bundles: tuple[Path, ...], study: str | None, device: str
+) -> tuple[Predictor | Ensemble, Dataset, ChunkCache]:
+    predictor, dataset = predictor_of(bundles, study, device=device), _open(data)
+    members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
+    job = SubmissionJob.of([each.bundle.digest for each in members], dataset)
+    return predictor, dataset, job.partial(dataset, device=members[0].device.type)
 
 
 def _open(data: str) -> Dataset:

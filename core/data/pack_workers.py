@@ -5,7 +5,6 @@ Processes and not threads: decoding a small TIFF is mostly work of Python, so th
 
 import json
 import multiprocessing
-import os
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 
 from core.data.store import PatchStore
 from core.errors import StorageError
+from core.process import end_with_parent
 from core.storage import portable
 
 
@@ -101,14 +101,7 @@ _given: dict[str, Any] = {}
 
 def _begin(store: PatchStore, path: Path, offset: int) -> None:
     _given.update(store=store, path=path, offset=offset)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nobody is left to take note of what this process writes
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _work(start: int, stop: int) -> Written:

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from core.cluster import is_worker
 from core.device import resolve_device
 from core.errors import StorageError
 from core.runs.run import Run
@@ -40,7 +41,7 @@ def locks_home() -> Path:
 def device_slot(
     run: Run, device: str, *, wait: Callable[[str], None], give_up: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Hold the device for the body; wait for it before.
+    """Hold the device for the body; wait for it before. A worker of a pool has its device already and waits for none.
 
     Args:
         run: that waits for it.
@@ -52,6 +53,9 @@ def device_slot(
         DeviceError: there is no such device.
         StorageError: a lock cannot be made.
     """
+    if is_worker():  # what it may use was given to it, on whatever machine it is
+        yield
+        return
     queue = Queue.of(resolve_device(device))
     lock = _line_up(queue, run, wait, give_up)
     try:

@@ -75,6 +75,10 @@ class ChunkCache:
             done += self.step
         return min(done, total)
 
+    def lacks(self, start: int, stop: int) -> bool:
+        """Whether a chunk of the patches from position `start` to before `stop` is not done."""
+        return not all(self._file(each).is_file() for each in range(start, stop, self.step))
+
     def forget(self) -> None:
         """Delete the folder, if there is one. Raises :class:`StorageError`."""
         try:
@@ -95,6 +99,7 @@ def predict_rows(
     value: Literal["logits", "probabilities"] = "logits",
     with_appearance: bool = False,
     keep: ChunkCache | None = None,
+    span: tuple[int, int] | None = None,
     progress: Progress = no_progress,
 ) -> Arrays:
     """Predict rows of a data set.
@@ -106,6 +111,7 @@ def predict_rows(
         value: what is returned of each prediction.
         with_appearance: measure brightness, sharpness and staining as well.
         keep: where finished chunks are kept, and read where an earlier attempt left them.
+        span: first position in `rows` and the one after the last, at ends of chunks; None is all.
         progress: receives the finished share; what it raises ends the work, and finished chunks are kept.
 
     Returns:
@@ -126,9 +132,11 @@ def predict_rows(
     chunks = [{name: empty[name] for name in names}]
     notes = dict[int, tuple[str, ...]]()
     step = CHUNK[first_member(predictor).device.type]
-    for start in range(0, len(rows), step):
+    first, last = (0, len(rows)) if span is None else span
+    for start in range(first, last, step):
         chosen = rows[start : start + step]
-        report = within(progress, start / len(rows), (start + len(chosen)) / len(rows))
+        low, high = (start - first) / (last - first), (start + len(chosen) - first) / (last - first)
+        report = within(progress, low, high)
         chunk = None if keep is None else keep.read(start, len(chosen), names)
         if chunk is None:
             loaded = dataset.store.load(chosen)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core.bundle import load_bundle
+from core.cluster import HERE, Where
 from core.data import SPLITS, Dataset, assign, open_dataset
 from core.data.dataset import GROUPS
 from core.data.splits import choose_rule
@@ -88,12 +89,15 @@ def fold_config(config: TrainingConfig, *, folds: int, by: By, number: int) -> T
     return config.with_changes(split=by, folds=folds, fold=number - 1)
 
 
-def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
+def work_on_folds(
+    study: Study, *, notify: Callable[[str], None] = lambda _line: None, where: Where = HERE
+) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
         study: made by :func:`create_folds`.
         notify: gets a line of text on each thing that is done.
+        where: its runs are trained.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.
@@ -107,7 +111,7 @@ def work_on_folds(study: Study, *, notify: Callable[[str], None] = lambda _line:
 
     def train(report: Progress) -> None:
         measured: list[Fold] = []
-        for number, run in enumerate(finished_runs(study, plan, report, notify), start=1):
+        for number, run in enumerate(finished_runs(study, plan, report, notify, where), start=1):
             card, table = load_bundle(run.bundle_path).card, test_predictions(run)
             positives = int(table["label"].sum())
             measured.append(Fold(number, run.name, len(table), positives, card.threshold, card.tested))

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core.bundle import load_bundle
+from core.cluster import HERE, Where
 from core.data import find_subsample
 from core.errors import ConfigError, DataError
 from core.job import JobStatus
@@ -145,12 +146,15 @@ def conclusion(study: Study) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
+def work_on_curve(
+    study: Study, *, notify: Callable[[str], None] = lambda _line: None, where: Where = HERE
+) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
     Args:
         study: made by :func:`create_curve`.
         notify: gets a line of text on each thing that is done.
+        where: its runs are trained.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.
@@ -164,7 +168,7 @@ def work_on_curve(study: Study, *, notify: Callable[[str], None] = lambda _line:
     def train(report: Progress) -> None:
         trained: list[Trained] = []
         gains, measured_before = Gains(study), len(curve_result(study).trained)
-        runs = finished_runs(study, plan, report, notify)
+        runs = finished_runs(study, plan, report, notify, where)
         for run, (_, config) in zip(runs, planned, strict=True):
             card = load_bundle(run.bundle_path).card
             evaluation, kept = test_evaluation(run, card), card.training["epoch_kept"]

@@ -3,32 +3,39 @@
 The study's folder also holds::
 
     optuna.db           what Optuna remembers (SQLite)
+    trials/001.json     how the trial ended, written by the process that trained it
     results.json        core.studies.search_result.SearchResult, replaced after each epoch; pages and commands read it
 
 What trial n tries depends on the search's seed, n and the results of the trials before, so that a search that was
-killed goes on as it would have. Trials are compared by their validation AUC; test patches choose nothing.
+killed goes on as it would have. Trials of one round are drawn together and may be trained at the same time: they know
+the rounds before and nothing of each other, so that the number of processes changes nothing. Trials are compared by
+their validation AUC; test patches choose nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from core.cluster import HERE, Piece, Where, carry_out
 from core.errors import ConfigError, TrainingError
 from core.job import Cancelled, JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.runs.run import Run
 from core.storage import atomic
+from core.storage.home import runs_home
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.search_space import DEFAULT_OVER, Axis, own_values, parse_axes
 from core.studies.study import Study, create_study, extending
-from core.studies.work import train_run, work_on
+from core.studies.work import piece_of, stopping, train_run, work_on
 from core.training.trainer import Stopped
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 Pruner = Literal["median", "hyperband", "none"]
 MOST_TRIALS = 999
@@ -44,6 +51,7 @@ def create_search(
     trials: int = 20,
     over: Sequence[str] = DEFAULT_OVER,
     pruner: Pruner = "median",
+    together: int = 1,
     seed: int = 0,
     name: str | None = None,
 ) -> Study:
@@ -55,6 +63,7 @@ def create_search(
         over: what is varied, see :func:`core.studies.search_space.parse_axes`.
         pruner: ends trials early that do worse than the others did: than their median, by successive halving
             ("hyperband"), or never.
+        together: trials of a round: more can be trained at the same time, and each knows less.
         seed: of the search; that of the trainings stands in `config`.
         name: of the study; None makes one.
 
@@ -66,8 +75,13 @@ def create_search(
         raise ConfigError(f"trials must be 1 to {MOST_TRIALS}, got {trials}.")
     if pruner not in get_args(Pruner):
         raise ConfigError(f"pruner must be one of {', '.join(get_args(Pruner))}, got {pruner!r}.")
+    if not 1 <= together <= MOST_TRIALS:
+        raise ConfigError(f"together must be 1 to {MOST_TRIALS}, got {together}.")
     axes = parse_axes(over, config)
-    settings = {"trials": trials, "over": [axis.to_json() for axis in axes], "pruner": pruner, "seed": seed}
+    settings = {
+        "trials": trials, "over": [axis.to_json() for axis in axes], "pruner": pruner, "together": together,
+        "seed": seed,
+    }  # fmt: skip
     return create_study("search", config, name=name, settings=settings, suffixes=_suffixes(trials))
 
 
@@ -100,7 +114,9 @@ def axes_of(study: Study) -> tuple[Axis, ...]:
     return study.understood("study.json", lambda: tuple(Axis.from_json(each) for each in over))
 
 
-def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _line: None) -> JobStatus:
+def work_on_search(
+    study: Study, *, notify: Callable[[str], None] = lambda _line: None, where: Where = HERE
+) -> JobStatus:
     """Make the trials that are left, in this process.
 
     A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on.
@@ -108,109 +124,208 @@ def work_on_search(study: Study, *, notify: Callable[[str], None] = lambda _line
     Args:
         study: made by :func:`create_search`.
         notify: gets a line of text on each thing that is done.
+        where: its runs are trained.
 
     Raises:
         NodescopeError: a run could not be worked on, or another process works on the study.
     """
 
     def what(report: Progress) -> None:
-        with _remembering(study) as memory:
+        with _remembering(study) as memory, where.pool() as pool:
             searcher = _Searcher(study, memory, notify)
-            while (trial := searcher.next()) is not None:
-                report(trial.number / searcher.wanted)
-                searcher.carry_out(trial)
+
+            def progress(share: float) -> None:
+                searcher.write()
+                report(min(trials[0].number + share * len(trials), searcher.wanted) / searcher.wanted)
+
+            while trials := searcher.next_round():
+                searcher.write()
+                for _, outcome in carry_out(
+                    pool,
+                    searcher.pieces(trials),
+                    progress=progress,
+                    begin=lambda piece: notify(searcher.sentence(piece.arguments)),
+                    stop=lambda _pieces: study.request_stop(),
+                ):
+                    if outcome.error is not None:
+                        raise outcome.error
+                    if outcome.state == "stopped":
+                        raise Cancelled
+                for trial in trials:
+                    searcher.tell(trial)
         report(1.0)
 
     return work_on(study, what)
 
 
 class _Searcher:
-    """Carries trials out and writes down what came of them."""
+    """Draws the trials of a round, has them trained, and writes down what came of them."""
 
     def __init__(self, study: Study, memory: "optuna.Study", notify: Callable[[str], None]):
         self.study, self.memory, self.notify = study, memory, notify
         self.config, self.axes = study.config(), axes_of(study)
-        self.wanted: int = study.settings()["trials"]
+        settings = study.settings()
+        self.wanted: int = settings["trials"]
+        self.together: int = settings.get("together", 1)
         self.importance = _importance(memory)
-        self._write()
+        self._written = SearchResult()
+        self.write()
 
-    def next(self) -> "optuna.Trial | None":
-        """Return the trial that was left unfinished, or a new one; None when there are enough."""
-        from optuna.trial import Trial, TrialState
+    def next_round(self) -> "list[FrozenTrial]":
+        """Return the trials of the next round that are not told yet, drawn if they are new; none when all are done."""
+        known = self._trials()
+        told = [each.number for each in known if each.state.is_finished()]
+        first = next((n for n in range(self.wanted) if n not in told), self.wanted)
+        last = min(self.wanted, first // self.together * self.together + self.together)
+        for number in range(len(known), last):
+            if number == len(self.memory.get_trials(deepcopy=False)):  # else it waits since its process was killed
+                own = own_values(self.config, self.axes) if number == 0 else None
+                drawn = _view(self.study, self.history(number), number).ask()
+                self.memory.enqueue_trial(own or {axis.name: _suggest(drawn, axis) for axis in self.axes})
+            self.memory.ask()
+        left = [each for each in self._trials()[first:last] if not each.state.is_finished()]
+        for each in left:
+            for axis in self.axes:
+                _suggest(self._taken_up(each), axis)
+        return [each for each in self._trials()[first:last] if not each.state.is_finished()]
 
-        states = [each.state for each in self.memory.get_trials(deepcopy=False)]
-        number = sum(state != TrialState.WAITING for state in states)
-        unfinished = self.memory.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if unfinished:
-            number = unfinished[0].number
-        if number >= self.wanted:
-            return None
-        # Both are made anew for each trial, so that a resumed search draws what it would have drawn.
-        self.memory.sampler = _sampler(self.study.settings()["seed"], number)
-        self.memory.pruner = _pruner(self.study.settings()["pruner"], self.config.epochs)
-        first = own_values(self.config, self.axes)
-        if not states and first is not None:
-            self.memory.enqueue_trial(first)
-        # Optuna has no other way to take up a trial whose process was killed.
-        return Trial(self.memory, unfinished[0]._trial_id) if unfinished else self.memory.ask()
+    def pieces(self, trials: "Sequence[FrozenTrial]") -> list[Piece]:
+        """Return what is to be done for trials of one round."""
+        names = self.study.run_names()
+        return [
+            piece_of(
+                self.study, names[each.number], train_trial, number=each.number, values=dict(each.params),
+                history=self.history(each.number),
+            )
+            for each in trials
+        ]  # fmt: skip
 
-    def carry_out(self, trial: "optuna.Trial") -> None:
+    def sentence(self, trial: Mapping[str, Any]) -> str:
+        """Return a line on a trial that begins, from the arguments of its piece."""
+        return f"Trial {trial['number'] + 1} of {self.wanted}: {_listed(trial['values'])}"
+
+    def history(self, number: int) -> "list[FrozenTrial]":
+        """Return what trial `number` may know: the trials of the rounds before."""
+        return self.memory.get_trials(deepcopy=False)[: number // self.together * self.together]
+
+    def tell(self, trial: "FrozenTrial") -> None:
+        """Note how a trial ended, as its folder says."""
         from optuna.trial import TrialState
 
-        values = {axis.name: _suggest(trial, axis) for axis in self.axes}
-        name = self.study.run_names()[trial.number]
-        self.notify(f"Trial {trial.number + 1} of {self.wanted}: {_listed(values)}")
-        self._write()
-        pruned = False
-
-        def after_epoch(rows: Sequence[Mapping[str, float]]) -> None:
-            nonlocal pruned
-            self._report(trial, rows)
-            self._write()
-            if len(rows) < self.config.epochs and trial.should_prune():
-                pruned = True
-                raise Stopped(
-                    f"Pruned after epoch {len(rows)}: its validation AUC was behind that of the other trials of "
-                    f"{self.study.name}. Resume it to train it to its end nevertheless."
-                )
-
-        try:
-            run, status = train_run(self.study, name, self.config.with_changes(**values), after_epoch=after_epoch)
-        except TrainingError as error:
-            self.memory.tell(trial.number, state=TrialState.FAIL)
-            self.notify(f"  failed: {error}")
+        found = self.study.require_json(_ended(trial.number))
+        resumed = self._taken_up(trial)
+        for epoch, auc in enumerate(found["aucs"], 1):
+            if epoch not in trial.intermediate_values:
+                resumed.report(auc, epoch)
+        for name, value in found["attributes"].items():
+            self.memory._storage.set_trial_system_attr(trial._trial_id, name, value)
+        state, pruned = TrialState[found["state"]], found["state"] == "PRUNED"
+        self.memory.tell(trial.number, None if state != TrialState.COMPLETE else found["auc"], state=state)
+        if found["auc"] is None:
+            self.notify(f"Trial {trial.number + 1} failed: {found['message']}")
         else:
-            if status.state != "finished" and not pruned:
-                raise Cancelled
-            auc = _auc(run, self.config)
-            if pruned:
-                self.memory.tell(trial.number, state=TrialState.PRUNED)
-            else:
-                self.memory.tell(trial.number, auc)
-            self.notify(
-                f"  validation AUC {auc:.4f}" + (f", pruned after epoch {len(run.metrics())}" if pruned else "")
-            )
+            pruned_after = f", pruned after epoch {len(found['aucs'])}" if pruned else ""
+            self.notify(f"Trial {trial.number + 1}: validation AUC {found['auc']:.4f}{pruned_after}")
         self.importance = _importance(self.memory)
-        self._write()
+        self.write()
 
-    def _report(self, trial: "optuna.Trial", rows: Sequence[Mapping[str, float]]) -> None:
-        known = self.memory.get_trials(deepcopy=False)[trial.number].intermediate_values
-        for row in rows:
-            if int(row["epoch"]) not in known:
-                trial.report(row["valid_auc"], int(row["epoch"]))
-
-    def _write(self) -> None:
-        """Replace results.json by what Optuna remembers."""
+    def write(self) -> None:
+        """Replace results.json by what is known now, if it is another."""
         names, found = self.study.run_names(), []
-        for each in self.memory.get_trials(deepcopy=False):
-            if each.state.name in STATES:
-                seen = each.intermediate_values
-                auc = each.value if each.state.name == "COMPLETE" else max(seen.values(), default=None)
-                state, values = STATES[each.state.name], dict(each.params)
-                found.append(SearchTrial(each.number + 1, names[each.number], state, values, auc, len(seen)))
+        for each in self._trials():
+            seen = each.intermediate_values
+            if not each.state.is_finished():
+                seen = dict(enumerate(_aucs(Run(runs_home() / names[each.number])), 1))
+            auc = each.value if each.state.name == "COMPLETE" else max(seen.values(), default=None)
+            state, values = STATES[each.state.name], dict(each.params)
+            found.append(SearchTrial(each.number + 1, names[each.number], state, values, auc, len(seen)))
         settled = tuple(each.run for each in found if each.state != "running")
         result = SearchResult(tuple(found), self.importance, settled)
-        atomic.write_json(self.study.path / "results.json", result.to_json())
+        if result != self._written:
+            atomic.write_json(self.study.path / "results.json", result.to_json())
+            self._written = result
+
+    def _taken_up(self, trial: "FrozenTrial") -> "optuna.Trial":
+        from optuna.trial import Trial
+
+        self.memory.sampler = _sampler(self.study.settings()["seed"], trial.number)
+        # Optuna has no other way to take up a trial that another process began.
+        return Trial(self.memory, trial._trial_id)
+
+    def _trials(self) -> "list[FrozenTrial]":
+        return [each for each in self.memory.get_trials(deepcopy=False) if each.state.name in STATES]
+
+
+def train_trial(
+    *, study: Path, number: int, name: str, values: dict[str, Any], history: "list[FrozenTrial]", progress: Progress
+) -> None:
+    """Train one trial and write down how it ended: a piece of a search, see :class:`core.cluster.Piece`.
+
+    Whether it is pruned is decided from its history, the rounds before, so that it does not matter who is faster.
+
+    Raises:
+        Cancelled: somebody requested the end of the study or of the run.
+        NodescopeError: the run cannot be worked on.
+    """
+    home = Study(study)
+    if (home.path / _ended(number)).is_file():
+        return
+    config, view = home.config(), _view(home, history, number)
+    view.enqueue_trial(values)
+    trial = view.ask()
+    for axis in axes_of(home):
+        _suggest(trial, axis)
+    pruned, on_epoch = False, stopping(progress, config.epochs)
+
+    def after_epoch(rows: Sequence[Mapping[str, float]]) -> None:
+        nonlocal pruned
+        for row in rows:
+            epoch = int(row["epoch"])
+            if epoch not in view.trials[number].intermediate_values:
+                trial.report(row["valid_auc"], epoch)
+                pruned = epoch < config.epochs and trial.should_prune()
+        if pruned:
+            raise Stopped(
+                f"Pruned after epoch {len(rows)}: its validation AUC was behind that of the other trials of "
+                f"{home.name}. Resume it to train it to its end nevertheless."
+            )
+        on_epoch(rows)
+
+    message, auc = "", None
+    try:
+        run, status = train_run(home, name, config.with_changes(**values), after_epoch=after_epoch)
+    except TrainingError as error:
+        state, message = "FAIL", str(error)
+    else:
+        if status.state != "finished" and not pruned:
+            raise Cancelled
+        state, auc = "PRUNED" if pruned else "COMPLETE", _auc(run, config)
+    aucs = list(view.trials[number].intermediate_values.values()) if auc is None else _aucs(run)
+    attributes = {key: value for key, value in view.trials[number].system_attrs.items() if key != "fixed_params"}
+    about = {"state": state, "auc": auc, "aucs": aucs, "attributes": attributes, "message": message}
+    atomic.write_json(home.path / _ended(number), about)
+
+
+def _ended(number: int) -> str:
+    """Return where a trial's end is noted, under the folder of the study."""
+    return f"trials/{number + 1:03}.json"
+
+
+def _view(study: Study, history: "list[FrozenTrial]", number: int) -> "optuna.Study":
+    """Return a study in memory whose next trial is `number`: the others of its round are there and say nothing.
+
+    Sampler and pruner are made anew for each trial, so that a resumed search draws what it would have drawn.
+    """
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    settings = study.settings()
+    view = optuna.create_study(
+        study_name=study.name, direction="maximize", sampler=_sampler(settings["seed"], number),
+        pruner=_pruner(settings["pruner"], study.config().epochs),
+    )  # fmt: skip
+    view.add_trials([*history, *(create_trial(state=TrialState.FAIL) for _ in range(len(history), number))])
+    return view
 
 
 @contextmanager
@@ -270,6 +385,12 @@ def _importance(memory: "optuna.Study") -> dict[str, float]:
         return {}
     found = get_param_importances(memory)
     return {name: float(share) for name, share in found.items()}
+
+
+def _aucs(run: Run) -> list[float]:
+    """Return the validation AUC of each epoch that is trained, also before there is a run."""
+    metrics = run.metrics()
+    return [] if metrics.empty else [float(value) for value in metrics["valid_auc"]]
 
 
 def _auc(run: Run, config: TrainingConfig) -> float:

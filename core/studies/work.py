@@ -1,13 +1,15 @@
-"""The work of a study: its process trains what is left of the runs, one after the other."""
+"""The work of a study: its process trains what is left of the runs, or has them trained by others."""
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from core.cluster import Piece, Where, carry_out
 from core.data import Dataset
 from core.errors import NodescopeError, RunError
 from core.job import Cancelled, JobStatus
@@ -35,7 +37,7 @@ def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
     """
     lock = study.lock()
     try:
-        return study.work(what, every=0.0, is_locked=True)
+        return study.work(what, is_locked=True)
     except NodescopeError:
         raise  # it has been written down
     except KeyboardInterrupt:
@@ -46,6 +48,43 @@ def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
         raise
     finally:
         lock.release()
+
+
+def train_piece(*, study: Path, name: str, config: dict[str, Any], progress: Progress) -> None:
+    """Train one run of a study: a piece of it, see :class:`core.cluster.Piece`.
+
+    Raises:
+        Cancelled: somebody requested the end of the study or of the run.
+        NodescopeError: the run failed.
+    """
+    settings = TrainingConfig.from_json(config)
+    if train_run(Study(study), name, settings, after_epoch=stopping(progress, settings.epochs))[1].state != "finished":
+        raise Cancelled
+
+
+def stopping(progress: Progress, epochs: int) -> "AfterEpoch":
+    """Return what reports the share of a run after each epoch, and stops the run where that is answered so."""
+    from core.training.trainer import Stopped
+
+    def after_epoch(rows: Sequence[Mapping[str, float]]) -> None:
+        try:
+            progress(min(len(rows) / epochs, 1.0))
+        except Cancelled as error:
+            raise Stopped from error
+
+    return after_epoch
+
+
+def piece_of(study: Study, name: str, call: Callable[..., Any], **arguments: Any) -> Piece:
+    """Return the piece of a study that trains the run of that name."""
+
+    def share() -> float:
+        try:
+            return Run(runs_home() / name).status().progress
+        except RunError:  # it is not there yet
+            return 0.0
+
+    return Piece(name, study.path / "claims" / name, call, {"study": study.path, "name": name, **arguments}, share)
 
 
 def train_run(
@@ -75,27 +114,41 @@ def train_run(
 
 
 def finished_runs(
-    study: Study, plan: Sequence[tuple[str, str, TrainingConfig]], report: Progress, notify: Callable[[str], None]
+    study: Study,
+    plan: Sequence[tuple[str, str, TrainingConfig]],
+    report: Progress,
+    notify: Callable[[str], None],
+    where: Where,
 ) -> Iterator[Run]:
-    """Train what is left of the runs that a study plans, one after the other, and yield each when it is finished.
+    """Train what is left of the runs that a study plans and yield them in their order, each when it is finished.
 
     Args:
         study: whose runs they are.
         plan: a line of text on each run, its name, and its settings.
         report: receives the share of finished runs.
         notify: gets the line before the run is trained.
+        where: the runs are trained.
 
     Raises:
         Cancelled: somebody requested the end of the study or of the run in work.
         NodescopeError: a run failed.
     """
-    for number, (line, name, config) in enumerate(plan):
-        report(number / len(plan))
-        notify(line)
-        run, status = train_run(study, name, config)
-        if status.state != "finished":
-            raise Cancelled
-        yield run
+    pieces = [piece_of(study, name, train_piece, config=config.to_json()) for _, name, config in plan]
+    lines, finished, yielded = {name: line for line, name, _ in plan}, set[str](), 0
+    with where.pool() as pool:
+        ended = carry_out(
+            pool, pieces, progress=report, begin=lambda piece: notify(lines[piece.name]),
+            stop=lambda _pieces: study.request_stop(),
+        )  # fmt: skip
+        for piece, outcome in ended:
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.state == "stopped":
+                raise Cancelled
+            finished.add(piece.name)
+            while yielded < len(pieces) and pieces[yielded].name in finished:
+                yield Run(runs_home() / pieces[yielded].name)
+                yielded += 1
 
 
 def units_of(dataset: Dataset, ids: pd.Series) -> np.ndarray | None:

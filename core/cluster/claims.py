@@ -1,0 +1,142 @@
+"""Who works on a piece of work: one process at most, on one machine or on several with one shared folder.
+
+A claim is a file in the piece's folder, ``000001.json``, ``000002.json``, ... Whoever makes the next number has the
+piece: making a file that must not be there yet is one step of the file server, also over NFS, so that of two that try
+one succeeds. The file says which process has it, and holds a counter that this process raises every few seconds. Who
+finds the counter unchanged for a while, by its own stopwatch, may make the next number; the one before then finds that
+it was taken over, and ends. No time of day and no time of a file is ever compared.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.errors import NodescopeError, RunError, StorageError
+from core.job import Cancelled
+from core.storage import atomic
+from core.storage.home import make_folder
+from core.storage.schema import parse
+from core.work_folder import ProcessRecord
+
+BEAT_SECONDS = 5.0
+"""How often the counter is raised."""
+
+SILENT_SECONDS = 120.0
+"""How long it must stand still before another machine takes the piece over: a client of NFS may show what it has read
+of a file for a minute."""
+
+KEPT = 50
+"""Claims that stay: one that is deleted could be made a second time by a process that slept for so many others."""
+
+Mark = tuple[int, int]
+"""The number of a claim and its counter: as long as a process that works is seen, this changes."""
+
+
+@dataclass(frozen=True)
+class Owner(ProcessRecord):
+    """The content of a claim.
+
+    Attributes:
+        beat: the counter.
+        released: whether it was given back.
+    """
+
+    beat: int = 0
+    released: bool = False
+
+
+class Taken(RunError):  # noqa: N818 - nothing went wrong
+    """Another process works on the piece.
+
+    Attributes:
+        mark: of its claim.
+    """
+
+    def __init__(self, owner: Owner | None, mark: Mark):
+        who = "Another process" if owner is None else f"Process {owner.pid} on {owner.host}"
+        super().__init__(f"{who} works on it.")
+        self.mark = mark
+
+
+@contextmanager
+def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
+    """Hold the claim on a piece during the body.
+
+    Args:
+        folder: of the piece's claims; made if it is not there.
+        over: the number of a claim that has been silent for :data:`SILENT_SECONDS`; 0 is none.
+
+    Yields:
+        A function that raises :class:`core.job.Cancelled` once another process has taken the piece over.
+
+    Raises:
+        Taken: another process has it.
+        StorageError: the claim cannot be written.
+    """
+    number = _take(folder, over)
+    path, owner = _file(folder, number), Owner.of(os.getpid())
+    ended, lost = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        count = 0
+        while not ended.wait(BEAT_SECONDS):
+            if _file(folder, number + 1).exists() or not folder.is_dir():
+                lost.set()
+                return
+            count += 1
+            with suppress(StorageError):  # a full disk: the work itself will say so
+                _write(path, replace(owner, beat=count))
+
+    def check() -> None:
+        if lost.is_set():
+            raise Cancelled
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        ended.set()
+        thread.join()
+        if not lost.is_set() and folder.is_dir():
+            with suppress(StorageError):  # then this process is seen to have ended, or to be silent
+                _write(path, replace(owner, released=True))
+
+
+def _take(folder: Path, over: int) -> int:
+    try:
+        make_folder(folder)
+        last = max((int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()), default=0)
+        owner = _read(_file(folder, last)) if last else None
+        is_free = not last or last == over or (owner is not None and (owner.released or owner.has_ended()))
+        if not is_free:
+            raise Taken(owner, (last, -1 if owner is None else owner.beat))
+        try:
+            handle = os.open(_file(folder, last + 1), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except FileExistsError:
+            raise Taken(None, (last + 1, -1)) from None
+        os.close(handle)  # empty for a moment, which readers take for a claim of somebody they cannot name
+        _write(_file(folder, last + 1), Owner.of(os.getpid()))
+        _file(folder, last + 1 - KEPT).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror or error}. Free some space.") from error
+    return last + 1
+
+
+def _read(path: Path) -> Owner | None:
+    try:
+        value = parse(path.read_text("utf-8"))
+        return Owner.from_json(value) if isinstance(value, dict) else None
+    except (OSError, ValueError, TypeError, KeyError, NodescopeError):
+        return None  # it was just made, or is read over a network while it is replaced
+
+
+def _write(path: Path, owner: Owner) -> None:
+    atomic.write_json(path, owner.to_json())
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number:06}.json"

@@ -1,0 +1,151 @@
+"""Pieces on a Ray cluster.
+
+What talks to Ray is a process of its own: Ray ends it when the head of the cluster is gone for a minute, and then the
+next one waits for the new head.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from core.cluster.local import Child
+from core.cluster.pieces import POLL_SECONDS, WORKER, Outcome, Task, attempt
+from core.errors import ConfigError, RunError
+from core.progress import Progress, no_progress
+from core.storage.home import HOME_VARIABLE, home
+
+logger = logging.getLogger("nodescope.cluster")
+ROOT = Path(__file__).resolve().parents[2]
+
+HEAD_SECONDS = 900.0
+"""How long a head that has been there is waited for."""
+
+OBJECT_STORE = 100 * 2**20
+"""Bytes of the shared memory that a cluster of this machine's own reserves: pieces pass files and no arrays."""
+
+
+class RayPool:
+    """As many pieces at a time as the cluster has room for.
+
+    Args:
+        address: of the head, or "local" for a cluster of this machine's own.
+        resources: of a piece, as ``ray.remote`` names them: num_cpus, num_gpus, memory.
+
+    Raises:
+        ConfigError: Ray is not installed.
+    """
+
+    def __init__(self, address: str, resources: Mapping[str, float]):
+        if find_spec("ray") is None:
+            raise ConfigError(
+                "--ray needs Ray, which is not installed here: pip install 'ray>=2.40' (260 MB). For several processes "
+                "of one machine, --workers needs nothing."
+            )
+        self._address, self._resources = address, resources
+        self._slots, self._running = 1, set[int]()
+        self._answered, self._child = 0.0, self._start()
+
+    def __enter__(self) -> "RayPool":
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        self._child.end(at_once=bool(self._running))
+
+    def slots(self) -> int:
+        """Return how many pieces the cluster has room for now, and one more, so that no node waits for us."""
+        return self._slots + 1
+
+    def submit(self, task: Task) -> None:
+        """Send a task on its way."""
+        self._running.add(task.number)
+        with suppress(OSError):  # the process is gone, as `finished` will find
+            self._child.pipe.send(task)
+
+    def finished(self, seconds: float, _progress: Progress) -> list[tuple[int, Outcome]]:
+        """Return what has ended; everything is "gone" where the head of the cluster is."""
+        found: list[tuple[int, Outcome]] = []
+        try:
+            while self._child.pipe.poll(0 if found else seconds):
+                kind, value = self._child.pipe.recv()
+                if kind == "error":
+                    return self._gone(value)
+                self._answered = time.monotonic()
+                if kind == "slots":
+                    self._slots, seconds = value, 0
+                else:
+                    found.append(value)
+                    self._running.discard(value[0])
+        except (EOFError, OSError):
+            return found + self._gone("its head is gone")
+        return found
+
+    def _gone(self, why: str) -> list[tuple[int, Outcome]]:
+        """Start anew, if there has been a cluster."""
+        self._child.end(at_once=True)
+        if not self._answered or time.monotonic() - self._answered > HEAD_SECONDS:
+            raise RunError(
+                f"No Ray cluster answers at {self._address} ({why}). Start one with `ray start --head` and give its "
+                "address, such as 10.0.0.1:6379, or --ray local. What was finished is kept; the same command goes on."
+            )
+        logger.warning("The Ray cluster at %s does not answer; waiting for it.", self._address)
+        self._child = self._start()
+        lost, self._running = self._running, set()
+        return [(number, Outcome("gone")) for number in lost]
+
+    def _start(self) -> Child:
+        return Child(_drive, self._address, dict(self._resources), environment={"RAY_USAGE_STATS_ENABLED": "0"})
+
+
+def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> None:
+    """Pass tasks to Ray and outcomes back, until the pipe ends."""
+    ray: Any = import_module("ray")
+    threads = str(int(resources["num_cpus"]))
+    environment = {
+        WORKER: "1", "PYTHONPATH": str(ROOT), HOME_VARIABLE: str(home().resolve()), "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+    }  # fmt: skip
+    own = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(
+            None if address == "local" else address, runtime_env={"env_vars": environment}, log_to_driver=False,
+            logging_level="ERROR", **own,
+        )  # fmt: skip
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        pipe.send(("error", str(error).splitlines()[0]))
+        return
+    # Never again by Ray itself: whether a piece is worth another try is decided in one place.
+    remote = ray.remote(max_retries=0, **resources)(attempt)
+    running, asked = dict[Any, int](), 0.0
+    while True:
+        if time.monotonic() - asked > 2:
+            asked = time.monotonic()
+            pipe.send(("slots", _room(ray.cluster_resources(), resources)))
+        while pipe.poll(0 if running else POLL_SECONDS):
+            task: Task = pipe.recv()
+            running[remote.remote(*task[1:], no_progress)] = task.number
+        for ref in ray.wait(list(running), timeout=POLL_SECONDS)[0] if running else ():
+            pipe.send(("outcome", (running.pop(ref), _outcome(ray, ref))))
+
+
+def _room(cluster: Mapping[str, float], piece: Mapping[str, float]) -> int:
+    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    # At least one is asked for, so that a cluster that grows on demand hears of it.
+    return max(1, min(int(cluster.get(names[name], 0) // need) for name, need in piece.items() if need))
+
+
+def _outcome(ray: Any, ref: Any) -> Outcome:
+    try:
+        outcome: Outcome = ray.get(ref)
+        return outcome
+    except (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError, ray.exceptions.RayActorError):
+        return Outcome("gone")
+    except ray.exceptions.RayError as error:
+        logger.warning("A piece ended on Ray: %s", error)
+        return Outcome("lost")

@@ -1,0 +1,191 @@
+"""Pieces of work, and the one loop that carries them out, wherever that is.
+
+A piece is a call that may be repeated at any time, because its folder is the truth: what stands there is not done
+again. So a worker, a machine or the head of a cluster may go at any moment, and the piece is simply called again.
+"""
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from core.cluster import claims
+from core.errors import NodescopeError, RunError
+from core.job import Cancelled
+from core.progress import Progress, no_progress, within
+
+POLL_SECONDS = 0.5
+TRIES = 3
+"""How often the process of a piece may end before the piece counts as failed."""
+
+PATIENCE_SECONDS = 60.0
+"""How long pieces in work get to finish their step and save after a request to stop."""
+
+WORKER = "NODESCOPE_WORKER"
+"""Set in the processes of a pool: what they may use is given to them, and they stand in no queue."""
+
+
+def is_worker() -> bool:
+    """Whether this process was started to work on pieces."""
+    return bool(os.environ.get(WORKER))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work.
+
+    Attributes:
+        name: for people.
+        claims: folder of the claims on it, see :mod:`core.cluster.claims`; the same for all who may work on it.
+        call: a function of a module, which is called with the arguments and `progress`, to which it reports its share;
+            that raises :class:`core.job.Cancelled` to end it.
+        arguments: plain values.
+        share: how much of it is done, 0 to 1, as its folder says.
+    """
+
+    name: str
+    claims: Path
+    call: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    share: Callable[[], float] = field(default=lambda: 0.0, compare=False)
+
+
+class Task(NamedTuple):
+    """What a pool gets of a piece: its number among the pieces, and the arguments of :func:`attempt`."""
+
+    number: int
+    claims: Path
+    call: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    over: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt on a piece ended.
+
+    Attributes:
+        state: "done"; "stopped" on request; "failed" with an error; "taken" by another process; "lost" with the
+            process that worked on it; "gone" with its machine.
+        value: what the call returned.
+        error: why it failed, or who has it.
+    """
+
+    state: Literal["done", "stopped", "failed", "taken", "lost", "gone"]
+    value: Any = None
+    error: NodescopeError | None = None
+
+
+class Pool(AbstractContextManager["Pool"], Protocol):
+    """A place where pieces are carried out."""
+
+    def slots(self) -> int:
+        """Return how many tasks it takes at a time."""
+
+    def submit(self, task: Task) -> None:
+        """Take a task; returns at once."""
+
+    def finished(self, seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
+        """Return the numbers and outcomes of tasks that have ended, after at most `seconds`.
+
+        Args:
+            seconds: how long to wait for one.
+            progress: receives the share of the task, from a pool that works in this very process.
+        """
+
+
+def attempt(
+    claims_folder: Path, call: Callable[..., Any], arguments: Mapping[str, Any], over: int, progress: Progress
+) -> Outcome:
+    """Call a piece if nobody else does, and return how it ended. A defect in it is raised."""
+
+    def report(share: float) -> None:
+        check()
+        progress(share)
+
+    try:
+        with claims.claimed(claims_folder, over=over) as check:
+            return Outcome("done", call(**arguments, progress=report))
+    except claims.Taken as taken:
+        return Outcome("taken", taken.mark, RunError(str(taken)))
+    except Cancelled:
+        return Outcome("stopped")
+    except NodescopeError as error:
+        return Outcome("failed", error=error)
+
+
+def carry_out(
+    pool: Pool,
+    pieces: Sequence[Piece],
+    *,
+    progress: Progress = no_progress,
+    begin: Callable[[Piece], None] = lambda _piece: None,
+    stop: Callable[[Sequence[Piece]], None] = lambda _pieces: None,
+) -> Iterator[tuple[Piece, Outcome]]:
+    """Carry pieces out and yield each with its outcome ("done", "stopped" or "failed") when it has ended.
+
+    Args:
+        pool: where.
+        pieces: what; those that another process has are tried again until it has finished or fallen silent.
+        progress: receives the finished share of all; what it raises ends the work.
+        begin: gets each piece before it is begun.
+        stop: asks pieces to end that are in work when this ends early, by whatever is raised.
+    """
+    waiting, running = deque(range(len(pieces))), set[int]()
+    tries, begun, done = Counter[int](), set[int](), 0
+    seen, again = dict[int, tuple[claims.Mark, float]](), dict[int, float]()
+    try:
+        while waiting or running:
+            progress((done + sum(pieces[number].share() for number in running)) / len(pieces))
+            # Those that others have stand at the end of the line, so that the first one says whether all must wait.
+            while waiting and len(running) < pool.slots() and again.get(waiting[0], 0.0) <= time.monotonic():
+                number = waiting.popleft()
+                piece, (mark, since) = pieces[number], seen.get(number, ((0, 0), time.monotonic()))
+                over = mark[0] if time.monotonic() - since >= claims.SILENT_SECONDS else 0
+                if number not in begun:
+                    begun.add(number)
+                    begin(piece)
+                running.add(number)
+                pool.submit(Task(number, piece.claims, piece.call, piece.arguments, over))
+            if not running:
+                time.sleep(POLL_SECONDS)
+            own = within(progress, done / len(pieces), (done + 1) / len(pieces))
+            for number, outcome in pool.finished(POLL_SECONDS, own) if running else ():
+                running.discard(number)
+                if outcome.state == "taken":
+                    if seen.get(number, (None,))[0] != outcome.value:
+                        seen[number] = (outcome.value, time.monotonic())
+                    again[number] = time.monotonic() + claims.BEAT_SECONDS
+                    waiting.append(number)
+                    continue
+                tries[number] += outcome.state == "lost"
+                if outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
+                    waiting.appendleft(number)
+                    continue
+                done += 1
+                yield pieces[number], _explained(outcome)
+        progress(1.0)
+    finally:
+        for number, _ in pool.finished(0, no_progress) if running else ():
+            running.discard(number)
+        if running:
+            stop([pieces[number] for number in running])
+            _drain(pool, running)
+
+
+def _explained(outcome: Outcome) -> Outcome:
+    if outcome.state != "lost":
+        return outcome
+    why = f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
+    return Outcome("failed", error=RunError(why))
+
+
+def _drain(pool: Pool, running: set[int]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while running and time.monotonic() < end:
+        for number, _ in pool.finished(POLL_SECONDS, no_progress):
+            running.discard(number)
