@@ -17,6 +17,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress, within
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
+from core.slides.cohort import write_cohort
 from core.slides.folders import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
@@ -56,7 +57,8 @@ def command(
 ) -> int:
     """Predict whole slides: where is tumour, how much, how sure.
 
-    DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html.
+    DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html,
+    and DIR/slides.csv the measures of all slides.
     What was stopped or killed goes on with the same command.
     """
     slides = tuple(each for path in slides for each in (slides_in(path) if path.expanduser().is_dir() else [path]))
@@ -143,7 +145,10 @@ def _one(
     job.path.mkdir(parents=True, exist_ok=True)
     job.withdraw_stop()
     job.sweep()
-    job.work(work)
+    try:
+        job.work(work)
+    finally:  # also what failed stands in the table
+        write_cohort(folder.parent)
     return done[0] if done else None
 
 
