@@ -20,6 +20,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
+from core.slides.cohort import write_cohort
 from core.slides.folders import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
@@ -61,9 +62,9 @@ def command(
 ) -> int:
     """Predict whole slides: where is tumour, how much, how sure.
 
-    DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html.
-    What was stopped or killed goes on with the same command, which may run on several machines with one DIR: none takes
-    a slide that another one has.
+    DIR/NAME/ then holds map.npz, areas.geojson (for QuPath), foci.csv, summary.json, thumbnail.jpg and report.html, and
+    DIR/slides.csv the measures of all slides. What was stopped or killed goes on with the same command, which may run
+    on several machines with one DIR: none takes a slide that another one has.
     """
     slides = tuple(each for path in slides for each in (slides_in(path) if path.expanduser().is_dir() else [path]))
     if threshold is not None and not 0 <= threshold <= 1:
@@ -180,7 +181,10 @@ def predict_slide(
     job = SlideJob.of(folder)
     job.withdraw_stop()
     job.sweep()
-    job.work(work)
+    try:
+        job.work(work)
+    finally:  # also what failed stands in the table
+        write_cohort(folder.parent)
     if not done:
         raise Cancelled
     return done[0].summary

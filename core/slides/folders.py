@@ -11,6 +11,7 @@ from core.errors import ConfigError, DataError
 from core.images.names import is_hidden
 from core.job import Job
 from core.slides.analyse import SlideJob, read_summary
+from core.slides.cohort import state_of
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
@@ -67,14 +68,8 @@ class Results:
         return {slide: self._state(slide, is_queued=slide.name in queued) for slide in slides}
 
     def _state(self, slide: Path, *, is_queued: bool) -> tuple[str, str]:
-        status = SlideJob.of(self.folder(slide)).status()
-        if status.is_active:
-            return f"{status.share:.0%}", ""
-        if status.state in ("failed", "lost"):
-            return "failed", status.message
-        if (self.folder(slide) / "summary.json").is_file():
-            return "done", ""
-        return ("waiting" if is_queued else ""), ""
+        word, why = state_of(self.folder(slide))
+        return word or ("waiting" if is_queued else ""), why
 
     def put_in_queue(self, slides: Sequence[Path]) -> None:
         """Note which slides the queue is about to do. Raises :class:`StorageError`."""

@@ -55,6 +55,20 @@ class Truth:
         """The numbers of the lesions that are to be found."""
         return [number for number in range(1, int(self.lesions.max(initial=0)) + 1) if number not in self.isolated]
 
+    def lesions_at(self, places: Floats) -> npt.NDArray[np.int32]:
+        """Return the numbers of the lesions at level-0 places (x, y), n×2; 0 where there is none."""
+        rows, columns = self.lesions.shape
+        column, row = np.floor(places.T * self.mpp / PIXEL_UM).astype(int)
+        known = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        found = self.lesions[np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)]
+        return np.where(known, found, 0).astype(np.int32)
+
+    def middle_of(self, lesion: int) -> tuple[float, float]:
+        """Return the level-0 (x, y) of the tumour of a lesion that lies nearest to its middle."""
+        places = np.argwhere(self.tumour & (self.lesions == lesion))
+        row, column = places[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+        return (column + 0.5) * PIXEL_UM / self.mpp, (row + 0.5) * PIXEL_UM / self.mpp
+
     @property
     def mm2(self) -> float:
         """Area of the tumour."""
@@ -87,12 +101,14 @@ class Froc:
     Attributes:
         rates: false positives a slide at falling thresholds, from 0 on.
         sensitivities: share of the lesions found there.
-        score: mean sensitivity at :data:`RATES`, with its interval over slides.
+        at_rates: the sensitivity at each of :data:`RATES`, linear between the points of the curve.
+        score: their mean. All have their intervals over slides.
         lesions: how many there are.
     """
 
     rates: Floats
     sensitivities: Floats
+    at_rates: tuple[Estimate, ...]
     score: Estimate
     lesions: int
 
@@ -129,10 +145,7 @@ def searched(findings: npt.ArrayLike, truth: Truth) -> Searched:
         truth: of that slide.
     """
     table = np.asarray(findings, np.float64).reshape(-1, 3)
-    rows, columns = truth.lesions.shape
-    column, row = (np.floor(table[:, axis] * truth.mpp / PIXEL_UM).astype(int) for axis in (0, 1))
-    known = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    number = np.where(known, truth.lesions[np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)], 0)
+    number = truth.lesions_at(table[:, :2])
     best = [table[number == each, 2].max(initial=-np.inf) for each in truth.counted]
     return Searched(np.array(best, np.float64), table[number == 0, 2])
 
@@ -144,9 +157,11 @@ def froc(slides: Sequence[Searched]) -> Froc:
         >>> froc([Searched(np.array([0.9]), np.array([0.95]))]).score.value  # found only after a false positive
         0.7916666666666666
     """
-    rates, sensitivities = _curve(slides)
     lesions = sum(len(each.lesions) for each in slides)
-    return Froc(rates, sensitivities, _score(slides), lesions)
+    left_out = np.array([_at_rates([*slides[:at], *slides[at + 1 :]]) for at in range(len(slides))])
+    values = _at_rates(slides)
+    at_rates = tuple(_over_slides(value, without) for value, without in zip(values, left_out.T, strict=True))
+    return Froc(*_curve(slides), at_rates, _over_slides(values.mean(), left_out.mean(axis=1)), lesions)
 
 
 def _curve(slides: Sequence[Searched]) -> tuple[Floats, Floats]:
@@ -159,25 +174,21 @@ def _curve(slides: Sequence[Searched]) -> tuple[Floats, Floats]:
     return rates, np.array([0.0, *((found >= each).mean() for each in thresholds)])
 
 
-def _mean_sensitivity(slides: Sequence[Searched]) -> float:
+def _at_rates(slides: Sequence[Searched]) -> Floats:
     rates, shares = _curve(slides)
     # Of several thresholds with the same rate the lowest counts, which has found the most.
     last = np.append(np.flatnonzero(np.diff(rates)), len(rates) - 1)
-    return float(np.interp(RATES, rates[last], shares[last]).mean())
+    return np.asarray(np.interp(RATES, rates[last], shares[last]))
 
 
-def _score(slides: Sequence[Searched]) -> Estimate:
-    value = _mean_sensitivity(slides)
-    if np.isnan(value):
-        return Estimate(math.nan, math.nan, math.nan)
-    left_out = [_mean_sensitivity([*slides[:at], *slides[at + 1 :]]) for at in range(len(slides))]
-    if len(slides) < FEWEST or not np.isfinite(left_out).all() or np.ptp(left_out) == 0:
-        return Estimate(value, math.nan, math.nan)
-    # Each slide left out in turn (jackknife) with Student's t, as for the other metrics of few slides.
-    count = len(slides)
-    error = np.sqrt((count - 1) / count * ((np.array(left_out) - np.mean(left_out)) ** 2).sum())
+def _over_slides(value: float, left_out: Floats) -> Estimate:
+    """Return a value with its interval from the values without each slide in turn (jackknife, Student's t)."""
+    count = len(left_out)
+    if np.isnan(value) or count < FEWEST or not np.isfinite(left_out).all() or np.ptp(left_out) == 0:
+        return Estimate(float(value), math.nan, math.nan)
+    error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
     half = float(stats.t.ppf(0.975, count - 1) * error)
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+    return Estimate(float(value), max(0.0, value - half), min(1.0, value + half))
 
 
 def dice(called: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float | None:

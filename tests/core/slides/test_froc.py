@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.commands import main
+from core.slides.evaluation import Place, evaluate_slides
 from core.slides.froc import Searched, dice, froc, major_axis, searched, truth_of
 from core.slides.geojson import to_geojson
 from core.slides.outlines import Annotation
@@ -123,10 +124,24 @@ def test_slides_are_compared_with_outlines(results: Path, capsys: pytest.Capture
     assert found["classes"] == [{"true": "micro", "called": "micro", "slides": 1},
                                 {"true": "negative", "called": "negative", "slides": 1}]  # fmt: skip
 
+    assert (found["missed"], found["false"]) == ({}, {})
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "1 slides, 1 with tumour, 1 lesions that count" in said
     assert "left out, because nobody outlined them: b" in said
+
+
+def test_missed_lesions_and_false_foci_have_their_places(results: Path) -> None:
+    # Two lesions far from each other, and the focus of slide a lies in the first; slide b is called where nothing is.
+    truth = [_square(192, 192, 320), _square(700, 500, 280)]
+    (results.parent / "truth" / "a.geojson").write_text(to_geojson(truth))
+    (results / "b" / "foci.csv").write_text("x,y,probability,area_mm2,longest_mm\n100,90,0.7,0.1,0.4\n")
+    found = evaluate_slides(results, results.parent / "truth", normal=True)
+    (missed,) = found.slides[0].missed
+    assert (missed.name, missed.probability) == ("a", None)
+    assert (missed.x, missed.y) == (pytest.approx(840, abs=8), pytest.approx(640, abs=8))
+    assert found.slides[1].false == (Place("b", 100.0, 90.0, 0.7),)
+    assert found.slides[1].missed == found.slides[0].false == ()
 
 
 def test_a_folder_without_results_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,124 @@
+"""All slides of a results folder as one table, ``slides.csv``: what was measured on each, and why others failed."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from core.errors import DataError
+from core.formatting import printable
+from core.slides.analyse import SlideJob, read_summary
+from core.storage import atomic
+from core.storage.spreadsheet import table_csv
+
+FILE = "slides.csv"
+
+MEASURES = (
+    "tissue_mm2", "tumour_mm2", "tumour_share", "foci", "longest_mm", "longest_class", "highest_probability",
+    "ood_share", "blur_share", "pen_share", "threshold", "peak_threshold", "least_mm2", "mpp", "width", "height",
+    "step", "bundle_name", "bundle", "megapixels", "seconds",
+)  # fmt: skip
+"""What the table takes from each ``summary.json``, see :func:`core.slides.analyse.analyse`."""
+
+COLUMNS = ("name", "slide", "state", "reason", *MEASURES, "notes")
+
+TEXTS = ("name", "slide", "reason", "longest_class", "bundle_name", "bundle", "notes")
+
+PATIENCE_SECONDS = 10.0
+
+
+def state_of(folder: Path) -> tuple[str, str]:
+    """Return a word on the slide of a folder and, where it failed, why: "done", "40%", "failed" or ""."""
+    status = SlideJob.of(folder).status()
+    if status.is_active:
+        return f"{status.share:.0%}", ""
+    if status.state in ("failed", "lost"):
+        return "failed", status.message
+    return ("done" if (folder / "summary.json").is_file() else ""), ""
+
+
+def read_cohort(folder: Path) -> pd.DataFrame:
+    """Return one row for each slide that was ever begun, by name, with :data:`COLUMNS`; missing where not measured.
+
+    `name` is that of its folder; `state` and `reason` are as of :func:`state_of`.
+
+    Args:
+        folder: of ``slide --out``.
+    """
+    rows = [_row(each) for each in sorted(folder.glob("*")) if _holds_slide(each)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write_cohort(folder: Path) -> None:
+    """Write ``slides.csv`` of a results folder anew. Raises :class:`StorageError`."""
+    # Of several workers the last to read must be the last to write, or a slide would be missing.
+    with suppress(Timeout), FileLock(folder / ".slides.lock", timeout=PATIENCE_SECONDS):
+        atomic.write_text(folder / FILE, table_csv(read_cohort(folder), names=TEXTS))
+
+
+def failures(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the names of slides that failed by their reason, the most frequent first.
+
+    Slides fail for the same reason in sentences that differ by their names, which are "This slide" here.
+    """
+    found: dict[str, list[str]] = {}
+    for name, reason in table.loc[table["state"] == "failed", ["name", "reason"]].itertuples(index=False):
+        common = re.sub(rf"(?<!\w){re.escape(name)}(\.\w+)+", "This slide", reason)
+        found.setdefault(common, []).append(name)
+    return dict(sorted(found.items(), key=lambda each: len(each[1]), reverse=True))
+
+
+def highest_foci(folder: Path, names: Iterable[str], *, most: int) -> list[dict[str, Any]]:
+    """Return the most probable foci of some slides: `name`, and x, y, probability and area_mm2 as of ``foci.csv``.
+
+    Args:
+        folder: of ``slide --out``.
+        names: of the slides' folders.
+        most: how many are returned.
+
+    Raises:
+        DataError: a table is damaged.
+    """
+    found: list[dict[str, Any]] = [{"name": name, **focus} for name in names for focus in read_foci(folder / name)[:most]]
+    return sorted(found, key=lambda each: (each["probability"], each["area_mm2"]), reverse=True)[:most]
+
+
+def read_foci(folder: Path) -> list[dict[str, float]]:
+    """Return the foci of a slide's folder, the most probable first. Raises :class:`DataError` if they are damaged."""
+    path = folder / "foci.csv"
+    try:
+        with path.open(newline="") as table:
+            return [
+                {name: float(row[name]) for name in ("x", "y", "probability", "area_mm2", "longest_mm")}
+                for row in csv.DictReader(table)
+            ]
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete {folder} and run `slide` again.") from error
+
+
+def _holds_slide(folder: Path) -> bool:
+    hidden = folder.name.startswith(".")  # the queue of a page
+    return not hidden and any((folder / each).is_file() for each in ("summary.json", "work/status.json"))
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict.fromkeys(TEXTS, ""), "name": printable(folder.name), "slide": printable(folder.name)}
+    try:
+        row["state"], row["reason"] = state_of(folder)
+        summary = read_summary(folder) or {}
+    except DataError as error:
+        return {**row, "state": "failed", "reason": str(error)}
+    return {**row, **dict(_measured(summary))}
+
+
+def _measured(summary: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    for name in ("slide", *MEASURES):
+        if isinstance(summary.get(name), int | float | str):
+            yield name, summary[name]
+    notes = summary.get("notes")
+    yield "notes", " ".join(map(str, notes)) if isinstance(notes, list) else ""
