@@ -102,25 +102,43 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     return _last(_journal(path).read(), path)
 
 
-def decide(source: str, decisions: Mapping[str, Decision], *, by: str = "") -> None:
+def decide(source: str, decisions: Mapping[str, Decision | None], *, by: str = "") -> None:
     """Store decisions about patches; they count instead of earlier ones about the same patches.
 
     Args:
         source: of the data set.
-        decisions: by id.
+        decisions: by id; None takes back what was decided before.
         by: who decides.
 
     Raises:
         DataError: what is there cannot be read.
         StorageError: it cannot be written.
     """
-    _append(source, [_cells(name, each) for name, each in decisions.items()], by)
+    stored = decisions_of(source)
+    path = decisions_path(source)
+    earlier = _earlier(path)
+    rows = [
+        {"id": name, "decision": TAKEN_BACK} if each is None else _cells(name, each)
+        for name, each in decisions.items()
+        if each is not None or name in stored
+    ]
+    _journal(path).append(rows, by=by, earlier=[_cells(*each) for each in read_decisions(earlier).items()])
+    earlier.unlink(missing_ok=True)
 
 
 def take_back(source: str, ids: Iterable[str], *, by: str = "") -> None:
     """Let the decisions about patches count no longer. Raises :class:`DataError` or :class:`StorageError`."""
-    stored = decisions_of(source)
-    _append(source, [{"id": name, "decision": TAKEN_BACK} for name in ids if name in stored], by)
+    decide(source, dict.fromkeys(ids), by=by)
+
+
+def decision_lines(source: str) -> list[Cells]:
+    """Return all that was ever decided about a data set, in order. Raises :class:`DataError`."""
+    return _journal(decisions_path(source)).read()
+
+
+def decision_of(line: Cells) -> Decision | None:
+    """Return what a line decides; None where it takes back what was decided before. Raises :class:`DataError`."""
+    return None if line["decision"] == TAKEN_BACK else _parsed(line, f"line {line[LINE]}")
 
 
 def apply_decisions(dataset: Dataset, decisions: Mapping[str, Decision]) -> Dataset:
@@ -161,13 +179,6 @@ def to_csv(decisions: Mapping[str, Decision]) -> str:
 
 def _journal(path: Path) -> Journal:
     return Journal(path, COLUMNS)
-
-
-def _append(source: str, rows: list[Cells], by: str) -> None:
-    path = decisions_path(source)
-    earlier = _earlier(path)
-    _journal(path).append(rows, by=by, earlier=[_cells(*each) for each in read_decisions(earlier).items()])
-    earlier.unlink(missing_ok=True)
 
 
 def _cells(name: str, decision: Decision) -> Cells:

@@ -82,7 +82,7 @@ class Journal:
             DataError: what is there cannot be read.
             StorageError: it cannot be written.
         """
-        at = datetime.now(UTC).isoformat(timespec="seconds")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")  # each writing has its own, so that it can be undone
         new = self.text([{**row, WHO: by, WHEN: at} for row in rows])
         try:
             make_folder(self.path.parent)

@@ -8,7 +8,7 @@ evaluation.
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.data.journal import Journal
+from core.data.journal import Cells, Journal
 from core.data.pack_blocks import pack_folder
 from core.errors import DataError
 
@@ -33,10 +33,20 @@ def tags_of(source: str) -> Tags:
         DataError: the file is damaged.
     """
     having: dict[str, set[str]] = {}
-    for cells in _journal(source).read():
+    for cells in tag_lines(source):
         ids = having.setdefault(cells["tag"], set())
-        (ids.discard if cells["given"] == TAKEN else ids.add)(cells["id"])
+        (ids.add if has_tag(cells) else ids.discard)(cells["id"])
     return {tag: tuple(sorted(ids)) for tag, ids in sorted(having.items()) if tag and ids}
+
+
+def tag_lines(source: str) -> list[Cells]:
+    """Return all that was ever tagged in a data set, in order. Raises :class:`DataError`."""
+    return _journal(source).read()
+
+
+def has_tag(line: Cells) -> bool:
+    """Whether a line gives the tag; else it takes it."""
+    return line["given"] != TAKEN
 
 
 def tag_name(tag: str) -> str:

@@ -7,6 +7,7 @@ from a known one; the last ones do not, since there everything that is neither c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ EARLY_CELLS = 12
 
 MOST_CHANNELS = 128
 """Wider maps are passed over: their statistics would need more patches than a small data set has."""
+
+_calls: "WeakKeyDictionary[nn.Module, dict[str, int]]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -160,23 +163,49 @@ def _collect(
 def _pass(
     predictor: Predictor, batch: npt.NDArray[np.uint8], layer: str, pool: Callable[[Tensor, Tensor], Tensor]
 ) -> npt.NDArray[np.float32]:
-    """Run one batch through a private replica, whose hooks no other thread sees."""
+    """Run one batch as far as the layer, through a private replica, whose hooks no other thread sees."""
+    calls = _calls.setdefault(predictor.module, {})
+    if layer not in calls:  # a layer may stand in several places, such as one ReLU behind each convolution of a block
+        calls[layer] = len(_caught(predictor, np.zeros_like(batch[:1]), layer, lambda _given, output: output))
+    if not calls[layer]:  # what is folded into another layer, or only holds others, is never called
+        raise BundleError(
+            f"The bundle's OOD model reads the layer {layer!r}, which its network does not use; copy the bundle again."
+        )
+    values: npt.NDArray[np.float32] = _caught(predictor, batch, layer, pool, last=calls[layer])[-1].cpu().numpy()
+    return values
+
+
+class _Reached(Exception):  # noqa: N818 - no error
+    """The layer was called for the last time, and nobody needs what comes behind it."""
+
+
+def _caught(
+    predictor: Predictor,
+    batch: npt.NDArray[np.uint8],
+    layer: str,
+    pool: Callable[[Tensor, Tensor], Tensor],
+    *,
+    last: int = 0,
+) -> list[Tensor]:
+    """Return what `pool` makes of input and output of the layer at each call, up to the `last`; 0 is all of them."""
     caught: list[Tensor] = []
+
+    def catch(_module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        caught.append(pool(given[0], output))
+        if len(caught) == last:
+            raise _Reached
+
     with borrowed(predictor.module) as twin, torch.no_grad():
         try:
-            target = twin.get_submodule(layer)
+            handle = twin.get_submodule(layer).register_forward_hook(catch)
         except AttributeError as error:
             raise BundleError(
                 f"The bundle's OOD model reads the layer {layer!r}, which its network does not have."
             ) from error
-        handle = target.register_forward_hook(lambda _module, given, output: caught.append(pool(given[0], output)))
         try:
             twin(as_input(batch, predictor.device))
+        except _Reached:
+            pass
         finally:
             handle.remove()
-    if not caught:  # what is folded into another layer, or only holds others, is never called
-        raise BundleError(
-            f"The bundle's OOD model reads the layer {layer!r}, which its network does not use; copy the bundle again."
-        )
-    values: npt.NDArray[np.float32] = caught[-1].cpu().numpy()
-    return values
+    return caught

@@ -56,7 +56,7 @@ GET_FOLDER = "get_folder"
 # What stands in the address without a widget, for the way back to a page.
 ADDRESS = "address"
 
-# Browse, label errors, map and labelling; bound to the address. Then what can be undone, and who decides.
+# Browse, label errors, map and labelling; bound to the address. Then who decides.
 ERRORS_BY = "errors_by"
 ERRORS_SHOW = "errors_show"
 ERRORS_CLASS = "errors_class"
@@ -66,7 +66,6 @@ MAP_COLOUR = "map_colour"
 MAP_PAGE = "map_page"
 LABEL_ORDER = "label_order"
 LABEL_SKIPPED = "label_skipped"
-UNDO = "undo"
 PERSON = "person"
 
 # Browse; the chosen patches, by the data set they are of.

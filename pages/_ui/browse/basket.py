@@ -124,6 +124,6 @@ def draw_excluded(dataset: Dataset) -> None:
 
 def _exclude(source: str, reason: str) -> None:
     excluded = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
-    if curation.changed(source, dict.fromkeys(ids(source), excluded)):
+    if curation.change(source, dict.fromkeys(ids(source), excluded)):
         st.session_state[state.NOTICE] = f"{len(ids(source)):,} patches are now excluded. Undo restores them."
         ids(source).clear()

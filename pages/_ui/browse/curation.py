@@ -1,11 +1,10 @@
 """Decisions about patches: label, exclude, confirm. Each is written to disk at once, with who and when, and undone."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 import streamlit as st
 
-from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of, take_back
+from core.data import CLASS_NAMES, Dataset, Decision, apply_decisions, decide, decisions_of
 from core.data.decisions import to_csv
 from core.data.tags import change_tag, tags_of
 from core.errors import NodescopeError
@@ -13,13 +12,6 @@ from pages._ui import layout, state, widgets
 from pages._ui.browse import people, undo
 
 DONE = {"relabel": "relabelled", "exclude": "excluded", "fine": "confirmed", "skip": "skipped"}
-
-
-def describe(decision: Decision) -> str:
-    """Return a decision as the page shows it."""
-    if decision.kind == "relabel":
-        return f"relabelled as {CLASS_NAMES[int(decision.label or 0)]}"
-    return {"exclude": "excluded", "fine": "label confirmed", "skip": "skipped"}[decision.kind]
 
 
 def label_words(label: int, both: tuple[int, int] | None) -> str:
@@ -41,7 +33,7 @@ def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None
     decision = decisions_of(dataset.source).get(patch_id)
     choices = _choices(dataset, patch_id)
     who = f" by {decision.by}" if decision is not None and decision.by else ""
-    st.markdown("**Your decision**" + ("" if decision is None else f": {describe(decision)}{who}"))
+    st.markdown("**Your decision**" + ("" if decision is None else f": {undo.describe(decision)}{who}"))
     with st.container(horizontal=True):
         for text, icon, key, choice in choices:
             st.button(
@@ -76,21 +68,13 @@ def draw_counts(undecided: Dataset) -> None:
         )
 
 
-def change(source: str, decisions: Mapping[str, Decision | None]) -> None:
-    """Decide about patches, or take back what was decided about them (None): a callback."""
-    changed(source, decisions)
-
-
-def changed(source: str, decisions: Mapping[str, Decision | None]) -> bool:
-    """Do what :func:`change` does, and return whether it could be written."""
+def change(source: str, decisions: Mapping[str, Decision | None]) -> bool:
+    """Decide about patches, or take back what was decided about them (None): a callback; return whether it worked."""
     try:
-        before = decisions_of(source)
-        _write(source, decisions)
+        decide(source, decisions, by=people.name())
     except NodescopeError as error:
         layout.show_error(error)
         return False
-    earlier = {name: before.get(name) for name in decisions}
-    undo.remember(source, _words(decisions), partial(_restore, source, dict(decisions), earlier))
     return True
 
 
@@ -104,33 +88,6 @@ def tag(source: str, ids: Iterable[str], name: str, *, on: bool) -> None:
         layout.show_error(error)
         return
     st.session_state[state.NOTICE] = f"{len(changed):,} patches now {'have' if on else 'lack'} the tag {stored}."
-    if changed:
-        words = f"tag {stored} {'on' if on else 'off'} {_count(changed)}"
-        undo.remember(source, words, lambda: change_tag(source, changed, stored, on=not on, by=people.name()))
-
-
-def _write(source: str, decisions: Mapping[str, Decision | None]) -> None:
-    made = {name: each for name, each in decisions.items() if each is not None}
-    if made:
-        decide(source, made, by=people.name())
-    if len(made) < len(decisions):
-        take_back(source, [name for name in decisions if name not in made], by=people.name())
-
-
-def _restore(source: str, made: Mapping[str, Decision | None], before: Mapping[str, Decision | None]) -> None:
-    now = decisions_of(source)
-    # What somebody else has decided since stays as it is.
-    _write(source, {name: before[name] for name, decision in made.items() if now.get(name) == decision})
-
-
-def _words(decisions: Mapping[str, Decision | None]) -> str:
-    first = next(iter(decisions.values()), None)
-    what = "decisions taken back" if first is None else describe(first)
-    return f"{_count(list(decisions))} {what}"
-
-
-def _count(ids: list[str]) -> str:
-    return ids[0] if len(ids) == 1 else f"{len(ids):,} patches"
 
 
 def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:

@@ -23,7 +23,7 @@ from core.prediction import Predictor
 from core.studies.label_errors import finished_studies, of_study
 from core.studies.study import open_study
 from pages._ui import cache, jobs, layout, state, widgets
-from pages._ui.browse import columns, curation, detail, grid
+from pages._ui.browse import columns, curation, detail, grid, undo
 from pages._ui.browse.columns import PatchColumns
 
 MODEL, IMAGENET, STUDY = "Quick probe: the sidebar's model", "Quick probe: ImageNet", "Cross-validation: "
@@ -188,4 +188,4 @@ def _lines(line: Any, decision: Decision | None) -> list[str]:
         f"labelled {given}",
         f"probability of tumour {percent(line.probability)}",
     ]
-    return [*texts, *([] if decision is None else [f"decided: {curation.describe(decision)}"])]
+    return [*texts, *([] if decision is None else [f"decided: {undo.describe(decision)}"])]
