@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -57,7 +57,11 @@ def roc_band(
     sample = sample_of(labels, probabilities, groups, both_classes=True)
     x = np.linspace(0.0, 1.0, 102) ** 2  # closer to the left, where the curve is steep
     # With less than one false alarm nothing was measured, and where all is called tumour nothing is uncertain.
-    return _band(sample, x[(x >= 1 / sample.negatives) & (x < 1)], _sensitivity, seed)
+    band = _band(sample, x[(x >= 1 / sample.negatives) & (x < 1)], _sensitivity, seed)
+    if band is None:
+        return None
+    to_end = {name: np.append(getattr(band, name), 1.0) for name in ("x", "low", "high")}  # where all is called tumour
+    return replace(band, **to_end)
 
 
 def pr_band(

@@ -127,11 +127,19 @@ class _Stored:
 
 
 def _candidates(bundle: Bundle, dataset: Dataset, split: str) -> list[Path]:
-    """Return where predictions of these patches may be: under their own name, or made before labels were decided."""
-    own = scores_path(bundle, dataset, split)
-    # Where no files stand behind the pixels, patches of the same ids cannot be distinguished.
-    others = sorted(path for path in own.parent.glob(f"*-{split}.npz") if path != own) if dataset.files else []
-    return [own, *others]
+    """Return where predictions of these patches may be: under their own name, or among those of all labelled ones.
+
+    Where files stand behind the pixels, also those that were made before labels were decided; without, patches of the
+    same ids cannot be distinguished.
+    """
+    found = []
+    for each in dict.fromkeys((split, "all")):
+        own = scores_path(bundle, dataset, each)
+        found += [
+            own,
+            *(sorted(path for path in own.parent.glob(f"*-{each}.npz") if path != own) if dataset.files else []),
+        ]
+    return found
 
 
 def _read(path: Path) -> _Stored | None:

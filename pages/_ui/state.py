@@ -87,6 +87,8 @@ PARALLEL = "parallel"
 STUDY = "study"
 WANTED_STUDY = "wanted_study"
 WANTED_RUN = "wanted_run"
+# The run of a link that is not there.
+GONE = "gone"
 # The form for a new run is what Train shows next.
 WANTED_NEW = "wanted_new"
 # The run whose settings the form starts from, and the one whose deletion waits for a yes.

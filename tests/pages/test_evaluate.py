@@ -75,6 +75,11 @@ def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: Page, kaggl
     assert "Shaded: 95% CI of the height of the curve at each place, over 30 patches." in page.words()
 
 
+def test_the_headline_says_whether_slides_were_in_training(page: Page, kaggle: Path) -> None:
+    scored_page(page, kaggle)
+    assert "Slides in training: no, as far as the card says." in page.words()
+
+
 def test_stored_predictions_are_shown_without_a_question(page: Page, kaggle: Path) -> None:
     scored_page(page, kaggle)
     st.cache_resource.clear()

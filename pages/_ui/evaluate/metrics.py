@@ -142,6 +142,9 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
             "slide it is far lower than in a data set that was balanced by hand.",
         )  # fmt: skip
         prevalence = float(chosen) / 100
+        if not 0 < prevalence < 1:
+            st.warning(f"The prevalence must be above 0 and below 100 %, got {chosen:g} %.")
+            return
         values = predictive_values(
             evaluation.metrics["sensitivity"], evaluation.metrics["specificity"], prevalence=prevalence
         )

@@ -36,6 +36,10 @@ def show(runs: list[Run]) -> None:
     wanted = [st.session_state.get(state.RUN), *query_params.read(state.RUN)]
     # The run of a link may have been deleted since: then the newest one.
     st.session_state[state.RUN] = next((name for name in wanted if name in names), names[0])
+    gone = [name for name in query_params.read(state.RUN) if name not in names]
+    if gone:
+        st.session_state[state.GONE] = gone[0]
+    trash.gone(st.session_state.get(state.GONE))
     labels = {run.name: described.label(run) for run in runs}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Run", names, key=state.RUN, persist_state="session", format_func=labels.__getitem__)

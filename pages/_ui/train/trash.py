@@ -64,6 +64,26 @@ def confirm(
             st.button("Cancel", key=f"keep-{name}", on_click=st.session_state.update, args=({key: None},))
 
 
+def gone(name: str | None) -> None:
+    """Draw that the run of a link is not there, so that nobody takes another one's metrics for its own."""
+    if name is None:
+        return
+    in_trash = any(each.name == name and not each.is_study for each in list_trash())
+    with st.container(border=True):
+        where = "is in the trash" if in_trash else "does not exist, or was deleted for good"
+        st.warning(widgets.escaped(f"The run {name} of the address {where}. Another run is shown."))
+        with st.container(horizontal=True):
+            if in_trash:
+                st.button("Restore", icon=":material/undo:", key=f"gone-{name}", on_click=_bring_back, args=(name,))
+            st.button("Close", key="gone", on_click=st.session_state.update, args=({state.GONE: None},))
+
+
+def _bring_back(name: str) -> None:
+    st.session_state[state.GONE] = None
+    st.session_state[state.WANTED_RUN] = name
+    _restore(name)
+
+
 def contents(found: list[Trashed]) -> str:
     """Return what is in the trash, such as "1 deleted study with 2 runs and 3 deleted runs"."""
     studies = [each.runs for each in found if each.is_study]

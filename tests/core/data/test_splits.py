@@ -94,6 +94,28 @@ def test_the_demo_keeps_its_own_split_and_its_slides_whole(small_demo: Dataset) 
     assert (small_demo.table.groupby("slide")["split"].nunique() == 1).all()
 
 
+def test_the_validation_split_of_a_data_set_without_a_test_split_can_test() -> None:
+    own = ["train"] * 3000 + ["valid"] * 1000
+    table = make_table(IDS, labels=[number % 2 for number in range(4000)], split=own)
+    dataset = Dataset("set", "set", "kaggle", table, ArrayStore(np.broadcast_to(np.uint8(0), (4000, 96, 96, 3))))
+
+    rule = choose_rule(dataset, "valid-as-test", seed=3)
+    found = assign(dataset, rule)
+
+    assert (found[3000:] == "test").all()
+    assert set(found[:3000]) == {"train", "valid"}
+    assert (found[:3000] == "valid").mean() == pytest.approx(0.1, abs=0.02)
+    assert SplitRule.from_json(rule.to_json()) == rule
+    assert rule.describe() == (
+        "the data set's own validation split; 10% of its training split for validation by hash of patches, seed 3"
+    )
+    assert choose_rule(dataset).kind == "hashed"  # by default all patches are divided anew
+    with pytest.raises(DataError, match="did not come with training and validation splits only"):
+        choose_rule(_dataset(IDS), "valid-as-test")
+    with pytest.raises(ConfigError, match="has no folds"):
+        choose_rule(dataset, "valid-as-test", folds=3)
+
+
 def test_kaggles_test_folder_is_no_official_test_part(kaggle_folder: Callable[..., Path]) -> None:
     dataset = open_dataset(kaggle_folder({"a": 1, "b": 0}, test=("x",)))
 

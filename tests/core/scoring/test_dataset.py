@@ -15,7 +15,7 @@ from core.errors import DataError
 from core.evaluation import evaluate
 from core.prediction import Predictor
 from core.runs.config import TrainingConfig
-from core.scoring.dataset import CHOICES, score, select, use_in_training
+from core.scoring.dataset import CHOICES, score, select, slides_in_training, use_in_training
 from core.training.data import divide
 
 IDS = [f"{number:040x}" for number in range(400)]
@@ -145,6 +145,52 @@ def test_a_second_data_set_of_the_same_kind_was_learnt_from_as_a_whole(tiny_bund
 
     for dataset, source in zip((first, second), sources, strict=True):
         assert select(bundle, dataset, "train")[0].tolist() == np.flatnonzero(source.splits == "train").tolist()
+
+
+OFFICIAL = SplitRule(kind="official")
+HALVES = ["train"] * 200 + ["test"] * 200
+
+
+@pytest.mark.parametrize(
+    ("trained", "rule", "measured", "split", "slides", "seen"),
+    [
+        ("kaggle", SplitRule(), "kaggle", "test", None, "yes, as far as is known"),
+        ("kaggle", SplitRule(), "kaggle", "train", None, "yes"),
+        ("kaggle", SplitRule(), "kaggle", "all", None, "yes"),
+        ("kaggle", SplitRule(), "kaggle", "test", "same", "yes"),
+        ("kaggle", SplitRule(by="slide"), "kaggle", "test", "same", "no"),
+        ("kaggle", SplitRule(by="slide"), "kaggle", "all", None, "yes, as far as is known"),
+        ("pcam", OFFICIAL, "pcam", "test", None, "no"),
+        ("class folders", OFFICIAL, "class folders", "test", None, "yes, as far as is known"),
+        ("class folders", OFFICIAL, "class folders", "test", "halves", "no"),
+        ("kaggle", SplitRule(), "csv", "all", None, "no, as far as the card says"),
+        ("pcam", OFFICIAL, "kaggle", "all", None, "yes, as far as is known"),
+        ("kaggle", SplitRule(), "pcam", "test", None, "no, as far as the card says"),
+        ("kaggle", SplitRule(), "pcam", "train", None, "yes, as far as is known"),
+    ],
+)  # fmt: skip
+def test_whether_slides_were_in_training_follows_from_card_and_rule(
+    tiny_bundle: Bundle, trained: str, rule: SplitRule, measured: str, split: str, slides: str | None, seen: str
+) -> None:
+    names = {"same": [str(number % 20) for number in range(400)], "halves": [str(n // 20) for n in range(400)]}
+    own = [*HALVES[:190], *["valid"] * 10, *HALVES[200:]]
+    if slides == "halves":  # slide 9 is in training and in validation, and none of the test split in training
+        own = [*["train"] * 180, *["valid"] * 20, *["test"] * 200]
+    dataset = _dataset(IDS, kind=measured, split=own, slides=None if slides is None else names[slides])
+    bundle = _trained_on(tiny_bundle, trained, rule)
+    try:
+        rows = select(bundle, dataset, split)[0]
+    except DataError:
+        rows = np.arange(400)
+    assert slides_in_training(bundle, dataset, rows) == seen
+
+
+def test_a_test_split_that_is_drawn_from_the_others_says_so(tiny_bundle: Bundle) -> None:
+    dataset = _dataset(IDS, kind="class folders", split=["train"] * 300 + ["valid"] * 100)
+    words = select(tiny_bundle, dataset, "test")[1]
+    assert words.endswith(
+        "16% test; it came with training and validation splits only, and this one is drawn from both)"
+    )
 
 
 def test_unknown_data_are_used_whole(tiny_bundle: Bundle) -> None:

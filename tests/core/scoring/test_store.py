@@ -48,6 +48,16 @@ def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle
     assert load_scores(tiny_bundle, some, "all") is None
 
 
+def test_those_of_all_patches_serve_for_a_split(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
+    predictor = Predictor(tiny_bundle, device="cpu")
+    made = scored_and_stored(predictor, some, "all")
+    found = load_scores(tiny_bundle, some, "test")
+    assert found is not None
+    assert 0 < len(found) < len(made)
+    assert found.logits.tolist() == made.logits[np.isin(made.rows, found.rows)].tolist()
+    assert found.description.startswith("test split")
+
+
 def test_they_fit_the_same_patches_in_another_order(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
     made = scored_and_stored(Predictor(tiny_bundle, device="cpu"), some, "all")
     turned = part_of(some, np.arange(20)[::-1])

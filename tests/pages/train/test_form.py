@@ -33,6 +33,26 @@ def test_the_form_starts_a_process_with_its_values(
     assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
 
 
+def test_a_run_learns_from_several_data_sets_and_the_next_one_has_no_name_yet(
+    app: Page, quiet_demo: Path, kaggle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr(launching, "launch", launched.append)
+    app.session_state["known_data"] = ["demo", str(kaggle)]
+    app.open("train", runs_view="New run")
+    assert "Validation from data set" not in app.labels("selectbox")
+    app.one("multiselect", "Also train on").set_value([str(kaggle)]).run()
+    app.one("selectbox", "Validation from data set").set_value(2).run()
+    app.one("text_input", "Name").set_value("both")
+    app.click("Start training")
+    config = launched[0].config()
+    assert (config.data, config.validation_data) == (("demo", str(kaggle)), 2)
+    assert launched[0].title() == "both"
+    app.set("runs_view", "New run")
+    assert app.one("text_input", "Name").value == ""
+    assert app.one("multiselect", "Also train on").value == [str(kaggle)]
+
+
 def test_a_preset_says_what_it_is_for_and_its_name_on_the_command_line(app: Page, quiet_demo: Path) -> None:
     app.open("train", runs_view="New run")
     assert "For a first look: Quick look." in app.selectbox(key="preset").help
@@ -75,7 +95,7 @@ def test_every_setting_has_a_field_or_is_known_to_have_none() -> None:
     shown = [each.name for each in drawn]
 
     assert len(shown) == len(set(shown))
-    assert set(shown) | set(train_fields.NOT_ON_THE_PAGE) == expected
+    assert set(shown) | set(train_fields.NOT_ON_THE_PAGE) == expected  # several data sets have fields of their own
     assert not set(shown) & set(train_fields.NOT_ON_THE_PAGE)
     assert all(len(each.help) > 20 for each in drawn)
 
