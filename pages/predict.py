@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.images.discover import Found
 from pages._ui import layout, widgets
-from pages._ui.predict import batch, patch, tiles, upload
+from pages._ui.predict import batch, patch, prevalence, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
 
@@ -34,7 +34,7 @@ def main() -> None:
     row = layout.title_row()
     row.caption("Is there tumour in the centre 32×32 pixels? How likely, how certain, and why.", width="stretch")
     exports = Exports(row.container(width="content"))
-    predictor = layout.predictor()
+    predictor = prevalence.adjusted(layout.predictor())
     left, right = _columns("predict")
     with left:
         chosen = upload.choose()

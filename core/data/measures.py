@@ -93,9 +93,10 @@ def measure(pixels: npt.NDArray[np.uint8]) -> Measures:
         detail.std(axis=(1, 2)) / np.maximum(contrast, np.float32(1e-3)),
         stains[:, 0],
         stains[:, 1],
-        np.array([_digest(patch) for patch in pixels], np.uint64),
+        np.array([digest_of(patch) for patch in pixels], np.uint64),
     )
 
 
-def _digest(patch: npt.NDArray[np.uint8]) -> int:
+def digest_of(patch: npt.NDArray[np.uint8]) -> int:
+    """Return what stands for the pixels of one patch, see :attr:`Measures.digests`."""
     return int.from_bytes(hashlib.blake2b(patch.tobytes(), digest_size=8).digest(), "little")

@@ -1,10 +1,11 @@
 """Predictions for found files: decode, predict, and go on past what cannot be read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.bundle.bundle import Bundle
 from core.display import to_jpeg
 from core.errors import PatchError
 from core.images.discover import Limits, PatchFile, Problem
@@ -66,6 +67,12 @@ class ScoredBatch:
     files: list[ScoredFile]
     problems: list[Problem]
     done: int = 0
+
+    def calibrated_by(self, bundle: Bundle) -> "ScoredBatch":
+        """Return the batch with the probabilities of a copy of its bundle that is calibrated otherwise."""
+        probabilities = bundle.card.calibration.apply(np.array([file.logit for file in self.files], np.float32))
+        files = [replace(file, probability=float(new)) for file, new in zip(self.files, probabilities, strict=True)]
+        return replace(self, files=files)
 
     def plus(self, more: "ScoredBatch") -> "ScoredBatch":
         """Return both, one after the other."""

@@ -20,7 +20,7 @@ from core.device import describe_device
 from core.errors import BundleError, ChoiceError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
-from core.runs import Run, list_runs
+from core.runs import Run, find_run, list_runs
 from core.storage.home import tighten_home
 from pages._ui import cache, open_data, query_params, state
 from pages._ui.widgets import show_error as show_error
@@ -169,7 +169,13 @@ def bundle_label(name: str) -> str:
     """Return the label on screen of a name of :func:`bundles`."""
     if name.startswith(_SHIPPED):
         return _SHIPPED_LABELS[name.removeprefix(_SHIPPED)]
-    return f"Saved {name.removeprefix(_SAVED)}" if name.startswith(_SAVED) else f"Run {name}"
+    if name.startswith(_SAVED):
+        return f"Saved {name.removeprefix(_SAVED)}"
+    try:
+        title = find_run(name).title()
+    except NodescopeError:
+        title = name
+    return f"Run {name}" if title == name else f"{title} · {name}"
 
 
 def model_name(path: Path, card: Card) -> str:
@@ -202,6 +208,10 @@ def _choose_model() -> None:
     names = list(bundles())
     # A page asks for a model in this way because its button is drawn after the selectbox, when MODEL cannot be set.
     wanted = st.session_state.pop(state.WANTED_MODEL, None)
+    given = st.query_params.get(state.MODEL, "")
+    if wanted is None and state.MODEL not in st.session_state and given not in map(bundle_label, names):
+        # The label in a link changes when somebody gives the run another name; its folder, at the end, does not.
+        wanted = next((name for name in names if given.endswith(name)), None)
     if wanted in names:
         st.session_state[state.MODEL] = wanted
     st.selectbox(

@@ -23,6 +23,7 @@ SHOW = "show"
 ORDER = "order"
 SHUFFLE_SEED = "shuffle"
 SIZE = "size"
+BADGES = "probabilities"
 PER_GRID = "per_grid"
 PAGE = "page"
 BOXES = "boxes"
@@ -68,8 +69,9 @@ LABEL_ORDER = "label_order"
 LABEL_SKIPPED = "label_skipped"
 PERSON = "person"
 
-# Browse; the chosen patches, by the data set they are of.
+# Browse; the chosen patches, by the data set they are of, and whether the menu of tags is open.
 BASKET = "basket"
+TAG_MENU = "tag_menu"
 
 # Train; the run, the view and those compared are bound to the address.
 RUN = "run"
@@ -111,6 +113,7 @@ PATCH = "patch"
 METHOD = "method"
 BESIDE = "beside"
 VERDICT_AT = "verdict_at"
+PREDICT_PREVALENCE = "predict_prevalence"
 UPLOAD = "upload"
 TIFF_PAGE = "tiff_page"
 UPLOAD_WAY = "upload_way"

@@ -40,6 +40,11 @@ def label_name(label: int) -> str:
     return "no label" if label < 0 else CLASS_NAMES[label]
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number with its noun: "1 patch", "2,400 patches"."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def picture_chart(
     figure: go.Figure,
     pixels: np.ndarray,

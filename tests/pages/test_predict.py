@@ -10,6 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from core.bundle import load_bundle
+from core.bundle.prevalence import with_prevalence
 from core.commands import main
 from core.data import open_demo
 from core.display import to_jpeg
@@ -18,8 +19,9 @@ from core.images import decode
 from core.prediction import Predictions, Predictor
 from core.prediction.region import read_region
 from core.stain import METHODS, normalise, reference_of
-from pages._ui import state
+from pages._ui import state, widgets
 from pages._ui.predict import batch, upload
+from pages._ui.predict.upload import example_rows
 from tests.pages.driver import Page
 
 
@@ -154,6 +156,29 @@ def test_an_uploaded_photograph_is_doubted(predict: Page) -> None:
     assert not predict.exception
     assert "Out-of-distribution" in predict.words()
     assert "sky.png · 96×96 pixels" in predict.words()
+
+
+def test_an_upload_that_stands_in_the_data_set_is_recognised_by_its_pixels(predict: Page) -> None:
+    dataset = open_demo()
+    row = int(np.flatnonzero((dataset.table["split"] == "train") & (dataset.table["label"] == 1))[0])
+    upload = png(dataset.store.load([row]).pixels[0])
+    predict.file_uploader[0].set_value([("mine.png", upload, "image/png")]).run()
+    assert not predict.exception
+    name = widgets.escaped(str(dataset.table["id"].iloc[row]))
+    assert f"These pixels are **{name}** of Synthetic demo" in predict.words()
+    assert "train split" in predict.words()
+    assert "Label: **tumour**" in predict.words()
+    assert "The model was" not in predict.words()  # no model that comes with Nodescope has seen the demo
+
+
+def test_a_prevalence_moves_the_probability_and_leaves_the_threshold(predict: Page) -> None:
+    predict.set(state.PREDICT_PREVALENCE, 5.0)
+    bundle, dataset = load_bundle(), open_demo()
+    pixels = dataset.store.load([example_rows(dataset)[0]]).pixels
+    moved = Predictor(with_prevalence(bundle, 0.05), device="cpu").predict(pixels)
+    assert f"## {percent(float(moved.probabilities[0]))}" in predict.words()
+    assert "With tumour in 5.0% of the patches instead of" in predict.words()
+    assert predict.one("slider", "Decision threshold").value == round(bundle.card.threshold, 3)
 
 
 def test_a_broken_file_is_refused_in_a_sentence(predict: Page) -> None:

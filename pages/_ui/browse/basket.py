@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from core.data import Dataset, Decision, decisions_of
+from core.data import CLASS_NAMES, Dataset, Decision, decisions_of
 from core.display.data_set import LAYOUTS, Layout, zipped
 from core.display.export import patches_csv, patches_zip
 from pages._ui import state, widgets
-from pages._ui.browse import curation
+from pages._ui.browse import curation, undo
 from pages._ui.browse.columns import PatchColumns
 
 MOST = 10_000
@@ -87,7 +87,11 @@ def draw(patches: PatchColumns) -> None:
             for layout, name in DATA_SETS.items():
                 widgets.export(name, partial(zipped, dataset, rows, layout=layout), f"patches-{layout}.zip",
                                "application/zip", icon="folder_zip", help=LAYOUTS[layout])  # fmt: skip
-        with st.popover("Tag", icon=":material/label:"):
+        with st.popover("Relabel", icon=":material/swap_horiz:"), st.container(horizontal=True):
+            for label in (1, 0):
+                st.button(f"As {CLASS_NAMES[label]}", on_click=_relabel, args=(dataset.source, label))
+        # Tracked, so that it can be closed once the tag is given.
+        with st.popover("Tag", icon=":material/label:", key=state.TAG_MENU, on_change="rerun"):
             _draw_tags(patches)
         with st.popover("Exclude", icon=":material/block:"):
             reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?")
@@ -123,7 +127,17 @@ def draw_excluded(dataset: Dataset) -> None:
 
 
 def _exclude(source: str, reason: str) -> None:
-    excluded = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
-    if curation.change(source, dict.fromkeys(ids(source), excluded)):
-        st.session_state[state.NOTICE] = f"{len(ids(source)):,} patches are now excluded. Undo restores them."
-        ids(source).clear()
+    _decide(source, Decision("exclude", reason=reason.strip() or "chosen on the Browse page"))
+
+
+def _relabel(source: str, label: int) -> None:
+    _decide(source, Decision("relabel", label))
+
+
+def _decide(source: str, decision: Decision) -> None:
+    """Decide the same about all selected patches, which are then no longer selected."""
+    held = ids(source)
+    if curation.changed(source, dict.fromkeys(held, decision)):
+        count = widgets.counted(len(held), "patch", "patches")
+        st.session_state[state.NOTICE] = f"{count} {undo.describe(decision)}. Undo takes it back."
+        held.clear()

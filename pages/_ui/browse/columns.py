@@ -1,6 +1,6 @@
 """All that is known of the patches of a data set, as columns: worked out once for a data set, then looked up."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -108,6 +108,7 @@ class PatchColumns:
         predicted: the predictions of the sidebar's model, or None.
         columns: numbers to sort and filter by: float (N,), NaN where unknown.
         relabelled: the patches whose label a decision changes.
+        relabelled_before: those whose label one changed when `dataset` was made, where that is another time.
         tags: name -> bool (N,).
     """
 
@@ -118,16 +119,26 @@ class PatchColumns:
     predicted: Predicted | None
     columns: dict[str, npt.NDArray[np.floating]]
     relabelled: cache.Relabelled = field(default_factory=dict)
+    relabelled_before: cache.Relabelled = field(default_factory=dict)
     tags: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     def label(self, row: int) -> int:
         """Return the label of a patch as it was decided, 1, 0 or -1, also where `dataset` is without decisions."""
         both = self.relabelled.get(str(self.fixed.ids[row]))
-        return int(self.fixed.label[row]) if both is None else both[1]
+        return self._given(row) if both is None else both[1]
 
     def label_words(self, row: int) -> str:
         """Return the text of a patch's label; of a relabelled one also the label that the data give."""
-        return curation.label_words(int(self.fixed.label[row]), self.relabelled.get(str(self.fixed.ids[row])))
+        return curation.label_words(self._given(row), self.relabelled.get(str(self.fixed.ids[row])))
+
+    def as_decided_now(self) -> "PatchColumns":
+        """Return the same rows with the labels of the latest decisions: for a dialog that outlives them."""
+        return replace(self, relabelled=cache.relabelled(self.dataset), relabelled_before=self.relabelled)
+
+    def _given(self, row: int) -> int:
+        """Return the label without the latest decisions; one may have been taken back since the table was made."""
+        both = self.relabelled_before.get(str(self.fixed.ids[row]))
+        return int(self.fixed.label[row]) if both is None else both[0]
 
 
 def patch_columns(dataset: Dataset) -> PatchColumns:
@@ -145,7 +156,7 @@ def patch_columns(dataset: Dataset) -> PatchColumns:
     check = None if checked is None else checked[0]
     known = fixed(dataset)
     return PatchColumns(
-        dataset, known, check, flags, predicted, columns, cache.relabelled(dataset), _tags(dataset, known)
+        dataset, known, check, flags, predicted, columns, cache.relabelled(dataset), tags=_tags(dataset, known)
     )
 
 

@@ -42,8 +42,9 @@ def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None
                 shortcut=key if shortcuts else None, on_click=change, args=(dataset.source, {patch_id: choice}),
             )  # fmt: skip
         if decision is not None:
-            st.button("Revert", icon=":material/undo:", key=f"decide-back-{patch_id}", on_click=change,
-                      args=(dataset.source, {patch_id: None}))  # fmt: skip
+            st.button("Revert", icon=":material/restart_alt:", key=f"decide-back-{patch_id}", on_click=change,
+                      args=(dataset.source, {patch_id: None}),
+                      help="Take back all that was decided about this patch.")  # fmt: skip
         undo.draw(dataset.source, key=f"of-{patch_id}", shortcut="U" if shortcuts else None)
     people.draw()
     st.caption("Saved at once. Every page, and every training that starts from now on, uses it.")
@@ -68,8 +69,13 @@ def draw_counts(undecided: Dataset) -> None:
         )
 
 
-def change(source: str, decisions: Mapping[str, Decision | None]) -> bool:
-    """Decide about patches, or take back what was decided about them (None): a callback; return whether it worked."""
+def change(source: str, decisions: Mapping[str, Decision | None]) -> None:
+    """Decide about patches, or take back what was decided about them (None): a callback."""
+    changed(source, decisions)
+
+
+def changed(source: str, decisions: Mapping[str, Decision | None]) -> bool:
+    """Do what :func:`change` does, and return whether it could be written."""
     try:
         decide(source, decisions, by=people.name())
     except NodescopeError as error:
@@ -87,7 +93,9 @@ def tag(source: str, ids: Iterable[str], name: str, *, on: bool) -> None:
     except NodescopeError as error:
         layout.show_error(error)
         return
-    st.session_state[state.NOTICE] = f"{len(changed):,} patches now {'have' if on else 'lack'} the tag {stored}."
+    count = widgets.counted(len(changed), "patch", "patches")
+    st.session_state[state.NOTICE] = f"The tag {stored} was {'given to' if on else 'taken from'} {count}."
+    st.session_state[state.TAG_MENU] = False
 
 
 def _counts(undecided: Dataset, decisions: dict[str, Decision]) -> None:

@@ -1,5 +1,7 @@
 """One patch on the Browse page, enlarged: its stains, what is known of it, and what the model predicts."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
@@ -67,6 +69,7 @@ def draw(
     per_page: int = 0,
     page_key: str = "",
     threshold: float | None = None,
+    note_of: Callable[[int], str] = lambda _row: "",
 ) -> None:
     """Draw the dialog with the patch that the address names; nothing where it names none.
 
@@ -76,13 +79,14 @@ def draw(
         per_page: how many of them are on a page, so that the grid follows when the dialog is closed.
         page_key: what holds the page of these grids; "" where there is one only.
         threshold: at or above this probability a patch is called tumour; the model's own by default.
+        note_of: gives the sentence that says why a row is listed.
     """
     row = opened(patches)
     if row is None:
         return
     order = next((rows for rows in grids if row in rows), np.empty(0, np.int64))
     dialog = st.dialog("Patch", width="large", on_dismiss=lambda: _close(patches, order, per_page, page_key))
-    dialog(_content)(patches, order, threshold)
+    dialog(_content)(patches, order, threshold, note_of)
 
 
 def _close(patches: PatchColumns, order: npt.NDArray[np.int64], per_page: int, page_key: str) -> None:
@@ -94,12 +98,15 @@ def _close(patches: PatchColumns, order: npt.NDArray[np.int64], per_page: int, p
     query_params.write(state.DETAIL, [])
 
 
-def _content(patches: PatchColumns, order: npt.NDArray[np.int64], threshold: float | None) -> None:
+def _content(
+    patches: PatchColumns, order: npt.NDArray[np.int64], threshold: float | None, note_of: Callable[[int], str]
+) -> None:
     row = opened(patches)
     if row is None:
         return
     # A dialog is a fragment: its buttons rerun this function alone, with the arguments of the run that opened it. What
     # they change, the patch and the box, is therefore read from the address and the session.
+    patches = patches.as_decided_now()
     box = _steps(patches, order, row)
     loaded = patches.dataset.store.load([row])
     patch = loaded.pixels[0]
@@ -114,6 +121,7 @@ def _content(patches: PatchColumns, order: npt.NDArray[np.int64], threshold: flo
         curation.buttons(patches.dataset, str(patches.fixed.ids[row]), shortcuts=True)
     with details:
         _metadata(patches, row)
+        st.caption(note_of(row)) if note_of(row) else None
         if not readable:
             st.warning(loaded.unreadable[0])
         for note in loaded.notes.get(0, ()):

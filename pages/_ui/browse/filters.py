@@ -97,6 +97,10 @@ def chosen(patches: PatchColumns, show: str, *, chips: DeltaGenerator) -> tuple[
     with st.popover("Filter", icon=":material/filter_alt:"):
         active = [*_choices(patches), *_found(patches)]
         _more(patches)
+        if patches.predicted is None:
+            st.caption("Predict patches, and they can be filtered by the model's verdict and probability.")
+        if patches.check is None:
+            st.caption("Check them (Quality), and they can be filtered by what is wrong with them.")
     active += [
         Active(str(each), _within(patches.columns[each.name], each), partial(_uncut, each.name))
         for each in ranges()

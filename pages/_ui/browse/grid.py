@@ -52,8 +52,9 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     patches = patch_columns(dataset)
     # BROWSE_HERE is the key of the Shuffle button: Streamlit forgets it as soon as a run does not draw the button.
     query_params.keep(IN_ADDRESS, came_back=state.BROWSE_HERE not in st.session_state)
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls")
     below = st.container() if chips is None else chips
+    detail.opened(patches)  # an id that is not here leaves the address before the keys of the page depend on it
     with row:
         # Few and small, so that patches are in sight on a phone: what is chosen seldom stands behind its button.
         show = widgets.choice("Show", filters.SHOW, key=state.SHOW, show_label=False)
@@ -92,6 +93,8 @@ def _controls(patches: PatchColumns) -> tuple[Layout, str]:
             if _shuffle_seed():
                 st.button("Reset order", icon=":material/sort:", on_click=_in_order)
         size = int(st.slider("Thumbnail size", 48, 192, SIZE, step=8, key=state.SIZE, bind="query-params", width=200))
+        if patches.predicted is not None:
+            st.toggle("Probability of tumour on each patch", key=state.BADGES, bind="query-params")
         per_grid = st.number_input("Patches per grid", query_params.FEWEST, query_params.MOST, 90, step=30,
                                    key=state.PER_GRID, bind="query-params")  # fmt: skip
         st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
@@ -205,26 +208,31 @@ def draw_gallery(
     key_of_rows = (*cache.key_of(dataset.base), dataset.table["id"].iloc[rows].str.cat(sep="\n"))
     sheet, unreadable = cache.recall("sheet", key_of_rows, make, most=32)
     selected, wanted = set(basket.ids(dataset.source)), st.session_state.get(state.WENT_TO)
-    tiles = [
-        Tile(
-            id=patch_id, label=int(patches.fixed.label[row]), badge=_badge(patches, row),
-            lines=detail.summary(patches, row) if lines is None else lines[position],
-            selected=patch_id in selected, marked=patch_id == wanted,
-        )
-        for position, row in enumerate(rows.tolist())
-        for patch_id in (str(patches.fixed.ids[row]),)
-    ]  # fmt: skip
+    with_badges = bool(st.session_state.get(state.BADGES))
+    tiles = []
+    for position, (row, patch_id) in enumerate(zip(rows.tolist(), map(str, patches.fixed.ids[rows]), strict=True)):
+        why = unreadable.get(position)
+        known = detail.summary(patches, row) if lines is None else lines[position]
+        tiles.append(
+            Tile(
+                id=patch_id, label=int(patches.fixed.label[row]),
+                badge=_badge(patches, row, probability=with_badges) if why is None else "cannot be read",
+                lines=[*known, why] if why else known, selected=patch_id in selected, marked=patch_id == wanted,
+            )
+        )  # fmt: skip
     gallery(
         sheet, tiles, name=name, key=key, size=size or int(st.session_state.get(state.SIZE, SIZE)), boxes=boxes,
         on_open=detail.open_id, on_select=partial(basket.change, dataset.source),
     )  # fmt: skip
     if unreadable:
-        st.warning(f"{len(unreadable)} patches of this page could not be read: {next(iter(unreadable.values()))}")
+        count = widgets.counted(len(unreadable), "patch", "patches")
+        st.warning(f"{count} of this page cannot be read. Point at one for the reason, such as this: "
+                   f"{next(iter(unreadable.values()))}")  # fmt: skip
 
 
-def _badge(patches: PatchColumns, row: int) -> str:
+def _badge(patches: PatchColumns, row: int, *, probability: bool) -> str:
     predicted = patches.predicted
-    known = predicted is not None and predicted.known[row]
-    probability = percent(predicted.probability[row], digits=0) if predicted is not None and known else ""
+    known = probability and predicted is not None and predicted.known[row]
+    text = percent(predicted.probability[row], digits=0) if predicted is not None and known else ""
     tagged = any(marked[row] for marked in patches.tags.values())
-    return f"{probability} #" if tagged else probability  # which tag stands in the lines beside the patch
+    return f"{text} #".strip() if tagged else text  # which tag stands in the lines beside the patch

@@ -65,9 +65,10 @@ def draw(dataset: Dataset) -> None:
     if label_issues is None:
         return
     ranked = _ranked(label_issues, base)
-    _heading(label_issues, ranked)
+    decisions = decisions_of(base.source)
+    _heading(label_issues, ranked, decisions)
     curation.draw_counts(base)
-    _grid(columns.patch_columns(base), ranked, decisions_of(base.source))
+    _grid(columns.patch_columns(base), ranked, decisions)
 
 
 def _source() -> str:
@@ -128,8 +129,9 @@ def _ranked(label_issues: LabelIssues, base: Dataset) -> Ranked:
     return Ranked(table[rows >= 0].reset_index(drop=True), rows[rows >= 0].astype(np.int64))
 
 
-def _heading(label_issues: LabelIssues, ranked: Ranked) -> None:
+def _heading(label_issues: LabelIssues, ranked: Ranked, decisions: dict[str, Decision]) -> None:
     errors, count = label_issues.found.errors, len(label_issues.ids)
+    issues = ranked.table["id"][ranked.table["suspect"]]
     st.markdown(
         f"An estimated **{errors:,} of {count:,} labels** ({errors / count:.1%}) are wrong.",
         help="Confident learning (Northcutt, Jiang & Chuang 2021): a patch counts as the other class where its "
@@ -138,7 +140,8 @@ def _heading(label_issues: LabelIssues, ranked: Ranked) -> None:
     )
     st.caption(
         f"{label_issues.description[:1].upper()}{label_issues.description[1:]} · "
-        f"{int(ranked.table['suspect'].sum()):,} label issues."
+        f"{widgets.counted(len(issues), 'label issue', 'label issues')}, {int(issues.isin(list(decisions)).sum()):,} "
+        "of them decided."
     )
 
 
@@ -150,13 +153,24 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
         st.caption(f"of {pages:,} pages, {len(at):,} patches by rank.", width="content")
     st.caption("Outline: the label, solid red for tumour, dashed green for normal. Click a patch to decide about it.")
     shown = at[(page - 1) * PER_PAGE : page * PER_PAGE]
-    if len(shown):
-        _gallery(patches, ranked, shown, decisions)
-    else:
+    issue = ranked.table["suspect"].to_numpy(bool)
+    for name, part in (("Label issues", issue), ("Labels that agree with the model", ~issue)):
+        rows = shown[part[shown]]
+        if len(rows):
+            st.subheader(f"{name} · {int(part[at].sum()):,}", anchor=False)
+            _gallery(patches, ranked, rows, decisions, name)
+    if not len(shown):
         st.info("No patch matches.")
         st.button("Show all of the ranking", icon=":material/filter_alt_off:", on_click=st.session_state.update,
                   args=({state.ERRORS_SHOW: "all", state.ERRORS_CLASS: "both"},))  # fmt: skip
-    detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE)
+    place = {int(row): position for position, row in enumerate(ranked.rows)}
+
+    def why(row: int) -> str:
+        line: Any = next(ranked.table.iloc[[place[row]]].itertuples())
+        return f"Rank {line.rank:,}: the ranking gives it a probability of tumour of {percent(line.probability)}."
+
+    detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE,
+                note_of=lambda row: why(row) if row in place else "")  # fmt: skip
 
 
 def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.int64]:
@@ -172,11 +186,11 @@ def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.
 
 
 def _gallery(
-    patches: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision]
+    patches: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision], name: str
 ) -> None:
     rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
     texts = [_lines(line, decisions.get(str(line.id))) for line in lines]
-    grid.draw_gallery(patches, rows, name="Label issues by rank", key="label-issues", lines=texts)
+    grid.draw_gallery(patches, rows, name=f"{name}, by rank", key=f"label-issues-{name}", lines=texts)
 
 
 def _lines(line: Any, decision: Decision | None) -> list[str]:

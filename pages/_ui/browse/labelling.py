@@ -105,8 +105,9 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
         st.markdown("**Is there tumour in the box?**")
         with st.container(horizontal=True, gap="small"):
             for text, icon, key, decision in ANSWERS:
-                st.button(text, icon=f":material/{icon}:", key=f"label-{text}", shortcut=key,
-                          on_click=curation.change, args=(base.source, {patch_id: decision}))  # fmt: skip
+                # The id in the key: a key pressed before the next picture is there is for this one, and comes too late.
+                st.button(text, icon=f":material/{icon}:", key=f"label-{text}-{patch_id}", shortcut=key,
+                          on_click=_answer, args=(base.source, patch_id, decision, already))  # fmt: skip
             undo.draw(base.source, key="labelling", shortcut="U")
     with picture:
         shown = with_centre_box(with_scale_bar(enlarge(loaded.pixels[0], ZOOM), zoom=ZOOM), zoom=ZOOM)
@@ -114,6 +115,12 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
         who = "" if already is None else f" It was skipped{f' by {already.by}' if already.by else ''}."
         st.caption(f"The label is about the centre 32×32 pixels, the rim is context.{who}")
         st.code(patch_id, language=None, wrap_lines=True)
+
+
+def _answer(source: str, patch_id: str, decision: Decision, already: Decision | None) -> None:
+    # Two keys pressed at once are two answers about the picture that was there; the first counts.
+    if decisions_of(source).get(patch_id) == already:
+        curation.change(source, {patch_id: decision})
 
 
 def _by_uncertainty(base: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -61,7 +61,12 @@ def draw_prediction(
     if predicted is not None and predicted.known[row]:
         text += f" · loss {predicted.loss[row]:.2f}"
     st.markdown(text)
-    used = _used(predictor, patches.dataset, row)
+    draw_used(predictor, patches.dataset, row)
+
+
+def draw_used(predictor: Predictor, dataset: Dataset, row: int) -> None:
+    """Draw that the model was trained or tuned on a patch; nothing where it was not."""
+    used = _used(predictor, dataset, row)
     if used:
         st.caption(f":material/school: The model was {used} this patch: on others like it, it is right less often.")
 

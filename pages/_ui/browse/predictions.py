@@ -16,7 +16,7 @@ from core.evaluation.metrics import log_losses
 from core.scoring.dataset import CHOICES
 from core.scoring.job import ScoreJob
 from core.scoring.store import load_scores, scores_path
-from pages._ui import cache, jobs, layout
+from pages._ui import cache, jobs, layout, state
 
 SUBSET = "all"
 """The subset that Browse predicts; stored predictions of other subsets, as Evaluate makes them, are shown as well."""
@@ -101,10 +101,15 @@ def _invite(job: ScoreJob, bundle: Bundle, dataset: Dataset, missing: int, label
     ]  # fmt: skip
     start = "has not predicted" if missing == labelled else f"has not predicted {missing:,} of"
     st.button(
-        "Predict patches", icon=":material/query_stats:", key="predict_all", on_click=jobs.launch, args=(job, command),
+        "Predict patches", icon=":material/query_stats:", key="predict_all", on_click=_predict, args=(job, command),
         help=f"{bundle.card.name} {start} these {labelled:,} labelled patches. Once predicted, they can be filtered "
         "and sorted by probability and error. This runs in the background: you can continue, or leave the page.",
     )  # fmt: skip
+
+
+def _predict(job: ScoreJob, command: list[str]) -> None:
+    st.session_state[state.BADGES] = True  # who asks for predictions wants to see them
+    jobs.launch(job, command)
 
 
 def _bundle() -> Bundle:

@@ -42,7 +42,7 @@ def draw(
     with left:
         sizing = crop.sizing()
     with right:
-        batch = _scored(predictor, found, sizing)
+        batch = _scored(layout.predictor(), found, sizing).calibrated_by(predictor.bundle)
         problems = [*found.problems, *batch.problems]
         _problems(problems)
     if not batch.files:

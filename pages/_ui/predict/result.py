@@ -1,5 +1,7 @@
 """Predict: the result for one patch. Probability, verdict, TTA spread, OOD warnings and similar patches."""
 
+from collections.abc import Callable
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -10,6 +12,7 @@ from core.prediction import Predictor
 from core.prediction.result import PatchResult
 from core.reports.chart_theme import REFERENCE, empty_chart
 from pages._ui import layout, neighbours, results, state, widgets
+from pages._ui.predict import prevalence
 from pages._ui.predict.upload import Chosen
 
 
@@ -19,18 +22,24 @@ def threshold(predictor: Predictor) -> float:
     shown = round(own, 3)
     chosen = st.slider(
         "Decision threshold", 0.0, 1.0, shown, 0.001, format="%.3f",
-        key=f"{state.VERDICT_AT}-{predictor.bundle.digest}",
+        key=_slider(),
         persist_state="session",
         help=f"At or above this probability, a patch is called tumour. The model's own is {own:.4f}, chosen on "
         "validation patches. A lower one misses less tumour and gives more false alarms.",
     )  # fmt: skip
+    prevalence.draw()
     return _exact(own, float(chosen))
 
 
 def chosen_threshold(predictor: Predictor) -> float:
     """Return the decision threshold of the slider."""
     own = predictor.bundle.card.threshold
-    return _exact(own, float(st.session_state.get(f"{state.VERDICT_AT}-{predictor.bundle.digest}", own)))
+    return _exact(own, float(st.session_state.get(_slider(), own)))
+
+
+def _slider() -> str:
+    # Of the model as it is: at another prevalence it keeps its threshold.
+    return f"{state.VERDICT_AT}-{layout.predictor().bundle.digest}"
 
 
 def _exact(own: float, shown: float) -> float:
@@ -38,7 +47,9 @@ def _exact(own: float, shown: float) -> float:
     return own if abs(shown - round(own, 3)) < 1e-9 else shown
 
 
-def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> PatchResult:
+def draw(
+    predictor: Predictor, chosen: Chosen, draw_origin: Callable[[], None], *, with_slider: bool = True
+) -> PatchResult:
     """Draw probability and verdict; return the result. A batch has drawn the slider for the threshold already."""
     # The slider is below what it decides, so the places above are filled after it is read. They are containers and not
     # empty ones: what stood in them stays until it is replaced, and nothing moves.
@@ -64,7 +75,9 @@ def draw(predictor: Predictor, chosen: Chosen, *, with_slider: bool = True) -> P
     if chosen.label is not None:
         right = "right" if chosen.label == int(prediction.is_tumour) else "wrong"
         text += f"  \nLabel: **{chosen.label_words}**, so the verdict is {right}"
-    verdict.markdown(text)
+    with verdict:
+        st.markdown(text)
+        draw_origin()
     st.caption(prediction.operating_sentence)
     st.caption(prediction.tta.sentence)
     if not prediction.ood:
@@ -87,7 +100,7 @@ def _scale(prediction: PatchResult) -> go.Figure:
     return figure.update_yaxes(visible=False, range=[-0.35, 0.6])
 
 
-def similar(predictor: Predictor, chosen: Chosen) -> None:
+def similar(chosen: Chosen) -> None:
     """Draw the labelled patches that are most similar to this one."""
     try:
         dataset = layout.dataset()
@@ -96,4 +109,5 @@ def similar(predictor: Predictor, chosen: Chosen) -> None:
         return
     if dataset.table["label"].notna().any():
         with st.expander(f"Similar labelled patches of {dataset.name}"):
-            neighbours.draw(predictor, dataset, chosen.decoded.pixels, chosen.row)
+            # Features do not depend on the prevalence, and are kept under the digest of the model as it is.
+            neighbours.draw(layout.predictor(), dataset, chosen.decoded.pixels, chosen.row)

@@ -19,7 +19,7 @@ from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch
 from core.prediction.region import ExaminedTile, RegionMap, map_about, map_json
 from core.reports.batch import table_csv
-from pages._ui import results, state, widgets
+from pages._ui import layout, results, state, widgets
 from pages._ui.predict import result
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
@@ -98,7 +98,7 @@ def draw(
 
 
 def _found(predictor: Predictor, tiled: Tiled) -> _Found:
-    batch = results.tiles(predictor, tiled.name, tiled.whole)
+    batch = results.tiles(layout.predictor(), tiled.name, tiled.whole).calibrated_by(predictor.bundle)
     bare = results.bare_tiles(predictor, tiled.whole, [file.at or (0, 0) for file in batch.files])
     unusual = np.array([bool(file.ood) for file in batch.files]) & ~bare
     return _Found(batch, np.array([file.probability for file in batch.files]), unusual, bare)

@@ -108,6 +108,21 @@ def test_patches_are_filtered_and_sorted_by_what_the_model_says(app: Page, kaggl
     assert "Normal · 0\n" in app.words()
 
 
+def test_probabilities_stand_on_the_patches_of_who_wants_them(
+    app: Page, kaggle: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        "pages._ui.browse.grid.gallery", lambda _, tiles, **_more: drawn.extend(each.badge for each in tiles)
+    )
+    store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
+    app.open(data=str(kaggle))
+    assert drawn == ["", "cannot be read", "", "", ""]
+    drawn.clear()
+    app.set("probabilities", True)
+    assert [badge[-1:] for badge in drawn] == ["%", "d", "%", "%", "%"]
+
+
 def test_predictions_hold_whatever_is_decided_later(app: Page, kaggle: Path, fresh_home: Path) -> None:
     store_predictions(kaggle, {"p0": 9.0, "p2": -9.0, "p3": 8.0, "p4": -7.0})
     app.open(data=str(kaggle), find="4")

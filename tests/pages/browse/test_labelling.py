@@ -78,6 +78,13 @@ def test_a_set_with_all_labels_says_where_to_go(
     assert app.session_state["browse_view"] == "Label errors"
 
 
+def test_two_keys_at_once_are_one_answer_about_the_patch_that_was_there(page: Page, folder: Path) -> None:
+    late = page.one("button", "Normal")
+    page.click("Tumour")
+    late.click().run()
+    assert decisions_of(str(folder)) == {"u": Decision("relabel", 1)}
+
+
 def test_what_somebody_else_decided_since_stays(page: Page, folder: Path) -> None:
     page.click("Tumour")
     decide(str(folder), {"u": Decision("exclude")}, by="Ben")
@@ -94,6 +101,11 @@ def test_an_exclusion_and_a_tag_of_the_selection_are_undone(app: Page, folder: P
     assert tags_of(str(folder)) == {"fat": ("a", "b")}
     app.click("Undo")
     assert tags_of(str(folder)) == {"fat": ("a",)}  # which it had before
+    app.click("As tumour")
+    assert {each.label for each in decisions_of(str(folder)).values()} == {1}
+    app.click("Undo")
+    app.session_state["basket"] = {str(folder): ["a", "b"]}
+    app.run()
     app.click("Exclude 2")
     assert set(decisions_of(str(folder))) == {"a", "b"}
     app.click("Undo")
