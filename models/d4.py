@@ -54,6 +54,34 @@ def group_table(kernel: int) -> Tensor:
     return torch.stack([transform(places[seen[g]], g) for g in range(ORDER)])
 
 
+def _copies(filters: Tensor, table: Tensor) -> Tensor:
+    """Return filters A×B×P at the places of a table 8×..., each of whose eight parts is a permutation of the P."""
+    # The CPU keeps to what earlier versions did: sums in another order would give a resumed run other last digits.
+    if filters.device.type == "cpu":
+        return filters[:, :, table]
+    copies: Tensor = _Permute.apply(filters, table)
+    return copies
+
+
+class _Permute(torch.autograd.Function):
+    """Look up eight permutations of the last axis.
+
+    The gradient of an ordinary look-up is sorted by place on a GPU, because it does not know that no place comes twice.
+    Here each permutation is undone, and the eight are added up in one order.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, filters: Tensor, table: Tensor) -> Tensor:
+        ctx.save_for_backward(table)
+        return filters.index_select(2, table.flatten()).view(*filters.shape[:2], *table.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (table,) = ctx.saved_tensors
+        back = table.flatten(1).argsort(dim=1).expand(*gradient.shape[:2], -1, -1)
+        return gradient.flatten(3).gather(3, back).sum(dim=2), None
+
+
 class LiftConv2d(nn.Module):
     """A convolution from colours to fields: each of its filters in eight orientations, without padding or bias.
 
@@ -71,7 +99,7 @@ class LiftConv2d(nn.Module):
 
     def expanded(self) -> Tensor:
         """Return the plain filters, 8F×channels×k×k."""
-        return self.weight.flatten(2)[:, :, self.table].permute(2, 0, 1, 3, 4).flatten(0, 1)
+        return _copies(self.weight.flatten(2), self.table).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return N×8F×H'×W' of N×channels×H×W."""
@@ -98,7 +126,7 @@ class GroupConv2d(nn.Module):
         """Return the plain filters, 8F×8F'×k×k, for F' fields in."""
         fields, channels, kernel, _ = self.weight.shape
         by_field = self.weight.reshape(fields, ORDER, channels // ORDER, kernel**2).transpose(1, 2)
-        copies = by_field.flatten(2)[:, :, self.table]  # F×F'×8×8×k×k
+        copies = _copies(by_field.flatten(2), self.table)  # F×F'×8×8×k×k
         return copies.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,9 +198,11 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, var, weight = ctx.saved_tensors
         moments = (mean.repeat(ORDER), var.repeat(ORDER))
-        # As if the moments were constants; gives the sums over places that the true gradient needs, too.
+        # As if the moments were constants; gives the sums over places that the true gradient needs, too. No moments
+        # were saved, which CUDA's kernel wants to be told by empty ones.
+        none = mean.new_empty(0)
         by_x, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, x, weight.repeat(ORDER), *moments, None, None, False, ctx.eps, (True, True, True)
+            gradient, x, weight.repeat(ORDER), *moments, none, none, False, ctx.eps, (True, True, True)
         )
         by_weight, by_bias = by_weight.view(ORDER, -1).sum(dim=0), by_bias.view(ORDER, -1).sum(dim=0)
         samples = x.numel() // len(mean)

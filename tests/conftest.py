@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import models
+from core import device
 from core.bundle import Bundle, Card, halve
 from core.data import Dataset, DemoSize, open_demo
 from core.evaluation import Calibration, evaluate
@@ -26,6 +27,7 @@ ON_WINDOWS_TOO = (
 )  # fmt: skip
 """Tests that run twice on Linux: as it is, and as Windows behaves."""
 
+_gpu_count = device._gpu_count
 SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 
 
@@ -33,6 +35,26 @@ SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Nodescope home for the whole session, so that the demo set is generated once."""
     return tmp_path_factory.mktemp("nodescope-home")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unseen_gpus() -> Iterator[None]:
+    """Have everything work on the CPU, whose digits the tests know, also on a computer with a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "_gpu_count", lambda: 0)
+        patch.setattr(device, "_has_mps", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test that is marked `gpu` see them, and processes that other tests start not."""
+    if request.node.get_closest_marker("gpu") is None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    elif not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    else:
+        monkeypatch.setattr(device, "_gpu_count", _gpu_count)
 
 
 @pytest.fixture(autouse=True)

@@ -51,11 +51,11 @@ def _importing(room: str, *forbidden: str) -> list[str]:
 
 
 ROOMS = (
-    "models", "core.errors", "core.formatting", "core.d4", "core.device", "core.progress", "core.storage", "core.stain",
-    "core.evaluation", "core.process", "core.work_folder", "core.job", "core.cluster", "core.images", "core.data",
-    "core.display", "core.bundle", "core.attribution",
-    "core.runs", "core.prediction", "core.scoring", "core.features", "core.slides", "core.training", "core.studies",
-    "core.reports", "core.commands", "pages", "nodescope",
+    "models", "core.errors", "core.formatting", "core.d4", "core.device", "core.memory", "core.progress",
+    "core.storage", "core.stain", "core.evaluation", "core.process", "core.work_folder", "core.job", "core.cluster",
+    "core.images", "core.data", "core.display", "core.bundle", "core.attribution", "core.runs", "core.prediction",
+    "core.scoring", "core.features", "core.slides", "core.training", "core.studies", "core.reports", "core.commands",
+    "pages", "nodescope",
 )  # fmt: skip
 """From the ground up: a room may import those before it, see docs/ARCHITECTURE.md."""
 

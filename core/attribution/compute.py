@@ -18,6 +18,7 @@ from core.attribution.replica import borrowed, device_of
 from core.attribution.result import Attribution
 from core.data.store import PATCH_SIZE
 from core.errors import AttributionError
+from core.memory import in_portions
 from core.progress import Progress, no_progress, within
 
 _DEFAULT_OPTIONS = AttributionOptions()
@@ -51,21 +52,28 @@ def attribute(
     Raises:
         AttributionError: The method is unknown, or the network does not support it.
         PatchError: The patch has another shape, type or range.
+        DeviceError: There is not enough memory.
     """
     pixels = as_tensor(patch)
     chosen = method_named(method)
     explained = _layer(model, chosen, layer)
     views = range(d4.COUNT) if options.symmetries else range(1)
+    device = device_of(model)
     explained_views = []
     for index in views:
         job = _Job(
             model=model,
-            pixels=d4.view(pixels, index).to(device_of(model)),
+            pixels=d4.view(pixels, index).to(device),
             options=replace(options, seed=(options.seed + index) % 2**63),
             layer=explained,
             report=within(progress, index / len(views), (index + 1) / len(views)),
         )
-        explained_views.append(_explain(job, chosen, index))
+
+        def explain(batch: int, job: _Job = job, index: int = index) -> tuple[Tensor, float, float | None]:
+            fewer = replace(job.options, internal_batch=batch)
+            return _explain(replace(job, options=fewer), chosen, index)
+
+        explained_views.append(in_portions(explain, options.internal_batch, device, less=lambda _: None))
     progress(1.0)
     return _mean(explained_views, chosen)
 

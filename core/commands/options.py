@@ -16,8 +16,8 @@ from core.data.archives import unpack
 from core.data.choices import remember
 from core.data.layouts import place_of
 from core.data.open import DEMO
-from core.device import DEVICES
-from core.errors import ChoiceError, ConfigError, DataError, NodescopeError, StorageError
+from core.device import NAMES, check_device
+from core.errors import ChoiceError, ConfigError, DataError, DeviceError, NodescopeError, StorageError
 from core.job import Job, JobStatus
 from core.progress import Progress
 
@@ -146,9 +146,23 @@ def bundle(*, several: bool = False) -> Decorator:
 
 
 study = option("--study", metavar="NAME", help="Bundles of all folds of a cross-validation, as one.", group="Model")
-device = option(
-    "--device", type=click.Choice(DEVICES), default="auto", help="Auto takes the GPU if there is one.", group="Model"
-)
+
+
+class DeviceName(click.ParamType[str]):
+    """The name of a device."""
+
+    name = "device"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or say which ones there are."""
+        try:
+            return check_device(value)
+        except DeviceError as error:
+            self.fail(str(error), param, ctx)
+
+
+DEVICE_HELP = f"{NAMES}. Auto takes a GPU if there is one, the least busy of several."
+device = option("--device", type=DeviceName(), metavar="NAME", default="auto", help=DEVICE_HELP, group="Model")
 decisions = option(
     "--decisions",
     metavar="FILE|none",

@@ -19,7 +19,6 @@ from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split
 from core.data.splits import CHOICES
-from core.device import DEVICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
 from core.runs.moved_data import move_data
@@ -57,9 +56,10 @@ def training(*, without: Collection[str] = ()) -> options.Decorator:
         ),
         options.option(
             "--device",
-            type=click.Choice(DEVICES),
+            type=options.DeviceName(),
+            metavar="NAME",
             show_default="auto",
-            help="Auto takes the GPU if there is one.",
+            help=options.DEVICE_HELP,
         ),
         *(_option(group, each) for group in GROUPS for each in GROUPS[group] if each.name not in without),
     ]

@@ -20,7 +20,7 @@ from core.progress import Progress, no_progress
 from core.scoring.dataset import select
 from core.storage.npz import checked, save_arrays, stored_arrays
 
-MOST = {"cpu": 2_000, "cuda": 40_000}
+MOST = {"cpu": 2_000, "cuda": 40_000, "mps": 10_000}
 """Most patches that are searched; of a larger data set this number is drawn. A CPU reads some 200 a second."""
 
 

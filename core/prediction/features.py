@@ -18,7 +18,7 @@ from core.attribution.replica import borrowed
 from core.data import Dataset
 from core.data.store import PATCH_SIZE, batches
 from core.errors import BundleError
-from core.prediction.predictor import BATCH, Predictor, as_input
+from core.prediction.predictor import Predictor, as_input, filled_up
 from core.progress import Progress, no_progress
 
 EARLY_CELLS = 12
@@ -148,16 +148,18 @@ def _collect(
     if not len(pixels):
         # Only a pass of the network would tell how wide the features are.
         return np.empty((0, 0), np.float32)
-    size = BATCH[predictor.device.type]
-    features: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(pixels), size):
-        batch = predictor.seen(pixels[start : start + size])
-        # Batches are filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
-        filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
-        filled[: len(batch)] = batch
-        features.append(_pass(predictor, filled, layer, pool)[: len(batch)])
-        progress(min(1.0, (start + size) / len(pixels)))
-    return np.concatenate(features)
+
+    def all_of_them(size: int) -> npt.NDArray[np.float32]:
+        features: list[npt.NDArray[np.float32]] = []
+        for start in range(0, len(pixels), size):
+            batch = predictor.seen(pixels[start : start + size])
+            # Filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
+            filled = filled_up(batch, size, predictor.device)
+            features.append(_pass(predictor, filled, layer, pool)[: len(batch)])
+            progress(min(1.0, (start + size) / len(pixels)))
+        return np.concatenate(features)
+
+    return predictor.in_portions(all_of_them)
 
 
 def _pass(

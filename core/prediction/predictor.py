@@ -1,7 +1,10 @@
 """From a bundle and patches to probabilities."""
 
+import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +14,21 @@ from core.data.store import PATCH_SIZE
 from core.data.stored_patches import Pixels
 from core.device import resolve_device
 from core.errors import PatchError
+from core.memory import in_portions
 from core.progress import Progress, no_progress
 from core.stain import normalise, normalise_all
 
-BATCH = {"cpu": 16, "cuda": 256}
-"""Patches in one forward pass. Always this many, the last ones filled up: a convolution library may choose another
-algorithm, with other rounding, for another batch size, and then a single patch would get another last digit than the
-same patch among many."""
+logger = logging.getLogger("nodescope.device")
+
+T = TypeVar("T")
+
+BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
+"""Patches in one forward pass. On a CPU always this many, the last ones filled up: a convolution library may choose
+another algorithm, with other rounding, for another batch size, and then a single patch would get another last digit
+than the same patch among many. On a GPU, which would work on many blank ones for a few, see :func:`filled_up`."""
+
+FEWEST = 32
+"""Patches that a GPU gets at once at least: it takes no less time for fewer."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Predictor:
     Attributes:
         bundle: where the network comes from.
         device: where it runs.
+        batch: patches in one pass at most; halved for good each time the memory does not suffice.
         module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), with folded norms. It is shared, so hooks
             belong on a copy, see :mod:`core.attribution.replica`.
     """
@@ -54,6 +66,7 @@ class Predictor:
         self.bundle = bundle
         self.device = resolve_device(device)
         self.module = bundle.inference_module(self.device)
+        self.batch = BATCH[self.device.type]
         self._lock = threading.Lock()
 
     def seen(self, pixels: np.ndarray) -> np.ndarray:
@@ -76,7 +89,8 @@ class Predictor:
     def predict(self, pixels: Pixels, *, progress: Progress = no_progress) -> Predictions:
         """Return logit and probability of each patch.
 
-        The same patch gets the same bits whatever else is in the batch.
+        On a CPU the same patch gets the same bits whatever else is in the batch; on a GPU its logit is the same to
+        1e-4.
 
         Args:
             pixels: uint8 N×96×96×3.
@@ -84,16 +98,33 @@ class Predictor:
 
         Raises:
             PatchError: the array is of another shape or type.
+            DeviceError: there is not even memory for one patch.
         """
         require_patches(pixels)
-        size = BATCH[self.device.type]
-        parts = []
-        for start in range(0, len(pixels), size):
-            parts.append(self._logits(self.seen(pixels[start : start + size]), size))
-            progress(min(start + size, len(pixels)) / len(pixels))
-        logits = np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+        def all_of_them(size: int) -> np.ndarray:
+            parts = [np.empty(0, np.float32)]
+            for start in range(0, len(pixels), size):
+                parts.append(self._logits(self.seen(pixels[start : start + size]), size))
+                progress(min(start + size, len(pixels)) / len(pixels))
+            return np.concatenate(parts)
+
+        logits = self.in_portions(all_of_them)
         card = self.bundle.card
         return Predictions(logits, card.calibration.apply(logits), card.threshold)
+
+    def in_portions(self, work: Callable[[int], T]) -> T:
+        """Return ``work(batch)``; where the memory does not suffice, from its start again with half as many at once.
+
+        Raises:
+            DeviceError: there is not even memory for one patch.
+        """
+        return in_portions(work, self.batch, self.device, less=self._less)
+
+    def _less(self, size: int) -> None:
+        if size:
+            logger.warning("Out of memory with %d patches at once: %d from now on.", 2 * size, size)
+            self.batch = size
 
     @property
     def reads_regions(self) -> bool:
@@ -113,10 +144,8 @@ class Predictor:
         return result
 
     def _logits(self, pixels: np.ndarray, size: int) -> np.ndarray:
-        batch = np.zeros((size, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
-        batch[: len(pixels)] = pixels
         with self._lock, torch.inference_mode():
-            logits = self.module(as_input(batch, self.device))
+            logits = self.module(as_input(filled_up(pixels, size, self.device), self.device))
         result: np.ndarray = logits.float().cpu().numpy()[: len(pixels)]
         return result
 
@@ -125,6 +154,15 @@ def require_patches(pixels: Pixels) -> None:
     """Raise :class:`PatchError` unless `pixels` is uint8 N×96×96×3."""
     if pixels.dtype != np.uint8 or len(pixels.shape) != 4 or pixels.shape[1:] != (PATCH_SIZE, PATCH_SIZE, 3):
         raise PatchError(f"Patches must be uint8 N×96×96×3, got {pixels.dtype} {'×'.join(map(str, pixels.shape))}.")
+
+
+def filled_up(pixels: np.ndarray, size: int, device: torch.device) -> np.ndarray:
+    """Return patches with blank ones behind: a batch of `size`, on a GPU the least power of 2 that holds them."""
+    if device.type != "cpu":
+        size = min(size, max(FEWEST, 1 << (len(pixels) - 1).bit_length()))
+    batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
+    batch[: len(pixels)] = pixels
+    return batch
 
 
 def as_input(pixels: np.ndarray, device: torch.device) -> torch.Tensor:

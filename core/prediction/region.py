@@ -22,6 +22,7 @@ from core.display import CLASS_COLOURS, MUTED, rgb
 from core.errors import PatchError
 from core.images.tiling import grid
 from core.images.tissue import FEWEST, centre_shares, tissue
+from core.memory import in_portions
 from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
@@ -240,23 +241,30 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
         )
     step = STRIDE if predictor.reads_regions else SIDE
     rows, columns = ((side - PATCH_SIZE) // step + 1 for side in pixels.shape[:2])
-    read = _in_blocks if predictor.reads_regions else _one_by_one
     logits = np.empty((rows, columns), np.float32)
-    for done in read(predictor, pixels, logits):
-        progress(done)
+
+    def fill(block: int) -> None:
+        for done in _in_blocks(predictor, pixels, logits, block):
+            progress(done)
+
+    if predictor.reads_regions:
+        in_portions(fill, BLOCK, predictor.device, less=lambda _: None)
+    else:
+        for done in _one_by_one(predictor, pixels, logits):
+            progress(done)
     corners = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * step
     has_tissue = centre_shares(tissue(pixels), corners).reshape(rows, columns) >= FEWEST
     card = predictor.bundle.card
     return RegionMap(card.calibration.apply(logits), card.threshold, has_tissue, step=step)
 
 
-def _in_blocks(predictor: Predictor, pixels: np.ndarray, logits: np.ndarray) -> Iterator[float]:
-    """Fill in the logits of a network without padding; yield the finished share."""
+def _in_blocks(predictor: Predictor, pixels: np.ndarray, logits: np.ndarray, side: int) -> Iterator[float]:
+    """Fill in the logits of a network without padding, side×side at once; yield the finished share."""
     rows, columns = logits.shape
-    corners = [(row, column) for row in range(0, rows, BLOCK) for column in range(0, columns, BLOCK)]
+    corners = [(row, column) for row in range(0, rows, side) for column in range(0, columns, side)]
     for done, (row, column) in enumerate(corners, start=1):
         # A view, smaller at the right and lower edge; its n values need 8(n - 1) + 96 pixels, so blocks overlap by 88.
-        block = logits[row : row + BLOCK, column : column + BLOCK]
+        block = logits[row : row + side, column : column + side]
         upper, left = row * STRIDE, column * STRIDE
         height, width = (STRIDE * (count - 1) + PATCH_SIZE for count in block.shape)
         block[:] = predictor.logit_map(pixels[upper : upper + height, left : left + width])

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_type_hints
 from core.data.decisions import NONE
 from core.data.open import DEMO
 from core.data.splits import CHOICES
-from core.device import DEVICES
-from core.errors import ConfigError
+from core.device import check_device
+from core.errors import ConfigError, DeviceError
 from core.runs.settings import SETTINGS
 from core.storage.record import typed
 
@@ -80,8 +80,9 @@ class TrainingConfig:
         ema: decay of the moving average of the weights that is validated and shipped.
         stain_reference: the path of a picture; "" stands for a typical training patch. A run keeps what was measured of
             it, so that a resumed one and its bundle use the same.
-        precision: "auto" is bf16 on a GPU and fp32 on a CPU; "fp16" is for a GPU only.
-        compile: "auto" tries torch.compile before the first step and goes on without it where there is no compiler.
+        precision: "auto" is bf16 on a GPU that computes in it, else fp32; "fp16" is for a GPU only.
+        compile: "auto" tries torch.compile before the first step and goes on without it where there is no compiler;
+            "gpu" does so for long runs on a GPU only.
         tracker: see :mod:`core.training.tracking`.
         seed: of order, augmentation, dropout and initial weights.
         split: "default" is the data set's own split, else slides together where they are known, else single patches.
@@ -94,7 +95,7 @@ class TrainingConfig:
         validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
             :mod:`core.runs.flaws`.
         dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.
-        device: "auto", "cpu" or "cuda".
+        device: a name of :func:`core.device.resolve_device`.
     """
 
     data: tuple[str, ...] = (DEMO,)
@@ -125,7 +126,7 @@ class TrainingConfig:
     stain_normalisation: Literal["none", "macenko", "reinhard"] = "none"
     stain_reference: str = ""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    compile: Literal["off", "auto"] = "off"
+    compile: Literal["gpu", "off", "auto"] = "gpu"
     tracker: Literal["none", "tensorboard", "mlflow"] = "none"
     keep: Literal["best", "last"] = "best"
     patience: int = 0
@@ -143,9 +144,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _check_settings(self)
         # Not in SETTINGS: the device is chosen once for all pages, validate_on only by a preset of a reported recipe.
-        for name, allowed in (("validate_on", ("valid", "train")), ("device", DEVICES)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
+        if self.validate_on not in ("valid", "train"):
+            raise ConfigError(f"validate_on must be one of valid, train, got {self.validate_on!r}.")
+        try:
+            check_device(self.device)
+        except DeviceError as error:
+            raise ConfigError(str(error)) from error
         if not self.data:
             raise ConfigError("A run needs data: a folder, or 'demo'.")
         if self.validation_data > len(self.data):

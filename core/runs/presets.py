@@ -45,6 +45,36 @@ _RAW = TrainingConfig(optimiser="adam", weight_decay=0.0, mean=(0.0, 0.0, 0.0), 
 """What the two small networks' recipes have in common: pixels from 0 to 1 as they are, and plain Adam."""
 
 
+LARGE = 256
+"""Patches a step that keep a large GPU busy with networks as small as these."""
+
+
+def _for_large_gpus(config: TrainingConfig) -> TrainingConfig:
+    """Return a recipe in large batches, whose rates and average see as many patches as before.
+
+    With Adam the rate grows with the square root of the batch, and the average forgets as much for each patch: Malladi
+    et al., "On the SDEs and scaling rules for adaptive gradient algorithms", 2022 (arXiv:2205.10287).
+    """
+    times = LARGE / config.batch_size
+    return config.with_changes(
+        batch_size=LARGE,
+        learning_rate=config.learning_rate * times**0.5,
+        head_learning_rate=config.head_learning_rate and config.head_learning_rate * times**0.5,
+        ema=round(config.ema**times, 4),
+    )
+
+
+_SYMMETRIC = _REGULARISED.with_changes(
+    model="nodescope-net",
+    epochs=24,
+    learning_rate=2e-3,
+    ema=0.998,
+    # Without flips and rotations: the network gives the same logit for all eight, so they would teach it nothing.
+    augmentation=Augmentation(symmetries=False, stain=0.25, brightness=0.08),
+)
+"""The network's own recipe."""
+
+
 def _recipes() -> dict[str, Preset]:
     return {
         "quick": Preset(
@@ -76,15 +106,19 @@ def _recipes() -> dict[str, Preset]:
             "Nodescope's own network",
             "Trains nodescope-net from random weights: 164,888 parameters, the same prediction for all eight flips and "
             "rotations of a patch, and exact on larger regions. Quick to run, slower to train to the same accuracy.",
-            _REGULARISED.with_changes(
-                model="nodescope-net",
-                epochs=24,
-                learning_rate=2e-3,
-                ema=0.998,
-                # Without flips and rotations: the network gives the same logit for all eight, so they would teach it
-                # nothing.
-                augmentation=Augmentation(symmetries=False, stain=0.25, brightness=0.08),
-            ),
+            _SYMMETRIC,
+        ),
+        "transfer-gpu": Preset(
+            "Transfer, in large batches",
+            "Transfer with 256 patches a step and the learning rates that go with it: for a large GPU and data sets of "
+            "100,000 patches and more; with fewer it takes too few steps.",
+            _for_large_gpus(_TRANSFER),
+        ),
+        "symmetric-gpu": Preset(
+            "Nodescope's own network, in large batches",
+            "The same with 256 patches a step and the learning rate that goes with it: for a large GPU and data sets "
+            "of 100,000 patches and more.",
+            _for_large_gpus(_SYMMETRIC),
         ),
         "notebook": Preset(
             "Kaggle notebook CNN",

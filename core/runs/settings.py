@@ -241,8 +241,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             kind="choice", choices=("auto", "fp32", "bf16", "fp16"),
         ),
         Setting(
-            "compile", "Compile the network", "Takes minutes before the first step and makes the others faster; for "
-            "long runs on a GPU.", kind="choice", choices=("off", "auto"),
+            "compile", "Compile the network", "Takes a minute or more before the first step and makes the others "
+            "faster. gpu does so for long runs on a GPU only, auto always, where a compiler works.",
+            kind="choice", choices=("gpu", "off", "auto"),
         ),
         Setting(
             "tracker", "Tracker", "Send the metrics of each epoch to TensorBoard or MLflow too, where installed.",

@@ -26,7 +26,7 @@ from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
 from core.storage.npz import save_arrays, stored_arrays
 
-CHUNK = {"cpu": 64, "cuda": 512}
+CHUNK = {"cpu": 64, "cuda": 512, "mps": 64}
 """Patches that are read at a time, by device: the step in which an unfinished attempt is kept, a second or two."""
 
 Arrays = dict[str, npt.NDArray[Any]]

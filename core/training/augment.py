@@ -4,7 +4,9 @@ Every random number comes from the generator that is passed in, so the same seed
 moves the label out of the centre, except for patches that are moved: their label no longer counts.
 """
 
+import functools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,7 @@ from core import d4
 from core.data.store import CENTRE, PATCH_SIZE
 from core.runs.config import Augmentation
 from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, RUIFROK_RESIDUAL
+from core.training.memory import sent_together
 
 CUTOUT_SIDE = 24
 """Side of the square that cutout takes, in pixels."""
@@ -44,7 +47,7 @@ _INVERSE = torch.linalg.inv(_STAINS)
 
 @dataclass(frozen=True)
 class Changes:
-    """What was drawn for each of N patches; None where that kind of change is off. All on the CPU.
+    """What was drawn for each of N patches; None where that kind of change is off. Drawn on the CPU.
 
     Attributes:
         which: the symmetry, int (N,).
@@ -71,6 +74,11 @@ class Changes:
     def of(self, rows: slice) -> "Changes":
         """Return the changes of some of the patches."""
         return Changes(**{name: None if each is None else each[rows] for name, each in vars(self).items()})
+
+    def changed(self, by: Callable[[Sequence[Tensor]], Sequence[Tensor]]) -> "Changes":
+        """Return what a function makes of all that was drawn, as of a list."""
+        drawn = {name: each for name, each in vars(self).items() if each is not None}
+        return Changes(**dict(zip(drawn, by(list(drawn.values())), strict=True)))
 
 
 def draw(count: int, settings: Augmentation, generator: torch.Generator) -> Changes:
@@ -108,45 +116,59 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
 
     Args:
         images: float in [0, 1] or uint8, N×3×96×96, which is quicker to flip and rotate; they are not changed.
-        changes: one for each.
+        changes: one for each, on the same device.
     """
-    device = images.device
     images = images.contiguous()  # colour by colour, which every change is quicker with
     if changes.which is not None:
         images = symmetries(images, changes.which)
     if changes.offsets is not None:
-        images = move(images, changes.offsets.to(device))
+        images = move(images, changes.offsets)
     if images.dtype == torch.uint8:
         images = images.float().div_(255)
     if changes.degrees is not None:
-        images = rotate(images, changes.degrees.to(device))
+        images = rotate(images, changes.degrees)
     if changes.factors is not None and changes.shift is not None:
-        images = restain(images, changes.factors.to(device), changes.shift.to(device))
+        images = restain(images, changes.factors, changes.shift)
     if changes.sigma is not None:
-        images = blur(images, changes.sigma.to(device))
+        images = blur(images, changes.sigma)
     # Last, because a rotation could bring the square into the centre, and a blur would mix it with tissue.
     if changes.corners is not None and changes.chosen is not None:
-        images = cut_out(images, changes.corners.to(device), changes.chosen.to(device))
+        images = cut_out(images, changes.corners, changes.chosen)
     return images
 
 
 def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     """Return changed copies of N×3×96×96: what :func:`apply` makes of what :func:`draw` drew."""
-    return apply(images, draw(len(images), settings, generator))
+    changes = draw(len(images), settings, generator)
+    return apply(images, changes.changed(lambda drawn: sent_together(drawn, images.device)))
 
 
 def symmetries(images: Tensor, which: Tensor) -> Tensor:
     """Return each image after the symmetry that `which` (int, N, 0 to 7) names for it, see :data:`VIEWS`."""
-    result = torch.empty_like(images)
-    if images.device.type == "cpu":  # one by one in the cache of the processor; a GPU takes all of a kind at once
-        for image, place, number in zip(images.numpy(), result.numpy(), which.tolist(), strict=True):
-            place[...] = d4.view(image, VIEWS[number])
-        return result
-    for number, index in enumerate(VIEWS):
-        chosen = (which == number).nonzero().squeeze(1).to(images.device)
-        if len(chosen):
-            result[chosen] = d4.view(images[chosen], index)
+    if images.device.type != "cpu":
+        return looked_up(images, which)
+    result = torch.empty_like(images)  # one by one, each in the cache of the processor
+    for image, place, number in zip(images.numpy(), result.numpy(), which.tolist(), strict=True):
+        place[...] = d4.view(image, VIEWS[number])
     return result
+
+
+def looked_up(images: Tensor, which: Tensor) -> Tensor:
+    """Return what :func:`symmetries` does, in one pass for all images, which a GPU is quicker with."""
+    places = _places(images.shape[-1], images.device)[which][:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, places).view(images.shape)
+
+
+@functools.cache
+def _places(side: int, device: torch.device) -> Tensor:
+    """Return where each pixel of each view comes from in the flattened square, int (8, side²)."""
+    square = torch.arange(side * side).view(side, side)
+    return torch.stack([d4.view(square, view).flatten() for view in VIEWS]).to(device)
+
+
+@functools.cache
+def _stains(device: torch.device) -> tuple[Tensor, Tensor]:
+    return _STAINS.to(device), _INVERSE.to(device)
 
 
 def move(images: Tensor, offsets: Tensor) -> Tensor:
@@ -183,7 +205,7 @@ def restain(images: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     the density of all colours.
     """
     scales = torch.cat([factors, torch.ones_like(factors[:, :1])], dim=1)
-    stains, inverse = _STAINS.to(images.device), _INVERSE.to(images.device)
+    stains, inverse = _stains(images.device)
     change = inverse @ (scales[:, :, None] * stains)  # N×3×3, acts on rows of densities
     # In place and colour by colour: on a CPU fresh memory costs more than the logarithm, and mixing interleaved colours
     # ten times as much as mixing planes. The density's sign is inverted in the factors.

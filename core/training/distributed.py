@@ -11,15 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from core.device import resolve_device
-from core.errors import NodescopeError, StorageError, TrainingError
+from core.errors import ConfigError, NodescopeError, StorageError, TrainingError
 from core.storage import atomic
 
 T = TypeVar("T")
@@ -33,6 +36,9 @@ PATIENCE = timedelta(days=30)
 """How long the others wait for the main process, which may itself wait in the device queue or read data for hours. A
 process that has died is noticed at once, whatever this says."""
 
+POLL_SECONDS = 0.0005
+"""How often it is checked whether a GPU has come to the end of what it was given."""
+
 LAST_WORK = 0.5
 """Seconds that the threads of a group have to let go of their last tensors."""
 
@@ -42,28 +48,94 @@ class ProcessGroup:
 
     Attributes:
         size: how many they are.
+        place: the number of this one, from 0.
         is_main: whether this is the one that reads and writes the run.
 
     Args:
-        device: "auto", "cpu" or "cuda".
+        device: a name of :func:`core.device.resolve_device`; with several processes each has a GPU of its own.
+
+    Raises:
+        ConfigError: several processes are to share one GPU.
     """
 
     def __init__(self, device: str):
+        self._name = device
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.is_main = True
+        self.place = int(os.environ["RANK"]) if self.size > 1 else 0
+        self.is_main = self.place == 0
         self._begun = self.size == 1
-        if self.size > 1:
-            is_cpu = resolve_device(device).type == "cpu"
-            # Accelerate keeps one state for the process: the first call opens the group, later ones find it.
-            self.is_main = bool(PartialState(cpu=is_cpu, timeout=PATIENCE).is_main_process)
+        if self.size > 1 and not dist.is_initialized():
+            # What is not a tensor goes from CPU to CPU: no GPU stops for it, and gloo tells at once who has died.
+            backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=PATIENCE)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where this process works. Only where it is wanted: to look at a GPU takes some of its memory."""
+        if self.size == 1:
+            return resolve_device(self._name)
+        if ":" in self._name:
+            raise ConfigError(
+                f"{self.size} processes cannot share {self._name}: each takes a GPU of its own. Leave the device at "
+                "'cuda', and choose GPUs with CUDA_VISIBLE_DEVICES."
+            )
+        own = f"cuda:{os.environ.get('LOCAL_RANK', self.place)}"
+        device = resolve_device(own if torch.cuda.is_available() and self._name != "cpu" else self._name)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # NCCL goes by the current one
+        return device
+
+    @property
+    def gpus_here(self) -> int:
+        """How many GPUs of this computer the group works on, if it works on GPUs."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
 
     def from_main(self, value: T) -> T:
         """Return the value that the main process gave; all of the group call this at the same point."""
         if self.size == 1:
             return value
         box = [value]
-        broadcast_object_list(box, from_process=0)
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
+
+    def all_agree(self, yes: bool) -> bool:
+        """Whether all of the group said yes; all call this at the same point."""
+        if self.size == 1:
+            return yes
+        said = torch.tensor([int(yes)])
+        dist.all_reduce(said, op=dist.ReduceOp.MIN)
+        return bool(said.item())
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean over the group of a tensor on the device."""
+        if self.size == 1:
+            return value
+        total = value.clone()
+        dist.all_reduce(total)
+        return total / self.size
+
+    def together(self, network: nn.Module, *, some_frozen: bool) -> nn.Module:
+        """Return what gives a network the mean gradients of the group.
+
+        Args:
+            network: on the device.
+            some_frozen: whether at times only a part of it learns, which all have to know beforehand.
+        """
+        if self.size == 1:
+            return network
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=devices, find_unused_parameters=some_frozen)
+
+    def await_device(self) -> None:
+        """Wait until the GPU is done, such that a signal is heard meanwhile; a GPU alone is waited for by who reads it.
+
+        NCCL waits for a process that has died until somebody ends this one, too.
+        """
+        if self.size == 1 or self.device.type != "cuda":
+            return
+        done = torch.cuda.current_stream(self.device).record_event()
+        while not done.query():
+            time.sleep(POLL_SECONDS)
 
     def begin(self, go: bool) -> bool:
         """Let the others begin to train (or end, if not `go`); in those, wait for that. Only the first call counts."""
@@ -122,7 +194,7 @@ class ProcessGroup:
         if self.size > 1:
             # The wrapped network stands in a reference cycle and would keep what the threads work with until the end.
             gc.collect()
-            PartialState().destroy_process_group()
+            dist.destroy_process_group()
             # gloo's threads cannot be joined. One that drops its last tensor while Python shuts down needs Python and
             # aborts the process (pytorch#179291), so they get the processor once more before.
             time.sleep(LAST_WORK)

@@ -16,6 +16,7 @@ from core.data.split_file import load_split, save_split
 from core.data.splits import CHOICES
 from core.data.store import log_notes
 from core.errors import NodescopeError, StorageError
+from core.memory import give_back
 from core.runs.device_queue import device_slot
 from core.runs.run import Run
 from core.runs.status import Status
@@ -122,7 +123,7 @@ def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> S
             run.write_status(earlier.now(state="queued", stage="", message=""))
             raise Stopped
 
-    with device_slot(run, config.device, wait=wait, give_up=give_up):
+    with device_slot(run, config.device, gpus=group.gpus_here, wait=wait, give_up=give_up):
         return _train(run, group, after_epoch)
 
 
@@ -132,6 +133,7 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
     earlier = run.stored_status()
     status = earlier.now(state="running", epochs=config.epochs, message="", seconds_left=None)
     keep_memory()
+    give_back(group.device)  # what an earlier run of this process left
     training_data = _training_data(run, status)
     # Only now, because the others divide their data by the copies of split and decisions made above.
     group.begin(go=True)
@@ -141,11 +143,15 @@ def _train(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
         config.model, len(training_data.train), trainer.reporter.status.device, len(training_data.valid),
     )  # fmt: skip
     trainer.fit(after_epoch)
+    reporter, outcome, device = trainer.reporter, trainer.outcome(), trainer.train_step.device
+    # What has learnt needs memory that the predictions of the result may need more.
+    del trainer
+    give_back(device)
 
     def notify(stage: str) -> None:
-        run.write_status(trainer.reporter.status.now(stage=stage, seconds=trainer.reporter.seconds()))
+        run.write_status(reporter.status.now(stage=stage, seconds=reporter.seconds()))
 
-    finish(run, trainer, notify=notify)
+    finish(run, outcome, notify=notify)
     logger.info("Finished; the bundle is %s.", run.bundle_path)
     return _write_end(run, "finished", "")
 

@@ -30,7 +30,7 @@ from core.runs.flaws import card_note
 from core.runs.run import Run
 from core.storage import atomic
 from core.training.data import UNLABELLED, Patches, Source, TrainingData
-from core.training.trainer import Trainer
+from core.training.outcome import Outcome
 
 logger = logging.getLogger("nodescope.training")
 
@@ -41,13 +41,13 @@ RANDOM_SPLIT_NOTE = (
 SYNTHETIC_NOTE = "Synthetic demo patches are among the training data."
 
 
-def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bundle:
+def finish(run: Run, outcome: Outcome, *, notify: Callable[[str], None]) -> Bundle:
     """Write ``predictions.csv``, ``test_predictions.csv`` and the bundle of a run that has trained to its end.
 
     See :func:`complete`, which writes them.
     """
-    config = trainer.config
-    model, weights = _as_shipped(trainer)
+    config = outcome.config
+    model, weights = _as_shipped(outcome)
     card = Card(
         name=run.name,
         model=model,
@@ -57,11 +57,11 @@ def finish(run: Run, trainer: Trainer, *, notify: Callable[[str], None]) -> Bund
         # These two are replaced below: they are fitted to logits, and logits come from a bundle with a card.
         calibration=Calibration(temperature=1.0, bias=0.0),
         threshold=0.5,
-        training=_provenance(trainer),
-        stain=trainer.training_data.stain,
-        notes=_notes(trainer),
+        training=_provenance(outcome),
+        stain=outcome.training_data.stain,
+        notes=_notes(outcome),
     )
-    bundle = complete(card, weights, trainer.training_data, device=config.device, notify=notify, place=run.place)
+    bundle = complete(card, weights, outcome.training_data, device=config.device, notify=notify, place=run.place)
     bundle.save(run.place(run.bundle_path.name))
     return bundle
 
@@ -125,10 +125,10 @@ def _slide_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | N
         return None
 
 
-def _as_shipped(trainer: Trainer) -> tuple[str, dict[str, torch.Tensor]]:
+def _as_shipped(outcome: Outcome) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the network's name and weights as the bundle holds them: baked, where it has a plain form."""
-    config = trainer.config
-    state = {name.removeprefix("network."): value.detach().cpu() for name, value in trainer.state.weights.items()}
+    config = outcome.config
+    state = {name.removeprefix("network."): value for name, value in outcome.weights.items()}
     # The normalisation's own buffers; a bundle has these two in its card.
     state = {name: value for name, value in state.items() if name not in ("mean", "std")}
     if config.model not in models.BAKES_TO:
@@ -204,35 +204,34 @@ def _write_predictions(path: Path, patches: Patches, logits: np.ndarray, probabi
     atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _provenance(trainer: Trainer) -> dict[str, Any]:
+def _provenance(outcome: Outcome) -> dict[str, Any]:
     teachers = [
-        {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model}
-        for bundle in trainer.train_step.teacher_bundles
+        {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model} for bundle in outcome.teachers
     ]
-    unlabelled = int((trainer.training_data.train.labels == UNLABELLED).sum())
+    unlabelled = int((outcome.training_data.train.labels == UNLABELLED).sum())
     return {
         **({"teachers": teachers, "unlabelled": unlabelled} if teachers else {}),
-        "data": [source.provenance() for source in trainer.training_data.sources],
-        "left_out": len(trainer.training_data.problems),
-        "config": trainer.config.provenance(),
-        "epoch_kept": trainer.state.best_epoch,
-        "minutes": round(trainer.reporter.seconds() / 60, 1),
-        "device": trainer.reporter.status.device,
+        "data": [source.provenance() for source in outcome.training_data.sources],
+        "left_out": len(outcome.training_data.problems),
+        "config": outcome.config.provenance(),
+        "epoch_kept": outcome.epoch,
+        "minutes": round(outcome.seconds / 60, 1),
+        "device": outcome.device,
         "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
-def _notes(trainer: Trainer) -> tuple[str, ...]:
+def _notes(outcome: Outcome) -> tuple[str, ...]:
     """Return what a reader of the card has to know about its metrics, a sentence or two each."""
-    sources = trainer.training_data.sources
+    sources = outcome.training_data.sources
     notes = [
         f"The teacher {bundle.card.name} ({bundle.digest}) was trained on another split of {source.dataset.name}: what "
         "it taught may come from patches of the validation and test splits, and the metrics are optimistic."
-        for bundle in trainer.train_step.teacher_bundles
+        for bundle in outcome.teachers
         for source in sources
         if _knows_another_split(bundle, source)
     ]
-    reported = card_note(trainer.config, trainer.state.rows[trainer.state.best_epoch - 1])
+    reported = card_note(outcome.config, outcome.metrics)
     return (*source_notes(sources), *notes, *reported)
 
 

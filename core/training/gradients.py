@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.errors import TrainingError
+from core.errors import NodescopeError, TrainingError
+from core.memory import give_back, is_out_of_memory
 from core.runs.config import TrainingConfig
 from core.training.distillation import Targets, Teachers, targets_of
 from core.training.loader import Batch, mix
-from core.training.memory import is_out_of_memory
 from core.training.precision import Precision
 from core.training.sampling import class_weights
 
@@ -25,9 +25,13 @@ class Gradients:
         pieces: number of pieces that a step's patches are worked on in; their gradients are added up. Norms over a
             batch see one piece.
         teachers: whose predictions are learnt from, if any.
+        model: the prepared network.
+        is_compiled: whether that is a compiled one.
 
     Args:
-        model: the prepared network.
+        model: see above.
+        plain: what is gone on with where the compiled one fails or no longer fits, in one process; None where `model`
+            is not compiled.
         config: the settings.
         labels: of the training patches, int64 (N,), for the weights of the classes.
         precision: in which numbers are computed.
@@ -47,8 +51,10 @@ class Gradients:
         device: torch.device,
         teachers: Teachers | None = None,
         share: tuple[int, int] = (0, 1),
+        plain: nn.Module | None = None,
         notify: Callable[[str], None],
     ):
+        self._plain = plain
         self.model, self.config, self.precision, self.device = model, config, precision, device
         self.teachers, self.notify = teachers, notify
         self.pieces = 1
@@ -56,6 +62,16 @@ class Gradients:
         self._class_weights = None
         if config.balance == "weights":
             self._class_weights = torch.from_numpy(class_weights(labels).astype(np.float32)).to(device)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a compiled network is at work."""
+        return self._plain is not None
+
+    def go_plain(self) -> None:
+        """Go on without the compiled network."""
+        if self._plain is not None:
+            self.model, self._plain = self._plain, None
 
     def make(self, batch: Batch) -> Tensor:
         """Return the mean loss of a batch; the gradients, scaled as `precision` says, are on the parameters.
@@ -66,11 +82,21 @@ class Gradients:
         while True:
             try:
                 return self._piecewise(batch)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+            except NodescopeError:
+                raise
+            except Exception as error:
+                lacking = is_out_of_memory(error)
+                # A compiler may fail in any step, as when another shape comes; of several processes none goes alone.
+                if not lacking and (self._plain is None or self._share[1] > 1):
                     raise
+                reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             # Outside of the handler, because the error's traceback keeps the tensors of the attempt in memory.
-            self._halve(len(batch.images))
+            if lacking:
+                self._halve(len(batch.images))
+            else:
+                self.model.zero_grad()
+                logger.warning("The compiled network failed, and learns as it is from now on. %s", reason)
+                self.go_plain()
 
     def _piecewise(self, batch: Batch) -> Tensor:
         # Seeded for each step, so that a resumed run drops the same units; + 1 keeps clear of the augmentation's seed,
@@ -105,8 +131,7 @@ class Gradients:
         """Work on half as many patches at once from now on, after the memory did not suffice."""
         # What the attempt left in the gradients would be added to those of the next.
         self.model.zero_grad()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self.device)
         before = -(-patches // self.pieces)
         # Each backward pass averages the gradients over all processes, so one cannot make more of them than the others.
         if self._share[1] > 1:
@@ -121,6 +146,7 @@ class Gradients:
                 "network; the last checkpoint is kept."
             )
         self.pieces *= 2
+        self.go_plain()  # it was compiled for the whole batch
         message = (
             f"Out of memory with {before} patches at once: each step of {patches} is now worked on in {self.pieces} "
             "pieces whose gradients are added up."

@@ -1,14 +1,12 @@
-"""How much memory a run uses, keeping it, and telling that it has run out from every other failure."""
+"""How much memory a run uses, keeping it, and filling that of a GPU."""
 
 import ctypes
 import sys
+from collections.abc import Sequence
 
 import psutil
 import torch
-
-# The first two are of PyTorch's allocator on a CPU, the others of CUDA and cuBLAS.
-_TEXTS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-
+from torch import Tensor
 
 RESIDENT_SHARE = 0.5
 """Training patches are kept on a GPU if they take at most this share of its free memory."""
@@ -47,8 +45,25 @@ def memory_in_use(device: torch.device) -> dict[str, int | None]:
     return {"memory": int(psutil.Process().memory_info().rss), "device_memory": on_device}
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the computer had no memory left; on a CPU PyTorch says so only in the text of an error."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device; on its way to CUDA this process goes on, and no kernel waits for it."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def sent_together(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Return small tensors of the CPU on a device, in one transfer for all; on a CPU they are those that were given."""
+    if device.type == "cpu":
+        return list(tensors)
+    parts = [each.contiguous().flatten().view(torch.uint8) for each in tensors]
+    # Each begins at a multiple of 8 bytes, as the widest of them must.
+    sizes = [-(-len(each) // 8) * 8 for each in parts]
+    packed = torch.zeros(sum(sizes), dtype=torch.uint8)
+    for place, part in zip(torch.split(packed, sizes), parts, strict=True):
+        place[: len(part)] = part
+    there = torch.split(sent(packed, device), sizes)
+    return [
+        place[: len(part)].view(each.dtype).view(each.shape)
+        for place, part, each in zip(there, parts, tensors, strict=True)
+    ]

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from core.device import has_bf16
 from core.errors import ConfigError
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -18,19 +19,19 @@ class Precision:
             too large for it; with the others it does nothing.
 
     Args:
-        wanted: one of these, or "auto": bf16 on a GPU, fp32 on a CPU.
+        wanted: one of these, or "auto": bf16 on a GPU that computes in it, else fp32.
         device: where the network works.
 
     Raises:
-        ConfigError: fp16 is wanted on a CPU.
+        ConfigError: fp16 is wanted where it is not learnt in.
     """
 
     def __init__(self, wanted: str, device: torch.device):
-        self.name = ("bf16" if device.type == "cuda" else "fp32") if wanted == "auto" else wanted
+        self.name = ("bf16" if has_bf16(device) else "fp32") if wanted == "auto" else wanted
         if self.name == "fp16" and device.type != "cuda":
             raise ConfigError(
-                "precision is fp16, and this run works on a CPU, which learns no faster in it and loses small "
-                "gradients. Choose bf16 or fp32, or a GPU."
+                f"precision is fp16, and this run works on {'a CPU' if device.type == 'cpu' else device.type}, which "
+                "learns no faster in it and loses small gradients. Choose bf16 or fp32, or a GPU."
             )
         self._device = device
         # bf16 has the exponents of fp32, so that small gradients do not vanish in it.

@@ -1,6 +1,7 @@
 """The status of a run while it trains: ``status.json``, replaced once a second."""
 
 import time
+from collections import deque
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class StatusReporter:
         self._run, self._device, self._batch_size = run, device, batch_size
         self._started, self._is_main = started, is_main
         self._last = time.monotonic()
-        self._recent: list[tuple[float, int]] = []  # time and number of each step of the last seconds
+        self._recent: deque[tuple[float, int]] = deque()  # time and number of each step of the last seconds
 
     def seconds(self) -> float:
         """Return the time worked on the run, in all sessions together."""
@@ -47,7 +48,9 @@ class StatusReporter:
     def count(self, step: int) -> None:
         """Take note of a finished step, for the throughput."""
         now = time.monotonic()
-        self._recent = [*(each for each in self._recent if now - each[0] < RATE_SECONDS), (now, step)]
+        self._recent.append((now, step))
+        while now - self._recent[0][0] >= RATE_SECONDS:
+            self._recent.popleft()
 
     def is_due(self) -> bool:
         """Whether the last status is a second old."""

@@ -5,21 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 import models
 from core.bundle import Bundle, load_bundle
 from core.data.store import PATCH_SIZE
-from core.device import resolve_device
 from core.errors import ConfigError, RunError, TrainingError
+from core.memory import is_out_of_memory
 from core.runs.config import TrainingConfig
+from core.training.compiler import COMPILED_FROM, compiled
 from core.training.data import Patches
 from core.training.distillation import Teachers
 from core.training.distributed import ProcessGroup
 from core.training.gradients import Gradients
 from core.training.loader import Batch, BatchLoader
-from core.training.memory import is_out_of_memory
 from core.training.optimiser import MovingAverage, head_of, make_optimiser
 from core.training.precision import Precision
 from core.training.pretrained import load_pretrained
@@ -64,9 +63,7 @@ class TrainStep:
         notify: Callable[[str], None] = lambda _: None,
     ):
         self.config, self.group = config, ProcessGroup(config.device)
-        self._accelerator = _accelerator(config)
-        device = self._accelerator.device
-        self.device = torch.device("cpu") if device.type == "cpu" else device  # there is no second CPU, as "cpu:1" says
+        self.device = self.group.device
         self.precision = Precision(config.precision, self.device)
         # An epoch has full batches only: with fewer patches than that it would have no step.
         self.batch_size = min(config.batch_size, len(train))
@@ -78,23 +75,33 @@ class TrainStep:
         network = models.Normalised(network, mean=config.mean, std=config.std)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self._head = head_of(network.network, config)
-        # Average and checkpoint hold the bare network and not what accelerate makes of it further down, so that names
-        # of weights are the same for any number of processes.
+        # Average and checkpoint hold the bare network and not what becomes of it further down, so that names of weights
+        # are the same for any number of processes.
         self.average = MovingAverage(network, config.ema)
         self.optimiser = make_optimiser(network.network, config)
         self.teachers = _teachers(config, self.device, self.precision)
-        share = (self._accelerator.process_index, self.group.size)
-        self.loader = BatchLoader(train, config, device=self.device, share=share)
-        model = self._accelerator.prepare_model(self.network)
-        self.compilation = ""
-        if config.compile == "auto":
-            shape = (self.batch_size // self.group.size, 3, PATCH_SIZE, PATCH_SIZE)
-            images = torch.rand(shape, device=self.device).contiguous(memory_format=torch.channels_last)
-            model, self.compilation = compiled(model.train(), images, self.precision)
+        share = (self.group.place, self.group.size)
+        self.loader = BatchLoader(train, config, device=self.device, share=share, notify=notify)
+        model, self.compilation = self._perhaps_compiled(len(train))
         self.gradients = Gradients(
-            model, config, train.labels, precision=self.precision, device=self.device, teachers=self.teachers,
-            share=share, notify=notify,
+            self.group.together(model, some_frozen=config.frozen_epochs > 0), config, train.labels,
+            precision=self.precision, device=self.device, teachers=self.teachers, share=share, notify=notify,
+            plain=None if model is self.network else self.network,
         )  # fmt: skip
+
+    def _perhaps_compiled(self, patches: int) -> tuple[nn.Module, str]:
+        """Return the network, compiled where that is wanted and works in all processes, and what became of it."""
+        steps = self.config.epochs * (patches // self.batch_size)
+        pays = self.device.type == "cuda" and steps >= COMPILED_FROM
+        if self.config.compile == "off" or (self.config.compile == "gpu" and not pays):
+            return self.network, ""
+        shape = (self.batch_size // self.group.size, 3, PATCH_SIZE, PATCH_SIZE)
+        images = torch.rand(shape, device=self.device).contiguous(memory_format=torch.channels_last)
+        model, outcome = compiled(self.network.train(), images, self.precision, graphs=self.group.size == 1)
+        # Alone, one that was compiled would wait for others that were not, or they for it.
+        if not self.group.all_agree(model is not self.network) and model is not self.network:
+            return self.network, "not compiled (another process could not)"
+        return model, outcome
 
     def prepare(self, *, frozen: bool) -> None:
         """Make the network ready to learn: all of it, or with a `frozen` backbone only the head."""
@@ -122,8 +129,7 @@ class TrainStep:
         self.optimiser.zero_grad()
         self.average.update(batch.step)
         # All shares are of one size (_check_shares), so the mean of their means is that of the batch.
-        mean: Tensor = self._accelerator.reduce(loss, reduction="mean") if self.group.size > 1 else loss
-        return mean
+        return self.group.mean(loss)
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`restore` needs, as tensors and plain values."""
@@ -132,6 +138,8 @@ class TrainStep:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.average,
             "pieces": self.gradients.pieces,
+            "at_once": self.loader.at_once,
+            "compiled": self.gradients.is_compiled,
             "scaler": self.precision.scaler.state_dict(),
             "teachers": [bundle.digest for bundle in self.teacher_bundles],
         }
@@ -152,21 +160,21 @@ class TrainStep:
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.average = state["average"]
         self.gradients.pieces = state.get("pieces", 1)
+        self.loader.at_once = state.get("at_once", 0)
+        self._restore_compiled(was=state.get("compiled", self.gradients.is_compiled))
         if state.get("scaler"):
             self.precision.scaler.load_state_dict(state["scaler"])
+
+    def _restore_compiled(self, *, was: bool) -> None:
+        if not was:  # it failed on the way
+            self.gradients.go_plain()
+        elif not self.gradients.is_compiled:
+            logger.warning("The network was compiled before and is not now: the last digits may differ from here on.")
 
     @property
     def teacher_bundles(self) -> tuple[Bundle, ...]:
         """The teachers' bundles, in the order of the settings; none where nobody teaches."""
         return self.teachers.bundles if self.teachers else ()
-
-
-def _accelerator(config: TrainingConfig) -> Accelerator:
-    # Precision is ours, so that one process may train in one and then in another. Where only a head learns, the
-    # other weights have no gradients, which several processes must know beforehand.
-    handler = DistributedDataParallelKwargs(find_unused_parameters=config.frozen_epochs > 0)
-    is_cpu = resolve_device(config.device).type == "cpu"
-    return Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[handler])
 
 
 def _teachers(config: TrainingConfig, device: torch.device, precision: Precision) -> Teachers | None:
@@ -203,33 +211,3 @@ def train_mode(network: nn.Module, head: nn.Module | None, *, frozen: bool) -> N
         network.requires_grad_(False)
         head.train()
         head.requires_grad_(True)
-
-
-def compiled(model: nn.Module, images: Tensor, precision: Precision) -> tuple[nn.Module, str]:
-    """Return the model as it learns fastest, and what became of the attempt.
-
-    Args:
-        model: in training mode; it is as before afterwards.
-        images: a batch of the shape that all will have.
-        precision: under which it learns.
-    """
-    # The trial is a forward pass in training mode, which moves the running means of batch norms.
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    try:
-        faster: nn.Module = torch.compile(model)  # type: ignore[assignment]
-        with precision.cast():
-            logits = faster(images)
-        # The backward pass is compiled when it is first needed, and may fail as well.
-        logits.float().sum().backward()
-    except Exception as error:  # noqa: BLE001 - whatever a compiler fails with, the network can do without one
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        outcome = f"not compiled ({type(error).__name__})"
-        logger.warning("The network is not compiled, and learns as it is: %s", first)
-        faster = model
-    else:
-        outcome = "compiled"
-        logger.info("The network is compiled.")
-    finally:
-        model.zero_grad()
-        model.load_state_dict(before)
-    return faster, outcome

@@ -7,10 +7,12 @@ dropout. So a run that is taken up from a checkpoint goes on exactly as if it ha
 import logging
 import math
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from core.device import describe_device
@@ -23,6 +25,7 @@ from core.training.data import TrainingData
 from core.training.distillation import check_stains
 from core.training.loader import Batch
 from core.training.optimiser import Schedule
+from core.training.outcome import Outcome
 from core.training.sampling import epoch_order
 from core.training.status_reporter import StatusReporter
 from core.training.step import TrainStep
@@ -69,10 +72,8 @@ class Trainer:
     def __init__(self, run: Run, training_data: TrainingData, *, started: float | None = None):
         self.run, self.config, self.training_data = run, run.config(), training_data
         self.state = TrainingState()
-        seen = training_data.seen()
-        self.train_step = TrainStep(
-            self.config, seen.train, fresh=not run.checkpoint_path.exists(), notify=self._notify
-        )
+        seen, notify = training_data.seen(), _weak(self._notify)
+        self.train_step = TrainStep(self.config, seen.train, fresh=not run.checkpoint_path.exists(), notify=notify)
         check_stains(self.train_step.teacher_bundles, training_data.stain)
         self.steps_per_epoch = len(training_data.train) // self.train_step.batch_size
         self.reporter = StatusReporter(
@@ -85,7 +86,7 @@ class Trainer:
         )
         self._schedule = Schedule(self.config, total_steps=self.steps_per_epoch * self.config.epochs)
         self._validation = Validation(
-            self.train_step.network, seen, self.config, device=self.train_step.device, notify=self._notify
+            self.train_step.network, seen, self.config, device=self.train_step.device, notify=notify
         )
         self._data = training_data.digests()
         self._unread: list[Tensor] = []
@@ -122,6 +123,15 @@ class Trainer:
             tracker.finish()
         self._report(stage="Measuring the result", seconds_left=None)
 
+    def outcome(self) -> Outcome:
+        """Return what was reached; the trainer itself may go, and with it what it holds of a GPU's memory."""
+        state = self.state
+        return Outcome(
+            self.config, self.training_data, {name: value.detach().cpu() for name, value in state.weights.items()},
+            state.best_epoch, state.rows[state.best_epoch - 1], self.train_step.teacher_bundles,
+            self.reporter.status.device, self.reporter.seconds(),
+        )  # fmt: skip
+
     def _train_epoch(self) -> None:
         self.train_step.prepare(frozen=self.state.epoch < self.config.frozen_epochs)
         began, first = time.monotonic(), self.state.step_in_epoch
@@ -151,7 +161,9 @@ class Trainer:
     def _read_losses(self) -> None:
         """Fetch the losses that are still on the device; a GPU would have to stop for each of them."""
         first = self.state.step_in_epoch - len(self._unread)
-        for number, loss in enumerate(map(float, self._unread)):
+        self.train_step.group.await_device()
+        # All in one transfer.
+        for number, loss in enumerate(torch.stack(self._unread).tolist() if self._unread else ()):
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss} in step {first + number + 1} of epoch {self.state.epoch + 1}. Try a "
@@ -303,3 +315,14 @@ class Trainer:
             steps=self.steps_per_epoch * self.config.epochs,
             device=", ".join(filter(None, notes)),
         )
+
+
+def _weak(method: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a method without its object being held by it: in a circle, a run would keep its GPU's memory for long."""
+    there = weakref.WeakMethod(method)
+
+    def call(message: str) -> None:
+        if (found := there()) is not None:
+            found(message)
+
+    return call

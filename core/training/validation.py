@@ -12,14 +12,16 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from core.errors import TrainingError
-from core.prediction import as_input
+from core.memory import in_portions
 from core.runs.config import TrainingConfig
 from core.training.data import Patches, TrainingData
-from core.training.memory import is_out_of_memory
+from core.training.memory import sent
 
 logger = logging.getLogger("nodescope.training")
 
-BATCH = 128
+BATCH, ON_GPU = 128, 1024
+"""Patches in one pass at first, on a CPU and on CUDA."""
+
 TRACKED = 24
 """Patches that are tracked at most, half of each class."""
 
@@ -36,7 +38,7 @@ class Forward:
     """
 
     def __init__(self, device: torch.device, *, notify: Callable[[str], None] = lambda _: None):
-        self.batch = BATCH
+        self.batch = ON_GPU if device.type == "cuda" else BATCH
         self._device, self._notify = device, notify
 
     def logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
@@ -45,33 +47,27 @@ class Forward:
         Raises:
             TrainingError: there is not even memory for one patch.
         """
-        while True:
-            try:
-                # From the first patch again after a failure, so that all logits come from batches of one size.
-                return self._logits(model, patches)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            self._halve()
+        # From the first patch again after a failure, so that all logits come from batches of one size.
+        return in_portions(lambda size: self._logits(model, patches, size), self.batch, self._device, less=self._less)
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, patches: Patches) -> np.ndarray:
-        logits = [
-            model(as_input(patches.pixels[start : start + self.batch], self._device)).double().cpu().numpy()
-            for start in range(0, len(patches), self.batch)
-        ]
-        return np.concatenate(logits)
+    def _logits(self, model: nn.Module, patches: Patches, size: int) -> np.ndarray:
+        logits = [model(self._input(patches.pixels[start : start + size])) for start in range(0, len(patches), size)]
+        # Fetched once, because a GPU has to stop for it; and float64 only here, which that of a Mac does not have.
+        found: np.ndarray = torch.cat(logits).cpu().double().numpy()
+        return found
 
-    def _halve(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        if self.batch == 1:
+    def _input(self, pixels: np.ndarray) -> Tensor:
+        return sent(torch.from_numpy(np.ascontiguousarray(pixels)), self._device).permute(0, 3, 1, 2).float().div_(255)
+
+    def _less(self, size: int) -> None:
+        if not size:
             raise TrainingError(
                 "There is not enough memory to validate a single patch. Close other programs, or choose a smaller "
                 "network; the last checkpoint is kept."
             )
-        message = f"Out of memory with {self.batch} validation patches at once: {self.batch // 2} from now on."
-        self.batch //= 2
+        message = f"Out of memory with {self.batch} validation patches at once: {size} from now on."
+        self.batch = size
         logger.warning("%s", message)
         self._notify(message)
 

@@ -16,7 +16,7 @@ from core.bundle import Card
 from core.bundle.rethreshold import bundles_home
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import DEMO, Dataset
-from core.device import describe_device
+from core.device import describe_device, device_choices, gpu_problem
 from core.errors import BundleError, ChoiceError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
@@ -227,9 +227,9 @@ def _choose_model() -> None:
 
 
 def _choose_device() -> None:
-    if torch.cuda.is_available():
-        st.segmented_control(
-            "Device", ["auto", "cuda", "cpu"], default="auto", key=state.DEVICE, bind="query-params", required=True
-        )
-    else:
+    if len(choices := device_choices()) > 1:
+        st.segmented_control("Device", choices, default="auto", key=state.DEVICE, bind="query-params", required=True)
+    if problem := gpu_problem():
+        st.caption(f":material/memory: {problem}")
+    elif len(choices) == 1:
         st.caption(f":material/memory: {describe_device(torch.device('cpu'))} (no GPU found)")

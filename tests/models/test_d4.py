@@ -207,3 +207,20 @@ def test_folding_a_normalisation_changes_nothing(kind: str) -> None:
     folded = d4.fold(layer, norm)
     assert type(folded) is nn.Conv2d
     torch.testing.assert_close(folded(fields), layers(fields), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [d4.LiftConv2d(3, 2, 5), d4.GroupConv2d(2, 3, 3)])
+def test_the_filters_of_a_gpu_and_their_gradient_are_those_of_the_cpu(layer: d4.LiftConv2d | d4.GroupConv2d) -> None:
+    count = layer.table[0].numel()
+    filters = _noise(3, 2, count, seed=1).requires_grad_()
+    other = filters.detach().clone().requires_grad_()
+    expected = filters[:, :, layer.table]
+    weights = _noise(*expected.shape, seed=2)
+
+    found = d4._Permute.apply(other, layer.table)
+
+    assert torch.equal(found, expected)
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    assert filters.grad is not None
+    torch.testing.assert_close(other.grad, filters.grad)

@@ -1,5 +1,6 @@
 """What a run will cost, from a few measured steps of exactly its settings."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +17,11 @@ from core.formatting import duration, file_size
 from core.progress import Progress, no_progress, within
 from core.runs.config import TrainingConfig
 from core.storage.record import Record
-from core.training.memory import memory_in_use
+from core.training.memory import fits_on_device, memory_in_use
 from core.training.preflight.sample import Sample, draw_sample
 from core.training.sampling import epoch_order
 from core.training.step import TrainStep
-from core.training.validation import BATCH, Forward
+from core.training.validation import Forward
 
 # The first step also allocates the memory and the optimiser's state, which no later one does.
 WARM_UP, FEWEST, MOST = 1, 2, 12
@@ -42,7 +43,8 @@ class Estimate(Record):
         seconds: all epochs; without reading the data and measuring the result, and with no early end.
         memory: bytes of the computer's memory at the highest point, for this process and all patches of the run,
             but for those that stay in a pack.
-        device_memory: bytes of the GPU's memory at the highest point; None on a CPU.
+        device_memory: bytes of the GPU's memory at the highest point, with all training patches where a run keeps them
+            there; None on a CPU.
         disk: bytes of the run's folder at the most: two checkpoints while one is replaced, and the bundle.
         steps_per_epoch: how many.
         train: training patches.
@@ -101,7 +103,7 @@ def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Est
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * config.epochs,
         memory=peak() + (PATCH_BYTES * (sample.train + sample.valid - len(sample.patches)) if sample.is_decoded else 0),
-        device_memory=memory_in_use(train_step.device)["device_memory"],
+        device_memory=_device_memory(train_step, sample),
         disk=_disk(train_step),
         steps_per_epoch=steps_per_epoch,
         train=sample.train,
@@ -135,11 +137,25 @@ def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sampl
 
 
 def _seconds_to_validate(train_step: TrainStep, sample: Sample) -> float:
-    patches, forward = sample.patches.first(BATCH), Forward(train_step.device)
+    forward = Forward(train_step.device)
+    patches = sample.patches.first(forward.batch)
     train_step.network.eval()
-    began = time.monotonic()
-    forward.logits(train_step.network, patches)
-    return (time.monotonic() - began) * sample.valid / len(patches)
+    seconds = math.inf
+    for _ in range(1 if train_step.device.type == "cpu" else 2):  # on a GPU the first one also loads its kernels
+        began = time.monotonic()
+        forward.logits(train_step.network, patches)
+        seconds = time.monotonic() - began
+    return seconds * sample.valid / len(patches)
+
+
+def _device_memory(train_step: TrainStep, sample: Sample) -> int | None:
+    """Return the most that was in use on a GPU, with all patches of a run in place of the sample's."""
+    used = memory_in_use(train_step.device)["device_memory"]
+    if used is None or not train_step.loader.resident:
+        return used
+    own = PATCH_BYTES * len(sample.patches)
+    whole = PATCH_BYTES * sample.train
+    return used - own + (whole if fits_on_device(whole, train_step.device) else 0)
 
 
 def _disk(train_step: TrainStep) -> int:

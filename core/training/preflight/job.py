@@ -7,15 +7,19 @@ settings that matter to it, so that the same is measured once.
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from core.device import candidates
 from core.job import Job, JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
+from core.runs.device_queue import device_slot
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
@@ -70,9 +74,16 @@ class Preflight(Job):
         config = TrainingConfig.from_json(self.require_json("config.json"))
 
         def what(report: Progress) -> None:
-            atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
+            with self._turn(config.device, lambda: report(0.0)):
+                atomic.write_json(self.path / "result.json", _measured(self.kind, config, report))
 
         return self.work(what)
+
+    def _turn(self, device: str, ask: Callable[[], None]) -> AbstractContextManager[None]:
+        """Return what has a GPU to itself in the body: beside a training the memory might suffice for neither."""
+        if candidates(device)[0].type == "cpu":
+            return nullcontext()
+        return device_slot(self, device, wait=lambda _: None, give_up=ask)
 
     def cost(self, epochs: int) -> Estimate | None:
         """Return what a run of `epochs` epochs will cost; None if that is not known.

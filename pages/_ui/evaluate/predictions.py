@@ -15,7 +15,7 @@ from core.scoring.job import ScoreJob
 from core.scoring.store import chunk_cache_of, forget_scores, load_scores, score_and_store
 from pages._ui import cache, jobs, layout, state, widgets
 
-INLINE = {"cpu": 3_000, "cuda": 50_000}
+INLINE = {"cpu": 3_000, "cuda": 50_000, "mps": 10_000}
 """Most patches that are scored while the visitor waits, by device; more are scored in the background."""
 
 _REQUEST = "evaluate_now"

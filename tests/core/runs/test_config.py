@@ -142,3 +142,17 @@ def test_the_arguments_of_a_network_go_with_it() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         TrainingConfig().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["transfer", "symmetric"])
+def test_in_batches_four_times_as_large_the_rate_doubles_and_the_average_sees_as_many_patches(name: str) -> None:
+    small, large = preset(name), preset(f"{name}-gpu")
+
+    assert (small.batch_size, large.batch_size) == (64, 256)
+    assert large.learning_rate == pytest.approx(2 * small.learning_rate)
+    assert large.ema ** (1 / 256) == pytest.approx(small.ema ** (1 / 64), abs=1e-6)
+    same = {"batch_size", "learning_rate", "head_learning_rate", "ema", "preset"}
+    assert {key: value for key, value in large.to_json().items() if key not in same} == {
+        key: value for key, value in small.to_json().items() if key not in same
+    }
+    assert (large.head_learning_rate is None) == (small.head_learning_rate is None)

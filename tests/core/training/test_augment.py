@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from core.runs import Augmentation
-from core.training.augment import apply, augment, blur, draw, move, restain, rotate, symmetries
+from core.training.augment import apply, augment, blur, draw, looked_up, move, restain, rotate, symmetries
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
@@ -212,3 +213,10 @@ def test_the_asked_for_share_is_moved_and_the_rest_stays() -> None:
     assert torch.equal((changed != images).flatten(1).any(dim=1), changes.moved)
     assert int(changes.offsets.min()) == -32
     assert int(changes.offsets.max()) == 32
+
+
+def test_a_gpu_looks_up_the_symmetries_that_the_cpu_makes() -> None:
+    images = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (16, 3, 96, 96), dtype=np.uint8))
+    which = torch.arange(16) % 8
+
+    assert torch.equal(looked_up(images, which), symmetries(images, which))
