@@ -26,6 +26,7 @@ def folder(small_demo: Dataset, tmp_path: Path) -> Path:
 
 def test_a_class_folder_is_opened_trained_on_evaluated_and_explained(page: Page, address: str, folder: Path) -> None:
     page.goto(address)
+    expect(page.locator(".patch").nth(100)).to_be_attached()  # until the page is drawn
     page.get_by_role("button", name="Open a folder …").click()
     dialog = page.get_by_role("dialog")
     field = dialog.get_by_label("Folder, table or zip on this computer")
