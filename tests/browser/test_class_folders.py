@@ -46,7 +46,7 @@ def test_a_class_folder_is_opened_trained_on_evaluated_and_explained(page: Page,
     expect(page.get_by_text("test patches that the run was not trained on")).to_be_visible()
     expect(page.get_by_text("Slides in training: yes, as far as is known")).to_be_visible()
     page.get_by_role("button", name="Use this model").click()
-    expect(page.get_by_text("Evaluate and Predict now use of the lab.")).to_be_visible()
+    expect(page.get_by_text("Evaluate and Predict now use “of the lab”.")).to_be_visible()
 
     page.get_by_role("link", name="Evaluate").click()
     page.get_by_role("button", name="Evaluate", exact=True).click()
