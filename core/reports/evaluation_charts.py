@@ -175,13 +175,13 @@ def probabilities(labels: np.ndarray, values: np.ndarray, lines: Sequence[tuple[
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2, y=counts, width=0.025, name=name, opacity=0.75,
             marker={"color": CLASS_COLOURS[label], "pattern": {"shape": pattern, **_HATCH}},
-            hovertemplate="%{y:,} " + name + " near %{x:.2f}<extra></extra>",
+            hovertemplate="%{y:,} " + name + " near %{x:.1%}<extra></extra>",
         )  # fmt: skip
     sides = ("top left", "top right")[-len(lines) :]  # away from each other, for lines that are close
     for (at, text), side in zip(lines, sides, strict=True):
         line = {"dash": "dash", "width": 1.5, "color": MUTED}
         figure.add_vline(x=at, line=line, annotation_text=text, annotation_position=side)
-    return figure.update_xaxes(range=PERCENT["range"]).update_yaxes(type="log", dtick=1)
+    return figure.update_xaxes(**PERCENT).update_yaxes(type="log", dtick=1)
 
 
 def groups(result: Triage) -> go.Figure:

@@ -178,6 +178,9 @@ def _buttons(run: Run, status: Status, *, can_resume: bool = True) -> None:
             help="Evaluate and Predict use the model of this run from now on.",
         ):
             _use(run)
+        if status.state == "finished" and st.button("Evaluate it", icon=":material/query_stats:"):
+            st.session_state[state.WANTED_MODEL] = run.name
+            st.switch_page("pages/evaluate.py")
         if status.state == "damaged":
             st.button("Move to trash …", icon=":material/delete:", on_click=st.session_state.update,
                       args=({state.DELETING: run.name},))  # fmt: skip
@@ -227,7 +230,7 @@ def _more(run: Run, status: Status) -> None:
 
 def _use(run: Run) -> None:
     st.session_state[state.WANTED_MODEL] = run.name
-    st.session_state[state.NOTICE] = f"Evaluate and Predict now use {widgets.escaped(run.title())}."
+    st.session_state[state.NOTICE] = f"Evaluate and Predict now use “{widgets.escaped(run.title())}”."
     st.rerun()  # the sidebar is outside of this fragment
 
 

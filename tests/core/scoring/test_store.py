@@ -48,7 +48,8 @@ def test_stored_predictions_come_back_to_the_last_bit(some: Dataset, tiny_bundle
     assert load_scores(tiny_bundle, some, "all") is None
 
 
-def test_those_of_all_patches_serve_for_a_split(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
+def test_those_of_all_patches_serve_for_a_split(small_demo: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
+    some = part_of(small_demo, np.arange(0, len(small_demo), 10))
     predictor = Predictor(tiny_bundle, device="cpu")
     made = scored_and_stored(predictor, some, "all")
     found = load_scores(tiny_bundle, some, "test")

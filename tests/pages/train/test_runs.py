@@ -1,8 +1,11 @@
-"""How the Train page shows in what runs differ."""
+"""How the Train page shows in what runs differ, and links to runs that are gone."""
 
 import pandas as pd
 
+from core.runs import Run
+from core.studies import delete
 from pages._ui.train import compare
+from tests.pages.driver import Page
 
 
 def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
@@ -24,3 +27,20 @@ def test_a_comparison_shows_labels_and_file_names_and_keeps_the_keys() -> None:
     found.iloc[4, 2] = "/home/me/studies/two/decisions.csv"
     shown = compare.in_words(found)
     assert shown.iloc[4, 1:].tolist() == ["one/decisions.csv", "two/decisions.csv"]
+
+
+def test_a_link_to_a_run_in_the_trash_says_so_and_brings_it_back(app: Page, two_runs: tuple[Run, Run]) -> None:
+    delete(two_runs[0])
+    app.open("train", run="a-stopped-run")
+    assert "The run a\\-stopped\\-run of the address is in the trash\\. Another run is shown\\." in app.words()
+    assert app.query_params["run"] == "b-other-run"
+    app.click("Restore")
+    assert app.selectbox(key="run").value == "a-stopped-run"
+    assert "of the address" not in app.words()
+
+
+def test_a_link_to_a_run_that_never_was_says_so(app: Page, two_runs: tuple[Run, Run]) -> None:
+    app.open("train", run="zzz")
+    assert "The run zzz of the address does not exist, or was deleted for good" in app.words()
+    app.click("Close")
+    assert "of the address" not in app.words()

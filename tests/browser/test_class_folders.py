@@ -1,0 +1,56 @@
+"""A folder with a folder for each class, through all pages: opened, trained on, evaluated and explained."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from core.data import Dataset
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def folder(small_demo: Dataset, tmp_path: Path) -> Path:
+    """150 patches of each class as PNG files."""
+    labels = small_demo.table["label"].to_numpy()
+    for label, name in enumerate(("normal", "tumour")):
+        (tmp_path / "lab" / name).mkdir(parents=True)
+        rows = (labels == label).nonzero()[0][:150]
+        for row, pixels in zip(rows, small_demo.store.load(rows).pixels, strict=True):
+            Image.fromarray(pixels).save(tmp_path / "lab" / name / f"{row:04}.png")
+    return tmp_path / "lab"
+
+
+def test_a_class_folder_is_opened_trained_on_evaluated_and_explained(page: Page, address: str, folder: Path) -> None:
+    page.goto(address)
+    expect(page.locator(".patch").nth(100)).to_be_attached()  # until the page is drawn
+    page.get_by_role("button", name="Open a folder …").click()
+    dialog = page.get_by_role("dialog")
+    field = dialog.get_by_label("Folder, table or zip on this computer")
+    field.fill(str(folder))
+    field.press("Enter")
+    expect(dialog.get_by_text(re.compile("300 patches"))).to_be_visible()
+    dialog.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("Tumour · 150"))).to_be_visible()
+
+    page.get_by_role("link", name="Train").click()
+    page.get_by_text("New run", exact=True).click()
+    epochs = page.get_by_label("Epochs", exact=True).first
+    epochs.fill("2")
+    epochs.press("Tab")
+    page.get_by_label("Name", exact=True).fill("of the lab")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("test patches that the run was not trained on")).to_be_visible()
+    expect(page.get_by_text("Slides in training: yes, as far as is known")).to_be_visible()
+    page.get_by_role("button", name="Use this model").click()
+    expect(page.get_by_text("Evaluate and Predict now use “of the lab”.")).to_be_visible()
+
+    page.get_by_role("link", name="Evaluate").click()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    expect(page.get_by_text(re.compile("of the lab on lab: test split"))).to_be_visible()
+    expect(page.get_by_text("Slides in training: yes, as far as is known")).to_be_visible()
+    page.locator(".patch").first.click()
+    expect(page.get_by_role("dialog").get_by_alt_text("Saliency map over the patch")).to_be_visible()
