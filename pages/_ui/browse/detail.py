@@ -121,7 +121,8 @@ def _content(
         curation.buttons(patches.dataset, str(patches.fixed.ids[row]), shortcuts=True)
     with details:
         _metadata(patches, row)
-        st.caption(note_of(row)) if note_of(row) else None
+        if note := note_of(row):
+            st.caption(note)
         if not readable:
             st.warning(loaded.unreadable[0])
         for note in loaded.notes.get(0, ()):
@@ -129,7 +130,6 @@ def _content(
         if predictor is not None:
             model.draw_prediction(predictor, patches, row, patch, threshold=threshold)
         _export(patches, row, patch)
-        if readable:
             model.draw_channels(predictor, patch, box=box)
     if predictor is not None and (patches.fixed.label >= 0).any():
         st.markdown("**Similar labelled patches**", help="Those that look most alike to the model.")
