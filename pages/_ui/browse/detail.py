@@ -130,6 +130,7 @@ def _content(
         if predictor is not None:
             model.draw_prediction(predictor, patches, row, patch, threshold=threshold)
         _export(patches, row, patch)
+        if readable:
             model.draw_channels(predictor, patch, box=box)
     if predictor is not None and (patches.fixed.label >= 0).any():
         st.markdown("**Similar labelled patches**", help="Those that look most alike to the model.")
