@@ -196,8 +196,8 @@ def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:
         archive.writestr("bad.png", b"no image")
     predict.file_uploader[0].set_value([("many.zip", buffer.getvalue(), "application/zip")]).run()
     assert not predict.exception
-    problems, table = (frame.value for frame in predict.dataframe)
-    assert problems["file"].tolist() == ["many.zip/bad.png"]
+    table = predict.dataframe[0].value
+    assert predict.table[0].value.index.tolist() == ["many.zip/bad.png"]
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
     assert table["probability"].tolist() == sorted(expected.tolist(), reverse=True)
     assert next(metric.value for metric in predict.metric) == "5"

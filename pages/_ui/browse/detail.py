@@ -121,7 +121,8 @@ def _content(
         curation.buttons(patches.dataset, str(patches.fixed.ids[row]), shortcuts=True)
     with details:
         _metadata(patches, row)
-        st.caption(note_of(row)) if note_of(row) else None
+        if note := note_of(row):
+            st.caption(note)
         if not readable:
             st.warning(loaded.unreadable[0])
         for note in loaded.notes.get(0, ()):

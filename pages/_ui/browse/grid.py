@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.data import Dataset
+from core.data import DEMO, Dataset
 from core.formatting import percent
 from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.browse import basket, detail, filters, predictions, views
@@ -55,6 +56,11 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls")
     below = st.container() if chips is None else chips
     detail.opened(patches)  # an id that is not here leaves the address before the keys of the page depend on it
+    if dataset.source != DEMO and not Path(dataset.source).exists():
+        st.error(
+            f"{dataset.source} is gone: moved, renamed, or on a drive that is not connected. Without a pack, nothing can "
+            "be shown until it is back.", icon=":material/folder_off:",
+        )  # fmt: skip
     with row:
         # Few and small, so that patches are in sight on a phone: what is chosen seldom stands behind its button.
         show = widgets.choice("Show", filters.SHOW, key=state.SHOW, show_label=False)

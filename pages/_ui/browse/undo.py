@@ -32,6 +32,7 @@ def draw(source: str, *, key: str, shortcut: str | None = None, place: Any = st)
 def _undo(source: str) -> None:
     step = _last(source)
     if step is None:
+        st.session_state[state.NOTICE] = "Nothing was undone: somebody has decided anew about these patches since."
         return
     try:
         undo(source, step, by=people.name())

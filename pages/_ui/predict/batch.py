@@ -130,7 +130,8 @@ def _problems(problems: list[Problem]) -> None:
             f"{len(problems):,} files could not be used", icon=":material/warning:", expanded=len(problems) < 6
         ):
             listed = [(problem.name, problem.reason) for problem in problems[:500]]
-            st.dataframe(pd.DataFrame(listed, columns=["file", "reason and remedy"]), hide_index=True)
+            # Not st.dataframe(), which would cut the sentences before what to do.
+            st.table(pd.DataFrame(listed, columns=["file", "reason and remedy"]).set_index("file").map(widgets.escaped))
             if len(problems) > 500:
                 st.caption(f"The first 500 of {len(problems):,}.")
 
@@ -190,6 +191,8 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
             "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
             "name": st.column_config.TextColumn(width=150),
             "verdict": st.column_config.TextColumn(width=80),
+            "OOD warnings": st.column_config.TextColumn(width=240),
+            "remarks": st.column_config.TextColumn(width=480),
         },
     )  # fmt: skip
     return None if row is None else int(shown[row])

@@ -93,7 +93,7 @@ def test_what_somebody_else_decided_since_stays(page: Page, folder: Path) -> Non
 
 
 def test_an_exclusion_and_a_tag_of_the_selection_are_undone(app: Page, folder: Path) -> None:
-    change_tag(str(folder), ["a"], "fat", on=True)
+    change_tag(str(folder), ["a"], "fat", on=True, by="Ben")
     app.session_state["basket"] = {str(folder): ["a", "b"]}
     app.open(data=str(folder))
     app.set("tag_name", "fat")
