@@ -44,6 +44,7 @@ def test_one_hospital_is_left_out_of_training_and_measured(page: Page, address: 
     expect(page).to_have_url(re.compile("data=.*wilds"))
 
     page.get_by_role("link", name="Train").click()
+    page.get_by_text("New run", exact=True).first.click()
     page.get_by_label("Epochs", exact=True).first.fill("1")
     page.get_by_label("Epochs", exact=True).first.press("Tab")
     page.get_by_text("Expert settings").first.click()
