@@ -9,7 +9,7 @@ import pandas as pd
 from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import Dataset, assign, choose_rule, find_pack, open_dataset
-from core.data.found import describe, part_of, sizes_of, unusable
+from core.data.found import describe, part_of, remarks, sizes_of
 from core.data.pack_blocks import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
@@ -58,7 +58,6 @@ def command(
     generating = progress_line("Generating the demo set")
     if look:
         dataset = open_dataset(data, progress=generating, decisions=decisions)
-        cannot = unusable(dataset) if len(dataset) else ""
         sizes = {f"{width}×{height}": count for (width, height), count in sizes_of(dataset).items()}
         if as_json:
             print_json(
@@ -67,13 +66,13 @@ def command(
                     "patches": len(dataset),
                     "found": describe(dataset),
                     "sizes": sizes,
-                    "cannot": cannot,
+                    "remarks": remarks(dataset),
                 }
             )
         else:
             print(describe(dataset))
             print("".join(f"{count} of the pictures looked at: {size}\n" for size, count in sizes.items()), end="")
-            print("".join(f"{each}\n" for each in (cannot, part_of(data, dataset.source)) if each), end="")
+            print("".join(f"{each}\n" for each in (*remarks(dataset), part_of(data, dataset.source)) if each), end="")
         return 0
     # fresh: a check must also notice files that were rewritten in place, which a glance at the folder does not.
     dataset = open_dataset(data, progress=generating, fresh=True, decisions=decisions)

@@ -47,6 +47,16 @@ def contents_of(path: Path) -> Path:
     )
 
 
+def lone_zip(folder: Path) -> Path | None:
+    """Return the only zip in a folder, as it was downloaded into a folder of its own; None where there is no such."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    zips = [name for name in names if name.lower().endswith(".zip") and not name.startswith(".")]
+    return folder / zips[0] if len(zips) == 1 and zips[0].isprintable() else None
+
+
 def gzipped(folder: Path) -> list[Path]:
     """Return the .h5.gz files of a folder that are not unpacked beside themselves."""
     try:
@@ -59,7 +69,7 @@ def gzipped(folder: Path) -> list[Path]:
 
 
 def unpack(path: Path, *, progress: Progress = no_progress) -> None:
-    """Unpack a zip into Nodescope's folder, or the .h5.gz files of a folder beside themselves.
+    """Unpack a zip (or the only one in a folder) into Nodescope's folder, or .h5.gz files beside themselves.
 
     Args:
         path: what is packed; nothing happens where it is unpacked already.
@@ -70,8 +80,9 @@ def unpack(path: Path, *, progress: Progress = no_progress) -> None:
         StorageError: the disk is full or may not be written.
     """
     try:
-        if is_zip(path):
-            _unzip(path, progress)
+        archive = path if path.is_file() else None if gzipped(path) else lone_zip(path)
+        if archive is not None and is_zip(archive):
+            _unzip(archive, progress)
         else:
             packed = gzipped(path)
             for number, each in enumerate(packed):

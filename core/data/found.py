@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.data.dataset import SPLITS, Dataset
+from core.data.dataset import GROUPS, SPLITS, Dataset
 from core.data.layouts import place_of
 from core.data.picture_store import EncodedStore, PixelStore
 from core.data.store import JoinedStore, PatchStore, RowStore
@@ -32,9 +32,7 @@ def describe(dataset: Dataset) -> str:
     unlabelled = len(dataset) - normal - tumour
     without = f", {unlabelled:,} without a label" if unlabelled else ""
     splits = table["split"].astype(str).value_counts().reindex(SPLITS).dropna().astype(int)
-    groups = [
-        f"{table[name].nunique():,} {name}s" for name in ("slide", "patient", "centre") if table[name].notna().any()
-    ]
+    groups = [f"{count:,} {name}{'s' if count > 1 else ''}" for name in GROUPS if (count := table[name].nunique())]
     parts = [
         f"{len(dataset):,} patches, {normal:,} normal, {tumour:,} tumour{without}",
         ", ".join(f"{name} {count:,}" for name, count in splits.items()),
@@ -49,14 +47,28 @@ def sizes_of(dataset: Dataset) -> dict[tuple[int, int], int]:
     return dict(Counter(size for row in _some_rows(dataset) if (size := _size(dataset.store, int(row)))))
 
 
-def unusable(dataset: Dataset) -> str:
+def remarks(dataset: Dataset) -> list[str]:
+    """Return sentences on a data set before it is used, beside what is left out: what is odd or cannot be read."""
+    odd = [str(problem).removesuffix(".") for problem in dataset.problems if problem.patches == 0]
+    odd = [each for each in odd if not each.startswith("labels: ")]
+    more = [f"{len(odd) - SAID:,} more of this kind"] if len(odd) > SAID else []
+    said = "; ".join((*odd[:SAID], *more))
+    return [each for each in (said and f"{said}.", _unusable(dataset) if len(dataset) else "") if each]
+
+
+def _unusable(dataset: Dataset) -> str:
     """Return in a sentence which of some pictures, spread over the data set, cannot be used; "" where all can."""
     rows = _some_rows(dataset)
-    reasons = [reason.removesuffix(".") for reason in dataset.store.load(rows).unreadable.values()]
-    if not reasons:
+    found: dict[str, list[str]] = {}
+    for text in dataset.store.load(rows).unreadable.values():
+        name, _, reason = text.removesuffix(".").partition(": ")
+        found.setdefault(reason, []).append(name)
+    if not found:
         return ""
-    more = f"; and {len(reasons) - SAID} more" if len(reasons) > SAID else ""
-    return f"{len(reasons)} of the {len(rows)} pictures looked at cannot be used: {'; '.join(reasons[:SAID])}{more}."
+    count = sum(map(len, found.values()))
+    reasons = [f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}" for why, names in found.items()]
+    more = "; and other reasons" if len(reasons) > SAID else ""
+    return f"{count} of the {len(rows)} pictures looked at cannot be used. {'; '.join(reasons[:SAID])}{more}."
 
 
 def part_of(path: str, source: str) -> str:
@@ -64,12 +76,12 @@ def part_of(path: str, source: str) -> str:
 
     Example:
         >>> part_of("/data/set/valid", "/data/set")
-        'valid is a part of /data/set, which is opened as a whole. To use only that part, filter by its split (in ...'
+        'valid is a part of /data/set, which is opened as a whole. To use only that part, filter it in Browse ...'
     """
     given, own = Path(path).expanduser().resolve(), Path(source)
     if own in given.parents and given.is_dir():
         return (
-            f"{given.name} is a part of {own}, which is opened as a whole. To use only that part, filter by its split "
+            f"{given.name} is a part of {own}, which is opened as a whole. To use only that part, filter it in Browse "
             "(in commands: --subset), or copy it to a folder elsewhere."
         )
     return f"{own} is opened." if given in own.parents else ""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from core.data.archives import contents_of, gzipped, is_zip
+from core.data.archives import contents_of, gzipped, is_zip, lone_zip
 from core.data.choices import NOTHING, Choices, choices_of
 from core.data.classes import labelled
 from core.data.dataset import SPLITS, Dataset, Problem
@@ -118,14 +120,14 @@ def place_of(source: str | Path) -> Place:
         found = _find(inside or folder.absolute())
     except OSError as error:
         raise DataError.unreadable(folder, error) from error
-    if found is None and inside is None and len(zips := _zips(_names(folder))) == 1:
-        return place_of(folder / zips[0])  # as it was downloaded, in a folder of its own
     if found is None and (packed := gzipped(folder)):
         raise ChoiceError(
             f"{_some([each.name for each in packed])} must be unpacked first: under 'Data set' in the sidebar, or with "
             f"python -m core pack --unpack {folder}",
             about="packed",
         )
+    if found is None and folder.is_dir() and (archive := lone_zip(folder)):
+        return place_of(archive)
     if found is None:
         raise DataError(what_is_wrong(folder, _names(folder)))
     reader, path = found[0], found[1].resolve()
@@ -212,7 +214,7 @@ def what_is_wrong(folder: Path, names: set[str]) -> str:
         return f"{folder} cannot be opened: it is no whole zip. Copy or download it again."
     if folder.is_file():
         return f"{folder} is a file that holds no patches. Give a table of patches, or the folder of a data set."
-    if hint := _packed(names) or _renamed(names):
+    if hint := _packed(names) or _damaged(folder, names) or _renamed(names):
         return f"{folder} holds no data set that could be opened: {hint}"
     held = f"holds {_some(sorted(map(printable, names)))} and no data set that could be opened" if names else "is empty"
     layouts = "; ".join(f"{each.EXAMPLE} ({each.NAME})" for each in USUAL)
@@ -226,16 +228,23 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
-def _zips(names: set[str]) -> list[str]:
-    return [each for each in sorted(names) if each.lower().endswith(".zip") and printable(each) == each]
-
-
 def _packed(names: set[str]) -> str:
     """Return what to unpack, or ""."""
-    if zips := _zips(names):
+    zips = sorted(printable(each) for each in names if each.lower().endswith(".zip"))
+    if zips:
         return f"each of {_some(zips)} can be opened itself; give the path of one."
     packed = [each for each in sorted(names) if each.lower().endswith((".tar", ".gz", ".tgz", ".7z"))]
     return f"{_some(list(map(printable, packed)))} must be unpacked first, with your archive program." if packed else ""
+
+
+def _damaged(folder: Path, names: set[str]) -> str:
+    """Return which Parquet file cannot be read, or ""."""
+    for name in sorted(each for each in names if each.lower().endswith(".parquet"))[:MOST]:
+        try:
+            pq.read_metadata(folder / name)
+        except (pa.ArrowException, OSError):
+            return f"{printable(name)} is damaged or cut off. Download it again."
+    return ""
 
 
 def _renamed(names: set[str]) -> str:

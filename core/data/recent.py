@@ -46,8 +46,3 @@ def remember_opened(source: str, found: str) -> None:
             atomic.write_json(path, [each.to_json() for each in (Recent(source, found), *kept)][:MOST])
     except (OSError, StorageError):
         return
-
-
-def forget_opened(source: str) -> None:
-    """Take a data set off the list. Raises :class:`StorageError`."""
-    atomic.write_json(home() / NAME, [each.to_json() for each in recent() if each.source != source])

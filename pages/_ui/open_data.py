@@ -9,7 +9,7 @@ import streamlit as st
 from core.data import CLASS_NAMES, DEMO, Dataset, pack_folder
 from core.data.choices import Choices, choices_of, remember
 from core.data.classes import labels_of
-from core.data.found import classes_at, describe, part_of, sizes_of, unusable
+from core.data.found import classes_at, describe, part_of, remarks, sizes_of
 from core.data.image_files import folders_in
 from core.data.layouts import place_of
 from core.data.picture_store import refitted
@@ -134,11 +134,12 @@ def ask(path: str, *, inside: bool = False) -> None:
         found = _looked(path)
         own, choices = found.source, found.choices
         st.success(_plain(describe(found)), icon=":material/check:")
-        for said in filter(None, (part_of(path, own), found.left_out(), unusable(found) if len(found) else "")):
+        for said in filter(None, (part_of(path, own), found.left_out(), *remarks(found))):
             st.caption(_plain(said))
         changed = _sizes(found) or choices
-        with st.expander("Change which class is tumour") if classes_at(own) else st.container():
-            changed = _classes(own, changed)
+        counts = _counts(own)
+        with st.expander("Change which class is tumour") if counts else st.container():
+            changed = _classes(own, counts, changed)
     except ChoiceError as error:
         what = ASKED.get(error.about)
         st.info(_plain(f"{str(error).partition(' Say ')[0]} {what}" if what else str(error)), icon=":material/help:")
@@ -147,12 +148,13 @@ def ask(path: str, *, inside: bool = False) -> None:
             return
         own = place_of(path).source
         choices = choices_of(own)
-        changed = _classes(own, choices) if error.about == "classes" else _root(choices)
+        counts = _counts(own) if error.about == "classes" else {}
+        changed = _classes(own, counts, choices) if counts else _root(choices)
     except NodescopeError as error:
         # In the dialog a folder that is no data set is no error: one looks around there.
         st.caption(_plain(str(error))) if inside else widgets.show_error(error)
         return
-    lacking = _lacking(own, changed)
+    lacking = _lacking(counts, changed)
     if lacking:
         st.warning(lacking, icon=":material/warning:")
     label, none = "Open" if inside else "Go on", lacking == NOTHING_CHOSEN
@@ -192,9 +194,14 @@ def _looked(path: str) -> Dataset:
     return cache.recall("looked", (place.source, place.quick_stamp()), place.open, most=4, doing="Looking …")
 
 
-def _classes(path: str, choices: Choices) -> Choices:
+def _counts(path: str) -> dict[str, int]:
+    """Return the classes of a data set with their patches, see :func:`core.data.found.classes_at`."""
+    place = place_of(path)
+    return cache.recall("classes", (place.source, place.quick_stamp()), lambda: classes_at(path), most=4)
+
+
+def _classes(path: str, counts: dict[str, int], choices: Choices) -> Choices:
     """Draw the classes of a data set, each with what it is; return the choices with them."""
-    counts = classes_at(path)
     picked: dict[str, str] = {}
     for name, count in counts.items():
         side = 1 if name in choices.tumour else 0 if name in choices.normal else known_label(name)
@@ -210,9 +217,8 @@ def _classes(path: str, choices: Choices) -> Choices:
     return replace(choices, tumour=tumour, normal=normal)
 
 
-def _lacking(path: str, choices: Choices) -> str:
+def _lacking(counts: dict[str, int], choices: Choices) -> str:
     """Return what the classes of a data set lack as they are chosen, "" where they lack nothing."""
-    counts = classes_at(path)
     try:
         labels = set(labels_of(counts, choices).values()) if counts else {0, 1}
     except DataError:

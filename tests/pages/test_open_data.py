@@ -8,6 +8,7 @@ from PIL import Image
 
 from core.data import open_dataset
 from core.data.choices import Choices, choices_of, remember
+from core.data.found import remarks
 from core.data.recent import recent
 from pages._ui import state
 from tests.pages.driver import Page
@@ -29,6 +30,14 @@ def test_a_data_set_that_needs_a_choice_asks_in_place_of_the_page(tissues: Path)
     assert "Its classes are LYM" in page.words().replace("\\", "")
     assert page.get_by_key(f"class-{tissues}-TUM").value == "tumour"
     page.set(f"class-{tissues}-LYM", "left out")
+    page.set(f"class-{tissues}-NORM", "tumour")
+    assert "No class is normal, so that no model can be trained or measured on it." in page.words()
+    page.set(f"class-{tissues}-NORM", "left out")
+    page.set(f"class-{tissues}-TUM", "left out")
+    assert "Choose at least one class that is tumour or normal." in page.words()
+    assert page.one("button", "Go on").disabled
+    page.set(f"class-{tissues}-TUM", "tumour")
+    page.set(f"class-{tissues}-NORM", "normal")
     page.click("Go on")
 
     assert choices_of(str(tissues)).tumour == ("TUM",)
@@ -63,3 +72,45 @@ def test_pictures_of_other_sizes_are_asked_about_with_pictures(tissues: Path) ->
     assert open_dataset(tissues).store.load([0]).notes[0] == (
         "Centre taken at its own scale: 96×96 of 128×128 pixels became 96×96.",
     )
+
+
+def test_files_of_another_computer_are_asked_for_and_found(tmp_path: Path, fresh_home: Path) -> None:
+    for number in range(4):
+        path = tmp_path / "pictures" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((96, 96, 3), 40 * number, np.uint8)).save(path)
+    (tmp_path / "set").mkdir()
+    lines = [f"/home/anna/tiles/{number}.png,{number % 2}" for number in range(4)]
+    (tmp_path / "set" / "list.csv").write_text("\n".join(["path,label", *lines]))
+
+    page = Page().open(data=str(tmp_path / "set"))
+    assert "such as /home/anna/tiles/0.png. Give the folder that holds them below." in page.words().replace("\\", "")
+    page.set("open-root", str(tmp_path / "pictures"))
+    page.click("Go on")
+
+    assert open_dataset(tmp_path / "set").class_counts() == (2, 2)
+    assert "Tumour · 2" in page.words()
+
+
+def test_what_cannot_be_used_is_said_before_it_is_opened(tmp_path: Path, fresh_home: Path) -> None:
+    for name in ("normal/a.png", "normal/b.png"):
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((96, 96, 3), 90, np.uint8)).save(path)
+    (tmp_path / "set" / "normal" / "c.png").write_text("no picture")
+    (tmp_path / "set" / "tumour").mkdir()
+    words = "\n".join(remarks(open_dataset(tmp_path / "set")))
+
+    assert "tumour/: is a class without images." in words
+    assert "1 of the 3 pictures looked at cannot be used. c.png: This is not an image that can be read" in words
+
+
+def test_nothing_is_read_before_a_folder_was_chosen(
+    tissues: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tissues))
+    page = Page().open()
+    page.click("Open a folder …")
+
+    assert page.text_input[0].value == str(tissues)
+    assert "Its classes are" not in page.words()

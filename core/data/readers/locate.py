@@ -23,8 +23,9 @@ def located(cells: Sequence[str], given: Given) -> tuple[list[str], list[Problem
     paths = [places.find(*cell.strip().replace("\\", "/").rpartition("/")[::2]) for cell in cells]
     missing = [cell for cell, path in zip(cells, paths, strict=True) if not path]
     if len(missing) == len(cells):
+        named = given.path.name if given.path.is_file() else "its table"
         raise ChoiceError(
-            f"None of the {len(cells):,} files that {given.path.name} names is in {places.base}, such as "
+            f"None of the {len(cells):,} files that {named} names is in {places.base}, such as "
             f"{missing[0] if missing else 'no file'}. Say in which folder they lie: under 'Data set' in the sidebar, "
             "or with --root DIR.",
             about="root",

@@ -54,6 +54,22 @@ def test_a_zip_that_changed_is_unpacked_anew(zipped: Path) -> None:
     assert len(list(pack_folder(str(zipped)).glob("unpacked-*"))) == 1
 
 
+def test_a_folder_that_holds_only_a_zip_is_its_data_set(
+    zipped: Path, fresh_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = zipped.parent / "downloaded"
+    alone.mkdir()
+    (alone / "notes.txt").touch()
+    shutil.move(zipped, alone / "data.zip")
+
+    with pytest.raises(ChoiceError, match=r"data.zip holds .* files"):
+        open_dataset(alone)
+    assert main(["check", str(alone), "--look"]) == 0
+    said = capsys.readouterr().out
+    assert "class folders: 2 patches, 1 normal, 1 tumour" in said
+    assert open_dataset(alone).source == str(alone / "data.zip")
+
+
 def test_commands_unpack_by_themselves(zipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(zipped), "--look"]) == 0
     assert "class folders: 2 patches, 1 normal, 1 tumour" in capsys.readouterr().out
