@@ -20,6 +20,7 @@ from core.data.readers import LAST, MAYBE, SURE, Given, Reader, Watched, kaggle,
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
 from core.errors import ChoiceError, DataError
+from core.storage.roots import require_allowed
 
 MOST_SECONDS = 2.0
 """After which no further folder is looked into for the data set that was meant."""
@@ -106,6 +107,7 @@ def place_of(source: str | Path) -> Place:
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
         raise DataError(f"There is no folder {source}. Check the path, or use 'demo' for the demo set.") from error
+    require_allowed(folder)
     if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
         raise DataError(
             f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
@@ -130,6 +132,7 @@ def place_of(source: str | Path) -> Place:
     source = str(folder.resolve() if inside else path)
     choices = choices_of(source)
     root = Path(choices.root).expanduser() if choices.root else None
+    require_allowed(root or path)  # the data set may lie above what was asked for
     return Place(reader, Given(path, root), source, choices)
 
 

@@ -14,6 +14,7 @@ from core.slides.analyse import SlideJob, read_summary
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
+from core.storage.roots import is_allowed, require_allowed
 from core.storage.schema import parse
 
 SUFFIXES = (
@@ -101,11 +102,12 @@ def slides_in(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no such folder, or it cannot be read.
     """
+    require_allowed(folder)
     try:
         return sorted(
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file()
+            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and is_allowed(path) and path.is_file()
         )
     except OSError as error:
         raise DataError.unreadable(folder, error) from error
