@@ -71,7 +71,7 @@ def test_a_shell_completes_commands(typed: str, offered: list[str], monkeypatch:
         monkeypatch.setenv(name, value)
     found = subprocess.run([sys.executable, "-m", "nodescope"], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert [line.partition(",")[2] for line in found.stdout.splitlines()] == offered
+    assert [line.partition(",")[2] for line in found.stdout.split()] == offered
 
 
 def test_the_command_says_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
