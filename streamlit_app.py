@@ -7,6 +7,8 @@ from threading import Thread
 
 import streamlit as st
 
+from pages._ui import sign_in
+
 LAYOUT = "pages._ui.layout"
 
 if __name__ == "streamlit_app":  # the server loads this file once, and runs it as a script for every page that is drawn
@@ -22,6 +24,7 @@ if __name__ == "streamlit_app":  # the server loads this file once, and runs it 
 else:
     st.set_page_config(page_title="Nodescope", page_icon="🔬", layout="wide")
     st.html(Path(__file__).parent / "pages" / "_ui" / "style.css")
+    sign_in.require()
 
     page = st.navigation(
         [

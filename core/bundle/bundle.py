@@ -26,6 +26,7 @@ from core.bundle.shipped import SHIPPED, bundle_file
 from core.errors import BundleError
 from core.formatting import file_size, printable
 from core.storage import atomic
+from core.storage.roots import require_allowed
 from core.storage.schema import Anything, Named, parse
 
 FORMAT = "nodescope.bundle"
@@ -152,6 +153,8 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
             not finite, or one out of its range.
     """
     path = bundle_file(path)
+    if path not in SHIPPED.values():
+        require_allowed(path)
     if not path.is_file():
         raise BundleError(
             f"There is no bundle at {path}. A finished run leaves one in its folder, bundle.safetensors; with "

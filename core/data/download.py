@@ -21,6 +21,7 @@ from core.data.store import PATCH_BYTES
 from core.errors import DataError, StorageError
 from core.progress import Progress
 from core.storage import portable
+from core.storage.roots import require_allowed
 
 STAGING = ".download"
 POLL_SECONDS = 1.0
@@ -89,6 +90,7 @@ def fetch(name: str, folder: Path, *, progress: Progress) -> None:
         DataError: it cannot be fetched; the sentence says what to do by hand.
         StorageError: the disk has too little space, or the folder cannot be written.
     """
+    require_allowed(folder)
     source, staging = SOURCES[name], folder / STAGING
     try:
         if folder.is_dir() and not staging.is_dir() and (folder / "train").exists():

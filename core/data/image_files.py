@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.data.dataset import Problem
 from core.errors import DataError
+from core.storage.roots import is_allowed
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp")
 """Of image files; of several files of one id, the one whose suffix stands first here is taken."""
@@ -84,6 +85,8 @@ def printable(name: str) -> str:
 
 def folders_in(folder: Path, *, most: int | None = None) -> list[str]:
     """Return the names of the folders in a folder that can be printed, sorted; none where it cannot be read."""
+    if not is_allowed(folder):
+        return []
     try:
         with os.scandir(folder) as entries:
             found = (each.name for each in entries if not each.name.startswith(".") and is_folder(each))

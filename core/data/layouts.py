@@ -22,6 +22,7 @@ from core.data.readers import LAST, MAYBE, SURE, USUAL, Given, Reader, Watched, 
 from core.data.readers.folders import image_folders
 from core.data.store import PatchStore
 from core.errors import ChoiceError, DataError
+from core.storage.roots import require_allowed
 
 MOST_SECONDS = 2.0
 """After which no further folder is looked into for the data set that was meant."""
@@ -108,6 +109,7 @@ def place_of(source: str | Path) -> Place:
         folder = Path(source).expanduser()
     except RuntimeError as error:  # ~name of a user who is not there
         raise DataError(f"There is no folder {source}. Check the path.") from error
+    require_allowed(folder)
     if printable(str(folder)) != str(folder):  # nothing could be stored under it: JSON and addresses hold text only
         raise DataError(
             f"The path {printable(str(folder))} has characters that are not UTF-8, or control characters. Rename the "
@@ -134,6 +136,7 @@ def place_of(source: str | Path) -> Place:
     source = str(folder.resolve() if inside else path)
     choices = choices_of(source)
     root = Path(choices.root).expanduser() if choices.root else None
+    require_allowed(root or path)  # the data set may lie above what was asked for
     return Place(reader, Given(path, root), source, choices)
 
 

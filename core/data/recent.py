@@ -8,6 +8,7 @@ from core.errors import StorageError
 from core.storage import atomic
 from core.storage.home import home, make_folder
 from core.storage.record import Record
+from core.storage.roots import is_allowed
 from core.storage.schema import parse
 
 NAME, MOST = "recent.json", 20
@@ -29,7 +30,8 @@ class Recent(Record):
 def recent() -> tuple[Recent, ...]:
     """Return the data sets that were opened last, the newest first; none where the list is missing or damaged."""
     try:
-        return tuple(map(Recent.from_json, parse((home() / NAME).read_text("utf-8"))))
+        known = map(Recent.from_json, parse((home() / NAME).read_text("utf-8")))
+        return tuple(each for each in known if is_allowed(each.source))
     except (OSError, ValueError, TypeError):  # a list of conveniences: nothing is lost with it
         return ()
 

@@ -21,6 +21,7 @@ from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
+from core.storage.roots import require_allowed
 from core.storage.schema import parse
 from core.storage.spreadsheet import table_csv
 
@@ -91,6 +92,7 @@ def load_split(path: Path) -> SplitFile:
     Raises:
         DataError: it is missing, no split file, damaged, or of a later version.
     """
+    require_allowed(path)
     try:
         value = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -26,6 +26,7 @@ from core.errors import DataError, StorageError
 from core.formatting import NOT_A_DEVICE
 from core.progress import Progress, no_progress
 from core.storage import portable
+from core.storage.roots import require_allowed
 from core.storage.spreadsheet import table_csv
 
 Layout = Literal["folders", "kaggle", "parquet"]
@@ -175,6 +176,7 @@ def _groups(table: pd.DataFrame) -> list[str]:
 @contextmanager
 def _made(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder`, which takes its place at the end; after an exception nothing is left."""
+    require_allowed(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(f"{folder} is there already and is not empty. Choose another folder, or empty it.")
     place = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")

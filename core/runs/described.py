@@ -13,7 +13,7 @@ LONGEST = 80
 
 
 class Described(WorkFolder):
-    """A work folder with the files ``name.txt``, ``tags.txt`` (a tag in each line) and ``notes.txt``.
+    """A work folder with the files ``name.txt``, ``tags.txt`` (a tag in each line), ``notes.txt`` and ``by.txt``.
 
     None of them changes what the work does, and the folder keeps its own name.
     """
@@ -33,6 +33,14 @@ class Described(WorkFolder):
         if len(name) > LONGEST or not name.isprintable():
             raise RunError(f"A name needs at most {LONGEST} printable characters, got {title!r}.")
         self._write_text("name.txt", "" if name == self.name else name)
+
+    def started_by(self) -> str:
+        """Return the name of who started it; empty where nobody had to say. Raises :class:`RunError` if unreadable."""
+        return " ".join(self._text("by.txt").split())
+
+    def write_started_by(self, name: str) -> None:
+        """Note who started it. Raises :class:`StorageError`."""
+        self._write_text("by.txt", name)
 
     def tags(self) -> tuple[str, ...]:
         """Return its tags in alphabetical order. Raises :class:`RunError` if they are unreadable."""
@@ -57,7 +65,7 @@ class Described(WorkFolder):
 
     def described_in(self) -> tuple[Path, ...]:
         """Return the files of all this, which need not be there."""
-        return tuple(self.path / name for name in ("name.txt", "tags.txt", "notes.txt"))
+        return tuple(self.path / name for name in ("name.txt", "tags.txt", "notes.txt", "by.txt"))
 
     def _text(self, name: str) -> str:
         try:

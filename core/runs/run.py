@@ -17,7 +17,7 @@
     predictions.csv     validation patches with label, logit and calibrated probability
     test_predictions.csv  the same of the test patches of the first data set
     bundle.safetensors  the result
-    name.txt, tags.txt, notes.txt  what people write down about it, see core.runs.described
+    name.txt, tags.txt, notes.txt, by.txt  what people write down about it and who started it, see core.runs.described
 
 Every file is replaced atomically, so any number of readers may read at any time, but the log and ``steps.csv``, which
 grow at their end.

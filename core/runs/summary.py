@@ -44,6 +44,7 @@ class RunSummary(Record):
         notes: what people wrote down about it.
         title: what people call it; the folder's name where they gave it none.
         tags: what people tagged it with.
+        started_by: who started it; empty where nobody had to say.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RunSummary(Record):
     notes: str = ""
     title: str = ""
     tags: tuple[str, ...] = ()
+    started_by: str = ""
 
     @property
     def given_name(self) -> str:
@@ -78,7 +80,7 @@ def summarise_run(run: Run) -> RunSummary:
     """Return the row of a run; of a damaged one with the sentence that says what is damaged."""
     try:
         status, config, metrics = run.status(), run.config(), run.metrics()
-        notes, title, tags = run.notes(), run.title(), run.tags()
+        notes, title, tags, by = run.notes(), run.title(), run.tags(), run.started_by()
         started = run.place("config.json").stat().st_mtime
     except NodescopeError as error:
         return RunSummary(run.name, str(run.path), "damaged", message=str(error), title=_title(run))
@@ -108,6 +110,7 @@ def summarise_run(run: Run) -> RunSummary:
         notes=notes,
         title=title,
         tags=tags,
+        started_by=by,
     )
 
 

@@ -15,6 +15,7 @@ from core.slides.cohort import state_of
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
+from core.storage.roots import is_allowed, require_allowed
 from core.storage.schema import parse
 
 SUFFIXES = (
@@ -96,11 +97,12 @@ def slides_in(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no such folder, or it cannot be read.
     """
+    require_allowed(folder)
     try:
         return sorted(
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file()
+            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and is_allowed(path) and path.is_file()
         )
     except OSError as error:
         raise DataError.unreadable(folder, error) from error

@@ -33,6 +33,7 @@ from core.images.discover import read_file
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
 from core.stain import StainReference, reference_of, typical
+from core.storage.roots import require_allowed
 
 LOOKED_AT = 500
 """Training patches among which a typical one is looked for."""
@@ -220,6 +221,7 @@ def find_stain(config: TrainingConfig, train: Patches) -> StainReference | None:
         return None
     if config.stain_reference:
         path = Path(config.stain_reference).expanduser()
+        require_allowed(path)
         return reference_of(decode_whole(read_file(path, path.name), name=path.name).pixels, config.stain_normalisation)
     # Always the same draw, so that the reference follows from data and settings.
     rows = np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT])

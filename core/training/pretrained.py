@@ -18,6 +18,7 @@ from torch import nn
 from core.bundle import Bundle, Card
 from core.errors import WeightsError
 from core.evaluation import Calibration
+from core.storage.roots import require_allowed
 from models.efficientnet_lite import EfficientNetLite
 from models.resnet import ResNet
 
@@ -47,6 +48,7 @@ def load_pretrained(model: nn.Module, source: str) -> None:
     if source == IMAGENET:
         _load_imagenet(model)
         return
+    require_allowed(source)
     _load_state(model, _read(Path(source).expanduser()), name=Path(source).name)
 
 

@@ -22,7 +22,7 @@ from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
 from core.runs import Run, find_run, list_runs
 from core.storage.home import tighten_home
-from pages._ui import cache, open_data, query_params, state
+from pages._ui import cache, open_data, query_params, sign_in, state
 from pages._ui.widgets import show_error as show_error
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
@@ -193,6 +193,7 @@ def _sidebar() -> DeltaGenerator:
         place = st.empty()
         _choose_model()
         _choose_device()
+        sign_in.draw()
         st.caption(f":material/science: {RESEARCH_ONLY}")
     return place
 

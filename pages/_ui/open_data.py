@@ -19,6 +19,7 @@ from core.display import contact_sheet
 from core.errors import ChoiceError, DataError, NodescopeError
 from core.images.sizes import Fit, Size
 from core.job import Job
+from core.storage.roots import is_allowed, roots
 from pages._ui import cache, jobs, state, widgets
 
 SIZES: dict[Size, tuple[str, str]] = {
@@ -112,8 +113,15 @@ def _dialog() -> None:
     given = st.text_input("Folder, table or zip on this computer", place, key=f"open-path-{place}")
     path = Path(given).expanduser()
     with st.container(horizontal=True):
-        if st.button("Up", icon=":material/arrow_upward:", key="open-up", disabled=path == path.parent):
+        if st.button(
+            "Up",
+            icon=":material/arrow_upward:",
+            key="open-up",
+            disabled=path == path.parent or not is_allowed(path.parent),
+        ):
             _go(path.parent)
+    if len(roots()) > 1 and (elsewhere := st.pills("Folders that may be opened here", map(str, roots()), key="roots")):
+        _go(Path(elsewhere))
     folders = folders_in(path, most=100)
     if folders:
         chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
@@ -289,8 +297,9 @@ def _look_at(path: str) -> None:
 
 def _start() -> Path:
     """Return where the search for a folder begins: beside the one that was opened last, else at home."""
-    before = next((Path(each.source).parent for each in recent()), Path.home())
-    return before if before.is_dir() else Path.home()
+    home = next(iter(roots()), Path.home())
+    before = next((Path(each.source).parent for each in recent()), home)
+    return before if is_allowed(before) and before.is_dir() else home
 
 
 def _is_recent(path: str) -> bool:

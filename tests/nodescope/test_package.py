@@ -32,10 +32,10 @@ def test_the_version_is_the_same_wherever_it_stands() -> None:
 
 
 def test_everything_that_is_needed_has_a_tested_version_that_is_allowed() -> None:
-    tested = {each.name: next(iter(each.specifier)).version for each in _requirements("constraints.txt")}
+    tested = {each.name.lower(): next(iter(each.specifier)).version for each in _requirements("constraints.txt")}
 
     for each in (*_requirements("requirements.txt"), *_requirements("requirements-dev.txt")):
-        assert each.specifier.contains(tested[each.name]), each.name
+        assert each.specifier.contains(tested[each.name.lower()]), each.name
 
 
 def test_what_the_viewer_needs_beside_python_is_in_the_package() -> None:
@@ -71,7 +71,7 @@ def test_a_shell_completes_commands(typed: str, offered: list[str], monkeypatch:
         monkeypatch.setenv(name, value)
     found = subprocess.run([sys.executable, "-m", "nodescope"], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert [line.partition(",")[2] for line in found.stdout.splitlines()] == offered
+    assert [line.partition(",")[2] for line in found.stdout.split()] == offered
 
 
 def test_the_command_says_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:

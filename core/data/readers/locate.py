@@ -8,6 +8,7 @@ from core.data.matching import key_of
 from core.data.readers.folders import image_folders
 from core.data.readers.protocol import Given
 from core.errors import ChoiceError, Problem
+from core.storage.roots import is_allowed
 
 
 def located(cells: Sequence[str], given: Given) -> tuple[list[str], list[Problem]]:
@@ -56,7 +57,7 @@ class _Places:
 
     def _resolved(self, folder: str) -> Path:
         """Return the folder that is meant: as written, or the longest end of it that is here."""
-        if (exact := self.base / folder).is_dir():
+        if is_allowed(exact := self.base / folder) and exact.is_dir():
             return exact
         parts = folder.strip("/").split("/")
         tails = (self.base.joinpath(*parts[start:]) for start in range(1, len(parts)))
@@ -68,7 +69,7 @@ def _by_key(folders: Sequence[Path]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for folder in folders:
         try:
-            names = sorted(os.listdir(folder))
+            names = sorted(os.listdir(folder)) if is_allowed(folder) else []
         except OSError:
             continue
         for name in names:

@@ -11,6 +11,7 @@ from core.data.open import recognise
 from core.errors import DataError
 from core.job import Job
 from core.storage.home import home
+from core.storage.roots import require_allowed
 from pages._ui import jobs, open_data, state
 from pages._ui.browse import export
 
@@ -36,6 +37,7 @@ def _source(name: str) -> None:
         persist_state="session", help="It is created if it does not exist. The disk needs room for the whole data set.",
     )  # fmt: skip
     folder = Path(given).expanduser().resolve()
+    require_allowed(folder)
     job = job_of(name, folder)
     if not job.status().is_active and _is_data_set(folder):
         st.success(f"The data set is in {folder}.", icon=":material/check:")

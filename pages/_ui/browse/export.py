@@ -13,6 +13,7 @@ from core.data.splits import is_official, lacks_test
 from core.display.data_set import CARD, LAYOUTS, SUBSETS
 from core.job import Job
 from core.storage.home import home
+from core.storage.roots import require_allowed
 from pages._ui import jobs
 from pages._ui.browse.splits import LABELS
 
@@ -35,6 +36,7 @@ def draw(dataset: Dataset) -> None:
         key=f"export-folder-{stem}-{layout}-{subset}", help="It must be empty, or is made.",
     )  # fmt: skip
     folder = Path(given).expanduser().resolve()
+    require_allowed(folder)
     job = Job(home() / "exports" / f".{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.job")
     if not job.status().is_active and (folder / CARD).is_file():
         st.success(f"The data set is in {folder}; {CARD} says what it is.", icon=":material/check:")

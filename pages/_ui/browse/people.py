@@ -7,18 +7,22 @@ from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
 from core.storage.schema import parse
-from pages._ui import state
+from pages._ui import sign_in, state
 
 
 def name() -> str:
     """Return the visitor's name; empty until it was given."""
+    if signed_in := sign_in.name():
+        return signed_in
     known = names()
     # Where one person works in this home folder, nobody needs to ask again; of several, each says who it is.
     return str(st.session_state.get(state.PERSON) or (known[0] if len(known) == 1 else ""))
 
 
 def draw() -> str:
-    """Draw the field for the name, once on a page, and return it."""
+    """Draw the field for the name, once on a page, and return it; who has signed in has one already."""
+    if signed_in := sign_in.name():
+        return signed_in
     known, mine = names(), name()
     st.session_state.setdefault(state.PERSON, mine or None)
     given = st.selectbox(

@@ -19,6 +19,7 @@ from core.slides.folders import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
 from core.storage.home import make_folder
+from core.storage.roots import is_allowed, require_allowed
 from core.storage.spreadsheet import table_csv
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.slides.opened import opened_slide
@@ -90,6 +91,7 @@ def choose_folder(place: DeltaGenerator) -> Path | None:
             icon=":material/folder_open:",
         )
         return None
+    require_allowed(given)
     folder = Path(given).expanduser()
     if given not in known and not Results.place(folder.resolve()).is_dir():
         st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
@@ -104,7 +106,7 @@ def choose_folder(place: DeltaGenerator) -> Path | None:
 def _agree(given: str) -> None:
     st.session_state[state.SLIDE_FOLDERS].append(given)
     folder = Path(given).expanduser()
-    if folder.is_dir():  # what is kept of it says later that somebody here has opened it
+    if is_allowed(folder) and folder.is_dir():  # what is kept of it says later that somebody here has opened it
         layout.attempt(lambda: make_folder(Results.place(folder.resolve())))
 
 

@@ -52,7 +52,9 @@ def edit(run: Run, runs: Sequence[Run]) -> None:
 
 
 def show_tags(run: Run) -> None:
-    """Draw the tags of a run."""
+    """Draw the tags of a run, and who started it."""
+    if by := run.started_by():
+        st.badge(f"Started by {widgets.escaped(by)}", icon=":material/person:", color="gray")
     for tag in run.tags():
         st.badge(widgets.escaped(tag), icon=":material/label:", color="gray")
 

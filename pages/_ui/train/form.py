@@ -13,6 +13,7 @@ from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
 from core.runs.described import LONGEST
 from core.runs.settings import GROUPS, SETTINGS
 from pages._ui import cache, layout, open_data, state
+from pages._ui.browse import people
 from pages._ui.train import fields as train_fields
 from pages._ui.train import preflight
 from pages._ui.train.fields import FIRST
@@ -131,6 +132,8 @@ def _start(config: TrainingConfig, name: str, note: str) -> None:
             if each != DEMO:
                 cache.dataset(each)  # raises where the folder is no data set, before a run is made for it
         run = start(config)
+        if who := people.name():
+            run.write_started_by(who)
         if name.strip():
             run.rename(name)
         if note.strip():
