@@ -21,6 +21,11 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
 
 
+def gpu_count() -> int:
+    """Return how many GPUs PyTorch sees."""
+    return torch.cuda.device_count()
+
+
 def describe_device(device: torch.device) -> str:
     """Return the device in words, such as "CPU, 2 threads" or "NVIDIA H100"."""
     if device.type == "cuda":

@@ -1,6 +1,7 @@
 """``python -m core runs``: list, show, stop, resume, compare, delete and restore runs."""
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -29,8 +30,11 @@ from core.studies import delete, empty_trash, list_trash, restore, what_loses
 from core.work_folder import STATES
 
 HEAD = (
-    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags",
+    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags", "why",
 )  # fmt: skip
+
+WHY = 70
+"""Letters of the reason why a run failed, in the list; `show` has all of them."""
 
 command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name, its folder's, or a path.")
 names = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
@@ -46,7 +50,7 @@ def run_list(as_json: bool) -> None:
     else:
         rows = [HEAD, *(row(each) for each in found)]
         # Names and tags are for those who use them: a column without any takes no room.
-        used = [cells for cells in zip(*rows, strict=True) if cells[0] not in ("name", "tags") or any(cells[1:])]
+        used = [cells for cells in zip(*rows, strict=True) if cells[0] not in ("name", "tags", "why") or any(cells[1:])]
         print(table([*zip(*used, strict=True)]) if found else "No runs yet: python -m core train")
 
 
@@ -63,7 +67,7 @@ def run_show(name: str, as_json: bool) -> None:
         print_json({**found.to_json(), "settings": settings, "metrics": metrics.to_dict(orient="records")})
         return
     notes = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("folder", found.path))
-    for title, value in (each for each in (*zip(HEAD, row(found), strict=True), *notes) if each[1]):
+    for title, value in (each for each in (*zip(HEAD[:-1], row(found)[:-1], strict=True), *notes) if each[1]):
         print(f"{title + ':':<24} {value}")
     if not metrics.empty:
         print(metrics.tail(10).to_string(index=False, float_format="{:.4f}".format))
@@ -231,6 +235,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
         started,
         duration(found.seconds),
         ", ".join(found.tags),
+        textwrap.shorten(found.message, WHY, placeholder=" …") if found.state in ("failed", "damaged") else "",
     )
 
 
