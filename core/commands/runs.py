@@ -30,7 +30,8 @@ from core.studies import delete, empty_trash, list_trash, restore, what_loses
 from core.work_folder import STATES
 
 HEAD = (
-    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags", "why",
+    "run", "name", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "started", "elapsed", "tags",
+    "why",
 )  # fmt: skip
 
 WHY = 70

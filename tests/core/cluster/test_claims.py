@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 WORK = """
 import os, sys, time
 from pathlib import Path
-# libfaketime makes threads of Python wait for ever, so the clock is set here; stopwatches (time.monotonic) stay as they are.
+# libfaketime makes threads of Python wait for ever, so the clock is set here; stopwatches stay as they are.
 real, shift = time.time, float(sys.argv[3])
 time.time = lambda: real() + shift
 from core.cluster import Piece, Where, carry_out, claims, pieces
