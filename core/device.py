@@ -108,6 +108,11 @@ def fault(device: torch.device) -> str:
     return _fault(device.index or 0) if device.type == "cuda" else ""
 
 
+def gpu_count() -> int:
+    """Return how many GPUs PyTorch sees."""
+    return torch.cuda.device_count()
+
+
 def describe_device(device: torch.device) -> str:
     """Return the device in words, such as "CPU, 2 threads", "NVIDIA H100" or "AMD Instinct MI300X (ROCm)"."""
     if device.type == "cuda":

@@ -1,6 +1,7 @@
 """``python -m core runs``: list, show, stop, resume, compare, delete and restore runs."""
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -31,10 +32,13 @@ from core.work_folder import STATES
 
 HEAD = (
     "run", "state", "preset", "data", "best validation AUC (epoch)", "test AUC", "slides in training", "started",
-    "elapsed", "tags", "folder",
+    "elapsed", "tags", "folder", "why",
 )  # fmt: skip
-SOMETIMES = {"slides in training": ("", "no"), "tags": ("",), "folder": ("",)}
+SOMETIMES = {"slides in training": ("", "no"), "tags": ("",), "folder": ("",), "why": ("",)}
 """Columns that a list lacks where all runs have one of these values."""
+
+WHY = 70
+"""Letters of the reason why a run failed, in the list; `show` has all of them."""
 
 command = Group("runs", help="Look after runs, whoever started them. RUN is a run's name, its folder's, or a path.")
 names = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
@@ -67,7 +71,7 @@ def run_show(name: str, as_json: bool) -> None:
         print_json({**found.to_json(), "settings": settings, "metrics": metrics.to_dict(orient="records")})
         return
     notes = (("why", found.message), ("flaw", found.flaw), ("notes", found.notes), ("path", found.path))
-    for title, value in (each for each in (*zip(HEAD, row(found), strict=True), *notes) if each[1]):
+    for title, value in (each for each in (*zip(HEAD[:-1], row(found)[:-1], strict=True), *notes) if each[1]):
         print(f"{title + ':':<24} {value}")
     if not metrics.empty:
         print(metrics.tail(10).to_string(index=False, float_format="{:.4f}".format))
@@ -240,6 +244,7 @@ def row(found: RunSummary) -> tuple[str, ...]:
         duration(found.seconds),
         ", ".join(found.tags),
         found.name if found.given_name else "",
+        textwrap.shorten(found.message, WHY, placeholder=" …") if found.state in ("failed", "damaged") else "",
     )
 
 

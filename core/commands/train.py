@@ -23,7 +23,7 @@ from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
 from core.runs.moved_data import move_data
 from core.runs.settings import GROUPS, Setting
-from core.training.distributed import ProcessGroup
+from core.training.distributed import ProcessGroup, train_together
 from core.training.execute import execute
 from core.training.preflight.cost import estimate
 from core.training.trainer import logger
@@ -101,11 +101,16 @@ def _option(group: str, setting: Setting) -> options.Decorator:
 @options.option("--run-dir", type=options.PATH, metavar="DIR", help="New folder for the run; without it, one is made.")
 @options.option("--resume", is_flag=True, help="Go on with the run in --run-dir; with --data, where "
                 "its data has moved to.")  # fmt: skip
+@options.option(
+    "--processes", type=click.IntRange(1, 64), default=1, metavar="N", help="Train on N GPUs, by accelerate launch."
+)
 @options.option("--quiet", is_flag=True, help="Write to the run's log only.")
 @options.option("--estimate", "only_estimate", is_flag=True, help="Say what it would cost, from a few steps, and end.")
 @options.option("--json", "as_json", is_flag=True, help="Print JSON, with --estimate.")
 @training()
-def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool, as_json: bool, **given: Any) -> int:
+def command(
+    run_dir: Path | None, resume: bool, processes: int, quiet: bool, only_estimate: bool, as_json: bool, **given: Any
+) -> int:
     """Train a network.
 
     The run's folder holds its settings, progress, checkpoints, log and, in the end, its bundle. Ctrl+C ends it;
@@ -121,7 +126,7 @@ def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool
     if as_json:
         raise ConfigError("--json goes with --estimate; `python -m core runs show RUN --json` prints a run's metrics.")
     if quiet:
-        return _train(run_dir, resume, given)
+        return _train(run_dir, resume, given, processes, quiet=True)
     # Removed again, because main() may be called several times in a process, and each line would then be repeated.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -130,13 +135,13 @@ def command(run_dir: Path | None, resume: bool, quiet: bool, only_estimate: bool
     # The log of the run has every line too: a training goes on without its reader, as in `... | head`, and quietly.
     logging.raiseExceptions = False
     try:
-        return _train(run_dir, resume, given)
+        return _train(run_dir, resume, given, processes, quiet=False)
     finally:
         for each in (logger, data_logger):
             each.removeHandler(handler)
 
 
-def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
+def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any], processes: int, *, quiet: bool) -> int:
     logger.propagate = False
     logger.setLevel(logging.INFO)
     if resume:
@@ -148,6 +153,8 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any]) -> int:
         if moved:
             move_data(open_run(run_dir), moved)
     config = open_run(run_dir).config() if resume and run_dir is not None else config_of(given)
+    if processes > 1:
+        return train_together(_run(run_dir, resume, config), processes, quiet=quiet)
     group = ProcessGroup(config.device)
     # The main process makes the folder; the others of a distributed training take its path from there.
     run = open_run(Path(group.from_main(str(_run(run_dir, resume, config).path) if group.is_main else "")))

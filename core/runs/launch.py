@@ -9,7 +9,7 @@ from core.job import detached
 from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
-from core.storage import portable
+from core.storage import atomic, portable
 from core.storage.lock import action_lock
 
 GRACE_SECONDS = 20.0
@@ -18,18 +18,28 @@ GRACE_SECONDS = 20.0
 LAST_WORD_SECONDS = 5.0
 """How long a process may take to end after its last status."""
 
+TOGETHER = "launch.json"
+"""The file in a run's folder that says how many processes train it together; without it, one does."""
+
 _started: list[subprocess.Popen[bytes]] = []
 # Children of this process: each is polled again later, so that none stays behind as a zombie.
 
 
-def start(config: TrainingConfig, path: Path | None = None) -> Run:
+def start(config: TrainingConfig, path: Path | None = None, *, processes: int = 1) -> Run:
     """Make a run and start a detached process that works on it; return at once.
+
+    Args:
+        config: its settings.
+        path: its folder; None makes one.
+        processes: that train it together, a GPU each; whoever resumes it from a page starts as many.
 
     Raises:
         RunError: the folder is taken.
         StorageError: it cannot be made.
     """
     run = create_run(config, path)
+    if processes > 1:
+        atomic.write_json(run.place(TOGETHER), {"processes": processes})
     launch(run)
     return run
 
@@ -56,7 +66,9 @@ def launch(run: Run) -> None:
         _started[:] = [each for each in _started if each.poll() is None]
         # Written before the process can write it, so that a page shows at once that the run goes on.
         run.write_status(status.now(state="starting", stage="Starting its process", message=""))
-        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet"], run.log_path)
+        together = run.read_json(TOGETHER)
+        more = ["--processes", str(together.get("processes", 1))] if together else []
+        process = detached(["train", "--run-dir", str(run.path), "--resume", "--quiet", *more], run.log_path)
         _started.append(process)
         # The process records itself too, but only after seconds of imports; a second click must find it before
         # the lock is free.

@@ -6,7 +6,10 @@ the claim on the device, reads and writes the run, and decides; the others follo
 
 import gc
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +24,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from core.device import resolve_device
+from core.device import gpu_count, resolve_device
 from core.errors import ConfigError, NodescopeError, StorageError, TrainingError
+from core.job import ROOT
+from core.runs.run import Run
 from core.storage import atomic
 
 T = TypeVar("T")
@@ -41,6 +46,57 @@ POLL_SECONDS = 0.0005
 
 LAST_WORK = 0.5
 """Seconds that the threads of a group have to let go of their last tensors."""
+
+
+LAUNCHER = (
+    "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend",
+    "no", "--main_process_port", "0",
+)  # fmt: skip
+"""The module that starts the processes, and what it would ask for otherwise; the run itself decides on its precision.
+"--multi_gpu" is how accelerate calls several processes of one computer, on a CPU too."""
+
+LAUNCHER_LOG = "launcher.txt"
+"""The file in a run's folder that takes what the launcher says: pages of tracebacks where a process fails."""
+
+
+def train_together(run: Run, processes: int, *, quiet: bool) -> int:
+    """Have a run trained by several processes, by ``accelerate launch``, and return the exit status.
+
+    Args:
+        run: what is trained.
+        processes: how many, a GPU each unless the run is on the CPU.
+        quiet: write to the run's log only.
+
+    Raises:
+        ConfigError: there are fewer GPUs.
+        TrainingError: the launcher failed before the run could say why; the run's status has the sentence too.
+    """
+    if resolve_device(run.config().device).type == "cuda" and processes > gpu_count():
+        raise ConfigError(f"--processes {processes} needs {processes} GPUs, and PyTorch sees {gpu_count()} here.")
+    run.write_status(run.stored_status().now(state="starting", stage=f"Starting {processes} processes", message=""))
+    run.record_process(os.getpid())
+    words = ["-m", "core", "train", "--run-dir", str(run.path), "--resume", *(["--quiet"] if quiet else [])]
+    with run.place(LAUNCHER_LOG).open("wb") as log:
+        command = [sys.executable, "-m", *LAUNCHER, "--num_processes", str(processes), *words]
+        code = subprocess.run(command, cwd=ROOT, stderr=log, check=False).returncode
+    if code and run.stored_status().is_active:
+        reason = _last_error((run.path / LAUNCHER_LOG).read_text("utf-8", errors="replace"))
+        message = (
+            f"The {processes} processes could not be started{reason}. Train in one process, or look at {LAUNCHER_LOG} "
+            "in the run's folder; resuming tries again."
+        )
+        run.write_status(run.stored_status().now(state="failed", stage="", message=message))
+        raise TrainingError(message)
+    return 1 if code else 0
+
+
+def _last_error(text: str) -> str:
+    """Return the last error of a traceback that is not the launcher's own, behind a colon; "" if there is none."""
+    found = [line.strip() for line in text.splitlines() if _ERROR.match(line.strip())]
+    return f": {found[-1].rstrip('.')[:200]}" if found else ""
+
+
+_ERROR = re.compile(r"(?!.*(ChildFailed|CalledProcess))[\w.]*(Error|Exception|error):? \S")
 
 
 class ProcessGroup:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from core.data import DEMO, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import logger as data_logger
@@ -100,7 +102,8 @@ def _recorded(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:
 def _is_launched(run: Run) -> bool:
     """Whether this process was launched for the run: its launcher has withdrawn old requests, a newer one counts."""
     process = run.process()
-    return process is not None and process.pid == os.getpid()
+    # One of several that train together is the launcher's child.
+    return process is not None and process.pid in (os.getpid(), *(each.pid for each in psutil.Process().parents()))
 
 
 def _train_in_queue(run: Run, group: ProcessGroup, after_epoch: AfterEpoch) -> Status:

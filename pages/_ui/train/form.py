@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data import DEMO
+from core.device import gpu_count
 from core.errors import ConfigError, NodescopeError
 from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
 from core.runs.described import LONGEST
@@ -42,13 +43,18 @@ def show() -> None:
         "What is this run for?", key=train_fields.key_of("note", own), persist_state="session",
         placeholder="A note that is kept with the run; both can be changed later",
     )  # fmt: skip
+    gpus = gpu_count() if config.device != "cpu" else 1
+    together = 1 if gpus < 2 else st.number_input(
+        "GPUs", 1, gpus, key=train_fields.key_of("gpus", own), persist_state="session",
+        help="Each batch is shared among so many GPUs, a process each.",
+    )  # fmt: skip
     try:
         chosen = train_fields.changed(config, values)
     except ConfigError as error:
         layout.show_error(error)
         return
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        _start(chosen, name, note)
+        _start(chosen, name, note, together)
     st.caption(
         "The run starts at once if the device is free. Otherwise it waits in the device queue and starts by itself."
     )
@@ -126,12 +132,12 @@ def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfi
     return values
 
 
-def _start(config: TrainingConfig, name: str, note: str) -> None:
+def _start(config: TrainingConfig, name: str, note: str, processes: int) -> None:
     try:
         for each in config.data:  # the demo is made by the run's process, with progress, where it is not there yet
             if each != DEMO:
                 cache.dataset(each)  # raises where the folder is no data set, before a run is made for it
-        run = start(config)
+        run = start(config, processes=processes)
         if who := people.name():
             run.write_started_by(who)
         if name.strip():

@@ -15,7 +15,7 @@ from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.training.checkpoint import load_checkpoint
 from core.training.data import Patches
-from core.training.distributed import REASON, ProcessGroup
+from core.training.distributed import REASON, ProcessGroup, _last_error, train_together
 from core.training.execute import execute
 from core.training.loader import BatchLoader
 from core.training.step import _check_shares
@@ -194,3 +194,42 @@ def test_a_group_that_runs_out_of_memory_says_what_to_do_and_one_process_goes_on
     assert run.status().state == "failed"
     assert words in run.status().message
     assert execute(run).state == "finished"
+
+
+FAILING = "raise ValueError('no port is free')"
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("ValueError: no port\ntorch.distributed.elastic.ChildFailedError: \n", ": ValueError: no port"),
+        ("torch.OutOfMemoryError: out of memory.\nChildFailedError: x\n", ": torch.OutOfMemoryError: out of memory"),
+        ("WARNING\n  warnings.warn(\n", ""),
+    ],
+)  # fmt: skip
+def test_of_a_launchers_traceback_the_reason_is_kept(said: str, found: str) -> None:
+    assert _last_error(said) == found
+
+
+def test_a_launcher_that_fails_is_a_sentence_of_the_run(
+    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_launcher.py").write_text(FAILING)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    monkeypatch.setattr("core.training.distributed.LAUNCHER", ("broken_launcher",))
+    run = create_run(TrainingConfig(device="cpu"))
+
+    with pytest.raises(TrainingError, match=r"The 2 processes could not be started: ValueError: no port is free\. "):
+        train_together(run, 2, quiet=True)
+
+    assert run.status().state == "failed"
+    assert run.status().message.endswith("Train in one process, or look at launcher.txt in the run's folder; resuming "
+                                         "tries again.")  # fmt: skip
+    assert "Traceback" not in run.status().message
+    assert "Traceback" in (run.path / "launcher.txt").read_text()
+
+
+def test_more_processes_than_gpus_are_refused(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.distributed.resolve_device", lambda _name: torch.device("cuda"))
+    with pytest.raises(ConfigError, match="--processes 4 needs 4 GPUs, and PyTorch sees 0 here"):
+        train_together(create_run(TrainingConfig()), 4, quiet=True)

@@ -1,0 +1,166 @@
+"""Pieces: the same bytes here and in processes, whatever dies, and one process to a piece."""
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.cluster import Outcome, Piece, Where, carry_out, claims, pieces
+from core.cluster.claims import claimed
+from core.errors import ConfigError
+from core.job import Cancelled
+from tests.core.cluster import calls
+
+WHERES = [Where(), Where(workers=2)]
+Given = dict[str, object]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(claims, "BEAT_SECONDS", 0.02)
+
+
+def piece(folder: Path, call: Callable[..., object] = calls.write_blocks, **given: object) -> Piece:
+    return Piece(folder.name, folder / "claims", call, {"folder": folder, **given})
+
+
+def outcomes(where: Where, *given: Piece, **more: object) -> dict[str, Outcome]:
+    with where.pool() as pool:
+        return {each.name: outcome for each, outcome in carry_out(pool, given, **more)}
+
+
+@pytest.mark.parametrize("where", WHERES, ids=["here", "workers"])
+def test_pieces_are_done_and_their_ends_said(where: Where, tmp_path: Path) -> None:
+    shares: list[float] = []
+    given = [piece(tmp_path / "one"), piece(tmp_path / "two"), piece(tmp_path / "bad", calls.refuse)]
+
+    found = outcomes(where, *given, progress=shares.append)
+
+    assert {name: (each.state, each.value) for name, each in found.items()} == {
+        "one": ("done", 4), "two": ("done", 4), "bad": ("failed", None),
+    }  # fmt: skip
+    assert str(found["bad"].error) == "bad is no slide. Give another file."
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert shares == sorted(shares)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.bin")}
+    assert len(before) == 8
+    assert outcomes(where, *given[:2])["one"].value == 4
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.bin")} == before
+
+
+def test_a_worker_that_is_killed_repeats_at_most_a_block(tmp_path: Path) -> None:
+    found = outcomes(
+        Where(workers=2),
+        piece(tmp_path / "twice", calls.die_at_first, times=2),
+        piece(tmp_path / "ever", calls.die_at_first, times=99),
+        piece(tmp_path / "never"),
+    )
+
+    assert {name: each.state for name, each in found.items()} == {"twice": "done", "ever": "failed", "never": "done"}
+    assert str(found["ever"].error).startswith("Its process ended 3 times before it was done")
+    log = (tmp_path / "twice" / "log.txt").read_text().splitlines()
+    assert Counter(line.split()[0] for line in log) == {"0": 1, "1": 1, "2": 1, "3": 1}
+    assert len(list((tmp_path / "ever").glob("death-*"))) == pieces.TRIES
+
+
+@pytest.mark.parametrize("where", WHERES, ids=["here", "workers"])
+def test_a_request_to_stop_reaches_the_pieces_in_work(where: Where, tmp_path: Path) -> None:
+    stopped: list[str] = []
+
+    def progress(share: float) -> None:
+        if share >= 0.25 or any(tmp_path.rglob("0.bin")):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        outcomes(
+            where, piece(tmp_path / "a", seconds=0.1), piece(tmp_path / "b", seconds=0.1), progress=progress,
+            stop=lambda those: stopped.extend(each.name for each in those),
+        )  # fmt: skip
+    assert stopped == ([] if where.is_here else ["a", "b"])  # the one here has ended by the same error
+    assert outcomes(Where(), piece(tmp_path / "a"), piece(tmp_path / "b"))["b"].state == "done"
+
+
+def test_what_another_process_has_is_done_when_it_is_given_back(tmp_path: Path) -> None:
+    begun: list[str] = []
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with claimed(tmp_path / "a" / "claims"):
+            held.set()
+            free.wait(30)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(30)
+    with Where().pool() as pool:
+        ended = carry_out(
+            pool, [piece(tmp_path / "a"), piece(tmp_path / "b")], begin=lambda each: begun.append(each.name)
+        )
+        assert next(ended)[0].name == "b"
+        assert not (tmp_path / "a" / "0.bin").exists()
+        free.set()
+        assert next(ended)[0].name == "a"
+    other.join()
+    assert begun == ["a", "b"]
+
+
+def test_where_pieces_go_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, said in (
+        ({"workers": 257}, "--workers must be 1 to 256, got 257"),
+        ({"workers": 2, "ray": "local"}, "give one of them"),
+        ({"cpus": 0}, "--cpus must be at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            Where(**given)
+    monkeypatch.setattr("core.cluster.on_ray.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match="--ray needs Ray, which is not installed here: pip install"):
+        Where(ray="local").pool()
+
+
+def test_a_worker_has_the_threads_that_are_asked_for_and_stands_in_no_queue(tmp_path: Path) -> None:
+    with Where(workers=1, cpus=3).pool() as pool:
+        found = list(carry_out(pool, [Piece("a", tmp_path, _told, {})]))
+
+    assert found[0][1].value == ("3", "1")
+    assert not pieces.is_worker()
+
+
+def _told(*, progress: object) -> tuple[str | None, str | None]:
+    return os.environ.get("OMP_NUM_THREADS"), os.environ.get(pieces.WORKER)
+
+
+class Forgetful:
+    """A pool of a hundred nodes in time that passes at once: each piece may be lost with its node."""
+
+    def __init__(self, share: float):
+        self.random, self.share, self.tasks, self.attempts = random.Random(7), share, [], Counter()
+
+    def slots(self) -> int:
+        return 100
+
+    def submit(self, task: pieces.Task) -> None:
+        self.tasks.append(task)
+
+    def finished(self, _seconds: float, _progress: object) -> list[tuple[int, Outcome]]:
+        self.random.shuffle(self.tasks)
+        ended, self.tasks = self.tasks[:10], self.tasks[10:]
+        self.attempts.update(task.number for task in ended)
+        return [(each.number, Outcome("gone" if self.random.random() < self.share else "done")) for each in ended]
+
+
+def test_a_hundred_thousand_pieces_on_failing_nodes_are_all_done_once(tmp_path: Path) -> None:
+    pool, count = Forgetful(0.1), 100_000
+    given = [Piece(str(number), tmp_path, calls.write_blocks, {}) for number in range(count)]
+    started = time.process_time()
+
+    done = [each.name for each, outcome in carry_out(pool, given) if outcome.state == "done"]  # type: ignore[arg-type]
+
+    assert len(done) == len(set(done)) == count
+    assert 1.1 < sum(pool.attempts.values()) / count < 1.13  # 1 / (1 - 0.1)
+    assert time.process_time() - started < 30
