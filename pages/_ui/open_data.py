@@ -88,20 +88,36 @@ def _dialog() -> None:
             label = f"**{_plain(Path(each.source).name)}** · {_plain(each.found.partition(';')[0])}"
             if st.button(label, key=f"recent-{number}", width="stretch", help=_plain(each.source)):
                 _open(each.source)
-    place = st.session_state.setdefault(state.OPEN_AT, str(_start()))
+    path = walk(state.OPEN_AT, _start(), label="Folder, table or zip on this computer")
+    if path != _start():  # a folder that somebody chose
+        ask(str(path), inside=True)
+
+
+def walk(key: str, start: Path, *, label: str) -> Path:
+    """Draw a field for a path and the folders in it, for a dialog; return what is named now.
+
+    Args:
+        key: of the path in the session.
+        start: where it begins.
+        label: of the field.
+    """
+
+    def go(path: Path) -> None:
+        st.session_state[key] = str(path)
+        st.rerun(scope="fragment")
+
+    place = st.session_state.setdefault(key, str(start))
     # The key changes with the folder, so that a click on a folder fills the field anew.
-    given = st.text_input("Folder, table or zip on this computer", place, key=f"open-path-{place}")
-    path = Path(given).expanduser()
+    path = Path(st.text_input(label, place, key=f"open-path-{place}")).expanduser()
     with st.container(horizontal=True):
         if st.button("Up", icon=":material/arrow_upward:", key="open-up", disabled=path == path.parent):
-            _go(path.parent)
+            go(path.parent)
     folders = folders_in(path, most=100)
     if folders:
         chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
         if chosen:
-            _go(path / chosen)
-    if path != _start():  # a folder that somebody chose
-        ask(str(path), inside=True)
+            go(path / chosen)
+    return path
 
 
 def ask(path: str, *, inside: bool = False) -> None:
@@ -235,11 +251,6 @@ def _unpack(path: str) -> None:
 def _open(path: str) -> None:
     st.session_state[state.WANTED_DATA] = path
     st.rerun()
-
-
-def _go(path: Path) -> None:
-    st.session_state[state.OPEN_AT] = str(path)
-    st.rerun(scope="fragment")
 
 
 def _start() -> Path:
