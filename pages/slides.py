@@ -2,25 +2,33 @@
 
 import streamlit as st
 
-from pages._ui import layout, state
-from pages._ui.slides import look, table
+from pages._ui import layout, state, widgets
+from pages._ui.slides import cohort, evaluation, folder, look, table
+
+VIEWS = {"table": "Slides", "cohort": "Cohort", "evaluation": "Evaluation"}
+DRAW = {"cohort": cohort.draw, "evaluation": evaluation.draw}
 
 
 def main() -> None:
     row = layout.title_row()
-    row.caption("Whole slides: where is tumour, how much, how sure. Choose one to look at it.", width="stretch")
     predictor = layout.predictor()
-    where, how = st.columns([3, 2], vertical_alignment="bottom")
-    folder = table.choose_folder(where)
-    if folder is None:
+    opened = st.container()  # a slide stands above what chooses it, so that all of it is in sight
+    where, how, which = st.columns([4, 3, 3], vertical_alignment="bottom")
+    place = folder.choose(where)
+    if place is None:
+        row.caption("Whole slides: where is tumour, how much, how sure.", width="stretch")
         return
-    listing = table.Listing.of(folder, predictor, table.step(predictor, how))
-    chosen = table.draw(listing)
+    listing = table.Listing.of(place, predictor, table.step(predictor, how))
+    view = widgets.choice("View", VIEWS, key=state.SLIDE_VIEW, place=which, on_change=table.close_slide)
+    chosen = table.chosen(listing)
     if chosen is not None:
-        st.divider()
-        look.draw(listing, chosen)
-    elif st.query_params.get(state.AT):
-        del st.query_params[state.AT]  # a place on a slide that is no longer shown
+        with opened:
+            look.draw(listing, chosen, back_to=VIEWS[view])
+            table.draw_queue(listing, chosen)
+        return
+    table.close_slide()  # a place on a slide that is no longer shown leaves the address
+    row.caption("Whole slides: where is tumour, how much, how sure. Click one to look at it.", width="stretch")
+    DRAW.get(view, table.draw)(listing)
 
 
 layout.show(main)

@@ -16,8 +16,8 @@ INTENDED_USE = (
     "for diagnosis."
 )
 
-SLIDE_FALSE_ALARMS = 0.01
-"""Share of normal patches in validation that may be called tumour at the threshold for slides."""
+SLIDE_SPECIFICITIES = 0.955, 0.995
+"""Shares of the normal validation patches below the two thresholds for slides, see :attr:`Card.slide_thresholds`."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Card:
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
         stain: what the colours of a patch are brought to before the network sees it, see :mod:`core.stain`; None leaves
             them as they are.
-        slide_threshold: the threshold for whole slides, where nearly all tissue is normal: in validation it called at
-            most :data:`SLIDE_FALSE_ALARMS` of the normal patches tumour. None where it was not chosen.
+        slide_threshold: what cards of earlier versions hold for single patches of slides. It is kept, so that these
+            bundles keep their digests, and used nowhere: :attr:`slide_thresholds` find more at fewer false alarms.
     """
 
     name: str
@@ -94,6 +94,18 @@ class Card:
         if self.operating is not None:
             counts = [(self.operating.positives, self.operating.positives + self.operating.negatives)]
         return counts[0][0] / counts[0][1] if counts else None
+
+    @property
+    def slide_thresholds(self) -> tuple[float, float]:
+        """The probabilities from which on the cells of an area on a slide count, and one of them at least must reach.
+
+        Nearly all tissue of a slide is normal, so that both lie above :attr:`threshold`; without a validation curve
+        they are that.
+        """
+        curve = self.operating
+        if curve is None:
+            return self.threshold, self.threshold
+        return tuple(max(self.threshold, curve.sparing(each)) for each in SLIDE_SPECIFICITIES)  # type: ignore[return-value]
 
     @property
     def tested(self) -> Evaluation | None:

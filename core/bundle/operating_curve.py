@@ -76,6 +76,14 @@ class OperatingCurve:
             len(normal),
         )
 
+    def sparing(self, specificity: float) -> float:
+        """Return the lowest of the thresholds at which this share of the normal patches is called normal.
+
+        Where none is that good, it is the highest there is.
+        """
+        fits = (t for t, spared in zip(self.thresholds, self.specificity, strict=True) if spared >= specificity)
+        return min(fits, default=self.thresholds[0])
+
     def at(self, threshold: float) -> tuple[Estimate, Estimate]:
         """Return sensitivity and specificity at a threshold with 95% Wilson intervals over patches.
 

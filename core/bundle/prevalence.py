@@ -11,7 +11,7 @@ def with_prevalence(bundle: Bundle, prevalence: float) -> Bundle:
     """Return a copy whose probabilities are for this share of tumour.
 
     The decision threshold stays: it says which error is worse, and that does not depend on how often tumour occurs. The
-    threshold for slides and the validation curve move along, so that they go on calling the same patches tumour.
+    thresholds for slides and the validation curve move along, so that they go on calling the same patches tumour.
 
     Args:
         bundle: where it comes from.
@@ -37,6 +37,6 @@ def with_prevalence(bundle: Bundle, prevalence: float) -> Bundle:
     card = card.with_changes(
         calibration=Calibration(before.temperature, before.bias + shift),
         operating=None if curve is None else replace(curve, thresholds=moved(*curve.thresholds)),
-        slide_threshold=None if card.slide_threshold is None else moved(card.slide_threshold)[0],
+        slide_threshold=None,
     )
     return replace(bundle, card=card)

@@ -45,8 +45,10 @@ def describe(bundle: Bundle) -> str:
         f"  threshold     {card.threshold:.4f}{_errors(card, card.threshold)}",
         f"  stains        {stains}",
     ]
-    if card.slide_threshold is not None:
-        lines.append(f"  for slides    {card.slide_threshold:.4f}{_errors(card, card.slide_threshold)}")
+    if card.operating is not None:
+        area, peak = card.slide_thresholds
+        lines.append(f"  on slides     areas from {area:.4f} on{_errors(card, area)}")
+        lines.append(f"                with a cell from {peak:.4f} on{_errors(card, peak)}")
     for source in training.get("data", []):
         counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]

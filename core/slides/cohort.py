@@ -84,9 +84,8 @@ def highest_foci(folder: Path, names: Iterable[str], *, most: int) -> list[dict[
     Raises:
         DataError: a table is damaged.
     """
-    found: list[dict[str, Any]] = [
-        {"name": name, **focus} for name in names for focus in read_foci(folder / name)[:most]
-    ]
+    listed = ((name, focus) for name in names for focus in read_foci(folder / name)[:most])
+    found: list[dict[str, Any]] = [{"name": name, **focus} for name, focus in listed]
     return sorted(found, key=lambda each: (each["probability"], each["area_mm2"]), reverse=True)[:most]
 
 

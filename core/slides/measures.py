@@ -17,10 +17,6 @@ MACRO_MM, MICRO_MM = 2.0, 0.2
 """Longest extent from which on a metastasis is a macro- and a micrometastasis; smaller ones are isolated tumour cells
 (CAMELYON17, after the TNM classification)."""
 
-EXTENT_SPECIFICITY, PEAK_SPECIFICITY = 0.955, 0.995
-"""Share of the validation patches that stay normal at the threshold of an area's cells and at that of its peak. On a
-slide tumour is rare: at a patch's threshold false area soon is more than true."""
-
 LEAST_MM2 = 0.0075
 """Smaller areas are left out: less than a patch, or a disc of 0.1 mm across."""
 
@@ -82,22 +78,14 @@ class Rule:
 
     @classmethod
     def of(cls, card: Card, threshold: float | None = None) -> "Rule":
-        """Return the rule of a bundle, from its validation curve; a card without one gives its own threshold.
+        """Return the rule of a bundle, see :attr:`core.bundle.card.Card.slide_thresholds`.
 
         Args:
             card: of the bundle.
             threshold: what the user says instead of the rule's own.
         """
-        own, peak = (_threshold_at(card, each) for each in (EXTENT_SPECIFICITY, PEAK_SPECIFICITY))
+        own, peak = card.slide_thresholds
         return cls(own if threshold is None else threshold, peak)
-
-
-def _threshold_at(card: Card, specificity: float) -> float:
-    curve = card.operating
-    if curve is None:
-        return card.threshold
-    found = [t for t, spared in zip(curve.thresholds, curve.specificity, strict=True) if spared >= specificity]
-    return max(card.threshold, min(found, default=curve.thresholds[0]))
 
 
 @dataclass(frozen=True, eq=False)

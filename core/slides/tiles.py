@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.display import to_jpeg, to_png
+from core.display import SERIES, TUMOUR, to_jpeg, to_png
 from core.slides.outlines import Annotation
 from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
@@ -19,6 +19,8 @@ from core.slides.slide_map import SlideMap
 TILE = 254
 OVERLAP = 1
 """Pixels that a tile has beyond its own on each inner side: 254 + 2 are 256."""
+
+NO_CLASS = "no class"
 
 MOST_CELLS = 16_000_000
 """Cells of a map that a browser gets; Safari draws no larger picture."""
@@ -69,16 +71,20 @@ def map_picture(found: SlideMap) -> bytes:
 
 
 def outlines(annotations: Iterable[Annotation]) -> list[dict[str, Any]]:
-    """Return annotations for the viewer: name, class, whether it is tumour, and rings of whole level-0 pixels."""
-    return [
-        {
-            "name": each.name,
-            "class": each.classification,
-            "tumour": each.is_tumour,
-            "rings": [np.rint(ring).astype(int).tolist() for polygon in each.polygons for ring in polygon],
-        }
-        for each in annotations
-    ]
+    """Return annotations for the viewer: name, class, colour, and rings of whole level-0 pixels.
+
+    Tumour has its own colour everywhere, other classes the one of their file, or else the next of the palette.
+    """
+    colours: dict[str, str] = {}
+    found = []
+    for each in annotations:
+        name = each.classification or NO_CLASS
+        if name not in colours:
+            own = "#{:02x}{:02x}{:02x}".format(*each.colour) if each.colour else SERIES[len(colours) % len(SERIES)]
+            colours[name] = TUMOUR if each.is_tumour else own
+        rings = [np.rint(ring).astype(int).tolist() for polygon in each.polygons for ring in polygon]
+        found.append({"name": each.name, "class": name, "colour": colours[name], "rings": rings})
+    return found
 
 
 def _edges(number: int, length: int) -> tuple[int, int]:

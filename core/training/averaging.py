@@ -73,7 +73,7 @@ def average(
     }
     card = first.with_changes(
         name=name, calibration=Calibration(), threshold=0.5, training=training, measured=(), operating=None,
-        slide_threshold=None, notes=source_notes(training_data.sources),
+        notes=source_notes(training_data.sources),
     )  # fmt: skip
     return complete(card, weights, training_data, device=config.device, notify=notify)
 

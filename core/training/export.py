@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 import core
 import models
 from core.bundle import Bundle, Card, Measurement, OodModel, OperatingCurve, halve
-from core.bundle.card import SLIDE_FALSE_ALARMS
+from core.bundle.card import SLIDE_SPECIFICITIES
 from core.data import SplitRule
 from core.errors import BundleError, DataError, EvaluationError
 from core.evaluation import (
@@ -97,15 +98,15 @@ def complete(
     logits = predictor.predict(valid.pixels).logits
     calibration = fit_calibration(logits, valid.labels)
     probabilities = calibration.apply(logits)
-    threshold, slides = best_threshold(valid.labels, probabilities), _slide_threshold(valid.labels, probabilities)
+    threshold = best_threshold(valid.labels, probabilities)
     operating = OperatingCurve.measured(
-        valid.labels, probabilities, exact=[each for each in (threshold, slides) if each is not None]
+        valid.labels, probabilities, exact=[threshold, *_for_slides(valid.labels, probabilities)]
     )
     halves = cross_fit(valid.labels, logits, groups=valid.slides)
     card = card.with_changes(
         calibration=calibration,
         threshold=threshold,
-        slide_threshold=slides,
+        slide_threshold=None,
         operating=operating,
         notes=(*card.notes, *([halves.sentence] if halves else [])),
     )
@@ -117,12 +118,13 @@ def complete(
     return Bundle(card, bundle.weights, _ood_model(bundle, training_data.sources, device=device))
 
 
-def _slide_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
-    try:
-        return threshold_for_specificity(labels, probabilities, at_least=1 - SLIDE_FALSE_ALARMS)
-    except EvaluationError as error:  # too many normal patches have a probability of 1
-        logger.warning("The bundle has no threshold for slides. %s", error)
-        return None
+def _for_slides(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
+    """Return the thresholds for slides, so that the card's curve has them exactly; none that no patch allows."""
+    found = []
+    for specificity in SLIDE_SPECIFICITIES:
+        with suppress(EvaluationError):  # too many normal patches have a probability of 1
+            found.append(threshold_for_specificity(labels, probabilities, at_least=specificity))
+    return found
 
 
 def _as_shipped(outcome: Outcome) -> tuple[str, dict[str, torch.Tensor]]:

@@ -107,28 +107,39 @@ def _dialog() -> None:
             f"Change how {_plain(Path(source()).name)} is read", icon=":material/tune:", key="open-change",
             help="Which class is tumour, and how other sizes become patches.", on_click=_look_at, args=(source(),),
         )  # fmt: skip
-    chosen = st.session_state.get(state.OPEN_AT)
-    place = chosen or str(_start())
+    path = walk(state.OPEN_AT, _start(), label="Folder, table or zip on this computer")
+    if st.session_state.get(state.OPEN_AT) or path != _start():  # nothing is read before somebody has chosen a folder
+        ask(str(path), inside=True)
+
+
+def walk(key: str, start: Path, *, label: str) -> Path:
+    """Draw a field for a path and the folders in it, for a dialog; return what is named now.
+
+    Args:
+        key: of the path in the session.
+        start: where it begins.
+        label: of the field.
+    """
+
+    def go(path: Path) -> None:
+        st.session_state[key] = str(path)
+        st.rerun(scope="fragment")
+
+    place = st.session_state.get(key) or str(start)
     # The key changes with the folder, so that a click on a folder fills the field anew.
-    given = st.text_input("Folder, table or zip on this computer", place, key=f"open-path-{place}")
-    path = Path(given).expanduser()
+    path = Path(st.text_input(label, place, key=f"open-path-{place}")).expanduser()
     with st.container(horizontal=True):
-        if st.button(
-            "Up",
-            icon=":material/arrow_upward:",
-            key="open-up",
-            disabled=path == path.parent or not is_allowed(path.parent),
-        ):
-            _go(path.parent)
+        is_top = path == path.parent or not is_allowed(path.parent)
+        if st.button("Up", icon=":material/arrow_upward:", key="open-up", disabled=is_top):
+            go(path.parent)
     if len(roots()) > 1 and (elsewhere := st.pills("Folders that may be opened here", map(str, roots()), key="roots")):
-        _go(Path(elsewhere))
+        go(Path(elsewhere))
     folders = folders_in(path, most=100)
     if folders:
         chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
         if chosen:
-            _go(path / chosen)
-    if chosen or given != place:  # nothing is read before somebody has chosen a folder
-        ask(str(path), inside=True)
+            go(path / chosen)
+    return path
 
 
 def ask(path: str, *, inside: bool = False) -> None:
@@ -284,11 +295,6 @@ def _open(path: str) -> None:
     st.session_state[state.WANTED_DATA] = path
     st.session_state.pop(state.OPEN_AT, None)
     st.rerun()
-
-
-def _go(path: Path) -> None:
-    _look_at(str(path))
-    st.rerun(scope="fragment")
 
 
 def _look_at(path: str) -> None:

@@ -153,16 +153,21 @@ SLIDE_NAME = "slide_name"
 AT = "at"
 SLIDE_PATCH = "patch_at"
 SLIDE_STEP = "step"
-# Slides; the folders that this visitor has opened, widgets, what the viewer goes to, and the slide that was shown last.
+SLIDE_VIEW = "slide_view"
+# Slides; the folders that this visitor has opened, widgets, and what the viewer goes to.
 SLIDE_FOLDERS = "slide_folders"
 SLIDE_STATE = "slide_state"
+SLIDE_FIND = "slide_find"
+SLIDE_WALK = "slide_walk"
+SLIDE_WANTED = "slide_wanted"
+SLIDE_OUTLINES = "slide_outlines"
+SLIDE_NORMAL = "slide_normal"
 SLIDE_MPP = "slide_mpp"
 SLIDE_TABLE = "slide_table"
 SLIDE_VIEWER = "slide_viewer"
 SLIDE_FOCI = "slide_foci"
 SLIDE_FOCUS = "slide_focus"
 SLIDE_GO = "slide_go"
-SLIDE_SHOWN = "slide_shown"
 
 # Raised when the click on a chart has been dealt with, so that the next one counts anew.
 CLICKS = "clicks"

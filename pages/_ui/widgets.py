@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -102,6 +102,7 @@ def choice(
     help: str | None = None,
     show_label: bool = True,
     place: Any = st,
+    on_change: Callable[[], None] | None = None,
 ) -> str:
     """Draw a row of options and return the chosen one; its value outlasts a change of the page.
 
@@ -114,12 +115,13 @@ def choice(
         help: behind the question mark.
         show_label: False where the options speak for themselves; screen readers read the label all the same.
         place: where the row is drawn.
+        on_change: called before the page is drawn again with another choice.
     """
     first = default or next(iter(options))
     kept = {"bind": "query-params"} if in_address else {"persist_state": "session"}
     chosen = place.segmented_control(
         label, list(options), format_func=options.__getitem__, default=first, key=key, required=True, help=help,
-        label_visibility="visible" if show_label else "collapsed", **kept,
+        label_visibility="visible" if show_label else "collapsed", on_change=on_change, **kept,
     )  # fmt: skip
     return str(chosen or first)
 
@@ -167,10 +169,12 @@ def export(
 
 
 def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
-    """Draw a table and return the position of the row that is selected, or None; `more` as of ``st.dataframe``."""
-    event = st.dataframe(table, hide_index=True, key=key, on_select="rerun", selection_mode="single-row", **more)
-    rows = event["selection"]["rows"]
-    return int(rows[0]) if rows else None
+    """Draw a table and return the position of the row that was clicked, or None; `more` as of ``st.dataframe``."""
+    # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
+    more = {"placeholder": "", "selection_mode": "single-cell", **more}
+    event = st.dataframe(table, hide_index=True, key=key, on_select="rerun", **more)
+    cells = event["selection"]["cells"]
+    return int(cells[0][0]) if cells else None
 
 
 def page_number(key: str, pages: int, **more: Any) -> int:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,17 @@ from starlette.testclient import TestClient
 from core.bundle import load_bundle
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import Dataset
+from core.job import JobStatus
+from core.slides.analyse import SlideJob
 from core.slides.folders import Results
 from core.slides.geojson import to_geojson
 from core.slides.outlines import Annotation
+from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
+from core.slides.tiles import tile
 from pages._ui import state
-from pages._ui.slides.opened import Opened, open_token
+from pages._ui.slides import opened
+from pages._ui.slides.opened import Opened, open_token, tile_of
 from pages._ui.slides.routes import routes
 from tests.pages.driver import Page
 
@@ -50,9 +56,11 @@ def results(folder: Path, fresh_home: Path) -> Results:
     probability[2:6, 2:6] = 0.999
     SlideMap(probability, (32.0, 32.0), 32.0, 0.97, "d", probability, 36, 0, 0, 0.0, "k").save(place)
     (place / "areas.geojson").write_text(to_geojson([Annotation("Tumor", ((SQUARE,),))]))
+    (place / "foci.csv").write_text("x,y,probability,area_mm2,longest_mm\n144,144,0.999,0.0154,0.17\n")
     summary = {
         "slide": "a.png", "tissue_mm2": 0.03, "tumour_mm2": 0.02, "tumour_share": 0.44, "foci": 1, "longest_mm": 0.17,
         "longest_class": "ITC", "highest_probability": 0.999, "ood_share": 0.0, "threshold": 0.5, "notes": ["A note."],
+        "width": 500, "height": 400, "mpp": 0.97, "step": 32, "peak_threshold": 0.5, "least_mm2": 0.0075,
     }  # fmt: skip
     (place / "summary.json").write_text(json.dumps(summary))
     return found
@@ -66,7 +74,7 @@ def _open(app: Page, folder: Path, **query: str) -> Page:
 
 def test_an_empty_page_says_what_could_be_there(app: Page, quiet_demo: Path) -> None:
     app.open("slides")
-    assert "Type the path of a folder with whole slides" in app.words()
+    assert "Choose a folder with whole slides" in app.words()
 
 
 def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, quiet_demo: Path, folder: Path) -> None:
@@ -112,8 +120,9 @@ def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: 
     _open(app, folder, **{state.SLIDE_NAME: "b.png"}).click("Open folder")
     app.set(f"{state.SLIDE_MPP}-b.png", 0.97)
     app.click("Use it")
-    assert app.dataframe[0].value["mpp"][1] == pytest.approx(0.97)
     assert "does not say how many µm" not in app.words()
+    app.click("Slides")
+    assert app.dataframe[0].value["mpp"][1] == pytest.approx(0.97)
 
 
 def test_a_predicted_slide_shows_its_measures_and_foci(
@@ -123,7 +132,7 @@ def test_a_predicted_slide_shows_its_measures_and_foci(
     assert "tissue 0.0 mm² · tumour 0.02 mm² (44.0%) · 1 focus" in app.words()
     assert "A note." in app.words()
     assert "OpenSeadragon, a script of 0.3 MB that is not here yet" in app.words()
-    foci = app.dataframe[1].value
+    foci = app.dataframe[0].value
     assert foci["probability"].tolist() == [pytest.approx(0.999, abs=1e-3)]
     assert foci["area"][0] == pytest.approx(16 * (32 * 0.97e-3) ** 2, rel=1e-6)
 
@@ -138,7 +147,45 @@ def test_the_patch_behind_a_click_is_that_of_its_cell(
     assert "areas begin at" in app.words()
     app.click("Back to the foci")
     assert "Patch around" not in app.words()
-    assert len(app.dataframe) == 2
+    app.click("Next slide")
+    assert [each.value for each in app.subheader] == ["b.png"]
+    app.click("Slides")
+    assert not {state.SLIDE_NAME, state.SLIDE_PATCH} & set(app.query_params)
+
+
+def test_the_folder_is_found_by_walking_to_it(app: Page, quiet_demo: Path, folder: Path) -> None:
+    app.open("slides")
+    app.session_state[state.SLIDE_WALK] = str(folder)
+    app.click("Browse")
+    assert "3 slides" in app.words()
+    assert app.get_by_key("open-slides").label == "Open"
+
+
+def test_the_cohort_has_totals_and_says_what_failed(
+    app: Page, quiet_demo: Path, folder: Path, results: Results
+) -> None:
+    job = SlideJob.of(results.folder(folder / "c.svs"))
+    job.path.mkdir(parents=True)
+    job.write(JobStatus("failed", message="c.svs is damaged."))
+    _open(app, folder, **{state.SLIDE_VIEW: "Cohort"})
+    assert app.metrics()["Slides"] == "1 of 3"
+    assert app.metrics()["With foci"] == app.metrics()["ITC"] == "1"
+    assert app.dataframe[0].value["slide"].tolist() == ["a.png"]
+    assert "1 slide (c): This slide is damaged" in app.words().replace("\\", "")
+
+
+def test_slides_are_compared_with_outlines_and_false_foci_have_their_places(
+    app: Page, quiet_demo: Path, folder: Path, results: Results
+) -> None:
+    _open(app, folder, **{state.SLIDE_VIEW: "Evaluation"})
+    assert "There are no outlines of these slides" in app.words()
+    (folder / "annotations").mkdir()
+    square = np.array([[300.0, 200.0], [490.0, 200.0], [490.0, 390.0], [300.0, 390.0]])
+    (folder / "annotations" / "a.geojson").write_text(to_geojson([Annotation("Tumor", ((square,),))]))
+    app.run()
+    assert "1 slides, 1 with tumour" in app.words()
+    assert app.metrics()["Dice"] == "0.000"
+    assert app.dataframe[-1].value[["slide", "x", "y"]].to_numpy().tolist() == [["a", 144.0, 144.0]]
 
 
 @pytest.fixture
@@ -160,6 +207,20 @@ def test_the_routes_answer_for_opened_slides_only(client: TestClient, folder: Pa
                  "0" * 32 + "/9/0_0.jpg", "..%2F..%2Fetc/map.png", "openseadragon.js"):  # fmt: skip
         assert client.get(f"/lab/tiles/{path}").status_code == 404
     assert client.get("/tiles/openseadragon.js").status_code == 404  # the app lies below /lab
+
+
+def test_eight_sessions_get_the_same_tiles_at_once(folder: Path, results: Results) -> None:
+    token = open_token(Opened(folder / "a.png", results.folder(folder / "a.png")))
+    with Slide(folder / "a.png") as slide:
+        wanted = {(level, x, y): tile(slide, level, x, y) for level in range(10) for x in range(2) for y in range(2)}
+    opened._tile.cache_clear()
+
+    def ask(session: int) -> list[bool]:
+        places = np.random.default_rng(session).permutation(list(wanted)).tolist()
+        return [tile_of(token, *each) == wanted[tuple(each)] for each in places]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(all(same) and len(same) == 40 for same in pool.map(ask, range(8)))
 
 
 def test_what_is_damaged_is_a_sentence_and_no_crash(client: TestClient, folder: Path, results: Results) -> None:

@@ -1,6 +1,5 @@
 """Slides: one slide, its map and areas over it, the patch that was clicked, and what can be exported."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from pages._ui.predict import patch
 from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 from pages._ui.slides.opened import Opened, open_token, opened_slide
-from pages._ui.slides.table import Listing
-from pages._ui.slides.viewer.component import CLOSE_MPP, View, viewer
+from pages._ui.slides.table import Listing, close_slide, go_to, open_slide
+from pages._ui.slides.viewer.component import View, viewer
 
 Place = tuple[tuple[int, int], tuple[float, float, float]]
 
@@ -38,25 +37,24 @@ EXPORTS = {
 }
 
 
-def draw(listing: Listing, path: Path) -> None:
-    """Draw a slide and what is known of it."""
-    slide, folder = opened_slide(path), listing.results.folder(path)
+def draw(listing: Listing, path: Path, *, back_to: str) -> None:
+    """Draw a slide and what is known of it; `back_to` names the view that chose it."""
+    folder = listing.results.folder(path)
     summary = listing.results.summary(path) or {}
+    _draw_title(listing, path, folder, back_to)
+    slide = opened_slide(path)
     found, measured = _measured(listing, folder, summary.get("threshold"))
-    row = st.container(horizontal=True, vertical_alignment="center")
-    row.subheader(printable(path.name), anchor=False)
-    _draw_exports(row, folder, path)
     _draw_measures(summary)
     _ask_for_mpp(listing, slide)
     left, right = st.columns([7, 4], gap="medium")
-    place = _place(listing, slide, found, path)
+    place = _place(listing, slide, found)
     with left:
         _draw_viewer(listing, slide, path, found, measured, place)
     with right:
         if place is None:
             if openseadragon() is not None:
                 st.caption("Click a place on the slide to see what the model says of that patch, and why.")
-            _draw_foci(listing, slide, measured, path)
+            _draw_foci(measured, path)
         else:
             st.button("Back to the foci", icon=":material/arrow_back:", on_click=_close_patch)
             _draw_patch(listing, slide, path, found, place)
@@ -65,6 +63,19 @@ def draw(listing: Listing, path: Path) -> None:
                     f"On slides tumour is rare, so that areas begin at {measured.rule.threshold:.3f} and need a higher "
                     "probability within; the verdict above is that of single patches."
                 )
+
+
+def _draw_title(listing: Listing, path: Path, folder: Path, back_to: str) -> None:
+    """Draw the row that goes back, names the slide and goes to its neighbours."""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.button(back_to, icon=":material/arrow_back:", on_click=close_slide, help="Back to what chose the slide")
+    row.subheader(printable(path.name), anchor=False, width="content")
+    at = listing.slides.index(path)
+    for step, icon, word in ((-1, "chevron_left", "Previous slide"), (1, "chevron_right", "Next slide")):
+        there = 0 <= at + step < len(listing.slides)
+        row.button(word, icon=f":material/{icon}:", disabled=not there, on_click=open_slide, type="tertiary",
+                   args=(listing.slides[at + step].name,) if there else ())  # fmt: skip
+    _draw_exports(row, folder, path)
 
 
 def _measured(listing: Listing, folder: Path, threshold: float | None) -> tuple[SlideMap | None, Measures | None]:
@@ -83,7 +94,7 @@ def _draw_viewer(
     listing: Listing, slide: Slide, path: Path, found: SlideMap | None, measured: Measures | None, place: Place | None
 ) -> None:
     if openseadragon() is None:
-        st.image(_still(slide), width="stretch")
+        st.image(overview(slide, 1400), width="stretch")
         st.info(
             "Slides are moved by OpenSeadragon, a script of 0.3 MB that is not here yet. It is fetched once, from the "
             "npm registry, and its hash is checked; nothing else is loaded from elsewhere.",
@@ -106,7 +117,10 @@ def _draw_viewer(
         at=st.query_params.get(state.AT, ""),
         patch=None if place is None else place[1],
     )
-    viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=st.session_state.get(state.SLIDE_GO), on_click=_clicked)
+    go = st.session_state.get(state.SLIDE_GO)
+    if go is not None and go["slide"] != path.name:
+        go = None
+    viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=go, on_click=_clicked)
 
 
 def _close_patch() -> None:
@@ -139,13 +153,9 @@ def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
             row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))
 
 
-def _place(listing: Listing, slide: Slide, found: SlideMap | None, path: Path) -> Place | None:
+def _place(listing: Listing, slide: Slide, found: SlideMap | None) -> Place | None:
     """Return the level-0 pixel that was clicked, and (x, y, side) of its patch: of the map's cell where it has one."""
     text = st.query_params.get(state.SLIDE_PATCH, "")
-    if st.session_state.get(state.SLIDE_SHOWN) not in (None, str(path)):
-        st.query_params.pop(state.SLIDE_PATCH, None)
-        text = ""
-    st.session_state[state.SLIDE_SHOWN] = str(path)
     mpp = _mpp(listing, slide)
     numbers = text.split(",")
     if mpp is None or len(numbers) != 2 or not all(each.isdecimal() and len(each) < 9 for each in numbers):
@@ -180,7 +190,7 @@ def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | No
     exports.draw()
 
 
-def _draw_foci(listing: Listing, slide: Slide, measured: Measures | None, path: Path) -> None:
+def _draw_foci(measured: Measures | None, path: Path) -> None:
     if measured is None:
         return
     if not measured.foci:
@@ -201,9 +211,7 @@ def _draw_foci(listing: Listing, slide: Slide, measured: Measures | None, path: 
     )  # fmt: skip
     if at is not None and st.session_state.get(state.SLIDE_FOCUS) != (path.name, at):
         st.session_state[state.SLIDE_FOCUS] = (path.name, at)
-        x, y = measured.foci[at].at
-        zoom = (_mpp(listing, slide) or CLOSE_MPP) / CLOSE_MPP
-        st.session_state[state.SLIDE_GO] = {"id": time.time(), "x": x, "y": y, "zoom": zoom}
+        go_to(path.name, measured.foci[at].at)
         st.rerun()
 
 
@@ -230,7 +238,3 @@ def _draw_exports(row: Any, folder: Path, path: Path) -> None:
         with row.popover("Export", icon=":material/download:"):
             for name, (label, kind) in there.items():
                 widgets.export(label, (folder / name).read_bytes, f"{path.stem}-{name}", kind, key=f"slide-{name}")
-
-
-def _still(slide: Slide) -> np.ndarray:
-    return overview(slide, 1400)

@@ -1,6 +1,7 @@
-"""Slides: the folder, its table, and the process that predicts slides one after the other."""
+"""Slides: the table of a folder, and the process that predicts slides one after the other."""
 
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,22 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.display import to_jpeg
-from core.errors import DataError, NodescopeError
+from core.errors import NodescopeError
 from core.formatting import printable
 from core.prediction import Predictor
 from core.slides.analyse import overview
 from core.slides.folders import Results, mpp_given, slides_in
 from core.slides.reader import Slide
 from core.storage import atomic
-from core.storage.home import make_folder
-from core.storage.roots import is_allowed, require_allowed
 from core.storage.spreadsheet import table_csv
 from pages._ui import cache, jobs, layout, state, widgets
 from pages._ui.slides.opened import opened_slide
 
 THUMBNAIL = 96
 """Longer side of a picture in the table, in pixels."""
+
+FEW = 5
+"""Slides up to which a table needs no filter."""
 
 STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
 """Steps between patches in model pixels, and their names."""
@@ -58,6 +60,16 @@ class Listing:
         given = mpp_given(str(results.mpp_path)) if results.mpp_path.is_file() else None
         return cls(folder, slides_in(folder), predictor, step, results, given if isinstance(given, dict) else {})
 
+    @property
+    def by_name(self) -> dict[str, Path]:
+        """The slides by the names of their files."""
+        return {path.name: path for path in self.slides}
+
+    @property
+    def by_result(self) -> dict[str, Path]:
+        """The slides by the names of their folders of results."""
+        return {self.results.folder(path).name: path for path in self.slides}
+
     def mpp_of(self, slide: Slide) -> float:
         """Return µm per pixel of a slide. Raises :class:`DataError` where neither file nor people say."""
         return slide.mpp(self.mpp.get(slide.name))
@@ -68,50 +80,6 @@ class Listing:
         atomic.write_text(
             self.results.mpp_path, table_csv(pd.DataFrame(rows, columns=["slide", "mpp"]), names=("slide",))
         )
-
-
-def choose_folder(place: DeltaGenerator) -> Path | None:
-    """Draw the field for the folder; return it once it is there and somebody here has opened it.
-
-    A link may name any folder of this computer, so that its own is asked about first.
-    """
-    known: list[str] = st.session_state.setdefault(state.SLIDE_FOLDERS, [])
-    given = str(
-        place.text_input(
-            "Folder of slides", key=state.SLIDES, bind="query-params", placeholder="/path/to/slides",
-            on_change=_agree_to_what_was_typed,
-            help="SVS, NDPI, MRXS, SCN, BIF, DICOM, generic and OME-TIFF, and plain pictures. Nothing is changed "
-            "there: results are kept in Nodescope's home folder.",
-        )
-    ).strip()  # fmt: skip
-    if not given:
-        st.info(
-            "Type the path of a folder with whole slides. Each gets a row; the chosen model then finds tissue and "
-            "tumour on them in the background, and a click opens a slide.",
-            icon=":material/folder_open:",
-        )
-        return None
-    require_allowed(given)
-    folder = Path(given).expanduser()
-    if given not in known and not Results.place(folder.resolve()).is_dir():
-        st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
-        st.code(given, language=None)
-        st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=_agree, args=(given,))
-        return None
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {printable(str(folder))}. Check the path.")
-    return folder.resolve()
-
-
-def _agree(given: str) -> None:
-    st.session_state[state.SLIDE_FOLDERS].append(given)
-    folder = Path(given).expanduser()
-    if is_allowed(folder) and folder.is_dir():  # what is kept of it says later that somebody here has opened it
-        layout.attempt(lambda: make_folder(Results.place(folder.resolve())))
-
-
-def _agree_to_what_was_typed() -> None:
-    _agree(str(st.session_state[state.SLIDES]).strip())
 
 
 def step(predictor: Predictor, place: DeltaGenerator) -> int:
@@ -127,11 +95,41 @@ def step(predictor: Predictor, place: DeltaGenerator) -> int:
     )  # fmt: skip
 
 
-def draw(listing: Listing) -> Path | None:
-    """Draw the table and what starts predictions; return the slide that is chosen."""
+def open_slide(name: str, at: tuple[float, float] | None = None) -> None:
+    """Open a slide, and the patch at a level-0 place of it: a callback, or what comes before ``st.rerun()``."""
+    close_slide()
+    st.query_params[state.SLIDE_NAME] = name
+    if at is not None:
+        st.query_params[state.SLIDE_PATCH] = ",".join(str(int(each)) for each in at)
+        go_to(name, at)
+
+
+def go_to(name: str, at: tuple[float, float]) -> None:
+    """Have the viewer of a slide go to a level-0 place when it is next drawn."""
+    st.session_state[state.SLIDE_GO] = {"id": time.time(), "slide": name, "x": at[0], "y": at[1]}
+
+
+def close_slide() -> None:
+    """Go back to what chose the slide: a callback."""
+    for key in (state.SLIDE_NAME, state.AT, state.SLIDE_PATCH):
+        st.query_params.pop(key, None)
+    st.session_state.pop(state.SLIDE_GO, None)
+
+
+def chosen(listing: Listing) -> Path | None:
+    """Return the slide that the address names, or None; one that is not in the folder is said."""
+    name = st.query_params.get(state.SLIDE_NAME, "")
+    found = listing.by_name.get(name)
+    if name and found is None:
+        st.warning(f"There is no slide {widgets.escaped(name)} in this folder.", icon=":material/warning:")
+    return found
+
+
+def draw(listing: Listing) -> None:
+    """Draw the table and what starts predictions; a click on a row opens the slide."""
     if not listing.slides:
         st.info(f"There is no slide in {printable(str(listing.folder))}.", icon=":material/info:")
-        return None
+        return
     known = listing.results.states(listing.slides)
     with widgets.progress("Reading the slides") as show:
         rows = []
@@ -139,29 +137,35 @@ def draw(listing: Listing) -> Path | None:
             rows.append(_row(listing, path, *known[path]))
             show(number / len(listing.slides))
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # nothing is measured before the first prediction
-    if len(listing.slides) > 5:
-        states = table["state"].str.replace(r"^\d+%$", "running", regex=True)
-        offered = ["all", *sorted(set(states))]
-        wanted = st.segmented_control("State", offered, default="all", key=state.SLIDE_STATE, required=True)
-        if wanted != "all":
-            table = table[states == wanted]
-    table = table.reset_index(drop=True)
+    if len(listing.slides) > FEW:
+        table = _filtered(table)
     at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=THUMBNAIL // 2 + 8)
-    by_name = {path.name: path for path in listing.slides}
     if at is not None:
-        st.query_params[state.SLIDE_NAME] = str(table["slide"][at])
-    wanted_name = st.query_params.get(state.SLIDE_NAME, "")
-    chosen = by_name.get(wanted_name)
-    if wanted_name and chosen is None:
-        st.warning(f"There is no slide {widgets.escaped(wanted_name)} in this folder.", icon=":material/warning:")
-    fit = [path for path, row in zip(listing.slides, rows, strict=True) if row.get("mpp")]  # others would only fail
-    _draw_queue(listing, fit, {path for path in fit if known[path][0] == "done"}, chosen)
-    return chosen
+        open_slide(str(table["slide"].iloc[at]))
+        st.rerun()
+    draw_queue(listing)
+
+
+def _filtered(table: pd.DataFrame) -> pd.DataFrame:
+    """Draw the filters of a table and return the rows that are wanted."""
+    states = table["state"].str.replace(r"^\d+%$", "running", regex=True)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = (
+        row.text_input("Find", key=state.SLIDE_FIND, placeholder="part of a name", width=220, persist_state="session")
+        .strip()
+        .lower()
+    )
+    offered = ["all", *sorted(set(states))]
+    wanted = row.segmented_control("State", offered, default="all", key=state.SLIDE_STATE, required=True,
+                                   persist_state="session")  # fmt: skip
+    kept = table["slide"].str.lower().str.contains(name, regex=False) & ((states == wanted) | (wanted == "all"))
+    row.caption(f"{kept.sum():,} of {len(table):,} slides")
+    return table[kept].reset_index(drop=True)
 
 
 def _row(listing: Listing, path: Path, word: str, why: str) -> dict[str, Any]:
     """Return the row of a slide; `word` and `why` are its state, see :meth:`core.slides.folders.Results.states`."""
-    row: dict[str, Any] = {"picture": None, "slide": path.name, "state": word or "not predicted"}
+    row: dict[str, Any] = {"picture": "", "slide": path.name, "state": word or "not predicted"}
     try:
         about = _about(path, listing.mpp.get(path.name))
         summary = listing.results.summary(path) or {}
@@ -212,36 +216,39 @@ def _columns() -> dict[str, Any]:
         "tissue_mm2": config.NumberColumn("Tissue, mm²", format="%.1f"),
         "tumour_share": config.NumberColumn("Tumour", format="percent", help="Share of the tissue."),
         "foci": config.NumberColumn("Foci", help="Connected areas that the model calls tumour."),
-        "longest": config.TextColumn("Longest", help="Macro: at least 2 mm, micro: at least 0.2 mm, else ITC."),
+        "longest": config.TextColumn("Class", help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
         "ood_share": config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
         "note": config.TextColumn("Notes", width="large"),
     }
 
 
-def _draw_queue(listing: Listing, fit: list[Path], done: set[Path], chosen: Path | None) -> None:
-    """Draw the buttons that start predictions, or how far they are.
-
-    Args:
-        listing: the slides.
-        fit: those that can be predicted.
-        done: those of them that have been.
-        chosen: the one that is looked at.
-    """
+def draw_queue(listing: Listing, chosen: Path | None = None) -> None:
+    """Draw the buttons that start predictions, or how far they are; of one slide where one is looked at."""
     queue = listing.results.queue
     status = queue.status()
     if status.is_active:
         jobs.watch(queue, "Predicting slides")
         return
     jobs.last_attempt(status, next_one="Start again: it goes on from there.")
-    left = [path for path in fit if path not in done]
-    row = st.container(horizontal=True)
-    if chosen is not None and chosen in fit:
-        again = chosen in done
-        label = "Predict again" if again else "Predict this slide"
-        row.button(label, icon=":material/play_arrow:", on_click=_start, args=(listing, [chosen], again))
-    if left:
-        label = "Predict all" if len(left) == len(fit) else f"Predict the other {len(left)}"
-        row.button(label, icon=":material/playlist_play:", on_click=_start, args=(listing, left, False))
+    wanted = listing.slides if chosen is None else [chosen]
+    known = listing.results.states(wanted)
+    fit = [path for path in wanted if _is_fit(listing, path)]  # others would only fail
+    left = [path for path in fit if known[path][0] != "done"]
+    label, slides, icon = "Predict all", left, "playlist_play"
+    if chosen is not None:
+        label, slides, icon = "Predict this slide" if left else "Predict again", fit, "play_arrow"
+    elif len(left) < len(fit):
+        label = f"Predict the other {len(left)}"
+    if slides:
+        again = chosen is not None and not left
+        st.button(label, icon=f":material/{icon}:", on_click=_start, args=(listing, slides, again))
+
+
+def _is_fit(listing: Listing, path: Path) -> bool:
+    try:
+        return _about(path, listing.mpp.get(path.name))["mpp"] is not None
+    except NodescopeError:
+        return False
 
 
 def _start(listing: Listing, slides: list[Path], fresh: bool) -> None:

@@ -31,13 +31,15 @@ def test_probabilities_move_and_the_decision_threshold_stays(bundle: Bundle) -> 
     assert bundle.card.calibration.bias == 0.25  # the one it came from is as it was
 
 
-def test_the_curve_and_the_threshold_for_slides_call_the_same_patches_tumour(bundle: Bundle) -> None:
-    moved = with_prevalence(bundle, 0.02)
+def test_the_curve_and_the_thresholds_for_slides_call_the_same_patches_tumour(bundle: Bundle) -> None:
+    moved = with_prevalence(bundle, 0.001)
 
-    assert moved.card.slide_threshold == pytest.approx(float(at_prevalence(0.7, calibrated=0.25, wanted=0.02)))
-    before, after = bundle.card.operating, moved.card.operating
-    assert before is not None and after is not None  # noqa: PT018 - for the type checker
-    assert after.at(float(moved.card.slide_threshold or 0)) == before.at(0.7)
+    before, after = bundle.card, moved.card
+    assert before.operating is not None and after.operating is not None  # noqa: PT018 - for the type checker
+    assert after.operating.sparing(0.995) == pytest.approx(
+        float(at_prevalence(before.operating.sparing(0.995), calibrated=0.25, wanted=0.001))
+    )
+    assert after.slide_thresholds == tuple(max(after.threshold, after.operating.sparing(s)) for s in (0.955, 0.995))
 
 
 def test_the_share_of_tumour_is_that_of_validation(bundle: Bundle, tiny_bundle: Bundle) -> None:
@@ -55,9 +57,16 @@ def test_what_cannot_be_moved_says_why(bundle: Bundle, tiny_bundle: Bundle) -> N
         with_prevalence(bundle, 1.0)
 
 
-def test_the_threshold_for_slides_is_stored_and_a_bundle_without_keeps_its_digest(
-    bundle: Bundle, tiny_bundle: Bundle
-) -> None:
+def test_the_thresholds_for_slides_spare_the_normal_patches_of_validation(bundle: Bundle) -> None:
+    curve = OperatingCurve((0.9, 0.8, 0.6, 0.3), (0.1, 0.4, 0.8, 1.0), (1.0, 0.996, 0.96, 0.5), 10, 10)
+    card = bundle.card.with_changes(operating=curve, threshold=0.3)
+    assert card.slide_thresholds == (0.6, 0.8)
+    assert card.with_changes(threshold=0.7).slide_thresholds == (0.7, 0.8)  # never below that of patches
+    assert card.with_changes(operating=None).slide_thresholds == (0.3, 0.3)
+    assert curve.sparing(1.1) == 0.9
+
+
+def test_the_threshold_for_slides_of_earlier_versions_is_kept(bundle: Bundle, tiny_bundle: Bundle) -> None:
     value = json.loads(json.dumps(bundle.card.to_json()))
     assert Card.from_json(value).slide_threshold == 0.7
     assert "slide_threshold" not in tiny_bundle.card.to_json()

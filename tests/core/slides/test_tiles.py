@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.display import SERIES, TUMOUR
 from core.slides import tiles
 from core.slides.outlines import Annotation
 from core.slides.reader import Slide
@@ -72,7 +73,11 @@ def test_a_map_that_is_too_large_keeps_the_highest_cells(monkeypatch: pytest.Mon
     assert _decoded(data)[..., 0].tolist() == [[230, 77], [0, 128]]
 
 
-def test_outlines_are_whole_pixels_with_what_they_mean() -> None:
+def test_outlines_are_whole_pixels_with_the_colour_of_their_class() -> None:
     ring = np.array([[0.4, 0.6], [10.0, 0.0], [10.0, 9.7]])
-    (found,) = tiles.outlines([Annotation("Tumor", ((ring,),), "focus 1")])
-    assert found == {"name": "focus 1", "class": "Tumor", "tumour": True, "rings": [[[0, 1], [10, 0], [10, 10]]]}
+    listed = [("Tumor", (1, 2, 3)), ("Stroma", (16, 32, 255)), ("", None), ("Stroma", None), ("Fat", None)]
+    found = tiles.outlines([Annotation(name, ((ring,),), "one", colour) for name, colour in listed])
+    assert found[0] == {"name": "one", "class": "Tumor", "colour": TUMOUR, "rings": [[[0, 1], [10, 0], [10, 10]]]}
+    assert [(each["class"], each["colour"]) for each in found[1:]] == [
+        ("Stroma", "#1020ff"), ("no class", SERIES[2]), ("Stroma", "#1020ff"), ("Fat", SERIES[3]),
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from core.slides.tissue import find_tissue, tissue_of
 from tests.core.slides.test_reader import SHARED, real_slides
 
 PINK, PALE, GREY, BLUE_INK, GREEN_INK, BLACK_INK = (
+RED_INK = (215, 30, 45)
     (200, 130, 180), (239, 226, 237), (205, 205, 205), (40, 60, 200), (30, 150, 60), (25, 25, 27),
 )  # fmt: skip
 TINT = (228, 226, 229)
@@ -53,7 +54,7 @@ def test_glass_dust_and_specks_are_no_tissue(picture: np.ndarray) -> None:
     assert found(picture).mask.sum() == 0
 
 
-@pytest.mark.parametrize("colour", [BLUE_INK, GREEN_INK, BLACK_INK])
+@pytest.mark.parametrize("colour", [BLUE_INK, GREEN_INK, BLACK_INK, RED_INK])
 def test_ink_is_found_and_is_no_tissue(colour: tuple[int, int, int]) -> None:
     tissue = found(with_square(colour))
 

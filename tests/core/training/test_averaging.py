@@ -39,7 +39,7 @@ def test_weights_are_the_mean_and_the_card_names_them(tiny_bundle: Bundle, data:
     for name, value in tiny_bundle.weights.items():
         torch.testing.assert_close(made.weights[name].float(), value.float() * 0.75, rtol=2e-3, atol=1e-6)
     assert [each["digest"] for each in made.card.training["averaged"]] == [tiny_bundle.digest, other.digest]
-    assert made.card.slide_threshold is not None
+    assert made.card.operating is not None
     assert [each.split for each in made.card.measured] == ["test", "valid"]
 
 

@@ -9,17 +9,12 @@ from typing import Any
 import streamlit as st
 
 from core.attribution.overlay import colour_table
-from core.display import TUMOUR
-from core.display.palette import SERIES
 from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
 from core.slides.tiles import OVERLAP, TILE, cells_a_pixel, top_level
 from pages._ui.component import component
 
 _draw = component("slide", Path(__file__).parent, "viewer")
-
-HEIGHT = 620
-"""Of the slide on screen, in CSS pixels."""
 
 CLOSE_MPP = 1.0
 """µm per pixel of the screen at which a focus is shown."""
@@ -60,7 +55,7 @@ def viewer(view: View, *, key: str, go: dict[str, Any] | None, on_click: Callabl
     Args:
         view: what is shown.
         key: of the viewer in the session.
-        go: where it goes now: "id" (another for each time), "x", "y" in level-0 pixels and "zoom".
+        go: where it goes now: "id" (another for each time), and "x", "y" in level-0 pixels.
         on_click: gets the level-0 pixel that was clicked, before the page is drawn again.
     """
 
@@ -81,11 +76,10 @@ def _data(view: View) -> dict[str, Any]:
         "tile": TILE,
         "overlap": OVERLAP,
         "top": top_level(view.slide.size),
-        "height": HEIGHT,
         "map": None if found is None else {"origin": found.origin, "step": found.step, "cells": cells_a_pixel(found)},
         "version": view.version,
         "colours": base64.b64encode(colour_table("inferno").tobytes()).decode(),
-        "tones": {"tumour": TUMOUR, "other": SERIES[0], "annotation": SERIES[0]},
+        "glass": "#{:02x}{:02x}{:02x}".format(*view.slide.background),
         "opacity": 0.5,
         "threshold": view.threshold,
         "areas": found is not None,

@@ -5,7 +5,8 @@
 
 const ROUND = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
 const BAR = 80; // px that the scale bar has at least
-const SMALL = 3; // px below which an outline is drawn as a dot
+const DOT = 3; // px below which an outline is drawn as a dot
+const SMALL = 24; // and below which in few corners
 
 let library; // one for all viewers of this window
 
@@ -34,7 +35,7 @@ function build(parent) {
   const root = {
     frame: find(".slide-viewer"), stage: find(".slide-stage"), canvas: find(".slide-drawing"), scale: find(".slide-scale"),
     under: find(".slide-under"), message: find(".slide-message"), focusText: find(".slide-focus"),
-    colours: find(".slide-colours i"), thresholdText: find(".slide-threshold"), osd: find(".slide-osd"),
+    colours: find(".slide-colours i"), legend: find(".slide-legend"), layer: document.createElement("canvas"), thresholdText: find(".slide-threshold"), osd: find(".slide-osd"),
     buttons: {}, shown: { map: true, areas: true, annotations: true }, outlines: {}, focus: -1, ruler: null, data: {},
   };
   for (const button of parent.querySelectorAll("[data-do]")) {
@@ -56,7 +57,6 @@ function build(parent) {
 function show(root, OSD, data) {
   const before = root.data;
   Object.assign(root, { OSD, data });
-  root.frame.style.setProperty("--height", `${data.height}px`);
   root.stage.setAttribute("aria-label", `Slide ${data.name}. Arrow keys move, plus and minus zoom, Enter opens the patch in the middle.`);
   if (before.token !== data.token) open(root);
   else if (!before.map && data.map) begin(root); // it was predicted meanwhile
@@ -68,7 +68,7 @@ function show(root, OSD, data) {
   remember(root); // the page has written its own part of the address
   if (data.go && root.went !== data.go.id) {
     root.went = data.go.id;
-    whenOpen(root, () => goTo(root, data.go.x, data.go.y, data.go.zoom));
+    whenOpen(root, () => goTo(root, data.go.x, data.go.y, data.close));
   }
   draw(root);
 }
@@ -83,6 +83,7 @@ function open(root) {
     element: root.osd, drawer: "canvas", showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT", navigatorAutoFade: false,
     maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.4, crossOriginPolicy: false, timeout: 60000,
     gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: false }, animationTime: 0.6,
+    placeholderFillStyle: data.glass, // what is not loaded yet is glass, also in the dark
     tileSources: {
       width: data.size[0], height: data.size[1], tileSize: data.tile, tileOverlap: data.overlap, minLevel: 0, maxLevel: data.top,
       getTileUrl: (level, x, y) => address(`tiles/${data.token}/${level}/${x}_${y}.jpg`),
@@ -96,6 +97,7 @@ function open(root) {
   viewer.addHandler("tile-load-failed", () => { root.message.textContent = "A part of this slide cannot be read; the file may be damaged."; });
   viewer.addHandler("tile-loaded", () => { if (!root.ruler) root.message.textContent = ""; });
   viewer.addHandler("update-viewport", () => draw(root));
+  viewer.addHandler("animation-finish", () => draw(root));
   viewer.addHandler("canvas-click", (event) => {
     if (!event.quick || root.ruler) return;
     const at = tiled(root).viewportToImageCoordinates(viewer.viewport.pointFromPixel(event.position));
@@ -146,6 +148,9 @@ function load(root) {
   const { data } = root;
   root.map = undefined;
   root.outlines = {};
+  root.hidden = new Set();
+  root.legend.replaceChildren();
+  root.stale = true;
   const wanted = root.loading = {}; // what arrives for an earlier slide is thrown away
   const from = (name) => fetch(address(`tiles/${data.token}/${name}?v=${data.version}`)).then((answer) => {
     if (answer.status === 422) return answer.text().then((said) => { throw new Error(said); });
@@ -168,8 +173,29 @@ function load(root) {
     root.colours.style.background = `linear-gradient(to right, ${[first, ...others].join(", ")})`;
   }
   for (const name of ["areas", "annotations"]) {
-    if (data[name]) keep(from(`${name}.json`).then((answer) => answer.json()), (found) => { root.outlines[name] = found.map(traced); });
+    if (data[name]) keep(from(`${name}.json`).then((answer) => answer.json()), (found) => {
+      root.outlines[name] = found.map(traced);
+      root.stale = true;
+      if (name === "annotations") explain(root);
+    });
   }
+}
+
+// The classes of the annotations: each with its colour, and can be hidden.
+function explain(root) {
+  const classes = new Map();
+  for (const each of root.outlines.annotations) {
+    const known = classes.get(each.class) ?? { colour: each.colour, count: 0 };
+    classes.set(each.class, { ...known, count: known.count + 1 });
+  }
+  root.legend.replaceChildren(...[...classes].map(([name, { colour, count }]) => {
+    const label = document.createElement("label"), box = document.createElement("input"), mark = document.createElement("i");
+    Object.assign(box, { type: "checkbox", checked: true });
+    mark.style.borderColor = colour;
+    box.addEventListener("input", () => { root.hidden[box.checked ? "delete" : "add"](name); root.stale = true; draw(root); });
+    label.append(box, mark, `${name} (${count.toLocaleString("en")})`);
+    return label;
+  }));
 }
 
 const colours = (root) => {
@@ -227,12 +253,9 @@ function draw(root) {
     context.drawImage(root.map.canvas, x, y, root.map.canvas.width * step * cells, root.map.canvas.height * step * cells);
     context.globalAlpha = 1;
   }
-  const seen = { left: -origin.x / scale, top: -origin.y / scale };
-  seen.right = seen.left + stage.clientWidth / scale;
-  seen.bottom = seen.top + stage.clientHeight / scale;
-  for (const name of ["areas", "annotations"]) {
-    if (root.shown[name]) for (const each of root.outlines[name] ?? []) outline(context, each, name, seen, scale, data);
-  }
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  outlines(root, context, { x: origin.x * ratio, y: origin.y * ratio, scale: scale * ratio, width, height, ratio });
+  context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * origin.x, ratio * origin.y);
   if (data.patch) frame(context, data.patch, scale);
   if (root.ruler?.to) rulerLine(root, context, scale);
   scaleBar(root, scale);
@@ -240,24 +263,67 @@ function draw(root) {
   root.still = window.setTimeout(() => remember(root), 300);
 }
 
-function outline(context, each, kind, seen, scale, data) {
-  if (each.right < seen.left || each.left > seen.right || each.bottom < seen.top || each.top > seen.bottom) return;
-  const colour = each.tumour ? data.tones.tumour : kind === "areas" ? data.tones.other : data.tones.annotation;
-  if (Math.max(each.right - each.left, each.bottom - each.top) * scale < SMALL) {
-    context.fillStyle = colour;
-    context.fillRect(each.left, each.top, SMALL / scale, SMALL / scale);
+// Outlines are drawn on a canvas of their own, larger than what is seen, that moves with the slide: thousands of them
+// take longer than a frame. While the slide moves it is drawn anew at most for a fifth of the time, and sharp at rest.
+function outlines(root, context, view) {
+  const { layer } = root, lists = ["areas", "annotations"].filter((name) => root.shown[name] && root.outlines[name]?.length);
+  if (!lists.length) return;
+  const from = root.layerView, size = from && view.scale / from.scale;
+  const [left, top] = from ? [view.x - from.x * size, view.y - from.y * size] : [];
+  const fits = from && Math.abs(size - 1) < 1e-6 && left <= 0 && top <= 0 && left + layer.width >= view.width && top + layer.height >= view.height;
+  const waits = from && root.viewer.isAnimating() && performance.now() - root.layerAt < 4 * root.layerCost;
+  if (!root.stale && (fits || waits)) {
+    context.drawImage(layer, left, top, layer.width * size, layer.height * size);
     return;
   }
-  // A white line below, so that it is seen on tissue and map alike; what people drew is dashed.
-  context.setLineDash([]);
-  context.lineWidth = 4 / scale;
-  context.strokeStyle = "rgb(255 255 255 / 0.7)";
-  context.stroke(each.path);
-  context.setLineDash(kind === "annotations" ? [8 / scale, 5 / scale] : []);
-  context.lineWidth = 2 / scale;
-  context.strokeStyle = colour;
-  context.stroke(each.path);
-  context.setLineDash([]);
+  const [x, y] = [Math.round(view.width / 2), Math.round(view.height / 2)], begun = performance.now(); // margins
+  Object.assign(layer, { width: view.width + 2 * x, height: view.height + 2 * y });
+  root.layerView = { ...view, x: view.x + x, y: view.y + y };
+  for (const name of lists) trace(layer, root.outlines[name], name, root.layerView, root.hidden);
+  context.drawImage(layer, -x, -y);
+  Object.assign(root, { stale: false, layerAt: performance.now(), layerCost: performance.now() - begun });
+}
+
+function trace(layer, listed, kind, { x, y, scale, ratio }, hidden) {
+  const context = layer.getContext("2d"), px = ratio / scale; // a pixel of the screen in those of the slide
+  const seen = { left: -x / scale, top: -y / scale, right: (layer.width - x) / scale, bottom: (layer.height - y) / scale };
+  context.setTransform(scale, 0, 0, scale, x, y);
+  for (const each of listed) {
+    if (each.right < seen.left || each.left > seen.right || each.bottom < seen.top || each.top > seen.bottom) continue;
+    if (kind === "annotations" && hidden.has(each.class)) continue;
+    const extent = Math.max(each.right - each.left, each.bottom - each.top) / px;
+    context.strokeStyle = context.fillStyle = each.colour;
+    context.setLineDash([]);
+    context.lineWidth = 2 * px;
+    if (extent < DOT) context.fillRect(each.left, each.top, DOT * px, DOT * px);
+    else if (extent < SMALL) context.stroke(coarse(each.rings, 2 * px));
+    else { // a white line below, so that it is seen on tissue and map alike; what people drew is dashed
+      context.lineWidth = 4 * px;
+      context.strokeStyle = "rgb(255 255 255 / 0.7)";
+      context.stroke(each.path);
+      context.lineWidth = 2 * px;
+      context.strokeStyle = each.colour;
+      context.setLineDash(kind === "annotations" ? [8 * px, 5 * px] : []);
+      context.stroke(each.path);
+    }
+  }
+  context.setTransform(1, 0, 0, 1, 0, 0);
+}
+
+// The same without corners that lie nearer to the one before than that.
+function coarse(rings, least) {
+  const path = new Path2D();
+  for (const ring of rings) {
+    let [lastX, lastY] = ring[0];
+    path.moveTo(lastX, lastY);
+    for (const [x, y] of ring) {
+      if (Math.abs(x - lastX) + Math.abs(y - lastY) < least) continue;
+      path.lineTo(x, y);
+      [lastX, lastY] = [x, y];
+    }
+    path.closePath();
+  }
+  return path;
 }
 
 // The chosen patch, and in it the centre that the probability is about.
@@ -283,7 +349,7 @@ function scaleBar(root, scale) {
 
 function set(root, input) {
   const name = input.dataset.set;
-  if (input.type === "checkbox") root.shown[name] = input.checked;
+  if (input.type === "checkbox") { root.shown[name] = input.checked; root.stale = true; }
   if (name === "threshold") { root.thresholdText.textContent = Number(input.value).toFixed(2); colour(root); }
   draw(root);
 }
