@@ -75,7 +75,7 @@ def gone(name: str | None) -> None:
         with st.container(horizontal=True):
             if in_trash:
                 st.button("Restore", icon=":material/undo:", key=f"gone-{name}", on_click=_bring_back, args=(name,))
-            st.button("Close", key="gone", on_click=st.session_state.update, args=({state.GONE: None},))
+            st.button("Close", on_click=st.session_state.update, args=({state.GONE: None},))
 
 
 def _bring_back(name: str) -> None:
