@@ -199,7 +199,7 @@ def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:
     table = predict.dataframe[0].value
     assert predict.table[0].value.index.tolist() == ["many.zip/bad.png"]
     expected = Predictor(load_bundle(), device="cpu").predict(pixels).probabilities
-    assert table["probability"].tolist() == sorted(expected.tolist(), reverse=True)
+    assert table["probability"].tolist() == [100 * each for each in sorted(expected.tolist(), reverse=True)]
     assert next(metric.value for metric in predict.metric) == "5"
 
 

@@ -58,8 +58,8 @@ def draw(dataset: Dataset, *, chips: DeltaGenerator | None = None) -> None:
     detail.opened(patches)  # an id that is not here leaves the address before the keys of the page depend on it
     if dataset.source != DEMO and not Path(dataset.source).exists():
         st.error(
-            f"{dataset.source} is gone: moved, renamed, or on a drive that is not connected. Without a pack, nothing can "
-            "be shown until it is back.", icon=":material/folder_off:",
+            f"{dataset.source} is gone: moved, renamed, or on a drive that is not connected. Without a pack, nothing "
+            "can be shown until it is back.", icon=":material/folder_off:",
         )  # fmt: skip
     with row:
         # Few and small, so that patches are in sight on a phone: what is chosen seldom stands behind its button.

@@ -54,7 +54,7 @@ def draw_prediction(
     threshold = predictor.bundle.card.threshold if threshold is None else threshold
     called = probability >= threshold
     text = f"Model: :{'red' if called else 'green'}[**{'tumour' if called else 'normal'}**], "
-    text += f"probability of tumour **{percent(probability)}** (decision threshold {threshold:.1%})"
+    text += f"probability of tumour **{percent(probability)}** (decision threshold {threshold:.3f})"
     if label >= 0:
         wrong = "false positive" if called else "false negative"
         text += ", which is right" if called == (label == 1) else f": a **{wrong}**"

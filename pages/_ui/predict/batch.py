@@ -127,7 +127,9 @@ def _contents() -> str:
 def _problems(problems: list[Problem]) -> None:
     if problems:
         with st.expander(
-            f"{len(problems):,} files could not be used", icon=":material/warning:", expanded=len(problems) < 6
+            f"{widgets.counted(len(problems), 'file', 'files')} could not be used",
+            icon=":material/warning:",
+            expanded=len(problems) < 6,
         ):
             listed = [(problem.name, problem.reason) for problem in problems[:500]]
             # Not st.dataframe(), which would cut the sentences before what to do.
@@ -175,8 +177,8 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
         {
             "patch": [_address(file.thumbnail) for file in files],
             "name": [file.name for file in files],
-            # Four digits must not say 1.0000 or 0.0000: no model is certain. The CSV file has all digits.
-            "probability": np.clip([file.probability for file in files], 1e-4, 1 - 1e-4),
+            # Percent, and none of 0.0 or 100.0: no model is certain. The CSV file has all digits.
+            "probability": np.clip([100 * file.probability for file in files], 0.1, 99.9),
             "verdict": ["tumour" if file.probability >= threshold else "normal" for file in files],
             "OOD warnings": [ood_summary(file.ood) for file in files],
             "remarks": [" ".join(file.notes) for file in files],
@@ -188,7 +190,7 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
         table, row_height=52, key=f"batch-{page}", height=min(52 * len(table) + 38, TALLEST),
         column_config={
             "patch": st.column_config.ImageColumn(width=64),
-            "probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=130),
+            "probability": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f%%", width=130),
             "name": st.column_config.TextColumn(width=150),
             "verdict": st.column_config.TextColumn(width=80),
             "OOD warnings": st.column_config.TextColumn(width=240),
