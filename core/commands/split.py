@@ -96,9 +96,8 @@ def describe(split: SplitFile, summary: SplitSummary) -> str:
     """Return the split in plain lines."""
     table = summary.table.reset_index().rename(columns={"tumour_share": "tumour share"})
     table["tumour share"] = table["tumour share"].map("{:.1%}".format)
-    table["brightness"] = table["brightness"].map("{:.0f}".format)
-    for name in ("haematoxylin", "eosin"):
-        table[name] = table[name].map("{:.3f}".format)
+    for name, form in (("brightness", "{:.0f}"), ("haematoxylin", "{:.3f}"), ("eosin", "{:.3f}")):
+        table[name] = ["–" if pd.isna(mean) else form.format(mean) for mean in table[name]]  # of an empty split
     table["slides"] = ["unknown" if pd.isna(count) else f"{int(count):,}" for count in table["slides"]]
     lines = [
         f"{split.name} [{split.fingerprint}]: {split.rule.describe()}",

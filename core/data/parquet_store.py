@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.data.parquet_pages import few_values
 from core.data.picture_store import EncodedStore
 from core.errors import PatchError
 
@@ -17,10 +18,7 @@ KEPT = 3
 """Groups of rows that are kept in memory: a page of neighbours lies in one or two."""
 
 FEW = 8
-"""Rows up to which a group is not kept but gone through only as far as the last of them, as for a shuffled page."""
-
-AT_ONCE = 64
-"""Rows that are read at a time then."""
+"""Rows up to which they are taken out of a group that is not kept, as for a shuffled page."""
 
 
 def opened(path: Path) -> Any:
@@ -101,38 +99,18 @@ class ParquetStore(EncodedStore):
             self._open[number] = (opened(self.paths[number]), image_column(self.paths[number]))
         file, image = self._open[number]
         if owner not in self._kept:
-            if not isinstance(file, pq.ParquetFile):
-                images = _bytes(file.column(image).chunk(group))
-            elif len(rows) <= FEW:
-                return _picked(file, group, image, rows)
+            if isinstance(file, pq.ParquetFile):
+                leaf = f"{image}.bytes" if pa.types.is_struct(file.schema_arrow.field(image).type) else image
+                few = few_values(self.paths[number], file.metadata, group, leaf, rows) if len(rows) <= FEW else None
+                if few is not None:
+                    return few
+                images = file.read_row_group(group, columns=[leaf], use_threads=False).column(0).combine_chunks()
             else:
-                table = file.read_row_group(group, columns=_leaves(file, image), use_threads=False)
-                images = _bytes(table.column(0).combine_chunks())
+                images = file.column(image).chunk(group)
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[owner] = images
+            self._kept[owner] = images.field("bytes") if pa.types.is_struct(images.type) else images
         return [self._kept[owner][int(row)].as_py() or b"" for row in rows]
-
-
-def _picked(file: Any, group: int, image: str, rows: np.ndarray) -> list[bytes]:
-    """Return a few images of a group, which is gone through as far as the last of them and not kept."""
-    found, first, last = dict[int, bytes](), 0, int(rows.max())
-    for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=_leaves(file, image), use_threads=False):
-        images = _bytes(batch.column(0))
-        found |= {int(row): images[int(row) - first].as_py() or b"" for row in rows if 0 <= row - first < len(images)}
-        first += len(images)
-        if first > last:
-            break
-    return [found[int(row)] for row in rows]
-
-
-def _leaves(file: Any, image: str) -> list[str]:
-    """Return what is read of the column of images: of a struct only the bytes."""
-    return [f"{image}.bytes" if pa.types.is_struct(file.schema_arrow.field(image).type) else image]
-
-
-def _bytes(images: Any) -> Any:
-    return images.field("bytes") if pa.types.is_struct(images.type) else images
 
 
 def _given(content: bytes | PatchError) -> bytes:

@@ -129,7 +129,7 @@ def _caution(
 ) -> tuple[str, bool]:
     unit = dataset.unit
     lacking = [
-        f"{_NAMES[str(name)]} split has {row['normal']:,} normal and {row['tumour']:,} tumour patches"
+        f"{_NAMES[str(name)]} split has {int(row['normal']):,} normal and {int(row['tumour']):,} tumour patches"
         for name, row in table.iterrows()
         if not (row["normal"] and row["tumour"])
     ]

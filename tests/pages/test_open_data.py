@@ -48,7 +48,7 @@ def test_a_data_set_that_needs_a_choice_asks_in_place_of_the_page(tissues: Path)
     assert recent()[0].found.startswith("class folders: 6 patches, 3 normal, 3 tumour")
 
 
-def test_the_dialog_shows_what_is_recognised_and_the_three_ways_of_sizes(tissues: Path) -> None:
+def test_the_dialog_shows_what_is_recognised_and_the_three_ways_of_sizes(tissues: Path, quiet_demo: Path) -> None:
     (tissues / "LYM" / "x").mkdir()
     page = Page().open()
     page.session_state[state.OPEN_AT] = str(tissues.parent)
@@ -102,15 +102,15 @@ def test_what_cannot_be_used_is_said_before_it_is_opened(tmp_path: Path, fresh_h
     words = "\n".join(remarks(open_dataset(tmp_path / "set")))
 
     assert "tumour/: is a class without images." in words
-    assert "1 of the 3 pictures looked at cannot be used. c.png: This is not an image that can be read" in words
+    assert "1 of the 3 pictures looked at cannot be used. c.png: This is text, not an image" in words
 
 
 def test_nothing_is_read_before_a_folder_was_chosen(
-    tissues: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tissues: Path, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tissues))
     page = Page().open()
     page.click("Open a folder …")
 
-    assert page.text_input[0].value == str(tissues)
+    assert str(tissues) in [each.value for each in page.text_input]
     assert "Its classes are" not in page.words()

@@ -217,7 +217,7 @@ def _shading(evaluation: Evaluation, band: Band | None) -> str:
             f"The curves have no band: it needs {FEWEST} {evaluation.resampled}s with tumour patches and {FEWEST} with "
             "normal ones."
         )
-    over = f"{evaluation.slides} slides" if band.over == "slide" else f"{evaluation.n:,} patches"
+    over = f"{evaluation.slides} {evaluation.resampled}s" if band.over == "slide" else f"{evaluation.n:,} patches"
     return f"Shaded: 95% CI of the height of the curve at each place, over {over}."
 
 
