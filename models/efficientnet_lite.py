@@ -52,7 +52,8 @@ class ReLU6(nn.ReLU6):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of `x`."""
-        return F.relu6(x, inplace=torch.is_inference_mode_enabled())
+        # Asked in evaluation only: a compiler cannot look behind this question, and would leave the network in pieces.
+        return F.relu6(x, inplace=not self.training and torch.is_inference_mode_enabled())
 
 
 def _scaled_width(width: int, scale: float) -> int:
