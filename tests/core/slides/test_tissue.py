@@ -10,9 +10,9 @@ from core.slides.tissue import find_tissue, tissue_of
 from tests.core.slides.test_reader import SHARED, real_slides
 
 PINK, PALE, GREY, BLUE_INK, GREEN_INK, BLACK_INK = (
-RED_INK = (215, 30, 45)
     (200, 130, 180), (239, 226, 237), (205, 205, 205), (40, 60, 200), (30, 150, 60), (25, 25, 27),
 )  # fmt: skip
+RED_INK = (215, 30, 45)
 TINT = (228, 226, 229)
 SIDE = 200  # pixels of 8 µm, 1.6 mm
 
