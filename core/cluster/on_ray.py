@@ -5,6 +5,7 @@ next one waits for the new head.
 """
 
 import logging
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HEAD_SECONDS = 900.0
 """How long a head that has been there is waited for."""
+
+CONNECT_SECONDS = 20.0
 
 OBJECT_STORE = 100 * 2**20
 """Bytes of the shared memory that a cluster of this machine's own reserves: pieces pass files and no arrays."""
@@ -113,6 +116,9 @@ def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> No
     }  # fmt: skip
     own = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == "local" else {}
     try:
+        host, _, port = address.partition(":")
+        if port.isdigit():  # Ray itself tries for a minute, and then ends the process without a word to us
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         ray.init(
             None if address == "local" else address, runtime_env={"env_vars": environment}, log_to_driver=False,
             logging_level="ERROR", **own,
