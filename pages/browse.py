@@ -30,7 +30,8 @@ def main() -> None:
     view = widgets.choice("View", {name: name for name in VIEWS}, key=state.BROWSE_VIEW, show_label=False,
                           place=title)  # fmt: skip
     undo.draw(dataset.source, key="last", place=title)
-    VIEWS[view](dataset)
+    with widgets.place_for(view, "view"):
+        VIEWS[view](dataset)
 
 
 layout.show(main)

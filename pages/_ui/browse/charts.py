@@ -89,7 +89,8 @@ def balance(counts: dict[str, int], labelled: int) -> go.Figure:
 
 def _by_split(patches: PatchColumns) -> None:
     fixed = patches.fixed
-    st.markdown("**By split**", help=f"As training divides them: {fixed.division}. Click a bar to see its patches.")
+    st.markdown("**By split**", help="Click a bar to see its patches.")
+    st.caption(f"As training divides them: {fixed.division}.")
     figure = by_group(fixed.label, fixed.split, fixed.split_names)
     figure.update_layout(showlegend=not fixed.groups)  # else the chart beside it has the legend
     _clickable(figure, "by_split", lambda place: filters.choose(state.IN_SPLIT, fixed.split_names[place]))
