@@ -149,14 +149,14 @@ def test_notes_are_kept_in_the_run_directory(app: Page, two_runs: tuple[Run, Run
 def test_deleting_asks_and_moves_to_the_trash(app: Page, two_runs: tuple[Run, Run]) -> None:
     app.open("train")
     app.pick("Delete …")
-    assert "Move **b-other-run** to the trash, with its model and log?" in app.words()
+    assert r"Move **b\-other\-run** to the trash, with its model and log?" in app.words()
     assert "The trash is at the end of All runs." in app.words()
     assert two_runs[1].path.is_dir()  # not before the yes
     app.click("Move to trash")
     assert not two_runs[1].path.exists()
     assert (runs_home().parent / "trash" / "b-other-run" / "notes.txt").read_text() == "more seeds"
     assert "Stopped]" in app.words()  # the other one is shown
-    assert [each.value for each in app.toast] == ["b-other-run is in the trash, at the end of All runs."]
+    assert [each.value for each in app.toast] == [r"b\-other\-run is in the trash, at the end of All runs."]
 
 
 def test_the_last_run_can_be_taken_back_too(app: Page, quiet_demo: Path) -> None:

@@ -105,7 +105,8 @@ def _table(study: Study, found: FoldsResult | None) -> str | None:
         )
     row = widgets.clicked_row(pd.DataFrame(rows), key=f"folds-{study.name}")
     over = "" if found is None else (
-        " *all*: the out-of-fold predictions of all folds together, with 95% CIs over "
+        " Each fold is at the threshold of its own model. *all*: the out-of-fold predictions of all folds together, at "
+        f"the mean of these thresholds ({found.pooled.threshold:.3f}), with 95% CIs over "
         + (f"{found.pooled.described_slides}." if found.pooled.slides else "patches, because slides are unknown.")
     )  # fmt: skip
     st.caption(f"Folds of {BY_NAMES[study.settings()['by']]}. Click a row to open its run.{over}")
