@@ -48,7 +48,7 @@ def few_values(path: Path, metadata: pq.FileMetaData, group: int, leaf: str, row
 def _taken(path: Path, chunk: Any, levels: bool, rows: np.ndarray) -> list[bytes] | None:
     at = chunk.dictionary_page_offset or chunk.data_page_offset
     end, first = at + chunk.total_compressed_size, 0
-    found, dictionary = dict[int, bytes](), b""
+    found, dictionary = dict[int, bytes](), memoryview(b"")
     with pa.memory_map(str(path)) as source:
         while at < end and len(found) < len(set(rows.tolist())):
             header, length = _struct(_part(source, at, min(HEADER, end - at)), 0)

@@ -180,7 +180,9 @@ def test_images_that_are_missing_are_left_to_arrow(tmp_path: Path) -> None:
 def test_a_damaged_page_is_named(tmp_path: Path) -> None:
     _parquet(tmp_path / "train.parquet", list(range(1, 41)), labels=[1, 0] * 20)
     whole = bytearray((tmp_path / "train.parquet").read_bytes())
-    whole[10 : len(whole) // 3] = bytes(len(whole) // 3 - 10)
+    chunk = pq.read_metadata(tmp_path / "train.parquet").row_group(0).column(0)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    whole[start : start + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
     (tmp_path / "train.parquet").write_bytes(whole)
 
     loaded = open_dataset(tmp_path).store.load([0, 39])
