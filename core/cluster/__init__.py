@@ -46,7 +46,7 @@ class Where:
     def pool(self) -> Pool:
         """Return the pool, a context manager that ends what it has started. Raises :class:`ConfigError`."""
         if self.ray:
-            needs = {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": self.memory * 1e9}
+            needs = {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": int(self.memory * 1e9)}
             return RayPool(self.ray, {name: need for name, need in needs.items() if need})
         return LocalPool(self.workers, self.cpus) if self.workers else Here()
 

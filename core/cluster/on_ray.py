@@ -120,7 +120,7 @@ def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> No
         if port.isdigit():  # Ray itself tries for a minute, and then ends the process without a word to us
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         ray.init(
-            None if address == "local" else address, runtime_env={"env_vars": environment}, log_to_driver=False,
+            address, runtime_env={"env_vars": environment}, log_to_driver=False,
             logging_level="ERROR", **own,
         )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:

@@ -76,12 +76,14 @@ def command(
         )
     given = mpp_given(mpp)
     _predictor(bundle, device)  # what is wrong with it is said once, and not for each slide
+    problems: list[Problem] = []
     pieces = [
         _piece(
             path.expanduser(), out.expanduser().resolve(), bundle=bundle, device=device, step=int(step),
             mpp=given_mpp(path.name, given), threshold=threshold, fresh=fresh, has_line=where.is_here,
         )
         for path in slides
+        if _is_there(path.expanduser(), problems)
     ]  # fmt: skip
 
     def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
@@ -90,7 +92,7 @@ def command(
 
     if job is not None:  # a page started this: what fails says so in its own folder, and the others go on
         return options.work_in_job(job, lambda report: deque(ended(report), maxlen=0))
-    summaries, problems = dict[str, dict[str, Any]](), []
+    summaries = dict[str, dict[str, Any]]()
     for piece, outcome in ended(no_progress if where.is_here else progress_line("Slides")):
         name = printable(piece.name)
         if outcome.error is not None:
@@ -108,8 +110,8 @@ def command(
     if as_json:
         found = [summaries[piece.name] for piece in pieces if piece.name in summaries]
         print_json({"slides": found, "problems": [{"slide": each.name, "reason": each.reason} for each in problems]})
-    elif len(pieces) > 1:
-        print(_by_reason(problems, len(pieces)), end="", file=sys.stderr)
+    elif len(slides) > 1:
+        print(_by_reason(problems, len(slides)), end="", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -190,12 +192,15 @@ def predict_slide(
     return done[0].summary
 
 
-def _check(path: Path) -> None:
-    """Raise :class:`DataError` where there is no file, before a folder is made for it."""
+def _is_there(path: Path, problems: list[Problem]) -> bool:
+    """Whether there is such a file, else no folder is made for it; adds why not to `problems`."""
     try:
         path.stat()
     except OSError as error:
-        raise DataError.unreadable(path, error) from error
+        problems.append(Problem(printable(path.name), str(DataError.unreadable(path, error))))
+        print(f"failed: {path}: {problems[-1].reason}", file=sys.stderr)
+        return False
+    return True
 
 
 def _line(told: dict[str, Any], folder: Path) -> str:

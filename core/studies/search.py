@@ -319,6 +319,7 @@ def _view(study: Study, history: "list[FrozenTrial]", number: int) -> "optuna.St
     import optuna
     from optuna.trial import TrialState, create_trial
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a worker has it from nobody else
     settings = study.settings()
     view = optuna.create_study(
         study_name=study.name, direction="maximize", sampler=_sampler(settings["seed"], number),
