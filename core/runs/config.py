@@ -8,7 +8,7 @@ from typing import Any, Literal, get_type_hints
 from core.data.decisions import NONE
 from core.data.open import DEMO
 from core.data.splits import CHOICES
-from core.device import check_device
+from core.device import NAMES, check_device
 from core.errors import ConfigError, DeviceError
 from core.runs.settings import SETTINGS
 from core.storage.record import typed
@@ -149,7 +149,7 @@ class TrainingConfig:
         try:
             check_device(self.device)
         except DeviceError as error:
-            raise ConfigError(str(error)) from error
+            raise ConfigError(f"device must be {NAMES}, got {self.device!r}.") from error
         if not self.data:
             raise ConfigError("A run needs data: a folder, or 'demo'.")
         if self.validation_data > len(self.data):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from core.bundle import load_bundle
 from core.data import Dataset, assign
@@ -149,7 +150,7 @@ def test_remains_of_a_run_that_was_never_made_are_no_obstacle(monkeypatch: pytes
 
 def test_a_failed_run_fails_the_study_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     study = create_folds(CONFIG, folds=3, name="mine")
-    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: float("nan"))
+    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: torch.tensor(torch.nan))
 
     with pytest.raises(TrainingError, match="loss became nan"):
         work_on_folds(study)

@@ -28,7 +28,9 @@ def _opened(monkeypatch: pytest.MonkeyPatch, coloured: Dataset) -> None:
 def test_a_loss_that_is_no_number_fails_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = trainer.Trainer._step
     monkeypatch.setattr(
-        trainer.Trainer, "_step", lambda self, rows: float("nan") if self.state.step_in_epoch == 2 else real(self, rows)
+        trainer.Trainer,
+        "_step",
+        lambda self, rows: torch.tensor(torch.nan) if self.state.step_in_epoch == 2 else real(self, rows),
     )
     run = create_run(CONFIG, tmp_path / "run")
 
