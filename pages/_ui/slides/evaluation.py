@@ -11,8 +11,8 @@ from core.slides.annotations import SUFFIXES
 from core.slides.evaluation import Place, SlideEvaluation, evaluate_slides
 from core.slides.folders import annotations_of
 from pages._ui import cache, state, widgets
-from pages._ui.widgets import estimated
 from pages._ui.slides.table import Listing, open_slide
+from pages._ui.widgets import estimated
 
 
 def draw(listing: Listing) -> None:
