@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -60,8 +60,8 @@ def roc_band(
     band = _band(sample, x[(x >= 1 / sample.negatives) & (x < 1)], _sensitivity, seed)
     if band is None:
         return None
-    to_end = {name: np.append(getattr(band, name), 1.0) for name in ("x", "low", "high")}  # where all is called tumour
-    return replace(band, **to_end)
+    x, low, high = (np.append(each, 1.0) for each in (band.x, band.low, band.high))  # where all is called tumour
+    return Band(x, low, high, band.over)
 
 
 def pr_band(
