@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -61,7 +61,7 @@ def roc_band(
     if band is None:
         return None
     x, low, high = (np.append(each, 1.0) for each in (band.x, band.low, band.high))  # where all is called tumour
-    return replace(band, x=x, low=low, high=high)
+    return Band(x, low, high, band.over)
 
 
 def pr_band(

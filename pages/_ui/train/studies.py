@@ -12,7 +12,7 @@ from core.runs import find_run
 from core.studies import delete_study
 from core.studies.study import Study, StudyProgress, list_studies, progress_of, start_study
 from core.work_folder import STATES
-from pages._ui import layout, state
+from pages._ui import layout, open_data, state, widgets
 from pages._ui.train import cross_validation, learning_curve, search, trash
 
 POLL_SECONDS = 2.0
@@ -123,6 +123,7 @@ def _panel(study: Study, state_on_page: str) -> None:
         place="this page", key=state.DELETING_STUDY, delete=partial(delete_study, study),
     )  # fmt: skip
     try:
+        st.caption(widgets.escaped(f"On {', '.join(map(open_data.name_of, study.config().data))}."))
         chosen = kind.result(study) or chosen
         if chosen is not None:
             find_run(chosen)  # raises if it was deleted
