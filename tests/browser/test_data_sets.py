@@ -11,17 +11,17 @@ from core.data import Dataset
 
 pytestmark = pytest.mark.browser
 
-COUNT = 300
+COUNT = 144
 
 
 @pytest.fixture
 def wilds(tmp_path: Path, small_demo: Dataset) -> Path:
-    """WILDS' folder: 15 patients in 3 hospitals."""
+    """WILDS' folder: 18 patients in 3 hospitals."""
     lines = [",patient,node,x_coord,y_coord,tumor,slide,center,split"]
     for number, (pixels, label) in enumerate(
         zip(small_demo.store.load(range(COUNT)).pixels, small_demo.labels(range(COUNT)), strict=True)
     ):
-        patient = number % 15
+        patient = number % 18
         slide = f"patient_{patient:03d}_node_0"
         lines.append(f"{number},{patient},0,{number},0,{label},{patient},{patient % 3},0")
         path = tmp_path / "wilds" / "patches" / slide / f"patch_{slide}_x_{number}_y_0.png"
@@ -38,7 +38,7 @@ def test_one_hospital_is_left_out_of_training_and_measured(page: Page, address: 
     field = dialog.get_by_label("Folder, table or zip on this computer")
     field.fill(str(wilds))
     field.press("Enter")
-    expect(dialog.get_by_text(re.compile("WILDS camelyon17: 300 patches, .* 15 patients, 3 centres"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("WILDS camelyon17: 144 patches, .* 18 patients, 3 centres"))).to_be_visible()
     dialog.get_by_role("button", name="Open", exact=True).click()
     expect(dialog).to_have_count(0)
     expect(page).to_have_url(re.compile("data=.*wilds"))
@@ -58,7 +58,7 @@ def test_one_hospital_is_left_out_of_training_and_measured(page: Page, address: 
     page.get_by_role("link", name="Evaluate").click()
     expect(page.get_by_text("centre 0 held out")).to_be_visible()
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.get_by_text("5 patients").first).to_be_visible()
+    expect(page.get_by_text("6 patients").first).to_be_visible()
 
     page.get_by_role("link", name="Browse").click()
     page.locator(".patch").nth(3).click()
