@@ -168,7 +168,8 @@ def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor,
     rows, columns = block.places()
     every = EXAMINED[step][0]
     chosen = np.flatnonzero((rows % every == 0) & (columns % every == 0) & with_ood)
-    warnings = examine(predictor, _patches(windows[block.cells][chosen])) if len(chosen) else []
+    examined = windows[rows[chosen] - block.row, columns[chosen] - block.column]  # not all cells: a block has thousands
+    warnings = examine(predictor, _patches(examined)) if len(chosen) else []
     ood, kind = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), np.uint8)
     ood[chosen] = [np.nan if each.ood_score is None else each.ood_score for each in warnings]
     kind[chosen] = [_KINDS[_kind_of(each)] for each in warnings]

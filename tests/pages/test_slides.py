@@ -167,7 +167,9 @@ def test_the_cohort_has_totals_and_says_what_failed(
     job = SlideJob.of(results.folder(folder / "c.svs"))
     job.path.mkdir(parents=True)
     job.write(JobStatus("failed", message="c.svs is damaged."))
-    _open(app, folder, **{state.SLIDE_VIEW: "Cohort"})
+    _open(app, folder, **{state.SLIDE_VIEW: "Cohort", state.SLIDE_NAME: "a.png"})
+    assert not app.metrics()
+    app.click("Cohort")  # back to what chose the slide
     assert app.metrics()["Slides"] == "1 of 3"
     assert app.metrics()["With foci"] == app.metrics()["ITC"] == "1"
     assert app.dataframe[0].value["slide"].tolist() == ["a.png"]

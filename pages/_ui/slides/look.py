@@ -44,8 +44,9 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
     _draw_title(listing, path, folder, back_to)
     slide = opened_slide(path)
     found, measured = _measured(listing, folder, summary.get("threshold"))
-    _draw_measures(summary)
-    _ask_for_mpp(listing, slide)
+    with st.container():  # a warning that comes must not move the viewer, which would be built anew
+        _draw_measures(summary)
+        _ask_for_mpp(listing, slide)
     left, right = st.columns([7, 4], gap="medium")
     place = _place(listing, slide, found)
     with left:

@@ -75,13 +75,14 @@ function show(root, OSD, data) {
 
 function open(root) {
   const { OSD, data } = root;
+  root.stage.append(root.canvas); // out of what is destroyed
   root.viewer?.destroy();
   root.focus = -1;
   root.message.textContent = "";
   begin(root);
   const viewer = (root.viewer = OSD({
     element: root.osd, drawer: "canvas", showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT", navigatorAutoFade: false,
-    maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.4, crossOriginPolicy: false, timeout: 60000,
+    maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.4, crossOriginPolicy: false, timeout: 60000, tileRetryMax: 2,
     gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: false }, animationTime: 0.6,
     placeholderFillStyle: data.glass, // what is not loaded yet is glass, also in the dark
     tileSources: {
@@ -89,13 +90,17 @@ function open(root) {
       getTileUrl: (level, x, y) => address(`tiles/${data.token}/${level}/${x}_${y}.jpg`),
     },
   }));
+  viewer.canvas.append(root.canvas); // above the tiles and below the navigator
   viewer.addHandler("open", () => {
     const [x, y, zoom] = place(data.at);
     if (zoom) goTo(root, x, y, zoom, true);
   });
   viewer.addHandler("open-failed", () => { root.message.textContent = "The slide could not be read; see its row above."; });
-  viewer.addHandler("tile-load-failed", () => { root.message.textContent = "A part of this slide cannot be read; the file may be damaged."; });
-  viewer.addHandler("tile-loaded", () => { if (!root.ruler) root.message.textContent = ""; });
+  viewer.addHandler("tile-load-failed", ({ message }) => {
+    root.trouble = root.message.textContent = /timeout/i.test(message ?? "") ? "This part of the slide takes long; trying again."
+      : "A part of this slide cannot be read; the file may be damaged.";
+  });
+  viewer.addHandler("tile-loaded", () => { if (root.trouble && root.message.textContent === root.trouble) root.message.textContent = ""; });
   viewer.addHandler("update-viewport", () => draw(root));
   viewer.addHandler("animation-finish", () => draw(root));
   viewer.addHandler("canvas-click", (event) => {
@@ -139,7 +144,9 @@ function remember(root) {
 
 function choose(root, at) {
   const [x, y] = [Math.floor(at.x), Math.floor(at.y)], [width, height] = root.data.size;
-  if (x >= 0 && y >= 0 && x < width && y < height) root.tell("clicked", { x, y });
+  if (x < 0 || y < 0 || x >= width || y >= height) return;
+  if (document.fullscreenElement) root.message.textContent = `${under(root, at)}. The patch stands beside the slide: F leaves the full screen.`;
+  root.tell("clicked", { x, y });
 }
 
 // What is loaded beside the tiles
@@ -413,16 +420,20 @@ const probability = (p) => (p < 0.005 ? "<0.01" : p > 0.995 ? ">0.99" : p.toFixe
 
 function moved(root, event) {
   if (!tiled(root)) return;
-  const at = imagePoint(root, event), { data } = root;
+  const at = imagePoint(root, event);
   if (root.ruler?.from && root.ruler.moving) { root.ruler.to = at; draw(root); return; }
+  root.under.textContent = under(root, at);
+}
+
+function under(root, at) {
   const text = [`${Math.floor(at.x).toLocaleString("en")}, ${Math.floor(at.y).toLocaleString("en")} px`];
   if (root.map) {
-    const { origin: [x, y], step, cells } = data.map, { width, height } = root.map.canvas;
+    const { origin: [x, y], step, cells } = root.data.map, { width, height } = root.map.canvas;
     const [column, row] = [Math.floor((at.x - x) / (step * cells)), Math.floor((at.y - y) / (step * cells))];
     const level = column >= 0 && row >= 0 && column < width && row < height ? root.map.levels[row * width + column] : 0;
     text.push(level ? `p ${probability((level - 1) / 254)}` : "no tissue");
   }
-  root.under.textContent = text.join(" · ");
+  return text.join(" · ");
 }
 
 function measure(root, event) {
