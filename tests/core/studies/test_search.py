@@ -110,7 +110,7 @@ def test_each_trial_is_a_run_and_the_first_is_the_settings_as_they_are() -> None
 
 
 def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.studies.search.RANDOM_TRIALS", 2)
+    monkeypatch.setattr("core.studies.search_trials.RANDOM_TRIALS", 2)
     _aucs(monkeypatch, (0.8, 0.9), (0.8, 0.9), (0.6, 0.95), (0.85, 0.99))
     study = create_search(CONFIG, trials=4, over=OVER, name="find")
     assert work_on_search(study).state == "finished"
