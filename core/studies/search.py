@@ -27,7 +27,8 @@ from core.studies.study import Study, create_study, extending
 from core.studies.work import work_on
 
 __all__ = [
-    "MOST_TRIALS", "RANDOM_TRIALS", "Pruner", "axes_of", "create_search", "extend_search", "search_result", "work_on_search",
+    "MOST_TRIALS", "RANDOM_TRIALS", "Pruner", "axes_of", "create_search", "extend_search", "search_result",
+    "work_on_search",
 ]  # fmt: skip
 
 MOST_TRIALS = 999
