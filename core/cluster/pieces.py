@@ -34,6 +34,11 @@ def is_worker() -> bool:
     return bool(os.environ.get(WORKER))
 
 
+def nothing_yet() -> float:
+    """Return 0: the share of a piece that does not say how far it is."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of work.
@@ -51,7 +56,7 @@ class Piece:
     claims: Path
     call: Callable[..., Any]
     arguments: Mapping[str, Any]
-    share: Callable[[], float] = field(default=lambda: 0.0, compare=False)
+    share: Callable[[], float] = field(default=nothing_yet, compare=False)
 
 
 class Task(NamedTuple):

@@ -12,38 +12,26 @@ the rounds before and nothing of each other, so that the number of processes cha
 their validation AUC; test patches choose nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Sequence
+from typing import get_args
 
-from core.cluster import HERE, Piece, Where, carry_out
+from core.cluster import HERE, Where, carry_out
 from core.errors import ConfigError
 from core.job import Cancelled, JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
-from core.runs.run import Run
-from core.storage import atomic
-from core.storage.home import runs_home
-from core.studies.search_memory import (
-    Pruner,
-    axes_of,
-    importance_of,
-    remembering,
-    sampler_of,
-    suggest,
-    view_of,
-)
-from core.studies.search_result import SearchResult, SearchTrial
-from core.studies.search_space import DEFAULT_OVER, own_values, parse_axes
-from core.studies.search_trial import aucs_of, ended, train_trial
+from core.studies.search_result import SearchResult
+from core.studies.search_space import DEFAULT_OVER, parse_axes
+from core.studies.search_trials import RANDOM_TRIALS, Pruner, Searcher, axes_of, remembering
 from core.studies.study import Study, create_study, extending
-from core.studies.work import piece_of, work_on
+from core.studies.work import work_on
 
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
+__all__ = [
+    "MOST_TRIALS", "RANDOM_TRIALS", "Pruner", "axes_of", "create_search", "extend_search", "search_result",
+    "work_on_search",
+]  # fmt: skip
 
 MOST_TRIALS = 999
-STATES = {"RUNNING": "running", "COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def create_search(
@@ -127,7 +115,7 @@ def work_on_search(
 
     def what(report: Progress) -> None:
         with remembering(study) as memory, where.pool() as pool:
-            searcher = _Searcher(study, memory, notify)
+            searcher = Searcher(study, memory, notify)
 
             def progress(share: float) -> None:
                 searcher.write()
@@ -153,109 +141,5 @@ def work_on_search(
     return work_on(study, what)
 
 
-class _Searcher:
-    """Draws the trials of a round, has them trained, and writes down what came of them."""
-
-    def __init__(self, study: Study, memory: "optuna.Study", notify: Callable[[str], None]):
-        self.study, self.memory, self.notify = study, memory, notify
-        self.config, self.axes = study.config(), axes_of(study)
-        settings = study.settings()
-        self.wanted: int = settings["trials"]
-        self.together: int = settings.get("together", 1)
-        self.importance = importance_of(memory)
-        self._written = SearchResult()
-        self.write()
-
-    def next_round(self) -> "list[FrozenTrial]":
-        """Return the trials of the next round that are not told yet, drawn if they are new; none when all are done."""
-        known = self._trials()
-        told = [each.number for each in known if each.state.is_finished()]
-        first = next((n for n in range(self.wanted) if n not in told), self.wanted)
-        last = min(self.wanted, first // self.together * self.together + self.together)
-        for number in range(len(known), last):
-            if number == len(self.memory.get_trials(deepcopy=False)):  # else it waits since its process was killed
-                own = own_values(self.config, self.axes) if number == 0 else None
-                drawn = view_of(self.study, self.history(number), number).ask()
-                self.memory.enqueue_trial(own or {axis.name: suggest(drawn, axis) for axis in self.axes})
-            self.memory.ask()
-        left = [each for each in self._trials()[first:last] if not each.state.is_finished()]
-        for each in left:
-            for axis in self.axes:
-                suggest(self._taken_up(each), axis)
-        return [each for each in self._trials()[first:last] if not each.state.is_finished()]
-
-    def pieces(self, trials: "Sequence[FrozenTrial]") -> list[Piece]:
-        """Return what is to be done for trials of one round."""
-        names = self.study.run_names()
-        return [
-            piece_of(
-                self.study, names[each.number], train_trial, number=each.number, values=dict(each.params),
-                history=self.history(each.number),
-            )
-            for each in trials
-        ]  # fmt: skip
-
-    def sentence(self, trial: Mapping[str, Any]) -> str:
-        """Return a line on a trial that begins, from the arguments of its piece."""
-        return f"Trial {trial['number'] + 1} of {self.wanted}: {_listed(trial['values'])}"
-
-    def history(self, number: int) -> "list[FrozenTrial]":
-        """Return what trial `number` may know: the trials of the rounds before."""
-        return self.memory.get_trials(deepcopy=False)[: number // self.together * self.together]
-
-    def tell(self, trial: "FrozenTrial") -> None:
-        """Note how a trial ended, as its folder says."""
-        from optuna.trial import TrialState
-
-        found = self.study.require_json(ended(trial.number))
-        resumed = self._taken_up(trial)
-        for epoch, auc in enumerate(found["aucs"], 1):
-            if epoch not in trial.intermediate_values:
-                resumed.report(auc, epoch)
-        for name, value in found["attributes"].items():
-            self.memory._storage.set_trial_system_attr(trial._trial_id, name, value)
-        state, pruned = TrialState[found["state"]], found["state"] == "PRUNED"
-        self.memory.tell(trial.number, None if state != TrialState.COMPLETE else found["auc"], state=state)
-        if found["auc"] is None:
-            self.notify(f"Trial {trial.number + 1} failed: {found['message']}")
-        else:
-            pruned_after = f", pruned after epoch {len(found['aucs'])}" if pruned else ""
-            self.notify(f"Trial {trial.number + 1}: validation AUC {found['auc']:.4f}{pruned_after}")
-        self.importance = importance_of(self.memory)
-        self.write()
-
-    def write(self) -> None:
-        """Replace results.json by what is known now, if it is another."""
-        names, found = self.study.run_names(), []
-        for each in self._trials():
-            seen = each.intermediate_values
-            if not each.state.is_finished():
-                seen = dict(enumerate(aucs_of(Run(runs_home() / names[each.number])), 1))
-            auc = each.value if each.state.name == "COMPLETE" else max(seen.values(), default=None)
-            state, values = STATES[each.state.name], dict(each.params)
-            found.append(SearchTrial(each.number + 1, names[each.number], state, values, auc, len(seen)))
-        settled = tuple(each.run for each in found if each.state != "running")
-        result = SearchResult(tuple(found), self.importance, settled)
-        if result != self._written:
-            atomic.write_json(self.study.path / "results.json", result.to_json())
-            self._written = result
-
-    def _taken_up(self, trial: "FrozenTrial") -> "optuna.Trial":
-        from optuna.trial import Trial
-
-        self.memory.sampler = sampler_of(self.study.settings()["seed"], trial.number)
-        # Optuna has no other way to take up a trial that another process began.
-        return Trial(self.memory, trial._trial_id)
-
-    def _trials(self) -> "list[FrozenTrial]":
-        return [each for each in self.memory.get_trials(deepcopy=False) if each.state.name in STATES]
-
-
 def _suffixes(trials: int) -> list[str]:
     return [f"trial-{number:03}" for number in range(1, trials + 1)]
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
-    )

@@ -10,8 +10,15 @@ from core.evaluation import METRICS
 from core.reports import study_charts as charts
 from core.runs import summarise_run
 from core.storage.spreadsheet import plain
-from core.studies.search import MOST_TRIALS, create_search, extend_search, search_result
-from core.studies.search_memory import RANDOM_TRIALS, Pruner, axes_of
+from core.studies.search import (
+    MOST_TRIALS,
+    RANDOM_TRIALS,
+    Pruner,
+    axes_of,
+    create_search,
+    extend_search,
+    search_result,
+)
 from core.studies.search_result import SearchResult
 from core.studies.search_space import DEFAULT_OVER, SPACE
 from core.studies.study import Study

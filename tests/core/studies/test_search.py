@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from core.data import Dataset
 from core.errors import ConfigError
 from core.runs import Augmentation, TrainingConfig
 from core.runs.run import Run
 from core.storage.home import runs_home
-from core.studies.search import create_search, extend_search, search_result, work_on_search
-from core.studies.search_memory import axes_of
+from core.studies.search import axes_of, create_search, extend_search, search_result, work_on_search
 from core.studies.search_space import SPACE, Axis, own_values, parse_axes
 from core.studies.study import Study, list_studies, progress_of
 from core.training import trainer, validation
@@ -112,7 +110,7 @@ def test_each_trial_is_a_run_and_the_first_is_the_settings_as_they_are() -> None
 
 
 def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.studies.search_memory.RANDOM_TRIALS", 2)
+    monkeypatch.setattr("core.studies.search_trials.RANDOM_TRIALS", 2)
     _aucs(monkeypatch, (0.8, 0.9), (0.8, 0.9), (0.6, 0.95), (0.85, 0.99))
     study = create_search(CONFIG, trials=4, over=OVER, name="find")
     assert work_on_search(study).state == "finished"
@@ -132,8 +130,8 @@ def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: py
 def test_a_training_that_fails_is_noted_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     step = trainer.Trainer._step
 
-    def sometimes(self: trainer.Trainer, rows: np.ndarray) -> torch.Tensor:
-        return torch.tensor(torch.nan) if self.run.name.endswith("001") else step(self, rows)
+    def sometimes(self: trainer.Trainer, rows: np.ndarray) -> float:
+        return float("nan") if self.run.name.endswith("001") else step(self, rows)
 
     monkeypatch.setattr(trainer.Trainer, "_step", sometimes)
     study = create_search(CONFIG, trials=2, over=OVER, name="find")
