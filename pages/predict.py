@@ -23,7 +23,7 @@ LAYOUT = """
     .st-key-predict > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
     .st-key-detail > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
     .st-key-predict > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-detail > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+    .st-key-detail > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: min(100%, 300px); }
   }
 </style>
 """
@@ -37,7 +37,9 @@ def main() -> None:
     predictor = prevalence.adjusted(layout.predictor())
     left, right = _columns("predict")
     with left:
-        chosen = upload.choose()
+        given, left, crop = (st.container() for _ in range(3))  # the answer stands above the choice of what is seen
+    with given:
+        chosen = upload.choose(crop)
     kind = type(chosen).__name__
     left, right = widgets.place_for(kind, "left", left), widgets.place_for(kind, "right", right)
     if isinstance(chosen, Found):

@@ -134,9 +134,17 @@ def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold:
         "bundle": predictor.bundle.card.name,
         "digest": predictor.bundle.digest,
         "unreadable": scored.unreadable,
+        "labels_by_decision": _decided(dataset, scored),
         "slides_in_training": slides_in_training(predictor.bundle, dataset, scored.rows),
     }
     return {**about, **scored.evaluation(threshold).to_json()}
+
+
+def _decided(dataset: Dataset, scored: Scored) -> int:
+    """Return how many of the labels that were measured on are people's decisions and not those of the data."""
+    ids = dataset.table["id"].iloc[scored.rows]
+    own = dataset.base.table.set_index("id")["label"].reindex(ids).fillna(-1).to_numpy(np.int64)
+    return int((own != scored.labels).sum())
 
 
 def _compared(
@@ -174,6 +182,9 @@ def _print(found: dict[str, Any]) -> None:
     by = f"over {evaluation.described_slides}" if evaluation.resampled != "patch" else "over patches (slides unknown)"
     print(f"n = {found['n']} ({found['positives']} tumour), threshold {found['threshold']:.4f}, 95% CIs {by}")
     print(seen_sentence(found["slides_in_training"]))
+    if found["labels_by_decision"]:
+        decided = f"{found['labels_by_decision']:,} of these labels"
+        print(f"{decided} are decisions of people in Nodescope, not of the data (--decisions none leaves them away)")
     if found["unreadable"]:
         print(f"excluded: {found['unreadable']} unreadable patches")
     _print_estimates(found["figures"])

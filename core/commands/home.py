@@ -39,8 +39,10 @@ def show(as_json: bool) -> int:
 def export_(file: Path, everything: bool) -> int:
     """Copy the folder into one file, to keep or to move to another computer. Your data are not in it."""
     options.check_folder(file)
-    count = export_home(file.expanduser(), everything=everything, progress=progress_line("Copying"))
+    count, spared = export_home(file.expanduser(), everything=everything, progress=progress_line("Copying"))
     print(f"{count:,} files in {file} ({file_size(file.expanduser().stat().st_size)})")
+    if spared:
+        print(f"Left out: {file_size(spared)} of packs and the demo set, which are made again (--all copies them too).")
     return 0
 
 

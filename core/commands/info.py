@@ -50,7 +50,7 @@ def describe(bundle: Bundle) -> str:
         lines.append(f"  on slides     areas from {area:.4f} on{_errors(card, area)}")
         lines.append(f"                with a cell from {peak:.4f} on{_errors(card, peak)}")
     for source in training.get("data", []):
-        counts = ", ".join(f"{count} {split}" for split, count in source["patches"].items())
+        counts = ", ".join(f"{count:,} {split}" for split, count in source["patches"].items() if count)
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
         decided = f"; by decision {' and '.join(changed)}" if changed else ""
         chosen = Choices.from_json(source.get("choices", {})).words()
@@ -58,8 +58,9 @@ def describe(bundle: Bundle) -> str:
         lines += [f"                {chosen}"] if chosen else []
     if training:
         versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
-        preset, minutes = training.get("config", {}).get("preset", "unknown"), training.get("minutes", "unknown")
-        lines.append(f"  made by       preset {preset}, {minutes} min; {versions or 'versions unknown'}")
+        minutes = f" in {training['minutes']} min" if "minutes" in training else ""
+        preset = training.get("config", {}).get("preset", "unknown")
+        lines.append(f"  made by       preset {preset}{minutes}; {versions or 'versions unknown'}")
     for measurement in card.measured:
         evaluation = measurement.evaluation
         lines += [

@@ -122,8 +122,8 @@ def _to_json(label_issues: LabelIssues, dataset: Dataset, top: int) -> dict[str,
 def _print(label_issues: LabelIssues, dataset: Dataset, top: int) -> None:
     table, found = label_issues.table(), label_issues.found
     print(f"{dataset.name}: {len(table):,} labelled patches, by a {label_issues.description}")
-    share = found.errors / len(table)
-    print(f"about {found.errors:,} labels ({share:.1%}) are wrong by confident learning's estimate; look at them first")
+    wrong = "1 label is" if found.errors == 1 else f"{found.errors:,} labels are"
+    print(f"By confident learning's estimate about {wrong} wrong ({found.errors / len(table):.2%}), marked 'suspect'.")
     for row in table.head(top).itertuples():
         verdict = f"probability of tumour {percent(row.probability)}" + ("  suspect" if row.suspect else "")
         print(f"{row.rank:>6}  {row.id:<42} labelled {CLASS_NAMES[int(row.label)]:<7}  {verdict}")

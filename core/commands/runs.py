@@ -167,9 +167,10 @@ def run_restore(runs: tuple[str, ...], as_json: bool) -> None:
     """Move runs, and studies with their runs, from the trash back."""
     done = []
     for name in runs:
-        done.append({"name": name, "back": restore(name).name})
+        back = restore(name).name
+        done.append({"name": name, "back": back})
         if not as_json:
-            print(f"{name} is back as {done[-1]['back']}")
+            print(f"{name} is back" + ("" if back == name else f" as {back}"))
     if as_json:
         print_json(done)
 

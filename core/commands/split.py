@@ -89,6 +89,7 @@ def command(
         print_json(split.to_json())
     else:
         print(describe(split, summarise(dataset, chosen, splits, progress=progress_line("Measuring colours"))))
+        print("".join(f"Saved in {path}.\n" for path in (out, csv) if path is not None), end="")
     return 0
 
 

@@ -119,20 +119,22 @@ def notes_by_row(rows: Mapping[str, Sequence[int]]) -> dict[int, tuple[str, ...]
 
 
 def notes_by_kind(notes: Mapping[int, Sequence[str]], ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return what was done to some patches, each sentence without its numbers, and the ids of those it was done to.
+    """Return what was done to some patches, a sentence for each kind, and the ids of those it was done to.
+
+    Sentences that differ in their numbers alone are of one kind; that about the first of its ids stands for all.
 
     Args:
         notes: position in `ids` -> sentences.
         ids: of the patches.
 
     Example:
-        >>> notes_by_kind({1: ("The file holds 3 pages; the first was used.",)}, ["a", "b"])
-        {'The file holds several pages; the first was used.': ['b']}
+        >>> notes_by_kind({0: ("The file holds 3 pages.",), 1: ("The file holds 5 pages.",)}, ["a", "b"])
+        {'The file holds 3 pages.': ['a', 'b']}
     """
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, tuple[str, list[int]]] = {}
     for note, positions in rows_by_note(notes).items():
-        kinds.setdefault(re.sub(r"\d[\d,]*", "several", note), []).extend(str(ids[at]) for at in positions)
-    return kinds
+        kinds.setdefault(re.sub(r"\d[\d,.]*", "0", note), (note, []))[1].extend(positions)
+    return {first: [str(ids[at]) for at in positions] for first, positions in kinds.values()}
 
 
 def log_notes(logger: logging.Logger, notes: Mapping[int, Sequence[str]], ids: Sequence[str]) -> None:

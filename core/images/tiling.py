@@ -86,7 +86,10 @@ def prepare(
     if mpp == "file":
         mpp, said = read_mpp(data, page=page)
         if mpp is None:
-            raise PatchError(f"{name}: {said}; give µm per pixel yourself, or leave its scale as it is.")
+            raise PatchError(
+                f"{name}: {said}; give µm per pixel yourself, or leave its scale as it is "
+                "(in commands: --mpp 0.5, or no --mpp)."
+            )
         if mpp > LARGEST_ENLARGEMENT * MPP:
             raise PatchError(
                 f"{name}: It says {mpp:.3g} µm per pixel and would be enlarged {mpp / MPP:.1f} times; at most "

@@ -29,8 +29,8 @@ def sizes() -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda each: -each[1]))
 
 
-def export_home(path: Path, *, everything: bool = False, progress: Progress = no_progress) -> int:
-    """Write the home folder into one zip and return the number of files.
+def export_home(path: Path, *, everything: bool = False, progress: Progress = no_progress) -> tuple[int, int]:
+    """Write the home folder into one zip; return the number of files, and the bytes that are made again instead.
 
     Every file of it is replaced as a whole, so that runs may go on meanwhile.
 
@@ -43,8 +43,11 @@ def export_home(path: Path, *, everything: bool = False, progress: Progress = no
         StorageError: it cannot be written.
         DataError: the home folder holds nothing, or a file of it cannot be read.
     """
-    left_out = (*_NOT_OF_USE, *(() if everything else _MADE_AGAIN))
-    chosen = [each for each in _files() if not _matches(each.relative_to(home()).as_posix(), left_out)]
+    useful = [each for each in _files() if not _matches(each.relative_to(home()).as_posix(), _NOT_OF_USE)]
+    made_again = () if everything else _MADE_AGAIN
+    left = {each for each in useful if _matches(each.relative_to(home()).as_posix(), made_again)}
+    chosen = [each for each in useful if each not in left]
+    spared = sum(each.stat().st_size for each in left)
     if not chosen:
         raise DataError(f"{home()} holds nothing that could be copied.")
     with (
@@ -54,7 +57,7 @@ def export_home(path: Path, *, everything: bool = False, progress: Progress = no
         for number, each in enumerate(chosen):
             archive.write(each, each.relative_to(home()).as_posix())
             progress((number + 1) / len(chosen))
-    return len(chosen)
+    return len(chosen), spared
 
 
 def import_home(path: Path, *, progress: Progress = no_progress) -> tuple[list[str], list[str]]:

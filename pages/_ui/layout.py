@@ -44,6 +44,7 @@ def frame(page: Any, title: DeltaGenerator) -> Iterator[None]:
     """
     # Before any widget: the key of a widget that is drawn can no longer be set.
     query_params.clean()
+    query_params.come_back(page.title)
     tighten_home()
     notice_of_data = _sidebar()
     token = _title.set(title)
@@ -61,6 +62,7 @@ def frame(page: Any, title: DeltaGenerator) -> Iterator[None]:
     if left_out := cache.left_out(data_source()):
         # As HTML, because names of files may look like Markdown.
         notice_of_data.html(f'<div class="left-out">{html.escape(left_out)}</div>')
+    query_params.note(page.title)
     st.html(f'<div class="research-only">Nodescope · {page.title} · {RESEARCH_ONLY}</div>')
 
 

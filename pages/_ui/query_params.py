@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages._ui import state
 
@@ -78,6 +79,31 @@ def write(key: str, values: Sequence[str]) -> None:
         st.query_params[key] = list(values)
     else:
         st.query_params.pop(key, None)
+
+
+def come_back(page: str) -> None:
+    """Note the address of a page, and bring it back where the browser's Back leads to the page without it.
+
+    On the way to another page Streamlit adds an entry to the browser's history that lacks the values of this one.
+
+    Args:
+        page: its name.
+    """
+    context, before = get_script_run_ctx(), st.session_state.get(state.PAGE_SHOWN)
+    st.session_state[state.PAGE_SHOWN] = page
+    kept: dict[str, list[str]] = st.session_state.get(state.LEFT, {}).get(page, {})
+    here = {key: read(key) for key in st.query_params}
+    is_back = context is not None and context.is_history_navigation and before != page
+    if is_back and here != kept and here.items() <= kept.items():
+        for key in kept.keys() - here.keys():
+            write(key, kept[key])
+        st.rerun()  # a field takes its first value from the address as it was when this run began
+    note(page)
+
+
+def note(page: str) -> None:
+    """Note the address of a page, as what is drawn on it may have changed it."""
+    st.session_state.setdefault(state.LEFT, {})[page] = {key: read(key) for key in st.query_params}
 
 
 def keep(keys: Sequence[str], *, came_back: bool) -> None:

@@ -56,6 +56,8 @@ GET_FOLDER = "get_folder"
 
 # What stands in the address without a widget, for the way back to a page.
 ADDRESS = "address"
+PAGE_SHOWN = "page_shown"
+LEFT = "left"
 
 # Browse, label errors, map and labelling; bound to the address. Then who decides.
 ERRORS_BY = "errors_by"

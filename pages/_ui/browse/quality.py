@@ -27,11 +27,8 @@ def draw_tools(dataset: Dataset) -> None:
     """Draw pack and check: what they have done, what they are doing, or how to start them."""
     checked = checked_patches(dataset)
     with st.expander(_heading(dataset, checked), icon=":material/build:", expanded=True):
-        packing, checking = st.columns([2, 3])  # what a flag means is a sentence
-        with packing:
-            _pack(dataset)
-        with checking:
-            _check(dataset, checked)
+        _pack(dataset)
+        _check(dataset, checked)
 
 
 def _heading(dataset: Dataset, checked: Checked | None) -> str:
@@ -75,7 +72,7 @@ def _check(dataset: Dataset, checked: Checked | None) -> None:
         if checked is not None:
             _flags(checked[1])
             for kind, ids in checked[0].notes_by_kind(dataset).items():
-                st.caption(f":material/info: {len(ids):,} patches: {kind}")
+                st.caption(f":material/info: {len(ids):,} patches: {kind} (such as {ids[0]})")
             for leak in fixed(dataset).leaks:
                 st.warning(f"A leak: {leak}. Patches of one slide or patient look alike.", icon=":material/warning:")
             usual = choose_rule(dataset).describe()
@@ -89,23 +86,23 @@ def _check(dataset: Dataset, checked: Checked | None) -> None:
 
 
 def _flags(table: pd.DataFrame) -> None:
-    """Draw how many patches have each flag; a click on a number shows them."""
+    """Draw a button for each flag with the number of its patches, which shows them."""
     counts = {name: int(table[name].sum()) for name in FLAGS}
     absent = ", ".join(name for name, count in counts.items() if not count)
     if not any(counts.values()):
         st.markdown(f":material/check: Nothing was found: no patch is flagged as {absent}.")
         return
-    st.caption("Click a number to see the patches.")
+    st.caption("A button shows its patches; *Select* then takes all of them at once, to exclude or relabel them.")
     flagged = {filters.FLAGGED: int(table[list(FLAGS)].any(axis=1).sum()), **counts}
     for name, count in flagged.items():
         if count:
-            number, description = st.columns([1, 5], vertical_alignment="center")
-            number.button(
-                f"{count:,}", key=f"flag-{name}", width="stretch", on_click=_show_flagged, args=(name,),
-                help=f"Show these under Patches: {name}.",
-            )  # fmt: skip
-            means = FLAGS.get(name, name)
-            description.markdown(f"**{name.capitalize()}**" + ("" if means == name else f": {means}"))
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button(
+                    f"{count:,} {name}", icon=":material/grid_view:", key=f"flag-{name}", width=220,
+                    on_click=_show_flagged, args=(name,), help=f"Show these under Patches: {name}.",
+                )  # fmt: skip
+                means = FLAGS.get(name, name)
+                st.markdown("" if means == name else means, width="stretch")
     if absent:
         st.caption(f"No patch is flagged as {absent}.")
 

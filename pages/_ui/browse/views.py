@@ -15,6 +15,8 @@ from pages._ui import layout, widgets
 View = dict[str, tuple[str, ...]]
 """The values of each key in the address."""
 
+NAME = "view_name"
+
 
 def draw() -> None:
     """Draw the menu of saved views, and the field that saves this one."""
@@ -30,11 +32,15 @@ def draw() -> None:
                 st.page_link("pages/browse.py", label=widgets.escaped(name), query_params=dict(view), width="stretch")
                 st.button("Delete", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
                           type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
-        name = st.text_input("Name of this view", key="view_name", max_chars=60)
-        here = {key: tuple(st.query_params.get_all(key)) for key in st.query_params}
-        st.button("Save this view", icon=":material/bookmark_add:", disabled=not name.strip(),
-                  on_click=layout.attempt, args=(change, name.strip(), here),
-                  kwargs={"done": f"Saved the view {name.strip()}."})  # fmt: skip
+        with st.form("view", border=False):  # which Enter sends
+            st.text_input("Name of this view", key=NAME, max_chars=60)
+            st.form_submit_button("Save this view", icon=":material/bookmark_add:", on_click=_save)
+
+
+def _save() -> None:
+    name = str(st.session_state[NAME]).strip()
+    here = {key: tuple(st.query_params.get_all(key)) for key in st.query_params}
+    layout.attempt(change, name, here, done=f"Saved the view {name}.") if name else st.toast("Give the view a name.")
 
 
 def path() -> Path:

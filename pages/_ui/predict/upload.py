@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data import PATCH_SIZE, Dataset
@@ -46,8 +47,12 @@ class Chosen:
     label_words: str = ""
 
 
-def choose() -> Chosen | Tiled | Found | None:
-    """Draw the input; return one patch, a picture in tiles, a batch, or None with the reason on the page."""
+def choose(below: DeltaGenerator) -> Chosen | Tiled | Found | None:
+    """Draw the input; return one patch, a picture in tiles, a batch, or None with the reason on the page.
+
+    Args:
+        below: takes what is chosen about a picture that is larger than a patch.
+    """
     files = _brought()
     place = widgets.place_for("upload" if files else "examples", "input")
     if not files:
@@ -64,7 +69,7 @@ def choose() -> Chosen | Tiled | Found | None:
     found = _found(files)
     # One usable file of a zip with problems is shown as a batch, which lists what is wrong with the others.
     if len(found.files) == 1 and not found.problems:
-        return _single(found)
+        return _single(found, below)
     return found
 
 
@@ -115,7 +120,7 @@ def _pasted() -> Sequence[UploadedFile]:
     return held
 
 
-def _single(found: Found) -> Chosen | Tiled | None:
+def _single(found: Found, below: DeltaGenerator) -> Chosen | Tiled | None:
     file = found.files[0]
     try:
         data, page = file.read(), None
@@ -131,7 +136,8 @@ def _single(found: Found) -> Chosen | Tiled | None:
     except PatchError as error:
         layout.show_error(error)
         return None
-    cut = crop.choose(picture, read_mpp(data, page=page), page)
+    with below:
+        cut = crop.choose(picture, read_mpp(data, page=page), page)
     return Chosen(file.name, cut) if isinstance(cut, DecodedPatch) else cut
 
 
@@ -178,14 +184,19 @@ def _examples() -> Chosen | None:
     grid = st.container()  # above the field, but the field says first which patch the address names
     typed = st.text_input(
         "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=ids[0],
-        label_visibility="collapsed", help="The address of this page keeps the id: share it to show the same patch.",
+        help="The address of this page keeps the id: share it to show the same patch.",
     )  # fmt: skip
     wanted = typed or ids[0]
     with grid:
         _grid(dataset, rows, ids, wanted)
     places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
     if not len(places):
-        st.warning(f"{dataset.name} has no patch with the id {wanted}. Copy one from Browse, or click an example.")
+        is_path = "/" in wanted or "\\" in wanted
+        folder = " To predict a folder, drop it on the field above, or open it with *Open a folder …* at the left."
+        st.warning(
+            f"{dataset.name} has no patch with the id {widgets.escaped(wanted)}. Copy one from Browse, or click an "
+            f"example.{folder if is_path else ''}"
+        )
         return None
     return from_row(dataset, int(places[0]))
 

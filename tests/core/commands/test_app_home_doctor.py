@@ -72,6 +72,7 @@ def test_a_home_goes_to_another_computer_and_overwrites_nothing(
     for name in ("packs/a-1/patches-1.npy", "packs/a-1/about.json", "demo/v1/patches.npy", "locks/actions.lock"):
         atomic.write_text(home() / name, "x")
     assert main(["home", "export", str(tmp_path / "all.zip")]) == 0
+    assert "Left out: <1 MB of packs and the demo set" in capsys.readouterr().out
     assert sorted(zipfile.ZipFile(tmp_path / "all.zip").namelist()) == [
         "packs/a-1/decisions.csv", "runs/first/config.json", "runs/first/status.json",
     ]  # fmt: skip

@@ -180,7 +180,7 @@ def test_what_was_deleted_is_listed_restored_and_ended(run: Run, capsys: pytest.
     assert found["bytes"] == sum(path.stat().st_size for path in (home() / "trash" / "first").iterdir())
 
     assert main(["runs", "restore", "first"]) == 0
-    assert capsys.readouterr().out == "first is back as first\n"
+    assert capsys.readouterr().out == "first is back\n"
     assert run.metrics()["epoch"].tolist() == [1, 2, 3]
     assert main(["runs", "restore", "first"]) == 2
     assert "There is no run or study 'first' in the trash (it is empty)." in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_a_check_is_started_from_the_page_and_its_findings_are_shown(quality: tu
     (folder / "train" / "p3.tif").write_bytes(b"no image")
     app.click("Check")
     until(app, lambda: "Cancel" not in app.labels())
-    assert app.button(key="flag-unreadable").label == "1"
+    assert app.button(key="flag-unreadable").label == "1 unreadable"
     assert "hash of patches, seed 0: 10% validation, 16% test" in app.words()
     assert "not packed · checked: 1 patches flagged" in app.expander[0].label
 
