@@ -135,10 +135,10 @@ def test_where_slides_are_known_they_carry_the_intervals_of_triage():
     given = {"clear_below": 0.5, "suspicious_from": 0.5}
     by_slide = triage(labels, probabilities, groups=groups, **given).cancers_missed
     assert by_slide.value == pytest.approx(1 / 6)
-    # Left out in turn: 0 once and 1/5 five times; t(0.975; 5) = 2.570582 on the logit scale.
+    # Left out in turn: 0 once and 1/5 five times. So many patches have this variance; t(0.975; 5) for the normal.
     variance = ((1 / 6) ** 2 + 5 * (1 / 5 - 1 / 6) ** 2) * 5 / 6
-    half = 2.570582 * variance**0.5 / (1 / 6 * 5 / 6)
-    assert by_slide.high == pytest.approx(1 / (1 + 5 * np.exp(-half)), rel=1e-5)
+    alike = 5 / 36 / variance * (1.959964 / 2.570582) ** 2
+    assert by_slide.high == pytest.approx(wilson(alike / 6, alike).high, rel=1e-5)
     # Where no slide differs each counts as one patch, and below four slides nothing can be said.
     none = triage(labels, np.full(60, 0.9), groups=groups, **given).cancers_missed
     assert (none.value, none.high) == (0.0, wilson(0, 6).high)
