@@ -42,4 +42,6 @@ def command(
     for way in WAYS:
         print(f"AUC, {NAMES[way] + ':':<26} {found.metric(way)}")
     print(found.sentence())
+    if found.trained:
+        print(f"Both trained as: {found.trained}.")
     return 0

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.evaluation.bootstrap import is_few, jackknife_interval, percentile_interval
-from core.evaluation.estimate import FEWEST, Estimate, holding, no_narrower
+from core.evaluation.bootstrap import is_few, percentile_interval, share_over_slides
+from core.evaluation.estimate import FEWEST, Estimate, no_narrower
 from core.evaluation.intervals import wilson
 from core.evaluation.sample import FloatArray, Sample, sample_of
 
@@ -106,27 +106,13 @@ def _band(sample: Sample, x: FloatArray, height: _Height, seed: int) -> Band | N
         weights = generator.multinomial(sample.units, np.full(sample.units, 1 / sample.units), RESAMPLES)
         drawn = pooled - cells if few else np.tensordot(weights.astype(np.float64), cells, 1)
         found = [
-            no_narrower(_over_slides(value, each, _of_slides(value, total, tumour), units, few), by_patch)
+            no_narrower(share_over_slides(value, each, min(total, tumour), units=units, few=few), by_patch)
             for value, total, each, by_patch in zip(values, totals, _heights(drawn, x, height).T, found, strict=True)
         ]
     low, high = (np.array([getattr(each, end) for each in found]) for end in ("low", "high"))
     if height is _sensitivity:  # it only rises with the false alarms, so that what holds on the left holds on the right
         low = np.maximum.accumulate(low)
     return Band(x, low, high, "patch" if sample.slides is None else "slide")
-
-
-def _of_slides(value: float, total: float, slides: int) -> Estimate:
-    """Return the Wilson interval with slides in place of patches, for where no slide differs, as in `evaluate`."""
-    units = min(total, slides)
-    return wilson(value * units, units)
-
-
-def _over_slides(value: float, replicates: FloatArray, end: Estimate, units: int, few: bool) -> Estimate:
-    if few:
-        each = jackknife_interval("share", value, replicates, units=units)
-    else:
-        each = percentile_interval(value, replicates, units=units)
-    return each if each.has_interval else holding(value, end.low, end.high)
 
 
 def _at_least(estimate: Estimate, floor: Estimate) -> Estimate:

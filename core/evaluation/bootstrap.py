@@ -18,7 +18,7 @@ from scipy.stats import t
 
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.estimate import FEWEST, Estimate, holding, without_interval
-from core.evaluation.intervals import logit_interval
+from core.evaluation.intervals import Z, logit_interval, wilson
 from core.evaluation.metrics import ECE_BINS, log_losses, ratio, threshold_metrics
 from core.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
@@ -163,6 +163,30 @@ def percentile_interval(value: float, replicates: FloatArray, *, units: int) -> 
     tail = float(ndtr(np.sqrt(units / (units - 1)) * t.ppf(0.025, units - 1)))
     low, high = np.quantile(defined, (tail, 1 - tail))
     return holding(value, low, high)
+
+
+def share_over_slides(value: float, replicates: FloatArray, end: float, *, units: int, few: bool) -> Estimate:
+    """Return the interval of a share over slides; where none differs, Wilson's with slides in place of patches.
+
+    Args:
+        value: the share in the sample itself.
+        replicates: (R,) float64, the share on resamples of slides, or without each of them where they are few.
+        end: how many slides stand for the patches where none differs.
+        units: how many slides carry the share.
+        few: whether `replicates` leave out one slide each, see `is_few`.
+    """
+    each = _few_shares(value, replicates, units) if few else percentile_interval(value, replicates, units=units)
+    closed = wilson(value * end, end)
+    return each if each.has_interval else holding(value, closed.low, closed.high)
+
+
+def _few_shares(value: float, replicates: FloatArray, units: int) -> Estimate:
+    variance = jackknife_variance(value, replicates, units=units)
+    if not (0.0 < value < 1.0 and variance > 0.0):
+        return without_interval(value)
+    # Wilson's with as many patches as have this variance: near 0 and 1 the logit's reaches the other end of the scale.
+    alike = value * (1 - value) / variance * (Z / float(t.ppf(0.975, units - 1))) ** 2
+    return wilson(value * alike, alike)
 
 
 @dataclass(frozen=True, eq=False)

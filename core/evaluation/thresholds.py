@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from core.errors import EvaluationError
 from core.evaluation.estimate import Estimate
-from core.evaluation.intervals import wilson
 from core.evaluation.sample import FloatArray, IntArray, Sample, checked_share, sample_of
+from core.evaluation.shares import share_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,8 @@ class Triage:
         tumour_among_suspicious: share of the suspicious patches that is tumour.
         normals_cleared: share of the normal patches that is cleared.
 
-    All shares carry Wilson intervals over patches; a share of nothing is undefined (NaN).
+    All shares carry 95% CIs over slides where these are known, else over patches, see `share_of`; a share of nothing is
+    undefined (NaN).
     """
 
     clear_below: float
@@ -131,7 +132,12 @@ class Triage:
 
 
 def triage(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, clear_below: float, suspicious_from: float
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    clear_below: float,
+    suspicious_from: float,
+    groups: npt.ArrayLike | None = None,
 ) -> Triage:
     """Sort patches into clear (p < clear_below), suspicious (p >= suspicious_from) and review (between).
 
@@ -140,36 +146,37 @@ def triage(
         probabilities: (N,) in [0, 1].
         clear_below: in [0, 1], not above `suspicious_from`.
         suspicious_from: in [0, 1].
+        groups: (N,) slide ids, or None where they are not known.
 
     Raises:
         EvaluationError: see `sample_of`; or the thresholds are out of range or in the wrong order.
     """
-    sample = sample_of(labels, probabilities)
+    sample = sample_of(labels, probabilities, groups)
     lower = checked_share(clear_below, name="The threshold to clear")
     upper = checked_share(suspicious_from, name="The threshold for suspicious")
     if lower > upper:
         raise EvaluationError(
             f"The threshold to clear ({lower:g}) lies above the one for suspicious ({upper:g}); swap them."
         )
-    group = (sample.probabilities >= lower).astype(np.intp) + (sample.probabilities >= upper)
-    clear, review, suspicious = (int(count) for count in np.bincount(group, minlength=3))
-    tumour = [int(count) for count in np.bincount(group[sample.labels], minlength=3)]
+    number = (sample.probabilities >= lower).astype(np.intp) + (sample.probabilities >= upper)
+    clear, review, suspicious = (number == each for each in range(3))
+    tumour, every = sample.labels, np.ones(sample.n, dtype=np.bool_)
     return Triage(
         clear_below=lower,
         suspicious_from=upper,
         n=sample.n,
-        clear=clear,
-        review=review,
-        suspicious=suspicious,
-        missed=tumour[0],
-        share_clear=wilson(clear, sample.n),
-        share_review=wilson(review, sample.n),
-        share_suspicious=wilson(suspicious, sample.n),
-        cancers_missed=wilson(tumour[0], sample.positives),
-        tumour_among_clear=wilson(tumour[0], clear),
-        tumour_among_review=wilson(tumour[1], review),
-        tumour_among_suspicious=wilson(tumour[2], suspicious),
-        normals_cleared=wilson(clear - tumour[0], sample.negatives),
+        clear=int(clear.sum()),
+        review=int(review.sum()),
+        suspicious=int(suspicious.sum()),
+        missed=int((clear & tumour).sum()),
+        share_clear=share_of(sample, clear, every),
+        share_review=share_of(sample, review, every),
+        share_suspicious=share_of(sample, suspicious, every),
+        cancers_missed=share_of(sample, clear, tumour),
+        tumour_among_clear=share_of(sample, tumour, clear),
+        tumour_among_review=share_of(sample, tumour, review),
+        tumour_among_suspicious=share_of(sample, tumour, suspicious),
+        normals_cleared=share_of(sample, clear, ~tumour),
     )
 
 

@@ -242,7 +242,8 @@ def _checks(report: EvaluationReport) -> list[Block]:
     if report.audit is not None:
         lines.append(f"Centre audit: {report.audit.sentence}")
     if report.leak is not None:
-        lines.append(f"Random split against split by slide: {report.leak.sentence()}")
+        trained = f" ({report.leak.trained})" if report.leak.trained else ""
+        lines.append(f"Random split against split by slide{trained}: {report.leak.sentence()}")
     return [Heading(2, "Checks"), Bullets(lines)] if lines else []
 
 

@@ -95,19 +95,22 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
     figure = _square(f"{title} (ECE {diagram.ece:.3f})", "predicted probability", "share with tumour")
     add_diagonal(figure)
     share = diagram.count / max(1, diagram.count.max())
-    figure.add_scatter(
-        unselected={"marker": {"opacity": 0.6}},
-        x=diagram.mean_probability, y=diagram.observed, mode="markers+lines",
-        marker={"size": 5 + 8 * np.sqrt(share), "color": colour},  # a bin of few patches is not as loud as a full one
-        line={"color": colour, "width": 1}, customdata=np.stack([diagram.index, diagram.count], axis=1),
-        cliponaxis=False, text=[percent(mean) for mean in diagram.mean_probability],
-        error_y=bars(diagram.high - diagram.observed, diagram.observed - diagram.low),
-        hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
-    )  # fmt: skip
+    # A line through bins of a few patches would zigzag by chance, and look like a broken model.
+    many = diagram.count >= 10
+    for bins, mode, opacity in ((many, "markers+lines", 1.0), (~many, "markers", 0.3)):
+        figure.add_scatter(
+            unselected={"marker": {"opacity": 0.6 * opacity}}, x=diagram.mean_probability[bins],
+            y=diagram.observed[bins], mode=mode, opacity=opacity,
+            marker={"size": 5 + 8 * np.sqrt(share[bins]), "color": colour}, line={"color": colour, "width": 1},
+            customdata=np.stack([diagram.index, diagram.count], axis=1)[bins], cliponaxis=False,
+            text=[percent(mean) for mean in diagram.mean_probability[bins]],
+            error_y=bars((diagram.high - diagram.observed)[bins], (diagram.observed - diagram.low)[bins]),
+            hovertemplate="predicted %{text}<br>observed %{y:.1%}<br>%{customdata[1]:,} patches<extra></extra>",
+        )  # fmt: skip
     # How much each point rests on: a bar from below, as high as a fifth of the diagram for the fullest bin.
     figure.add_bar(
         x=diagram.mean_probability, y=0.2 * share, width=0.05, marker={"color": colour, "opacity": 0.25},
-        text=[f"{count:,}" for count in diagram.count], textposition="outside", textfont={"size": 9}, cliponaxis=False,
+        text=[f"{count:,}" for count in diagram.count], textposition="outside", textfont={"size": 11}, cliponaxis=False,
         hoverinfo="skip",
     )  # fmt: skip
     return figure

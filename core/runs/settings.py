@@ -36,6 +36,7 @@ class Setting:
         optional: whether the value may be None.
         step: what the buttons beside a number add.
         format: how a number is shown, as printf has it.
+        zero: what 0 stands for where it is no amount, such as "never".
     """
 
     name: str
@@ -50,6 +51,7 @@ class Setting:
     optional: bool = False
     step: float | None = None
     format: str | None = None
+    zero: str = ""
 
     @property
     def limits(self) -> str:
@@ -92,7 +94,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             kind="number", low=1e-8, high=10, step=1e-4, format="%.2e",
         ),
         Setting(
-            "patience", "Patience", "End early after this many epochs without a better validation AUC; 0 never does."
+            "patience", "Patience", "End early after this many epochs without a better validation AUC; 0 never does.",
+            zero="never",
         ),
     ),
     "Network": (
@@ -106,7 +109,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "frozen_epochs", "Frozen epochs", "For this many epochs only the last layer is trained; then the whole "
-            "network is fine-tuned. For networks with published weights.",
+            "network is fine-tuned. For networks with published weights.", zero="none",
         ),
     ),
     "Augmentation": (
@@ -168,16 +171,16 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "head_learning_rate", "Learning rate of the last layer", "Another rate for the last layer, which is new in "
             "networks with published weights. Without one, it is the same as for the rest.",
-            kind="number", low=1e-8, high=10, optional=True, step=1e-4, format="%.2e",
+            kind="number", low=1e-8, high=10, optional=True, step=1e-4, format="%.2e", zero="as the rest",
         ),
         Setting(
             "clip", "Gradient clipping", "Steps with a longer gradient are shortened to this norm; 0 never does. "
-            "Helps where the loss jumps.", kind="number", high=1_000_000, step=1,
+            "Helps where the loss jumps.", kind="number", high=1_000_000, step=1, zero="never",
         ),
         Setting(
             "ema", "Moving average (EMA)", "The model is the average of the last weights, which is steadier: 0.99 "
             "counts about 100 steps, 0 takes the weights as they are.",
-            kind="number", high=0.99999, step=0.001, format="%g",
+            kind="number", high=0.99999, step=0.001, format="%g", zero="off",
         ),
         Setting(
             "label_smoothing", "Label smoothing", "Targets a little away from 0 and 1, against being too sure.",
@@ -203,13 +206,13 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("split_seed", "Seed of the split", "Another number draws another split.", high=LARGEST_SEED),
         Setting(
             "folds", "Folds", "Divide into this many folds, one of which is the test split; 0 has none. A "
-            "cross-validation trains all of them.", high=MOST_FOLDS,
+            "cross-validation trains all of them.", high=MOST_FOLDS, zero="none",
         ),
         Setting("fold", "Test fold", "Which of the folds is the test split, from 0 on.", high=MOST_FOLDS - 1),
         Setting(
             "patches", "Labelled patches", "Learn from this many labelled training patches, drawn at random; 0 takes "
             "all. Validation and test patches stay as they are. For several sizes at once, see learning curves.",
-            high=LARGEST_SEED, step=100,
+            high=LARGEST_SEED, step=100, zero="all",
         ),
         Setting(
             "decisions", "Decisions", "A file with decisions about patches that is used instead of the data set's own; "

@@ -7,6 +7,7 @@ with a split that keeps slides together. The second is what to expect on new sli
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from core.errors import DataError, RunError
 from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
 from core.evaluation.estimate import holding
 from core.runs.config import TrainingConfig
+from core.runs.presets import PRESETS
 from core.runs.run import Run, create_run
 from core.training.execute import execute
 from core.training.predictions import test_evaluation
@@ -25,6 +27,9 @@ Way = Literal["patch", "slide"]
 WAYS: tuple[Way, Way] = ("patch", "slide")
 FEWEST_PAIRS = 3
 """From this number of splits on, the spread of the pairs tells how certain their mean difference is."""
+
+SMALL = 0.01
+"""A lead of the random split below this changes no conclusion; an interval that ends below it says there is none."""
 
 NAMES = {"patch": "random split of patches", "slide": "split of whole slides"}
 
@@ -36,6 +41,7 @@ class Leak:
     Attributes:
         by_patch: on the test splits of random splits, one for each split seed.
         by_slide: on the test splits of splits by slide, with the same seeds.
+        trained: how and when, such as "Quick look, 4 epochs, 2026-11-29 13:42"; empty where it is not known.
 
     Raises:
         RunError: there is none, or not as many of the one as of the other.
@@ -43,6 +49,7 @@ class Leak:
 
     by_patch: tuple[Evaluation, ...]
     by_slide: tuple[Evaluation, ...]
+    trained: str = ""
 
     def __post_init__(self) -> None:
         if not self.by_patch or len(self.by_patch) != len(self.by_slide):
@@ -93,11 +100,15 @@ class Leak:
         if not each.has_interval:
             return f"{label}: {values}; too few slides to tell chance from leak."
         span = f"{each.value:+.3f}, 95% CI {each.interval('+.3f')}"
-        if sign * (each.low if sign > 0 else each.high) > 0:
+        least, most = sorted((sign * each.low, sign * each.high))
+        if least > 0:
             return f"The random split is optimistic: {label} {values} on new slides ({span})."
-        if sign * each.value > 0:
-            return f"The random split is better, {label} {values} on new slides, but chance could do that ({span})."
-        return f"No leak to be seen: {label} {values} on new slides ({span})."
+        if most < SMALL:
+            return f"No leak to be seen: {label} {values} on new slides ({span})."
+        return (
+            f"Too uncertain to tell: {label} {values} on new slides ({span}). The random split may be better by up to "
+            f"{most:.3f}; more slides or more than one split would tell."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -106,6 +117,7 @@ class Leak:
             "by_slide": [each.to_json() for each in self.by_slide],
             "auc_difference": self.difference().to_json(),
             "sentence": self.sentence(),
+            "trained": self.trained,
         }
 
 
@@ -136,7 +148,7 @@ def leak_of(by_patch: Sequence[Run], by_slide: Sequence[Run]) -> Leak:
             raise RunError(f"A leak meter needs a run by patch and one by slide, got {one.split} and {two.split}.")
         if one.with_changes(split="slide", preset=two.preset) != two:
             raise RunError(f"The runs {first.name} and {second.name} differ in more than their split.")
-    return Leak(tuple(_test(run) for run in by_patch), tuple(_test(run) for run in by_slide))
+    return Leak(tuple(_test(run) for run in by_patch), tuple(_test(run) for run in by_slide), _trained(by_slide))
 
 
 def measure_leak(
@@ -166,6 +178,20 @@ def measure_leak(
             execute(run)
             runs[way].append(run)
     return leak_of(runs["patch"], runs["slide"])
+
+
+def _trained(runs: Sequence[Run]) -> str:
+    if not runs:
+        return ""
+    config, ended = runs[-1].config(), datetime.fromtimestamp(runs[-1].status().updated)
+    name = config.preset.removeprefix("leak-slide-")
+    return ", ".join(
+        (
+            PRESETS[name].label if name in PRESETS else name,
+            f"{config.epochs} epoch{'s' if config.epochs != 1 else ''}",
+            f"{ended:%Y-%m-%d %H:%M}",
+        )
+    )
 
 
 def _test(run: Run) -> Evaluation:

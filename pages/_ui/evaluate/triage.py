@@ -35,7 +35,7 @@ def draw(context: EvaluationContext) -> None:
         st.warning("The threshold for clear is above the one for suspicious. Move one of them.")
         return
     scored = context.scored
-    result = triage(scored.labels, scored.probabilities, clear_below=lower, suspicious_from=upper)
+    result = triage(scored.labels, scored.probabilities, clear_below=lower, suspicious_from=upper, groups=scored.slides)
     groups = (
         ("Cleared", result.share_clear, f"{result.clear:,} patches that nobody has to look at."),
         ("Tumour missed", result.cancers_missed, f"{result.missed:,} tumour patches among the cleared ones."),
@@ -50,8 +50,9 @@ def draw(context: EvaluationContext) -> None:
         charts.probabilities(scored.labels, scored.probabilities, ((lower, "clear below"), (upper, "suspicious from"))),
         config=chart_config(), key="triage_probabilities", alt="Probabilities by class",
     )  # fmt: skip
+    over = "patches" if scored.slides is None else context.evaluation().described_slides
     st.caption(
-        "The second line is the 95% CI over patches. Thresholds look better than they are on the patches that they "
+        f"The second line is the 95% CI over {over}. Thresholds look better than they are on the patches that they "
         "were chosen on: choose them on validation patches and judge them on test patches. A slide is clear only if "
         "all of its patches are."
     )

@@ -26,6 +26,8 @@ CHOICE_LABELS = {
     "default": "Official where there is one, else by patient or slide, else by patch", "patch": "Patches at random",
     "slide": "Whole slides", "patient": "Whole patients", "centre": "One centre left out",
     "stratified": "At random, exact shares of each class", "colour": "Colours held out",
+    "none": "None", "gpu": "For long runs on a GPU", "off": "Never",
+    "tensorboard": "TensorBoard", "mlflow": "MLflow",
     "official": "Official splits of the data set", "valid-as-test": "Official validation split as test",
 }  # fmt: skip
 """Values of settings in plain words; the others are shown as they are."""
@@ -38,7 +40,7 @@ NOT_ON_THE_PAGE = (
 """Settings that come from the sidebar, the preset or the data set."""
 
 
-EXTRA_HELP = {"teachers": " Separate them by commas.", "head_learning_rate": " Here 0 stands for that."}
+EXTRA_HELP = {"teachers": " Separate them by commas."}
 """What the help of a field adds, because the page asks for a setting in another way than the command line."""
 
 PRESET_HELP = (
@@ -117,6 +119,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
     """Draw the field of a setting and return what it holds."""
     value, key = value_in(config, setting), key_of(setting.name, origin)
     label = f"{setting.label} in {setting.unit}" if setting.unit else setting.label
+    label += f" (0: {setting.zero})" if setting.zero else ""
     if setting.kind == "switch":
         return st.toggle(label, value, key=key, help=setting.help, persist_state="session")
     if setting.kind in ("text", "paths"):
@@ -134,8 +137,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
     kind = int if setting.kind == "count" else float
     return kind(
         st.number_input(
-            label, value=kind(value), key=key, help=setting.help + EXTRA_HELP.get(setting.name, ""),
-            format=setting.format, step=kind(step_of(setting, value)) if setting.step else None,
-            persist_state="session",
+            label, value=kind(value), key=key, help=setting.help, format=setting.format,
+            step=kind(step_of(setting, value)) if setting.step else None, persist_state="session",
         )
     )  # fmt: skip

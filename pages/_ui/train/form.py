@@ -13,7 +13,7 @@ from core.errors import ConfigError, NodescopeError
 from core.runs import PRESETS, TrainingConfig, find_run, flaw_sentence, start
 from core.runs.described import LONGEST
 from core.runs.settings import GROUPS, SETTINGS
-from pages._ui import cache, layout, open_data, state
+from pages._ui import cache, layout, open_data, state, widgets
 from pages._ui.browse import people
 from pages._ui.train import fields as train_fields
 from pages._ui.train import preflight
@@ -65,7 +65,7 @@ def duplicate(run_name: str) -> None:
     """Fill the form from a run's settings and show it: a callback."""
     st.session_state[state.DUPLICATED] = run_name
     st.session_state[state.WANTED_NEW] = True
-    st.session_state[state.NOTICE] = f"The form now has the settings of {run_name}."
+    st.session_state[state.NOTICE] = f"The form now has the settings of {find_run(run_name).title()}."
 
 
 def _origin() -> tuple[str, TrainingConfig]:
@@ -73,11 +73,13 @@ def _origin() -> tuple[str, TrainingConfig]:
     copied = st.session_state.get(state.DUPLICATED)
     if copied is not None:
         try:
-            config = find_run(copied).config()
+            run = find_run(copied)
+            config, title = run.config(), run.title()
         except NodescopeError:
             st.session_state[state.DUPLICATED] = None  # it was deleted since; the presets remain
         else:
-            st.markdown(f":material/content_copy: Settings of **{copied}**, on the same data: {', '.join(config.data)}")
+            data = widgets.escaped(", ".join(map(open_data.name_of, config.data)))
+            st.markdown(f":material/content_copy: Settings of **{widgets.escaped(title)}**, on the same data: {data}")
             st.button("Back to presets", icon=":material/undo:", on_click=st.session_state.update,
                       args=({state.DUPLICATED: None},))  # fmt: skip
             return f"copy-{copied}", config

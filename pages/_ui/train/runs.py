@@ -13,14 +13,13 @@ from core.runs import Run, RunSummary, Status, summarise_run
 from core.runs.settings import SETTINGS
 from core.storage.spreadsheet import plain
 from core.studies import delete, what_loses
-from pages._ui import cache, layout, query_params, state, widgets
+from pages._ui import cache, layout, open_data, query_params, state, widgets
 from pages._ui.train import compare, described, fields, trash
 from pages._ui.train.compare import LABELS
 
 ORDER = (
-    "state", "tags", "preset", "best valid AUC", "best epoch", "accuracy there", "test AUC (95 %)",
-    "test accuracy (95 %)", "slides in training", "minutes", "notes", "flaw", "why", "network", "data", "started",
-    "run",
+    "data", "state", "tags", "preset", "best valid AUC", "best epoch", "accuracy there", "test AUC (95 %)",
+    "test accuracy (95 %)", "slides in training", "minutes", "notes", "flaw", "why", "network", "started", "run",
 )  # fmt: skip
 """Columns of the table after the name, the most informative first; those without a value are hidden."""
 
@@ -122,6 +121,8 @@ def _table(kept: list[RunSummary], runs: list[Run], columns: Sequence[str], tick
     names, own = [each.name for each in kept], [name for name in columns if name in OWN]
     rows = table(kept)
     rows.insert(0, "open", "Open")
+    # Beside the name, because figures of different data sets do not compare; a whole path would need all of the table.
+    rows["data"] = [", ".join(open_data.name_of(source).rpartition("/")[2] for source in each.data) for each in kept]
     by_name = {run.name: run for run in runs}
     for name in own:
         rows[name] = [_setting(by_name[each], name) for each in names]

@@ -5,6 +5,7 @@ from typing import get_args
 import pandas as pd
 import streamlit as st
 
+from core.bundle.bundle import read_card
 from core.bundle.seen_slides import seen_sentence
 from core.evaluation import METRICS
 from core.reports import study_charts as charts
@@ -77,17 +78,21 @@ def _best(study: Study, found: SearchResult) -> str | None:
     best = found.best
     if best is None:
         return None
+    # It is read from the bundle, which would take too long every two seconds.
+    kept = [run for run in study.runs() if run.name == best.run and not study.status().is_active]
+    cards = [read_card(run.bundle_path) for run in kept if run.bundle_path.is_file()]
+    valid = [each.evaluation.metrics["auc"] for card in cards for each in card.measured if each.split == "valid"]
+    span = f" (95% CI {valid[0].interval()})" if valid else ""
     with st.container(border=True):
         st.markdown(
-            f"**Best trial: {best.number}**, validation AUC {best.auc:.3f}",
+            f"**Best trial: {best.number}**, validation AUC {best.auc:.3f}{span}",
             help="Validation patches choose the trial, so its validation AUC is too good, the more so with many "
-            "trials. Its test metrics are unbiased as long as nothing is chosen by them.",
+            "trials. Its test metrics are unbiased as long as nothing is chosen by them. Trials whose AUC lies within "
+            "the interval may well be as good.",
         )
         values = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in best.values.values())
         parts = (f"{name.replace('_', ' ')} **{value}**" for name, value in zip(best.values, values, strict=True))
         st.markdown(" · ".join(parts))
-        # It is read from the bundle, which would take too long every two seconds.
-        kept = [run for run in study.runs() if run.name == best.run and not study.status().is_active]
         test = summarise_run(kept[0]) if kept else None
         if test is not None and test.test_auc is not None:
             st.caption(

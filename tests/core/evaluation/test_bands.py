@@ -48,13 +48,13 @@ def test_slides_that_differ_widen_the_band_and_it_says_what_it_is_over() -> None
 def test_a_perfect_model_has_the_interval_of_a_share_of_all() -> None:
     band = roc_band([0] * 30 + [1] * 20, [0.1] * 30 + [0.9] * 20)
     assert band.high == pytest.approx(1.0)
-    assert band.low == pytest.approx(wilson(20, 20).low)
+    assert band.low[:-1] == pytest.approx(wilson(20, 20).low)  # in the corner all is called tumour
     assert pr_band([0] * 30 + [1] * 20, [0.1] * 30 + [0.9] * 20).low[-1] == pytest.approx(wilson(20, 20).low)
 
 
 def test_a_perfect_model_on_few_slides_counts_each_as_one_patch() -> None:
     labels, groups = [0, 1] * 30, np.repeat(np.arange(6), 10)
-    assert roc_band(labels, np.array(labels) * 0.8 + 0.1, groups).low == pytest.approx(wilson(6, 6).low)
+    assert roc_band(labels, np.array(labels) * 0.8 + 0.1, groups).low[:-1] == pytest.approx(wilson(6, 6).low)
 
 
 @pytest.mark.parametrize("band", [roc_band, pr_band])

@@ -128,6 +128,27 @@ def test_no_missed_cancer_still_has_an_upper_bound():
     assert not found.tumour_among_review.is_defined
 
 
+def test_where_slides_are_known_they_carry_the_intervals_of_triage():
+    # Of six slides with 10 tumour patches each, one misses all and the others none.
+    labels, groups = np.ones(60, int), np.repeat(np.arange(6), 10)
+    probabilities = np.where(groups == 0, 0.1, 0.9)
+    given = {"clear_below": 0.5, "suspicious_from": 0.5}
+    by_slide = triage(labels, probabilities, groups=groups, **given).cancers_missed
+    assert by_slide.value == pytest.approx(1 / 6)
+    # Left out in turn: 0 once and 1/5 five times. So many patches have this variance; t(0.975; 5) for the normal.
+    variance = ((1 / 6) ** 2 + 5 * (1 / 5 - 1 / 6) ** 2) * 5 / 6
+    alike = 5 / 36 / variance * (1.959964 / 2.570582) ** 2
+    assert by_slide.high == pytest.approx(wilson(alike / 6, alike).high, rel=1e-5)
+    # Where no slide differs each counts as one patch, and below four slides nothing can be said.
+    none = triage(labels, np.full(60, 0.9), groups=groups, **given).cancers_missed
+    assert (none.value, none.high) == (0.0, wilson(0, 6).high)
+    assert not triage(labels, probabilities, groups=groups % 3, **given).cancers_missed.has_interval
+    # Many slides are resampled.
+    groups = np.repeat(np.arange(30), 2)
+    many = triage(labels, np.where(groups < 5, 0.1, 0.9), groups=groups, **given).cancers_missed
+    assert many.low < wilson(10, 60).low < wilson(10, 60).high < many.high
+
+
 def test_triage_needs_thresholds_in_order():
     with pytest.raises(EvaluationError, match="swap them"):
         triage(LABELS, PROBABILITIES, clear_below=0.6, suspicious_from=0.5)

@@ -36,7 +36,12 @@ def test_three_pairs_take_the_corrected_t() -> None:
 
 @pytest.mark.parametrize(
     ("by_patch", "by_slide", "words"),
-    [(0.99, 0.80, "is optimistic"), (0.91, 0.90, "chance could do that"), (0.90, 0.91, "No leak to be seen")],
+    [
+        (0.99, 0.80, "is optimistic"),
+        (0.91, 0.90, "Too uncertain to tell"),
+        (0.90, 0.91, "may be better by up to 0.032"),  # -0.01 + 0.03 * sqrt(2)
+        (0.85, 0.90, "No leak to be seen"),
+    ],
 )
 def test_the_sentence_says_what_the_figures_do(by_patch: float, by_slide: float, words: str) -> None:
     sentence = Leak((evaluation(by_patch),), (evaluation(by_slide),)).sentence()
