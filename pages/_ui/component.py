@@ -7,10 +7,11 @@ import streamlit as st
 
 
 def component(name: str, folder: Path, stem: str) -> Any:
-    """Return what draws the component whose files are `stem`.html, .css and .js in a folder.
+    """Return what draws the component whose files are `stem`.html and .css in a folder, and all its scripts as one.
 
     Its styles are not isolated: keys reach it before the shortcuts of the page, focus is the browser's, and so are the
     styles that its libraries set.
     """
-    texts = {kind: (folder / f"{stem}.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
-    return st.components.v2.component(name, **texts, isolate_styles=False)
+    html, css = ((folder / f"{stem}.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    js = "\n".join(each.read_text("utf-8") for each in sorted(folder.glob("*.js")))
+    return st.components.v2.component(name, html=html, css=css, js=js, isolate_styles=False)

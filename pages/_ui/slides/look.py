@@ -12,6 +12,7 @@ from core.images.decode import DecodedPatch
 from core.images.mpp import LEAST_MPP
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
 from core.images.tiling import COARSEST
+from core.reports.slide import heat_overlay
 from core.slides.analyse import overview
 from core.slides.folders import annotations_of
 from core.slides.measures import Measures, Rule, measure
@@ -29,11 +30,11 @@ from pages._ui.slides.viewer.component import View, viewer
 Place = tuple[tuple[int, int], tuple[float, float, float]]
 
 EXPORTS = {
-    "areas.geojson": ("Areas for QuPath", "application/geo+json"),
-    "foci.csv": ("Foci", "text/csv"),
-    "summary.json": ("Measures", "application/json"),
+    "areas.geojson": ("Areas for QuPath (GeoJSON)", "application/geo+json"),
+    "foci.csv": ("Foci (CSV)", "text/csv"),
+    "summary.json": ("Measures (JSON)", "application/json"),
     "map.npz": ("Map (NumPy)", "application/octet-stream"),
-    "report.html": ("Report", "text/html"),
+    "report.html": ("Report (HTML)", "text/html"),
 }
 
 
@@ -58,12 +59,13 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
             _draw_foci(measured, path)
         else:
             st.button("Back to the foci", icon=":material/arrow_back:", on_click=_close_patch)
-            _draw_patch(listing, slide, path, found, place)
             if measured is not None:
                 st.caption(
-                    f"On slides tumour is rare, so that areas begin at {measured.rule.threshold:.3f} and need a higher "
-                    "probability within; the verdict above is that of single patches."
+                    "The verdict is that of a single patch. On slides tumour is rare, so that areas begin at "
+                    f"{measured.rule.threshold:.3f} and need {max(measured.rule.peak, measured.rule.threshold):.3f} "
+                    "within."
                 )
+            _draw_patch(listing, slide, path, found, place)
 
 
 def _draw_title(listing: Listing, path: Path, folder: Path, back_to: str) -> None:
@@ -95,13 +97,16 @@ def _draw_viewer(
     listing: Listing, slide: Slide, path: Path, found: SlideMap | None, measured: Measures | None, place: Place | None
 ) -> None:
     if openseadragon() is None:
-        st.image(overview(slide, 1400), width="stretch")
         st.info(
             "Slides are moved by OpenSeadragon, a script of 0.3 MB that is not here yet. It is fetched once, from the "
             "npm registry, and its hash is checked; nothing else is loaded from elsewhere.",
             icon=":material/download:",
         )
         st.button("Fetch OpenSeadragon", type="primary", on_click=layout.attempt, args=(fetch_openseadragon,))
+        still = overview(slide, 1400)
+        if found is not None and measured is not None:
+            still = heat_overlay(still, found, measured, slide.size[0])
+        st.image(still, width="stretch")
         return
     drawn = annotations_of(path)
     version = "-".join(str(each.stat().st_mtime_ns) for each in (listing.results.folder(path) / "map.npz", drawn)
@@ -126,6 +131,7 @@ def _draw_viewer(
 
 def _close_patch() -> None:
     st.query_params.pop(state.SLIDE_PATCH, None)
+    st.session_state.pop(state.SLIDE_FOCUS, None)
 
 
 def _clicked(x: int, y: int) -> None:
@@ -213,6 +219,8 @@ def _draw_foci(measured: Measures | None, path: Path) -> None:
     if at is not None and st.session_state.get(state.SLIDE_FOCUS) != (path.name, at):
         st.session_state[state.SLIDE_FOCUS] = (path.name, at)
         go_to(path.name, measured.foci[at].at)
+        if openseadragon() is None:  # nothing can move there; the patch can be shown
+            _clicked(*map(int, measured.foci[at].at))
         st.rerun()
 
 

@@ -78,13 +78,17 @@ def outlines_of(token: str, kind: str) -> bytes | None:
     path = None if opened is None else opened.annotations if kind == "annotations" else opened.folder / "areas.geojson"
     if opened is None or path is None or not path.is_file():
         return None
-    found = read_annotations(path, bounds=opened_slide(opened.path).bounds)
-    return json.dumps(outlines(found), separators=(",", ":")).encode()
+    return _outlines(path, path.stat().st_mtime_ns, opened_slide(opened.path).bounds)
 
 
 @lru_cache(maxsize=OPEN_SLIDES)
 def _slide(path: Path, _changed: int) -> Slide:
     return Slide(path)
+
+
+@lru_cache(maxsize=OPEN_SLIDES)
+def _outlines(path: Path, _changed: int, bounds: tuple[int, int, int, int]) -> bytes:
+    return json.dumps(outlines(read_annotations(path, bounds=bounds)), separators=(",", ":")).encode()
 
 
 @lru_cache(maxsize=KEPT_TILES)

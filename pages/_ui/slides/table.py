@@ -29,6 +29,8 @@ THUMBNAIL = 96
 FEW = 5
 """Slides up to which a table needs no filter."""
 
+PREDICTING = "predicting"
+
 STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
 """Steps between patches in model pixels, and their names."""
 
@@ -139,16 +141,33 @@ def draw(listing: Listing) -> None:
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # nothing is measured before the first prediction
     if len(listing.slides) > FEW:
         table = _filtered(table)
+    is_active = listing.results.queue.status().is_active
+    st.fragment(_draw_table, run_every=2.0 if is_active else None)(listing, table, known)
+    draw_queue(listing)
+
+
+def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tuple[str, str]]) -> None:
+    """Draw the table, with how far a slide is by now; the page is drawn again when another slide is under way."""
+    known = listing.results.states(listing.slides)
+    if [_said(word) for word, _ in known.values()] != [_said(word) for word, _ in before.values()]:
+        st.rerun()
+    for path, (word, _) in known.items():
+        if word.endswith("%"):
+            table.loc[table["slide"] == path.name, "state"] = f"{PREDICTING} {word}"
     at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=THUMBNAIL // 2 + 8)
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()
-    draw_queue(listing)
+
+
+def _said(word: str) -> str:
+    """Return the state of a slide in a word that stays while it is predicted."""
+    return PREDICTING if word.endswith("%") else word
 
 
 def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     """Draw the filters of a table and return the rows that are wanted."""
-    states = table["state"].str.replace(r"^\d+%$", "running", regex=True)
+    states = table["state"]
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = (
         row.text_input("Find", key=state.SLIDE_FIND, placeholder="part of a name", width=220, persist_state="session")
@@ -165,7 +184,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
 
 def _row(listing: Listing, path: Path, word: str, why: str) -> dict[str, Any]:
     """Return the row of a slide; `word` and `why` are its state, see :meth:`core.slides.folders.Results.states`."""
-    row: dict[str, Any] = {"picture": "", "slide": path.name, "state": word or "not predicted"}
+    row: dict[str, Any] = {"picture": "", "slide": path.name, "state": _said(word) or "not predicted"}
     try:
         about = _about(path, listing.mpp.get(path.name))
         summary = listing.results.summary(path) or {}
