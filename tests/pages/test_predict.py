@@ -295,7 +295,7 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, m
     """One upload, then a rerun by another threshold: nothing is read or predicted again."""
     decoded: list[str] = []
     predicted: list[int] = []
-    load, forward = decode._load_upright, Predictor.predict
+    load, forward = decode.load_upright, Predictor.predict
 
     def counted_load(image: Image.Image) -> tuple[Image.Image, list[str]]:
         decoded.append(image.format or "")
@@ -305,7 +305,7 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, m
         predicted.append(len(pixels))
         return forward(self, pixels, **settings)
 
-    monkeypatch.setattr(decode, "_load_upright", counted_load)
+    monkeypatch.setattr(decode, "load_upright", counted_load)
     monkeypatch.setattr(Predictor, "predict", counted_predict)
     patch = np.random.default_rng(11).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     predict.file_uploader[0].set_value([("one.png", png(patch), "image/png")]).run()
@@ -329,8 +329,8 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, m
 def test_a_batch_reads_each_file_once(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table keeps its thumbnails; one more file is read for the patch whose row was clicked."""
     decoded: list[int] = []
-    load = decode._load_upright
-    monkeypatch.setattr(decode, "_load_upright", lambda image: (decoded.append(1), load(image))[1])
+    load = decode.load_upright
+    monkeypatch.setattr(decode, "load_upright", lambda image: (decoded.append(1), load(image))[1])
     pixels = np.random.default_rng(13).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
     predict.file_uploader[0].set_value([(f"p{n}.png", png(each), "image/png") for n, each in enumerate(pixels)]).run()
     assert not predict.exception

@@ -145,7 +145,7 @@ def test_where_nothing_can_be_kept_the_pack_is_used_all_the_same(folder: Path, m
     make_pack(open_dataset(folder, raw=True))
     os.utime(folder / "train")
     monkeypatch.setattr(
-        "core.storage.atomic._flush", lambda _path: (_ for _ in ()).throw(PermissionError(13, "denied"))
+        "core.storage.portable.sync", lambda _path: (_ for _ in ()).throw(PermissionError(13, "denied"))
     )
     opened = open_dataset(folder)
     assert isinstance(opened.store, PackedStore)

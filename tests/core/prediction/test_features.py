@@ -16,7 +16,9 @@ from core.prediction.predictor import as_input
 def test_early_features_are_those_of_a_whole_pass(name: str, calls: int) -> None:
     torch.manual_seed(0)
     module = models.Normalised(models.build(name), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)).eval()
-    predictor: Any = SimpleNamespace(module=module, device=torch.device("cpu"), seen=lambda pixels: pixels)
+    predictor: Any = SimpleNamespace(
+        module=module, device=torch.device("cpu"), seen=lambda pixels: pixels, in_portions=lambda work: work(16)
+    )
     pixels = np.random.default_rng(0).integers(0, 255, (16, 96, 96, 3), dtype=np.uint8)
     layer, outputs = layers_of(module).early, list[torch.Tensor]()
     # A copy, because the next layer may write into it.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.data import Dataset
 from core.errors import ConfigError
@@ -130,8 +131,8 @@ def test_a_trial_behind_the_median_is_pruned_and_its_run_says_so(monkeypatch: py
 def test_a_training_that_fails_is_noted_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     step = trainer.Trainer._step
 
-    def sometimes(self: trainer.Trainer, rows: np.ndarray) -> float:
-        return float("nan") if self.run.name.endswith("001") else step(self, rows)
+    def sometimes(self: trainer.Trainer, rows: np.ndarray) -> torch.Tensor:
+        return torch.tensor(float("nan")) if self.run.name.endswith("001") else step(self, rows)
 
     monkeypatch.setattr(trainer.Trainer, "_step", sometimes)
     study = create_search(CONFIG, trials=2, over=OVER, name="find")
