@@ -9,21 +9,22 @@ from pages._ui.predict import batch, patch, prevalence, tiles, upload
 from pages._ui.predict.crop import Tiled
 from pages._ui.predict.exports import Exports
 
-# In a narrow window the right column goes below the left one, and maps below each other: else they could not be read.
+# In a narrow window maps go below each other, and in a phone's the right column below the left one.
 LAYOUT = """
 <style>
   .st-key-maps [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   .st-key-maps [data-testid="stColumn"] { min-width: 220px; }
   [data-testid="stFileChips"] > div { max-height: 8.5rem; }
   .st-key-numbers [data-testid="stMetricValue"] { font-size: 1.4rem; }
+  .st-key-methods [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  .st-key-methods [data-testid="stColumn"] { min-width: 165px; }
   @media (max-width: 1200px) {
-    .st-key-predict > [data-testid="stHorizontalBlock"], .st-key-detail > [data-testid="stHorizontalBlock"],
-    .st-key-predict > div > [data-testid="stHorizontalBlock"],
-    .st-key-detail > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
-    .st-key-predict > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-detail > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-predict > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-    .st-key-detail > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: min(100%, 300px); }
+    :is(.st-key-predict, .st-key-detail, .st-key-predict > div, .st-key-detail > div)
+      > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; gap: 1.5rem; }
+    :is(.st-key-predict, .st-key-detail, .st-key-predict > div, .st-key-detail > div)
+      > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { flex: 1 1 250px; min-width: 250px; }
+    :is(.st-key-predict, .st-key-detail, .st-key-predict > div, .st-key-detail > div)
+      > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:last-child { flex: 2 1 380px; }
   }
 </style>
 """

@@ -96,10 +96,11 @@ def _flags(table: pd.DataFrame) -> None:
     flagged = {filters.FLAGGED: int(table[list(FLAGS)].any(axis=1).sum()), **counts}
     for name, count in flagged.items():
         if count:
+            label = f"{count:,} {'flagged' if name == filters.FLAGGED else name}"
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
-                    f"{count:,} {name}", icon=":material/grid_view:", key=f"flag-{name}", width=220,
-                    on_click=_show_flagged, args=(name,), help=f"Show these under Patches: {name}.",
+                    label, icon=":material/grid_view:", key=f"flag-{name}", width=220, on_click=_show_flagged,
+                    args=(name,), help=f"Show these under Patches: {name}.",
                 )  # fmt: skip
                 means = FLAGS.get(name, name)
                 st.markdown("" if means == name else means, width="stretch")

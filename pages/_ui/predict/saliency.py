@@ -35,7 +35,8 @@ SIGNS: dict[Sign, str] = {
 
 def controls(predictor: Predictor) -> tuple[list[str], OverlaySettings, AttributionOptions, StainView | None]:
     """Draw the choices above the maps; return one to three methods, how they are made and drawn, and a stain view."""
-    first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
+    with st.container(key="methods"):
+        first, second, third = st.columns([3, 3, 2], vertical_alignment="bottom")
     valid = results.methods(predictor)
     method = first.selectbox(
         "Attribution method", valid, format_func=_label, key=state.METHOD, bind="query-params",
