@@ -184,7 +184,8 @@ def _few_shares(value: float, replicates: FloatArray, units: int) -> Estimate:
     variance = jackknife_variance(value, replicates, units=units)
     if not (0.0 < value < 1.0 and variance > 0.0):
         return without_interval(value)
-    # Wilson's with as many patches as have this variance: near 0 and 1 the logit's reaches the other end of the scale.
+    # Near 0 and 1 the logit's interval reaches the other end of the scale. Wilson's with as many patches as have this
+    # variance does not; the ratio stands for few slides (Korn & Graubard, Surv Methodol 24:193, 1998).
     alike = value * (1 - value) / variance * (Z / float(t.ppf(0.975, units - 1))) ** 2
     return wilson(value * alike, alike)
 

@@ -35,6 +35,9 @@ from core.studies.split_leakage import Leak
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 """Metrics of a subgroup in a report."""
 
+USED = {"train": "trained on", "valid": "validated on", "test": "kept away for testing"}
+"""What the patches of a split were to the training."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
@@ -118,9 +121,6 @@ def _blocks(report: EvaluationReport) -> list[Block]:
 
 def _about(report: EvaluationReport) -> list[Block]:
     card, provenance = report.bundle.card, report.bundle.card.training
-    trained = "not known"
-    if "minutes" in provenance:
-        trained = f"{provenance['minutes']} minutes on {provenance.get('device', 'an unknown device')}"
     rows: list[tuple[str, object]] = [
         ("Name", card.name),
         ("Network", card.model),
@@ -129,8 +129,10 @@ def _about(report: EvaluationReport) -> list[Block]:
         ("Output", f"calibrated probability of {CLASS_NAMES[1]} in the centre"),
         ("Threshold", f"{card.threshold:.4f}, from the bundle"),
         ("Preset", str(provenance.get("config", {}).get("preset", "not known"))),
-        ("Training", trained),
     ]
+    if "minutes" in provenance:
+        device = provenance.get("device", "an unknown device")
+        rows.append(("Training", f"{provenance['minutes']} minutes on {device}"))
     return [Heading(2, "Model"), Pairs(rows)]
 
 
@@ -149,7 +151,8 @@ def _data(report: EvaluationReport) -> list[Block]:
     trained: Block = Paragraph("Not known.")
     rows = []
     for source in report.bundle.card.training.get("data", []):
-        counts = ", ".join(f"{count:,} {split}" for split, count in source["patches"].items())
+        patches = source["patches"]
+        counts = ", ".join(f"{patches[split]:,} {use}" for split, use in USED.items() if split in patches)
         rule = SplitRule.from_json(source["split"]).describe()
         rows.append((str(source["name"]), counts + _decided(source), rule, str(source["fingerprint"])))
     if rows:

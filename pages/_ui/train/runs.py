@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -122,7 +123,7 @@ def _table(kept: list[RunSummary], runs: list[Run], columns: Sequence[str], tick
     rows = table(kept)
     rows.insert(0, "open", "Open")
     # Beside the name, because figures of different data sets do not compare; a whole path would need all of the table.
-    rows["data"] = [", ".join(open_data.name_of(source).rpartition("/")[2] for source in each.data) for each in kept]
+    rows["data"] = [", ".join(Path(open_data.name_of(source)).name for source in each.data) for each in kept]
     by_name = {run.name: run for run in runs}
     for name in own:
         rows[name] = [_setting(by_name[each], name) for each in names]
