@@ -13,7 +13,8 @@ def main() -> None:
     row = layout.title_row()
     predictor = layout.predictor()
     opened = st.container()  # a slide stands above what chooses it, so that all of it is in sight
-    where, how, which = st.columns([4, 3, 3], vertical_alignment="bottom")
+    bar = st.container(horizontal=True, vertical_alignment="bottom")  # which wraps where the window is narrow
+    where, how, which = bar.container(width=520), bar.container(width="content"), bar.container(width="content")
     place = folder.choose(where)
     if place is None:
         row.caption("Whole slides: where is tumour, how much, how sure.", width="stretch")

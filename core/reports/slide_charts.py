@@ -92,5 +92,6 @@ def _bars(names: Sequence[str], counts: npt.NDArray[np.int64], what: str) -> go.
         x=list(names), y=counts, marker={"color": SERIES[0]}, hovertemplate="%{x}: %{y} slides<extra></extra>"
     )
     figure.update_xaxes(type="category")
-    figure.update_yaxes(rangemode="tozero", tickformat="d")
+    few = counts.max(initial=0) <= 5  # ticks between whole numbers would repeat them
+    figure.update_yaxes(rangemode="tozero", tickformat="d", dtick=1 if few else None)
     return figure

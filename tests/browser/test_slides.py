@@ -104,6 +104,7 @@ def test_a_slide_is_moved_measured_and_clicked(page: Page, address: str, slide: 
     page.mouse.down()
     page.mouse.move(left + 300, top + 200, steps=5)
     page.mouse.up()
+    page.mouse.move(left + 250, top + 260)  # the length stays as long as the line
     expect(page.locator(".slide-under")).to_have_text("97.0 µm")
     page.keyboard.press("l")
 
@@ -115,6 +116,13 @@ def test_a_slide_is_moved_measured_and_clicked(page: Page, address: str, slide: 
     assert abs(x - 837) <= 1
     assert abs(y - 579) <= 1
     expect(page.get_by_text("Verdict:")).to_be_visible()
+
+    # A step to a focus opens its patch, also with the keyboard on a button.
+    page.locator("[data-do=fit]").focus()
+    page.keyboard.press("n")
+    expect(page.locator(".slide-focus")).to_contain_text("focus 1 of")
+    focus = page.evaluate(f"{VIEWER}.data.foci[0]")
+    expect(found).to_contain_text(f"Patch around {int(focus['x']):,}, {int(focus['y']):,} ")
 
     foreign = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert foreign == []

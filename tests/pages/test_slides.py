@@ -116,6 +116,15 @@ def test_all_slides_that_can_be_are_predicted_in_one_queue(
     assert "Predicting slides" in app.words() or app.get("progress")
 
 
+def test_the_row_of_a_slide_says_how_far_it_is(
+    app: Page, quiet_demo: Path, folder: Path, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = {folder / "a.png": ("83%", ""), folder / "b.png": ("waiting", ""), folder / "c.svs": ("", "")}
+    monkeypatch.setattr(Results, "states", lambda _, slides: {each: states[each] for each in slides})
+    _open(app, folder)
+    assert app.dataframe[0].value["state"].tolist() == ["predicting 83%", "waiting", "unreadable"]
+
+
 def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: Path, folder: Path) -> None:
     _open(app, folder, **{state.SLIDE_NAME: "b.png"}).click("Open folder")
     app.set(f"{state.SLIDE_MPP}-b.png", 0.97)
@@ -134,6 +143,9 @@ def test_a_predicted_slide_shows_its_measures_and_foci(
     assert "OpenSeadragon, a script of 0.3 MB that is not here yet" in app.words()
     foci = app.dataframe[0].value
     assert foci["probability"].tolist() == [pytest.approx(0.999, abs=1e-3)]
+    app.session_state[f"{state.SLIDE_FOCI}-a.png"] = {"selection": {"rows": [], "columns": [], "cells": [(0, "area")]}}
+    app.run()  # without OpenSeadragon nothing moves, but the focus opens its patch
+    assert "Patch around" in app.words()
     assert foci["area"][0] == pytest.approx(16 * (32 * 0.97e-3) ** 2, rel=1e-6)
 
 
@@ -185,7 +197,7 @@ def test_slides_are_compared_with_outlines_and_false_foci_have_their_places(
     square = np.array([[300.0, 200.0], [490.0, 200.0], [490.0, 390.0], [300.0, 390.0]])
     (folder / "annotations" / "a.geojson").write_text(to_geojson([Annotation("Tumor", ((square,),))]))
     app.run()
-    assert "1 slides, 1 with tumour" in app.words()
+    assert "1 slide, 1 with tumour, 1 lesion that counts." in app.words()
     assert app.metrics()["Dice"] == "0.000"
     assert app.dataframe[-1].value[["slide", "x", "y"]].to_numpy().tolist() == [["a", 144.0, 144.0]]
 

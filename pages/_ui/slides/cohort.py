@@ -15,7 +15,7 @@ from core.storage.spreadsheet import table_csv
 from pages._ui import cache, widgets
 from pages._ui.gallery.component import Tile, encoded, gallery
 from pages._ui.slides.opened import opened_slide
-from pages._ui.slides.table import Listing, open_slide
+from pages._ui.slides.table import ROW, Listing, open_slide
 
 GALLERY = 24
 """Foci that are shown."""
@@ -40,7 +40,7 @@ def draw(listing: Listing) -> None:
     if failed:
         st.subheader("Failed", anchor=False)
         for reason, names in failed.items():
-            count = "1 slide" if len(names) == 1 else f"{len(names)} slides"
+            count = widgets.counted(len(names), "slide", "slides")
             st.warning(widgets.escaped(f"{count} ({', '.join(names)}): {reason}"), icon=":material/error:")
 
 
@@ -117,13 +117,13 @@ def _draw_unlike(listing: Listing, done: pd.DataFrame) -> None:
     config = st.column_config
     shown = unlike[["slide", "ood_share", "tumour_share", "foci", "notes"]].reset_index(drop=True)
     at = widgets.clicked_row(
-        shown, key="cohort-unlike", height="content",
+        shown, key="cohort-unlike", height="content", row_height=ROW,
         column_config={
             "slide": config.TextColumn("Slide"),
             "ood_share": config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
             "tumour_share": config.NumberColumn("Tumour", format="percent", help="Share of the tissue."),
             "foci": config.NumberColumn("Foci", format="%d"),
-            "notes": config.TextColumn("Notes", width="large"),
+            "notes": config.TextColumn("Notes", width=250),
         },
     )  # fmt: skip
     if at is not None:

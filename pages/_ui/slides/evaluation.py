@@ -64,9 +64,12 @@ def _stamps(listing: Listing, folder: Path) -> tuple[int, ...]:
 
 def _draw_metrics(found: SlideEvaluation) -> None:
     told = found.to_json()
-    sentence = f"{told['slides']} slides, {told['with_tumour']} with tumour, {told['lesions']} lesions that count."
+    sentence = (
+        f"{widgets.counted(told['slides'], 'slide', 'slides')}, {told['with_tumour']} with tumour, "
+        f"{widgets.counted(told['lesions'], 'lesion that counts', 'lesions that count')}."
+    )
     if found.left_out:
-        sentence += f" {len(found.left_out)} predicted slides have no outlines and are left out."
+        sentence += f" Left out, as they have no outlines: {len(found.left_out)}."
     st.caption(sentence)
     row = st.container(horizontal=True)
     estimated("FROC", found.curve.score, place=row, help="The mean share of lesions found at 1/4, 1/2, 1, 2, 4 and 8 "

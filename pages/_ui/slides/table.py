@@ -26,6 +26,9 @@ from pages._ui.slides.opened import opened_slide
 THUMBNAIL = 96
 """Longer side of a picture in the table, in pixels."""
 
+ROW = 88
+"""Height of a row in pixels: from 65 on Streamlit wraps the notes."""
+
 FEW = 5
 """Slides up to which a table needs no filter."""
 
@@ -154,7 +157,7 @@ def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tup
     for path, (word, _) in known.items():
         if word.endswith("%"):
             table.loc[table["slide"] == path.name, "state"] = f"{PREDICTING} {word}"
-    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=THUMBNAIL // 2 + 8)
+    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=ROW)
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()
@@ -227,9 +230,9 @@ def _about(path: Path, given: float | None) -> dict[str, Any]:
 def _columns() -> dict[str, Any]:
     config = st.column_config
     return {
-        "picture": config.ImageColumn("", width=THUMBNAIL // 2 + 24),
-        "slide": config.TextColumn("Slide", width="medium"),
-        "state": config.TextColumn("State"),
+        "picture": config.ImageColumn("", width=80),
+        "slide": config.TextColumn("Slide", width=150),
+        "state": config.TextColumn("State", width=90),
         "size": config.TextColumn("Pixels"),
         "mpp": config.NumberColumn("µm/px", format="%.3f"),
         "tissue_mm2": config.NumberColumn("Tissue, mm²", format="%.1f"),
@@ -237,7 +240,7 @@ def _columns() -> dict[str, Any]:
         "foci": config.NumberColumn("Foci", help="Connected areas that the model calls tumour."),
         "longest": config.TextColumn("Class", help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
         "ood_share": config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
-        "note": config.TextColumn("Notes", width="large"),
+        "note": config.TextColumn("Notes", width=250),
     }
 
 

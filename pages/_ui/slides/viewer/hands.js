@@ -27,7 +27,7 @@ function perform(root, what) {
     goTo(root, x, y, data.close);
     tellFocus(root);
     window.clearTimeout(root.opening); // of many steps only the last opens its patch
-    root.opening = window.setTimeout(() => root.tell("clicked", { x: Math.floor(x), y: Math.floor(y) }), 400);
+    root.opening = window.setTimeout(() => choose(root, { x, y }), 400);
   }
   draw(root);
 }

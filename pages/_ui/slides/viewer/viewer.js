@@ -75,7 +75,7 @@ function open(root) {
   root.stage.append(root.canvas); // out of what is destroyed
   root.viewer?.destroy();
   root.focus = -1;
-  root.message.textContent = "";
+  root.trouble = root.message.textContent = "";
   begin(root);
   const viewer = (root.viewer = OSD({
     element: root.osd, drawer: "canvas", showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT", navigatorAutoFade: false,
@@ -104,17 +104,19 @@ function open(root) {
   });
 }
 
-// A tile may be late, or the server gone: that the slide is damaged only the server can say.
+// A tile may be late, or the server gone, which passes. That the slide is damaged only the server can say, and it stays.
 async function complain(root, viewer, url) {
-  const say = (text) => { if (root.viewer === viewer) root.trouble = root.message.textContent = text; };
-  say("This part of the slide takes long; trying again.");
+  let passing = "This part of the slide takes long; trying again.", damage = "";
   try {
     const answer = await fetch(url);
-    if (answer.status === 422) say(await answer.text());
+    if (answer.status === 422) damage = await answer.text();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    say("Nodescope does not answer; it may have been stopped.");
+    passing = "Nodescope does not answer; it may have been stopped.";
   }
+  if (root.viewer !== viewer) return;
+  root.trouble = damage ? "" : passing;
+  root.message.textContent = damage || passing;
 }
 
 function begin(root) {
