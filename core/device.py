@@ -47,7 +47,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         if not _has_mps():
             raise DeviceError("mps was asked for, but PyTorch sees no GPU of a Mac. Use 'cpu' or 'auto'.")
         return _MPS
-    index, count = int(name.partition(":")[2] or 0), _gpu_count()
+    index, count = int(name.partition(":")[2] or 0), gpu_count()
     if not count:
         raise DeviceError("CUDA was asked for, but PyTorch sees no GPU. Use 'cpu' or 'auto', or check the driver.")
     if index >= count:
@@ -67,9 +67,9 @@ def candidates(name: str) -> list[torch.device]:
     """
     if name != "auto" or _settled:
         index = name.partition(":")[2] or "0"
-        fits = name.startswith("cuda") and int(index) < _gpu_count()
+        fits = name.startswith("cuda") and int(index) < gpu_count()
         return [torch.device("cuda", int(index))] if fits else [resolve_device(name)]
-    return _by_use([index for index in range(_gpu_count()) if not _too_old(index)]) or [_automatic()]
+    return _by_use([index for index in range(gpu_count()) if not _too_old(index)]) or [_automatic()]
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def settled(device: torch.device) -> Iterator[None]:
 
 def device_choices() -> list[str]:
     """Return the names that a person may choose from on this computer; only "cpu" where there is no GPU."""
-    count = _gpu_count()
+    count = gpu_count()
     gpus = [f"cuda:{index}" for index in range(count)] if count > 1 else ["cuda"] * count
     if not gpus and _has_mps():
         gpus = ["mps"]
@@ -94,7 +94,7 @@ def device_choices() -> list[str]:
 def gpu_problem() -> str:
     """Return a sentence on why a GPU that is there is not used; empty where none is there or one works."""
     problems = []
-    for index in range(_gpu_count()):
+    for index in range(gpu_count()):
         # A look takes some of the GPU's memory, so that one that nobody has used yet is judged by its age.
         looked = _too_old(index) or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         problems.append(_fault(index) if looked else "")
@@ -110,7 +110,7 @@ def fault(device: torch.device) -> str:
 
 def gpu_count() -> int:
     """Return how many GPUs PyTorch sees."""
-    return torch.cuda.device_count()
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def describe_device(device: torch.device) -> str:
@@ -131,7 +131,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def _automatic() -> torch.device:
-    for device in _by_use(range(_gpu_count())):
+    for device in _by_use(range(gpu_count())):
         problem = fault(device)
         if not problem:
             return _exact(device)
@@ -142,10 +142,6 @@ def _automatic() -> torch.device:
 @functools.cache
 def _warn(problem: str) -> None:
     logger.warning("%s Another device is used.", problem)
-
-
-def _gpu_count() -> int:
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _has_mps() -> bool:

@@ -27,7 +27,7 @@ ON_WINDOWS_TOO = (
 )  # fmt: skip
 """Tests that run twice on Linux: as it is, and as Windows behaves."""
 
-_gpu_count = device._gpu_count
+_gpu_count = device.gpu_count
 SMALL_DEMO = DemoSize(seed=0, slides=12, patches_per_slide=12)
 
 
@@ -41,7 +41,7 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _unseen_gpus() -> Iterator[None]:
     """Have everything work on the CPU, whose digits the tests know, also on a computer with a GPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device, "_gpu_count", lambda: 0)
+        patch.setattr(device, "gpu_count", lambda: 0)
         patch.setattr(device, "_has_mps", lambda: False)
         yield
 
@@ -54,7 +54,7 @@ def _gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     elif not torch.cuda.is_available():
         pytest.skip("there is no GPU")
     else:
-        monkeypatch.setattr(device, "_gpu_count", _gpu_count)
+        monkeypatch.setattr(device, "gpu_count", _gpu_count)
 
 
 @pytest.fixture(autouse=True)

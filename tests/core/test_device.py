@@ -14,7 +14,7 @@ from core import device
 from core.device import describe_device, device_choices, fault, gpu_problem, has_bf16, resolve_device, settled
 from core.errors import DeviceError
 
-GPU_COUNT = device._gpu_count
+GPU_COUNT = device.gpu_count
 CPU, FIRST, SECOND = (torch.device(name) for name in ("cpu", "cuda:0", "cuda:1"))
 
 
@@ -62,7 +62,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Gpus:
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(torch, "ones", ones)
-    monkeypatch.setattr(device, "_gpu_count", GPU_COUNT)
+    monkeypatch.setattr(device, "gpu_count", GPU_COUNT)
     monkeypatch.setattr(torch.version, "hip", None)
     said = lambda *_, **__: SimpleNamespace(stdout="".join(f"GPU-u{at}, {mib}\n" for at, mib in seen.used.items()))
     monkeypatch.setattr(device.subprocess, "run", said)
