@@ -95,8 +95,9 @@ def come_back(page: str) -> None:
     here = {key: read(key) for key in st.query_params}
     is_back = context is not None and context.is_history_navigation and before != page
     if is_back and here != kept and here.items() <= kept.items():
-        for key in kept.keys() - here.keys():
-            write(key, kept[key])
+        for key, values in kept.items():
+            if key not in here:
+                write(key, values)
         st.rerun()  # a field takes its first value from the address as it was when this run began
     note(page)
 

@@ -145,3 +145,16 @@ def test_a_view_is_saved_opened_by_its_link_and_deleted(page: Page, address: str
     page.get_by_role("button", name="Views").click()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("link", name="normal ones")).to_have_count(0)
+
+
+def test_back_brings_filter_and_page_back(page: Page, address: str) -> None:
+    page.goto(f"{address}/?show=Normal&page=3")
+    expect(page.get_by_text("Normal · 1,427")).to_be_visible()
+    page.get_by_role("link", name="Evaluate").first.click()
+    expect(page.get_by_role("heading", name="Evaluate")).to_be_visible()
+    expect(page.locator(".patch")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_text("Normal · 1,427")).to_be_visible()
+    expect(page.locator(".st-key-page input")).to_have_value("3")
+    expect(page.get_by_text("Tumour · 973")).to_have_count(0)
+    assert page.evaluate("new URLSearchParams(location.search).get('page')") == "3"

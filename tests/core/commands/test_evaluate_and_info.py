@@ -9,7 +9,7 @@ import pytest
 import models
 from core.bundle import INTENDED_USE, Bundle, load_bundle
 from core.commands import main
-from core.data import open_dataset
+from core.data import Decision, decide, open_dataset
 from core.evaluation import evaluate
 from core.prediction import Predictor
 
@@ -108,3 +108,12 @@ def test_a_damaged_bundle_is_2(bundle: Path, capsys: pytest.CaptureFixture[str])
 
     assert main(["info", "--bundle", str(bundle)]) == 2
     assert capsys.readouterr().err.startswith("error: bundle.safetensors is damaged or no bundle")
+
+
+def test_labels_that_people_decided_are_counted(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    decide(str(data), {"003": Decision("relabel", 0), "004": Decision("exclude")})
+    words = ["evaluate", "--data", str(data), "--subset", "all", "--bundle", str(bundle), "--device", "cpu"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["labels_by_decision"] == 1
+    assert main(words) == 0
+    assert "1 of these labels are decisions of people" in capsys.readouterr().out

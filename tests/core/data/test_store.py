@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.data import ArrayStore, FileStore, JoinedStore, read
-from core.data.store import PackedStore, batches
+from core.data.store import PackedStore, batches, notes_by_kind
 from core.errors import DataError, PatchError
 from core.images.decode import decode_patch
 
@@ -235,3 +235,8 @@ def test_a_data_set_decodes_files_as_predict_does_with_the_same_notes(tmp_path: 
         assert np.array_equal(loaded.pixels[list(files).index(name)], np.rot90(PATCHES[0], -1)), name
     joined = JoinedStore([ArrayStore(PATCHES), store])
     assert joined.load([0, len(PATCHES) + 1]).notes == {1: loaded.notes[1]}
+
+
+def test_notes_that_differ_in_numbers_alone_are_of_one_kind() -> None:
+    notes = {0: ("Taken from 1,024×1,024 at 0.25.",), 2: ("Taken from 600×800 at 0.5.", "Grey.")}
+    assert notes_by_kind(notes, ["a", "b", "c"]) == {"Taken from 1,024×1,024 at 0.25.": ["a", "c"], "Grey.": ["c"]}
