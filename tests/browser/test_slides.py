@@ -25,7 +25,7 @@ VIEWER = "[...document.querySelectorAll('*')].map((each) => each.slide).find(Boo
 
 @pytest.fixture
 def slide(shared_home: Path, tmp_path: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A slide of 1600×1200 pixels with a map in which one cell of four is 0.9 and the others are 0.1."""
+    """A slide of 1600×1200 pixels with a map in which one cell of four is 0.9 and the others are 0.1, and one focus."""
     monkeypatch.setenv("NODESCOPE_HOME", str(shared_home))
     if openseadragon() is None:
         try:
@@ -42,6 +42,7 @@ def slide(shared_home: Path, tmp_path: Path, small_demo: Dataset, monkeypatch: p
     probability = np.full((35, 47), np.nan, np.float16)
     probability[5:29, 5:41] = 0.1
     probability[5:29:2, 5:41:2] = 0.9
+    probability[20:24, 20:24] = 0.99
     SlideMap(probability, (32.0, 32.0), 32.0, MPP, "d", probability, 1, 0, 0, 0.0, "k").save(results)
     return path
 

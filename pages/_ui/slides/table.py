@@ -34,6 +34,9 @@ FEW = 5
 
 PREDICTING = "predicting"
 
+TALLEST = 760
+"""Of a table in pixels; a longer one is scrolled."""
+
 STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
 """Steps between patches in model pixels, and their names."""
 
@@ -157,7 +160,8 @@ def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tup
     for path, (word, _) in known.items():
         if word.endswith("%"):
             table.loc[table["slide"] == path.name, "state"] = f"{PREDICTING} {word}"
-    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=ROW)
+    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=ROW,
+                             height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()

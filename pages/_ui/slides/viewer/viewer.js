@@ -93,7 +93,7 @@ function open(root) {
     if (zoom) goTo(root, x, y, zoom, true);
   });
   viewer.addHandler("open-failed", () => { root.message.textContent = "The slide could not be read; see its row above."; });
-  viewer.addHandler("tile-load-failed", ({ tile }) => complain(root, viewer, tile.getUrl()));
+  viewer.addHandler("tile-load-failed", ({ tile }) => complain(root, viewer, tile));
   viewer.addHandler("tile-loaded", () => { if (root.trouble && root.message.textContent === root.trouble) root.message.textContent = ""; });
   viewer.addHandler("update-viewport", () => draw(root));
   viewer.addHandler("animation-finish", () => draw(root));
@@ -105,18 +105,20 @@ function open(root) {
 }
 
 // A tile may be late, or the server gone, which passes. That the slide is damaged only the server can say, and it stays.
-async function complain(root, viewer, url) {
-  let passing = "This part of the slide takes long; trying again.", damage = "";
-  try {
-    const answer = await fetch(url);
-    if (answer.status === 422) damage = await answer.text();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    passing = "Nodescope does not answer; it may have been stopped.";
-  }
+async function complain(root, viewer, tile) {
+  const say = (text, passes = true) => { root.message.textContent = text; root.trouble = passes && text; };
+  if (!root.message.textContent) say("This part of the slide takes long; trying again.");
+  const answer = await fetch(tile.getUrl()).catch(() => null); // which fails where nobody answers
+  const said = answer?.status === 422 ? await answer.text() : "";
   if (root.viewer !== viewer) return;
-  root.trouble = damage ? "" : passing;
-  root.message.textContent = damage || passing;
+  if (said) say(said, false);
+  else if (!answer) say("Nodescope does not answer; it may have been stopped.");
+  else if (!answer.ok) say(`A part of this slide did not come (${answer.status}); reload the page.`);
+  else { // it is there by now
+    if (root.message.textContent === root.trouble) say("");
+    tile.exists = true;
+    viewer.forceRedraw();
+  }
 }
 
 function begin(root) {
