@@ -69,6 +69,7 @@ MAP_COLOUR = "map_colour"
 MAP_PAGE = "map_page"
 LABEL_ORDER = "label_order"
 LABEL_SKIPPED = "label_skipped"
+LABEL_TURN = "label_turn"
 PERSON = "person"
 
 # Browse; the chosen patches, by the data set they are of, and whether the menu of tags is open.

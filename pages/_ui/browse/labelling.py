@@ -99,15 +99,18 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
     loaded = base.store.load([row])
     if loaded.unreadable:
         st.warning(loaded.unreadable[0])
+    shown, turn = st.session_state.get(state.LABEL_TURN, ("", 0))
+    if shown != patch_id:
+        turn += 1
+        st.session_state[state.LABEL_TURN] = (patch_id, turn)
     # The answers come first, so that they are in sight beside the picture, and above it on a phone.
     answer, picture = st.columns([2, 3], gap="medium")
     with answer:
         st.markdown("**Is there tumour in the box?**")
         with st.container(horizontal=True, gap="small"):
             for text, icon, key, decision in ANSWERS:
-                # The id in the key: a key pressed before the next picture is there is for this one, and comes too late.
-                st.button(text, icon=f":material/{icon}:", key=f"label-{text}-{patch_id}", shortcut=key,
-                          on_click=_answer, args=(base.source, patch_id, decision, already))  # fmt: skip
+                st.button(text, icon=f":material/{icon}:", key=f"label-{text}-{turn}", shortcut=key,
+                          on_click=_answer, args=(base.source, patch_id, decision, already, turn))  # fmt: skip
             undo.draw(base.source, key="labelling", shortcut="U")
     with picture:
         shown = with_centre_box(with_scale_bar(enlarge(loaded.pixels[0], ZOOM), zoom=ZOOM), zoom=ZOOM)
@@ -117,9 +120,11 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
         st.code(patch_id, language=None, wrap_lines=True)
 
 
-def _answer(source: str, patch_id: str, decision: Decision, already: Decision | None) -> None:
-    # Two keys pressed at once are two answers about the picture that was there; the first counts.
-    if decisions_of(source).get(patch_id) == already:
+def _answer(source: str, patch_id: str, decision: Decision, already: Decision | None, turn: int) -> None:
+    # The browser keeps the buttons of the patch before for a moment, and they hear the key too; and of two keys at once
+    # the second is about a picture that was not there yet. Only the first answer of this turn counts.
+    if (patch_id, turn) == st.session_state.get(state.LABEL_TURN) and decisions_of(source).get(patch_id) == already:
+        st.session_state[state.LABEL_TURN] = ("", turn)
         curation.change(source, {patch_id: decision})
 
 
