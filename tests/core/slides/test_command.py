@@ -61,18 +61,16 @@ def test_it_writes_the_folder_of_a_slide(small_slide: Path, small_demo: Dataset,
 
 
 def test_another_threshold_uses_the_map_that_is_there(small_slide: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    assert main(["slide", str(small_slide), "--out", str(tmp_path), "--step", "96", *NET]) == 0
+    words = ["slide", str(small_slide), "--out", str(tmp_path), "--step", "96", "--json", *NET]
+    assert main(words) == 0
     before = (tmp_path / "small" / "map.npz").read_bytes()
+    tumour = json.loads(capsys.readouterr().out)["slides"][0]["tumour_mm2"]
     monkeypatch.setattr(infer, "predict_block", lambda *_, **__: pytest.fail("predicted again"))
 
-    status = main(
-        ["slide", str(small_slide), "--out", str(tmp_path), "--step", "96", "--threshold", "1", "--json", *NET]
-    )
-
-    assert status == 0
-    told = json.loads(capsys.readouterr().out.split("Not for diagnosis.\n", 1)[1])
-    assert told["slides"][0]["threshold"] == 1
-    assert told["slides"][0]["foci"] == 0
+    assert main([*words, "--threshold", "0.001"]) == 0
+    told = json.loads(capsys.readouterr().out)["slides"][0]
+    assert told["threshold"] == 0.001
+    assert told["tumour_mm2"] > tumour
     assert (tmp_path / "small" / "map.npz").read_bytes() == before
 
 
