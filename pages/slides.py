@@ -25,7 +25,7 @@ def main() -> None:
     if chosen is not None:
         with opened:
             look.draw(listing, chosen, back_to=VIEWS[view])
-            table.draw_queue(listing, chosen)
+            table.draw_queue(listing, listing.results.states([chosen]), chosen)
         return
     table.close_slide()  # a place on a slide that is no longer shown leaves the address
     row.caption("Whole slides: where is tumour, how much, how sure. Click one to look at it.", width="stretch")

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
-from core.cluster.pieces import WORKER, Outcome, Task, attempt
+from core.cluster.pieces import Outcome, Task, attempt, worker_environment
+from core.device import gpu_count
 from core.process import end_with_parent
 from core.progress import Progress, no_progress
 
@@ -137,12 +138,10 @@ class LocalPool:
         return found
 
     def _environment(self, place: int) -> dict[str, str]:
-        from torch import cuda  # a worker and what it works on need it anyway
-
-        own = {WORKER: "1", "OMP_NUM_THREADS": str(self._cpus), "MKL_NUM_THREADS": str(self._cpus)}
-        if cuda.device_count() > 1:  # one GPU each, in turn
+        own, count = worker_environment(self._cpus), gpu_count()
+        if count > 1:  # one GPU each, in turn
             names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-            names = names if len(names) > 1 else [str(number) for number in range(cuda.device_count())]
+            names = names if len(names) > 1 else [str(number) for number in range(count)]
             own["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]
         return own
 

@@ -12,18 +12,17 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from core.cluster.local import Child
-from core.cluster.pieces import POLL_SECONDS, WORKER, Outcome, Task, attempt
+from core.cluster.pieces import POLL_SECONDS, Outcome, Task, attempt, worker_environment
 from core.errors import ConfigError, RunError
+from core.job import ROOT
 from core.progress import Progress, no_progress
 from core.storage.home import HOME_VARIABLE, home
 
 logger = logging.getLogger("nodescope.cluster")
-ROOT = Path(__file__).resolve().parents[2]
 
 HEAD_SECONDS = 900.0
 """How long a head that has been there is waited for."""
@@ -109,11 +108,11 @@ class RayPool:
 def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> None:
     """Pass tasks to Ray and outcomes back, until the pipe ends."""
     ray: Any = import_module("ray")
-    threads = str(int(resources["num_cpus"]))
     environment = {
-        WORKER: "1", "PYTHONPATH": str(ROOT), HOME_VARIABLE: str(home().resolve()), "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-    }  # fmt: skip
+        **worker_environment(int(resources["num_cpus"])),
+        "PYTHONPATH": str(ROOT),
+        HOME_VARIABLE: str(home().resolve()),
+    }
     own = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == "local" else {}
     try:
         host, _, port = address.partition(":")

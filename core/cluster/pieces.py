@@ -39,6 +39,11 @@ def nothing_yet() -> float:
     return 0.0
 
 
+def worker_environment(threads: int) -> dict[str, str]:
+    """Return what is set in such a process before it imports anything."""
+    return {WORKER: "1", "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of work.

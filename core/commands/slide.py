@@ -20,7 +20,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
-from core.slides.cohort import write_cohort
+from core.slides.cohort import by_reason, write_cohort
 from core.slides.folders import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
@@ -117,11 +117,9 @@ def command(
 
 def _by_reason(problems: list[Problem], slides: int) -> str:
     """Return what went wrong with how many slides, the most frequent first; nothing where nothing did."""
-    names = dict[str, list[str]]()
-    for each in problems:
-        names.setdefault(each.reason.replace(each.name, "It"), []).append(each.name)
+    names = by_reason((each.name, each.reason.replace(each.name, "It")) for each in problems)
     lines = [f"{len(problems):,} of {slides:,} slides have problems:"] if problems else []
-    for reason, those in sorted(names.items(), key=lambda item: -len(item[1])):
+    for reason, those in names.items():
         more = f" and {len(those) - 3:,} more" if len(those) > 3 else ""
         lines.append(f"  {len(those):,}: {reason} ({', '.join(those[:3])}{more})")
     return "".join(f"{line}\n" for line in lines)

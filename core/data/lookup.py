@@ -21,13 +21,13 @@ def pixel_digests(dataset: Dataset) -> npt.NDArray[np.uint64] | None:
     Raises:
         DataError: the check is damaged.
     """
-    digests = np.zeros(len(dataset), np.uint64)
     check = load_check(dataset)
     if check is not None:
         place = {name: at for at, name in enumerate(check.ids)}
         return check.measures.digests[[place[name] for name in dataset.table["id"]]]
     if len(dataset) > MOST:
         return None
+    digests = np.zeros(len(dataset), np.uint64)
     for rows, loaded in batches(dataset.store, np.arange(len(dataset))):
         digests[rows] = [digest_of(patch) for patch in loaded.pixels]
         digests[rows[~loaded.readable]] = 0

@@ -66,10 +66,15 @@ def failures(table: pd.DataFrame) -> dict[str, list[str]]:
 
     Slides fail for the same reason in sentences that differ by their names, which are "This slide" here.
     """
+    failed = table.loc[table["state"] == "failed", ["name", "reason"]].itertuples(index=False)
+    return by_reason((name, re.sub(rf"(?<!\w){re.escape(name)}(\.\w+)+", "This slide", why)) for name, why in failed)
+
+
+def by_reason(failed: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return names by their reason, the most frequent reason first, of pairs of both."""
     found: dict[str, list[str]] = {}
-    for name, reason in table.loc[table["state"] == "failed", ["name", "reason"]].itertuples(index=False):
-        common = re.sub(rf"(?<!\w){re.escape(name)}(\.\w+)+", "This slide", reason)
-        found.setdefault(common, []).append(name)
+    for name, reason in failed:
+        found.setdefault(reason, []).append(name)
     return dict(sorted(found.items(), key=lambda each: len(each[1]), reverse=True))
 
 
@@ -93,7 +98,7 @@ def read_foci(folder: Path) -> list[dict[str, float]]:
     """Return the foci of a slide's folder, the most probable first. Raises :class:`DataError` if they are damaged."""
     path = folder / "foci.csv"
     try:
-        with path.open(newline="") as table:
+        with path.open(encoding="utf-8", newline="") as table:
             return [
                 {name: float(row[name]) for name in ("x", "y", "probability", "area_mm2", "longest_mm")}
                 for row in csv.DictReader(table)

@@ -8,7 +8,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,22 +45,42 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def address(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the app, served for the session."""
+    port, log = free_port(), tmp_path_factory.mktemp("server") / "log.txt"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    environment = {**os.environ, "NODESCOPE_HOME": str(shared_home)}
+    command += ["--server.headless", "true"]
+    with served(command, f"http://localhost:{port}", log, cwd=ROOT, env=environment) as there:
+        yield there
+
+
+def free_port() -> int:
+    """Return a port that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(command: list[str], there: str, log: Path, **more: Any) -> Iterator[str]:
+    """Run a viewer during the body, once it answers at its address."""
     with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py",
-             "--server.port", str(port), "--server.headless", "true"],
-            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "NODESCOPE_HOME": str(shared_home)},
-        )  # fmt: skip
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **more)
     try:
-        _wait(f"http://localhost:{port}/_stcore/health", server, log)
-        yield f"http://localhost:{port}"
+        _wait(f"{there}/_stcore/health", server, log)
+        yield there
     finally:
         server.terminate()
         server.wait(20)
+
+
+def look_at(page: Any, folder: Path) -> Any:
+    """Name a folder in the dialog that opens data sets; return the dialog."""
+    page.get_by_role("button", name="Open a folder …").click()
+    dialog = page.get_by_role("dialog")
+    field = dialog.get_by_label("Folder, table or zip on this computer")
+    field.fill(str(folder))
+    field.press("Enter")
+    return dialog
 
 
 def _wait(url: str, server: subprocess.Popen, log: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.data import Dataset
+from tests.browser.conftest import look_at
 
 pytestmark = pytest.mark.browser
 
@@ -27,11 +28,7 @@ def folder(small_demo: Dataset, tmp_path: Path) -> Path:
 def test_a_class_folder_is_opened_trained_on_evaluated_and_explained(page: Page, address: str, folder: Path) -> None:
     page.goto(address)
     expect(page.locator(".patch").nth(100)).to_be_attached()  # until the page is drawn
-    page.get_by_role("button", name="Open a folder …").click()
-    dialog = page.get_by_role("dialog")
-    field = dialog.get_by_label("Folder, table or zip on this computer")
-    field.fill(str(folder))
-    field.press("Enter")
+    dialog = look_at(page, folder)
     expect(dialog.get_by_text(re.compile("100 patches"))).to_be_visible()
     dialog.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_role("heading", name=re.compile("Tumour · 50"))).to_be_visible()

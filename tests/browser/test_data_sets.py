@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.data import Dataset
+from tests.browser.conftest import look_at
 
 pytestmark = pytest.mark.browser
 
@@ -33,11 +34,7 @@ def wilds(tmp_path: Path, small_demo: Dataset) -> Path:
 
 def test_one_hospital_is_left_out_of_training_and_measured(page: Page, address: str, wilds: Path) -> None:
     page.goto(address)
-    page.get_by_role("button", name="Open a folder").click()
-    dialog = page.get_by_role("dialog")
-    field = dialog.get_by_label("Folder, table or zip on this computer")
-    field.fill(str(wilds))
-    field.press("Enter")
+    dialog = look_at(page, wilds)
     expect(dialog.get_by_text(re.compile("WILDS camelyon17: 144 patches, .* 18 patients, 3 centres"))).to_be_visible()
     dialog.get_by_role("button", name="Open", exact=True).click()
     expect(dialog).to_have_count(0)

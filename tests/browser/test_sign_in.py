@@ -1,8 +1,6 @@
 """Signing in with an identity provider, in a real browser, under a sub-path."""
 
 import re
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.storage.home import runs_home
-from tests.browser.conftest import ROOT, _wait
+from tests.browser.conftest import ROOT, free_port, served
 
 # The provider for tests still uses what newer versions of Authlib deprecate.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -28,7 +20,7 @@ def address(tmp_path: Path, shared_home: Path) -> Iterator[str]:
     pytest.importorskip("authlib", reason="the Python package Authlib is not installed")
     provider = pytest.importorskip("oidc_provider_mock", reason="the package oidc-provider-mock is not installed")
     (tmp_path / ".streamlit").mkdir()
-    port = _port()
+    port = free_port()
     with provider.run_server_in_thread(port=0) as server:
         secrets = {
             "redirect_uri": f"http://localhost:{port}/scope/oauth2callback", "cookie_secret": "0123456789abcdef" * 2,
@@ -41,17 +33,9 @@ def address(tmp_path: Path, shared_home: Path) -> Iterator[str]:
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); from nodescope.__main__ import main; sys.exit(main())"
         )
         command = [sys.executable, "-c", program, "app", "--no-browser", "--port", str(port)]
-        log = tmp_path / "log.txt"
-        with log.open("w") as output:
-            viewer = subprocess.Popen(
-                [*command, "--server.baseUrlPath", "scope"], cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT
-            )
-        try:
-            _wait(f"http://localhost:{port}/scope/_stcore/health", viewer, log)
-            yield f"http://localhost:{port}/scope"
-        finally:
-            viewer.terminate()
-            viewer.wait(20)
+        command += ["--server.baseUrlPath", "scope"]
+        with served(command, f"http://localhost:{port}/scope", tmp_path / "log.txt", cwd=tmp_path) as there:
+            yield there
 
 
 def test_who_has_not_signed_in_sees_nothing_and_who_has_is_named(

@@ -163,14 +163,15 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
         st.info("No patch matches.")
         st.button("Show all of the ranking", icon=":material/filter_alt_off:", on_click=st.session_state.update,
                   args=({state.ERRORS_SHOW: "all", state.ERRORS_CLASS: "both"},))  # fmt: skip
-    place = {int(row): position for position, row in enumerate(ranked.rows)}
 
     def why(row: int) -> str:
-        line: Any = next(ranked.table.iloc[[place[row]]].itertuples())
+        place = np.flatnonzero(ranked.rows == row)
+        if not len(place):
+            return ""
+        line: Any = next(ranked.table.iloc[place[:1]].itertuples())
         return f"Rank {line.rank:,}: the ranking gives it a probability of tumour of {percent(line.probability)}."
 
-    detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE,
-                note_of=lambda row: why(row) if row in place else "")  # fmt: skip
+    detail.draw(patches, [ranked.rows[at]], per_page=PER_PAGE, page_key=state.ERRORS_PAGE, note_of=why)
 
 
 def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.int64]:

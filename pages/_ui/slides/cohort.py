@@ -69,7 +69,9 @@ def _draw_charts(done: pd.DataFrame) -> None:
 
 def _draw_foci(listing: Listing, done: pd.DataFrame) -> None:
     st.subheader("Highest foci", anchor=False)
-    foci = highest_foci(listing.results.path, done["name"], most=GALLERY)
+    names, place = done["name"].to_list(), listing.results.path
+    written = tuple((name, cache.file_stamp(place / name / "foci.csv")) for name in names)
+    foci = cache.recall("highest foci", (place, written), lambda: highest_foci(place, names, most=GALLERY), most=8)
     if not foci:
         st.caption("There is no focus on any slide.")
         return

@@ -10,7 +10,7 @@ from core.formatting import printable
 from core.slides.folders import Results, slides_in
 from core.storage.home import make_folder
 from core.storage.roots import is_allowed, require_allowed, roots
-from pages._ui import layout, state
+from pages._ui import layout, state, widgets
 from pages._ui.open_data import walk
 
 
@@ -65,7 +65,7 @@ def _dialog(given: str) -> None:
     except NodescopeError as error:
         st.caption(str(error))
         return
-    st.caption("No slide in this folder." if not count else "1 slide" if count == 1 else f"{count:,} slides")
+    st.caption(widgets.counted(count, "slide", "slides") if count else "No slide in this folder.")
     if st.button("Open", type="primary", icon=":material/folder_open:", disabled=not count, key="open-slides"):
         st.session_state[state.SLIDE_WANTED] = str(path)
         _agree(str(path))

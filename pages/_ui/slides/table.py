@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,12 @@ class Listing:
         given = mpp_given(str(results.mpp_path)) if results.mpp_path.is_file() else None
         return cls(folder, slides_in(folder), predictor, step, results, given if isinstance(given, dict) else {})
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Path]:
         """The slides by the names of their files."""
         return {path.name: path for path in self.slides}
 
-    @property
+    @cached_property
     def by_result(self) -> dict[str, Path]:
         """The slides by the names of their folders of results."""
         return {self.results.folder(path).name: path for path in self.slides}
@@ -149,7 +150,7 @@ def draw(listing: Listing) -> None:
         table = _filtered(table)
     is_active = listing.results.queue.status().is_active
     st.fragment(_draw_table, run_every=2.0 if is_active else None)(listing, table, known)
-    draw_queue(listing)
+    draw_queue(listing, known)
 
 
 def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tuple[str, str]]) -> None:
@@ -248,7 +249,7 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def draw_queue(listing: Listing, chosen: Path | None = None) -> None:
+def draw_queue(listing: Listing, known: Mapping[Path, tuple[str, str]], chosen: Path | None = None) -> None:
     """Draw the buttons that start predictions, or how far they are; of one slide where one is looked at."""
     queue = listing.results.queue
     status = queue.status()
@@ -257,7 +258,6 @@ def draw_queue(listing: Listing, chosen: Path | None = None) -> None:
         return
     jobs.last_attempt(status, next_one="Start again: it goes on from there.")
     wanted = listing.slides if chosen is None else [chosen]
-    known = listing.results.states(wanted)
     fit = [path for path in wanted if _is_fit(listing, path)]  # others would only fail
     left = [path for path in fit if known[path][0] != "done"]
     label, slides, icon = "Predict all", left, "playlist_play"

@@ -19,25 +19,16 @@ from torch._C import DispatchKey, DispatchKeySet
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import models
-from core.runs import Augmentation, TrainingConfig, create_run
+from core.runs import TrainingConfig, create_run
 from core.training import execute as execute_module
 from core.training import step as step_module
-from core.training.data import Patches
 from core.training.distributed import ProcessGroup
 from core.training.execute import execute
 from core.training.loader import BatchLoader
 from core.training.memory import sent_together
 from core.training.step import TrainStep
 from core.training.trainer import UNREAD, Trainer
-
-CPU, META = torch.device("cpu"), torch.device("meta")
-ALL = Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5)
-CONFIG = TrainingConfig(batch_size=8, device="cpu", ema=0.9, augmentation=ALL, clip=1.0, balance="weights")
-
-
-def _part(count: int = 24) -> Patches:
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 96, 96, 3), dtype=np.uint8)
-    return Patches(np.arange(count).astype(str), pixels, np.arange(count) % 2, None)
+from tests.core.training.pretended import CONFIG, CPU, META, part
 
 
 class _Checks(TorchDispatchMode):
@@ -110,7 +101,7 @@ def test_a_step_reads_nothing_from_a_gpu_and_sends_what_was_drawn_at_once(
     on_meta: None, monkeypatch: pytest.MonkeyPatch, model: str, resident: bool
 ) -> None:
     monkeypatch.setattr("core.training.loader.fits_on_device", lambda *_: resident)
-    train_step = TrainStep(CONFIG.with_changes(model=model), _part())
+    train_step = TrainStep(CONFIG.with_changes(model=model), part())
     train_step.prepare(frozen=False)
     rows = [np.arange(8) + step for step in range(5)]
     batches = train_step.loader.batches(rows, first=0)
@@ -165,9 +156,9 @@ def test_what_is_sent_together_arrives_as_it_was(monkeypatch: pytest.MonkeyPatch
 def test_memory_that_runs_out_while_a_batch_is_made_ahead_does_not_end_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected = list(BatchLoader(_part(), CONFIG, device=CPU, ahead=False).batches(_rows(3), first=0))
+    expected = list(BatchLoader(part(), CONFIG, device=CPU, ahead=False).batches(_rows(3), first=0))
     said: list[str] = []
-    loader = BatchLoader(_part(), CONFIG, device=CPU, ahead=True, notify=said.append)
+    loader = BatchLoader(part(), CONFIG, device=CPU, ahead=True, notify=said.append)
     real, main = BatchLoader._batch, threading.current_thread()
 
     def scarce(self: BatchLoader, rows: np.ndarray, step: int, size: int) -> Any:
@@ -191,7 +182,7 @@ def _rows(count: int) -> list[np.ndarray]:
 
 
 def test_a_feed_in_portions_is_resumed_in_portions() -> None:
-    train_step, other = (TrainStep(CONFIG, _part()) for _ in range(2))
+    train_step, other = (TrainStep(CONFIG, part()) for _ in range(2))
     train_step.loader.at_once = 2
 
     other.restore(train_step.state())
@@ -221,7 +212,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list["weakref.ref[Any]"]:
 @pytest.fixture
 def uncollected() -> Iterator[None]:
     """Nothing that stands in a circle is freed."""
-    TrainStep(CONFIG, _part())  # PyTorch loads its compiler with the first optimiser, and keeps who asked for it
+    TrainStep(CONFIG, part())  # PyTorch loads its compiler with the first optimiser, and keeps who asked for it
     gc.collect()
     gc.disable()
     yield
@@ -260,5 +251,5 @@ def test_what_a_gpu_looks_like_is_not_kept_from_one_training_to_the_next(monkeyp
     monkeypatch.setattr("core.training.distributed.resolve_device", {"cuda": gpu, "cpu": CPU}.__getitem__)
 
     assert [ProcessGroup(name).device for name in ("cuda", "cpu", "cuda")] == [gpu, CPU, gpu]
-    TrainStep(CONFIG, _part())
+    TrainStep(CONFIG, part())
     assert not torch.distributed.is_initialized()

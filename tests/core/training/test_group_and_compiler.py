@@ -14,21 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError, TrainingError
-from core.runs import Augmentation, TrainingConfig
 from core.training import step as step_module
-from core.training.data import Patches
 from core.training.distributed import ProcessGroup
 from core.training.gradients import Gradients
 from core.training.step import TrainStep
-
-CPU, META = torch.device("cpu"), torch.device("meta")
-ALL = Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5)
-CONFIG = TrainingConfig(batch_size=8, device="cpu", ema=0.9, augmentation=ALL, clip=1.0, balance="weights")
-
-
-def _part(count: int = 24) -> Patches:
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 96, 96, 3), dtype=np.uint8)
-    return Patches(np.arange(count).astype(str), pixels, np.arange(count) % 2, None)
+from tests.core.training.pretended import CONFIG, CPU, part
 
 
 def _rows(count: int) -> list[np.ndarray]:
@@ -79,7 +69,7 @@ def test_where_another_process_cannot_compile_none_does(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "compile", lambda model, **_: nn.Sequential(model))
     monkeypatch.setattr(ProcessGroup, "all_agree", lambda _self, _yes: False)
 
-    train_step = TrainStep(CONFIG.with_changes(compile="auto"), _part())
+    train_step = TrainStep(CONFIG.with_changes(compile="auto"), part())
 
     assert train_step.compilation == "not compiled (another process could not)"
     assert train_step.gradients.model is train_step.network
@@ -102,7 +92,7 @@ def test_a_compiled_network_that_fails_in_a_later_step_is_gone_without(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda model, **_: _Failing(model))
-    train_step, plain = TrainStep(CONFIG.with_changes(compile="auto"), _part()), TrainStep(CONFIG, _part())
+    train_step, plain = TrainStep(CONFIG.with_changes(compile="auto"), part()), TrainStep(CONFIG, part())
     for each in (train_step, plain):
         each.prepare(frozen=False)
     assert train_step.compilation == "compiled"
@@ -114,14 +104,14 @@ def test_a_compiled_network_that_fails_in_a_later_step_is_gone_without(
     assert train_step.learn(batch).item() == plain.learn(batch).item()
 
     assert not train_step.state()["compiled"]
-    again = TrainStep(CONFIG.with_changes(compile="auto"), _part())
+    again = TrainStep(CONFIG.with_changes(compile="auto"), part())
     again.restore(train_step.state())
     assert not again.gradients.is_compiled
 
 
 def test_a_defect_of_the_network_itself_surfaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda model, **_: _Failing(model))
-    train_step = TrainStep(CONFIG.with_changes(compile="auto"), _part())
+    train_step = TrainStep(CONFIG.with_changes(compile="auto"), part())
 
     def broken(*_: Any) -> Tensor:
         raise RuntimeError("shapes do not fit")
@@ -142,7 +132,7 @@ def test_a_compiled_network_with_other_gradients_is_not_taken(monkeypatch: pytes
 
     monkeypatch.setattr(torch, "compile", lambda model, **_: Wrong(model))
 
-    assert TrainStep(CONFIG.with_changes(compile="auto"), _part()).compilation == "not compiled (ArithmeticError)"
+    assert TrainStep(CONFIG.with_changes(compile="auto"), part()).compilation == "not compiled (ArithmeticError)"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +145,7 @@ def test_a_compiled_network_with_other_gradients_is_not_taken(monkeypatch: pytes
 def test_only_long_runs_on_a_gpu_are_compiled_by_themselves(
     monkeypatch: pytest.MonkeyPatch, device: str, epochs: int, compile: str, expected: bool
 ) -> None:
-    train_step = TrainStep(CONFIG, _part())
+    train_step = TrainStep(CONFIG, part())
     train_step.config = CONFIG.with_changes(epochs=epochs, compile=compile)
     asked: list[Any] = []
     monkeypatch.setattr(step_module, "compiled", lambda model, *_, **__: (asked.append(1), (model, ""))[1])
