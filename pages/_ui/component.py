@@ -1,9 +1,20 @@
-"""Components of our own: HTML, style and script from files that lie beside each other."""
+"""Components of our own, from files that lie beside each other, and what they send."""
 
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+
+def sent(key: str, *names: str) -> Any:
+    """Return what the widget or component `key` sent under a name, or under one within another, for its callback.
+
+    None where it sent nothing, or was clicked while its page was being left: Streamlit has forgotten it by then.
+    """
+    held = st.session_state.get(key)
+    for name in names:
+        held = held.get(name) if held else None
+    return held
 
 
 def component(name: str, folder: Path, stem: str) -> Any:

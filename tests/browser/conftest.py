@@ -48,7 +48,8 @@ def address(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     port, log = free_port(), tmp_path_factory.mktemp("server") / "log.txt"
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
     environment = {**os.environ, "NODESCOPE_HOME": str(shared_home)}
-    command += ["--server.headless", "true"]
+    # What the page says is all that a failed test shows of an error.
+    command += ["--server.headless", "true", "--client.showErrorDetails", "full"]
     with served(command, f"http://localhost:{port}", log, cwd=ROOT, env=environment) as there:
         yield there
 
@@ -108,7 +109,10 @@ def browser(chromium: str) -> Iterator[object]:
 
 @pytest.fixture
 def page(browser) -> object:
-    """A fresh browser page."""
+    """A fresh browser page, on which each step waits until what came before it is drawn."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(PATIENCE)
+    # Else a busy computer draws the page anew between two steps: the list that was opened closes, and the step is lost.
+    drawing = page.locator(".stApp:not([data-test-script-state=notRunning])")
+    page.add_locator_handler(drawing, lambda: drawing.wait_for(state="detached"), no_wait_after=True)
     return page

@@ -55,7 +55,8 @@ def test_who_has_not_signed_in_sees_nothing_and_who_has_is_named(
     page.get_by_text("New run", exact=True).click()
     page.get_by_role("button", name="Start training").click()
     page.get_by_text("Started by Ada").wait_for()
-    assert [path.read_text("utf-8") for path in runs_home().glob("*/by.txt")] == ["Ada"]
+    newest = max(runs_home().glob("*/by.txt"))  # others were started by other tests
+    assert newest.read_text("utf-8") == "Ada"
 
     page.get_by_role("button", name="Sign out Ada").click()
     page.wait_for_url(re.compile("end_session"))  # a page of the provider's, which may ask once more

@@ -18,6 +18,7 @@ from pages._ui import state, widgets
 from pages._ui.browse import filters, grid
 from pages._ui.browse.columns import LOSS, PROBABILITY, PatchColumns, patch_columns
 from pages._ui.browse.filters import Range
+from pages._ui.component import sent
 
 MEANS = {
     "brightness": "mean grey level, 0 black to 255 white",
@@ -241,7 +242,7 @@ def _clickable(figure: go.Figure, name: str, on_click: Callable[[int], None]) ->
     key = f"{name}-{st.session_state.get(state.CLICKS, 0)}"
 
     def clicked() -> None:
-        points = st.session_state[key]["selection"]["points"]
+        points = sent(key, "selection", "points")
         if points:
             on_click(int(points[0]["point_index"]))
             widgets.forget_click()

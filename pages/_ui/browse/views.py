@@ -10,16 +10,21 @@ from core.storage import atomic
 from core.storage.home import home, make_folder
 from core.storage.record import typed
 from core.storage.schema import parse
-from pages._ui import layout, widgets
+from pages._ui import layout, query_params, widgets
 
 View = dict[str, tuple[str, ...]]
 """The values of each key in the address."""
 
 NAME = "view_name"
 
+FOLLOWED = "saved_view"
+"""The key in the address of a view that was followed from the menu."""
+
 
 def draw() -> None:
     """Draw the menu of saved views, and the field that saves this one."""
+    # Streamlit does not show the address of a link to the page that one is on; it does when a value in it changes.
+    query_params.write(FOLLOWED, [])
     with st.popover("Views", icon=":material/bookmark:", help="Filters, order and page under a name."):
         try:
             saved = views()
@@ -29,7 +34,8 @@ def draw() -> None:
         for name, view in saved.items():
             with st.container(horizontal=True, vertical_alignment="center"):
                 # By its address, as a link from elsewhere: what the page holds now gives way to what the view says.
-                st.page_link("pages/browse.py", label=widgets.escaped(name), query_params=dict(view), width="stretch")
+                st.page_link("pages/browse.py", label=widgets.escaped(name), width="stretch",
+                             query_params={**view, FOLLOWED: name})  # fmt: skip
                 st.button("Delete", icon=":material/delete:", key=f"view-{name}", help=f"Delete the view {name}.",
                           type="tertiary", on_click=layout.attempt, args=(change, name, None))  # fmt: skip
         with st.form("view", border=False):  # which Enter sends

@@ -13,6 +13,7 @@ from core.prediction import Predictor
 from core.reports.evaluation_charts import CELL_NAMES
 from core.scoring.dataset import Scored, slides_in_training
 from pages._ui import cache, query_params, state
+from pages._ui.component import sent
 
 VIEW = "view"
 LOOK = "look"
@@ -139,7 +140,7 @@ def set_threshold(value: float) -> None:
 
 def selected(key: str) -> object:
     """Return the custom data of the point that was clicked in the plot `key`, or None."""
-    points = st.session_state[key]["selection"]["points"]
+    points = sent(key, "selection", "points")
     data = points[0].get("customdata") if points else None
     if isinstance(data, dict):  # a row of a typed array comes as {"0": ..., "1": ...}
         return data.get("0")

@@ -4,14 +4,12 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from core.data import CLASS_NAMES
 from core.display import NORMAL, TUMOUR, contact_sheet, to_jpeg
-from pages._ui.component import component
+from pages._ui.component import component, sent
 
 _draw = component("patches", Path(__file__).parent, "gallery")
 
@@ -78,20 +76,15 @@ def gallery(
         "boxes": boxes,
         "colours": {"tumour": TUMOUR, "normal": NORMAL},
         "selectable": on_select is not None,
-        "seen": int(_selected(key).get("number", 0)),
+        "seen": int(sent(key, "selected", "number") or 0),
     }
 
     def opened() -> None:
-        on_open(str(st.session_state[key]["opened"]))
+        if patch_id := sent(key, "opened"):
+            on_open(str(patch_id))
 
     def selected() -> None:
         if on_select is not None:
-            on_select(_selected(key).get("changes", {}))
+            on_select(sent(key, "selected", "changes") or {})
 
     _draw(key=key, data=data, on_opened_change=opened, on_selected_change=selected)
-
-
-def _selected(key: str) -> dict[str, Any]:
-    """Return what the browser last sent about the selection: a number that grows, and the changes."""
-    held = st.session_state.get(key)
-    return (held.get("selected") or {}) if held else {}

@@ -15,6 +15,7 @@ from core.runs.settings import SETTINGS
 from core.storage.spreadsheet import plain
 from core.studies import delete, what_loses
 from pages._ui import cache, layout, open_data, query_params, state, widgets
+from pages._ui.component import sent
 from pages._ui.train import compare, described, fields, trash
 from pages._ui.train.compare import LABELS
 
@@ -170,14 +171,19 @@ def _setting(run: Run, name: str) -> Any:
 
 def _tick(names: list[str]) -> None:
     """Take over which rows are ticked: a callback. Runs that the filter hides stay ticked."""
-    now = {names[row] for row in st.session_state[TABLE]["selection"]["rows"]}
+    rows = sent(TABLE, "selection", "rows")
+    if rows is None:
+        return
+    now = {names[row] for row in rows}
     before = [name for name in st.session_state[state.COMPARED] if name in now or name not in names]
     st.session_state[state.COMPARED] = [*before, *(name for name in names if name in now and name not in before)]
 
 
 def _open(names: list[str]) -> None:
     """Show the run whose button was clicked: a callback."""
-    st.session_state[state.WANTED_RUN] = names[st.session_state[OPEN]["row"]]
+    row = sent(OPEN, "row")
+    if row is not None:
+        st.session_state[state.WANTED_RUN] = names[row]
 
 
 def _below(kept: list[RunSummary], of: int, runs: list[Run], chosen: list[Run]) -> None:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from core.attribution.overlay import colour_table
 from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
 from core.slides.tiles import OVERLAP, TILE, cells_a_pixel, top_level
-from pages._ui.component import component
+from pages._ui.component import component, sent
 
 _draw = component("slide", Path(__file__).parent, "viewer")
 
@@ -60,8 +58,8 @@ def viewer(view: View, *, key: str, go: dict[str, Any] | None, on_click: Callabl
     """
 
     def clicked() -> None:
-        at = st.session_state[key]["clicked"]
-        on_click(int(at["x"]), int(at["y"]))
+        if at := sent(key, "clicked"):
+            on_click(int(at["x"]), int(at["y"]))
 
     _draw(key=key, data={**_data(view), "go": go}, on_clicked_change=clicked)
 
