@@ -75,7 +75,7 @@ class Repeated:
 def main() -> int:
     """Write the results and print the table; the exit status is 1 if a test failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("gpu-results"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "gpu")
     parser.add_argument("--no-tests", action="store_true", help="only measure")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -255,6 +255,8 @@ def table(found: Row) -> str:
     """Return everything as Markdown."""
     tests_said = found.get("tests", {}).get("summary", "not run")
     head = f"{found['gpu'] or 'No GPU'} against {found['cpu']}; PyTorch {found['torch']}; tests: {tests_said}"
+    if not found["rows"]:
+        return f"{head}\n"
     lines = [head, "", f"| what | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
     for row in found["rows"]:
         cells = [f"{row[name]:.3g}" if isinstance(row.get(name), float) else str(row.get(name, "")) for name in COLUMNS]
