@@ -6,9 +6,10 @@ has another key, and the value of the old one goes when there are too many.
 """
 
 from collections.abc import Callable, Hashable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -21,11 +22,14 @@ from core.data.found import describe
 from core.data.open import recognise
 from core.data.pack import made_stamp
 from core.data.recent import remember_opened
+from core.errors import NodescopeError
 from core.prediction import Predictor
 from pages._ui import widgets
 
 Relabelled = dict[str, tuple[int, int]]
 """Id -> the label that the data give, -1 for none, and the one that was decided."""
+
+GENERATING = "Generating the synthetic demo set, once"
 
 _T = TypeVar("_T")
 
@@ -134,6 +138,8 @@ def dataset(source: str) -> Dataset:
     Raises:
         DataError: it cannot be opened, or the decisions cannot be read.
     """
+    if source == DEMO:
+        _wait_for_demo()
     base = _undecided(source)
     # A pack changes where pixels come from and nothing that `key_of` covers.
     key = (*key_of(base), made_stamp(base.source), decisions_stamp(base.source))
@@ -183,9 +189,32 @@ def reload_dataset(source: str) -> None:
     _to_look_at().add(source)
 
 
+class _Generating(Thread):
+    """Generates the demo set for all visitors: one who leaves meanwhile does not end it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.share = 0.0
+        self.start()
+
+    def run(self) -> None:
+        """Generate it; an error is met again by the session that opens it, and shown there."""
+        with suppress(NodescopeError):
+            open_dataset(DEMO, progress=partial(setattr, self, "share"))
+
+
+def _wait_for_demo() -> None:
+    generating = recall("demo", DEMO, _Generating)
+    if generating.is_alive():
+        with widgets.progress(GENERATING) as show:
+            while generating.is_alive():
+                show(generating.share)
+                generating.join(0.3)
+
+
 def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
     """Return a data set and the stamp of its pack and check from before it was opened."""
-    with widgets.progress("Generating the synthetic demo set, once") as show:
+    with widgets.progress(GENERATING) as show:
         with st.spinner("Opening the data set …", show_time=True) if source != DEMO else nullcontext():
             # Before the data set is read: if a pack is finished meanwhile, the next rerun sees another stamp.
             made = made_stamp(str(recognise(source)[1]))

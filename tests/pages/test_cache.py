@@ -2,16 +2,18 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.bundle import Bundle
-from core.data import Decision, decide, make_pack, open_dataset, take_back
+from core.data import DEMO, Dataset, Decision, decide, make_pack, open_dataset, take_back
 from core.data.quality import make_check
 from core.data.store import PackedStore
+from core.progress import Progress
 from pages._ui import cache
 from pages._ui.browse import columns
 from tests.pages.driver import Page
@@ -123,3 +125,39 @@ def test_a_bundle_that_was_replaced_is_read_again(app: Page, tiny_bundle: Bundle
     os.utime(path, ns=(1, 1))
     assert cache.predictor(path, "cpu").bundle.card.threshold == 0.6
     assert cache.bundle(path).card.threshold == 0.6
+
+
+def test_a_visitor_who_leaves_does_not_end_the_generation_of_the_demo(
+    app: Page, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LeftError(Exception):
+        """What ends the session of a visitor who leaves."""
+
+    seen: list[float] = []
+    go_on, generated = threading.Event(), []
+
+    def generate(_source: str, *, progress: Progress, **_: object) -> Dataset:
+        if not generated:
+            progress(0.5)
+            assert go_on.wait(10)
+            generated.append(threading.current_thread().daemon)
+        return small_demo
+
+    @contextmanager
+    def bar(_label: str) -> Iterator[Progress]:
+        def show(share: float) -> None:
+            seen.append(share)
+            if len(seen) == 2:
+                raise LeftError
+            if len(seen) == 4:
+                go_on.set()
+
+        yield show
+
+    monkeypatch.setattr(cache, "open_dataset", generate)
+    monkeypatch.setattr(cache.widgets, "progress", bar)
+    with pytest.raises(LeftError):
+        cache.dataset(DEMO)
+    assert len(cache.dataset(DEMO)) == len(small_demo)  # the next visitor sees how far it is, and it is made once
+    assert generated == [True]
+    assert seen[-1] == 0.5
