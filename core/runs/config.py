@@ -40,6 +40,9 @@ class Augmentation:
         cutout: share of the patches that lose a square of 24×24 pixels, never one of the centre.
         moved: share of the patches that are moved by up to 32 pixels each way, so that other tissue lies in the centre;
             what comes in from outside is mirrored. They lose their label with it: only teachers teach them.
+        zoom: how much larger or smaller a patch becomes at most, about its centre: 0.2 is 1.2 times either way.
+        jpeg: share of the patches that are as from a JPEG file of quality 50 to 95.
+        blended: share of the patches that up to half of another patch is laid over. Only teachers teach them.
     """
 
     symmetries: bool = True
@@ -49,6 +52,14 @@ class Augmentation:
     blur: float = 0.0
     cutout: float = 0.0
     moved: float = 0.0
+    zoom: float = 0.0
+    jpeg: float = 0.0
+    blended: float = 0.0
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether some patches lose their label."""
+        return self.moved > 0 or self.blended > 0
 
     def __post_init__(self) -> None:
         _check_settings(self)
@@ -171,12 +182,14 @@ class TrainingConfig:
             )
 
     def _check_teaching(self) -> None:
-        if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.moved):
+        if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.takes_labels):
             raise ConfigError("Teachers were given, but nothing is learnt from them: set distillation above 0.")
         if self.distillation and not self.teachers:
             raise ConfigError(f"distillation is {self.distillation:g}, but there is no teacher to learn from.")
-        if self.augmentation.moved and not self.teachers:
-            raise ConfigError("A moved patch has no label and can only be learnt from with a teacher; name one.")
+        if self.augmentation.takes_labels and not self.teachers:
+            raise ConfigError(
+                "A moved or blended patch has no label and can only be learnt from with a teacher; name one."
+            )
         if self.unlabelled and not self.teachers:
             raise ConfigError("Patches without a label can only be learnt from with a teacher; name one.")
         if self.unlabelled and self.validate_on == "train":

@@ -122,6 +122,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             kind="number", high=180, unit="degrees", step=5,
         ),
         Setting(
+            "zoom", "Zoom", "How much larger or smaller a patch becomes at most: 0.2 is 1.2 times either way. Strong "
+            "zoom brings other tissue into the centre than the label is about.", kind="number", high=1, step=0.05,
+        ),
+        Setting(
             "stain", "Stain", "How much the strength of each dye varies (0.2 is much), as between laboratories.",
             kind="number", high=1, step=0.05,
         ),
@@ -132,6 +136,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "blur", "Blur", "Largest blur, as if the patch were a little out of focus.",
             kind="number", high=2, unit="pixels", step=0.1,
+        ),
+        Setting(
+            "jpeg", "JPEG", "Share of training patches that lose what a JPEG file of quality 50 to 95 loses.",
+            kind="number", high=1, step=0.1,
         ),
         Setting(
             "cutout", "Cutout", "Share of training patches that lose a square of the rim. The centre always stays.",
@@ -232,6 +240,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "moved", "Moved patches", "Share of training patches that are moved, so that other tissue lies in their "
             "centre. They lose their label with it, and only the teachers teach them.",
             kind="number", high=1, step=0.1,
+        ),
+        Setting(
+            "blended", "Blended patches", "Share of training patches that are mixed with up to half of another one. "
+            "They lose their label with it, and only the teachers teach them.", kind="number", high=1, step=0.1,
         ),
         Setting(
             "unlabelled", "Unlabelled patches too", "Patches of the data set without a label are used too, with the "

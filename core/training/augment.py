@@ -1,7 +1,7 @@
 """Random changes of training patches, a batch at a time, on the device of the batch.
 
 Every random number comes from the generator that is passed in, so the same seed gives the same patches. Nothing here
-moves the label out of the centre, except for patches that are moved: their label no longer counts.
+changes what the label says, except for patches that are moved or blended with another: theirs no longer counts.
 """
 
 import functools
@@ -17,12 +17,15 @@ from core import d4
 from core.data.store import CENTRE, PATCH_SIZE
 from core.runs.config import Augmentation
 from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, RUIFROK_RESIDUAL
+from core.training.jpeg import compress
 from core.training.memory import sent_together
 
 CUTOUT_SIDE = 24
 """Side of the square that cutout takes, in pixels."""
 MOVE = CENTRE.start
 """Pixels that a patch is moved at most: what comes into the centre is tissue, never its mirror image."""
+QUALITY = (50, 96)
+"""From and below: of JPEG files as scanners and archives write them."""
 BLUR_RADIUS = 6
 """Pixels to each side: three standard deviations of the strongest blur."""
 
@@ -59,6 +62,10 @@ class Changes:
         chosen: whether one is, bool (N,).
         moved: whether a patch is moved, bool (N,).
         offsets: by how many pixels, x and y, int (N, 2); 0 where it is not.
+        scales: what the patch is enlarged by, float (N,).
+        quality: of a JPEG file, float (N,); 0 for none.
+        partners: which patch of the batch it is blended with, int (N,).
+        shares: how much of the blend that one is, float (N,); 0 for patches that are not blended.
     """
 
     which: Tensor | None = None
@@ -70,6 +77,17 @@ class Changes:
     chosen: Tensor | None = None
     moved: Tensor | None = None
     offsets: Tensor | None = None
+    scales: Tensor | None = None
+    quality: Tensor | None = None
+    partners: Tensor | None = None
+    shares: Tensor | None = None
+
+    def without_label(self) -> Tensor | None:
+        """Return which patches no longer show what their label says, bool (N,); None where all do."""
+        blended = None if self.shares is None else self.shares > 0
+        if self.moved is None or blended is None:
+            return self.moved if blended is None else blended
+        return self.moved | blended
 
     def of(self, rows: slice) -> "Changes":
         """Return the changes of some of the patches."""
@@ -108,6 +126,16 @@ def draw(count: int, settings: Augmentation, generator: torch.Generator) -> Chan
         found["moved"] = torch.rand(count, generator=generator) < settings.moved
         offsets = torch.randint(-MOVE, MOVE + 1, (count, 2), generator=generator)
         found["offsets"] = offsets * found["moved"][:, None]
+    if settings.zoom:
+        # Log-uniform: as likely enlarged as reduced.
+        found["scales"] = (1 + settings.zoom) ** (torch.rand(count, generator=generator) * 2 - 1)
+    if settings.jpeg:
+        on = torch.rand(count, generator=generator) < settings.jpeg
+        found["quality"] = torch.randint(*QUALITY, (count,), generator=generator) * on.float()
+    if settings.blended:
+        on = torch.rand(count, generator=generator) < settings.blended
+        found["partners"] = torch.randperm(count, generator=generator)
+        found["shares"] = torch.rand(count, generator=generator) * 0.5 * on
     return Changes(**found)
 
 
@@ -125,12 +153,14 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
         images = move(images, changes.offsets)
     if images.dtype == torch.uint8:
         images = images.float().div_(255)
-    if changes.degrees is not None:
-        images = rotate(images, changes.degrees)
+    if changes.degrees is not None or changes.scales is not None:
+        images = rotate(images, changes.degrees, changes.scales)
     if changes.factors is not None and changes.shift is not None:
         images = restain(images, changes.factors, changes.shift)
     if changes.sigma is not None:
         images = blur(images, changes.sigma)
+    if changes.quality is not None:
+        images = compress(images, changes.quality)
     # Last, because a rotation could bring the square into the centre, and a blur would mix it with tissue.
     if changes.corners is not None and changes.chosen is not None:
         images = cut_out(images, changes.corners, changes.chosen)
@@ -188,10 +218,24 @@ def _mirrored(place: Tensor, side: int) -> Tensor:
     return torch.where(place >= side, 2 * side - 1 - place, place)
 
 
-def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Return each image rotated about its centre; what comes in from outside is mirrored at the edge."""
-    angle = degrees * (math.pi / 180)
+def blend(images: Tensor, others: Tensor, shares: Tensor) -> Tensor:
+    """Return images, uint8 N×3×96×96, with a share (float, N) of others; a share of 0 changes nothing."""
+    mixed = torch.lerp(images.float(), others.float(), shares[:, None, None, None])
+    return mixed.round_().to(torch.uint8)
+
+
+def rotate(images: Tensor, degrees: Tensor | None = None, scales: Tensor | None = None) -> Tensor:
+    """Return each image rotated about its centre and enlarged; what comes in from outside is mirrored at the edge.
+
+    Args:
+        images: N×3×96×96.
+        degrees: the angles (N,); none without them.
+        scales: what is enlarged by (N,), below 1 to reduce; nothing is without them.
+    """
+    angle = images.new_zeros(len(images)) if degrees is None else degrees * (math.pi / 180)
     cos, sin, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
+    if scales is not None:
+        cos, sin = cos / scales, sin / scales
     matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

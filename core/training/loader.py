@@ -20,7 +20,7 @@ from core.errors import TrainingError
 from core.memory import in_portions, is_out_of_memory
 from core.runs.config import TrainingConfig
 from core.storage import portable
-from core.training.augment import apply, draw
+from core.training.augment import apply, blend, draw
 from core.training.data import Patches
 from core.training.memory import fits_on_device, sent, sent_together
 
@@ -160,25 +160,32 @@ class BatchLoader:
         own = np.ascontiguousarray(rows[place::others])
         chosen = torch.from_numpy(own)
         labels = self._labels[chosen]
-        if changes.moved is not None:
-            # Other tissue lies in the centre now, and nobody has labelled it.
-            labels = labels.masked_fill(changes.moved, -1)
+        if (without := changes.without_label()) is not None:
+            labels = labels.masked_fill(without, -1)  # nobody has labelled what is there now
 
         def there(drawn: Sequence[Tensor]) -> Sequence[Tensor]:
             nonlocal chosen, labels
             chosen, labels, *drawn = sent_together([chosen, labels, *drawn], self._device)
             return drawn
 
+        # Of the whole batch, so that it is the same for any number of processes.
+        other = None if changes.partners is None else np.ascontiguousarray(rows[changes.partners.numpy()])
         changes = changes.changed(there)
-        if self._on_device is None:
-            pixels = sent(torch.from_numpy(self._stored[own]), self._device)
-        else:
-            pixels = self._on_device.index_select(0, chosen)
-        pixels = pixels.permute(0, 3, 1, 2)
+        pixels = self._pixels(own, chosen)
+        if other is not None and changes.shares is not None:
+            pixels = blend(pixels, self._pixels(other, sent(torch.from_numpy(other), self._device)), changes.shares)
         parts = [slice(start, start + size) for start in range(0, len(own), size)]
         images = [apply(pixels[part], changes.of(part)) for part in parts]
         whole = images[0] if len(images) == 1 else torch.cat(images)
         return Batch(step, whole.contiguous(memory_format=torch.channels_last), labels)
+
+    def _pixels(self, rows: np.ndarray, chosen: Tensor) -> Tensor:
+        """Return patches, uint8 N×3×96×96 on the device, by their rows here and there."""
+        if self._on_device is None:
+            pixels = sent(torch.from_numpy(self._stored[rows]), self._device)
+        else:
+            pixels = self._on_device.index_select(0, chosen)
+        return pixels.permute(0, 3, 1, 2)
 
 
 def _copied_to(device: torch.device, pixels: Pixels) -> Tensor:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gpu
 
 NETWORKS = ("notebook-cnn", "efficientnet-lite0", "nodescope-net")
 GPU = torch.device("cuda", 0)
-ALL = Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5)
+ALL = Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5, zoom=0.2, jpeg=0.5)
 CONFIG = TrainingConfig(batch_size=32, device="cuda", ema=0.9, clip=1.0, augmentation=ALL, compile="off")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.runs import Augmentation
-from core.training.augment import apply, augment, blur, draw, looked_up, move, restain, rotate, symmetries
+from core.training.augment import apply, augment, blend, blur, draw, looked_up, move, restain, rotate, symmetries
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
@@ -220,3 +220,31 @@ def test_a_gpu_looks_up_the_symmetries_that_the_cpu_makes() -> None:
     which = torch.arange(16) % 8
 
     assert torch.equal(looked_up(images, which), symmetries(images, which))
+
+
+def test_a_zoomed_patch_keeps_its_middle_and_is_larger_or_smaller() -> None:
+    images = torch.zeros(2, 3, 96, 96)
+    images[:, :, 36:60, 36:60] = 1.0  # a square of 24 pixels
+
+    zoomed = rotate(images, scales=torch.tensor([1.5, 0.5]))
+
+    middle = zoomed[:, 0, 24:72, 24:72]  # what comes in from outside of the smaller one is its mirror image
+    assert middle.sum(dim=(1, 2)).tolist() == pytest.approx([36.0**2, 12.0**2], rel=0.02)
+    torch.testing.assert_close(zoomed, zoomed.flip(2), rtol=0, atol=1e-4)
+    torch.testing.assert_close(zoomed, zoomed.transpose(2, 3), rtol=0, atol=1e-4)
+
+
+def test_patches_are_enlarged_as_often_as_reduced() -> None:
+    scales = draw(2000, Augmentation(zoom=0.25), torch.Generator().manual_seed(0)).scales
+
+    assert scales is not None
+    assert (0.8 <= scales.min() < 0.805, 1.245 < scales.max() <= 1.25) == (True, True)
+    assert abs((scales > 1).float().mean().item() - 0.5) < 3 * 0.5 / math.sqrt(2000)
+
+
+def test_a_blend_is_a_mean_and_a_share_of_0_is_the_patch() -> None:
+    images = torch.tensor([10, 200], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 96, 96)
+
+    blended = blend(images, images.flip(0), torch.tensor([0.5, 0.0]))
+
+    assert blended[:, 0, 0, 0].tolist() == [105, 200]

@@ -126,8 +126,11 @@ def test_an_unlabelled_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_
     assert loss == pytest.approx(expected / 4, rel=1e-5)
 
 
-def test_a_moved_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_bundle: Bundle) -> None:
-    config = PLAIN.with_changes(teachers=(teacher,), augmentation=Augmentation(symmetries=False, moved=1.0))
+@pytest.mark.parametrize("kind", ["moved", "blended"])
+def test_a_patch_that_lost_its_label_is_taught_by_the_teachers_alone(
+    teacher: str, tiny_bundle: Bundle, kind: str
+) -> None:
+    config = PLAIN.with_changes(teachers=(teacher,), augmentation=Augmentation(symmetries=False, **{kind: 1.0}))
     train_step = _train_step(config, [0, 1, 1, 0])
 
     loss, _ = _made(train_step, 4)
@@ -139,6 +142,19 @@ def test_a_moved_patch_is_taught_by_the_teachers_alone(teacher: str, tiny_bundle
         answers = tiny_bundle.network()(batch.images).sigmoid().tolist()
     expected = [_entropy(answer, logit) for answer, logit in zip(answers, logits, strict=True)]
     assert loss == pytest.approx(sum(expected) / 4, rel=1e-5)
+
+
+def test_a_blend_is_the_same_for_any_number_of_processes(teacher: str) -> None:
+    config = PLAIN.with_changes(teachers=(teacher,), augmentation=Augmentation(symmetries=False, blended=0.5))
+    loader = _train_step(config, [0, 1] * 8).loader
+    whole = loader.batch(np.arange(16), 3)
+
+    loader._share = (1, 2)
+    half = loader.batch(np.arange(16), 3)
+
+    assert torch.equal(half.images, whole.images[1::2])
+    assert torch.equal(half.labels, whole.labels[1::2])
+    assert 0 < int((whole.labels == -1).sum()) < 16
 
 
 def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +181,8 @@ def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeyp
         ({"teachers": ("x",)}, "nothing is learnt from them"),
         ({"distillation": 0.5}, "distillation is 0.5, but there is no teacher"),
         ({"unlabelled": True}, "can only be learnt from with a teacher"),
-        ({"augmentation": Augmentation(moved=0.5)}, "A moved patch has no label and can only be learnt from with a te"),
+        ({"augmentation": Augmentation(moved=0.5)}, "A moved or blended patch has no label and can only be learnt f"),
+        ({"augmentation": Augmentation(blended=0.5)}, "A moved or blended patch has no label and can only be learnt f"),
         ({"teachers": ("x",), "unlabelled": True, "balance": "sampling"}, "draws patches by their label"),
         ({"teachers": ("x",), "distillation": 1.5}, "distillation must be 0 to 1, got 1.5"),
     ],

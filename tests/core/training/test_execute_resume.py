@@ -251,7 +251,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
 def test_a_run_with_all_options_goes_on_exactly_too(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balance: str
 ) -> None:
-    config = config.with_changes(balance=balance, clip=0.5, augmentation=Augmentation(blur=1.0, cutout=0.5))
+    config = config.with_changes(balance=balance, clip=0.5, augmentation=Augmentation(blur=1.0, zoom=0.2, jpeg=0.5))
     runs = [create_run(config, tmp_path / name) for name in ("stopped", "whole")]
     with monkeypatch.context() as patch:
         _stop_after(3, patch)
