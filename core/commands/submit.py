@@ -30,6 +30,7 @@ from core.storage import atomic
 @options.bundle(several=True)
 @options.study
 @options.device
+@options.engine
 @options.cluster
 @options.job
 def command(
@@ -80,7 +81,7 @@ def _opened(
     predictor, dataset = predictor_of(bundles, study, device=device), _open(data)
     members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
     job = SubmissionJob.of([each.bundle.digest for each in members], dataset)
-    return predictor, dataset, job.partial(dataset, device=members[0].device.type)
+    return predictor, dataset, job.partial(dataset, device=members[0].kind)
 
 
 def _open(data: str) -> Dataset:
