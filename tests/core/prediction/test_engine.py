@@ -14,18 +14,14 @@ from PIL import Image
 import models
 from core.bundle import Bundle, load_bundle
 from core.bundle.shipped import SHIPPED
+from core.commands import evaluate as command
 from core.commands import main
 from core.data import Dataset, open_dataset
 from core.errors import DeviceError
-from core.job import Cancelled
 from core.prediction import Predictor, engine
 from core.prediction.ensemble import Ensemble
 from core.prediction.region import read_region
 from core.scoring.store import load_scores, score_and_store
-from core.slides.analyse import analyse, plan_slide
-from core.slides.infer import predict_block
-from core.slides.plan import STEPS, blocks
-from core.slides.reader import Slide
 
 needs_openvino = pytest.mark.skipif(not engine.installed(), reason="OpenVINO is not installed")
 
@@ -82,9 +78,9 @@ def test_random_weights_of_every_network_get_the_same_answer(
 
 
 @needs_openvino
-def test_a_thousand_patches_are_no_other_patches_in_two_threads(fast: Predictor, patches: np.ndarray) -> None:
+def test_order_and_memory_layout_change_no_bit(fast: Predictor, patches: np.ndarray) -> None:
     whole = fast.predict(patches).logits
-    backwards = fast.predict(patches[::-1]).logits  # negative strides, too
+    backwards = fast.predict(patches[::-1]).logits  # negative strides
 
     assert backwards[::-1].tolist() == whole.tolist()
 
@@ -128,72 +124,34 @@ def test_eight_views_and_ensembles_use_it(tiny_bundle: Bundle, patches: np.ndarr
     assert fast.members[0].kind == "cpu-openvino"
 
 
-def _stopped(share: float) -> None:
-    if share > 0.4:
-        raise Cancelled
-
-
-@needs_openvino
-@pytest.mark.parametrize("step", [8, 32])
-def test_a_slide_has_the_bytes_of_one_engine_whatever_another_left(
-    step: int, small_slide: Path, tmp_path: Path, fast: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(STEPS, step, 4)  # small blocks, so that there are several
-    plain = Predictor(fast.bundle, device="cpu:torch")
-    with Slide(small_slide) as slide:
-        plan = plan_slide(small_slide, slide, step=step)
-        whole = analyse(plan, tmp_path / "whole", fast).found
-        for folder, first in (("resumed", fast), ("begun-by-pytorch", plain)):
-            with pytest.raises(Cancelled):
-                analyse(plan, tmp_path / folder, first, progress=_stopped)
-            again = analyse(plan, tmp_path / folder, fast).found
-            assert again.probability.tobytes() == whole.probability.tobytes()
-            assert again.ood.tobytes() == whole.ood.tobytes()
-        block = next(iter(blocks(plan.cells, step)))
-        x, y, width, height = block.region(step)
-        pixels = slide.read(x, y, width, height, scale=plan.grid.scale)
-        cells = predict_block(block, pixels, step, fast)["probability"]
-    rows, columns = block.places()
-    at = [((r - block.row) * step, (c - block.column) * step) for r, c in zip(rows, columns, strict=True)]
-    alone = fast.predict(np.stack([pixels[y : y + 96, x : x + 96] for y, x in at])).probabilities
-    np.testing.assert_allclose(cells, alone, atol=1e-6)
-
-
-@needs_openvino
-def test_a_finished_map_stands_whichever_exact_engine_made_it(
-    small_slide: Path, tmp_path: Path, fast: Predictor
-) -> None:
-    plain = Predictor(fast.bundle, device="cpu:torch")
-    with Slide(small_slide) as slide:
-        plan = plan_slide(small_slide, slide, step=96)
-        made = analyse(plan, tmp_path / "slide", plain)
-        kept = analyse(plan, tmp_path / "slide", fast)
-        anew = analyse(plan, tmp_path / "slide", fast, fresh=True)
-
-    assert (made.summary["engine"], kept.summary["engine"]) == ("PyTorch", "PyTorch")
-    assert (kept.found.engine, anew.found.engine) == ("cpu", "cpu-openvino")
-    assert anew.summary["engine"] == "OpenVINO, float32"
-
-
 @needs_bf16
-def test_bfloat16_is_near_and_said_and_never_stored_as_the_model_s_own(
-    small_demo: Dataset, small_slide: Path, fresh_home: Path, tmp_path: Path
-) -> None:
+def test_bfloat16_is_near_and_never_stored_as_the_model_s_own(small_demo: Dataset, fresh_home: Path) -> None:
     bundle = load_bundle("nodescope-net")
     rounded, plain = Predictor(bundle, device="cpu:openvino-bf16"), Predictor(bundle, device="cpu:torch")
 
     scored = score_and_store(rounded, small_demo, "all")
-    with Slide(small_slide) as slide:
-        plan = plan_slide(small_slide, slide, step=8)
-        analyse(plan, tmp_path / "slide", plain)
-        done = analyse(plan, tmp_path / "slide", rounded)
 
-    assert load_scores(bundle, small_demo, "all") is None
     assert scored.device == "cpu-openvino-bf16"
+    assert load_scores(bundle, small_demo, "all") is None
     exact = score_and_store(plain, small_demo, "all")
     assert 0 < np.abs(exact.probabilities - scored.probabilities).max() < 0.1
-    assert done.found.engine == "cpu-openvino-bf16"  # the exact map is not taken for it
-    assert "bfloat16" in done.summary["notes"][0]
+
+
+@needs_bf16
+def test_evaluate_in_bfloat16_says_so_and_leaves_what_is_stored(
+    small_demo: Dataset, fresh_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "open_dataset", lambda *_, **__: small_demo)
+    given = ["evaluate", "--data", "demo", "--subset", "all", "--json", "--bundle", "nodescope-net"]
+
+    said = []
+    for engine_name in ("torch", "openvino-bf16", "openvino"):
+        assert main([*given, "--engine", engine_name]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+
+    assert [each["engine"] for each in said] == ["PyTorch", engine.WORDS["cpu-openvino-bf16"], "PyTorch"]
+    assert said[0] == said[2]  # what PyTorch stored is read, whatever would predict now
+    assert said[0]["figures"] != said[1]["figures"]
 
 
 @pytest.fixture
