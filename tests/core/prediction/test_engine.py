@@ -68,7 +68,9 @@ def test_shipped_bundles_get_the_same_answer_for_a_thousand_patches(name: str) -
 
 
 @needs_openvino
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize(
+    "name", [each if each == "notebook-cnn" else pytest.param(each, marks=pytest.mark.slow) for each in models.names()]
+)
 def test_random_weights_of_every_network_get_the_same_answer(
     name: str, patches: np.ndarray, tiny_bundle: Bundle
 ) -> None:
