@@ -50,7 +50,7 @@ def alike(kind: str) -> tuple[str, ...]:
 
 def named(device: str) -> tuple[str, str]:
     """Return a device's own name and the engine behind it, "" without one: "cpu:openvino" has both."""
-    name, _, engine = device.partition(":")
+    name, _, engine = device.rpartition(":")
     return (name, engine) if engine in ENGINES else (device, "")
 
 

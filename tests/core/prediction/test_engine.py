@@ -198,6 +198,7 @@ def test_an_engine_belongs_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert engine.named("cpu:openvino") == ("cpu", "openvino")
     assert engine.named("cuda:1") == ("cuda:1", "")
+    assert engine.named("cuda:1:torch") == ("cuda:1", "torch")
     assert [engine.chosen("", torch.device(each)) for each in ("cpu", "cuda")] == ["openvino", "torch"]
     with pytest.raises(DeviceError, match="OpenVINO predicts on the CPU, not on cuda"):
         engine.chosen("openvino", torch.device("cuda"))
