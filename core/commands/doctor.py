@@ -35,7 +35,8 @@ from core.training.step import TrainStep
 
 PACKAGES = (
     "torch", "torchvision", "streamlit", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "plotly", "captum",
-    "accelerate", "safetensors", "h5py", "pyarrow", "optuna", "openslide-python", "openslide-bin", "tifffile", "openvino",
+    "accelerate", "safetensors", "h5py", "pyarrow", "optuna", "openslide-python", "openslide-bin", "tifffile",
+    "openvino",
 )  # fmt: skip
 OPTIONAL = {"tifffile": "only for slides as OME-TIFF", "openvino": "only for faster predictions on a CPU"}
 FREE_SPACE, FREE_MEMORY = 5 * 10**9, 2 * 10**9
