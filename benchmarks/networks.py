@@ -10,6 +10,7 @@ each one's own test part of the data set is measured, in one pass.
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
 from core.bundle import Bundle, load_bundle
-from core.bundle.shipped import bundle_file
+from core.bundle.shipped import SHIPPED, bundle_file
 from core.data import Dataset, open_dataset
 from core.evaluation import Evaluation, evaluate
-from core.prediction import Predictor
+from core.prediction import Predictor, as_input
+from core.prediction.engine import ENGINES, TORCH, installed
 from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import BATCH
 from core.scoring.dataset import score, select
@@ -38,6 +40,9 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 REFERENCE = "resnet18"
 SIZE = BATCH["cpu"]
+PATCHES = 1_000
+"""Demo patches for what predicts."""
+
 METRICS = ("auc", "accuracy", "nll", "ece")
 
 
@@ -52,6 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     _print_costs(arguments.rounds)
+    _print_engines(arguments.rounds)
     if arguments.bundle:
         _print_figures(arguments.data, arguments.bundle, tta=arguments.tta, together=arguments.together)
 
@@ -69,6 +75,48 @@ def _print_costs(rounds: int) -> None:
         speed = speeds[name]
         gain = speed / speeds[f"{name}, as trained"]
         print(f"| {name} | {count:,} | {cost:.3f} | {speed:.0f} | {speed / speeds[REFERENCE]:.2f} | {gain:.2f} |")
+
+
+def _print_engines(rounds: int) -> None:
+    """Print what predicts how fast, and how far it is from PyTorch; whole predictions of patches from bytes on."""
+    patches = open_dataset("demo").store.load(np.arange(PATCHES)).pixels
+    names = [each for each in ENGINES if each == TORCH or installed()]
+    print(f"\n{PATCHES:,} demo patches, 1 thread, processor time, best of {rounds} rounds\n")
+    print("| bundle | what predicts | patches/s | × PyTorch | one patch, ms | largest change of p | verdicts changed |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for bundle in SHIPPED:
+        loaded = load_bundle(bundle)
+        trained = loaded.network().to(memory_format=torch.channels_last)
+        predictors = {name: Predictor(loaded, device=f"cpu:{name}") for name in names}
+        work = {"eager, as trained": lambda pixels, it=trained: _eager(it, pixels)}
+        work |= {name: each.predict for name, each in predictors.items()}
+        best = best_seconds(work, patches, rounds=rounds)
+        alone = best_seconds(work, patches[:1], rounds=10 * rounds)
+        found = {name: each.predict(patches) for name, each in predictors.items()}
+        for name, seconds in best.items():
+            cells = ["", ""]
+            if name != TORCH and name in found:
+                change = np.abs(found[name].probabilities - found[TORCH].probabilities).max()
+                cells = [f"{change:.1e}", f"{(found[name].verdicts != found[TORCH].verdicts).sum()} of {PATCHES:,}"]
+            speeds = f"{PATCHES / seconds:,.0f} | {best[TORCH] / seconds:.2f} | {1000 * alone[name]:.1f}"
+            print(f"| {bundle} | {name} | {speeds} | {' | '.join(cells)} |", flush=True)
+
+
+@torch.inference_mode()
+def _eager(network: nn.Module, pixels: np.ndarray) -> None:
+    for start in range(0, len(pixels), SIZE):
+        network(as_input(pixels[start : start + SIZE], torch.device("cpu")))
+
+
+def best_seconds(work: dict[str, Callable], pixels: np.ndarray, *, rounds: int) -> dict[str, float]:
+    """Return the least seconds of processor time that each took for the patches; they take turns."""
+    best = dict.fromkeys(work, np.inf)
+    for _ in range(rounds + 1):
+        for name, each in work.items():
+            started = time.process_time()
+            each(pixels)
+            best[name] = min(best[name], time.process_time() - started)
+    return best
 
 
 def _as_it_predicts(network: nn.Module) -> nn.Module:

@@ -6,7 +6,7 @@ stands the rate of the region map, or of single patches, in the same run, for wh
 computed.
 
     python benchmarks/slides.py
-    python benchmarks/slides.py --slide FILE --mpp 0.25 --blocks 40
+    python benchmarks/slides.py --slide FILE --mpp 0.25 --blocks 40 --engine openvino
 """
 
 import argparse
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from core.bundle import load_bundle
 from core.data import open_dataset
 from core.prediction import Predictor
+from core.prediction.engine import ENGINES, TORCH
 from core.prediction.region import read_region
 from core.slides.infer import predict_block
 from core.slides.plan import Grid, blocks
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--mpp", type=float)
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine", choices=ENGINES, default=TORCH)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +54,7 @@ def main() -> None:
             print("| what | Mpx/s | reading, % | × of the same without a slide |")
             print("|---|---:|---:|---:|")
             for name, step in (("nodescope", 32), ("nodescope", 96), ("nodescope-net", 32), ("nodescope-net", 8)):
-                predictor = Predictor(load_bundle(name), device="cpu")
+                predictor = Predictor(load_bundle(name), device=f"cpu:{arguments.engine}")
                 grid = Grid.of(slide.size, mpp, step)
                 chosen = list(islice(blocks(grid.tissue_cells(tissue), step), arguments.blocks))
                 plain = max(unread(predictor, step) for _ in range(arguments.rounds))

@@ -14,6 +14,7 @@ from core import device
 from core.bundle import Bundle, Card, halve
 from core.data import Dataset, DemoSize, open_demo
 from core.evaluation import Calibration, evaluate
+from core.prediction import engine
 from core.runs import Run, TrainingConfig, create_run
 from core.storage.home import HOME_VARIABLE
 from core.studies.learning_curve_result import Trained
@@ -55,6 +56,12 @@ def _gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         pytest.skip("there is no GPU")
     else:
         monkeypatch.setattr(device, "gpu_count", _gpu_count)
+
+
+@pytest.fixture(autouse=True)
+def _pytorch_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have PyTorch predict, also in processes that tests start: its digits are known, and OpenVINO takes a second."""
+    monkeypatch.setenv(engine.VARIABLE, engine.TORCH)
 
 
 @pytest.fixture(autouse=True)

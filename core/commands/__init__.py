@@ -52,6 +52,7 @@ COMMANDS = {
         "evaluate": "Measure a bundle on labelled patches, with 95% CIs.",
         "submit": "Write Kaggle's submission.csv, checked.",
         "info": "Print a bundle's card.",
+        "export-model": "Write a bundle for other programs: ONNX, TorchScript, WSInfer, Hugging Face.",
     },
     "Nodescope": {
         "app": "Start the viewer and open it in the browser.",

@@ -25,6 +25,7 @@ from core.device import describe_device, resolve_device
 from core.errors import NodescopeError, StorageError
 from core.formatting import file_size
 from core.prediction import Predictor
+from core.prediction.engine import WORDS
 from core.runs import preset
 from core.storage import atomic, portable
 from core.storage.home import HOME_VARIABLE, home, make_folder
@@ -35,7 +36,9 @@ from core.training.step import TrainStep
 PACKAGES = (
     "torch", "torchvision", "streamlit", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "plotly", "captum",
     "accelerate", "safetensors", "h5py", "pyarrow", "optuna", "openslide-python", "openslide-bin", "tifffile",
+    "openvino",
 )  # fmt: skip
+OPTIONAL = {"tifffile": "only for slides as OME-TIFF", "openvino": "only for faster predictions on a CPU"}
 FREE_SPACE, FREE_MEMORY = 5 * 10**9, 2 * 10**9
 """Bytes below which something may fail: a pack of PatchCamelyon takes 7.2 GB, a training some 1.5 GB."""
 
@@ -86,8 +89,10 @@ def _versions() -> Iterator[Finding]:
         try:
             yield Finding(name, version(name))
         except PackageNotFoundError:
-            yield Finding(name, "not installed" + (" (only for slides as OME-TIFF)" if name == "tifffile" else ""),
-                          "" if name == "tifffile" else f"install it: pip install {name}")  # fmt: skip
+            if name in OPTIONAL:
+                yield Finding(name, f"not installed ({OPTIONAL[name]})")
+            else:
+                yield Finding(name, "not installed", f"install it: pip install {name}")
 
 
 def _computer(device: str) -> Iterator[Finding]:
@@ -159,7 +164,8 @@ def _self_test(device: str) -> Iterator[Finding]:
     predictor: list[Predictor] = []
     yield _timed("loading the model", lambda: predictor.append(Predictor(load_bundle(), device=device)), "")
     if predictor:
-        yield _timed("predicting", lambda: predictor[0].predict(pixels), f"{PREDICTED} patches", PREDICTED)
+        what = f"{PREDICTED} patches by {WORDS.get(predictor[0].kind, 'PyTorch')}"  # before the clock runs: it compiles
+        yield _timed("predicting", lambda: predictor[0].predict(pixels), what, PREDICTED)
         yield _timed("training", lambda: _train(pixels[:TRAINED], device), f"2 steps of {TRAINED // 2} patches")
         yield _timed("explaining", lambda: attribute(predictor[0].module, pixels[0], method="grad-cam"), "1 patch")
 

@@ -17,6 +17,7 @@ from core.data import Dataset, open_dataset
 from core.errors import ConfigError
 from core.evaluation import METRICS, Estimate, Evaluation, compare, disagreements
 from core.prediction import Predictor
+from core.prediction.engine import WORDS, is_rounded
 from core.progress import Progress
 from core.scoring.chunks import ChunkCache, predict_rows
 from core.scoring.dataset import Scored, select, slides_in_training
@@ -40,6 +41,7 @@ from core.storage import atomic
 @options.decisions
 @options.bundle()
 @options.device
+@options.engine
 @options.cluster
 @options.job
 def command(
@@ -98,9 +100,10 @@ def command(
 def _scored(told: dict[str, Any], dataset: Dataset, *, fresh: bool, where: Where) -> tuple[Predictor, Scored]:
     """Return the predictor and the predictions of what the options in `told` name."""
     subset, predictor = told["subset"], Predictor(load_bundle(told["bundle"]), device=told["device"])
-    if fresh:
+    is_own = not is_rounded(predictor.kind)  # what is stored is the model's own, and bfloat16 is not
+    if fresh and is_own:
         forget_scores(predictor.bundle, dataset, subset)
-    stored = load_scores(predictor.bundle, dataset, subset)
+    stored = load_scores(predictor.bundle, dataset, subset) if is_own else None
     if stored is not None:
         return predictor, stored
     if not where.is_here:
@@ -122,7 +125,7 @@ def _opened(data: str, decisions: str | None, device: str, bundle: Path | None) 
 
 
 def _rows(predictor: Predictor, dataset: Dataset, subset: str) -> tuple[ChunkCache, npt.NDArray[np.int64]]:
-    keep = chunk_cache_of(predictor.bundle, dataset, subset, device=predictor.device.type)
+    keep = chunk_cache_of(predictor.bundle, dataset, subset, device=predictor.kind)
     return keep, select(predictor.bundle, dataset, subset)[0]
 
 
@@ -133,6 +136,7 @@ def _measured(predictor: Predictor, dataset: Dataset, scored: Scored, threshold:
         "part": scored.description,
         "bundle": predictor.bundle.card.name,
         "digest": predictor.bundle.digest,
+        "engine": WORDS.get(scored.device, "PyTorch"),
         "unreadable": scored.unreadable,
         "labels_by_decision": _decided(dataset, scored),
         "slides_in_training": slides_in_training(predictor.bundle, dataset, scored.rows),
@@ -181,6 +185,8 @@ def _print(found: dict[str, Any]) -> None:
     evaluation = Evaluation.from_json(found)
     by = f"over {evaluation.described_slides}" if evaluation.resampled != "patch" else "over patches (slides unknown)"
     print(f"n = {found['n']} ({found['positives']} tumour), threshold {found['threshold']:.4f}, 95% CIs {by}")
+    if found["engine"] != "PyTorch":
+        print(f"predicted by {found['engine']}")
     print(seen_sentence(found["slides_in_training"]))
     if found["labels_by_decision"]:
         decided = f"{found['labels_by_decision']:,} of these labels"

@@ -18,7 +18,8 @@ from core.images.discover import find_patches
 from core.images.tiling import Sizing
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, score_files
-from core.prediction.ensemble import Ensemble
+from core.prediction.engine import WORDS, is_rounded
+from core.prediction.ensemble import Ensemble, first_member
 from core.reports.batch import probabilities_csv, table_csv
 from core.scoring.kaggle import read_sample, to_submission
 from core.storage import atomic
@@ -59,6 +60,7 @@ from core.studies.study import open_study
     help="Share of tumour that you expect among these pictures; the probabilities move from the share in validation.",
 )  # fmt: skip
 @options.device
+@options.engine
 def command(
     paths: tuple[str, ...],
     out: Path | None,
@@ -95,12 +97,19 @@ def command(
     # All tiles of a picture carry its notes; each is printed once.
     for name, note in dict.fromkeys((file.file_name, note) for file in batch.files for note in file.notes):
         print(f"changed: {name}: {note}", file=sys.stderr)
+    kind = first_member(predictor).kind
+    said = f"Predicted by {WORDS[kind]}." if kind in WORDS else ""
+    if said:
+        print(said, file=sys.stderr)
+    if is_rounded(kind):
+        batch = replace(batch, files=[replace(file, notes=(*file.notes, said)) for file in batch.files])
     text = _text(batch, sample_ids, remarks, _threshold(predictor))
     if out is not None:
         atomic.write_text(out, text)
         print(f"{len(batch.files)} probabilities in {out}", file=sys.stderr)
     if as_json:
-        print_json([{"id": file.id, "probability": file.probability} for file in batch.files])
+        engine = {"engine": WORDS[kind]} if is_rounded(kind) else {}
+        print_json([{"id": file.id, "probability": file.probability, **engine} for file in batch.files])
     elif out is None:
         print(text, end="")
     if batch.problems:

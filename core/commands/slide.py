@@ -45,6 +45,7 @@ from core.storage import atomic
 @options.as_json
 @options.bundle()
 @options.device
+@options.engine
 @options.cluster
 @options.job
 def command(

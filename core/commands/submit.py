@@ -12,7 +12,8 @@ from core.commands.predict import predictor_of
 from core.data import Dataset, open_dataset
 from core.data.decisions import NONE
 from core.prediction import Predictor
-from core.prediction.ensemble import Ensemble
+from core.prediction.engine import WORDS
+from core.prediction.ensemble import Ensemble, first_member
 from core.progress import Progress
 from core.scoring.chunks import ChunkCache, predict_rows
 from core.scoring.job import SubmissionJob
@@ -30,6 +31,7 @@ from core.storage import atomic
 @options.bundle(several=True)
 @options.study
 @options.device
+@options.engine
 @options.cluster
 @options.job
 def command(
@@ -62,7 +64,11 @@ def command(
     atomic.write_text(out, text)
     if not where.is_here:
         keep.forget()
-    print(f"{len(text.splitlines()) - 1:,} ids in {out}, checked.", file=sys.stderr)
+    by = WORDS.get(first_member(predictor).kind)
+    print(
+        f"{len(text.splitlines()) - 1:,} ids in {out}, checked." + (f" Predicted by {by}." if by else ""),
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -80,7 +86,7 @@ def _opened(
     predictor, dataset = predictor_of(bundles, study, device=device), _open(data)
     members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
     job = SubmissionJob.of([each.bundle.digest for each in members], dataset)
-    return predictor, dataset, job.partial(dataset, device=members[0].device.type)
+    return predictor, dataset, job.partial(dataset, device=members[0].kind)
 
 
 def _open(data: str) -> Dataset:

@@ -89,7 +89,7 @@ def export_data_set(
     """
     table = _table(dataset, rows, splits)
     readable, lines = np.ones(len(rows), bool), list[str]()
-    with _made(folder) as place:
+    with made_folder(folder) as place:
         with _WRITERS[layout](place) as save:
             start = 0
             for chosen, loaded in batches(dataset.store, rows, progress=progress):
@@ -174,7 +174,7 @@ def _groups(table: pd.DataFrame) -> list[str]:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+def made_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder`, which takes its place at the end; after an exception nothing is left."""
     require_allowed(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -13,8 +13,9 @@ from core.bundle.bundle import Bundle
 from core.data.store import PATCH_SIZE
 from core.data.stored_patches import Pixels
 from core.device import resolve_device
-from core.errors import PatchError
+from core.errors import DeviceError, PatchError
 from core.memory import in_portions
+from core.prediction import engine
 from core.progress import Progress, no_progress
 from core.stain import normalise, normalise_all
 
@@ -23,9 +24,10 @@ logger = logging.getLogger("nodescope.device")
 T = TypeVar("T")
 
 BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
-"""Patches in one forward pass. On a CPU always this many, the last ones filled up: a convolution library may choose
-another algorithm, with other rounding, for another batch size, and then a single patch would get another last digit
-than the same patch among many. On a GPU, which would work on many blank ones for a few, see :func:`filled_up`."""
+"""Patches in one forward pass. On a CPU PyTorch always gets this many, the last ones filled up: a convolution library
+may choose another algorithm, with other rounding, for another batch size, and then a single patch would get another
+last digit than the same patch among many. On a GPU, which would work on many blank ones for a few, see
+:func:`filled_up`."""
 
 FEWEST = 32
 """Patches that a GPU gets at once at least: it takes no less time for fewer."""
@@ -60,14 +62,42 @@ class Predictor:
         batch: patches in one pass at most; halved for good each time the memory does not suffice.
         module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), with folded norms. It is shared, so hooks
             belong on a copy, see :mod:`core.attribution.replica`.
+
+    Args:
+        bundle: the bundle.
+        device: a name of :func:`core.device.resolve_device`; an engine may stand behind the CPU, "cpu:openvino".
+
+    Raises:
+        DeviceError: there is no such device or engine.
     """
 
     def __init__(self, bundle: Bundle, *, device: str = "auto"):
         self.bundle = bundle
-        self.device = resolve_device(device)
+        name, self._asked = engine.named(device)
+        self.device = resolve_device(name)
+        self._engine_name = engine.chosen(self._asked, self.device)
+        self._engine: engine.Engine | None = None
         self.module = bundle.inference_module(self.device)
         self.batch = BATCH[self.device.type]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+
+    @property
+    def kind(self) -> str:
+        """What predicts, for keys of what is kept: the kind of device, and an engine that is not PyTorch behind it."""
+        return self.device.type if self._loaded() is None else f"{self.device.type}-{self._engine_name}"
+
+    def _loaded(self) -> engine.Engine | None:
+        """Return the compiled network, or None where PyTorch predicts. It takes a second, so it waits for its use."""
+        with self._lock:
+            if self._engine is None and self._engine_name != engine.TORCH:
+                try:
+                    self._engine = engine.load(self.module, self._engine_name)
+                except DeviceError as error:
+                    if self._asked:
+                        raise
+                    logger.warning("%s", error)
+                    self._engine_name = engine.TORCH
+            return self._engine
 
     def seen(self, pixels: np.ndarray) -> np.ndarray:
         """Return patches as the network sees them: in the colours of the bundle's reference, where it has one.
@@ -139,12 +169,17 @@ class Predictor:
         :attr:`reads_regions` says so.
         """
         with self._lock, torch.inference_mode():
+            if compiled := self._loaded():
+                found: np.ndarray = compiled.logit_map(pixels[None])[0]
+                return found
             logits: torch.Tensor = self.module.logit_map(as_input(pixels[None], self.device))  # type: ignore[operator]
         result: np.ndarray = logits[0].float().cpu().numpy()
         return result
 
     def _logits(self, pixels: np.ndarray, size: int) -> np.ndarray:
         with self._lock, torch.inference_mode():
+            if compiled := self._loaded():
+                return compiled.logits(pixels)
             logits = self.module(as_input(filled_up(pixels, size, self.device), self.device))
         result: np.ndarray = logits.float().cpu().numpy()[: len(pixels)]
         return result

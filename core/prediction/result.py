@@ -130,7 +130,7 @@ def predict_patch(
         PatchError: the array is of another shape or type.
         EvaluationError: the threshold lies outside [0, 1].
     """
-    # View 0 is the patch as it is. It gets the same bits as by itself, since the predictor fills every batch up.
+    # View 0 is the patch as it is. It gets the same bits as by itself.
     predictions, card = predictor.predict(np.stack(d4.views(pixels, axes=(0, 1)))), predictor.bundle.card
     line = card.threshold if threshold is None else threshold
     return PatchResult(

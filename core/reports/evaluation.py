@@ -26,6 +26,7 @@ from core.evaluation import (
     roc_points,
 )
 from core.prediction.centre_audit import CentreAudit
+from core.prediction.engine import WORDS
 from core.reports import evaluation_charts as charts
 from core.reports.document import Block, Bullets, Charts, Document, Heading, Pairs, Paragraph, Table
 from core.scoring.dataset import Scored, slides_in_training
@@ -130,6 +131,8 @@ def _about(report: EvaluationReport) -> list[Block]:
         ("Threshold", f"{card.threshold:.4f}, from the bundle"),
         ("Preset", str(provenance.get("config", {}).get("preset", "not known"))),
     ]
+    if report.scored.device in WORDS:
+        rows.append(("Predicted by", WORDS[report.scored.device]))
     if "minutes" in provenance:
         device = provenance.get("device", "an unknown device")
         rows.append(("Training", f"{provenance['minutes']} minutes on {device}"))

@@ -96,7 +96,7 @@ def _about(done: Analysed, bundle: Bundle) -> list[Block]:
     )
     rows: list[tuple[str, object]] = [
         ("Slide", f"{told['width']:,}×{told['height']:,} pixels of {told['mpp']:.4g} µm"),
-        ("Model", f"{bundle.card.name} ({bundle.digest})"),
+        ("Model", f"{bundle.card.name} ({bundle.digest}), by {told['engine']}"),
         ("Cells", f"{told['step']}×{told['step']} pixels at 0.97 µm, each the middle of one 96×96 patch"),
         ("Called tumour", rule),
         ("Time", f"{told['seconds']:.0f} s for {told['megapixels']:.1f} million pixels of tissue"),

@@ -2,7 +2,7 @@
 
 Finished chunks may be kept in a folder beside what will be stored (``<data fingerprint>-<split>.partial`` for the
 predictions of a split, ``chunks`` for those of a submission), one ``.npz`` file each, written atomically. Their names
-hold a key of the rows, the stamp of the data and the kind of device, so that chunks of other patches are never taken
+hold a key of the rows, the stamp of the data and what predicts, so that chunks of other patches are never taken
 for these. The folder goes when the predictions are complete.
 """
 
@@ -48,9 +48,9 @@ class ChunkCache:
 
     @classmethod
     def of(cls, path: Path, rows: npt.NDArray[np.int64], *, stamp: str, device: str) -> "ChunkCache":
-        """Return the cache for these rows of the data with this stamp on this kind of device."""
+        """Return the cache for these rows of the data with this stamp predicted by this :attr:`Predictor.kind`."""
         content = f"{stamp}\n{device}\n".encode() + np.ascontiguousarray(rows, np.int64).tobytes()
-        return cls(path, hashlib.sha256(content).hexdigest()[:16], CHUNK[device])
+        return cls(path, hashlib.sha256(content).hexdigest()[:16], CHUNK[device.partition("-")[0]])
 
     def read(self, start: int, length: int, names: Sequence[str]) -> Arrays | None:
         """Return the arrays of the chunk that begins at position `start`, or None if it is not there.

@@ -35,7 +35,7 @@ class Scored:
         unreadable: how many more there would have been, had they been readable.
         slides: the slide of each patch, or its patient where that is known, see :meth:`core.data.Dataset.units`.
         appearance: brightness, sharpness and staining of each patch, or None where they were not measured.
-        device: the kind of device that predicted, "cpu" or "cuda".
+        device: what predicted, see :attr:`Predictor.kind`.
         unit: "slide" or "patient", which of the two `slides` holds.
     """
 
@@ -95,7 +95,7 @@ def score(
         description=description,
         unreadable=int((~usable).sum()),
         appearance=Appearance(found["looks"][usable]),
-        device=predictor.device.type,
+        device=predictor.kind,
     )
 
 

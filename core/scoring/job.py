@@ -70,7 +70,7 @@ class SubmissionJob(Job):
         return self.path / "submission.csv"
 
     def partial(self, dataset: Dataset, *, device: str) -> ChunkCache:
-        """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+        """Return where the chunks of an unfinished attempt are or will be; `device` is :attr:`Predictor.kind`."""
         return ChunkCache.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
 
     def start(self, *, source: str, bundles: Sequence[Path], device: str = "auto") -> None:
@@ -94,7 +94,7 @@ class SubmissionJob(Job):
         Raises:
             NodescopeError: it failed, such as for an id that has no patch.
         """
-        keep = self.partial(dataset, device=first_member(predictor).device.type)
+        keep = self.partial(dataset, device=first_member(predictor).kind)
 
         def what(report: Progress) -> None:
             scores = score_test(predictor, dataset, keep=keep, progress=report)

@@ -18,6 +18,7 @@ from core.bundle.bundle import Bundle
 from core.data import CLASS_NAMES, Dataset
 from core.errors import StorageError
 from core.prediction.appearance import COLUMNS, Appearance
+from core.prediction.engine import is_rounded
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
@@ -35,13 +36,13 @@ def scores_path(bundle: Bundle, dataset: Dataset, split: str) -> Path:
 
 
 def chunk_cache_of(bundle: Bundle, dataset: Dataset, split: str, *, device: str) -> ChunkCache:
-    """Return where the chunks of an unfinished attempt are or will be; `device` is the kind, "cpu" or "cuda"."""
+    """Return where the chunks of an unfinished attempt are or will be; `device` is :attr:`Predictor.kind`."""
     path = scores_path(bundle, dataset, split).with_suffix(".partial")
     return ChunkCache.of(path, select(bundle, dataset, split)[0], stamp=dataset.stamp(), device=device)
 
 
 def score_and_store(predictor: Predictor, dataset: Dataset, split: str, *, progress: Progress = no_progress) -> Scored:
-    """Predict a split and store it; an attempt that was cancelled or killed is continued at its last whole chunk.
+    """Predict a split and store it, unless in bfloat16; what was cancelled or killed goes on at its last whole chunk.
 
     Args:
         predictor: the bundle on its device.
@@ -53,9 +54,10 @@ def score_and_store(predictor: Predictor, dataset: Dataset, split: str, *, progr
         DataError: the split holds no labelled patch, or what was kept is damaged.
         StorageError: it cannot be stored.
     """
-    keep = chunk_cache_of(predictor.bundle, dataset, split, device=predictor.device.type)
+    keep = chunk_cache_of(predictor.bundle, dataset, split, device=predictor.kind)
     scored = score(predictor, dataset, split=split, keep=keep, progress=progress)
-    save_scores(scored, predictor.bundle, dataset, split)
+    if not is_rounded(predictor.kind):  # what is stored stands for the model, whatever predicts the next time
+        save_scores(scored, predictor.bundle, dataset, split)
     keep.forget()
     return scored
 

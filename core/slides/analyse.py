@@ -18,6 +18,7 @@ from core.display import to_jpeg
 from core.errors import ConfigError, DataError
 from core.formatting import NOT_A_DEVICE
 from core.job import Job
+from core.prediction.engine import WORDS, alike, is_rounded
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
@@ -145,9 +146,13 @@ def analyse(
     before = read_summary(folder) or {}
     if before.get("slide", plan.slide.name) != plan.slide.name:
         raise ConfigError(f"{folder} holds the results of {before['slide']}; give {plan.slide.name} another --out.")
-    keep = journal(folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor)
+    # Blocks go on with the engine that began them; a finished map stands, whichever exact one made it.
+    keep, *others = (
+        journal(folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor, kind=kind)
+        for kind in (predictor.kind, *alike(predictor.kind))
+    )
     found = None if fresh else SlideMap.load(folder)
-    if found is None or found.key != keep.key:
+    if found is None or found.key not in (keep.key, *(each.key for each in others)):
         found, seconds = _map_of(plan, predictor, keep, progress)
         found.save(folder)
     else:
@@ -208,6 +213,7 @@ def _map_of(plan: SlidePlan, predictor: Predictor, keep: ChunkCache, progress: P
     return SlideMap(
         result.probability, plan.grid.origin, plan.grid.side, plan.mpp, predictor.bundle.digest,
         result.ood.astype(np.float16), result.examined, result.unlike, result.blurred, round(pen, 6), keep.key,
+        predictor.kind,
     ), result.seconds  # fmt: skip
 
 
@@ -224,6 +230,7 @@ def _summary(
         "bounds": list(plan.slide.bounds),
         "bundle": found.bundle,
         "bundle_name": predictor.bundle.card.name,
+        "engine": WORDS.get(found.engine, "PyTorch"),
         "step": plan.grid.step,
         "tissue_mm2": round(measures.tissue_mm2, 6),
         "tumour_mm2": round(measures.tumour_mm2, 6),
@@ -251,7 +258,7 @@ def _notes(found: SlideMap, measures: Measures) -> list[str]:
     """Return what has to be known about the figures, a sentence each."""
     if not measures.tissue_mm2:
         return [NO_TISSUE]
-    notes = []
+    notes = [f"Predicted by {WORDS[found.engine]}."] if is_rounded(found.engine) else []
     share = found.unlike / found.examined if found.examined else 0.0
     if share > MOST_UNLIKE:
         notes.append(

@@ -62,7 +62,9 @@ class Inference:
     seconds: float
 
 
-def journal(folder: Path, slide: Path, grid: Grid, cells: npt.NDArray[np.bool_], predictor: Predictor) -> ChunkCache:
+def journal(
+    folder: Path, slide: Path, grid: Grid, cells: npt.NDArray[np.bool_], predictor: Predictor, *, kind: str = ""
+) -> ChunkCache:
     """Return where the finished blocks of a slide are kept; its key stands for all that the map depends on.
 
     Args:
@@ -71,10 +73,11 @@ def journal(folder: Path, slide: Path, grid: Grid, cells: npt.NDArray[np.bool_],
         grid: its cells.
         cells: which of them are predicted.
         predictor: by what.
+        kind: another :attr:`Predictor.kind` than the predictor's own, to know its key.
     """
     file = slide.stat()
     stamp = f"{VERSION} {file.st_size} {file.st_mtime_ns} {grid} {predictor.bundle.digest}"
-    return ChunkCache.of(folder, np.flatnonzero(cells), stamp=stamp, device=predictor.device.type)
+    return ChunkCache.of(folder, np.flatnonzero(cells), stamp=stamp, device=kind or predictor.kind)
 
 
 def infer(

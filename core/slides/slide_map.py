@@ -17,8 +17,10 @@ _ABOUT = Table(
     {
         "key": Text(), "bundle": Text(), "mpp": Number(1e-6, 1e6), "examined": Number(0, 1e12, whole=True),
         "unlike": Number(0, 1e12, whole=True), "blurred": Number(0, 1e12, whole=True), "pen_mm2": Number(0, 1e12),
-    }
+    },
+    {"engine": Text()},
 )  # fmt: skip
+_NAMES = (*_ABOUT.required, *_ABOUT.optional)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class SlideMap:
         blurred: number of these that are blurred.
         pen_mm2: ink on the slide.
         key: of all that the map depends on; the same key is the same map.
+        engine: what predicted, see :attr:`core.prediction.predictor.Predictor.kind`; empty in maps of before 0.3.
     """
 
     probability: npt.NDArray[np.float16]
@@ -50,6 +53,7 @@ class SlideMap:
     blurred: int
     pen_mm2: float
     key: str
+    engine: str = ""
 
     @property
     def cell_mm(self) -> float:
@@ -84,7 +88,7 @@ class SlideMap:
 
     def save(self, folder: Path) -> None:
         """Write ``map.npz``. Raises :class:`StorageError`."""
-        about = {"version": VERSION, **{name: getattr(self, name) for name in _ABOUT.required}}
+        about = {"version": VERSION, **{name: getattr(self, name) for name in _NAMES}}
         save_arrays(
             folder / FILE, about, probability=self.probability, origin=np.array(self.origin), step=np.array(self.step),
             bundle=np.array(self.bundle), ood=self.ood,
@@ -105,6 +109,6 @@ class SlideMap:
             probability, origin, step, ood = (arrays[name] for name in ("probability", "origin", "step", "ood"))
         if probability.ndim != 2 or ood.shape != probability.shape or origin.shape != (2,) or not step > 0:
             raise DataError(f"{folder / FILE} is damaged (its arrays do not fit together). {remedy}")
-        named = {name: about[name] for name in _ABOUT.required}
+        named = {name: about[name] for name in _NAMES if name in about}
         place = float(origin[0]), float(origin[1])
         return cls(probability.astype(np.float16), place, float(step), ood=ood.astype(np.float16), **named)

@@ -26,6 +26,7 @@ from core.evaluation import (
     threshold_for_specificity,
 )
 from core.prediction import Predictor, fit_ood_model
+from core.prediction.engine import TORCH
 from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
 from core.runs.run import Run
@@ -92,7 +93,7 @@ def complete(
     """
     # Rounded before anything is measured, so that all metrics are of what is shipped.
     bundle = Bundle(card, halve(weights))
-    predictor = Predictor(bundle, device=device)
+    predictor = Predictor(bundle, device=f"{device}:{TORCH}")  # the same card, whatever is installed
     valid = training_data.valid
     notify("Calibrating on validation patches")
     logits = predictor.predict(valid.pixels).logits

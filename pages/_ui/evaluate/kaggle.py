@@ -46,7 +46,7 @@ def draw(context: EvaluationContext) -> None:
         _finished(job, dataset)
         return
     device = context.predictor.device.type
-    predictions.last_attempt(status, job.partial(dataset, device=device).kept(count), count)
+    predictions.last_attempt(status, job.partial(dataset, device=context.predictor.kind).kept(count), count)
     st.button(
         f"Predict the {count:,} test patches", icon=":material/play_arrow:", on_click=layout.attempt,
         args=(partial(job.start, source=dataset.source, bundles=bundles, device=device),),

@@ -104,8 +104,7 @@ def _invite(
     job: ScoreJob,
     inline: bool,
 ) -> None:
-    device = predictor.device.type
-    done = chunk_cache_of(predictor.bundle, dataset, subset, device=device).kept(len(rows))
+    done = chunk_cache_of(predictor.bundle, dataset, subset, device=predictor.kind).kept(len(rows))
     last_attempt(job.status(), done, len(rows))
     name = widgets.escaped(layout.model_name(bundle_path, predictor.bundle.card))
     wait = "You can watch it here." if inline else "It runs in the background: you can leave the page and come back."
@@ -120,7 +119,8 @@ def _invite(
     else:
         st.button(
             "Evaluate in the background", type="primary", icon=":material/play_arrow:", on_click=layout.attempt,
-            args=(partial(job.start, source=dataset.source, bundle=bundle_path, split=subset, device=device),),
+            args=(partial(job.start, source=dataset.source, bundle=bundle_path, split=subset,
+                          device=predictor.device.type),),
         )  # fmt: skip
 
 

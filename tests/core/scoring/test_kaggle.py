@@ -101,7 +101,7 @@ class Counting:
 
     def __init__(self, predictor: Predictor, job: SubmissionJob, *, stop_after: int):
         self.predictor, self.job, self.stop_after = predictor, job, stop_after
-        self.device, self.asked = predictor.device, 0
+        self.device, self.kind, self.asked = predictor.device, predictor.kind, 0
 
     def predict(self, pixels: np.ndarray, **_: object) -> Predictions:
         self.asked += len(pixels)
