@@ -93,7 +93,12 @@ class TimmNetwork(nn.Module):
             OSError: they could not be downloaded.
         """
         given = {} if weights is None else {"pretrained_cfg_overlay": {"state_dict": weights}}
-        self.network.load_state_dict(_created(self.name, self._told, pretrained=True, **given).state_dict())
+        with torch.random.fork_rng(devices=[]):  # a resumed run does not load them, and has to draw the same
+            first, second = (_created(self.name, self._told, pretrained=True, **given).state_dict() for _ in range(2))
+        # timm leaves what the weights do not have as it began, in silence: at random, so that the two differ.
+        if missing := [name for name, value in first.items() if not torch.equal(value, second[name])]:
+            raise RuntimeError(f"{len(missing)} of its {len(first)} tensors are missing, such as {missing[0]}")
+        self.network.load_state_dict(first)
 
 
 def check(name: str) -> None:
