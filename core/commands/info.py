@@ -8,6 +8,7 @@ from core.bundle.seen_slides import slides_in_training
 from core.commands import options
 from core.commands.output import print_json
 from core.data.choices import Choices
+from core.data.store import PATCH_SIZE
 from core.evaluation import METRICS
 from core.stain import METHODS
 
@@ -77,7 +78,9 @@ def describe(bundle: Bundle) -> str:
 
 
 def _from(card: Card) -> str:
-    return "" if card.package is None else f", of the package {' '.join(card.package)}"
+    side = card.arguments.get("side", PATCH_SIZE)
+    enlarged = "" if side == PATCH_SIZE else f", patches enlarged to {side} px"
+    return ("" if card.package is None else f", of the package {' '.join(card.package)}") + enlarged
 
 
 def _errors(card: Card, threshold: float) -> str:

@@ -180,9 +180,12 @@ def _built(config: TrainingConfig) -> nn.Module:
     try:
         models.check(config.model, config.model_arguments)
         torch.manual_seed(config.seed)  # the same initial weights in all processes and for the same seed
-        return models.build(config.model, **config.model_arguments)
+        network = models.build(config.model, **config.model_arguments)
     except models.UnknownModelError as error:
         raise ConfigError(str(error)) from error
+    if getattr(network, "side", PATCH_SIZE) != PATCH_SIZE:
+        logger.info("Patches are enlarged to %d×%d for %s.", network.side, network.side, config.model)
+    return network
 
 
 def _teachers(config: TrainingConfig, device: torch.device, precision: Precision) -> Teachers | None:
