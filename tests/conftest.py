@@ -1,5 +1,6 @@
 """Fixtures that several rooms share. Nothing here needs a network, a GPU or real patches."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.runs import Run, TrainingConfig, create_run
 from core.storage.home import HOME_VARIABLE
 from core.studies.learning_curve_result import Trained
 from core.training.execute import execute
+from models import registry
 from tests.windows import behave_as_windows
 
 ON_WINDOWS_TOO = (
@@ -153,6 +155,24 @@ def tiny_bundle() -> Bundle:
         threshold=0.4,
     )
     return Bundle(card, halve(weights))
+
+
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an installed package with the network of docs/PYTHON.md; without it, the package is gone."""
+    folder = tmp_path / "site"
+    about = folder / "acme_networks-1.5.dist-info"
+    about.mkdir(parents=True)
+    guide = (Path(__file__).parents[1] / "docs" / "PYTHON.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(from torch import nn\n.*?)```", guide, re.DOTALL)
+    (folder / "acme_networks.py").write_text(code)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-networks\nVersion: 1.5\n")
+    (about / "entry_points.txt").write_text("[nodescope.networks]\ntiny = acme_networks:tiny\n")
+    monkeypatch.syspath_prepend(str(folder))
+    registry._entries.cache_clear()
+    yield folder
+    registry._entries.cache_clear()
+    sys.modules.pop("acme_networks", None)
 
 
 @pytest.fixture

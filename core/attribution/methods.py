@@ -3,7 +3,7 @@
 Slopes, paths and occlusion mean something on every differentiable network. A method with rules of its own does so only
 where its rules cover every step that the network takes. Networks say that themselves: ``unsupported_attributions``
 holds the methods that do not suit one, with the reason, and a test proves both lists on every network of the registry.
-A network that declares nothing is offered the general methods only.
+Of a network that declares nothing, the steps of a pass are looked at (:mod:`core.attribution.fit`).
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import Literal
 from torch import nn
 
 from core.attribution.cam import declared_layer
+from core.attribution.fit import obstacle
 from core.errors import AttributionError
 
 Family = Literal["cam", "gradient", "path", "rules", "perturbation"]
@@ -193,12 +194,9 @@ def supports(method: str, model: nn.Module) -> str | None:
     chosen = method_named(method)
     if chosen.family == "rules":
         declared: dict[str, str] | None = getattr(model, "unsupported_attributions", None)
-        if declared is None:
-            return (
-                "It follows rules of its own on the way back, and this network does not declare that they cover all "
-                "of its layers."
-            )
-        if method in declared:
+        if declared is None and (reason := obstacle(method, model)) is not None:
+            return reason
+        if declared is not None and method in declared:
             return declared[method]
     if chosen.needs_layer and declared_layer(model) is None:
         return "It explains the feature maps of one layer, and this network does not name one for it."

@@ -22,6 +22,7 @@ import models
 from core.bundle.card import Card
 from core.bundle.card_schema import CARD
 from core.bundle.ood import PREFIX, OodModel
+from core.bundle.package import check_package, remedy
 from core.bundle.shipped import SHIPPED, bundle_file
 from core.errors import BundleError
 from core.formatting import file_size, printable
@@ -66,6 +67,7 @@ class Bundle:
         Raises:
             BundleError: this version has no such network, or the weights do not fit it.
         """
+        check_package(self.card)
         try:
             self._check_fit()
             network = models.build(self.card.model, **self.card.arguments)
@@ -85,7 +87,7 @@ class Bundle:
             if expected != found:
                 raise BundleError(
                     f"The bundle's weights do not fit its network {self.card.model!r}: {name} is {found} in the file "
-                    f"and {expected} in the network. Copy the bundle again."
+                    f"and {expected} in the network. {remedy(self.card)}"
                 )
 
     def inference_module(self, device: torch.device) -> nn.Module:
@@ -94,7 +96,10 @@ class Bundle:
         Raises:
             BundleError: as :meth:`network` does; or the weights are such that norms cannot be folded.
         """
-        folded = models.fold(self.network())
+        network = self.network()
+        folded = models.fold(network)
+        if self.card.package is not None and not models.agree(network, folded):
+            folded = network  # its norms do not stand right behind the convolutions that they seem to belong to
         if not all(value.isfinite().all() for value in folded.state_dict().values()):
             # Each is finite by itself, which load_bundle() saw to; so a variance is negative or a product overflows.
             raise BundleError(

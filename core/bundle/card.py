@@ -69,6 +69,7 @@ class Card:
         operating: sensitivity and specificity in validation at every threshold, or None where they were not kept.
         stain: what the colours of a patch are brought to before the network sees it, see :mod:`core.stain`; None leaves
             them as they are.
+        package: name and version of the package that the network comes with; None for Nodescope's own.
         slide_threshold: what cards of earlier versions hold for single patches of slides. It is kept, so that these
             bundles keep their digests, and used nowhere: :attr:`slide_thresholds` find more at fewer false alarms.
     """
@@ -85,6 +86,7 @@ class Card:
     notes: tuple[str, ...] = ()
     operating: OperatingCurve | None = None
     stain: StainReference | None = None
+    package: tuple[str, str] | None = None
     slide_threshold: float | None = None
 
     @property
@@ -141,6 +143,7 @@ class Card:
             "operating": None if self.operating is None else self.operating.to_json(),
             "intended_use": INTENDED_USE,
             # Left out where there is none: an earlier bundle must keep the digest that stored predictions refer to.
+            **({} if self.package is None else {"package": dict(zip(("name", "version"), self.package, strict=True))}),
             **({} if self.slide_threshold is None else {"slide_threshold": self.slide_threshold}),
         }
 
@@ -174,5 +177,6 @@ class Card:
             notes=tuple(read["notes"]),
             operating=None if read.get("operating") is None else OperatingCurve.from_json(read["operating"]),
             stain=reference,
+            package=(read["package"]["name"], read["package"]["version"]) if "package" in read else None,
             slide_threshold=read.get("slide_threshold"),
         )

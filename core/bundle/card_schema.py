@@ -10,6 +10,7 @@ from core.storage.schema import Anything, Choice, Kind, Listed, Maybe, Named, Nu
 _COUNT = Number(0, 10**9, whole=True)
 _SEED = Number(-(2**63), 2**63 - 1, whole=True)
 _SHARE = Number(0, 1)
+_PACKAGE = r"[A-Za-z0-9][A-Za-z0-9._+!-]*"  # it is shown in a line to be copied into a terminal
 _SHARES = Listed(_SHARE, fewest=1)
 
 
@@ -153,6 +154,7 @@ CARD = Table(
                 }
             )
         ),
+        "package": Table({"name": Text(pattern=_PACKAGE), "version": Text(pattern=_PACKAGE)}),
         "slide_threshold": Maybe(_SHARE),
     },
 )

@@ -8,6 +8,7 @@ from core.bundle.seen_slides import slides_in_training
 from core.commands import options
 from core.commands.output import print_json
 from core.data.choices import Choices
+from core.data.store import PATCH_SIZE
 from core.evaluation import METRICS
 from core.stain import METHODS
 
@@ -24,6 +25,7 @@ def command(as_json: bool, list_models: bool, bundle: Path | None) -> int:
             print_json(counts)
         else:
             print("\n".join(f"{name:<20} {count:>12,} parameters" for name, count in counts.items()))
+            print("timm:NAME            those of the package timm, such as timm:resnet18")
         return 0
     loaded = load_bundle(bundle)
     if as_json:
@@ -40,7 +42,7 @@ def describe(bundle: Bundle) -> str:
     parameters = models.parameter_count(bundle.network())
     lines = [
         f"{card.name} ({bundle.digest})",
-        f"  network       {card.model}, {parameters:,} parameters",
+        f"  network       {card.model}, {parameters:,} parameters{_from(card)}",
         f"  calibration   temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}",
         f"  threshold     {card.threshold:.4f}{_errors(card, card.threshold)}",
         f"  stains        {stains}",
@@ -73,6 +75,12 @@ def describe(bundle: Bundle) -> str:
     lines.append(f"  OOD model     {fitted}")
     lines += [f"  note          {note}" for note in card.notes]
     return "\n".join([*lines, f"  use           {INTENDED_USE}"])
+
+
+def _from(card: Card) -> str:
+    side = card.arguments.get("side", PATCH_SIZE)
+    enlarged = "" if side == PATCH_SIZE else f", patches enlarged to {side} px"
+    return ("" if card.package is None else f", of the package {' '.join(card.package)}") + enlarged
 
 
 def _errors(card: Card, threshold: float) -> str:

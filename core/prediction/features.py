@@ -35,7 +35,7 @@ class Layers:
     """Names of the modules whose features are read.
 
     Attributes:
-        early: its output is the early feature map.
+        early: its output is the early feature map or, in a network without one, the last features before the head.
         late: its input are the late features.
     """
 
@@ -50,12 +50,14 @@ def layers_of(module: nn.Module) -> Layers:
         BundleError: the network has no suitable ones.
     """
     early: list[str] = []
+    pooled: list[str] = []
     late: list[str] = []
 
     def note(name: str, child: nn.Module, given: tuple[object, ...], output: object) -> None:
-        shape = output.shape if isinstance(output, Tensor) else ()
-        if len(shape) == 4 and min(shape[-2:]) >= EARLY_CELLS and 8 <= shape[1] <= MOST_CHANNELS:
+        if isinstance(output, Tensor) and _is_map(output):
             early.append(name)
+        if isinstance(output, Tensor) and output.dim() == 2 and output.shape[1] >= 8:
+            pooled.append(name)
         leaf = next(child.children(), None) is None
         if leaf and any(True for _ in child.parameters()) and given and isinstance(given[0], Tensor):
             late.append(name)
@@ -72,22 +74,39 @@ def layers_of(module: nn.Module) -> Layers:
         finally:
             for handle in handles:
                 handle.remove()
-    if not early or not late:
+    if not (early or pooled) or not late:
         raise BundleError(
             f"{type(module).__name__} has no feature map of {EARLY_CELLS}×{EARLY_CELLS} cells with 8 to "
-            f"{MOST_CHANNELS} channels, so that no OOD model can be fitted; use another network."
+            f"{MOST_CHANNELS} channels and no pooled features N×C, so that no OOD model can be fitted; use another "
+            "network."
         )
     # Hooks fire as modules return, so the last early one is the deepest map that still has enough cells,
     # and the last late one is the head.
-    return Layers(early[-1], late[-1])
+    return Layers((early or pooled)[-1], late[-1])
+
+
+def _is_map(output: Tensor) -> bool:
+    """Tell whether this is an early map of the one patch, N×C×h×w: neither N×h×w×C, nor a part of it, nor attention."""
+    if output.dim() != 4 or not EARLY_CELLS <= output.shape[2] == output.shape[3]:
+        return False
+    sums = output.sum(dim=3)  # one for each row of attention
+    return (
+        output.shape[0] == 1 and 8 <= output.shape[1] <= MOST_CHANNELS
+        and not torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+    )  # fmt: skip
 
 
 def early_features(
     predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress = no_progress
 ) -> npt.NDArray[np.float32]:
-    """Return float32 (N, 2C): mean and standard deviation over places of each channel behind `layer`."""
+    """Return float32 (N, 2C): mean and standard deviation over places of each channel behind `layer`.
+
+    Behind a layer without places they are its C features themselves.
+    """
 
     def pooled(_given: Tensor, output: Tensor) -> Tensor:
+        if output.dim() == 2:
+            return output.float()
         if output.dim() != 4:
             raise BundleError(
                 f"The bundle's OOD model reads the layer {layer!r}, which gives no feature map; copy the bundle again."

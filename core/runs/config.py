@@ -1,10 +1,12 @@
 """The settings of a run."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
+import models
 from core.data.decisions import NONE
 from core.data.open import DEMO
 from core.data.splits import CHOICES
@@ -13,6 +15,7 @@ from core.errors import ConfigError, DeviceError
 from core.runs.settings import SETTINGS
 from core.storage.record import typed
 
+Found = TypeVar("Found")
 Balance = Literal["none", "weights", "sampling"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -138,7 +141,7 @@ class TrainingConfig:
     stain_reference: str = ""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: Literal["gpu", "off", "auto"] = "gpu"
-    tracker: Literal["none", "tensorboard", "mlflow"] = "none"
+    tracker: str = "none"
     keep: Literal["best", "last"] = "best"
     patience: int = 0
     seed: int = 0
@@ -217,7 +220,8 @@ class TrainingConfig:
     def with_changes(self, **changes: Any) -> "TrainingConfig":
         """Return a copy with some values replaced; those of the augmentation may be given by their own names.
 
-        With another network go the arguments of the one before, unless new ones are among the changes.
+        With another network go the arguments of the one before, unless new ones are among the changes. Published
+        weights of timm bring the normalisation that they expect.
 
         Raises:
             ConfigError: they do not fit.
@@ -228,6 +232,11 @@ class TrainingConfig:
         """
         if changes.get("model", self.model) != self.model:
             changes.setdefault("model_arguments", {})
+            changes["model"] = _known(models.full_name, changes["model"])
+        if {"model", "pretrained"} & changes.keys() and not {"mean", "std"} & changes.keys():
+            merged = {"model": self.model, "pretrained": self.pretrained, **changes}
+            found = None if merged["pretrained"] == "none" else _known(models.normalisation, merged["model"])
+            changes |= {} if found is None else {"mean": found[0], "std": found[1]}
         inner = {name: changes.pop(name) for name in _AUGMENTATION & changes.keys()}
         if inner:
             changes["augmentation"] = replace(changes.get("augmentation", self.augmentation), **inner)
@@ -273,6 +282,13 @@ class TrainingConfig:
         value["stain_reference"] = Path(self.stain_reference).name
         value["teachers"] = [Path(path).name for path in self.teachers]
         return value
+
+
+def _known(ask: Callable[[str], Found], model: str) -> Found:
+    try:
+        return ask(model)
+    except models.UnknownModelError as error:
+        raise ConfigError(f"{error}") from error
 
 
 _AUGMENTATION = {each.name for each in fields(Augmentation)}

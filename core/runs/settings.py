@@ -4,6 +4,8 @@
 ``python -m core train`` makes its options from :data:`GROUPS`, and the Train page its fields.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,7 +33,8 @@ class Setting:
         low: least value of a number.
         high: greatest value of a number.
         unit: of a number, where the label does not say it.
-        choices: the values that a choice allows.
+        listed: the values that a choice allows, or what tells them where that depends on what is installed.
+        pattern: regular expression of what may stand in place of a choice; empty allows nothing.
         suffix: ending of the files whose path may stand in place of a choice; empty allows none.
         optional: whether the value may be None.
         step: what the buttons beside a number add.
@@ -46,7 +49,8 @@ class Setting:
     low: float = 0
     high: float = 10_000
     unit: str = ""
-    choices: tuple[str, ...] = ()
+    listed: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    pattern: str = ""
     suffix: str = ""
     optional: bool = False
     step: float | None = None
@@ -54,10 +58,16 @@ class Setting:
     zero: str = ""
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that a choice allows."""
+        return self.listed() if callable(self.listed) else self.listed
+
+    @property
     def limits(self) -> str:
         """What is allowed, such as "1 to 10000"; empty where nothing is checked."""
         if self.kind == "choice":
-            return ", ".join(self.choices) + (f" or a {self.suffix} file" if self.suffix else "")
+            others = f" or a {self.suffix} file" if self.suffix else " or PACKAGE:NAME" if self.pattern else ""
+            return ", ".join(self.choices) + others
         if self.kind in ("count", "number"):
             ends = (f"{end:d}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
             return " to ".join(ends)
@@ -71,7 +81,7 @@ class Setting:
         """
         if self.optional and value is None:
             return
-        if self.kind == "choice" and value not in self.choices and not (self.suffix and value.endswith(self.suffix)):
+        if self.kind == "choice" and value not in self.choices and not self._takes(value):
             raise ConfigError(f"{self.name} must be one of {self.limits}, got {value!r}.")
         if self.kind not in ("count", "number"):
             return
@@ -79,6 +89,22 @@ class Setting:
             raise ConfigError(f"{self.name} must be {self.limits}, got {value}.")
         if self.kind == "count" and not isinstance(value, int):
             raise ConfigError(f"{self.name} must be a whole number, got {value}.")
+
+    def _takes(self, value: str) -> bool:
+        """Tell whether this may stand in place of a choice."""
+        is_file = bool(self.suffix) and value.endswith(self.suffix)
+        return is_file or bool(self.pattern and re.fullmatch(self.pattern, value))
+
+
+def _networks() -> tuple[str, ...]:
+    return tuple(models.names())
+
+
+def _trackers() -> tuple[str, ...]:
+    # Those that accelerate knows; imported only here, because most commands do without it.
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    return ("none", *sorted(LOGGER_TYPE_TO_CLASS))
 
 
 GROUPS: dict[str, tuple[Setting, ...]] = {
@@ -100,8 +126,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     ),
     "Network": (
         Setting(
-            "model", "Network", "The kind of network. A preset's other settings were chosen for its own.",
-            kind="choice", choices=tuple(models.names()),
+            "model", "Network", "The kind of network; timm:NAME, such as timm:resnet18, is one of the package timm. A "
+            "preset's other settings were chosen for its own.",
+            kind="choice", listed=_networks, pattern=models.FOREIGN.pattern,
         ),
         Setting(
             "pretrained", "Starting weights", '"none" for random ones, "imagenet" for published ones, or the path of a '
@@ -151,7 +178,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "stain_normalisation", "Stain normalisation", "Bring the colours of every patch to those of a reference "
             "patch before the network sees it, in training and in every prediction: “macenko” by its two dyes, "
             "“reinhard” by its mean colours. Try it where patches of another laboratory look different.",
-            kind="choice", choices=("none", *STAIN_METHODS),
+            kind="choice", listed=("none", *STAIN_METHODS),
         ),
         Setting(
             "stain_reference", "Reference patch", "The path of a patch whose colours all others get. Without one, the "
@@ -161,12 +188,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Optimiser": (
         Setting(
             "optimiser", "Optimiser", "How gradients become steps; AdamW is the safer one.",
-            kind="choice", choices=("adam", "adamw"),
+            kind="choice", listed=("adam", "adamw"),
         ),
         Setting(
             "schedule", "Learning rate over time", "One cycle warms up for a tenth of the steps and then falls to "
             "zero; plateau halves the rate when nothing improves.",
-            kind="choice", choices=("constant", "one-cycle", "plateau"),
+            kind="choice", listed=("constant", "one-cycle", "plateau"),
         ),
         Setting(
             "plateau_patience", "Patience before halving", "Only for the plateau schedule: the rate is halved after "
@@ -198,14 +225,14 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Classes and split": (
         Setting(
             "balance", "Balance of the classes", "Where one class is rare: let both count the same in the loss, or "
-            "draw as many patches of each.", kind="choice", choices=("none", "weights", "sampling"),
+            "draw as many patches of each.", kind="choice", listed=("none", "weights", "sampling"),
         ),
         Setting(
             "split", "Split", "Which patches train, validate and test. By slide is the honest one for new slides; a "
             "random one is optimistic. Where a data set comes with training and validation splits only, the default "
             "draws a test split from both; “valid-as-test” keeps its validation split for testing instead. Browse and "
             "`python -m core split` show how each divides the data, and save it.",
-            kind="choice", choices=CHOICES, suffix=SUFFIX,
+            kind="choice", listed=CHOICES, suffix=SUFFIX,
         ),
         Setting(
             "validation_data", "Validation from data set", "Which of several data sets gives the validation split; 1 "
@@ -253,20 +280,20 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Speed and repeating": (
         Setting(
             "precision", "Precision", "How numbers are stored while computing.",
-            kind="choice", choices=("auto", "fp32", "bf16", "fp16"),
+            kind="choice", listed=("auto", "fp32", "bf16", "fp16"),
         ),
         Setting(
             "compile", "Compile the network", "Takes a minute or more before the first step and makes the others "
             "faster. gpu does so for long runs on a GPU only, auto always, where a compiler works.",
-            kind="choice", choices=("gpu", "off", "auto"),
+            kind="choice", listed=("gpu", "off", "auto"),
         ),
         Setting(
-            "tracker", "Tracker", "Send the metrics of each epoch to TensorBoard or MLflow too, where installed.",
-            kind="choice", choices=("none", "tensorboard", "mlflow"),
+            "tracker", "Tracker", "Send the metrics of each epoch to a tracker too, whose package is installed.",
+            kind="choice", listed=_trackers,
         ),
         Setting(
             "keep", "Which weights are kept", "The best epoch by validation AUC, or the last one.",
-            kind="choice", choices=("best", "last"),
+            kind="choice", listed=("best", "last"),
         ),
         Setting("seed", "Seed", "The same seed on the same computer gives the same run.", high=LARGEST_SEED),
     ),

@@ -9,6 +9,7 @@ raises a ``ValueError`` that names its place, what is allowed there and what was
 
 import json
 import math
+import re
 import reprlib
 import sys
 from collections import Counter
@@ -82,16 +83,20 @@ class Text:
     Attributes:
         longest: most characters.
         may_be_empty: whether it may have none.
+        pattern: regular expression that all of it matches; "" takes any.
     """
 
     longest: int = 1_000
     may_be_empty: bool = True
+    pattern: str = ""
 
     def read(self, value: Any, place: str) -> str:
         """Return the text."""
         if not isinstance(value, str) or len(value) > self.longest or not (value.strip() or self.may_be_empty):
             least = 0 if self.may_be_empty else 1
             raise ValueError(f"{place} must be a text of {least} to {self.longest} characters, got {_shown(value)}")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise ValueError(f"{place} must match {self.pattern}, got {_shown(value)}")
         return printable(value)
 
 

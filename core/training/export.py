@@ -61,6 +61,7 @@ def finish(run: Run, outcome: Outcome, *, notify: Callable[[str], None]) -> Bund
         threshold=0.5,
         training=_provenance(outcome),
         stain=outcome.training_data.stain,
+        package=models.package_of(model),
         notes=_notes(outcome),
     )
     bundle = complete(card, weights, outcome.training_data, device=config.device, notify=notify, place=run.place)

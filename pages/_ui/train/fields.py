@@ -27,7 +27,7 @@ CHOICE_LABELS = {
     "slide": "Whole slides", "patient": "Whole patients", "centre": "One centre left out",
     "stratified": "At random, exact shares of each class", "colour": "Colours held out",
     "none": "None", "gpu": "For long runs on a GPU", "off": "Never",
-    "tensorboard": "TensorBoard", "mlflow": "MLflow",
+    "tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "Weights & Biases", "comet_ml": "Comet",
     "official": "Official splits of the data set", "valid-as-test": "Official validation split as test",
 }  # fmt: skip
 """Values of settings in plain words; the others are shown as they are."""
@@ -130,7 +130,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
         choices = _offered(setting, value)
         return st.selectbox(
             label, choices, choices.index(value), key=key, help=setting.help, persist_state="session",
-            format_func=_in_words,
+            format_func=_in_words, accept_new_options=bool(setting.pattern),
         )  # fmt: skip
     # Without the limits: a field that has them keeps its last valid value for itself when another one is typed, and the
     # run would train with that. `changed` refuses what is out of range. Value and step must both be int or float.

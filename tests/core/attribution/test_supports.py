@@ -71,7 +71,8 @@ def guided_everywhere(model: nn.Module, pixels: Tensor, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         for place, name in ((F, "relu"), (torch, "relu"), (Tensor, "relu")):
             patched.setattr(place, name, lambda x, **_: GuidedReLU.apply(x, float("inf")))
-        patched.setattr(F, "relu6", lambda x, **_: GuidedReLU.apply(x, 6.0))
+        for name in ("relu6", "hardtanh"):  # torch's own layer calls the second one
+            patched.setattr(F, name, lambda x, *_, **__: GuidedReLU.apply(x, 6.0))
         logit = model(given)
     return torch.autograd.grad(logit.sum(), given)[0]
 
@@ -196,13 +197,14 @@ def test_a_network_that_declares_nothing_gets_what_suits_any_network(patch: Tens
     model = models.Normalised(inner, mean=(0.5,) * 3, std=(0.2,) * 3) if wrapped else inner
     assert available(model) == GENERAL
     assert "does not name one" in supports("grad-cam", model)
-    assert "does not declare" in supports("guided-backprop", model)
-    with pytest.raises(AttributionError, match=r"Guided Backpropagation cannot explain .*does not declare"):
+    assert supports("guided-backprop", model) == "Its rule is for ReLU, and this network also computes silu."
+    assert "does not declare" in supports("lrp", model)
+    with pytest.raises(AttributionError, match=r"Guided Backpropagation cannot explain .*also computes silu"):
         attribute(model, patch, method="guided-backprop")
     with pytest.raises(AttributionError, match=r"Grad-CAM cannot explain .*does not name one"):
         attribute(model, patch)
     assert np.abs(attribute(model, patch, layer=inner.stem).values).max() > 0  # a layer given by hand will do
-    with pytest.raises(AttributionError, match="does not declare"):
+    with pytest.raises(AttributionError, match="also computes silu"):
         attribute(model, patch, method="guided-grad-cam", layer=inner.stem)
 
 
@@ -210,7 +212,68 @@ def test_a_network_of_known_parts_is_not_taken_for_one_of_them() -> None:
     """What a network declares holds for the whole of it only."""
     network = nn.Sequential(nn.SiLU(), models.build("keras-cnn"))
     assert supports("guided-backprop", models.build("keras-cnn")) is None
-    assert "does not declare" in supports("guided-backprop", network)
+    assert "also computes silu" in supports("guided-backprop", network)
+
+
+class Odd(nn.Module):
+    """Rectifies in one way or another."""
+
+    def __init__(self, bend: Callable[[Tensor], Tensor], *pool: nn.Module) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 8, stride=4)
+        self.bend, self.pool = bend, nn.Sequential(*pool)
+        self.again, self.end = nn.Conv2d(8, 8, 3), nn.Linear(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.bend(self.again(self.pool(self.bend(self.stem(x))))).mean(dim=(2, 3))).squeeze(1)
+
+
+class Two(nn.Module):
+    """A layer for each use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 8, stride=4), nn.BatchNorm2d(8), nn.ReLU6(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), nn.ReLU()
+        )
+        self.end = nn.Linear(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.layers(x).mean(dim=(2, 3))).squeeze(1)
+
+
+@pytest.mark.parametrize(
+    ("make", "guided", "deeplift"),
+    [
+        (Two, None, None),
+        (lambda: Odd(nn.ReLU()), None, "uses bend more than once"),
+        (lambda: Odd(nn.ReLU(), nn.MaxPool2d(3, 2)), None, "windows that do not overlap"),
+        (lambda: Odd(F.relu), "rectifies outside of layers", "rectifies outside of layers"),
+        (lambda: Odd(nn.GELU()), "also computes gelu", "also computes gelu"),
+        (lambda: Odd(nn.ReLU(), nn.Sigmoid()), "also computes sigmoid", "also computes sigmoid"),
+    ],
+)
+def test_rules_are_offered_by_what_happens_on_a_pass(
+    make: Callable[[], nn.Module], guided: str | None, deeplift: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = make().eval()
+    for method, expected in (("guided-backprop", guided), ("deeplift", deeplift)):
+        reason = supports(method, model)
+        if expected is None:
+            assert reason is None
+            assert holds(method, model, monkeypatch)
+        else:
+            assert expected in reason
+    assert "does not declare" in supports("lrp", model)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "regnetx_002", "mobilenetv2_035", "test_vit", "test_byobnet"])
+def test_rules_hold_where_they_are_offered_on_networks_of_timm(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("timm")
+    model = network(f"timm:{name}")
+    for method in ("guided-backprop", "deeplift"):
+        assert supports(method, model) is not None or holds(method, model, monkeypatch)
 
 
 def test_a_declared_reason_is_given(patch: Tensor) -> None:

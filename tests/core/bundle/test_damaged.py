@@ -151,7 +151,7 @@ def test_a_damaged_ood_model_is_refused(path: Path, change: Any, message: str) -
     ("layer", "message"),
     [
         ("network.nowhere", "which its network does not have"),
-        ("network.classifier.4", "which gives no feature map"),
+        ("network.classifier.4", r"features, its network 2;"),
         ("", "must be a text of 1 to 1000"),
         ("network.features", "features, its network"),
     ],

@@ -1,12 +1,15 @@
 """The figures of each epoch, told to others too."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
 from core.errors import ConfigError
 from core.runs import TrainingConfig, create_run
+from core.runs.settings import SETTINGS
 from core.training.tracking import Tracker
 
 ROW = {"epoch": 3, "train_loss": 0.5, "valid_auc": 0.9}
@@ -15,9 +18,11 @@ ROW = {"epoch": 3, "train_loss": 0.5, "valid_auc": 0.9}
 class Recorder:
     """Stands for a tracker of accelerate."""
 
+    requires_logging_directory = False
+
     def __init__(self, *place: Any, **options: Any):
         self.place, self.options, self.told = place, options, []
-        self.tracker = type("Active", (), {"info": type("Info", (), {"run_id": "abc"})})
+        self.tracker = SimpleNamespace(info=SimpleNamespace(run_id="abc"), id="abc", hash="abc")
 
     def start(self) -> None:
         self.told.append("start")
@@ -37,18 +42,28 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
     """The trackers that were made, in order; their packages are taken to be there."""
     found: list[Recorder] = []
 
-    def make(*place: Any, **options: Any) -> Recorder:
-        found.append(Recorder(*place, **options))
-        return found[-1]
+    def recording(folder: bool) -> Any:
+        def make(*place: Any, **options: Any) -> Recorder:
+            found.append(Recorder(*place, **options))
+            return found[-1]
+
+        make.requires_logging_directory = folder  # type: ignore[attr-defined]
+        return make
 
     monkeypatch.setattr("core.training.tracking.find_spec", lambda _: object())
-    for name in ("TensorBoardTracker", "MLflowTracker"):
-        monkeypatch.setattr(f"core.training.tracking.tracking.{name}", make)
+    for name, kind in LOGGER_TYPE_TO_CLASS.items():
+        monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, name, recording(kind.requires_logging_directory))
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "new-one", recording(False))
     return found
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
-def test_each_epoch_is_told_under_its_number(name: Any, made: list[Recorder], tmp_path: Path) -> None:
+def test_every_tracker_of_accelerate_can_be_chosen() -> None:
+    expected = {"none", "wandb", "trackio", "aim", "comet_ml", "mlflow", "tensorboard", "dvclive", "clearml", "swanlab"}
+    assert expected <= set(SETTINGS["tracker"].choices)
+
+
+@pytest.mark.parametrize("name", [*LOGGER_TYPE_TO_CLASS, "new-one"])
+def test_each_epoch_is_told_under_its_number(name: str, made: list[Recorder], tmp_path: Path) -> None:
     config = TrainingConfig(tracker=name)
     tracker = Tracker(create_run(config, tmp_path / "run"), config)
 
@@ -58,16 +73,52 @@ def test_each_epoch_is_told_under_its_number(name: Any, made: list[Recorder], tm
     assert made[0].told == ["start", "notebook-cnn", ({"train_loss": 0.5, "valid_auc": 0.9}, 3), "finish"]
 
 
-def test_a_resumed_run_goes_on_in_the_same_place(made: list[Recorder], tmp_path: Path) -> None:
-    config = TrainingConfig(tracker="mlflow")
+@pytest.mark.parametrize("name", ["tensorboard", "aim"])
+def test_files_go_to_the_runs_folder(name: str, made: list[Recorder], tmp_path: Path) -> None:
+    config = TrainingConfig(tracker=name)
+    Tracker(create_run(config, tmp_path / "run"), config)
+
+    assert made[0].place == ("tensorboard" if name == "tensorboard" else "nodescope", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "first", "then"),
+    [
+        ("mlflow", "run_id", None, "abc"),
+        ("wandb", "id", None, "abc"),
+        ("swanlab", "id", None, "abc"),
+        ("aim", "run_hash", None, "abc"),
+        ("comet_ml", "experiment_key", None, "abc"),
+        ("clearml", "continue_last_task", False, "abc"),
+        ("dvclive", "resume", False, True),
+        ("trackio", "name", "run", "run"),
+    ],
+)
+def test_a_resumed_run_goes_on_in_the_same_place(
+    name: str, option: str, first: Any, then: Any, made: list[Recorder], tmp_path: Path
+) -> None:
+    config = TrainingConfig(tracker=name)
     run = create_run(config, tmp_path / "run")
     Tracker(run, config)
     run.checkpoint_path.write_bytes(b"")
 
     Tracker(run, config)
 
-    assert [each.options["run_id"] for each in made] == [None, "abc"]
+    assert [each.options.get(option) for each in made] == [first, then]
     assert made[1].told == ["start"]
+
+
+def test_one_that_does_not_start_says_why(
+    made: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Recorder) -> None:
+        raise OSError("no account\nand a long story")
+
+    monkeypatch.setattr(Recorder, "start", fail)
+    config = TrainingConfig(tracker="wandb")
+
+    with pytest.raises(ConfigError, match=r"The tracker wandb did not start: no account\. See its own guide"):
+        Tracker(create_run(config, tmp_path / "run"), config)
 
 
 def test_no_tracker_is_told_nothing(made: list[Recorder], tmp_path: Path) -> None:
