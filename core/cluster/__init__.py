@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.cluster.local import Here, LocalPool
+from core.cluster.local import LocalPool
 from core.cluster.on_ray import RayPool
 from core.cluster.pieces import Outcome, Piece, Pool, carry_out, is_worker
 from core.errors import ConfigError
@@ -48,7 +48,7 @@ class Where:
         if self.ray:
             needs = {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": int(self.memory * 1e9)}
             return RayPool(self.ray, {name: need for name, need in needs.items() if need})
-        return LocalPool(self.workers, self.cpus) if self.workers else Here()
+        return LocalPool(self.workers, self.cpus) if self.workers else Pool()
 
 
 HERE = Where()

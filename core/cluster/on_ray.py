@@ -12,11 +12,10 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 from core.cluster.local import Child
-from core.cluster.pieces import POLL_SECONDS, Outcome, Task, attempt, worker_environment
+from core.cluster.pieces import POLL_SECONDS, Outcome, Pool, Task, attempt, worker_environment
 from core.errors import ConfigError, RunError
 from core.job import ROOT
 from core.progress import Progress, no_progress
@@ -33,7 +32,7 @@ OBJECT_STORE = 100 * 2**20
 """Bytes of the shared memory that a cluster of this machine's own reserves: pieces pass files and no arrays."""
 
 
-class RayPool:
+class RayPool(Pool):
     """As many pieces at a time as the cluster has room for.
 
     Args:
@@ -51,13 +50,10 @@ class RayPool:
                 "of one machine, --workers needs nothing."
             )
         self._address, self._resources = address, resources
-        self._slots, self._running = 1, set[int]()
-        self._answered, self._child = 0.0, self._start()
+        self._slots, self._running, self._answered = 1, set[int](), 0.0
+        self._child = self._start()
 
-    def __enter__(self) -> "RayPool":
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._child.end(at_once=bool(self._running))
 
     def slots(self) -> int:

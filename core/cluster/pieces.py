@@ -8,10 +8,9 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Self
 
 from core.cluster import claims
 from core.errors import NodescopeError, RunError
@@ -32,11 +31,6 @@ WORKER = "NODESCOPE_WORKER"
 def is_worker() -> bool:
     """Whether this process was started to work on pieces."""
     return bool(os.environ.get(WORKER))
-
-
-def nothing_yet() -> float:
-    """Return 0: the share of a piece that does not say how far it is."""
-    return 0.0
 
 
 def worker_environment(threads: int) -> dict[str, str]:
@@ -61,7 +55,7 @@ class Piece:
     claims: Path
     call: Callable[..., Any]
     arguments: Mapping[str, Any]
-    share: Callable[[], float] = field(default=nothing_yet, compare=False)
+    share: Callable[[], float] = field(default=lambda: 0.0, compare=False)
 
 
 class Task(NamedTuple):
@@ -90,22 +84,35 @@ class Outcome:
     error: NodescopeError | None = None
 
 
-class Pool(AbstractContextManager["Pool"], Protocol):
-    """A place where pieces are carried out."""
+class Pool:
+    """A place where pieces are carried out: this process, one after the other. Others are made of it."""
+
+    _task: Task | None = None
+    _last = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
 
     def slots(self) -> int:
         """Return how many tasks it takes at a time."""
+        return 1
 
     def submit(self, task: Task) -> None:
         """Take a task; returns at once."""
+        self._task, self._last = task, task.number
 
-    def finished(self, seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
-        """Return the numbers and outcomes of tasks that have ended, after at most `seconds`.
+    def finished(self, _seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
+        """Return the numbers and outcomes of tasks that have ended, after at most `_seconds`.
 
         Args:
-            seconds: how long to wait for one.
-            progress: receives the share of the task, from a pool that works in this very process.
+            _seconds: how long to wait for one, in a pool that has other processes.
+            progress: receives the share of the task, in this one.
         """
+        task, self._task = self._task, None  # none is left of one that was interrupted
+        return [(self._last, Outcome("stopped") if task is None else attempt(*task[1:], progress))]
 
 
 def attempt(
@@ -145,9 +152,8 @@ def carry_out(
         begin: gets each piece before it is begun.
         stop: asks pieces to end that are in work when this ends early, by whatever is raised.
     """
-    waiting, running = deque(range(len(pieces))), set[int]()
-    tries, begun, done = Counter[int](), set[int](), 0
-    seen, again = dict[int, tuple[claims.Mark, float]](), dict[int, float]()
+    waiting, running, begun, done = deque(range(len(pieces))), set[int](), set[int](), 0
+    tries, seen, again = Counter[int](), dict[int, tuple[claims.Mark, float]](), dict[int, float]()
     try:
         while waiting or running:
             progress((done + sum(pieces[number].share() for number in running)) / len(pieces))
@@ -157,8 +163,8 @@ def carry_out(
                 piece, (mark, since) = pieces[number], seen.get(number, ((0, 0), time.monotonic()))
                 over = mark[0] if time.monotonic() - since >= claims.SILENT_SECONDS else 0
                 if number not in begun:
-                    begun.add(number)
                     begin(piece)
+                begun.add(number)
                 running.add(number)
                 pool.submit(Task(number, piece.claims, piece.call, piece.arguments, over))
             if not running:
@@ -166,36 +172,27 @@ def carry_out(
             own = within(progress, done / len(pieces), (done + 1) / len(pieces))
             for number, outcome in pool.finished(POLL_SECONDS, own) if running else ():
                 running.discard(number)
+                tries[number] += outcome.state == "lost"
                 if outcome.state == "taken":
                     if seen.get(number, (None,))[0] != outcome.value:
                         seen[number] = (outcome.value, time.monotonic())
                     again[number] = time.monotonic() + claims.BEAT_SECONDS
                     waiting.append(number)
-                    continue
-                tries[number] += outcome.state == "lost"
-                if outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
+                elif outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
                     waiting.appendleft(number)
-                    continue
-                done += 1
-                yield pieces[number], _explained(outcome)
+                else:
+                    done += 1
+                    yield pieces[number], _TOO_OFTEN if outcome.state == "lost" else outcome
         progress(1.0)
     finally:
-        for number, _ in pool.finished(0, no_progress) if running else ():
-            running.discard(number)
+        running.difference_update(number for number, _ in (pool.finished(0, no_progress) if running else ()))
         if running:
             stop([pieces[number] for number in running])
-            _drain(pool, running)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while running and time.monotonic() < end:
+            running.difference_update(number for number, _ in pool.finished(POLL_SECONDS, no_progress))
 
 
-def _explained(outcome: Outcome) -> Outcome:
-    if outcome.state != "lost":
-        return outcome
-    why = f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
-    return Outcome("failed", error=RunError(why))
-
-
-def _drain(pool: Pool, running: set[int]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while running and time.monotonic() < end:
-        for number, _ in pool.finished(POLL_SECONDS, no_progress):
-            running.discard(number)
+_TOO_OFTEN = Outcome("failed", error=RunError(
+    f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
+))  # fmt: skip
