@@ -6,8 +6,9 @@ from core.cluster.local import LocalPool
 from core.cluster.on_ray import RayPool
 from core.cluster.pieces import Outcome, Piece, Pool, carry_out, is_worker
 from core.errors import ConfigError
+from core.storage.portable import cores
 
-__all__ = ["HERE", "Outcome", "Piece", "Pool", "Where", "carry_out", "is_worker"]
+__all__ = ["HERE", "Outcome", "Piece", "Pool", "Where", "carry_out", "is_worker", "room"]
 
 MOST_WORKERS = 256
 
@@ -53,3 +54,11 @@ class Where:
 
 HERE = Where()
 """This process."""
+
+
+def room(device: str) -> int:
+    """Return how many processes of this machine can have a core, or a GPU, of their own on a device of that name."""
+    from core.device import gpu_count  # with PyTorch, for which workers must not wait
+
+    gpus = gpu_count() if device in ("auto", "cuda") else 0
+    return gpus or (cores() if device in ("auto", "cpu") else 1)
