@@ -13,7 +13,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from core.cluster.pieces import Outcome, Pool, Task, attempt, worker_environment
+from core.cluster.pieces import Outcome, Pool, Task, worker_environment
 from core.process import end_with_parent
 from core.progress import Progress, no_progress
 
@@ -46,17 +46,16 @@ def prepare(words: Sequence[str]) -> None:
 
 
 class Child:
-    """A process of ours that ends with us, and a pipe to it.
+    """A process that ends with this one, and a pipe to it.
 
     Args:
         target: a function of a module that gets the other end of the pipe, and `given`.
         given: its other arguments.
-        environment: what is set in it before it imports anything.
+        environment: what is set in it before it imports PyTorch.
         method: "forkserver" if there is the server of :func:`prepare`.
     """
 
-    task: int | None = None
-    """The number of the task in work."""
+    task: int | None = None  # the number of the one in work
 
     def __init__(
         self, target: Callable[..., None], *given: Any, environment: Mapping[str, str],
@@ -105,10 +104,10 @@ class LocalPool(Pool):
 
     def submit(self, task: Task) -> None:
         """Give a task to a worker that has none; it is started if there is none yet."""
-        idle = [place for place, child in self._children.items() if child and child.task is None]
-        place = [*idle, *(place for place, child in self._children.items() if child is None)][0]
+        idle = [(child is None, place) for place, child in self._children.items() if not child or child.task is None]
+        place = min(idle)[1]
         child = self._children[place] = self._children[place] or self._start(place)
-        child.task = task.number
+        child.task = task[0]
         with suppress(BrokenPipeError):  # it died while it had nothing to do: seen as lost, and tried again
             child.pipe.send(task)
 
@@ -143,4 +142,4 @@ class LocalPool(Pool):
 def _work(pipe: Connection) -> None:
     while True:
         task: Task = pipe.recv()
-        pipe.send(attempt(*task[1:], no_progress))
+        pipe.send(task[1](no_progress))

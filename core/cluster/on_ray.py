@@ -7,7 +7,7 @@ next one waits for the new head.
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from core.cluster.local import Child
-from core.cluster.pieces import POLL_SECONDS, Outcome, Pool, Task, attempt, worker_environment
+from core.cluster.pieces import POLL_SECONDS, Outcome, Pool, Task, worker_environment
 from core.errors import ConfigError, RunError
 from core.job import ROOT
 from core.progress import Progress, no_progress
@@ -62,7 +62,7 @@ class RayPool(Pool):
 
     def submit(self, task: Task) -> None:
         """Send a task on its way."""
-        self._running.add(task.number)
+        self._running.add(task[0])
         with suppress(OSError):  # the process is gone, as `finished` will find
             self._child.pipe.send(task)
 
@@ -104,25 +104,19 @@ class RayPool(Pool):
 def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> None:
     """Pass tasks to Ray and outcomes back, until the pipe ends."""
     ray: Any = import_module("ray")
-    environment = {
-        **worker_environment(int(resources["num_cpus"])),
-        "PYTHONPATH": str(ROOT),
-        HOME_VARIABLE: str(home().resolve()),
-    }
+    environment = {"PYTHONPATH": str(ROOT), HOME_VARIABLE: str(home().resolve())}
+    environment |= worker_environment(int(resources["num_cpus"]))
     own = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == "local" else {}
     try:
         host, _, port = address.partition(":")
         if port.isdigit():  # Ray itself tries for a minute, and then ends the process without a word to us
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-        ray.init(
-            address, runtime_env={"env_vars": environment}, log_to_driver=False,
-            logging_level="ERROR", **own,
-        )  # fmt: skip
+        ray.init(address, runtime_env={"env_vars": environment}, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         pipe.send(("error", str(error).splitlines()[0]))
         return
     # Never again by Ray itself: whether a piece is worth another try is decided in one place.
-    remote = ray.remote(max_retries=0, **resources)(attempt)
+    remote = ray.remote(max_retries=0, **resources)(_call)
     running, asked = dict[Any, int](), 0.0
     while True:
         if time.monotonic() - asked > 2:
@@ -130,9 +124,13 @@ def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> No
             pipe.send(("slots", _room(ray.cluster_resources(), resources)))
         while pipe.poll(0 if running else POLL_SECONDS):
             task: Task = pipe.recv()
-            running[remote.remote(*task[1:], no_progress)] = task.number
+            running[remote.remote(task[1])] = task[0]
         for ref in ray.wait(list(running), timeout=POLL_SECONDS)[0] if running else ():
             pipe.send(("outcome", (running.pop(ref), _outcome(ray, ref))))
+
+
+def _call(work: Callable[[Progress], Outcome]) -> Outcome:
+    return work(no_progress)
 
 
 def _room(cluster: Mapping[str, float], piece: Mapping[str, float]) -> int:

@@ -4,13 +4,15 @@ A piece is a call that may be repeated at any time, because its folder is the tr
 again. So a worker, a machine or the head of a cluster may go at any moment, and the piece is simply called again.
 """
 
+import math
 import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from core.cluster import claims
 from core.errors import NodescopeError, RunError
@@ -38,6 +40,11 @@ def worker_environment(threads: int) -> dict[str, str]:
     return {WORKER: "1", "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
 
 
+def nothing_yet() -> float:
+    """Return 0: the share of a piece that does not say how far it is, and of one in another process."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of work.
@@ -55,17 +62,7 @@ class Piece:
     claims: Path
     call: Callable[..., Any]
     arguments: Mapping[str, Any]
-    share: Callable[[], float] = field(default=lambda: 0.0, compare=False)
-
-
-class Task(NamedTuple):
-    """What a pool gets of a piece: its number among the pieces, and the arguments of :func:`attempt`."""
-
-    number: int
-    claims: Path
-    call: Callable[..., Any]
-    arguments: Mapping[str, Any]
-    over: int
+    share: Callable[[], float] = field(default=nothing_yet, compare=False)
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,10 @@ class Outcome:
     state: Literal["done", "stopped", "failed", "taken", "lost", "gone"]
     value: Any = None
     error: NodescopeError | None = None
+
+
+Task = tuple[int, Callable[[Progress], Outcome]]
+"""What a pool gets: the number of a piece among all, and an attempt on it."""
 
 
 class Pool:
@@ -102,22 +103,18 @@ class Pool:
 
     def submit(self, task: Task) -> None:
         """Take a task; returns at once."""
-        self._task, self._last = task, task.number
+        self._task, self._last = task, task[0]
 
     def finished(self, _seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
-        """Return the numbers and outcomes of tasks that have ended, after at most `_seconds`.
+        """Return the numbers and outcomes of tasks that have ended; a pool of other processes waits so long for one.
 
-        Args:
-            _seconds: how long to wait for one, in a pool that has other processes.
-            progress: receives the share of the task, in this one.
+        Only work in this process reports its share to `progress`.
         """
         task, self._task = self._task, None  # none is left of one that was interrupted
-        return [(self._last, Outcome("stopped") if task is None else attempt(*task[1:], progress))]
+        return [(self._last, Outcome("stopped") if task is None else task[1](progress))]
 
 
-def attempt(
-    claims_folder: Path, call: Callable[..., Any], arguments: Mapping[str, Any], over: int, progress: Progress
-) -> Outcome:
+def attempt(piece: Piece, over: int, progress: Progress) -> Outcome:
     """Call a piece if nobody else does, and return how it ended. A defect in it is raised."""
 
     def report(share: float) -> None:
@@ -125,8 +122,8 @@ def attempt(
         progress(share)
 
     try:
-        with claims.claimed(claims_folder, over=over) as check:
-            return Outcome("done", call(**arguments, progress=report))
+        with claims.claimed(piece.claims, over=over) as check:
+            return Outcome("done", piece.call(**piece.arguments, progress=report))
     except claims.Taken as taken:
         return Outcome("taken", taken.mark, RunError(str(taken)))
     except Cancelled:
@@ -153,20 +150,22 @@ def carry_out(
         stop: asks pieces to end that are in work when this ends early, by whatever is raised.
     """
     waiting, running, begun, done = deque(range(len(pieces))), set[int](), set[int](), 0
-    tries, seen, again = Counter[int](), dict[int, tuple[claims.Mark, float]](), dict[int, float]()
+    # Of those that others have: the mark of the claim, since when it is the same, and when to try again.
+    tries, others = Counter[int](), dict[int, tuple[claims.Mark, float, float]]()
+    free = ((0, 0), math.inf, 0.0)
     try:
         while waiting or running:
             progress((done + sum(pieces[number].share() for number in running)) / len(pieces))
-            # Those that others have stand at the end of the line, so that the first one says whether all must wait.
-            while waiting and len(running) < pool.slots() and again.get(waiting[0], 0.0) <= time.monotonic():
+            # They stand at the end of the line, so that the first one says whether all must wait.
+            while waiting and len(running) < pool.slots() and others.get(waiting[0], free)[2] <= time.monotonic():
                 number = waiting.popleft()
-                piece, (mark, since) = pieces[number], seen.get(number, ((0, 0), time.monotonic()))
+                piece, (mark, since, _) = pieces[number], others.get(number, free)
                 over = mark[0] if time.monotonic() - since >= claims.SILENT_SECONDS else 0
                 if number not in begun:
                     begin(piece)
                 begun.add(number)
                 running.add(number)
-                pool.submit(Task(number, piece.claims, piece.call, piece.arguments, over))
+                pool.submit((number, partial(attempt, replace(piece, share=nothing_yet), over)))
             if not running:
                 time.sleep(POLL_SECONDS)
             own = within(progress, done / len(pieces), (done + 1) / len(pieces))
@@ -174,9 +173,9 @@ def carry_out(
                 running.discard(number)
                 tries[number] += outcome.state == "lost"
                 if outcome.state == "taken":
-                    if seen.get(number, (None,))[0] != outcome.value:
-                        seen[number] = (outcome.value, time.monotonic())
-                    again[number] = time.monotonic() + claims.BEAT_SECONDS
+                    now, (mark, since, _) = time.monotonic(), others.get(number, free)
+                    since = since if mark == outcome.value else now
+                    others[number] = (outcome.value, since, now + claims.BEAT_SECONDS)
                     waiting.append(number)
                 elif outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
                     waiting.appendleft(number)
