@@ -55,22 +55,21 @@ class Child:
         method: "forkserver" if there is the server of :func:`prepare`.
     """
 
-    task: int | None = None  # the number of the one in work
-
     def __init__(
         self, target: Callable[..., None], *given: Any, environment: Mapping[str, str],
         method: Literal["spawn", "forkserver"] = "spawn",
     ):  # fmt: skip
+        self.tasks = set[int]()  # their numbers, as long as they are in work
         self.pipe, theirs = multiprocessing.Pipe()
         start = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
         self._process = start(target=_begin, args=(dict(environment), target, theirs, *given))
         self._process.start()
         theirs.close()  # so that its death is the end of the pipe
 
-    def end(self, *, at_once: bool) -> None:
-        """Let the process end: by the end of its pipe, or `at_once`."""
+    def end(self) -> None:
+        """Let the process end: by the end of its pipe, or at once if it is at work."""
         self.pipe.close()
-        if at_once:
+        if self.tasks:
             self._process.kill()
         self._process.join()
 
@@ -96,7 +95,7 @@ class LocalPool(Pool):
 
     def __exit__(self, *_: object) -> None:
         for child in filter(None, self._children.values()):
-            child.end(at_once=child.task is not None)
+            child.end()
 
     def slots(self) -> int:
         """Return the number of workers."""
@@ -104,29 +103,40 @@ class LocalPool(Pool):
 
     def submit(self, task: Task) -> None:
         """Give a task to a worker that has none; it is started if there is none yet."""
-        idle = [(child is None, place) for place, child in self._children.items() if not child or child.task is None]
-        place = min(idle)[1]
+        places = [(bool(child and child.tasks), child is None, place) for place, child in self._children.items()]
+        place = min(places)[-1]
         child = self._children[place] = self._children[place] or self._start(place)
-        child.task = task[0]
-        with suppress(BrokenPipeError):  # it died while it had nothing to do: seen as lost, and tried again
+        child.tasks.add(task[0])
+        with suppress(OSError):  # it died while it had nothing to do: seen below, and tried again
             child.pipe.send(task)
 
     def finished(self, seconds: float, _progress: Progress) -> list[tuple[int, Outcome]]:
         """Return what workers have sent, and "lost" for those that have died."""
-        found = []
-        busy = {
-            child.pipe: (place, child) for place, child in self._children.items() if child and child.task is not None
-        }
+        found = list[tuple[int, Outcome]]()
+        busy = {child.pipe: (place, child) for place, child in self._children.items() if child and child.tasks}
         for pipe in multiprocessing.connection.wait(list(busy), seconds):
             place, child = busy[pipe]
-            number, child.task = child.task, None
             try:
-                found.append((number, child.pipe.recv()))
-            except (EOFError, ConnectionResetError):
-                child.end(at_once=True)
+                while child.pipe.poll():
+                    message = child.pipe.recv()
+                    if isinstance(message, tuple):
+                        child.tasks.discard(message[0])
+                        found.append(message)
+                    else:
+                        self._hear(message)
+            except (EOFError, OSError):
+                outcome = self._ended()
+                child.end()
                 self._children[place] = None
-                found.append((number, Outcome("lost")))
+                found += [(number, outcome) for number in child.tasks]
         return found
+
+    def _ended(self) -> Outcome:
+        """Return how a task has ended whose process is gone."""
+        return Outcome("lost")
+
+    def _hear(self, message: Any) -> None:
+        """Take note of what a process says that is no outcome."""
 
     def _start(self, place: int) -> Child:
         from core.device import gpu_count  # with PyTorch, which `prepare` must not wait for
@@ -141,5 +151,5 @@ class LocalPool(Pool):
 
 def _work(pipe: Connection) -> None:
     while True:
-        task: Task = pipe.recv()
-        pipe.send(task[1](no_progress))
+        number, work = pipe.recv()
+        pipe.send((number, work(no_progress)))
