@@ -17,6 +17,10 @@ def main(name: str = "python -m core") -> int:
     """Run the command line under the name that it was called by, and return its exit status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as behind nohup
         signal.signal(signal.SIGINT, interrupted)
+    if any(word.partition("=")[0] == "--workers" for word in sys.argv):
+        from core.cluster.local import prepare
+
+        prepare(sys.argv)
     from core.commands import main as run
 
     return run(name=name)

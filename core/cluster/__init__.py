@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from core.cluster.local import Here, LocalPool
+from core.cluster.local import LocalPool
 from core.cluster.on_ray import RayPool
 from core.cluster.pieces import Outcome, Piece, Pool, carry_out, is_worker
 from core.errors import ConfigError
+from core.storage.portable import cores
 
-__all__ = ["HERE", "Outcome", "Piece", "Pool", "Where", "carry_out", "is_worker"]
+__all__ = ["HERE", "Outcome", "Piece", "Pool", "Where", "carry_out", "is_worker", "room"]
 
 MOST_WORKERS = 256
 
@@ -48,8 +49,16 @@ class Where:
         if self.ray:
             needs = {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": int(self.memory * 1e9)}
             return RayPool(self.ray, {name: need for name, need in needs.items() if need})
-        return LocalPool(self.workers, self.cpus) if self.workers else Here()
+        return LocalPool(self.workers, self.cpus) if self.workers else Pool()
 
 
 HERE = Where()
 """This process."""
+
+
+def room(device: str) -> int:
+    """Return how many processes of this machine can have a core, or a GPU, of their own on a device of that name."""
+    from core.device import gpu_count  # with PyTorch, for which workers must not wait
+
+    gpus = gpu_count() if device in ("auto", "cuda") else 0
+    return gpus or (cores() if device in ("auto", "cpu") else 1)

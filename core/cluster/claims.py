@@ -76,9 +76,12 @@ def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
         Taken: another process has it.
         StorageError: the claim cannot be written.
     """
-    number = _take(folder, over)
-    path, owner = _file(folder, number), Owner.of(os.getpid())
+    number, owner = _take(folder, over), Owner.of(os.getpid())
     ended, lost = threading.Event(), threading.Event()
+
+    def write(now: Owner) -> None:
+        with suppress(StorageError):  # a full disk: the work itself will say so, and others see this one as silent
+            atomic.write_json(_file(folder, number), now.to_json())
 
     def beat() -> None:
         count = 0
@@ -86,9 +89,7 @@ def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
             if _file(folder, number + 1).exists() or not folder.is_dir():
                 lost.set()
                 return
-            count += 1
-            with suppress(StorageError):  # a full disk: the work itself will say so
-                _write(path, replace(owner, beat=count))
+            write(replace(owner, beat=(count := count + 1)))
 
     def check() -> None:
         if lost.is_set():
@@ -102,8 +103,7 @@ def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
         ended.set()
         thread.join()
         if not lost.is_set() and folder.is_dir():
-            with suppress(StorageError):  # then this process is seen to have ended, or to be silent
-                _write(path, replace(owner, released=True))
+            write(replace(owner, released=True))
 
 
 def _take(folder: Path, over: int) -> int:
@@ -119,7 +119,7 @@ def _take(folder: Path, over: int) -> int:
         except FileExistsError:
             raise Taken(None, (last + 1, -1)) from None
         os.close(handle)  # empty for a moment, which readers take for a claim of somebody they cannot name
-        _write(_file(folder, last + 1), Owner.of(os.getpid()))
+        atomic.write_json(_file(folder, last + 1), Owner.of(os.getpid()).to_json())
         _file(folder, last + 1 - KEPT).unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror or error}. Free some space.") from error
@@ -132,10 +132,6 @@ def _read(path: Path) -> Owner | None:
         return Owner.from_json(value) if isinstance(value, dict) else None
     except (OSError, ValueError, TypeError, KeyError, NodescopeError):
         return None  # it was just made, or is read over a network while it is replaced
-
-
-def _write(path: Path, owner: Owner) -> None:
-    atomic.write_json(path, owner.to_json())
 
 
 def _file(folder: Path, number: int) -> Path:

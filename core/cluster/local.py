@@ -1,94 +1,87 @@
-"""Pieces in this process, and in processes of this machine."""
+"""Pieces in processes of this machine."""
 
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
+import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
-from core.cluster.pieces import Outcome, Task, attempt, worker_environment
-from core.device import gpu_count
+from core.cluster.pieces import Outcome, Pool, Task, worker_environment
 from core.process import end_with_parent
 from core.progress import Progress, no_progress
 
+_prepared: list[int] = []  # threads of the processes that are forked from the server, once there is one
 
-class Here:
-    """One piece after the other in this process."""
 
-    def __init__(self) -> None:
-        self._task: Task | None = None
-        self._last = 0
+def prepare(words: Sequence[str]) -> None:
+    """Start to import what the workers of a command need, in a server from which they are then forked.
 
-    def __enter__(self) -> "Here":
-        return self
+    So PyTorch is imported once for all of them, beside the import in this process. A server and not this process,
+    because a fork copies the locks of threads, and CUDA. Nothing is done where the system cannot fork safely.
 
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def slots(self) -> int:
-        """Return 1."""
-        return 1
-
-    def submit(self, task: Task) -> None:
-        """Keep a task for :meth:`finished`."""
-        self._task, self._last = task, task.number
-
-    def finished(self, _seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
-        """Carry the task out and return its outcome; one that was interrupted has stopped."""
-        task, self._task = self._task, None
-        return [(self._last, Outcome("stopped") if task is None else attempt(*task[1:], progress))]
+    Args:
+        words: the command line with ``--workers``.
+    """
+    if sys.platform != "linux" or len(words) < 2:
+        return
+    given = re.search(r" --cpus[ =](\d+)", " ".join(words))
+    threads, before = int(given[1]) if given else 1, dict(os.environ)
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl+C prints a traceback of the server's imports
+    forkserver.set_forkserver_preload([f"core.commands.{words[1].replace('-', '_')}", "core.training.execute"])
+    try:
+        os.environ.update(worker_environment(threads))
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        signal.signal(signal.SIGINT, interrupted)
+    _prepared.append(threads)
 
 
 class Child:
-    """A process of ours that ends with us, and a pipe to it.
+    """A process that ends with this one, and a pipe to it.
 
     Args:
         target: a function of a module that gets the other end of the pipe, and `given`.
         given: its other arguments.
-        environment: what is set in it before it imports anything.
+        environment: what is set in it before it imports PyTorch.
+        method: "forkserver" if there is the server of :func:`prepare`.
     """
 
-    def __init__(self, target: Callable[..., None], *given: Any, environment: Mapping[str, str]):
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads, and CUDA
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_begin, args=(target, theirs, *given))
-        with _environment(environment):
-            self._process.start()
+    def __init__(
+        self, target: Callable[..., None], *given: Any, environment: Mapping[str, str],
+        method: Literal["spawn", "forkserver"] = "spawn",
+    ):  # fmt: skip
+        self.tasks = set[int]()  # their numbers, as long as they are in work
+        self.pipe, theirs = multiprocessing.Pipe()
+        start = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
+        self._process = start(target=_begin, args=(dict(environment), target, theirs, *given))
+        self._process.start()
         theirs.close()  # so that its death is the end of the pipe
 
-    def end(self, *, at_once: bool) -> None:
-        """Let the process end: by the end of its pipe, or `at_once`."""
+    def end(self) -> None:
+        """Let the process end: by the end of its pipe, or at once if it is at work."""
         self.pipe.close()
-        if at_once:
+        if self.tasks:
             self._process.kill()
         self._process.join()
 
 
-def _begin(target: Callable[..., None], pipe: Connection, *given: Any) -> None:
+def _begin(environment: Mapping[str, str], target: Callable[..., None], pipe: Connection, *given: Any) -> None:
+    os.environ.update(environment)  # PyTorch, which reads it, is not imported yet, or was with the same
     threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the other end is closed: no more work
         target(pipe, *given)
 
 
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-class LocalPool:
+class LocalPool(Pool):
     """So many processes of this machine, each with one piece at a time; one that dies is replaced.
 
     Args:
@@ -98,55 +91,65 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, cpus: int):
-        self._workers, self._cpus = workers, cpus
-        self._idle: list[tuple[int, Child]] = []
-        self._busy: dict[Connection, tuple[int, int, Child]] = {}
+        self._cpus, self._children = cpus, dict[int, Child | None].fromkeys(range(workers))
 
-    def __enter__(self) -> "LocalPool":
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
-        for _, _, child in self._busy.values():
-            child.end(at_once=True)
-        for _, child in self._idle:
-            child.end(at_once=False)
+    def __exit__(self, *_: object) -> None:
+        for child in filter(None, self._children.values()):
+            child.end()
 
     def slots(self) -> int:
         """Return the number of workers."""
-        return self._workers
+        return len(self._children)
 
     def submit(self, task: Task) -> None:
         """Give a task to a worker that has none; it is started if there is none yet."""
-        taken = {place for place, _, _ in self._busy.values()}
-        place, child = self._idle.pop() if self._idle else (min({*range(self._workers)} - taken), None)
-        child = child or Child(_work, environment=self._environment(place))
-        self._busy[child.pipe] = (place, task.number, child)
-        with suppress(BrokenPipeError):  # it died while it had nothing to do: seen as lost, and tried again
+        places = [(bool(child and child.tasks), child is None, place) for place, child in self._children.items()]
+        place = min(places)[-1]
+        child = self._children[place] = self._children[place] or self._start(place)
+        child.tasks.add(task[0])
+        with suppress(OSError):  # it died while it had nothing to do: seen below, and tried again
             child.pipe.send(task)
 
     def finished(self, seconds: float, _progress: Progress) -> list[tuple[int, Outcome]]:
         """Return what workers have sent, and "lost" for those that have died."""
-        found = []
-        for pipe in multiprocessing.connection.wait(list(self._busy), seconds):
-            place, number, child = self._busy.pop(pipe)  # type: ignore[call-overload]
+        found = list[tuple[int, Outcome]]()
+        busy = {child.pipe: (place, child) for place, child in self._children.items() if child and child.tasks}
+        for pipe in multiprocessing.connection.wait(list(busy), seconds):
+            place, child = busy[pipe]
             try:
-                found.append((number, child.pipe.recv()))
-                self._idle.append((place, child))
-            except (EOFError, ConnectionResetError):
-                child.end(at_once=True)
-                found.append((number, Outcome("lost")))
+                while child.pipe.poll():
+                    message = child.pipe.recv()
+                    if isinstance(message, tuple):
+                        child.tasks.discard(message[0])
+                        found.append(message)
+                    else:
+                        self._hear(message)
+            except (EOFError, OSError):
+                outcome = self._ended()
+                child.end()
+                self._children[place] = None
+                found += [(number, outcome) for number in child.tasks]
         return found
 
-    def _environment(self, place: int) -> dict[str, str]:
+    def _ended(self) -> Outcome:
+        """Return how a task has ended whose process is gone."""
+        return Outcome("lost")
+
+    def _hear(self, message: Any) -> None:
+        """Take note of what a process says that is no outcome."""
+
+    def _start(self, place: int) -> Child:
+        from core.device import gpu_count  # with PyTorch, which `prepare` must not wait for
+
         own, count = worker_environment(self._cpus), gpu_count()
         if count > 1:  # one GPU each, in turn
             names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
             names = names if len(names) > 1 else [str(number) for number in range(count)]
             own["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]
-        return own
+        return Child(_work, environment=own, method="forkserver" if self._cpus in _prepared else "spawn")
 
 
 def _work(pipe: Connection) -> None:
     while True:
-        task: Task = pipe.recv()
-        pipe.send(attempt(*task[1:], no_progress))
+        number, work = pipe.recv()
+        pipe.send((number, work(no_progress)))

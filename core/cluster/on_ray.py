@@ -7,16 +7,14 @@ next one waits for the new head.
 import logging
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
-from core.cluster.local import Child
-from core.cluster.pieces import POLL_SECONDS, Outcome, Task, attempt, worker_environment
+from core.cluster.local import Child, LocalPool
+from core.cluster.pieces import POLL_SECONDS, Outcome, worker_environment
 from core.errors import ConfigError, RunError
 from core.job import ROOT
 from core.progress import Progress, no_progress
@@ -33,8 +31,8 @@ OBJECT_STORE = 100 * 2**20
 """Bytes of the shared memory that a cluster of this machine's own reserves: pieces pass files and no arrays."""
 
 
-class RayPool:
-    """As many pieces at a time as the cluster has room for.
+class RayPool(LocalPool):
+    """As many pieces at a time as the cluster has room for, by a process that talks to Ray.
 
     Args:
         address: of the head, or "local" for a cluster of this machine's own.
@@ -45,98 +43,70 @@ class RayPool:
     """
 
     def __init__(self, address: str, resources: Mapping[str, float]):
+        super().__init__(1, 1)
         if find_spec("ray") is None:
             raise ConfigError(
                 "--ray needs Ray, which is not installed here: pip install 'ray>=2.40' (260 MB). For several processes "
                 "of one machine, --workers needs nothing."
             )
-        self._address, self._resources = address, resources
-        self._slots, self._running = 1, set[int]()
-        self._answered, self._child = 0.0, self._start()
-
-    def __enter__(self) -> "RayPool":
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
-        self._child.end(at_once=bool(self._running))
+        self._address, self._resources = address, dict(resources)
+        self._room, self._answered, self._why = 1, 0.0, "its head is gone"
 
     def slots(self) -> int:
         """Return how many pieces the cluster has room for now, and one more, so that no node waits for us."""
-        return self._slots + 1
+        return self._room + 1
 
-    def submit(self, task: Task) -> None:
-        """Send a task on its way."""
-        self._running.add(task.number)
-        with suppress(OSError):  # the process is gone, as `finished` will find
-            self._child.pipe.send(task)
+    def _hear(self, message: int | str) -> None:
+        if isinstance(message, str):
+            self._why = message
+        else:
+            self._room, self._answered = message, time.monotonic()
 
-    def finished(self, seconds: float, _progress: Progress) -> list[tuple[int, Outcome]]:
-        """Return what has ended; everything is "gone" where the head of the cluster is."""
-        found: list[tuple[int, Outcome]] = []
-        try:
-            while self._child.pipe.poll(0 if found else seconds):
-                kind, value = self._child.pipe.recv()
-                if kind == "error":
-                    return self._gone(value)
-                self._answered = time.monotonic()
-                if kind == "slots":
-                    self._slots, seconds = value, 0
-                else:
-                    found.append(value)
-                    self._running.discard(value[0])
-        except (EOFError, OSError):
-            return found + self._gone("its head is gone")
-        return found
-
-    def _gone(self, why: str) -> list[tuple[int, Outcome]]:
-        """Start anew, if there has been a cluster."""
-        self._child.end(at_once=True)
+    def _ended(self) -> Outcome:
+        """Return "gone", so that all is sent to a new process, if there has been a cluster."""
         if not self._answered or time.monotonic() - self._answered > HEAD_SECONDS:
             raise RunError(
-                f"No Ray cluster answers at {self._address} ({why}). Start one with `ray start --head` and give its "
-                "address, such as 10.0.0.1:6379, or --ray local. What was finished is kept; the same command goes on."
+                f"No Ray cluster answers at {self._address} ({self._why}). Start one with `ray start --head` and give "
+                "its address, such as 10.0.0.1:6379, or --ray local. What was finished is kept, and the same command "
+                "goes on."
             )
         logger.warning("The Ray cluster at %s does not answer; waiting for it.", self._address)
-        self._child = self._start()
-        lost, self._running = self._running, set()
-        return [(number, Outcome("gone")) for number in lost]
+        return Outcome("gone")
 
-    def _start(self) -> Child:
-        return Child(_drive, self._address, dict(self._resources), environment={"RAY_USAGE_STATS_ENABLED": "0"})
+    def _start(self, _place: int) -> Child:
+        return Child(_drive, self._address, self._resources, environment={"RAY_USAGE_STATS_ENABLED": "0"})
 
 
 def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> None:
     """Pass tasks to Ray and outcomes back, until the pipe ends."""
     ray: Any = import_module("ray")
-    environment = {
-        **worker_environment(int(resources["num_cpus"])),
-        "PYTHONPATH": str(ROOT),
-        HOME_VARIABLE: str(home().resolve()),
-    }
+    environment = {"PYTHONPATH": str(ROOT), HOME_VARIABLE: str(home().resolve())}
+    environment |= worker_environment(int(resources["num_cpus"]))
     own = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == "local" else {}
     try:
         host, _, port = address.partition(":")
         if port.isdigit():  # Ray itself tries for a minute, and then ends the process without a word to us
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-        ray.init(
-            address, runtime_env={"env_vars": environment}, log_to_driver=False,
-            logging_level="ERROR", **own,
-        )  # fmt: skip
+        ray.init(address, runtime_env={"env_vars": environment}, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        pipe.send(("error", str(error).splitlines()[0]))
+        pipe.send(str(error).splitlines()[0])
         return
     # Never again by Ray itself: whether a piece is worth another try is decided in one place.
-    remote = ray.remote(max_retries=0, **resources)(attempt)
+    remote = ray.remote(max_retries=0, **resources)(_call)
     running, asked = dict[Any, int](), 0.0
     while True:
         if time.monotonic() - asked > 2:
             asked = time.monotonic()
-            pipe.send(("slots", _room(ray.cluster_resources(), resources)))
+            pipe.send(_room(ray.cluster_resources(), resources))
         while pipe.poll(0 if running else POLL_SECONDS):
-            task: Task = pipe.recv()
-            running[remote.remote(*task[1:], no_progress)] = task.number
+            number, work = pipe.recv()
+            running[remote.remote(work)] = number
         for ref in ray.wait(list(running), timeout=POLL_SECONDS)[0] if running else ():
-            pipe.send(("outcome", (running.pop(ref), _outcome(ray, ref))))
+            pipe.send((running.pop(ref), _outcome(ray, ref)))
+
+
+def _call(work: Callable[[Progress], Outcome]) -> Outcome:
+    return work(no_progress)
 
 
 def _room(cluster: Mapping[str, float], piece: Mapping[str, float]) -> int:

@@ -4,14 +4,15 @@ A piece is a call that may be repeated at any time, because its folder is the tr
 again. So a worker, a machine or the head of a cluster may go at any moment, and the piece is simply called again.
 """
 
+import math
 import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Self
 
 from core.cluster import claims
 from core.errors import NodescopeError, RunError
@@ -34,14 +35,14 @@ def is_worker() -> bool:
     return bool(os.environ.get(WORKER))
 
 
-def nothing_yet() -> float:
-    """Return 0: the share of a piece that does not say how far it is."""
-    return 0.0
-
-
 def worker_environment(threads: int) -> dict[str, str]:
     """Return what is set in such a process before it imports anything."""
     return {WORKER: "1", "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
+def nothing_yet() -> float:
+    """Return 0: the share of a piece that does not say how far it is, and of one in another process."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,6 @@ class Piece:
     share: Callable[[], float] = field(default=nothing_yet, compare=False)
 
 
-class Task(NamedTuple):
-    """What a pool gets of a piece: its number among the pieces, and the arguments of :func:`attempt`."""
-
-    number: int
-    claims: Path
-    call: Callable[..., Any]
-    arguments: Mapping[str, Any]
-    over: int
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How an attempt on a piece ended.
@@ -90,27 +81,40 @@ class Outcome:
     error: NodescopeError | None = None
 
 
-class Pool(AbstractContextManager["Pool"], Protocol):
-    """A place where pieces are carried out."""
+Task = tuple[int, Callable[[Progress], Outcome]]
+"""What a pool gets: the number of a piece among all, and an attempt on it."""
+
+
+class Pool:
+    """A place where pieces are carried out: this process, one after the other. Others are made of it."""
+
+    _task: Task | None = None
+    _last = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
 
     def slots(self) -> int:
         """Return how many tasks it takes at a time."""
+        return 1
 
     def submit(self, task: Task) -> None:
         """Take a task; returns at once."""
+        self._task, self._last = task, task[0]
 
-    def finished(self, seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
-        """Return the numbers and outcomes of tasks that have ended, after at most `seconds`.
+    def finished(self, _seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
+        """Return the numbers and outcomes of tasks that have ended; a pool of other processes waits so long for one.
 
-        Args:
-            seconds: how long to wait for one.
-            progress: receives the share of the task, from a pool that works in this very process.
+        Only work in this process reports its share to `progress`.
         """
+        task, self._task = self._task, None  # none is left of one that was interrupted
+        return [(self._last, Outcome("stopped") if task is None else task[1](progress))]
 
 
-def attempt(
-    claims_folder: Path, call: Callable[..., Any], arguments: Mapping[str, Any], over: int, progress: Progress
-) -> Outcome:
+def attempt(piece: Piece, over: int, progress: Progress) -> Outcome:
     """Call a piece if nobody else does, and return how it ended. A defect in it is raised."""
 
     def report(share: float) -> None:
@@ -118,8 +122,8 @@ def attempt(
         progress(share)
 
     try:
-        with claims.claimed(claims_folder, over=over) as check:
-            return Outcome("done", call(**arguments, progress=report))
+        with claims.claimed(piece.claims, over=over) as check:
+            return Outcome("done", piece.call(**piece.arguments, progress=report))
     except claims.Taken as taken:
         return Outcome("taken", taken.mark, RunError(str(taken)))
     except Cancelled:
@@ -145,57 +149,49 @@ def carry_out(
         begin: gets each piece before it is begun.
         stop: asks pieces to end that are in work when this ends early, by whatever is raised.
     """
-    waiting, running = deque(range(len(pieces))), set[int]()
-    tries, begun, done = Counter[int](), set[int](), 0
-    seen, again = dict[int, tuple[claims.Mark, float]](), dict[int, float]()
+    waiting, running, begun, done = deque(range(len(pieces))), set[int](), set[int](), 0
+    # Of those that others have: the mark of the claim, since when it is the same, and when to try again.
+    tries, others = Counter[int](), dict[int, tuple[claims.Mark, float, float]]()
+    free = ((0, 0), math.inf, 0.0)
     try:
         while waiting or running:
             progress((done + sum(pieces[number].share() for number in running)) / len(pieces))
-            # Those that others have stand at the end of the line, so that the first one says whether all must wait.
-            while waiting and len(running) < pool.slots() and again.get(waiting[0], 0.0) <= time.monotonic():
+            # They stand at the end of the line, so that the first one says whether all must wait.
+            while waiting and len(running) < pool.slots() and others.get(waiting[0], free)[2] <= time.monotonic():
                 number = waiting.popleft()
-                piece, (mark, since) = pieces[number], seen.get(number, ((0, 0), time.monotonic()))
+                piece, (mark, since, _) = pieces[number], others.get(number, free)
                 over = mark[0] if time.monotonic() - since >= claims.SILENT_SECONDS else 0
                 if number not in begun:
-                    begun.add(number)
                     begin(piece)
+                begun.add(number)
                 running.add(number)
-                pool.submit(Task(number, piece.claims, piece.call, piece.arguments, over))
+                pool.submit((number, partial(attempt, replace(piece, share=nothing_yet), over)))
             if not running:
                 time.sleep(POLL_SECONDS)
             own = within(progress, done / len(pieces), (done + 1) / len(pieces))
             for number, outcome in pool.finished(POLL_SECONDS, own) if running else ():
                 running.discard(number)
-                if outcome.state == "taken":
-                    if seen.get(number, (None,))[0] != outcome.value:
-                        seen[number] = (outcome.value, time.monotonic())
-                    again[number] = time.monotonic() + claims.BEAT_SECONDS
-                    waiting.append(number)
-                    continue
                 tries[number] += outcome.state == "lost"
-                if outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
+                if outcome.state == "taken":
+                    now, (mark, since, _) = time.monotonic(), others.get(number, free)
+                    since = since if mark == outcome.value else now
+                    others[number] = (outcome.value, since, now + claims.BEAT_SECONDS)
+                    waiting.append(number)
+                elif outcome.state == "gone" or (outcome.state == "lost" and tries[number] < TRIES):
                     waiting.appendleft(number)
-                    continue
-                done += 1
-                yield pieces[number], _explained(outcome)
+                else:
+                    done += 1
+                    yield pieces[number], _TOO_OFTEN if outcome.state == "lost" else outcome
         progress(1.0)
     finally:
-        for number, _ in pool.finished(0, no_progress) if running else ():
-            running.discard(number)
+        running.difference_update(number for number, _ in (pool.finished(0, no_progress) if running else ()))
         if running:
             stop([pieces[number] for number in running])
-            _drain(pool, running)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while running and time.monotonic() < end:
+            running.difference_update(number for number, _ in pool.finished(POLL_SECONDS, no_progress))
 
 
-def _explained(outcome: Outcome) -> Outcome:
-    if outcome.state != "lost":
-        return outcome
-    why = f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
-    return Outcome("failed", error=RunError(why))
-
-
-def _drain(pool: Pool, running: set[int]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while running and time.monotonic() < end:
-        for number, _ in pool.finished(POLL_SECONDS, no_progress):
-            running.discard(number)
+_TOO_OFTEN = Outcome("failed", error=RunError(
+    f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
+))  # fmt: skip

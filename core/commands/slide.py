@@ -20,7 +20,7 @@ from core.prediction import Predictor
 from core.progress import Progress, no_progress
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
-from core.slides.cohort import by_reason, write_cohort
+from core.slides.cohort import by_reason, tabled
 from core.slides.folders import mpp_given, slides_in
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
@@ -78,9 +78,10 @@ def command(
     given = mpp_given(mpp)
     _predictor(bundle, device)  # what is wrong with it is said once, and not for each slide
     problems: list[Problem] = []
+    folder = out.expanduser().resolve()
     pieces = [
         _piece(
-            path.expanduser(), out.expanduser().resolve(), bundle=bundle, device=device, step=int(step),
+            path.expanduser(), folder, bundle=bundle, device=device, step=int(step),
             mpp=given_mpp(path.name, given), threshold=threshold, fresh=fresh, has_line=where.is_here,
         )
         for path in slides
@@ -89,7 +90,7 @@ def command(
 
     def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
         with where.pool() as pool:
-            yield from carry_out(pool, pieces, progress=progress, stop=_stop)
+            yield from tabled(folder, carry_out(pool, pieces, progress=progress, stop=_stop))
 
     if job is not None:  # a page started this: what fails says so in its own folder, and the others go on
         return options.work_in_job(job, lambda report: deque(ended(report), maxlen=0))
@@ -182,10 +183,7 @@ def predict_slide(
     job = SlideJob.of(folder)
     job.withdraw_stop()
     job.sweep()
-    try:
-        job.work(work)
-    finally:  # also what failed stands in the table
-        write_cohort(folder.parent)
+    job.work(work)
     if not done:
         raise Cancelled
     return done[0].summary

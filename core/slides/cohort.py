@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -31,6 +31,8 @@ TEXTS = ("name", "slide", "reason", "longest_class", "bundle_name", "bundle", "n
 
 PATIENCE_SECONDS = 10.0
 
+T = TypeVar("T")
+
 
 def state_of(folder: Path) -> tuple[str, str]:
     """Return a word on the slide of a folder and, where it failed, why: "done", "40%", "failed" or ""."""
@@ -54,11 +56,37 @@ def read_cohort(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def write_cohort(folder: Path) -> None:
-    """Write ``slides.csv`` of a results folder anew. Raises :class:`StorageError`."""
-    # Of several workers the last to read must be the last to write, or a slide would be missing.
+def write_cohort(folder: Path) -> int:
+    """Write ``slides.csv`` of a results folder anew, and return its rows. Raises :class:`StorageError`."""
+    # Of several machines the last to read must be the last to write, or a slide would be missing.
     with suppress(Timeout), FileLock(folder / ".slides.lock", timeout=PATIENCE_SECONDS):
-        atomic.write_text(folder / FILE, table_csv(read_cohort(folder), names=TEXTS))
+        table = read_cohort(folder)
+        atomic.write_text(folder / FILE, table_csv(table, names=TEXTS))
+        return len(table)
+    return 0
+
+
+def tabled(folder: Path, ended: Iterable[T]) -> Iterator[T]:
+    """Yield what ends, and write ``slides.csv`` of a results folder whenever a quarter more has, and at the end.
+
+    A table that is written reads all slides: after each of 10^5 this would be 5 · 10^9 reads, and so it is 5 · 10^5.
+
+    Args:
+        folder: of ``slide --out``.
+        ended: the slides, each when it has ended.
+
+    Raises:
+        StorageError: the table cannot be written.
+    """
+    due = 1
+    try:
+        for number, each in enumerate(ended, start=1):
+            if number == due:
+                due += max(1, write_cohort(folder) // 4)
+            yield each
+    finally:
+        if folder.is_dir():  # else nothing was begun
+            write_cohort(folder)
 
 
 def failures(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -148,14 +148,14 @@ class StudyProgress:
         status: of its process.
         done: runs that need no more work.
         total: all of them.
-        current: the run in work, or None.
+        at_work: the runs in work.
         share: 0 to 1, the run in work counted by its own progress.
     """
 
     status: JobStatus
     done: int
     total: int
-    current: Run | None
+    at_work: tuple[Run, ...]
     share: float
 
 
@@ -268,13 +268,17 @@ def move_study_data(study: Study, sources: Sequence[str]) -> None:
         about["config"] = config.with_changes(data=places).to_json()
 
 
-def start_study(study: Study) -> None:
+def start_study(study: Study, *, workers: int = 1) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
+
+    Args:
+        study: the study.
+        workers: how many runs are trained at the same time, from 2 on each in a process of its own.
 
     Raises:
         RunError: a process works on it already.
     """
-    study.launch(["studies", "work"])
+    study.launch(["studies", "work", *(["--workers", str(workers)] if workers > 1 else [])])
 
 
 def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
@@ -290,15 +294,15 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
 def progress_of(study: Study) -> StudyProgress:
     """Return how far a study is. Raises :class:`RunError` if a file of it is damaged."""
     names, settled = study.run_names(), set((study.results() or {}).get("settled", ()))
-    done, share, current = 0, 0.0, None
+    done, share, at_work = 0, 0.0, list[Run]()
     for run in study.runs():
         status = _status(run)
         if status.state == "finished" or run.name in settled:
             done, share = done + 1, share + 1
         else:
             share += status.progress
-            current = run if status.is_active else current
-    return StudyProgress(study.status(), done, len(names), current, share / max(1, len(names)))
+            at_work += [run] if status.is_active else []
+    return StudyProgress(study.status(), done, len(names), tuple(at_work), share / max(1, len(names)))
 
 
 def _status(run: Run) -> Status:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core.errors import NodescopeError
+from core.cluster import room
+from core.errors import ConfigError, NodescopeError
 from core.formatting import duration
 from core.job import Job, JobStatus
 from core.prediction import Predictor
@@ -78,6 +79,29 @@ def estimate(predictor: Predictor, patches: int) -> float:
     return START_SECONDS + patches * cache.recall(
         "rate", (predictor.bundle.digest, str(predictor.device)), measure, most=8
     )
+
+
+def at_once(what: str, device: str, *, key: str, help: str = "") -> int:
+    """Draw the field for how many processes share the work, where this computer has room for several; return how many.
+
+    Args:
+        what: each of them has, such as "Runs".
+        device: they use.
+        key: of the field.
+        help: what is special about them.
+    """
+    most = room(device)
+    if most < 2:
+        return 1
+    try:
+        return widgets.count(
+            f"{what} at the same time", 1, most, 1, key=key,
+            help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
+            f"a single one has all cores. {help}".rstrip(),
+        )  # fmt: skip
+    except ConfigError as error:
+        widgets.show_error(error)
+        return 1
 
 
 def launch(job: Job, command: Sequence[str]) -> None:

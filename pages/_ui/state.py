@@ -101,6 +101,8 @@ DUPLICATED = "duplicated"
 DELETING = "deleting"
 # The study whose deletion waits for a yes.
 DELETING_STUDY = "deleting_study"
+# How many runs of a study are trained at the same time; a widget.
+RUNS_AT_ONCE = "runs_at_once"
 # How many runs and studies this visitor has started.
 STARTED = "started"
 # Whether emptying the trash waits for a yes.
@@ -156,6 +158,7 @@ SLIDE_NAME = "slide_name"
 AT = "at"
 SLIDE_PATCH = "patch_at"
 SLIDE_STEP = "step"
+SLIDES_AT_ONCE = "slides_at_once"
 SLIDE_VIEW = "slide_view"
 # Slides; the folders that this visitor has opened, widgets, and what the viewer goes to.
 SLIDE_FOLDERS = "slide_folders"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_all_slides_that_can_be_are_predicted_in_one_queue(
     assert command[:2] == ["slide", str(folder / "a.png")]
     assert command[command.index("--step") + 1] == "32"
     assert "Predicting slides" in app.words() or app.get("progress")
+
+
+def test_slides_are_predicted_at_the_same_time_where_there_are_cores(
+    app: Page, quiet_demo: Path, folder: Path, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.cluster.cores", lambda: 4)
+    shutil.copyfile(folder / "a.png", folder / "d.png")
+    _open(app, folder).click("Open folder")
+    app.set(state.SLIDES_AT_ONCE, 2)
+    app.click("Predict all")
+    assert launched[0][-2:] == ["--workers", "2"]
 
 
 def test_the_row_of_a_slide_says_how_far_it_is(

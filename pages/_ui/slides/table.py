@@ -266,8 +266,10 @@ def draw_queue(listing: Listing, known: Mapping[Path, tuple[str, str]], chosen: 
     elif len(left) < len(fit):
         label = f"Predict the other {len(left)}"
     if slides:
-        again = chosen is not None and not left
-        st.button(label, icon=f":material/{icon}:", on_click=_start, args=(listing, slides, again))
+        again, row = chosen is not None and not left, st.container(horizontal=True, vertical_alignment="bottom")
+        with row.container(width=210):
+            workers = jobs.at_once("Slides", layout.device(), key=state.SLIDES_AT_ONCE) if len(slides) > 1 else 1
+        row.button(label, icon=f":material/{icon}:", on_click=_start, args=(listing, slides, again, workers))
 
 
 def _is_fit(listing: Listing, path: Path) -> bool:
@@ -277,11 +279,12 @@ def _is_fit(listing: Listing, path: Path) -> bool:
         return False
 
 
-def _start(listing: Listing, slides: list[Path], fresh: bool) -> None:
+def _start(listing: Listing, slides: list[Path], fresh: bool, workers: int) -> None:
     command = [
         "slide", *map(str, slides), "--out", str(listing.results.path), "--bundle", str(layout.bundle_path()),
         "--step", str(listing.step), "--device", layout.device(), *(["--fresh"] if fresh else []),
         *(["--mpp", str(listing.results.mpp_path)] if listing.mpp else []),
+        *(["--workers", str(workers)] if workers > 1 else []),
     ]  # fmt: skip
     layout.attempt(listing.results.put_in_queue, slides)
     jobs.launch(listing.results.queue, command)

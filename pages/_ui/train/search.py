@@ -52,7 +52,9 @@ def form() -> None:
         "trials repeatedly.",
     )  # fmt: skip
     if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
-        study_form.start(lambda: create_search(config, trials=trials, over=over, pruner=pruner))
+        study_form.start(
+            lambda: create_search(config, trials=trials, over=over, pruner=pruner, together=study_form.at_once())
+        )
 
 
 def more(study: Study) -> None:

@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.errors import ConfigError, NodescopeError
 from core.formatting import duration
-from core.runs import find_run
+from core.runs import Status, find_run
 from core.studies import delete_study
-from core.studies.study import Study, StudyProgress, list_studies, progress_of, start_study
+from core.studies.study import Study, StudyProgress, list_studies, progress_of
 from core.work_folder import STATES
-from pages._ui import layout, open_data, state, widgets
-from pages._ui.train import cross_validation, learning_curve, search, trash
+from pages._ui import jobs, layout, open_data, state, widgets
+from pages._ui.train import cross_validation, learning_curve, search, study_form, trash
 
 POLL_SECONDS = 2.0
 
@@ -40,9 +40,15 @@ def show() -> None:
     """Draw the forms for new studies and the chosen study."""
     studies = list_studies()
     st.caption(
-        "A study is several runs that belong together. Its process trains them one after the other and continues when "
-        "you close this page. After a crash, it can be resumed where it was."
+        "A study is several runs that belong together. It continues when you close this page. After a crash, it can be "
+        "resumed where it was."
     )
+    with st.container(width=210):
+        jobs.at_once(
+            "Runs", layout.device(), key=state.RUNS_AT_ONCE,
+            help="The trials of a search that run at the same time are also chosen at the same time, so that a search "
+            "keeps the number it began with.",
+        )  # fmt: skip
     if not studies:
         st.info(
             "No study yet. A **cross-validation** tests every patch by a model that was not trained on it, and shows "
@@ -143,27 +149,26 @@ def _panel(study: Study, state_on_page: str) -> None:
 
 def _describe(progress: StudyProgress) -> str:
     parts = [f"{progress.done} of {progress.total} runs"]
-    if progress.status.is_active and progress.current is not None:
-        status = progress.current.status()
+    if progress.status.is_active and progress.at_work:
+        run, count = progress.at_work[-1], len(progress.at_work)
+        status = run.status()
+        parts += [f"{count} at the same time"] if count > 1 else []
         at = f"epoch {status.epoch} of {status.epochs}" if status.steps else ""
         stage = "" if status.stage in ("Training", "Validating") else status.stage
         at = ", ".join(each for each in (at, stage) if each) or STATES[status.state].label
-        parts.append(f"{progress.current.name}: {at}")
-        left = _seconds_left(progress)
+        parts.append(f"{run.name}: {at}")
+        left = _seconds_left(progress, status)
         parts += [f"about {duration(left)} left"] if left is not None else []
     return " · ".join(parts)
 
 
-def _seconds_left(progress: StudyProgress) -> float | None:
-    """Return how long the study may still take, estimated from the current run."""
-    if progress.current is None:
-        return None
-    status = progress.current.status()
+def _seconds_left(progress: StudyProgress, status: Status) -> float | None:
+    """Return how long the study may still take, estimated from the status of a run in work."""
     if status.seconds_left is None or not status.progress:
         return None
-    # The other runs are taken to be as long as the current one.
-    whole = status.seconds + status.seconds_left
-    return status.seconds_left + whole * (progress.total - progress.done - 1)
+    # The other runs are taken to be as long as this one.
+    whole, count = status.seconds + status.seconds_left, len(progress.at_work)
+    return status.seconds_left + whole * max(0, progress.total - progress.done - count) / count
 
 
 def _buttons(study: Study, progress: StudyProgress) -> str | None:
@@ -180,15 +185,14 @@ def _buttons(study: Study, progress: StudyProgress) -> str | None:
         elif status.state != "finished" or _trains_again(study):
             st.button(
                 "Start" if status.state == "none" else "Resume study", icon=":material/resume:", type="primary",
-                on_click=layout.attempt, args=(start_study, study),
+                on_click=layout.attempt, args=(study_form.resume, study),
                 help="Finished runs are kept; the unfinished run continues from its checkpoint.",
             )  # fmt: skip
         if not status.is_active:
             KINDS[study.kind].more(study)
             _delete_button(study)
-        current = progress.current if status.is_active else None
-        if current is not None and st.button("Show current run", icon=":material/arrow_forward:"):
-            return current.name
+        if status.is_active and progress.at_work and st.button("Show current run", icon=":material/arrow_forward:"):
+            return progress.at_work[-1].name
     if status.state == "finished" and study.missing():
         st.caption(
             f":material/info: Deleted since: {', '.join(study.missing())}. The metrics of the study are kept."

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.cluster import room
 from core.errors import NodescopeError
 from core.runs import TrainingConfig
 from core.studies.study import Study, start_study
@@ -62,7 +63,7 @@ def more(
 
         def go() -> None:
             extend(study, have + count)
-            start_study(study)
+            resume(study)
 
         st.button(
             f"{verb} {count} more", type="primary", icon=":material/play_arrow:", on_click=layout.attempt, args=(go,),
@@ -70,12 +71,22 @@ def more(
         )  # fmt: skip
 
 
+def at_once() -> int:
+    """Return how many runs are trained at the same time, as the page's field says."""
+    return max(1, min(int(st.session_state.get(state.RUNS_AT_ONCE, 1)), room(layout.device())))
+
+
+def resume(study: Study) -> None:
+    """Start the process of a study. Raises :class:`RunError` if there is one."""
+    start_study(study, workers=at_once())
+
+
 def start(make: Callable[[], Study]) -> None:
     """Make a study and start its process, then show it."""
     layout.dataset()  # raises where the folder is no data set, before a study is made for it
     try:
         study = make()
-        start_study(study)
+        resume(study)
     except NodescopeError as error:
         layout.show_error(error)
         return

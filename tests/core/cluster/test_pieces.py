@@ -150,8 +150,8 @@ class Forgetful:
     def finished(self, _seconds: float, _progress: object) -> list[tuple[int, Outcome]]:
         self.random.shuffle(self.tasks)
         ended, self.tasks = self.tasks[:10], self.tasks[10:]
-        self.attempts.update(task.number for task in ended)
-        return [(each.number, Outcome("gone" if self.random.random() < self.share else "done")) for each in ended]
+        self.attempts.update(number for number, _ in ended)
+        return [(number, Outcome("gone" if self.random.random() < self.share else "done")) for number, _ in ended]
 
 
 def test_a_hundred_thousand_pieces_on_failing_nodes_are_all_done_once(tmp_path: Path) -> None:

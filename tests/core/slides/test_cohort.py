@@ -1,6 +1,7 @@
 """The table of a cohort: measures, failures by reason, and the highest foci."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from core.errors import DataError
 from core.job import JobStatus
 from core.slides import cohort
 from core.slides.analyse import SlideJob
-from core.slides.cohort import failures, highest_foci, read_cohort, state_of, write_cohort
+from core.slides.cohort import failures, highest_foci, read_cohort, state_of, tabled, write_cohort
 
 HEAD = "x,y,probability,area_mm2,longest_mm\n"
 
@@ -80,6 +81,40 @@ def test_the_highest_foci_are_those_of_all_slides(tmp_path: Path) -> None:
     (tmp_path / "b" / "foci.csv").write_text(HEAD + "1,2,x,0,0\n")
     with pytest.raises(DataError, match=r"foci\.csv is damaged"):
         highest_foci(tmp_path, ["a", "b"], most=2)
+
+
+def test_the_table_follows_the_slides_without_reading_all_of_them_after_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, real, count = [0], cohort.read_summary, 200
+    monkeypatch.setattr(cohort, "read_summary", lambda folder: (reads.__setitem__(0, reads[0] + 1), real(folder))[1])
+
+    def rows() -> int:
+        return len((tmp_path / "slides.csv").read_text().splitlines()) - 1
+
+    def slides(numbers: range, *, until: int = 999) -> Iterator[int]:
+        for number in numbers:
+            if number == until:
+                raise KeyboardInterrupt
+            _slide(tmp_path / f"{number:03}")
+            yield number
+
+    for number in tabled(tmp_path, slides(range(count))):
+        assert number + 1 >= rows() >= 0.8 * (number + 1)
+    whole = (tmp_path / "slides.csv").read_bytes()
+    assert rows() == count
+    assert reads[0] < 7 * count  # 20,100 if all were read after each
+    write_cohort(tmp_path)
+    assert (tmp_path / "slides.csv").read_bytes() == whole
+
+    reads[0] = 0
+    for _ in tabled(tmp_path, slides(range(count, count + 3))):  # a folder that goes on
+        pass
+    assert (rows(), reads[0]) == (count + 3, 2 * count + 4)
+    with pytest.raises(KeyboardInterrupt):  # also what is interrupted has its table
+        list(tabled(tmp_path, slides(range(count + 3, count + 9), until=count + 5)))
+    assert rows() == count + 5
+    assert list(tabled(tmp_path / "none", ())) == []
 
 
 def test_the_command_writes_it_after_each_slide(small_slide: Path, write_slide, tissue_pixels, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr("core.cluster.cores", lambda: 4)
     names: list[str] = []
     monkeypatch.setattr(Study, "launch", lambda self, _command: names.append(self.name))
     return names
@@ -95,6 +97,30 @@ def test_a_search_takes_what_the_form_says(app: Page, launched: list[str]) -> No
     assert launched == [study.name]
 
 
+@pytest.mark.parametrize(("typed", "workers"), [(1, []), (3, ["--workers", "3"])])
+def test_runs_at_the_same_time_are_asked_for_once(
+    app: Page, launched: list[str], monkeypatch: pytest.MonkeyPatch, typed: int, workers: list[str]
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(Study, "launch", lambda _, command: commands.append(command))
+    app.open("train", runs_view="Studies")
+    app.set("runs_at_once", typed)
+    app.click("Start search")
+    app.click("Start")
+    assert commands == [["studies", "work", *workers]] * 2
+    assert list_studies()[0].settings()["together"] == typed
+
+
+def test_more_runs_at_the_same_time_than_cores_are_refused(
+    app: Page, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.open("train", runs_view="Studies")
+    app.set("runs_at_once", 5)
+    assert app.error[0].value == "Runs at the same time must be 1 to 4, got 5."
+    monkeypatch.setattr("core.cluster.cores", lambda: 1)
+    assert "Runs at the same time" not in app.run().words()
+
+
 def test_what_cannot_be_started_says_why(app: Page, launched: list[str]) -> None:
     app.open("train", runs_view="Studies")
     app.set("folds-count", 20)
@@ -116,9 +142,15 @@ def test_a_study_at_work_shows_how_far_it_is_and_can_be_stopped(app: Page) -> No
     # a quarter of the first of two runs; the rest of it takes 3 minutes, the other one 4
     bar = app.get("progress")[0].proto
     assert (bar.value, bar.text) == (12, "0 of 2 runs · mine-fold-1: epoch 2 of 4 · about 7 min left")
+    two = create_run(study.config(), runs_home() / "mine-fold-2")
+    two.write_status(replace(run.status(), epoch=1, seconds_left=200.0))
+    two.record_process(os.getpid())
+    app.run()
+    text = app.get("progress")[0].proto.text
+    assert text == "0 of 2 runs · 2 at the same time · mine-fold-2: epoch 1 of 4 · about 3 min left"
     app.click("Stop study")
     assert study.stop_requested()
-    assert run.stop_requested()
+    assert (run.stop_requested(), two.stop_requested()) == (True, True)
     assert "Stopping after this step" in app.words()
 
 
