@@ -4,7 +4,6 @@ from core.display.palette import CLASS_COLOURS, MUTED, NORMAL, SERIES, TUMOUR, r
 from core.display.pictures import (
     MICROMETRES_PER_PIXEL,
     OUTLINE,
-    Mosaic,
     contact_sheet,
     enlarge,
     mosaic,
@@ -23,7 +22,6 @@ __all__ = [
     "OUTLINE",
     "SERIES",
     "TUMOUR",
-    "Mosaic",
     "contact_sheet",
     "enlarge",
     "mosaic",

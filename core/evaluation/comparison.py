@@ -20,9 +20,10 @@ from core.evaluation.bootstrap import (
     resamples_for,
 )
 from core.evaluation.estimate import FEWEST, UNDEFINED, Estimate, holding, no_narrower, without_interval
-from core.evaluation.evaluation import evaluate, slides_behind
+from core.evaluation.evaluation import evaluate
 from core.evaluation.intervals import Z, mean_of_two
 from core.evaluation.metrics import METRICS
+from core.evaluation.over_slides import slides_behind
 from core.evaluation.sample import (
     BoolArray,
     FloatArray,

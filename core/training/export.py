@@ -30,8 +30,9 @@ from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
 from core.runs.run import Run
 from core.storage import atomic
-from core.training.data import UNLABELLED, Patches, Source, TrainingData
+from core.training.data import Source, TrainingData
 from core.training.outcome import Outcome
+from core.training.patches import UNLABELLED, Patches
 
 logger = logging.getLogger("nodescope.training")
 

@@ -8,7 +8,8 @@ from core.data.stored_patches import is_at_hand
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
-from core.training.data import Patches, find_stain, open_training_data, read_patches
+from core.training.data import find_stain, open_training_data
+from core.training.patches import Patches, read_patches
 
 FEWEST = 2048
 """At least this number of patches is drawn, or a batch if that is more; all of them where there are fewer."""

@@ -125,7 +125,7 @@ def _charts(study: Study, found: FoldsResult) -> None:
         alt="ROC of all out-of-fold predictions, and that of each fold",
     )  # fmt: skip
     right.plotly_chart(
-        charts.fold_metrics(found), config=widgets.CHART, key=f"aucs-{study.name}",
+        charts.fold_aucs(found), config=widgets.CHART, key=f"aucs-{study.name}",
         alt="AUC of each fold with its interval, and the mean over them",
     )  # fmt: skip
     widgets.export(
