@@ -51,6 +51,35 @@ def read_annotations(path: Path, *, bounds: Sequence[int] = (0, 0)) -> list[Anno
     return from_geojson(data, name=path.name, bounds=bounds)
 
 
+def to_asap(annotations: Iterable[Annotation]) -> str:
+    """Return annotations, in level-0 pixels, as ASAP's XML; holes are areas of the group "Exclusion"."""
+    root = ET.Element("ASAP_Annotations")
+    listed, groups = ET.SubElement(root, "Annotations"), ET.SubElement(root, "AnnotationGroups")
+    colours: dict[str, str] = {}
+    for number, annotation in enumerate(annotations):
+        colour = "#{:02x}{:02x}{:02x}".format(*(annotation.colour or (215, 38, 61)))
+        group = annotation.classification or "None"
+        name = annotation.name or f"Annotation {number}"
+        for polygon in annotation.polygons:
+            for place, ring in enumerate(polygon):
+                _add(listed, ring, name=name, group=EXCLUSION if place else group, colour=colour)
+        colours.setdefault(group, colour)
+        if any(len(polygon) > 1 for polygon in annotation.polygons):
+            colours.setdefault(EXCLUSION, "#808080")
+    for group, colour in colours.items():
+        if group != "None":
+            ET.SubElement(ET.SubElement(groups, "Group", Name=group, PartOfGroup="None", Color=colour), "Attributes")
+    ET.indent(root, " ")
+    return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add(parent: ET.Element, ring: Ring, *, name: str, group: str, colour: str) -> None:
+    one = ET.SubElement(parent, "Annotation", Name=name, Type="Polygon", PartOfGroup=group, Color=colour)
+    corners = ET.SubElement(one, "Coordinates")
+    for order, (x, y) in enumerate(ring.round(2).tolist()):
+        ET.SubElement(corners, "Coordinate", Order=str(order), X=f"{x:g}" if x < 1e5 else str(x), Y=str(y))
+
+
 def _from_asap(data: bytes, name: str) -> list[Annotation]:
     try:
         found = []

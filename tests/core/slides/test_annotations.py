@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from core.slides.annotations import inside, read_annotations
+from core.slides.annotations import inside, read_annotations, to_asap
 from core.slides.geojson import from_geojson, to_geojson
 from core.slides.outlines import Annotation, area_of, trace
 from tests.core.slides.test_reader import SHARED, real_slides
@@ -112,20 +112,8 @@ def test_geojson_of_other_programs_and_versions_is_read(value: object, classes: 
     assert [each.classification for each in read_annotations(tmp_path / "a.geojson")] == classes
 
 
-def _asap(annotation: Annotation) -> str:
-    """An annotation as ASAP writes it: a hole is an area of the group "Exclusion"."""
-    areas = [
-        f'<Annotation Name="{annotation.name}" Type="Polygon" PartOfGroup="{group}" Color="#d7263d"><Coordinates>'
-        + "".join(f'<Coordinate Order="{at}" X="{x}" Y="{y}" />' for at, (x, y) in enumerate(ring.tolist()))
-        + "</Coordinates></Annotation>"
-        for polygon in annotation.polygons
-        for group, ring in zip((annotation.classification, "Exclusion"), polygon, strict=False)
-    ]
-    return f"<ASAP_Annotations><Annotations>{''.join(areas)}</Annotations></ASAP_Annotations>"
-
-
-def test_asap_is_read_with_its_holes(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_text(_asap(AREA))
+def test_asap_comes_back_with_its_holes(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(to_asap([AREA]))
 
     first, second = read_annotations(tmp_path / "a.xml")
 
