@@ -3,6 +3,7 @@
 Pixels stay crisp: enlarging repeats them.
 """
 
+import base64
 import io
 from collections.abc import Sequence
 from functools import cache
@@ -156,6 +157,11 @@ def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
     # subsampling=0, because colour at half the resolution would smear outlines and stain.
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
+
+
+def jpeg_address(jpeg: bytes) -> str:
+    """Return a JPEG as an address that holds it, for a browser that should fetch nothing."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def to_png(pixels: np.ndarray, *, about: dict[str, str] | None = None) -> bytes:

@@ -138,7 +138,7 @@ def _sensitivity(true: FloatArray, false: FloatArray, x: FloatArray) -> tuple[Fl
 def _precision(true: FloatArray, false: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     if not (true[-1] and false[-1]):
         return np.full(len(x), np.nan), np.zeros(len(x))
-    # As drawn, in steps: that of the highest threshold with at least this recall.
+    # As drawn, in steps: that of the highest threshold with at least this recall, whose last bit may be rounded away.
     at = np.minimum(np.searchsorted(true / true[-1], x - 1e-9), len(true) - 1)
     called = true[at] + false[at]
     return true[at] / called, called

@@ -38,11 +38,11 @@ class Patches:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def first(self, count: int) -> "Patches":
-        """Return the first `count` of them."""
-        slides = None if self.slides is None else self.slides[:count]
+    def some(self, rows: slice | np.ndarray) -> "Patches":
+        """Return some of them, in this order, without their notes."""
+        slides = None if self.slides is None else self.slides[rows]
         return replace(
-            self, ids=self.ids[:count], pixels=self.pixels[:count], labels=self.labels[:count], slides=slides
+            self, ids=self.ids[rows], pixels=self.pixels[rows], labels=self.labels[rows], slides=slides, notes={}
         )
 
     def seen(self, stain: StainReference | None) -> "Patches":

@@ -1,6 +1,5 @@
 """Pieces that several pages draw."""
 
-import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.bundle.seen_slides import LIKELY, YES, seen_sentence
 from core.data import CLASS_NAMES
-from core.display import to_jpeg
+from core.display import jpeg_address, to_jpeg
 from core.errors import ConfigError, NodescopeError
 from core.evaluation import METRICS, Estimate
 from core.progress import Progress
@@ -65,7 +64,7 @@ def picture_chart(
         alt: what it shows, for people who cannot see it.
     """
     width, height = size
-    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode()
+    source = jpeg_address(to_jpeg(pixels))
     figure.add_layout_image(
         source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
     )
