@@ -30,7 +30,7 @@ from core.memory import give_back
 from core.prediction import Predictor
 from core.prediction.region import read_region
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
+from core.training.patches import Patches
 from core.training.sampling import epoch_order
 from core.training.step import TrainStep
 

@@ -246,7 +246,7 @@ def page_of(dataset: Dataset, number: int) -> np.ndarray:
 def picture(dataset: Dataset, rows: np.ndarray) -> bytes:
     """Return a page as Browse makes it."""
     pixels = dataset.store.load(rows).pixels
-    return to_jpeg(mosaic(pixels, dataset.labels(rows).tolist(), columns=15).pixels)
+    return to_jpeg(mosaic(pixels, dataset.labels(rows).tolist(), columns=15))
 
 
 def cold_picture(dataset: Dataset, pack: Pack, number: int) -> bytes:

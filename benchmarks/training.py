@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import models
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
 from core.training.loader import Batch
 from core.training.memory import keep_memory
+from core.training.patches import Patches
 from core.training.sampling import epoch_order
 from core.training.step import TrainStep
 

@@ -3,9 +3,13 @@
 import multiprocessing
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import psutil
+
+from core.storage.record import Record
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,3 +55,56 @@ def end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # nobody is left to take note of what this process writes
+
+
+@dataclass(frozen=True)
+class ProcessRecord(Record):
+    """Which process works on something, and where: the content of ``process.json``.
+
+    Attributes:
+        pid: its number.
+        created: seconds since 1970 of its start, by which earlier versions know it.
+        identity: see :func:`identity`; empty in files of earlier versions, as are the following.
+        host: see :func:`place`.
+        boot: likewise.
+        namespace: likewise.
+    """
+
+    pid: int
+    created: float
+    identity: str = ""
+    host: str = ""
+    boot: str = ""
+    namespace: str = ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it lives on another computer or in another container, where its number means another process."""
+        here = place()
+        if not self.identity or (self.host == here["host"] and self.boot != here["boot"]):
+            return False  # not known, or this computer before it was started anew
+        return (self.host, self.boot, self.namespace) != (here["host"], here["boot"], here["namespace"])
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Return the record of a process of this computer. Raises :class:`psutil.NoSuchProcess` if it has ended."""
+        found = identity(pid)
+        if found is None:
+            raise psutil.NoSuchProcess(pid)
+        return cls(pid, psutil.Process(pid).create_time(), found, **place())
+
+    def process(self) -> psutil.Process | None:
+        """Return the process, or None if it has ended or is elsewhere; a later one with its number does not count."""
+        if self.is_elsewhere:
+            return None
+        try:
+            process, found = psutil.Process(self.pid), identity(self.pid)
+            # The system rounds the start time differently from call to call.
+            same = found == self.identity if self.identity else abs(process.create_time() - self.created) < 1.0
+        except (psutil.NoSuchProcess, ValueError, OverflowError):
+            return None
+        return process if found is not None and same else None
+
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended: of one that is elsewhere, nobody can tell from here."""
+        return not self.is_elsewhere and self.process() is None

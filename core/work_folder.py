@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import psutil
 from filelock import FileLock, Timeout
 
 from core.errors import NodescopeError, RunError, StorageError
-from core.process import identity, place
+from core.process import ProcessRecord
 from core.storage import atomic, portable
 from core.storage.record import Record
 from core.storage.schema import parse
@@ -83,59 +83,6 @@ class WorkStatus(Record):
 S = TypeVar("S", bound=WorkStatus)
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ProcessRecord(Record):
-    """Which process works on something, and where: the content of ``process.json``.
-
-    Attributes:
-        pid: its number.
-        created: seconds since 1970 of its start, by which earlier versions know it.
-        identity: see :func:`core.process.identity`; empty in files of earlier versions, as are the following.
-        host: see :func:`core.process.place`.
-        boot: likewise.
-        namespace: likewise.
-    """
-
-    pid: int
-    created: float
-    identity: str = ""
-    host: str = ""
-    boot: str = ""
-    namespace: str = ""
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether it lives on another computer or in another container, where its number means another process."""
-        here = place()
-        if not self.identity or (self.host == here["host"] and self.boot != here["boot"]):
-            return False  # not known, or this computer before it was started anew
-        return (self.host, self.boot, self.namespace) != (here["host"], here["boot"], here["namespace"])
-
-    @classmethod
-    def of(cls, pid: int) -> Self:
-        """Return the record of a process of this computer. Raises :class:`psutil.NoSuchProcess` if it has ended."""
-        found = identity(pid)
-        if found is None:
-            raise psutil.NoSuchProcess(pid)
-        return cls(pid, psutil.Process(pid).create_time(), found, **place())
-
-    def process(self) -> psutil.Process | None:
-        """Return the process, or None if it has ended or is elsewhere; a later one with its number does not count."""
-        if self.is_elsewhere:
-            return None
-        try:
-            process, found = psutil.Process(self.pid), identity(self.pid)
-            # The system rounds the start time differently from call to call.
-            same = found == self.identity if self.identity else abs(process.create_time() - self.created) < 1.0
-        except (psutil.NoSuchProcess, ValueError, OverflowError):
-            return None
-        return process if found is not None and same else None
-
-    def has_ended(self) -> bool:
-        """Whether it is known to have ended: of one that is elsewhere, nobody can tell from here."""
-        return not self.is_elsewhere and self.process() is None
 
 
 @dataclass(frozen=True)

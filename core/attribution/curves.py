@@ -57,7 +57,6 @@ def deletion_and_insertion(
     *,
     steps: int = 32,
     baseline: Baseline = "blur",
-    seed: int = 0,
     internal_batch: int = 16,
     calibrate: Calibrate | None = None,
     progress: Progress = no_progress,
@@ -74,7 +73,6 @@ def deletion_and_insertion(
         steps: Equal portions of pixels.
         baseline: What takes a pixel's place; ``blur`` by default, since white holes look like nothing in
             tissue.
-        seed: Start of the random order.
         internal_batch: Patches in one pass of the network at most.
         calibrate: From logits to probabilities; the logistic function by default.
         progress: Called with the finished share; what it raises ends the work.
@@ -89,7 +87,7 @@ def deletion_and_insertion(
     other = baseline_of(pixels, baseline)
     score = attribution.values.sum(axis=0, dtype=np.float64).ravel()
     ranked = np.argsort(-score, kind="stable")
-    shuffled = np.random.default_rng(seed).permutation(ranked.size)
+    shuffled = np.random.default_rng(0).permutation(ranked.size)
     paths = (
         (pixels, other, ranked),
         (other, pixels, ranked),

@@ -32,7 +32,7 @@ class GroundTruth:
     sentence: str
 
 
-def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoothing: float = 0.0) -> GroundTruth:
+def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_]) -> GroundTruth:
     """Compare a map with the tumour pixels.
 
     The map is the saliency map in the method's own sign, where ``signed`` counts as ``positive``: only
@@ -41,7 +41,6 @@ def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoot
     Args:
         attribution: Of a patch whose tumour pixels are known.
         mask: Bool array 96×96, true on tumour.
-        smoothing: As in :func:`saliency_map`.
 
     Raises:
         AttributionError: The mask has another shape or type, or no tumour pixel.
@@ -51,7 +50,7 @@ def against_mask(attribution: Attribution, mask: npt.NDArray[np.bool_], *, smoot
             f"Cannot compare a map with a mask of shape {mask.shape}, type {mask.dtype} and "
             f"{np.count_nonzero(mask)} tumour pixels; expected 96×96, bool and at least one."
         )
-    found = drawn(attribution, smoothing=smoothing).ravel()
+    found = drawn(attribution).ravel()
     truth = mask.ravel()
     order = np.argsort(-found, kind="stable")
     chosen = np.zeros_like(truth)

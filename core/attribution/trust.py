@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core.attribution.compute import attribute
 from core.attribution.curves import Calibrate, logits_of, probabilities_of
-from core.attribution.options import AttributionOptions, Baseline
+from core.attribution.options import AttributionOptions
 from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.replica import device_of, full_copy_of
 from core.attribution.result import CENTRE_CHANCE, Attribution, centre_share
@@ -233,7 +233,6 @@ def blanking(
     model: nn.Module,
     patch: npt.NDArray[np.uint8] | Tensor,
     *,
-    baseline: Baseline = "white",
     calibrate: Calibrate | None = None,
 ) -> Blanking:
     """Return the probability of tumour with the patch as it is, without its centre and without its rim.
@@ -241,11 +240,10 @@ def blanking(
     Args:
         model: From pixels in [0, 1] to logits.
         patch: The patch.
-        baseline: What takes the place of the blanked pixels.
         calibrate: From logits to probabilities; the logistic function by default.
     """
     pixels = as_tensor(patch).to(device_of(model))
-    blank = baseline_of(pixels, baseline)
+    blank = baseline_of(pixels, "white")
     without_centre, without_rim = pixels.clone(), blank.clone()
     without_centre[..., CENTRE, CENTRE] = blank[..., CENTRE, CENTRE]
     without_rim[..., CENTRE, CENTRE] = pixels[..., CENTRE, CENTRE]

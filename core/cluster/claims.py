@@ -16,10 +16,10 @@ from pathlib import Path
 
 from core.errors import NodescopeError, RunError, StorageError
 from core.job import Cancelled
+from core.process import ProcessRecord
 from core.storage import atomic
 from core.storage.home import make_folder
 from core.storage.schema import parse
-from core.work_folder import ProcessRecord
 
 BEAT_SECONDS = 5.0
 """How often the counter is raised."""

@@ -30,7 +30,7 @@ from core.runs import preset
 from core.storage import atomic, portable
 from core.storage.home import HOME_VARIABLE, home, make_folder
 from core.storage.home_archive import sizes
-from core.training.data import Patches
+from core.training.patches import Patches
 from core.training.step import TrainStep
 
 PACKAGES = (

@@ -1,7 +1,7 @@
 """Where patches come from: one reader for each layout, and the synthetic demo set; and how they are split."""
 
 from core.data.dataset import CLASS_NAMES, SPLITS, Dataset, Decided, Problem, join, make_table
-from core.data.decisions import Decision, apply_decisions, decide, decisions_of, take_back
+from core.data.decisions import Decision, apply_decisions, decide, decisions_of
 from core.data.demo_cache import DemoSize, open_demo
 from core.data.open import DEMO, open_dataset
 from core.data.pack import find_pack, is_stale, make_pack, remove_pack
@@ -45,5 +45,4 @@ __all__ = [
     "pack_folder",
     "read",
     "remove_pack",
-    "take_back",
 ]

@@ -47,22 +47,23 @@ def contents_of(path: Path) -> Path:
     )
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names in a folder; none where it is none or cannot be read."""
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
 def lone_zip(folder: Path) -> Path | None:
     """Return the only zip in a folder, as it was downloaded into a folder of its own; None where there is no such."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return None
-    zips = [name for name in names if name.lower().endswith(".zip") and not name.startswith(".")]
+    zips = [each for each in names_in(folder) if each.lower().endswith(".zip") and not each.startswith(".")]
     return folder / zips[0] if len(zips) == 1 and zips[0].isprintable() else None
 
 
 def gzipped(folder: Path) -> list[Path]:
     """Return the .h5.gz files of a folder that are not unpacked beside themselves."""
-    try:
-        names = set(os.listdir(folder))
-    except OSError:
-        return []
+    names = names_in(folder)
     return [
         folder / name for name in sorted(names) if name.endswith(".h5.gz") and name.removesuffix(".gz") not in names
     ]

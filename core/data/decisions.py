@@ -126,11 +126,6 @@ def decide(source: str, decisions: Mapping[str, Decision | None], *, by: str = "
     earlier.unlink(missing_ok=True)
 
 
-def take_back(source: str, ids: Iterable[str], *, by: str = "") -> None:
-    """Let the decisions about patches count no longer. Raises :class:`DataError` or :class:`StorageError`."""
-    decide(source, dict.fromkeys(ids), by=by)
-
-
 def decision_lines(source: str) -> list[Cells]:
     """Return all that was ever decided about a data set, in order. Raises :class:`DataError`."""
     return _journal(decisions_path(source)).read()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core.data.classes import counts_of
 from core.data.dataset import GROUPS, SPLITS, Dataset
 from core.data.layouts import place_of
 from core.data.picture_store import EncodedStore, PixelStore
@@ -95,9 +96,7 @@ def classes_at(source: str) -> dict[str, int]:
     """
     place = place_of(source)
     table = place.reader.read(place.given).table
-    if "class" not in table:
-        return {}
-    return {str(name): int(count) for name, count in table["class"].value_counts().sort_index().items()}
+    return counts_of(table) if "class" in table else {}
 
 
 def _some_rows(dataset: Dataset) -> np.ndarray:

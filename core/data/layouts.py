@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.archives import contents_of, gzipped, is_zip, lone_zip
+from core.data.archives import contents_of, gzipped, is_zip, lone_zip, names_in
 from core.data.choices import NOTHING, Choices, choices_of
 from core.data.classes import labelled
 from core.data.dataset import SPLITS, Dataset, Problem
@@ -131,7 +131,7 @@ def place_of(source: str | Path) -> Place:
     if found is None and folder.is_dir() and (archive := lone_zip(folder)):
         return place_of(archive)
     if found is None:
-        raise DataError(what_is_wrong(folder, _names(folder)))
+        raise DataError(what_is_wrong(folder, names_in(folder)))
     reader, path = found[0], found[1].resolve()
     source = str(folder.resolve() if inside else path)
     choices = choices_of(source)
@@ -222,13 +222,6 @@ def what_is_wrong(folder: Path, names: set[str]) -> str:
     held = f"holds {_some(sorted(map(printable, names)))} and no data set that could be opened" if names else "is empty"
     layouts = "; ".join(f"{each.EXAMPLE} ({each.NAME})" for each in USUAL)
     return f"{folder} {held}. What can be opened is, for example: {layouts}. docs/READERS.md lists all layouts."
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()
 
 
 def _packed(names: set[str]) -> str:

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from core.data.dataset import Dataset, Problem
+from core.data.dataset import GROUPS, Dataset, Problem
 from core.storage.npz import save_arrays, stored_arrays
 
 VERSION = 2
 """Raise it when a folder's patches or problems come out otherwise; its labels and files are then looked at again."""
 NAME = "table.npz"
-GROUPS = ("slide", "patient", "centre")
 
 
 @dataclass(frozen=True)

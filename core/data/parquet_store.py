@@ -10,21 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.parquet_pages import few_values
 from core.data.picture_store import EncodedStore
 from core.errors import PatchError
 
 KEPT = 3
 """Groups of rows that are kept in memory: a page of neighbours lies in one or two."""
 
-FEW = 8
-"""Rows up to which they are taken out of a group that is not kept, as for a shuffled page."""
+FEW, AT_ONCE = 8, 8
+"""Rows up to which they are taken out of a group that is not kept, as for a shuffled page, and rows decoded at once."""
 
 
 def opened(path: Path) -> Any:
     """Return a Parquet file, or an Arrow file as a table of the memory map. Raises OSError or ArrowException."""
     if path.suffix.lower() == ".parquet":
-        return pq.ParquetFile(path, memory_map=True)
+        # What is not wanted stays on the disk; a buffer made before would hold a whole group of rows.
+        return pq.ParquetFile(path, memory_map=True, pre_buffer=False)
     source = pa.memory_map(str(path))
     try:
         return pa.ipc.open_stream(source).read_all()
@@ -101,16 +101,31 @@ class ParquetStore(EncodedStore):
         if owner not in self._kept:
             if isinstance(file, pq.ParquetFile):
                 leaf = f"{image}.bytes" if pa.types.is_struct(file.schema_arrow.field(image).type) else image
-                few = few_values(self.paths[number], file.metadata, group, leaf, rows) if len(rows) <= FEW else None
-                if few is not None:
-                    return few
+                if len(rows) <= FEW:
+                    return _some_of(file, group, leaf, rows)
                 images = file.read_row_group(group, columns=[leaf], use_threads=False).column(0).combine_chunks()
             else:
                 images = file.column(image).chunk(group)
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[owner] = images.field("bytes") if pa.types.is_struct(images.type) else images
+            self._kept[owner] = _bytes_in(images)
         return [self._kept[owner][int(row)].as_py() or b"" for row in rows]
+
+
+def _bytes_in(images: Any) -> Any:
+    return images.field("bytes") if pa.types.is_struct(images.type) else images
+
+
+def _some_of(file: pq.ParquetFile, group: int, leaf: str, rows: np.ndarray) -> list[bytes]:
+    """Return the images of a few rows of a group, of which the rows behind the last wanted one are not unpacked."""
+    found, start, wanted = dict[int, bytes](), 0, set(rows.tolist())
+    for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=[leaf], use_threads=False):
+        images = _bytes_in(batch.column(0))
+        found |= {row: images[row - start].as_py() or b"" for row in wanted if start <= row < start + len(images)}
+        start += len(images)
+        if len(found) == len(wanted):
+            break
+    return [found[row] for row in rows.tolist()]
 
 
 def _given(content: bytes | PatchError) -> bytes:

@@ -17,7 +17,6 @@ from core.data.dataset import CLASS_NAMES, SPLITS, Dataset
 from core.data.split_rule import SplitRule
 from core.data.splits import assign
 from core.errors import ConfigError, DataError
-from core.progress import Progress, no_progress
 from core.storage import atomic
 from core.storage.home import home
 from core.storage.record import typed
@@ -115,13 +114,13 @@ def load_split(path: Path) -> SplitFile:
         raise DataError(f"The split file {path} is damaged ({error}). Make it again.") from error
 
 
-def apply_split(split: SplitFile, dataset: Dataset, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
+def apply_split(split: SplitFile, dataset: Dataset) -> npt.NDArray[np.str_]:
     """Split a data set as :func:`core.data.assign` does, and make sure that the result is that of the file.
 
     Raises:
         DataError: it is not.
     """
-    splits = assign(dataset, split.rule, progress=progress)
+    splits = assign(dataset, split.rule)
     if _digest(dataset, splits) != split.digest:
         before = sum(sum(classes.values()) for classes in split.counts.values())
         now = int((splits != "").sum())

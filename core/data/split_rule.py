@@ -1,12 +1,13 @@
 """The rule of a split: how a data set is divided, as plain values that a card, a run and a split file keep."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from core.data.dataset import GROUPS, Group
 from core.data.stain_clusters import StainClusters
 from core.errors import ConfigError
+from core.storage.record import Record
 
 KINDS = ("official", "hashed", "stratified", "colour", "held", "valid-as-test")
 BY = ("patch", *GROUPS)
@@ -18,7 +19,7 @@ VALID, TEST = 0.10, 0.16
 
 
 @dataclass(frozen=True)
-class SplitRule:
+class SplitRule(Record):
     """How a data set is divided.
 
     Attributes:
@@ -85,13 +86,8 @@ class SplitRule:
         """The share of the test split, also with folds."""
         return 1 / self.folds if self.folds > 0 else self.test
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the rule as plain values, the same that a JSON file gives back."""
-        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return value
-
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "SplitRule":
+    def from_json(cls, value: Mapping[str, Any]) -> "SplitRule":
         """Return the rule whose plain values these are, also those of an earlier version.
 
         Raises:
@@ -100,20 +96,10 @@ class SplitRule:
         unknown = sorted(set(value) - {each.name for each in fields(cls)})
         if unknown:
             raise ConfigError(f"A split rule has unknown values ({', '.join(unknown)}); it comes from a later version.")
-        changed = dict(value)
         try:
-            if "cuts" in changed:
-                changed["cuts"] = tuple(tuple(cut) for cut in changed["cuts"])
-            if changed.get("held") is not None:
-                group, name = changed["held"]
-                changed["held"] = (group, name)
-            if changed.get("colours") is not None:
-                changed["colours"] = StainClusters.from_json(changed["colours"])
-            return cls(**changed)
-        except ConfigError:
-            raise
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"A split rule is damaged ({type(error).__name__}: {error}).") from error
+            return super().from_json(value)
+        except TypeError as error:
+            raise ConfigError(f"A split rule is damaged ({error}).") from error
 
     def describe(self) -> str:
         """Return the rule in words."""

@@ -7,7 +7,6 @@ are found once by k-means; their few centres are stored, so that any patch finds
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from core.data.store import batches
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
 from core.storage.npz import save_arrays, stored_arrays
+from core.storage.record import Record
 
 FEATURES = ("brightness", "haematoxylin", "eosin")
 """The measures that make up a colour, see :class:`core.data.measures.Measures`."""
@@ -33,7 +33,7 @@ Features = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class StainClusters:
+class StainClusters(Record):
     """Stain clusters, and which of them are held out for the test split.
 
     Attributes:
@@ -69,17 +69,6 @@ class StainClusters:
     def is_held(self, features: Features) -> npt.NDArray[np.bool_]:
         """Return whether each patch, by its features, lies in a cluster that is held out."""
         return np.isin(self.nearest(features), self.held)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "StainClusters":
-        """Return the clusters whose plain values these are."""
-        return cls(
-            tuple(tuple(centre) for centre in value["centres"]),
-            tuple(value["shift"]),
-            tuple(value["scale"]),
-            tuple(value["held"]),
-            float(value["share"]),
-        )
 
 
 def find_stain_clusters(

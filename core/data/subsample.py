@@ -1,7 +1,6 @@
 """Train on some of the training patches only, to see what more of them are worth."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +8,11 @@ import numpy.typing as npt
 from core.data.dataset import Dataset
 from core.data.splits import positions
 from core.errors import DataError
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
-class Subsample:
+class Subsample(Record):
     """Which training patches stay: those whose hash of seed and id is at most a limit, whatever their class or slide.
 
     So 1,000 patches are among the 2,000 of the same split and seed, wherever the data set lies and in whatever order.
@@ -32,15 +32,6 @@ class Subsample:
         remaining = splits.copy()
         remaining[rows[_hashes(dataset, rows, self.seed) > self.limit]] = ""
         return remaining
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Subsample":
-        """Return the subsample whose plain values these are."""
-        return cls(int(value["seed"]), float(value["limit"]))
 
 
 def find_subsample(dataset: Dataset, splits: npt.NDArray[np.str_], *, patches: int, seed: int) -> Subsample | None:

@@ -3,9 +3,9 @@
 Pixels stay crisp: enlarging repeats them.
 """
 
+import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,37 +26,13 @@ GAP = 6  # pixels between two patches of a mosaic
 DASH = 12  # pixels of a dash in the outline of normal patches; the gap after it is half as long
 
 
-@dataclass(frozen=True)
-class Mosaic:
-    """Patches side by side in one picture.
-
-    Attributes:
-        pixels: uint8 H×W×3; the background between the patches is `background`.
-        columns: patches in a row.
-        rows: rows.
-        pitch: pixels from one patch to the next, in both directions.
-    """
-
-    pixels: np.ndarray
-    columns: int
-    rows: int
-    pitch: int
-
-    def centre_of(self, position: int) -> tuple[float, float]:
-        """Return the centre (x, y) in pixels of the patch at `position`, counted along the rows."""
-        row, column = divmod(position, self.columns)
-        half = (self.pitch - GAP) / 2
-        return column * self.pitch + half, row * self.pitch + half
-
-
 def mosaic(
     patches: np.ndarray,
     labels: Sequence[int | None],
     *,
     columns: int,
     background: tuple[int, int, int] = (255, 255, 255),
-    centre_boxes: bool = False,
-) -> Mosaic:
+) -> np.ndarray:
     """Return patches in a grid, each outlined: tumour red and solid, normal green and dashed, unlabelled not at all.
 
     Args:
@@ -64,7 +40,9 @@ def mosaic(
         labels: 1, 0 or None for each.
         columns: patches in a row.
         background: colour between them.
-        centre_boxes: whether the labelled 32×32 is marked.
+
+    Returns:
+        uint8 H×W×3.
 
     Raises:
         ConfigError: `columns` is below 1, or there are not as many labels as patches.
@@ -83,8 +61,8 @@ def mosaic(
     canvas[:] = background
     for position, (patch, label) in enumerate(zip(patches, labels, strict=True)):
         top, left = (position // columns) * pitch, (position % columns) * pitch
-        canvas[top : top + side, left : left + side] = outlined(patch, label, background, centre_box=centre_boxes)
-    return Mosaic(canvas, columns, max(rows, 1), pitch)
+        canvas[top : top + side, left : left + side] = outlined(patch, label, background)
+    return canvas
 
 
 def contact_sheet(patches: np.ndarray, *, columns: int) -> np.ndarray:
@@ -179,6 +157,11 @@ def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:
     # subsampling=0, because colour at half the resolution would smear outlines and stain.
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
+
+
+def jpeg_address(jpeg: bytes) -> str:
+    """Return a JPEG as an address that holds it, for a browser that should fetch nothing."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def to_png(pixels: np.ndarray, *, about: dict[str, str] | None = None) -> bytes:

@@ -67,17 +67,7 @@ def roc_band(
 def pr_band(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, seed: int = 0
 ) -> Band | None:
-    """Return the band of the precision at each recall, made like `roc_band`, or None.
-
-    Args:
-        labels: as of `roc_band`.
-        probabilities: as of `roc_band`.
-        groups: as of `roc_band`.
-        seed: as of `roc_band`.
-
-    Raises:
-        EvaluationError: as of `roc_band`.
-    """
+    """Return the band of the precision at each recall, or None; arguments and errors as of `roc_band`."""
     x = np.linspace(0.0, 1.0, 101)[1:]  # at recall 0 precision is 1 by convention
     return _band(sample_of(labels, probabilities, groups, both_classes=True), x, _precision, seed)
 
@@ -148,7 +138,7 @@ def _sensitivity(true: FloatArray, false: FloatArray, x: FloatArray) -> tuple[Fl
 def _precision(true: FloatArray, false: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     if not (true[-1] and false[-1]):
         return np.full(len(x), np.nan), np.zeros(len(x))
-    # As drawn, in steps: that of the highest threshold with at least this recall.
+    # As drawn, in steps: that of the highest threshold with at least this recall, whose last bit may be rounded away.
     at = np.minimum(np.searchsorted(true / true[-1], x - 1e-9), len(true) - 1)
     called = true[at] + false[at]
     return true[at] / called, called

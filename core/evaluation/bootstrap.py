@@ -72,13 +72,7 @@ def replicate(
 
 
 def leave_one_out(samples: Sequence[Sample], *, thresholds: Sequence[float], ranked: bool = True) -> list[Replicates]:
-    """Compute all metrics of one or more models without each of the slides (or patches) in turn.
-
-    Args:
-        samples: as of `replicate`.
-        thresholds: as of `replicate`.
-        ranked: as of `replicate`.
-    """
+    """Compute all metrics without each of the slides (or patches) in turn; arguments as of `replicate`."""
     if not ranked:  # what is left of all that adds up
         sums = [_unit_sums(sample, threshold) for sample, threshold in zip(samples, thresholds, strict=True)]
         return [_replicates(np.full((len(each), 2), np.nan), each.sum(axis=0) - each) for each in sums]

@@ -25,44 +25,42 @@ def bin_of(probabilities: npt.ArrayLike, *, bins: int = ECE_BINS) -> IntArray:
     return np.searchsorted(edges[1:-1], checked_probabilities(probabilities)).astype(np.intp)
 
 
-def calibration_gaps(sample: Sample, *, bins: int = ECE_BINS) -> FloatArray:
+def calibration_gaps(sample: Sample) -> FloatArray:
     """Return, for each bin, (mean probability - share of tumour) x share of all patches.
 
     The ECE is the sum of their sizes.
 
     Returns:
-        (bins,) float64; 0 for an empty bin.
+        (B,) float64 of the `ECE_BINS` bins; 0 for an empty one.
     """
     excess = sample.probabilities - sample.labels
-    index = bin_of(sample.probabilities, bins=bins)
-    return np.bincount(index, weights=excess, minlength=bins) / sample.n
+    return np.bincount(bin_of(sample.probabilities), weights=excess, minlength=ECE_BINS) / sample.n
 
 
-def gap_covariance(sample: Sample, *, bins: int = ECE_BINS) -> FloatArray:
+def gap_covariance(sample: Sample) -> FloatArray:
     """Return the covariance of the sampling errors of `calibration_gaps`, patches taken as independent.
 
     Each gap is a mean over all patches, of (probability - label) in the bin and 0 elsewhere.
 
     Returns:
-        (bins, bins) float64; 0 for a single patch.
+        (B, B) float64; 0 for a single patch.
     """
     excess = sample.probabilities - sample.labels
-    index = bin_of(sample.probabilities, bins=bins)
-    squares = np.bincount(index, weights=excess**2, minlength=bins) / sample.n
-    gaps = calibration_gaps(sample, bins=bins)
+    squares = np.bincount(bin_of(sample.probabilities), weights=excess**2, minlength=ECE_BINS) / sample.n
+    gaps = calibration_gaps(sample)
     return np.asarray((np.diag(squares) - np.outer(gaps, gaps)) / max(sample.n - 1, 1), dtype=np.float64)
 
 
-def gap_noise(sample: Sample, *, draws: int, seed: int, bins: int = ECE_BINS) -> FloatArray:
+def gap_noise(sample: Sample, *, draws: int, seed: int) -> FloatArray:
     """Draw sampling errors of `calibration_gaps`, patches taken as independent.
 
     By the central limit theorem they are normal with the covariance of `gap_covariance`; as that is estimated from
     the same patches, the draws have Student's t distribution.
 
     Returns:
-        (draws, bins) float64, mean 0.
+        (draws, B) float64, mean 0.
     """
-    strengths, axes = np.linalg.eigh(gap_covariance(sample, bins=bins))
+    strengths, axes = np.linalg.eigh(gap_covariance(sample))
     spread = np.sqrt(np.clip(strengths, 0, None))[:, None] * axes.T
     return student_draws(spread, units=sample.n, draws=draws, seed=seed)
 

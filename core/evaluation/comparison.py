@@ -20,9 +20,10 @@ from core.evaluation.bootstrap import (
     resamples_for,
 )
 from core.evaluation.estimate import FEWEST, UNDEFINED, Estimate, holding, no_narrower, without_interval
-from core.evaluation.evaluation import evaluate, slides_behind
+from core.evaluation.evaluation import evaluate
 from core.evaluation.intervals import Z, mean_of_two
 from core.evaluation.metrics import METRICS
+from core.evaluation.over_slides import slides_behind
 from core.evaluation.sample import (
     BoolArray,
     FloatArray,
@@ -99,14 +100,7 @@ def disagreements(
 ) -> npt.NDArray[np.intp]:
     """Return the row numbers of the patches that two models decide differently, the furthest apart first.
 
-    Args:
-        first: (N,) probabilities of the first model.
-        second: (N,) probabilities of the second model.
-        threshold: of both models, or of the first where the second has its own.
-        second_threshold: of the second model, if it differs.
-
-    Raises:
-        EvaluationError: see `checked_probabilities`; or lengths differ or a threshold lies outside [0, 1].
+    Arguments and errors are those of `compare`.
     """
     one, two = (checked_probabilities(values) for values in (first, second))
     require_equal_length(first=one, second=two)
@@ -143,15 +137,7 @@ def mcnemar(
 ) -> McNemar:
     """Test whether two models are right equally often on the same patches (McNemar 1947, the exact binomial form).
 
-    Args:
-        labels: (N,) 0 or 1.
-        first: (N,) probabilities of the first model.
-        second: (N,) probabilities of the second model.
-        threshold: of both models, or of the first where the second has its own.
-        second_threshold: of the second model, if it differs.
-
-    Raises:
-        EvaluationError: as of `disagreements`, or labels are missing or of another number.
+    Arguments and errors are those of `compare`.
     """
     apart = disagreements(first, second, threshold=threshold, second_threshold=second_threshold)
     tumour = checked_labels(labels)

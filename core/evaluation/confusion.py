@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import EvaluationError
-from core.evaluation.sample import checked_share, sample_of
+from core.evaluation.sample import FloatArray, checked_share, sample_of
+from core.storage.record import Record
 
 
 @dataclass(frozen=True)
-class ConfusionMatrix:
+class ConfusionMatrix(Record):
     """How many patches were decided right and wrong.
 
     Attributes:
@@ -44,23 +42,10 @@ class ConfusionMatrix:
         """Patches labelled normal."""
         return self.tn + self.fp
 
-    def to_json(self) -> dict[str, int]:
-        """Return the four counts as a dictionary."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ConfusionMatrix:
-        """Read what `to_json` wrote.
-
-        Raises:
-            EvaluationError: a count is missing or is not a number.
-        """
-        try:
-            return cls(*(int(data[name]) for name in ("tn", "fp", "fn", "tp")))
-        except (KeyError, TypeError, ValueError) as error:
-            raise EvaluationError(
-                f"A stored confusion matrix cannot be read: got {data!r}, expected tn, fp, fn and tp."
-            ) from error
+    @property
+    def counts(self) -> FloatArray:
+        """The four counts in this order, (4,) float64."""
+        return np.array([self.tn, self.fp, self.fn, self.tp], dtype=np.float64)
 
 
 def confusion_matrix(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, threshold: float = 0.5) -> ConfusionMatrix:

@@ -40,23 +40,20 @@ class CrossFit:
         )
 
 
-def cross_fit(
-    labels: npt.ArrayLike, logits: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, seed: int = 0
-) -> CrossFit | None:
+def cross_fit(labels: npt.ArrayLike, logits: npt.ArrayLike, *, groups: npt.ArrayLike | None = None) -> CrossFit | None:
     """Measure calibration and threshold by cross-fitting on halves of the patches.
 
     Args:
         labels: (N,) 0 or 1.
         logits: (N,) before calibration.
         groups: (N,) slides, which are never divided; None where they are not known.
-        seed: of the divisions.
 
     Returns:
         The means; None where the halves of a division lack a class.
     """
     truth, values = np.asarray(labels) == 1, np.asarray(logits, np.float64)
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups, str), return_inverse=True)[1]
-    random, found = np.random.default_rng(seed), []
+    random, found = np.random.default_rng(0), []
     for _ in range(DIVISIONS):
         half = (random.permutation(int(units.max()) + 1) % 2 == 0)[units]
         probabilities, called = np.empty(len(truth)), np.empty(len(truth), bool)

@@ -86,15 +86,7 @@ def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int
     """Return the precision-recall curve: recall (sensitivity) against precision, from recall 0 to recall 1.
 
     The first point, at recall 0, has precision 1 by convention (as in scikit-learn). Draw it as steps:
-    between two points precision is that of the right one. Reduced like `roc_points`.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        limit: at most this many points, at least 3.
-
-    Raises:
-        EvaluationError: see `sample_of`; or there is one class only, or the limit is below 3.
+    between two points precision is that of the right one. Arguments, errors and reduction are those of `roc_points`.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
     true, called, thresholds = _cumulated(sample)

@@ -69,6 +69,7 @@ def _joint(
     label: npt.NDArray[np.int64], classes: npt.NDArray[np.float64], thresholds: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Return the confident joint, scaled so that each row sums to the patches with that label."""
+    # The mean of equal probabilities may round to above them, and none of its class would reach it then.
     reached = classes >= thresholds - 1e-12
     confident = np.where(reached, classes, -1.0).argmax(axis=1)
     counts = np.zeros((2, 2))

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import EvaluationError
-from core.evaluation.sample import FloatArray
+from core.evaluation.sample import FloatArray, require_prevalence
 
 
 def log_odds_shift(*, calibrated: float, wanted: float) -> float:
@@ -25,8 +24,7 @@ def log_odds_shift(*, calibrated: float, wanted: float) -> float:
         EvaluationError: a share is out of its range.
     """
     for share in (calibrated, wanted):
-        if not 0 < share < 1:
-            raise EvaluationError(f"A prevalence must be above 0 and below 1, got {share:g}.")
+        require_prevalence(share)
     return math.log(wanted / (1 - wanted)) - math.log(calibrated / (1 - calibrated))
 
 

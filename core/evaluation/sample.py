@@ -161,6 +161,12 @@ def checked_share(value: float, *, name: str) -> float:
     return number
 
 
+def require_prevalence(share: float) -> None:
+    """Refuse a share of tumour that is not above 0 and below 1. Raises :class:`EvaluationError`."""
+    if not 0 < share < 1:
+        raise EvaluationError(f"A prevalence must be above 0 and below 1, got {share:g}.")
+
+
 def require_both_classes(labels: BoolArray) -> None:
     """Refuse labels of one class only.
 

@@ -13,7 +13,7 @@ from core.evaluation.sample import BoolArray, Sample
 RESAMPLES = 1000
 
 
-def share_of(sample: Sample, hit: BoolArray, among: BoolArray, *, seed: int = 0) -> Estimate:
+def share_of(sample: Sample, hit: BoolArray, among: BoolArray) -> Estimate:
     """Return the share of `hit` among some of the patches, by the rules of the metrics in `evaluate`.
 
     Where slides are not known the interval is Wilson's over patches. Else slides are resampled, or each left out in
@@ -23,7 +23,6 @@ def share_of(sample: Sample, hit: BoolArray, among: BoolArray, *, seed: int = 0)
         sample: the patches.
         hit: (N,) what is counted.
         among: (N,) of which patches; the share of nothing is undefined.
-        seed: makes the draws repeatable.
     """
     by_patch = wilson(int((hit & among).sum()), int(among.sum()))
     if sample.slides is None or not by_patch.is_defined:
@@ -38,6 +37,6 @@ def share_of(sample: Sample, hit: BoolArray, among: BoolArray, *, seed: int = 0)
         replicates = ratio(hits.sum() - hits, totals.sum() - totals)
     else:
         even = np.full(sample.units, 1 / sample.units)
-        weights = np.random.default_rng(seed).multinomial(sample.units, even, RESAMPLES).astype(np.float64)
+        weights = np.random.default_rng(0).multinomial(sample.units, even, RESAMPLES).astype(np.float64)
         replicates = ratio(weights @ hits, weights @ totals)
     return no_narrower(share_over_slides(by_patch.value, replicates, units, units=units, few=few), by_patch)

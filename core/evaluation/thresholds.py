@@ -103,12 +103,8 @@ class Triage:
         missed: number of tumour patches that were cleared.
         share_clear: share of all patches that is cleared.
         share_review: share of all patches that is left for review.
-        share_suspicious: share of all patches that is suspicious.
         cancers_missed: share of the tumour patches that is cleared.
-        tumour_among_clear: share of the cleared patches that is tumour.
-        tumour_among_review: share of the patches for review that is tumour.
         tumour_among_suspicious: share of the suspicious patches that is tumour.
-        normals_cleared: share of the normal patches that is cleared.
 
     All shares carry 95% CIs over slides where these are known, else over patches, see `share_of`; a share of nothing is
     undefined (NaN).
@@ -123,12 +119,8 @@ class Triage:
     missed: int
     share_clear: Estimate
     share_review: Estimate
-    share_suspicious: Estimate
     cancers_missed: Estimate
-    tumour_among_clear: Estimate
-    tumour_among_review: Estimate
     tumour_among_suspicious: Estimate
-    normals_cleared: Estimate
 
 
 def triage(
@@ -171,12 +163,8 @@ def triage(
         missed=int((clear & tumour).sum()),
         share_clear=share_of(sample, clear, every),
         share_review=share_of(sample, review, every),
-        share_suspicious=share_of(sample, suspicious, every),
         cancers_missed=share_of(sample, clear, tumour),
-        tumour_among_clear=share_of(sample, tumour, clear),
-        tumour_among_review=share_of(sample, tumour, review),
         tumour_among_suspicious=share_of(sample, tumour, suspicious),
-        normals_cleared=share_of(sample, clear, ~tumour),
     )
 
 

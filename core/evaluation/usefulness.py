@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import EvaluationError
 from core.evaluation.estimate import Estimate
-from core.evaluation.sample import FloatArray, sample_of
+from core.evaluation.sample import FloatArray, require_prevalence, sample_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def predictive_values(sensitivity: Estimate, specificity: Estimate, *, prevalenc
     Raises:
         EvaluationError: the prevalence is out of range.
     """
-    _check(prevalence)
+    require_prevalence(prevalence)
     ends = ("value", "low", "high")
     ppv = [_share(getattr(sensitivity, end), 1 - getattr(specificity, end), prevalence) for end in ends]
     npv = [_share(getattr(specificity, end), 1 - getattr(sensitivity, end), 1 - prevalence) for end in ends]
@@ -72,7 +71,7 @@ def net_benefit(
     """
     sample = sample_of(labels, probabilities, both_classes=True)
     share = sample.positives / sample.n if prevalence is None else prevalence
-    _check(share)
+    require_prevalence(share)
     at = np.asarray(thresholds, dtype=np.float64)
     tumour, normal = (np.sort(sample.probabilities[sample.labels == label]) for label in (True, False))
     found = 1 - np.searchsorted(tumour, at, side="left") / len(tumour)
@@ -84,8 +83,3 @@ def net_benefit(
 def _share(found: float, alarms: float, prevalence: float) -> float:
     called = found * prevalence + alarms * (1 - prevalence)
     return found * prevalence / called if called else float("nan")
-
-
-def _check(prevalence: float) -> None:
-    if not 0 < prevalence < 1:
-        raise EvaluationError(f"A prevalence must be above 0 and below 1, got {prevalence:g}.")

@@ -77,19 +77,18 @@ def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np
     return np.sort(np.concatenate(drawn)).astype(np.int64)
 
 
-def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress, seed: int = 0) -> Embedding:
+def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress) -> Embedding:
     """Return the principal components of the features of a data set's patches.
 
     Args:
         predictor: whose features are taken: the input of its last layer, scaled to length 1.
         dataset: where the patches are.
         progress: receives the finished share.
-        seed: of the draw and of the decomposition.
 
     Raises:
         DataError: there are fewer than three readable patches.
     """
-    drawn = draw(dataset, seed=seed)
+    drawn = draw(dataset)
     if len(drawn) < 3:
         raise DataError(f"{dataset.name} has {len(drawn)} patches; a map needs three at least.")
     rows, features = read_late_features(predictor, dataset, drawn, progress=progress)
@@ -97,7 +96,7 @@ def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_pro
         why = why_unreadable(dataset.store, drawn)
         raise DataError(f"{len(rows)} patches of {dataset.name} can be read; a map needs three at least. {why}")
     count = min(KEPT, len(rows), features.shape[1])
-    analysis = PCA(count, svd_solver="randomized", random_state=seed)
+    analysis = PCA(count, svd_solver="randomized", random_state=0)
     components = analysis.fit_transform(features).astype(np.float32)
     ids = tuple(dataset.table["id"].iloc[rows])
     description = f"features of {predictor.bundle.card.name}"

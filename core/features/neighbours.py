@@ -71,13 +71,12 @@ class Index:
         return [Neighbour(int(self.rows[at]), float(similarity[at])) for at in chosen]
 
 
-def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progress: Progress = no_progress) -> Index:
+def build_index(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress) -> Index:
     """Return the index over the training patches of a data set; over all labelled ones where there are none.
 
     Args:
         predictor: the bundle on its device.
         dataset: where the patches are.
-        seed: of the draw where there are more than :data:`MOST`.
         progress: receives the finished share.
 
     Raises:
@@ -91,7 +90,7 @@ def build_index(predictor: Predictor, dataset: Dataset, *, seed: int = 0, progre
     limit = MOST[predictor.device.type]
     if len(rows) > limit:
         description = f"{limit:,} of the {len(rows):,} patches of the {description}"
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:limit])
     layer = layers_of(predictor.module).late
     kept, features = read_late_features(predictor, dataset, rows, layer=layer, progress=progress)
     return Index(layer, kept, features, description)

@@ -58,10 +58,10 @@ def pooled_roc(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def fold_metrics(result: FoldsResult, name: str = "auc") -> go.Figure:
-    """Return a metric of each fold with its 95% CI, and the mean over the folds as a band."""
-    label, mean = METRICS[name].label, result.mean[name]
-    measured = [(fold, fold.evaluation.metrics[name]) for fold in result.folds if fold.evaluation is not None]
+def fold_aucs(result: FoldsResult) -> go.Figure:
+    """Return the AUC of each fold with its 95% CI, and the mean over the folds as a band."""
+    label, mean = METRICS["auc"].label, result.mean["auc"]
+    measured = [(fold, fold.evaluation.metrics["auc"]) for fold in result.folds if fold.evaluation is not None]
     figure = _chart(f"{label} of each fold, and their mean", "", label)
     if mean.has_interval:
         figure.add_hrect(y0=mean.low, y1=mean.high, fillcolor=SERIES[2], opacity=0.25, line_width=0)

@@ -3,7 +3,7 @@
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal, NoReturn, Self, Union, get_args, get_origin, get_type_hints
 
 LARGEST = 1e18
@@ -33,6 +33,9 @@ class Record:
         """
         if not isinstance(value, Mapping):
             raise TypeError(f"it must be an object of names with values, got {_shown(value)}")
+        needed = [each.name for each in fields(cls) if each.default is MISSING and each.default_factory is MISSING]
+        if missing := next((name for name in needed if name not in value), None):
+            raise TypeError(f"{missing} is missing")
         kinds = get_type_hints(cls)
         names = [each.name for each in fields(cls) if each.name in value]
         return cls(**{name: typed(kinds[name], value[name], name) for name in names})

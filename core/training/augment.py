@@ -18,7 +18,6 @@ from core.data.store import CENTRE, PATCH_SIZE
 from core.runs.config import Augmentation
 from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN, RUIFROK_RESIDUAL
 from core.training.jpeg import compress
-from core.training.memory import sent_together
 
 CUTOUT_SIDE = 24
 """Side of the square that cutout takes, in pixels."""
@@ -165,12 +164,6 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
     if changes.corners is not None and changes.chosen is not None:
         images = cut_out(images, changes.corners, changes.chosen)
     return images
-
-
-def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Return changed copies of N×3×96×96: what :func:`apply` makes of what :func:`draw` drew."""
-    changes = draw(len(images), settings, generator)
-    return apply(images, changes.changed(lambda drawn: sent_together(drawn, images.device)))
 
 
 def symmetries(images: Tensor, which: Tensor) -> Tensor:

@@ -4,14 +4,12 @@ Wortsman et al., "Model soups", 2022 (arXiv:2203.05482): networks that were fine
 basin, so that their mean is as good as their ensemble comes near to, at the cost of one.
 """
 
-import platform
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-import core
 import models
 from core.bundle import Bundle, Card
 from core.data.stored_patches import Pixels
@@ -21,7 +19,7 @@ from core.evaluation import Calibration
 from core.prediction import as_input
 from core.runs.config import TrainingConfig
 from core.training.data import TrainingData
-from core.training.export import complete, source_notes
+from core.training.export import complete, named, source_notes, versions
 
 PATCHES = 2560
 """Training patches that the norms see."""
@@ -65,11 +63,11 @@ def average(
     notify("Averaging the weights")
     weights = _with_norms_of(_mean(bundles), first, training_data.seen().train.pixels, device=config.device)
     training = {
-        "averaged": [{"name": each.card.name, "digest": each.digest, "model": each.card.model} for each in bundles],
+        "averaged": named(bundles),
         "data": [source.provenance() for source in training_data.sources],
         "left_out": len(training_data.problems),
         "config": {"preset": "average", "validation_data": config.validation_data},
-        "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": versions(),
     }
     card = first.with_changes(
         name=name, calibration=Calibration(), threshold=0.5, training=training, measured=(), operating=None,

@@ -24,10 +24,11 @@ from core.runs.run import Run
 from core.runs.status import Status
 from core.stain import StainReference, reference_from_json, reference_to_json
 from core.storage import atomic
-from core.training.data import Patches, TrainingData, find_stain, gather
+from core.training.data import TrainingData, find_stain, gather
 from core.training.distributed import ProcessGroup
 from core.training.export import finish
 from core.training.memory import keep_memory
+from core.training.patches import Patches
 from core.training.trainer import AfterEpoch, Stopped, Trainer, logger
 
 

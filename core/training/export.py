@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from core.prediction.ood_warnings import MOST
 from core.runs.flaws import card_note
 from core.runs.run import Run
 from core.storage import atomic
-from core.training.data import UNLABELLED, Patches, Source, TrainingData
+from core.training.data import Source, TrainingData
 from core.training.outcome import Outcome
+from core.training.patches import UNLABELLED, Patches
 
 logger = logging.getLogger("nodescope.training")
 
@@ -150,10 +151,8 @@ def _ood_model(bundle: Bundle, sources: tuple[Source, ...], *, device: str) -> O
         # Always the same draw, so that a resumed run ends with the same bundle.
         rows = np.random.default_rng(0).permutation(np.flatnonzero(source.splits == "train"))[:MOST]
         loaded = source.dataset.store.load(rows)
-        readable = np.ones(len(rows), bool)
-        readable[list(loaded.unreadable)] = False
-        pixels[source.dataset.name] = loaded.pixels[readable]
-        known = source.dataset.units(rows[readable])
+        pixels[source.dataset.name] = loaded.pixels[loaded.readable]
+        known = source.dataset.units(rows[loaded.readable])
         if known is not None:
             slides[source.dataset.name] = known
     try:
@@ -209,9 +208,7 @@ def _write_predictions(path: Path, patches: Patches, logits: np.ndarray, probabi
 
 
 def _provenance(outcome: Outcome) -> dict[str, Any]:
-    teachers = [
-        {"name": bundle.card.name, "digest": bundle.digest, "model": bundle.card.model} for bundle in outcome.teachers
-    ]
+    teachers = named(outcome.teachers)
     unlabelled = int((outcome.training_data.train.labels == UNLABELLED).sum())
     return {
         **({"teachers": teachers, "unlabelled": unlabelled} if teachers else {}),
@@ -221,8 +218,18 @@ def _provenance(outcome: Outcome) -> dict[str, Any]:
         "epoch_kept": outcome.epoch,
         "minutes": round(outcome.seconds / 60, 1),
         "device": outcome.device,
-        "versions": {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": versions(),
     }
+
+
+def named(bundles: Sequence[Bundle]) -> list[dict[str, str]]:
+    """Return what a card says of the bundles that another one was made with."""
+    return [{"name": each.card.name, "digest": each.digest, "model": each.card.model} for each in bundles]
+
+
+def versions() -> dict[str, str]:
+    """Return what a card says of the programs that made it."""
+    return {"nodescope": core.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def _notes(outcome: Outcome) -> tuple[str, ...]:

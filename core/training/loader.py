@@ -21,8 +21,8 @@ from core.memory import in_portions, is_out_of_memory
 from core.runs.config import TrainingConfig
 from core.storage import portable
 from core.training.augment import apply, blend, draw
-from core.training.data import Patches
 from core.training.memory import fits_on_device, sent, sent_together
+from core.training.patches import Patches
 
 logger = logging.getLogger("nodescope.training")
 

@@ -14,12 +14,12 @@ from core.errors import ConfigError, RunError, TrainingError
 from core.memory import is_out_of_memory
 from core.runs.config import TrainingConfig
 from core.training.compiler import COMPILED_FROM, compiled
-from core.training.data import Patches
 from core.training.distillation import Teachers
 from core.training.distributed import ProcessGroup
 from core.training.gradients import Gradients
 from core.training.loader import Batch, BatchLoader
 from core.training.optimiser import MovingAverage, head_of, make_optimiser
+from core.training.patches import Patches
 from core.training.precision import Precision
 from core.training.pretrained import load_pretrained
 

@@ -5,14 +5,12 @@ dropout. So a run that is taken up from a checkpoint goes on exactly as if it ha
 """
 
 import logging
-import math
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from core.device import describe_device
@@ -24,6 +22,7 @@ from core.training.checkpoint import TrainingState, load_checkpoint, save_checkp
 from core.training.data import TrainingData
 from core.training.distillation import check_stains
 from core.training.loader import Batch
+from core.training.losses import Losses
 from core.training.optimiser import Schedule
 from core.training.outcome import Outcome
 from core.training.sampling import epoch_order
@@ -36,12 +35,6 @@ logger = logging.getLogger("nodescope.training")
 
 CHECKPOINT_SECONDS = 60.0
 """A killed process loses at most this much training."""
-
-UNREAD = 20
-"""Steps whose losses stay on a GPU before they are fetched; each checkpoint fetches them too."""
-
-POINTS = 10
-"""Least number of points of the curve within an epoch, each the mean of at most :data:`UNREAD` steps."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -89,9 +82,7 @@ class Trainer:
             self.train_step.network, seen, self.config, device=self.train_step.device, notify=notify
         )
         self._data = training_data.digests()
-        self._unread: list[Tensor] = []
-        self._part = max(1, min(UNREAD, self.steps_per_epoch // POINTS))
-        self._in_curve = 0  # steps of the epoch in work whose losses stand in steps.csv
+        self._losses = Losses(self.steps_per_epoch)
         self._last_checkpoint = time.monotonic()
 
     def fit(self, after_epoch: AfterEpoch = lambda _rows: None) -> None:
@@ -141,10 +132,9 @@ class Trainer:
         size = self.train_step.batch_size
         rows = (order[step * size : (step + 1) * size] for step in range(first, self.steps_per_epoch))
         for batch in self.train_step.loader.batches(rows, first=self._done()):
-            self._unread.append(self._step(batch))
+            is_due = self._losses.add(self._step(batch))
             self.state.step_in_epoch += 1
-            # A CPU has finished the step by now, so that reading its loss waits for nothing.
-            if self.train_step.device.type == "cpu" or len(self._unread) >= UNREAD:
+            if is_due:
                 self._read_losses()
             self._after_step()
         self._read_losses()
@@ -159,29 +149,8 @@ class Trainer:
         return self.train_step.learn(batch)
 
     def _read_losses(self) -> None:
-        """Fetch the losses that are still on the device; a GPU would have to stop for each of them."""
-        first = self.state.step_in_epoch - len(self._unread)
         self.train_step.group.await_device()
-        # All in one transfer.
-        for number, loss in enumerate(torch.stack(self._unread).tolist() if self._unread else ()):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"The loss became {loss} in step {first + number + 1} of epoch {self.state.epoch + 1}. Try a "
-                    "lower learning rate; the last checkpoint is kept."
-                )
-            self.state.losses.append(loss)
-        self._unread = []
-        self._extend_curve()
-
-    def _extend_curve(self) -> None:
-        """Append the mean loss of every few steps to ``steps.csv``, and that of the rest of an epoch."""
-        losses, rows = self.state.losses, []
-        whole = len(losses) == self.steps_per_epoch
-        while self._in_curve < len(losses) and (whole or len(losses) - self._in_curve >= self._part):
-            part = losses[self._in_curve : self._in_curve + self._part]
-            self._in_curve += len(part)
-            done = self.state.epoch * self.steps_per_epoch + self._in_curve
-            rows.append({"step": done, "loss": float(np.mean(part))})
+        rows = self._losses.fetch(self.state.losses, self.state.epoch)
         if rows and self.train_step.group.is_main:
             self.run.append_steps(rows)
 
@@ -224,7 +193,8 @@ class Trainer:
             # Copies, because later steps change the average in place.
             state.weights = {name: value.clone() for name, value in average.items()}
             state.best_epoch, state.best_auc = epoch, row["valid_auc"]
-        state.epoch, state.step_in_epoch, state.losses, self._in_curve = epoch, 0, [], 0
+        state.epoch, state.step_in_epoch, state.losses = epoch, 0, []
+        self._losses.end_epoch()
         self._checkpoint()  # before the tables: from the checkpoint these can be made again, but not the reverse
         if group.is_main:
             self.run.write_metrics(state.rows)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from core.errors import TrainingError
 from core.memory import in_portions
 from core.runs.config import TrainingConfig
-from core.training.data import Patches, TrainingData
+from core.training.data import TrainingData
 from core.training.memory import sent
+from core.training.patches import Patches
 
 logger = logging.getLogger("nodescope.training")
 

@@ -106,6 +106,20 @@ def recall(kind: str, key: Hashable, make: Callable[[], _T], *, most: int = 8, d
     return _memo().recall(kind, key, shown, most)
 
 
+def newest(slot: str, key: Hashable, make: Callable[[], _T]) -> _T:
+    """Return what was made for this key last in this session, or make it: for uploads, which are nobody else's.
+
+    Args:
+        slot: of the session, which holds the value of one key only: a large picture takes 0.1 GB.
+        key: all that it depends on.
+        make: works it out.
+    """
+    held: tuple[Hashable, _T] | None = st.session_state.get(slot)
+    if held is None or held[0] != key:
+        held = st.session_state[slot] = (key, make())
+    return held[1]
+
+
 def peek(kind: str, key: Hashable) -> Any | None:
     """Return the value if it was made, else None; for what is made on request only."""
     return _memo().peek(kind, key)

@@ -10,7 +10,6 @@ from core.data import CLASS_NAMES, DEMO, Dataset, pack_folder
 from core.data.choices import Choices, choices_of, remember
 from core.data.classes import labels_of
 from core.data.found import classes_at, describe, part_of, remarks, sizes_of
-from core.data.image_files import folders_in
 from core.data.layouts import place_of
 from core.data.picture_store import refitted
 from core.data.readers.names import known_label
@@ -21,6 +20,8 @@ from core.images.sizes import Fit, Size
 from core.job import Job
 from core.storage.roots import is_allowed, roots
 from pages._ui import cache, jobs, state, widgets
+from pages._ui.folder_field import walk
+from pages._ui.widgets import escaped
 
 SIZES: dict[Size, tuple[str, str]] = {
     "mpp": ("By scale", "Rescaled to 0.97 µm per pixel, then the centre"),
@@ -99,47 +100,17 @@ def _dialog() -> None:
     if opened:
         st.caption("Opened before")
         for number, each in enumerate(opened[:5]):
-            label = f"**{_plain(Path(each.source).name)}** · {_plain(each.found.partition(';')[0])}"
-            if st.button(label, key=f"recent-{number}", width="stretch", help=_plain(each.source)):
+            label = f"**{escaped(Path(each.source).name)}** · {escaped(each.found.partition(';')[0])}"
+            if st.button(label, key=f"recent-{number}", width="stretch", help=escaped(each.source)):
                 _open(each.source)
     if source() != DEMO:
         st.button(
-            f"Change how {_plain(Path(source()).name)} is read", icon=":material/tune:", key="open-change",
+            f"Change how {escaped(Path(source()).name)} is read", icon=":material/tune:", key="open-change",
             help="Which class is tumour, and how other sizes become patches.", on_click=_look_at, args=(source(),),
         )  # fmt: skip
     path = walk(state.OPEN_AT, _start(), label="Folder, table or zip on this computer")
     if st.session_state.get(state.OPEN_AT) or path != _start():  # nothing is read before somebody has chosen a folder
         ask(str(path), inside=True)
-
-
-def walk(key: str, start: Path, *, label: str) -> Path:
-    """Draw a field for a path and the folders in it, for a dialog; return what is named now.
-
-    Args:
-        key: of the path in the session.
-        start: where it begins.
-        label: of the field.
-    """
-
-    def go(path: Path) -> None:
-        st.session_state[key] = str(path)
-        st.rerun(scope="fragment")
-
-    place = st.session_state.get(key) or str(start)
-    # The key changes with the folder, so that a click on a folder fills the field anew.
-    path = Path(st.text_input(label, place, key=f"open-path-{place}")).expanduser()
-    with st.container(horizontal=True):
-        is_top = path == path.parent or not is_allowed(path.parent)
-        if st.button("Up", icon=":material/arrow_upward:", key="open-up", disabled=is_top):
-            go(path.parent)
-    if len(roots()) > 1 and (elsewhere := st.pills("Folders that may be opened here", map(str, roots()), key="roots")):
-        go(Path(elsewhere))
-    folders = folders_in(path, most=100)
-    if folders:
-        chosen = st.pills("Folders in it", folders, key=f"open-in-{path}")
-        if chosen:
-            go(path / chosen)
-    return path
 
 
 def ask(path: str, *, inside: bool = False) -> None:
@@ -152,16 +123,19 @@ def ask(path: str, *, inside: bool = False) -> None:
     try:
         found = _looked(path)
         own, choices = found.source, found.choices
-        st.success(_plain(describe(found)), icon=":material/check:")
+        st.success(escaped(describe(found)), icon=":material/check:")
         for said in filter(None, (part_of(path, own), found.left_out(), *remarks(found))):
-            st.caption(_plain(said))
+            st.caption(escaped(said))
         changed = _sizes(found) or choices
         counts = _counts(own)
         with st.expander("Change which class is tumour") if counts else st.container():
             changed = _classes(own, counts, changed)
     except ChoiceError as error:
         what = ASKED.get(error.about)
-        st.info(_plain(f"{str(error).partition(' Say ')[0]} {what}" if what else str(error)), icon=":material/help:")
+        st.info(
+            escaped(f"{str(error).partition(' Say ')[0]} {what}" if what else str(error)),
+            icon=":material/help:",
+        )
         if error.about == "packed":
             _unpack(path)
             return
@@ -171,7 +145,7 @@ def ask(path: str, *, inside: bool = False) -> None:
         changed = _classes(own, counts, choices) if counts else _root(choices)
     except NodescopeError as error:
         # In the dialog a folder that is no data set is no error: one looks around there.
-        st.caption(_plain(str(error))) if inside else widgets.show_error(error)
+        st.caption(escaped(str(error))) if inside else widgets.show_error(error)
         return
     lacking = _lacking(counts, changed)
     if lacking:
@@ -226,7 +200,7 @@ def _classes(path: str, counts: dict[str, int], choices: Choices) -> Choices:
         side = 1 if name in choices.tumour else 0 if name in choices.normal else known_label(name)
         side = None if (choices.tumour or choices.normal) and name not in (*choices.tumour, *choices.normal) else side
         picked[name] = st.segmented_control(
-            f"{_plain(name)} ({count:,})", list(SIDES.values()), default=SIDES.get(side, LEFT_OUT), required=True,
+            f"{escaped(name)} ({count:,})", list(SIDES.values()), default=SIDES.get(side, LEFT_OUT), required=True,
             key=f"class-{path}-{name}",
         ) or LEFT_OUT  # fmt: skip
     before = {name: SIDES.get(known_label(name), LEFT_OUT) for name in counts}
@@ -278,7 +252,7 @@ def _sizes(found: Dataset) -> Choices | None:
                 working.append(size)
                 st.image(contact_sheet(loaded.pixels[loaded.readable], columns=2), width="stretch")
             elif loaded.unreadable:
-                st.caption(_plain(loaded.unreadable[0].partition(": ")[2]))
+                st.caption(escaped(loaded.unreadable[0].partition(": ")[2]))
     chosen = st.segmented_control(
         "How they become patches", list(SIZES), default=choices.size or (*working, "mpp")[0], required=True,
         format_func=lambda size: SIZES[size][0], key=f"open-size-{found.source}",
@@ -310,8 +284,3 @@ def _start() -> Path:
 
 def _is_recent(path: str) -> bool:
     return any(each.source == path for each in recent())
-
-
-def _plain(text: str) -> str:
-    """Return a text that may look like Markdown as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+!|~<>$:" else letter for letter in text)

@@ -1,8 +1,7 @@
 """Pieces that several pages draw."""
 
-import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.bundle.seen_slides import LIKELY, YES, seen_sentence
 from core.data import CLASS_NAMES
-from core.display import to_jpeg
+from core.display import jpeg_address, to_jpeg
 from core.errors import ConfigError, NodescopeError
-from core.evaluation import Estimate
+from core.evaluation import METRICS, Estimate
 from core.progress import Progress
 from pages._ui import state
 
@@ -53,7 +52,6 @@ def picture_chart(
     widest: int,
     key: str,
     alt: str,
-    on_select: Any = "rerun",
 ) -> int | None:
     """Draw a picture with the points of a figure over it; return the position of the clicked point.
 
@@ -64,10 +62,9 @@ def picture_chart(
         widest: its greatest width on the screen in pixels.
         key: names the chart.
         alt: what it shows, for people who cannot see it.
-        on_select: as of ``st.plotly_chart``.
     """
     width, height = size
-    source = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode()
+    source = jpeg_address(to_jpeg(pixels))
     figure.add_layout_image(
         source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
     )
@@ -85,7 +82,7 @@ def picture_chart(
     st.html(f"<style>.st-key-{place} {{ {shape} }}</style>")
     with st.container(key=place, height="content"):
         event = st.plotly_chart(
-            figure, key=key, height="stretch", on_select=on_select, selection_mode="points", config=CHART, theme=None,
+            figure, key=key, height="stretch", on_select="rerun", selection_mode="points", config=CHART, theme=None,
             alt=alt,
         )  # fmt: skip
     points = event["selection"]["point_indices"] if event else []
@@ -138,6 +135,13 @@ def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, p
     """
     value = f"{estimate.value:{spec}}" if estimate.is_defined else "undefined"
     place.metric(label, value, estimate.interval(spec), "off", delta_arrow="off", help=help, width="content")
+
+
+def headline(metrics: Mapping[str, Estimate], names: Sequence[str]) -> None:
+    """Draw some metrics of an evaluation beside each other, each as a large number above its interval."""
+    row = st.container(horizontal=True, gap="medium")
+    for name in names:
+        estimated(METRICS[name].label, metrics[name], help=METRICS[name].help, place=row)
 
 
 def seen_slides(seen: str) -> None:

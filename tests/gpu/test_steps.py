@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
 from core.training.loader import BatchLoader
 from core.training.memory import fits_on_device
+from core.training.patches import Patches
 from core.training.step import TrainStep
 
 pytestmark = pytest.mark.gpu

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.bundle import Bundle
-from core.data import DEMO, Dataset, Decision, decide, make_pack, open_dataset, take_back
+from core.data import DEMO, Dataset, Decision, decide, make_pack, open_dataset
 from core.data.quality import make_check
 from core.data.store import PackedStore
 from core.progress import Progress
@@ -84,7 +84,7 @@ def test_a_decision_counts_at_once_and_so_does_its_end(folder: Path) -> None:
     decide(str(folder), {"a": Decision("exclude"), "b": Decision("relabel", 0)})
     assert cache.dataset(str(folder)).class_counts() == (2, 1)
     assert cache.relabelled(cache.dataset(str(folder))) == {"b": (1, 0)}
-    take_back(str(folder), ["a", "b"])
+    decide(str(folder), {"a": None, "b": None})
     assert cache.dataset(str(folder)).class_counts() == before.class_counts() == (2, 2)
     assert cache.relabelled(cache.dataset(str(folder))) == {}
 

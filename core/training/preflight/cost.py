@@ -138,7 +138,7 @@ def _measured_steps(config: TrainingConfig, train_step: TrainStep, sample: Sampl
 
 def _seconds_to_validate(train_step: TrainStep, sample: Sample) -> float:
     forward = Forward(train_step.device)
-    patches = sample.patches.first(forward.batch)
+    patches = sample.patches.some(slice(forward.batch))
     train_step.network.eval()
     seconds = math.inf
     for _ in range(1 if train_step.device.type == "cpu" else 2):  # on a GPU the first one also loads its kernels

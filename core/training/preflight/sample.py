@@ -1,6 +1,6 @@
 """Some of the patches that a run would train on: for measurements before the start, which must not take long."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,7 +8,8 @@ from core.data.stored_patches import is_at_hand
 from core.errors import DataError
 from core.progress import Progress, no_progress
 from core.runs.config import TrainingConfig
-from core.training.data import Patches, find_stain, open_training_data, read_patches
+from core.training.data import find_stain, open_training_data
+from core.training.patches import Patches, read_patches
 
 FEWEST = 2048
 """At least this number of patches is drawn, or a batch if that is more; all of them where there are fewer."""
@@ -51,17 +52,11 @@ def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> 
             f"{everything.name} has no training patch that can be read, so nothing can be tried on it. "
             f"{unreadable[0] if unreadable else everything.left_out()}".rstrip()
         )
+    # In an order of their own: rows come sorted, and each batch must hold some of all.
+    mixed = patches.some(np.random.default_rng([config.seed, 1]).permutation(len(patches)))
     return Sample(
-        _in_drawn_order(patches, config.seed).seen(find_stain(config, patches)),
+        mixed.seen(find_stain(config, patches)),
         train=len(rows),
         valid=int((divided.sources[config.validation_data - 1].splits == "valid").sum()),
         is_decoded=not is_at_hand(everything.store),
-    )
-
-
-def _in_drawn_order(patches: Patches, seed: int) -> Patches:
-    order = np.random.default_rng([seed, 1]).permutation(len(patches))
-    slides = None if patches.slides is None else patches.slides[order]
-    return replace(
-        patches, ids=patches.ids[order], pixels=patches.pixels[order], labels=patches.labels[order], slides=slides
     )

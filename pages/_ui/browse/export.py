@@ -1,7 +1,6 @@
 """Browse: write the data set, or a split of it, into a folder for other programs, in the background."""
 
 import hashlib
-import re
 from pathlib import Path
 
 import streamlit as st
@@ -15,7 +14,7 @@ from core.job import Job
 from core.storage.home import home
 from core.storage.roots import require_allowed
 from pages._ui import jobs
-from pages._ui.browse.splits import LABELS
+from pages._ui.browse.splits import LABELS, file_stem
 
 UNDIVIDED = "As the data set says, else not divided"
 
@@ -30,7 +29,7 @@ def draw(dataset: Dataset) -> None:
         split = st.selectbox("Divide", list(splits), key="export_split", persist_state="session", width=300)
         subset = st.selectbox("Patches", SUBSETS, key="export_subset", persist_state="session", width=160,
                               format_func=str.capitalize)  # fmt: skip
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower() or "data"
+    stem = file_stem(dataset)
     given = st.text_input(
         "New folder on this computer", str(home() / "exports" / f"{stem}-{layout}-{subset}"),
         key=f"export-folder-{stem}-{layout}-{subset}", help="It must be empty, or is made.",
@@ -42,7 +41,7 @@ def draw(dataset: Dataset) -> None:
         st.success(f"The data set is in {folder}; {CARD} says what it is.", icon=":material/check:")
         return
     command = ["export", "--data", dataset.source, "--out", str(folder), "--layout", layout, "--subset", subset]
-    jobs.draw(job, [*command, *splits[split]], label="Export", doing="Writing", icon="drive_file_move", patches=0)
+    jobs.draw(job, [*command, *splits[split]], label="Export", doing="Writing", icon="drive_file_move")
 
 
 def _splits(dataset: Dataset) -> dict[str, list[str]]:

@@ -100,7 +100,7 @@ def draw_confused(patches: PatchColumns, row: int) -> None:
         patches.dataset.store.load(chosen).pixels, [int(label) for label in predicted.label[chosen]],
         columns=CONFUSED, background=widgets.background(),
     )  # fmt: skip
-    st.image(to_png(picture.pixels), alt="Patches of the other label with nearly the same probability")
+    st.image(to_png(picture), alt="Patches of the other label with nearly the same probability")
 
 
 def draw_channels(predictor: Predictor | None, patch: npt.NDArray[np.uint8], *, box: bool) -> None:

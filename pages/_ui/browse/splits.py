@@ -233,8 +233,12 @@ def _keep(dataset: Dataset, split: Split) -> None:
 def _suggestion(dataset: Dataset, choice: Choice) -> str:
     folds = f"-fold{choice.fold}of{choice.folds}" if choice.folds else ""
     seed = "" if choice.by in ("official", "valid-as-test") else f"-seed{choice.seed}"
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower() or "data"
-    return f"{stem[:40]}-{choice.by}{seed}{folds}"
+    return f"{file_stem(dataset)[:40]}-{choice.by}{seed}{folds}"
+
+
+def file_stem(dataset: Dataset) -> str:
+    """Return how names of files about a data set begin: its name in small letters, digits and dashes."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower() or "data"
 
 
 def _save(name: str, file: SplitFile) -> None:

@@ -179,9 +179,7 @@ def _use(context: EvaluationContext, evaluation: Evaluation) -> None:
 
 
 def _headline(context: EvaluationContext, evaluation: Evaluation) -> None:
-    row = st.container(horizontal=True, gap="medium")
-    for name in HEADLINE:
-        widgets.estimated(METRICS[name].label, evaluation.metrics[name], help=METRICS[name].help, place=row)
+    widgets.headline(evaluation.metrics, HEADLINE)
     widgets.seen_slides(context.slides_in_training())
     over = f"{evaluation.described_slides}."
     if evaluation.resampled == "patch":

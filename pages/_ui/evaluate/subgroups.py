@@ -58,8 +58,13 @@ def mask(context: EvaluationContext, number: int) -> np.ndarray:
         found = _subgroups(context, by)
         if number < len(found):
             # By the group's value: `groups_by` gives the value of each patch, and knows no numbers.
-            wanted = found[number][1].value
-            return np.array([value == wanted for value in _groups(context, by).tolist()], bool)
+            wanted, groups = (
+                found[number][1].value,
+                cache.recall(
+                    "groups", (context.key, by), lambda: groups_by(by, context.dataset, context.scored), most=32
+                ),
+            )
+            return np.array([value == wanted for value in groups.tolist()], bool)
     return np.zeros(len(context.scored), bool)
 
 
@@ -69,19 +74,11 @@ def every(context: EvaluationContext) -> dict[str, Named]:
 
 
 def _subgroups(context: EvaluationContext, by: str) -> Named:
-    def make() -> Named:
-        return subgroups_by(by, context.dataset, context.scored, context.threshold)
-
     return cache.recall(
-        "subgroups", (context.key, context.threshold, by), make, most=64, doing="Computing the subgroups …"
-    )
-
-
-def _groups(context: EvaluationContext, by: str) -> np.ndarray:
-    def make() -> np.ndarray:
-        return groups_by(by, context.dataset, context.scored)
-
-    return cache.recall("groups", (context.key, by), make, most=32)
+        "subgroups", (context.key, context.threshold, by),
+        lambda: subgroups_by(by, context.dataset, context.scored, context.threshold),
+        most=64, doing="Computing the subgroups …",
+    )  # fmt: skip
 
 
 def _worst_first(found: Named, metric: str) -> list[int]:

@@ -1,6 +1,5 @@
 """A grid of patches: a click or Enter opens one, the check mark, Space, Shift or Ctrl select, the arrow keys move."""
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.data import CLASS_NAMES
-from core.display import NORMAL, TUMOUR, contact_sheet, to_jpeg
+from core.display import NORMAL, TUMOUR, contact_sheet, jpeg_address, to_jpeg
 from pages._ui.component import component, sent
 
 _draw = component("patches", Path(__file__).parent, "gallery")
@@ -40,7 +39,7 @@ class Tile:
 
 def encoded(pixels: np.ndarray) -> str:
     """Return patches, uint8 N×96×96×3, as the one picture that :func:`gallery` sends."""
-    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(contact_sheet(pixels, columns=ACROSS))).decode()
+    return jpeg_address(to_jpeg(contact_sheet(pixels, columns=ACROSS)))
 
 
 def gallery(

@@ -1,6 +1,5 @@
 """Predict: many patches at once, with progress, a table, a histogram, a CSV file, and one row in detail."""
 
-import base64
 import hashlib
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.display import CLASS_COLOURS
+from core.display import CLASS_COLOURS, jpeg_address
 from core.errors import PatchError
 from core.images.decode import DecodedPatch
 from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
@@ -175,7 +174,7 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
     files = [batch.files[position] for position in shown]
     table = pd.DataFrame(
         {
-            "patch": [_address(file.thumbnail) for file in files],
+            "patch": [jpeg_address(file.thumbnail) for file in files],
             "name": [file.name for file in files],
             # Percent, and none of 0.0 or 100.0: no model is certain. The CSV file has all digits.
             "probability": np.clip([100 * file.probability for file in files], 0.1, 99.9),
@@ -198,10 +197,6 @@ def _table(batch: ScoredBatch, probabilities: np.ndarray, threshold: float) -> i
         },
     )  # fmt: skip
     return None if row is None else int(shown[row])
-
-
-def _address(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _decoded(files: list[PatchFile], row: ScoredFile, sizing: Sizing) -> DecodedPatch:

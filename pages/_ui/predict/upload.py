@@ -75,13 +75,10 @@ def choose(below: DeltaGenerator) -> Chosen | Tiled | Found | None:
 
 def _found(files: Sequence[UploadedFile]) -> Found:
     """Return the patches in what was brought, looked through once: a large zip takes seconds, at every click."""
-    key = tuple(file.file_id for file in files)
-    held: tuple[tuple[str, ...], Found] | None = st.session_state.get(state.FOUND)
-    if held is not None and held[0] == key:
-        return held[1]
-    found = patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS)
-    st.session_state[state.FOUND] = (key, found)  # of the newest upload only
-    return found
+    return cache.newest(
+        state.FOUND, tuple(file.file_id for file in files),
+        lambda: patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS),
+    )  # fmt: skip
 
 
 def _brought() -> Sequence[UploadedFile]:
@@ -147,13 +144,10 @@ def _decoded(data: bytes, name: str, page: int | None) -> LoadedPicture:
     Raises:
         PatchError: it cannot be read.
     """
-    key = (hashlib.sha256(data).hexdigest(), name, page)
-    held: tuple[tuple[str, str, int | None], LoadedPicture] | None = st.session_state.get(state.DECODED)
-    if held is not None and held[0] == key:
-        return held[1]
-    picture = load_picture(data, name=name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels)
-    st.session_state[state.DECODED] = (key, picture)  # of the newest upload only: a large one takes 0.1 GB
-    return picture
+    return cache.newest(
+        state.DECODED, (hashlib.sha256(data).hexdigest(), name, page),
+        lambda: load_picture(data, name=name, page=page, max_pixels=UPLOAD_LIMITS.max_pixels),
+    )  # fmt: skip
 
 
 def from_row(dataset: Dataset, row: int) -> Chosen:

@@ -11,7 +11,7 @@ from core.slides.folders import Results, slides_in
 from core.storage.home import make_folder
 from core.storage.roots import is_allowed, require_allowed, roots
 from pages._ui import layout, state, widgets
-from pages._ui.open_data import walk
+from pages._ui.folder_field import walk
 
 
 def choose(place: DeltaGenerator) -> Path | None:

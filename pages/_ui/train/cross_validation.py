@@ -66,9 +66,7 @@ def _headline(found: FoldsResult, by: str) -> None:
             f"**All {pooled.n:,} patches**, each predicted by the run that was not trained on it",
             help=f"What to expect of a model that is trained in this way. The second line is the 95% CI over {over}.",
         )
-        row = st.container(horizontal=True, gap="medium")
-        for name in SHOWN:
-            widgets.estimated(METRICS[name].label, pooled.metrics[name], help=METRICS[name].help, place=row)
+        widgets.headline(pooled.metrics, SHOWN)
         widgets.seen_slides(NO if by in GROUPS else YES if pooled.slides else LIKELY)
         means = ", ".join(
             f"{METRICS[name].label} {found.mean[name].value:.3f}"
@@ -125,7 +123,7 @@ def _charts(study: Study, found: FoldsResult) -> None:
         alt="ROC of all out-of-fold predictions, and that of each fold",
     )  # fmt: skip
     right.plotly_chart(
-        charts.fold_metrics(found), config=widgets.CHART, key=f"aucs-{study.name}",
+        charts.fold_aucs(found), config=widgets.CHART, key=f"aucs-{study.name}",
         alt="AUC of each fold with its interval, and the mean over them",
     )  # fmt: skip
     widgets.export(

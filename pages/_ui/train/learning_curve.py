@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import ConfigError
 from core.evaluation import METRICS
 from core.reports.study_charts import learning_curve
-from core.storage.spreadsheet import plain
+from core.storage.spreadsheet import table_csv
 from core.studies.learning_curve import (
     EQUAL_NAMES,
     MOST_SEEDS,
@@ -122,9 +122,9 @@ def _table(study: Study, found: CurveResult) -> str | None:
         "one before, patch by patch, and is more certain than the whiskers suggest."
         + ("" if several else " Click a row to open its run.")
     )
-    table = found.table()
-    text = table.assign(run=table["run"].map(plain)).to_csv(index=False, lineterminator="\n")
-    widgets.export("Export CSV", text, f"{study.name}-research-use-only.csv", place=right)
+    widgets.export(
+        "Export CSV", table_csv(found.table(), names=("run",)), f"{study.name}-research-use-only.csv", place=right
+    )
     return chosen
 
 

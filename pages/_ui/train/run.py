@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.bundle.seen_slides import slides_in_training
 from core.errors import NodescopeError
-from core.evaluation import METRICS
 from core.formatting import duration, file_size
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
@@ -243,15 +242,12 @@ def _result(run: Run) -> None:
     for measurement in card.measured:
         if measurement.split != "test":
             continue
-        metrics = measurement.evaluation.metrics
         with st.container(border=True):
             st.markdown(
                 f"**{widgets.escaped(measurement.data)}**, test patches that the run was not trained on · n = "
                 f"{measurement.evaluation.n:,}, with 95% CIs"
             )
-            row = st.container(horizontal=True, gap="medium")
-            for name in ("auc", "accuracy", "sensitivity", "specificity"):
-                widgets.estimated(METRICS[name].label, metrics[name], help=METRICS[name].help, place=row)
+            widgets.headline(measurement.evaluation.metrics, ("auc", "accuracy", "sensitivity", "specificity"))
             widgets.seen_slides(slides_in_training(card, measurement))
 
 

@@ -10,7 +10,7 @@ from core.bundle.seen_slides import seen_sentence
 from core.evaluation import METRICS
 from core.reports import study_charts as charts
 from core.runs import summarise_run
-from core.storage.spreadsheet import plain
+from core.storage.spreadsheet import table_csv
 from core.studies.search import (
     MOST_TRIALS,
     RANDOM_TRIALS,
@@ -128,8 +128,7 @@ def _table(study: Study, found: SearchResult) -> str | None:
     )  # fmt: skip
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption("Every trial is a run of its own, kept with its log and its settings. Click a row to open its run.")
-    text = table.assign(run=table["run"].map(plain)).to_csv(index=False, lineterminator="\n")
-    widgets.export("Export CSV", text, f"{study.name}-research-use-only.csv", place=right)
+    widgets.export("Export CSV", table_csv(table, names=("run",)), f"{study.name}-research-use-only.csv", place=right)
     return None if row is None else found.trials[row].run
 
 

@@ -1,12 +1,11 @@
 """Train: tracked validation patches, with the network's probability for each at the end of every epoch."""
 
-import base64
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.display import NORMAL, TUMOUR, to_jpeg
+from core.display import NORMAL, TUMOUR, jpeg_address, to_jpeg
 from core.errors import NodescopeError
 from core.runs import Run
 from pages._ui import cache
@@ -191,5 +190,5 @@ def _sources(data: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:
         known = [row for row in rows if row >= 0]
         names = dataset.table["id"].iloc[known].astype(str)
         for name, pixels in zip(names, dataset.store.load(known).pixels if known else [], strict=True):
-            found.setdefault(name, "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode())
+            found.setdefault(name, jpeg_address(to_jpeg(pixels)))
     return [found.get(str(each), "") for each in ids]

@@ -18,7 +18,6 @@ from core.data import (
     make_pack,
     open_dataset,
     open_demo,
-    take_back,
 )
 from core.data.decisions import decisions_path, read_decisions, to_csv
 from core.errors import DataError
@@ -51,9 +50,9 @@ def test_decisions_change_what_is_opened_and_can_be_taken_back(folder: Path) -> 
     for other in (open_dataset(folder, raw=True), open_dataset(folder, decisions="none")):
         assert other.fingerprint() == before.fingerprint()
         assert other.decided is None
-    take_back(source, ["p1", "p4"])
+    decide(source, dict.fromkeys(["p1", "p4"]))
     assert open_dataset(folder).decided == Decided(excluded=0, relabelled=1, before=(75, 75))
-    take_back(source, ["p2"])
+    decide(source, {"p2": None})
     assert open_dataset(folder).fingerprint() == before.fingerprint()
 
 
@@ -166,7 +165,7 @@ def test_the_file_only_grows_and_says_who_and_when(folder: Path) -> None:
     decide(source, {"p1": OUT}, by="Anna")
     first = path.read_text()
     decide(source, {"p1": Decision("relabel", 0), "p2": Decision("skip")}, by="=Ben")
-    take_back(source, ["p1", "p9"], by="Anna")
+    decide(source, dict.fromkeys(["p1", "p9"]), by="Anna")
     assert path.read_text().startswith(first)
     assert [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()] == [
         "id,decision,label,reason,by", "p1,exclude,,blurred,Anna", "p1,relabel,0,,'=Ben", "p2,skip,,,'=Ben",

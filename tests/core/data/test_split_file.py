@@ -107,7 +107,7 @@ def test_a_damaged_rule_is_refused(tmp_path: Path) -> None:
     value["rule"]["kind"] = "moon"
     (tmp_path / "a.json").write_text(json.dumps(value))
 
-    with pytest.raises(DataError, match=r"is damaged .*got moon"):
+    with pytest.raises(DataError, match=r"is damaged .*got \"moon\""):
         load_split(tmp_path / "a.json")
 
 

@@ -34,7 +34,7 @@ def test_a_damaged_evaluation_is_refused():
         Evaluation.from_json({**data, "figures": {}})
     with pytest.raises(EvaluationError, match="expected one of patch, slide, patient"):
         Evaluation.from_json({**data, "resampled": "hospital"})
-    with pytest.raises(EvaluationError, match="expected tn, fp, fn and tp"):
+    with pytest.raises(EvaluationError, match="fp is missing"):
         Evaluation.from_json({**data, "confusion": {"tn": 1}})
 
 

@@ -113,7 +113,7 @@ def test_seeds_stand_behind_their_mean(trained: Callable[..., Trained]) -> None:
 def test_a_fold_without_an_interval_says_so_and_has_no_band() -> None:
     few = evaluate([0, 1] * 6, [0.2, 0.9, 0.6] * 4, groups=np.arange(12) % 2, resamples=20)
     folds = tuple(Fold(number, f"fold-{number}", 12, 6, 0.5, few) for number in (1, 2))
-    figure = charts.fold_metrics(FoldsResult(folds, few.metrics, few, 0))
+    figure = charts.fold_aucs(FoldsResult(folds, few.metrics, few, 0))
     assert [text for text, _ in figure.data[0].customdata] == [f"{few.metrics['auc'].value:.3f} (no interval)"] * 2
     assert list(figure.data[0].error_y.array) == [0.0, 0.0]
     assert not [shape for shape in figure.layout.shapes if shape.type == "rect"]

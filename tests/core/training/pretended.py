@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
+from core.training.patches import Patches
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 ALL = Augmentation(stain=0.2, brightness=0.1, rotation=20, blur=1.0, cutout=0.5)

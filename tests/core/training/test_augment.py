@@ -7,13 +7,17 @@ import pytest
 import torch
 
 from core.runs import Augmentation
-from core.training.augment import apply, augment, blend, blur, draw, looked_up, move, restain, rotate, symmetries
+from core.training.augment import apply, blend, blur, draw, looked_up, move, restain, rotate, symmetries
 
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the mirrored turns undo themselves
 
 
 def _images(count: int = 2, side: int = 96) -> torch.Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def augment(images: torch.Tensor, settings: Augmentation, generator: torch.Generator) -> torch.Tensor:
+    return apply(images, draw(len(images), settings, generator))
 
 
 def test_the_eight_symmetries_are_distinct_and_undone_exactly() -> None:

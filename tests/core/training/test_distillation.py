@@ -14,8 +14,8 @@ from core.bundle import Bundle
 from core.errors import ConfigError
 from core.prediction import Predictor
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
 from core.training.distillation import Teachers, targets_of
+from core.training.patches import Patches
 from core.training.step import TrainStep
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ import torch
 from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.training.checkpoint import load_checkpoint
-from core.training.data import Patches
 from core.training.distributed import REASON, ProcessGroup, _last_error, train_together
 from core.training.execute import execute
 from core.training.loader import BatchLoader
+from core.training.patches import Patches
 from core.training.step import _check_shares
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -16,7 +16,7 @@ from core.data import Dataset, open_dataset
 from core.errors import StorageError
 from core.runs import Augmentation, TrainingConfig, create_run
 from core.runs.run import Run
-from core.training import trainer
+from core.training import losses, trainer
 from core.training.checkpoint import load_checkpoint
 from core.training.execute import execute
 
@@ -103,8 +103,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
 @pytest.fixture
 def _short_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """A point of the curve within an epoch for every three steps, of which an epoch has four."""
-    monkeypatch.setattr(trainer, "UNREAD", 3)
-    monkeypatch.setattr(trainer, "POINTS", 1)
+    monkeypatch.setattr(losses, "UNREAD", 3)
+    monkeypatch.setattr(losses, "POINTS", 1)
 
 
 @pytest.mark.usefixtures("_short_curves")

@@ -25,9 +25,10 @@ from core.training import step as step_module
 from core.training.distributed import ProcessGroup
 from core.training.execute import execute
 from core.training.loader import BatchLoader
+from core.training.losses import UNREAD, Losses
 from core.training.memory import sent_together
 from core.training.step import TrainStep
-from core.training.trainer import UNREAD, Trainer
+from core.training.trainer import Trainer
 from tests.core.training.pretended import CONFIG, CPU, META, part
 
 
@@ -125,13 +126,14 @@ def test_an_epoch_waits_for_a_gpu_only_where_losses_are_read(
     trainer = Trainer(run, execute_module._gathered(run))
     read: list[int] = []
 
-    def read_losses(self: Trainer) -> None:
+    def fetch(self: Losses, losses: list[float], _epoch: int) -> list[dict[str, float]]:
         if self._unread:
             read.append(len(self._unread))
-            self.state.losses += [0.0] * len(self._unread)
+            losses += [0.0] * len(self._unread)
             self._unread = []
+        return []
 
-    monkeypatch.setattr(Trainer, "_read_losses", read_losses)
+    monkeypatch.setattr(Losses, "fetch", fetch)
     with _Traffic() as traffic:
         trainer._train_epoch()  # whoever read a number of the device would fail
 

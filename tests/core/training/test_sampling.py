@@ -12,10 +12,10 @@ import models
 from core.errors import ConfigError, TrainingError
 from core.memory import is_out_of_memory
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
 from core.training.gradients import Gradients
 from core.training.loader import Batch, BatchLoader
 from core.training.optimiser import head_of
+from core.training.patches import Patches
 from core.training.sampling import class_weights, epoch_order
 from core.training.step import TrainStep, train_mode
 

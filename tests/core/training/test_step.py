@@ -9,9 +9,9 @@ from torch import nn
 
 from core.errors import ConfigError, TrainingError
 from core.runs import Augmentation, TrainingConfig
-from core.training.data import Patches
 from core.training.loader import BatchLoader
 from core.training.memory import fits_on_device, keep_memory
+from core.training.patches import Patches
 from core.training.precision import Precision
 from core.training.step import TrainStep, compiled
 from core.training.validation import BATCH, Forward

@@ -18,8 +18,9 @@ from core.runs import Augmentation, TrainingConfig, create_run, open_run
 from core.runs.run import Run
 from core.training import trainer
 from core.training.checkpoint import load_checkpoint
-from core.training.data import UNLABELLED, gather
+from core.training.data import gather
 from core.training.execute import execute
+from core.training.patches import UNLABELLED
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from core.training.data import Patches
+from core.training.patches import Patches
 from core.training.validation import tracked_probabilities, tracked_rows
 
 

@@ -48,7 +48,7 @@ def test_the_first_batch_of_a_gpu_does_not_count(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cost, "Forward", Forward)
     monkeypatch.setattr(cost.time, "monotonic", lambda: clock[0])
     train_step: Any = SimpleNamespace(device=torch.device(device), network=torch.nn.Identity())
-    patches = SimpleNamespace(first=lambda count: np.zeros(count))
+    patches = SimpleNamespace(some=lambda rows: np.zeros(rows.stop))
     sample = cast(Any, SimpleNamespace(patches=patches, valid=40))
 
     assert cost._seconds_to_validate(train_step, sample) == pytest.approx(10.0)
