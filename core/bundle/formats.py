@@ -24,12 +24,16 @@ from core.data.demo import generate_demo
 from core.data.store import PATCH_SIZE
 from core.display.data_set import made_folder
 from core.errors import BundleError, ConfigError
+from core.evaluation import METRICS
 from core.images.patch import MICROMETRES_PER_PIXEL
 from core.storage import atomic
 
 Pixels = npt.NDArray[np.uint8]
 Predict = Callable[[Pixels], npt.NDArray[Any]]
 """From patches, uint8 N×96×96×3, to probabilities (N,)."""
+
+SHOWN = ("auc", "accuracy")
+"""Metrics in the README.md."""
 
 CLOSE = 1e-4
 """Largest difference of a probability that is taken for rounding."""
@@ -109,9 +113,11 @@ def readme(bundle: Bundle, name: str) -> str:
     }
     measured = []
     for each in card.measured:
-        auc, accuracy = (each.evaluation.metrics[name] for name in ("auc", "accuracy"))
         split = "validation" if each.split == "valid" else each.split  # cards have the older word
-        measured.append(f"- {each.data}, {split} split, n = {each.evaluation.n:,}: AUC {auc}, accuracy {accuracy}")
+        shown = [
+            f"{METRICS[key].label} {each.evaluation.metrics[key]}" for key in SHOWN if key in each.evaluation.metrics
+        ]
+        measured.append(f"- {each.data}, {split} split, n = {each.evaluation.n:,}: {', '.join(shown)}")
     lines = [
         "---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---",
         f"# {card.name}",
