@@ -24,13 +24,16 @@ from core.data.demo import generate_demo
 from core.data.store import PATCH_SIZE
 from core.display.data_set import made_folder
 from core.errors import BundleError, ConfigError
-from core.formatting import NOT_A_DEVICE
+from core.evaluation import METRICS
 from core.images.patch import MICROMETRES_PER_PIXEL
 from core.storage import atomic
 
 Pixels = npt.NDArray[np.uint8]
 Predict = Callable[[Pixels], npt.NDArray[Any]]
 """From patches, uint8 N×96×96×3, to probabilities (N,)."""
+
+SHOWN = ("auc", "accuracy")
+"""Metrics in the README.md."""
 
 CLOSE = 1e-4
 """Largest difference of a probability that is taken for rounding."""
@@ -42,6 +45,7 @@ class Format:
 
     Attributes:
         about: what is written, for people.
+        use: how it is used, as a line of code.
         write: writes the files of a bundle into a folder.
         read: returns what predicts, from that folder alone.
         needs: packages that are not installed with Nodescope.
@@ -49,6 +53,7 @@ class Format:
     """
 
     about: str
+    use: str
     write: Callable[[Bundle, Path], None]
     read: Callable[[Path], Predict]
     needs: tuple[str, ...] = ()
@@ -106,19 +111,22 @@ def readme(bundle: Bundle, name: str) -> str:
         "pipeline_tag": "image-classification",
         "tags": ["pathology", "histopathology", "lymph-node", "tumour", name],
     }
-    measured = [
-        f"- {each.data}, {each.split} split, n = {each.evaluation.n:,}: AUC {each.evaluation.metrics['auc']}, accuracy "
-        f"{each.evaluation.metrics['accuracy']}"
-        for each in card.measured
-    ]
+    measured = []
+    for each in card.measured:
+        split = "validation" if each.split == "valid" else each.split  # cards have the older word
+        shown = [
+            f"{METRICS[key].label} {each.evaluation.metrics[key]}" for key in SHOWN if key in each.evaluation.metrics
+        ]
+        measured.append(f"- {each.data}, {split} split, n = {each.evaluation.n:,}: {', '.join(shown)}")
     lines = [
         "---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---",
         f"# {card.name}",
         "",
-        f"{INTENDED_USE} {NOT_A_DEVICE}",
+        INTENDED_USE,
         "",
         f"- Network: {card.model}; bundle {bundle.digest}, written by Nodescope {__version__}.",
         f"- Files: {FORMATS[name].about}.",
+        f"- Use: `{FORMATS[name].use}`",
         f"- Question: is there tumour in the centre 32×32 of a patch of {PATCH_SIZE}×{PATCH_SIZE} pixels of about "
         f"{MICROMETRES_PER_PIXEL} µm, RGB?",
         f"- Decision threshold: {card.threshold:.4f}; from this probability on a patch is called {CLASS_NAMES[1]}.",
@@ -255,18 +263,22 @@ def _write_hf(bundle: Bundle, folder: Path) -> None:
 FORMATS = {
     "onnx": Format(
         "model.onnx, from pixels (uint8 N×96×96×3) to probability (float32 N); preprocessing and calibration are in it",
+        'onnxruntime.InferenceSession("model.onnx").run(["probability"], {"pixels": pixels})',
         _write_onnx, _read_onnx, ("onnx", "onnxscript", "onnxruntime"),
     ),
     "torchscript": Format(
         "model.pt, the same for torch.jit.load",
+        'torch.jit.load("model.pt")(torch.from_numpy(pixels))',
         _write_torchscript, lambda folder: _called(_loaded(folder / "model.pt")),
     ),
     "wsinfer": Format(
         "torchscript_model.pt and config.json, as WSInfer and its QuPath extension read them",
+        "wsinfer run --wsi-dir SLIDES --results-dir RESULTS --model-path torchscript_model.pt --config config.json",
         _write_wsinfer, _read_wsinfer,
     ),
     "hf": Format(
         "model.safetensors (the bundle itself) and config.json, to be uploaded to Hugging Face",
+        'nodescope.predict("PICTURES", nodescope.load("model.safetensors"))',
         _write_hf, lambda folder: _predicts(load_bundle(folder / "model.safetensors")), has_stain=True,
     ),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from core.device import describe_device, device_choices, gpu_problem
 from core.errors import BundleError, ChoiceError, NodescopeError
 from core.formatting import RESEARCH_ONLY
 from core.prediction import Predictor
+from core.prediction.engine import OPENVINO, chosen
 from core.runs import Run, find_run, list_runs
 from core.storage.home import tighten_home
 from pages._ui import cache, open_data, query_params, sign_in, state
@@ -235,4 +236,6 @@ def _choose_device() -> None:
     if problem := gpu_problem():
         st.caption(f":material/memory: {problem}")
     elif len(choices) == 1:
-        st.caption(f":material/memory: {describe_device(torch.device('cpu'))} (no GPU found)")
+        cpu = torch.device("cpu")
+        faster = ", OpenVINO" if chosen("", cpu) == OPENVINO else ""
+        st.caption(f":material/memory: {describe_device(cpu)}{faster} (no GPU found)")
