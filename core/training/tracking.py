@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from operator import attrgetter
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
 from core.errors import ConfigError
@@ -91,6 +92,7 @@ def _started(name: str, run: Run) -> Any:
     # TensorBoard takes the name for that of a folder, and has always had this one.
     project = name if name == "tensorboard" else PROJECT
     place = (run.path,) if kind.requires_logging_directory else ()
+    PartialState()  # what accelerate's own log asks for
     options = _OPTIONS[name](run, known) if name in _OPTIONS else {}
     tracker = kind(project, *place, **options)
     tracker.start()

@@ -99,7 +99,7 @@ def test_the_networks_and_their_parameters(capsys: pytest.CaptureFixture[str]) -
     assert main(["info", "--models"]) == 0
 
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert list(lines) == models.names()
+    assert list(lines) == [*models.names(), "timm:NAME"]
     assert lines["resnet50"].split() == ["23,510,081", "parameters"]
 
 

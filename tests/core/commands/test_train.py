@@ -88,7 +88,7 @@ def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.
     ("words", "message"),
     [
         (["--epochs", "0"], "epochs must be 1 to 10000, got 0"),
-        (["--model", "vgg"], "model must be one of .*, got 'vgg'"),
+        (["--model", "vgg"], "There is no network called 'vgg'; choose from efficientnet-lite0, .*timm:resnet18"),
         (["--resume"], "--resume needs --run-dir"),
     ],
 )

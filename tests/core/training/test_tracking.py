@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from accelerate import PartialState
+from accelerate.logging import get_logger
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
 from core.errors import ConfigError
@@ -106,6 +108,17 @@ def test_a_resumed_run_goes_on_in_the_same_place(
 
     assert [each.options.get(option) for each in made] == [first, then]
     assert made[1].told == ["start"]
+
+
+def test_what_accelerate_logs_by_is_there(
+    made: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some trackers write to accelerate's own log, which refuses before its state is made."""
+    PartialState._reset_state()
+    monkeypatch.setattr(Recorder, "start", lambda _: get_logger("nodescope.test").debug("started"))
+    config = TrainingConfig(tracker="wandb")
+
+    Tracker(create_run(config, tmp_path / "run"), config)
 
 
 def test_one_that_does_not_start_says_why(
