@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -39,3 +40,11 @@ def refuse(*, folder: Path, progress: Progress) -> None:
     """Fail with a sentence."""
     progress(0.5)
     raise DataError(f"{folder.name} is no slide. Give another file.")
+
+
+def look_around(*, progress: Progress) -> tuple[bool, int, str | None]:
+    """Return whether PyTorch is there already, its threads, and what a worker is told."""
+    was_there = "torch" in sys.modules
+    import torch
+
+    return was_there, torch.get_num_threads(), os.environ.get("NODESCOPE_WORKER")

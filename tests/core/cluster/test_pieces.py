@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ from core.job import Cancelled
 from tests.core.cluster import calls
 
 WHERES = [Where(), Where(workers=2)]
+ROOT = Path(__file__).resolve().parents[3]
 Given = dict[str, object]
 
 
@@ -133,6 +136,29 @@ def test_a_worker_has_the_threads_that_are_asked_for_and_stands_in_no_queue(tmp_
 
 def _told(*, progress: object) -> tuple[str | None, str | None]:
     return os.environ.get("OMP_NUM_THREADS"), os.environ.get(pieces.WORKER)
+
+
+PREPARED = """
+import os, sys
+from pathlib import Path
+from core.cluster import Piece, Where, carry_out
+from core.cluster.local import prepare
+from tests.core.cluster import calls
+print("torch" in sys.modules)
+prepare(["core", "info", "--workers", "1", "--cpus", "1"])
+with Where(workers=1).pool() as pool:
+    [(_, outcome)] = carry_out(pool, [Piece("a", Path(sys.argv[1]), calls.look_around, {})])
+print(outcome.value, os.environ.get("OMP_NUM_THREADS"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, processes are not forked")
+def test_workers_of_a_command_are_forked_with_all_that_they_import(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", PREPARED, str(tmp_path)]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    # PyTorch is not imported with the pool, but in the worker before it has begun, and with its one thread.
+    assert found.splitlines() == ["False", "(True, 1, '1') None"]
 
 
 class Forgetful:
