@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from core.errors import DataError
+from core.job import Cancelled
 from core.progress import Progress
 
 
@@ -34,6 +35,16 @@ def die_at_first(*, folder: Path, times: int, progress: Progress) -> int:
         (folder / f"death-{deaths}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return write_blocks(folder=folder, progress=progress)
+
+
+def forget_and_wait(*, folder: Path, progress: Progress) -> None:
+    """Forget the first request to stop, as a slide does that is just beginning, and end at the second."""
+    (folder / "begun").touch()
+    for request in ("forgotten", "stopped"):
+        while not (folder / "stop").exists():
+            time.sleep(0.01)
+        (folder / "stop").rename(folder / request)
+    raise Cancelled
 
 
 def refuse(*, folder: Path, progress: Progress) -> None:

@@ -85,8 +85,23 @@ def test_a_request_to_stop_reaches_the_pieces_in_work(where: Where, tmp_path: Pa
             where, piece(tmp_path / "a", seconds=0.1), piece(tmp_path / "b", seconds=0.1), progress=progress,
             stop=lambda those: stopped.extend(each.name for each in those),
         )  # fmt: skip
-    assert stopped == ([] if where.is_here else ["a", "b"])  # the one here has ended by the same error
+    assert sorted(set(stopped)) == ([] if where.is_here else ["a", "b"])  # the one here has ended by the same error
     assert outcomes(Where(), piece(tmp_path / "a"), piece(tmp_path / "b"))["b"].state == "done"
+
+
+def test_a_piece_that_forgets_a_request_to_stop_is_asked_again(tmp_path: Path) -> None:
+    def progress(_share: float) -> None:
+        if (tmp_path / "begun").exists():
+            raise Cancelled
+
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        outcomes(
+            Where(workers=1), piece(tmp_path, calls.forget_and_wait), progress=progress,
+            stop=lambda _those: (tmp_path / "stop").touch(),
+        )  # fmt: skip
+    assert (tmp_path / "stopped").exists()
+    assert time.monotonic() - started < pieces.PATIENCE_SECONDS / 2
 
 
 def test_what_another_process_has_is_done_when_it_is_given_back(tmp_path: Path) -> None:
