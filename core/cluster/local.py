@@ -17,6 +17,9 @@ from core.cluster.pieces import Outcome, Pool, Task, worker_environment
 from core.process import end_with_parent
 from core.progress import Progress, no_progress
 
+TRAINING = ["core.training.execute", "torch._dynamo"]
+"""What is imported when a run begins; the second by the first step of an optimiser, which takes a second."""
+
 _prepared: list[int] = []  # threads of the processes that are forked from the server, once there is one
 
 
@@ -34,7 +37,8 @@ def prepare(words: Sequence[str]) -> None:
     given = re.search(r" --cpus[ =](\d+)", " ".join(words))
     threads, before = int(given[1]) if given else 1, dict(os.environ)
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl+C prints a traceback of the server's imports
-    forkserver.set_forkserver_preload([f"core.commands.{words[1].replace('-', '_')}", "core.training.execute"])
+    training = [] if words[1] in ("slide", "evaluate", "submit") else TRAINING
+    forkserver.set_forkserver_preload([f"core.commands.{words[1].replace('-', '_')}", *training])
     try:
         os.environ.update(worker_environment(threads))
         forkserver.ensure_running()

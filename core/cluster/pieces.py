@@ -147,7 +147,7 @@ def carry_out(
         pieces: what; those that another process has are tried again until it has finished or fallen silent.
         progress: receives the finished share of all; what it raises ends the work.
         begin: gets each piece before it is begun.
-        stop: asks pieces to end that are in work when this ends early, by whatever is raised.
+        stop: asks pieces to end that are in work when this ends early, by whatever is raised; called until they have.
     """
     waiting, running, begun, done = deque(range(len(pieces))), set[int](), set[int](), 0
     # Of those that others have: the mark of the claim, since when it is the same, and when to try again.
@@ -185,10 +185,9 @@ def carry_out(
         progress(1.0)
     finally:
         running.difference_update(number for number, _ in (pool.finished(0, no_progress) if running else ()))
-        if running:
-            stop([pieces[number] for number in running])
         end = time.monotonic() + PATIENCE_SECONDS
         while running and time.monotonic() < end:
+            stop([pieces[number] for number in running])  # again and again: one that is just beginning may forget it
             running.difference_update(number for number, _ in pool.finished(POLL_SECONDS, no_progress))
 
 

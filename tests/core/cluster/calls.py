@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 from core.errors import DataError
+from core.job import Cancelled
 from core.progress import Progress
 
 
@@ -35,7 +37,25 @@ def die_at_first(*, folder: Path, times: int, progress: Progress) -> int:
     return write_blocks(folder=folder, progress=progress)
 
 
+def forget_and_wait(*, folder: Path, progress: Progress) -> None:
+    """Forget the first request to stop, as a slide does that is just beginning, and end at the second."""
+    (folder / "begun").touch()
+    for request in ("forgotten", "stopped"):
+        while not (folder / "stop").exists():
+            time.sleep(0.01)
+        (folder / "stop").rename(folder / request)
+    raise Cancelled
+
+
 def refuse(*, folder: Path, progress: Progress) -> None:
     """Fail with a sentence."""
     progress(0.5)
     raise DataError(f"{folder.name} is no slide. Give another file.")
+
+
+def look_around(*, progress: Progress) -> tuple[bool, int, str | None]:
+    """Return whether PyTorch is there already, its threads, and what a worker is told."""
+    was_there = "torch" in sys.modules
+    import torch
+
+    return was_there, torch.get_num_threads(), os.environ.get("NODESCOPE_WORKER")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ with Where().pool() as pool:
 """
 
 
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait until it holds, at most 30 s."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def elsewhere(path: Path) -> None:
     """Make a claim that of another computer."""
     told = json.loads(path.read_text())
@@ -71,7 +80,7 @@ def test_of_many_that_try_at_once_one_succeeds(tmp_path: Path) -> None:
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(16)]
     for each in threads:
         each.start()
-    time.sleep(0.5)
+    wait(lambda: sum(each.is_alive() for each in threads) == 1 and bool(got))
     assert len(got) == 1
     end.set()
     for each in threads:
@@ -101,21 +110,22 @@ def test_a_silent_owner_elsewhere_is_succeeded_once_and_finds_out(
         with claimed(tmp_path, over=1):
             with pytest.raises(Taken), claimed(tmp_path, over=1):  # a second one that saw the silence comes too late
                 pass
-            time.sleep(0.3)
             with pytest.raises(Cancelled):
-                check()
+                wait(lambda: check() is not None)  # at the next beat
 
 
 def test_the_counter_of_an_owner_that_works_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "BEAT_SECONDS", 0.02)
     marks = set()
+
+    def is_seen_to_work() -> bool:
+        with pytest.raises(Taken) as taken, claimed(tmp_path):
+            pass
+        marks.add(taken.value.mark)
+        return len(marks) > 2
+
     with claimed(tmp_path):
-        for _ in range(5):
-            time.sleep(0.1)
-            with pytest.raises(Taken) as taken, claimed(tmp_path):
-                pass
-            marks.add(taken.value.mark)
-    assert len(marks) > 2
+        wait(is_seen_to_work)
 
 
 @pytest.mark.slow

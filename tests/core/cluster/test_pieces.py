@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ from core.job import Cancelled
 from tests.core.cluster import calls
 
 WHERES = [Where(), Where(workers=2)]
+ROOT = Path(__file__).resolve().parents[3]
 Given = dict[str, object]
 
 
@@ -82,8 +85,23 @@ def test_a_request_to_stop_reaches_the_pieces_in_work(where: Where, tmp_path: Pa
             where, piece(tmp_path / "a", seconds=0.1), piece(tmp_path / "b", seconds=0.1), progress=progress,
             stop=lambda those: stopped.extend(each.name for each in those),
         )  # fmt: skip
-    assert stopped == ([] if where.is_here else ["a", "b"])  # the one here has ended by the same error
+    assert sorted(set(stopped)) == ([] if where.is_here else ["a", "b"])  # the one here has ended by the same error
     assert outcomes(Where(), piece(tmp_path / "a"), piece(tmp_path / "b"))["b"].state == "done"
+
+
+def test_a_piece_that_forgets_a_request_to_stop_is_asked_again(tmp_path: Path) -> None:
+    def progress(_share: float) -> None:
+        if (tmp_path / "begun").exists():
+            raise Cancelled
+
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        outcomes(
+            Where(workers=1), piece(tmp_path, calls.forget_and_wait), progress=progress,
+            stop=lambda _those: (tmp_path / "stop").touch(),
+        )  # fmt: skip
+    assert (tmp_path / "stopped").exists()
+    assert time.monotonic() - started < pieces.PATIENCE_SECONDS / 2
 
 
 def test_what_another_process_has_is_done_when_it_is_given_back(tmp_path: Path) -> None:
@@ -133,6 +151,29 @@ def test_a_worker_has_the_threads_that_are_asked_for_and_stands_in_no_queue(tmp_
 
 def _told(*, progress: object) -> tuple[str | None, str | None]:
     return os.environ.get("OMP_NUM_THREADS"), os.environ.get(pieces.WORKER)
+
+
+PREPARED = """
+import os, sys
+from pathlib import Path
+from core.cluster import Piece, Where, carry_out
+from core.cluster.local import prepare
+from tests.core.cluster import calls
+print("torch" in sys.modules)
+prepare(["core", "info", "--workers", "1", "--cpus", "1"])
+with Where(workers=1).pool() as pool:
+    [(_, outcome)] = carry_out(pool, [Piece("a", Path(sys.argv[1]), calls.look_around, {})])
+print(outcome.value, os.environ.get("OMP_NUM_THREADS"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, processes are not forked")
+def test_workers_of_a_command_are_forked_with_all_that_they_import(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", PREPARED, str(tmp_path)]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    # PyTorch is not imported with the pool, but in the worker before it has begun, and with its one thread.
+    assert found.splitlines() == ["False", "(True, 1, '1') None"]
 
 
 class Forgetful:

@@ -88,7 +88,7 @@ def test_a_worker_a_node_and_the_head_are_lost_and_the_bytes_are_those_of_one_pr
     with Where().pool() as pool:
         assert [each.state for _, each in carry_out(pool, pieces(tmp_path / "here", 0))] == ["done"] * PIECES
     cluster.start("head")
-    time.sleep(5)
+    wait(lambda: _answers(cluster))
     cluster.start("second")
     ended: list[str] = []
 
