@@ -1,7 +1,7 @@
 """Sensitivity and specificity in validation at any threshold, as a bundle's card keeps them."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from core.errors import BundleError, EvaluationError
 from core.evaluation import Estimate, wilson
+from core.storage.record import Record
 
 MOST_POINTS = 200
 
 
 @dataclass(frozen=True)
-class OperatingCurve:
+class OperatingCurve(Record):
     """Sensitivity and specificity of the validation patches over the threshold: their ROC curve, reduced to 200 points.
 
     Attributes:
@@ -103,20 +104,10 @@ class OperatingCurve:
             wilson(spared * self.negatives, float(self.negatives)),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "OperatingCurve":
+    def from_json(cls, value: Mapping[str, Any]) -> "OperatingCurve":
         """Return what :meth:`to_json` gave. Raises :class:`BundleError`."""
         try:
-            return cls(
-                tuple(map(float, value["thresholds"])),
-                tuple(map(float, value["sensitivity"])),
-                tuple(map(float, value["specificity"])),
-                int(value["positives"]),
-                int(value["negatives"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"The card's validation curve is damaged ({error!r}).") from error
+            return super().from_json(value)
+        except TypeError as error:
+            raise BundleError(f"The card's validation curve is damaged ({error}).") from error

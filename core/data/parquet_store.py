@@ -17,7 +17,8 @@ KEPT = 3
 """Groups of rows that are kept in memory: a page of neighbours lies in one or two."""
 
 FEW, AT_ONCE = 8, 8
-"""Rows up to which they are taken out of a group that is not kept, as for a shuffled page, and rows decoded at once."""
+"""Rows up to which they are taken out of a group that is not kept, as for a shuffled page, and rows decoded at once: of
+1 to 128, 8 to 32 took least time."""
 
 
 def opened(path: Path) -> Any:

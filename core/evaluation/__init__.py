@@ -9,12 +9,12 @@ from core.evaluation.calibration import Calibration, fit_calibration
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.comparison import McNemar, compare, disagreements, mcnemar
 from core.evaluation.confusion import ConfusionMatrix, confusion_matrix
-from core.evaluation.cross_fit import CrossFit, cross_fit
+from core.evaluation.cross_fit import cross_fit
 from core.evaluation.curves import Curve, Reliability, pr_points, reliability, roc_points
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import Evaluation, at_threshold, evaluate
 from core.evaluation.intervals import wilson
-from core.evaluation.metrics import ECE_BINS, METRICS, THRESHOLD_METRICS, Metric
+from core.evaluation.metrics import ECE_BINS, METRICS, THRESHOLD_METRICS
 from core.evaluation.prior_shift import at_prevalence, log_odds_shift
 from core.evaluation.resampled import corrected_half_width, corrected_mean
 from core.evaluation.subgroups import Subgroup, quantile_bins, subgroups
@@ -25,7 +25,7 @@ from core.evaluation.thresholds import (
     threshold_for_specificity,
     triage,
 )
-from core.evaluation.usefulness import PredictiveValues, net_benefit, predictive_values
+from core.evaluation.usefulness import net_benefit, predictive_values
 
 __all__ = [
     "ECE_BINS",
@@ -34,13 +34,10 @@ __all__ = [
     "Band",
     "Calibration",
     "ConfusionMatrix",
-    "CrossFit",
     "Curve",
     "Estimate",
     "Evaluation",
     "McNemar",
-    "Metric",
-    "PredictiveValues",
     "Reliability",
     "Subgroup",
     "Triage",

@@ -74,11 +74,6 @@ class Index:
 def build_index(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress) -> Index:
     """Return the index over the training patches of a data set; over all labelled ones where there are none.
 
-    Args:
-        predictor: the bundle on its device.
-        dataset: where the patches are.
-        progress: receives the finished share.
-
     Raises:
         DataError: no patch has a label.
     """

@@ -32,11 +32,7 @@ _DARK_SCALE = [[0.0, "#5A5F66"], [0.5, SERIES[0]], [1.0, SERIES[2]]]
 
 
 def pooled_roc(table: pd.DataFrame) -> go.Figure:
-    """Return the ROC curve of all out-of-fold predictions, and behind it that of each fold.
-
-    Args:
-        table: what :func:`core.studies.cross_validation.out_of_fold` gave.
-    """
+    """Return the ROC curve of all out-of-fold predictions, and behind it that of each fold."""
     figure = _chart("ROC of the out-of-fold predictions", "false alarms (1 − specificity)", "sensitivity")
     add_diagonal(figure)
     drawn = 0

@@ -61,11 +61,7 @@ def export_home(path: Path, *, everything: bool = False, progress: Progress = no
 
 
 def import_home(path: Path, *, progress: Progress = no_progress) -> tuple[list[str], list[str]]:
-    """Take over what an exported home folder holds; what is there already stays as it is.
-
-    Args:
-        path: what :func:`export_home` wrote.
-        progress: receives the finished share.
+    """Take over what :func:`export_home` wrote; what is there already stays as it is.
 
     Returns:
         The runs, studies and files that came in, and those that were there and were left alone.

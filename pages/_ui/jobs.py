@@ -62,12 +62,7 @@ def last_attempt(status: JobStatus, *, next_one: str = "") -> None:
 
 
 def estimate(predictor: Predictor, patches: int) -> float:
-    """Return how many seconds a job takes that puts patches through a network; measured once for each model.
-
-    Args:
-        predictor: the model.
-        patches: how many.
-    """
+    """Return how many seconds a job takes that puts patches through a network; measured once for each model."""
 
     def measure() -> float:
         probe = np.zeros((PROBE, 96, 96, 3), np.uint8)

@@ -85,9 +85,6 @@ def come_back(page: str) -> None:
     """Note the address of a page, and bring it back where the browser's Back leads to the page without it.
 
     On the way to another page Streamlit adds an entry to the browser's history that lacks the values of this one.
-
-    Args:
-        page: its name.
     """
     context, before = get_script_run_ctx(), st.session_state.get(state.PAGE_SHOWN)
     st.session_state[state.PAGE_SHOWN] = page

@@ -80,10 +80,6 @@ class Estimate(Record):
 def estimate(config: TrainingConfig, *, progress: Progress = no_progress) -> Estimate:
     """Take a few steps of a run without making it, and return what all of them will cost.
 
-    Args:
-        config: the settings.
-        progress: receives the finished share.
-
     Raises:
         NodescopeError: the data cannot be used, or the settings do not fit.
     """

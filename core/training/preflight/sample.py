@@ -35,10 +35,6 @@ class Sample:
 def draw_sample(config: TrainingConfig, *, progress: Progress = no_progress) -> Sample:
     """Open the data of a run and read some of its training patches.
 
-    Args:
-        config: the settings.
-        progress: receives the finished share.
-
     Raises:
         DataError: the data cannot be opened or divided, or no training patch can be read.
     """

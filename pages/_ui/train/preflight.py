@@ -94,12 +94,7 @@ def use(rate: float, config: TrainingConfig, origin: str) -> None:
 
 
 def figure(curve: LearningRateCurve, now: float) -> go.Figure:
-    """Return the losses over the learning rate, with the suggestion and the rate in the form.
-
-    Args:
-        curve: what was measured.
-        now: the rate in the form.
-    """
+    """Return the losses over the learning rate, with the suggestion and the rate in the form."""
     # The axis shows the losses up to the lowest one; the rise after it is not what the rate is chosen by.
     falls = curve.smoothed[: int(curve.smoothed.argmin()) + 1]
     low, high = float(falls.min()), float(falls.max())
