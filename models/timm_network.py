@@ -107,7 +107,7 @@ def check(name: str) -> None:
     # Asked for by name only: timm itself also takes addresses and folders, and fetches from there.
     if ":" in own or "/" in own or not timm.is_model(own):
         near = difflib.get_close_matches(own, timm.list_models(), n=3)
-        like = f"; is it {' or '.join(near)}?" if near else "; timm.list_models() lists them."
+        like = f"; is it {' or '.join(near)}?" if near else "; its names stand at huggingface.co/timm."
         raise UnknownModelError(f"timm {timm.__version__} has no network called {own!r}{like}")
 
 

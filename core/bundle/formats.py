@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,10 @@ def _traced(module: nn.Module, example: Tensor, path: Path) -> None:
     with warnings.catch_warnings(), torch.inference_mode():
         # That shapes become constants, which they are; and that PyTorch would rather export in another way.
         warnings.simplefilter("ignore")
-        torch.jit.trace(module.eval(), example, check_trace=False).save(str(path))  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        whole = BytesIO()  # PyTorch's own writer ends the process where the disk is full
+        torch.jit.save(traced, whole)
+    path.write_bytes(whole.getbuffer())
 
 
 def _write_torchscript(bundle: Bundle, folder: Path) -> None:

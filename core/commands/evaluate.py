@@ -17,7 +17,7 @@ from core.data import Dataset, open_dataset
 from core.errors import ConfigError
 from core.evaluation import METRICS, Estimate, Evaluation, compare, disagreements
 from core.prediction import Predictor
-from core.prediction.engine import WORDS, is_rounded
+from core.prediction.engine import WORDS, is_rounded, named
 from core.progress import Progress
 from core.scoring.chunks import ChunkCache, predict_rows
 from core.scoring.dataset import Scored, select, slides_in_training
@@ -104,7 +104,8 @@ def _scored(told: dict[str, Any], dataset: Dataset, *, fresh: bool, where: Where
     if fresh and is_own:
         forget_scores(predictor.bundle, dataset, subset)
     stored = load_scores(predictor.bundle, dataset, subset) if is_own else None
-    if stored is not None:
+    # An engine that is asked for by name predicts itself; else it does not matter which of the exact ones did.
+    if stored is not None and (not named(told["device"])[1] or stored.device == predictor.kind):
         return predictor, stored
     if not where.is_here:
         keep, rows = _rows(predictor, dataset, subset)

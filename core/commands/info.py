@@ -9,6 +9,7 @@ from core.commands import options
 from core.commands.output import print_json
 from core.data.choices import Choices
 from core.data.store import PATCH_SIZE
+from core.errors import BundleError
 from core.evaluation import METRICS
 from core.stain import METHODS
 
@@ -39,10 +40,9 @@ def describe(bundle: Bundle) -> str:
     """Return the card as plain lines."""
     card, training = bundle.card, bundle.card.training
     stains = "as they are" if card.stain is None else f"normalised by {METHODS[card.stain.method]}"
-    parameters = models.parameter_count(bundle.network())
     lines = [
         f"{card.name} ({bundle.digest})",
-        f"  network       {card.model}, {parameters:,} parameters{_from(card)}",
+        f"  network       {card.model}{_network(bundle)}",
         f"  calibration   temperature {card.calibration.temperature:.4f}, bias {card.calibration.bias:+.4f}",
         f"  threshold     {card.threshold:.4f}{_errors(card, card.threshold)}",
         f"  stains        {stains}",
@@ -52,11 +52,12 @@ def describe(bundle: Bundle) -> str:
         lines.append(f"  on slides     areas from {area:.4f} on{_errors(card, area)}")
         lines.append(f"                with a cell from {peak:.4f} on{_errors(card, peak)}")
     for source in training.get("data", []):
-        counts = ", ".join(f"{count:,} {split}" for split, count in source["patches"].items() if count)
+        patches = source["patches"]
+        counts = ", ".join(f"{patches[split]:,} {split}" for split in ("train", "valid", "test") if patches.get(split))
         changed = [f"{count} {what}" for what, count in source.get("decisions", {}).items() if count]
         decided = f"; by decision {' and '.join(changed)}" if changed else ""
         chosen = Choices.from_json(source.get("choices", {})).words()
-        lines.append(f"  trained with  {source['name']} [{source['fingerprint']}]: {counts}{decided}")
+        lines.append(f"  data          {source['name']} [{source['fingerprint']}]: {counts}{decided}")
         lines += [f"                {chosen}"] if chosen else []
     if training:
         versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
@@ -77,10 +78,16 @@ def describe(bundle: Bundle) -> str:
     return "\n".join([*lines, f"  use           {INTENDED_USE}"])
 
 
-def _from(card: Card) -> str:
+def _network(bundle: Bundle) -> str:
+    card = bundle.card
+    try:
+        parameters = f", {models.parameter_count(bundle.network()):,} parameters"
+    except BundleError as error:  # the card is worth reading before its package is installed
+        return f". {error}"
     side = card.arguments.get("side", PATCH_SIZE)
     enlarged = "" if side == PATCH_SIZE else f", patches enlarged to {side} px"
-    return ("" if card.package is None else f", of the package {' '.join(card.package)}") + enlarged
+    package = "" if card.package is None else f", of the package {' '.join(card.package)}"
+    return f"{parameters}{package}{enlarged}"
 
 
 def _errors(card: Card, threshold: float) -> str:

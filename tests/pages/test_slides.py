@@ -180,7 +180,7 @@ def test_the_patch_behind_a_click_is_that_of_its_cell(
 def test_the_folder_is_found_by_walking_to_it(app: Page, quiet_demo: Path, folder: Path) -> None:
     app.open("slides")
     app.session_state[state.SLIDE_WALK] = str(folder)
-    app.click("Browse")
+    app.click("Look for it")
     assert "3 slides" in app.words()
     assert app.get_by_key("open-slides").label == "Open"
 

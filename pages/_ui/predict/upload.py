@@ -202,7 +202,7 @@ def _grid(dataset: Dataset, rows: np.ndarray, ids: Sequence[str], wanted: str) -
         for each, label in zip(ids, labels, strict=True)
     ]
     gallery(
-        encoded(dataset.store.load(rows).pixels), tiles, name="Examples", key=state.EXAMPLES, size=44,
+        encoded(dataset.store.load(rows).pixels), tiles, name="Examples", key=state.EXAMPLES, size=38,
         on_open=lambda patch: st.session_state.update({state.PATCH: patch}),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def choose(place: DeltaGenerator) -> Path | None:
             "there: results are kept in Nodescope's home folder.",
         )
     ).strip()  # fmt: skip
-    if row.button("Browse", icon=":material/folder_open:", help="Look for the folder on this computer"):
+    if row.button("Look for it", icon=":material/folder_open:", help="Look for the folder on this computer"):
         _dialog(given)
     if not given:
         st.info(
