@@ -3,7 +3,6 @@
 import multiprocessing
 import multiprocessing.connection
 import os
-import re
 import signal
 import sys
 import threading
@@ -20,33 +19,33 @@ from core.progress import Progress, no_progress
 TRAINING = ["core.training.execute", "torch._dynamo"]
 """What is imported when a run begins; the second by the first step of an optimiser, which takes a second."""
 
-_prepared: list[int] = []  # threads of the processes that are forked from the server, once there is one
+_prepared: list[int] = []  # 1, the threads of processes that are forked from the server, once there is one
 
 
 def prepare(words: Sequence[str]) -> None:
     """Start to import what the workers of a command need, in a server from which they are then forked.
 
     So PyTorch is imported once for all of them, beside the import in this process. A server and not this process,
-    because a fork copies the locks of threads, and CUDA. Nothing is done where the system cannot fork safely.
+    because a fork copies the locks of threads, and CUDA. For the same reason nothing is done with ``--cpus``, where the
+    server itself has threads of OpenMP after its imports, or where the system cannot fork safely.
 
     Args:
         words: the command line with ``--workers``.
     """
-    if sys.platform != "linux" or len(words) < 2:
+    if sys.platform != "linux" or len(words) < 2 or any(word.startswith("--cpus") for word in words):
         return
-    given = re.search(r" --cpus[ =](\d+)", " ".join(words))
-    threads, before = int(given[1]) if given else 1, dict(os.environ)
+    before = dict(os.environ)
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl+C prints a traceback of the server's imports
     training = [] if words[1] in ("slide", "evaluate", "submit") else TRAINING
     forkserver.set_forkserver_preload([f"core.commands.{words[1].replace('-', '_')}", *training])
     try:
-        os.environ.update(worker_environment(threads))
+        os.environ.update(worker_environment(1))
         forkserver.ensure_running()
     finally:
         os.environ.clear()
         os.environ.update(before)
         signal.signal(signal.SIGINT, interrupted)
-    _prepared.append(threads)
+    _prepared.append(1)
 
 
 class Child:

@@ -160,7 +160,7 @@ from core.cluster import Piece, Where, carry_out
 from core.cluster.local import prepare
 from tests.core.cluster import calls
 print("torch" in sys.modules)
-prepare(["core", "info", "--workers", "1", "--cpus", "1"])
+prepare(["core", "info", "--workers", "1"])
 with Where(workers=1).pool() as pool:
     [(_, outcome)] = carry_out(pool, [Piece("a", Path(sys.argv[1]), calls.look_around, {})])
 print(outcome.value, os.environ.get("OMP_NUM_THREADS"))
