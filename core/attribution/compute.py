@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core import d4
 from core.attribution import cam, gradients, rules
-from core.attribution.methods import Method, method_named, supports
+from core.attribution.methods import Method, method_named, refusal, supports
 from core.attribution.options import AttributionOptions
 from core.attribution.patch import as_tensor, baseline_of
 from core.attribution.replica import borrowed, device_of
@@ -215,7 +215,7 @@ def _layer(model: nn.Module, method: Method, given: nn.Module | None) -> cam.Lay
     else:  # whether the network names a layer no longer matters
         reason = supports("guided-backprop", model) if method.family == "rules" else None
     if reason is not None:
-        raise AttributionError(f"{method.label} cannot explain this network. {reason}")
+        raise refusal(method.name, model, reason)
     layer = cam.declared_layer(model) if method.needs_layer and given is None else given
     return None if layer is None else cam.describe_layer(model, layer)
 

@@ -24,7 +24,7 @@ _LINEAR = frozenset(
         "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "avg_pool2d", "_adaptive_avg_pool2d", "mean", "add",
         "sub", "div", "cat", "view", "_unsafe_view", "flatten", "permute", "transpose", "t", "expand", "clone", "copy",
         "alias", "detach", "squeeze", "unsqueeze", "select", "slice", "split", "constant_pad_nd", "upsample_bilinear2d",
-        "empty", "as_strided",
+        "empty", "as_strided", "unbind", "stack", "index", "ones", "zeros", "arange",
     ]
 )  # fmt: skip
 
@@ -99,8 +99,12 @@ def _recorded(model: nn.Module) -> _Pass:
     covered = sum(count for name, count in steps.counts.items() if name in _RELUS or name == _MAXIMA)
     shared = (name for name, count in layers.items() if count > 1)
     strange = steps.counts.keys() - _LINEAR - _RELUS - {_MAXIMA}
-    words = sorted({"attention" if "attention" in each else each.strip("_") for each in strange})
+    words = sorted({"attention" if "attention" in each else _in_words(each) for each in strange})
     return _Pass(tuple(words), covered - layers.total(), tuple(shared), overlapping)
+
+
+def _in_words(step: str) -> str:
+    return step.removeprefix("native_").strip("_").replace("_", " ")
 
 
 class _Steps(TorchDispatchMode):  # type: ignore[no-untyped-call]

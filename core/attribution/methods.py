@@ -203,6 +203,12 @@ def supports(method: str, model: nn.Module) -> str | None:
     return None
 
 
+def refusal(method: str, model: nn.Module, reason: str) -> AttributionError:
+    """Return the error for a method that does not suit a network, with those that do."""
+    suited = ", ".join(available(model))
+    return AttributionError(f"{METHODS[method].label} cannot explain this network. {reason} Choose one of {suited}.")
+
+
 def available(model: nn.Module) -> list[str]:
     """Return the names of the methods that this network supports, in the order of ``METHODS``."""
     return [name for name in METHODS if supports(name, model) is None]

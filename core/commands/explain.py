@@ -13,12 +13,13 @@ import pandas as pd
 from torch import nn
 
 from core.attribution import METHODS, AttributionOptions, attribute, available, supports, trust
+from core.attribution.methods import refusal
 from core.bundle import load_bundle
 from core.commands import options
 from core.commands.output import print_json
 from core.data import open_dataset
 from core.display import to_png
-from core.errors import AttributionError, PatchError
+from core.errors import PatchError
 from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import DecodedPatch, decode_patch
 from core.images.discover import Problem, find_patches
@@ -140,7 +141,7 @@ def _methods(predictor: Predictor, names: tuple[str, ...]) -> list[str]:
     for name in names:
         reason = supports(name, predictor.module)
         if reason is not None:
-            raise AttributionError(f"{METHODS[name].label} cannot explain this network. {reason}")
+            raise refusal(name, predictor.module, reason)
     return list(dict.fromkeys(names))
 
 

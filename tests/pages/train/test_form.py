@@ -33,6 +33,18 @@ def test_the_form_starts_a_process_with_its_values(
     assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
 
 
+def test_networks_of_other_packages_are_offered(
+    app: Page, quiet_demo: Path, acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr(launching, "launch", launched.append)
+    app.open("train", runs_view="New run")
+    assert "nodescope-net-baked" not in app.one("selectbox", "Network").options
+    app.one("selectbox", "Network").set_value("acme-networks:tiny").run()
+    app.click("Start training")
+    assert launched[0].config().model == "acme-networks:tiny"
+
+
 def test_a_run_learns_from_several_data_sets_and_the_next_one_has_no_name_yet(
     app: Page, quiet_demo: Path, kaggle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
