@@ -200,8 +200,9 @@ def _has_both(labels: np.ndarray, splits: np.ndarray) -> bool:
 
 def _sentence(fold: Fold) -> str:
     if fold.evaluation is None:
-        return f"  n = {fold.n}: its test patches define no metrics"
-    return f"  n = {fold.n}: AUC {fold.evaluation.metrics['auc']}, accuracy {fold.evaluation.metrics['accuracy']}"
+        return f"  {fold.run}, n = {fold.n}: its test patches define no metrics"
+    found = fold.evaluation.metrics
+    return f"  {fold.run}, n = {fold.n}: AUC {found['auc']}, accuracy {found['accuracy']}"
 
 
 def _conclude(study: Study, folds: list[Fold]) -> None:

@@ -175,7 +175,7 @@ def work_on_curve(
             steps = run.status().steps
             trained.append(Trained(run.name, config.patches, config.seed, config.epochs, steps, kept, evaluation))
             found = evaluation.metrics
-            notify(f"  AUC {found['auc']}, accuracy {found['accuracy']}")
+            notify(f"  {run.name}: AUC {found['auc']}, accuracy {found['accuracy']}")
             # A resumed study comes by its finished runs first, which must not shorten the list on disk.
             if len(trained) >= measured_before:
                 result = CurveResult(tuple(trained), gains.between(trained))

@@ -147,12 +147,14 @@ def test_evaluate_in_bfloat16_says_so_and_leaves_what_is_stored(
     given = ["evaluate", "--data", "demo", "--subset", "all", "--json", "--bundle", "nodescope-net"]
 
     said = []
-    for engine_name in ("torch", "openvino-bf16", "openvino"):
-        assert main([*given, "--engine", engine_name]) == 0
+    for asked in (["--engine", "torch"], ["--engine", "openvino-bf16"], [], ["--engine", "openvino"]):
+        assert main([*given, *asked]) == 0
         said.append(json.loads(capsys.readouterr().out))
 
-    assert [each["engine"] for each in said] == ["PyTorch", engine.WORDS["cpu-openvino-bf16"], "PyTorch"]
-    assert said[0] == said[2]  # what PyTorch stored is read, whatever would predict now
+    rounded, fast = engine.WORDS["cpu-openvino-bf16"], engine.WORDS["cpu-openvino"]
+    # What PyTorch stored is read where no engine is asked for; one that is asked for predicts.
+    assert [each["engine"] for each in said] == ["PyTorch", rounded, "PyTorch", fast]
+    assert said[0] == said[2]
     assert said[0]["figures"] != said[1]["figures"]
 
 
