@@ -186,9 +186,14 @@ class TrainingConfig:
 
     def _check_teaching(self) -> None:
         if self.teachers and not (self.distillation or self.unlabelled or self.augmentation.takes_labels):
-            raise ConfigError("Teachers were given, but nothing is learnt from them: set distillation above 0.")
+            raise ConfigError(
+                "Teachers were given, but nothing is learnt from them: set the share of the "
+                "teachers (distillation) above 0."
+            )
         if self.distillation and not self.teachers:
-            raise ConfigError(f"distillation is {self.distillation:g}, but there is no teacher to learn from.")
+            raise ConfigError(
+                f"The share of the teachers (distillation) is {self.distillation:g}, but no teacher is named."
+            )
         if self.augmentation.takes_labels and not self.teachers:
             raise ConfigError(
                 "A moved or blended patch has no label and can only be learnt from with a teacher; name one."

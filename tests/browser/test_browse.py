@@ -127,7 +127,7 @@ def test_patches_are_labelled_by_keys_alone(page: Page, address: str, kaggle_fol
 
 
 def test_a_view_is_saved_opened_by_its_link_and_deleted(page: Page, address: str) -> None:
-    page.goto(f"{address}/?in_part=train&show=Normal")
+    page.goto(f"{address}/?in_part=train&page=2&show=Normal")
     expect(page.get_by_role("button", name="split train")).to_be_visible()
     page.get_by_role("button", name="Views").click()
     page.get_by_label("Name of this view").fill("normal ones")
@@ -140,7 +140,8 @@ def test_a_view_is_saved_opened_by_its_link_and_deleted(page: Page, address: str
     page.get_by_role("link", name="normal ones").click()
     expect(page.get_by_role("button", name="split train")).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile("Normal · [0-9]{3}$"))).to_be_visible()
-    expect(page).to_have_url(re.compile(r"\?in_part=train&show=Normal$"))
+    expect(page).to_have_url(re.compile(r"\?in_part=train&page=2&show=Normal$"))
+    expect(page.locator(".st-key-page input")).to_have_value("2")
     page.goto(address)
     _shown(page)
     page.get_by_role("button", name="Views").click()

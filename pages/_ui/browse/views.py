@@ -10,7 +10,7 @@ from core.storage import atomic
 from core.storage.home import home, make_folder
 from core.storage.record import typed
 from core.storage.schema import parse
-from pages._ui import layout, query_params, widgets
+from pages._ui import layout, query_params, state, widgets
 
 View = dict[str, tuple[str, ...]]
 """The values of each key in the address."""
@@ -23,8 +23,11 @@ FOLLOWED = "saved_view"
 
 def draw() -> None:
     """Draw the menu of saved views, and the field that saves this one."""
-    # Streamlit does not show the address of a link to the page that one is on; it does when a value in it changes.
-    query_params.write(FOLLOWED, [])
+    if query_params.read(FOLLOWED):
+        # Streamlit does not show the address of a link to the page that one is on; it does when a value in it changes.
+        query_params.write(FOLLOWED, [])
+        # The session's own number is set where the field is drawn, and would win over that of the address.
+        st.session_state[state.PAGE] = query_params.whole("".join(query_params.read(state.PAGE))) or 1
     with st.popover("Views", icon=":material/bookmark:", help="Filters, order and page under a name."):
         try:
             saved = views()

@@ -179,7 +179,7 @@ def test_teachers_see_the_patches_as_the_student_sees_them(teacher: str, monkeyp
     ("changes", "words"),
     [
         ({"teachers": ("x",)}, "nothing is learnt from them"),
-        ({"distillation": 0.5}, "distillation is 0.5, but there is no teacher"),
+        ({"distillation": 0.5}, r"The share of the teachers \(distillation\) is 0.5, but no teacher is named"),
         ({"unlabelled": True}, "can only be learnt from with a teacher"),
         ({"augmentation": Augmentation(moved=0.5)}, "A moved or blended patch has no label and can only be learnt f"),
         ({"augmentation": Augmentation(blended=0.5)}, "A moved or blended patch has no label and can only be learnt f"),

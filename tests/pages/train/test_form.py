@@ -138,7 +138,7 @@ def test_fields_become_settings() -> None:
 def test_settings_that_do_not_fit_are_said_and_start_nothing(app: Page, quiet_demo: Path) -> None:
     app.open("train", runs_view="New run")
     app.one("number_input", "Share of the teachers").set_value(0.5).run()
-    assert "there is no teacher to learn from" in app.error[0].value
+    assert "no teacher is named" in app.error[0].value
     assert app.labels() == []
 
 
