@@ -60,10 +60,12 @@ def _gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(device, "gpu_count", _gpu_count)
 
 
-@pytest.fixture(autouse=True)
-def _pytorch_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _pytorch_predicts() -> Iterator[None]:
     """Have PyTorch predict, also in processes that tests start: its digits are known, and OpenVINO takes a second."""
-    monkeypatch.setenv(engine.VARIABLE, engine.TORCH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(engine.VARIABLE, engine.TORCH)
+        yield
 
 
 @pytest.fixture(autouse=True)
