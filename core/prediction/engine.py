@@ -4,11 +4,12 @@ Nothing else changes: a patch gets PyTorch's probability to 1e-5, and the same b
 :func:`load` tries on the very processor. Explanations, features, training and GPUs stay with PyTorch.
 """
 
+import functools
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable
-from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,6 +34,8 @@ WORDS = {
     "cpu-openvino-bf16": "OpenVINO, bfloat16: probabilities may differ by some hundredths from those of float32",
 }
 """What predicted, by :attr:`core.prediction.predictor.Predictor.kind`; PyTorch has no entry."""
+
+_first = threading.Lock()
 
 _TRIED = (1, 2, 3, 4, 7, 8, 15, 16)  # sizes of batches in which a patch must get the same bits
 
@@ -67,7 +70,7 @@ def chosen(engine: str, device: torch.device) -> str:
         raise DeviceError(f"OpenVINO predicts on the CPU, not on {device.type}: choose the CPU, or leave --engine out.")
     if engine != TORCH and not installed():
         raise DeviceError('OpenVINO is not installed: pip install "openvino>=2025.4", or leave --engine out.')
-    if engine == BF16 and "BF16" not in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if engine == BF16 and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise DeviceError(f"This processor does not compute in bfloat16: use --engine {OPENVINO}, or leave it out.")
     return engine
 
@@ -84,6 +87,21 @@ def _openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def _core() -> Any:
+    """Return OpenVINO's core: one for all threads, which is never freed.
+
+    Each core gives the thread that makes it a stack for signals, and takes it back when it is freed, perhaps while
+    another one's is in its place: the next signal, such as Ctrl+C, would then end the process.
+    """
+    with _first:
+        return _made_core()
+
+
+@functools.cache
+def _made_core() -> Any:
+    return _openvino().Core()
 
 
 class _Reading(nn.Module):
@@ -111,7 +129,7 @@ class Engine:
         self.logits = self._compiled("forward", (2, PATCH_SIZE, PATCH_SIZE, 3), (-1, PATCH_SIZE, PATCH_SIZE, 3))
         """Return the logits, float32 (N,), of patches, uint8 N×96×96×3."""
 
-    @cached_property
+    @functools.cached_property
     def logit_map(self) -> Callable[[Pixels], Logits]:
         """What returns the logits of a picture, float32 1×R×C, from uint8 1×H×W×3; where the module has a map."""
         side = 2 * PATCH_SIZE
@@ -134,7 +152,7 @@ class Engine:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # or workers with one thread each would share one core
         }
-        request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        request = _core().compile_model(model, "CPU", settings).create_infer_request()
 
         def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             # The request writes each result into the same memory.

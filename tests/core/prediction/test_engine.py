@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +24,13 @@ from core.prediction.ensemble import Ensemble
 from core.prediction.region import read_region
 from core.scoring.store import load_scores, score_and_store
 
+ROOT = Path(__file__).resolve().parents[3]
+
 needs_openvino = pytest.mark.skipif(not engine.installed(), reason="OpenVINO is not installed")
 
 
 def _has_bf16() -> bool:
-    return engine.installed() and "BF16" in engine._openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return engine.installed() and "BF16" in engine._core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="OpenVINO or a processor with bfloat16 is missing")
@@ -241,3 +244,24 @@ def test_a_network_that_cannot_be_compiled_is_a_sentence(tiny_bundle: Bundle, mo
 
     with pytest.raises(DeviceError, match=r"OpenVINO cannot compile this network \(No conversion rule .* aten::odd\)"):
         _ = Predictor(tiny_bundle, device="cpu:openvino").kind
+
+
+FREED = """
+import gc, signal
+from core.bundle import load_bundle
+from core.prediction import Predictor
+for _ in range(2):
+    one, other = (Predictor(load_bundle("nodescope-net"), device="cpu:openvino") for _ in range(2))
+    assert one.kind == other.kind == "cpu-openvino"
+    del one, other
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("answered"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+@needs_openvino
+def test_a_signal_is_answered_after_engines_were_freed() -> None:
+    found = subprocess.run([sys.executable, "-c", FREED], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (found.returncode, found.stdout) == (0, "answered\n"), found.stderr
