@@ -9,7 +9,8 @@ import difflib
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -204,18 +205,15 @@ def _is_map(output: object, cells: int) -> bool:
     return isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] == output.shape[3] >= cells
 
 
-class _hooked:  # noqa: N801 - used like a function
+@contextmanager
+def _hooked(network: nn.Module, functions: dict[str, Callable[[Any], Any]]) -> Iterator[None]:
     """Call functions with the outputs of some modules for a while; what they return takes the output's place."""
-
-    def __init__(self, network: nn.Module, functions: dict[str, Callable[[Any], Any]]):
-        self._network, self._functions = network, functions
-
-    def __enter__(self) -> None:
-        self._handles = [
-            self._network.get_submodule(name).register_forward_hook(lambda _m, _i, output, use=use: use(output))
-            for name, use in self._functions.items()
-        ]
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
+    handles = [
+        network.get_submodule(name).register_forward_hook(lambda _m, _i, output, use=use: use(output))
+        for name, use in functions.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()

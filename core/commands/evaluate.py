@@ -100,7 +100,8 @@ def command(
 def _scored(told: dict[str, Any], dataset: Dataset, *, fresh: bool, where: Where) -> tuple[Predictor, Scored]:
     """Return the predictor and the predictions of what the options in `told` name."""
     subset, predictor = told["subset"], Predictor(load_bundle(told["bundle"]), device=told["device"])
-    is_own = not is_rounded(predictor.kind)  # what is stored is the model's own, and bfloat16 is not
+    # What is stored is the model's own, and bfloat16 is not. By its name, as compiling an engine takes a second.
+    is_own = not is_rounded(told["device"])
     if fresh and is_own:
         forget_scores(predictor.bundle, dataset, subset)
     stored = load_scores(predictor.bundle, dataset, subset) if is_own else None

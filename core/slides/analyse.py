@@ -147,12 +147,13 @@ def analyse(
     if before.get("slide", plan.slide.name) != plan.slide.name:
         raise ConfigError(f"{folder} holds the results of {before['slide']}; give {plan.slide.name} another --out.")
     # Blocks go on with the engine that began them; a finished map stands, whichever exact one made it.
-    keep, *others = (
-        journal(folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor, kind=kind)
-        for kind in (predictor.kind, *alike(predictor.kind))
-    )
+    journals = {
+        kind: journal(folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor, kind=kind)
+        for kind in alike(predictor.kind)
+    }
+    keep = journals[predictor.kind]
     found = None if fresh else SlideMap.load(folder)
-    if found is None or found.key not in (keep.key, *(each.key for each in others)):
+    if found is None or found.key not in {each.key for each in journals.values()}:
         found, seconds = _map_of(plan, predictor, keep, progress)
         found.save(folder)
     else:
