@@ -6,7 +6,7 @@ stands the rate of the region map, or of single patches, in the same run, for wh
 computed.
 
     python benchmarks/slides.py
-    python benchmarks/slides.py --slide FILE --mpp 0.25 --blocks 40 --engine openvino
+    python benchmarks/slides.py --slide FILE --mpp 0.25 --blocks 20 --engine openvino
 """
 
 import argparse
@@ -23,10 +23,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.bundle import load_bundle
-from core.data import open_dataset
+from core.data import PATCH_SIZE, open_dataset
 from core.prediction import Predictor
 from core.prediction.engine import ENGINES, TORCH
-from core.prediction.region import read_region
+from core.prediction.region import BLOCK, probabilities_of
 from core.slides.infer import predict_block
 from core.slides.plan import Grid, blocks
 from core.slides.reader import Slide
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slide", type=Path)
     parser.add_argument("--mpp", type=float)
-    parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engine", choices=ENGINES, default=TORCH)
     arguments = parser.parse_args()
@@ -81,9 +81,10 @@ def unread(predictor: Predictor, step: int) -> float:
     """Return Mpx a second of the region map (steps of 8) or of single patches, without reading."""
     random = np.random.default_rng(0)
     if step == 8:
-        picture = random.integers(0, 256, (600, 600, 3), dtype=np.uint8)
-        return 64 * 64 * 64 / 1e6 / timed(lambda: read_region(predictor, picture))[1]
-    patches = random.integers(0, 256, (128, 96, 96, 3), dtype=np.uint8)
+        side = PATCH_SIZE + step * (BLOCK - 1)
+        picture = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        return (step * BLOCK) ** 2 / 1e6 / timed(lambda: probabilities_of(predictor, picture))[1]
+    patches = random.integers(0, 256, (512, PATCH_SIZE, PATCH_SIZE, 3), dtype=np.uint8)
     return len(patches) * step**2 / 1e6 / timed(lambda: predictor.predict(patches))[1]
 
 
@@ -97,8 +98,8 @@ def written(path: Path) -> Path:
     """Write demo patches as a slide at four times the model's scale, with a level of half of it."""
     import tifffile
 
-    patches = open_dataset("demo").store.load(np.arange(144)).pixels
-    picture = patches.reshape(12, 12, 96, 96, 3).swapaxes(1, 2).reshape(1152, 1152, 3)
+    patches = open_dataset("demo").store.load(np.arange(24 * 24)).pixels
+    picture = patches.reshape(24, 24, 96, 96, 3).swapaxes(1, 2).reshape(24 * 96, 24 * 96, 3)
     shared = {"tile": (256, 256), "photometric": "rgb", "compression": "zlib"}
     with tifffile.TiffWriter(path) as writer:
         for enlarged in (4, 2):

@@ -1,7 +1,7 @@
 """OpenVINO in PyTorch's place: the same network on a CPU, nearly twice as fast; used where it is installed.
 
 Nothing else changes: a patch gets PyTorch's probability to 1e-5, and the same bits alone and in any batch, which
-:func:`load` tries on the very processor. Explanations, features, training and GPUs stay with PyTorch.
+:class:`Engine` tries on the very processor. Explanations, training and GPUs stay with PyTorch.
 """
 
 import functools
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from core.attribution.replica import replica_of
 from core.data.store import PATCH_SIZE
 from core.errors import DeviceError
 
@@ -26,8 +27,11 @@ TORCH, OPENVINO, BF16 = ENGINES = "torch", "openvino", "openvino-bf16"
 VARIABLE = "NODESCOPE_ENGINE"
 """Environment variable; "torch" leaves OpenVINO alone wherever no engine is asked for by name."""
 
-Pixels = npt.NDArray[np.uint8]
-Logits = npt.NDArray[np.float32]
+Function = Callable[[nn.Module, Tensor], Tensor]
+"""What is computed with a network, from pixels in [0, 1], float N×3×H×W."""
+
+Compiled = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""The same from pixels as they are stored, uint8 N×H×W×3; only one thread at a time may use it."""
 
 WORDS = {
     "cpu-openvino": "OpenVINO, float32",
@@ -105,72 +109,54 @@ def _made_core() -> Any:
 
 
 class _Reading(nn.Module):
-    """What a module, or one of its methods, makes of pixels as they are stored, uint8 N×H×W×3."""
-
-    def __init__(self, module: nn.Module, method: str):
+    def __init__(self, module: nn.Module, function: Function):
         super().__init__()
-        self.module, self.method = module, method
+        self.module, self.function = module, function
 
     def forward(self, pixels: Tensor) -> Tensor:
-        result: Tensor = getattr(self.module, self.method)(pixels.permute(0, 3, 1, 2).float() / 255)
-        return result
+        return self.function(self.module, pixels.permute(0, 3, 1, 2).float() / 255)
 
 
 class Engine:
-    """A network that OpenVINO has compiled; only one thread at a time may use it.
+    """A network that OpenVINO has compiled and that was tried, which takes a second.
 
     Args:
         module: from pixels in [0, 1] (float N×3×96×96) to the logit (N,), perhaps with ``logit_map``.
         engine: :data:`OPENVINO` or :data:`BF16`.
-    """
-
-    def __init__(self, module: nn.Module, engine: str):
-        self._module, self._engine = module, engine
-        self.logits = self._compiled("forward", (2, PATCH_SIZE, PATCH_SIZE, 3), (-1, PATCH_SIZE, PATCH_SIZE, 3))
-        """Return the logits, float32 (N,), of patches, uint8 N×96×96×3."""
-
-    @functools.cached_property
-    def logit_map(self) -> Callable[[Pixels], Logits]:
-        """What returns the logits of a picture, float32 1×R×C, from uint8 1×H×W×3; where the module has a map."""
-        side = 2 * PATCH_SIZE
-        return self._compiled("logit_map", (1, side, side, 3), (1, -1, -1, 3))
-
-    def _compiled(
-        self, method: str, example: tuple[int, ...], shape: tuple[int, ...]
-    ) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
-        openvino = _openvino()
-        with warnings.catch_warnings(), torch.inference_mode():
-            # That shapes become constants, which they are; and that PyTorch would rather trace in another way.
-            warnings.simplefilter("ignore")
-            pixels = torch.zeros(example, dtype=torch.uint8)
-            traced = torch.jit.trace(_Reading(self._module, method).eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
-            model = openvino.convert_model(traced, example_input=pixels)
-        model.reshape(list(shape))
-        settings = {
-            "INFERENCE_PRECISION_HINT": "bf16" if self._engine == BF16 else "f32",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "NUM_STREAMS": 1,
-            "ENABLE_CPU_PINNING": False,  # or workers with one thread each would share one core
-        }
-        request = _core().compile_model(model, "CPU", settings).create_infer_request()
-
-        def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-            # The request writes each result into the same memory.
-            found: npt.NDArray[np.float32] = request.infer([np.ascontiguousarray(pixels)])[0].copy()
-            return found
-
-        return run
-
-
-def load(module: nn.Module, engine: str) -> Engine:
-    """Compile a network and try it: about a second.
 
     Raises:
         DeviceError: OpenVINO cannot compile it, or does not do with it what PyTorch does.
     """
+
+    def __init__(self, module: nn.Module, engine: str):
+        self._module, self._engine = module, engine
+        self._exact: dict[str, Compiled] = {}
+        self.logits = _tried(module, lambda network, pixels: network(pixels), engine)
+        """Return the logits, float32 (N,), of patches, uint8 N×96×96×3."""
+
+    @functools.cached_property
+    def logit_map(self) -> Compiled:
+        """What returns the logits of a picture, float32 1×R×C, from uint8 1×H×W×3; where the module has a map."""
+        side = 2 * PATCH_SIZE
+        reading = _Reading(self._module, lambda network, pixels: network.logit_map(pixels))  # type: ignore[operator]
+        return _compiled(reading, (1, side, side, 3), (1, -1, -1, 3), self._engine)
+
+    def exact(self, name: str, function: Function) -> Compiled:
+        """Return a function of patches, computed in float32 whatever the engine is, compiled once by its name.
+
+        Raises:
+            DeviceError: OpenVINO cannot compile it, or does not do with it what PyTorch does.
+        """
+        if name not in self._exact:
+            self._exact[name] = _tried(replica_of(self._module), function, OPENVINO)  # it may put hooks on the module
+        return self._exact[name]
+
+
+def _tried(module: nn.Module, function: Function, engine: str) -> Compiled:
+    reading, one = _Reading(module, function), (PATCH_SIZE, PATCH_SIZE, 3)
     try:
-        made = Engine(module, engine)
-        problem = _problem(made, module, engine)
+        made = _compiled(reading, (2, *one), (-1, *one), engine)
+        problem = _problem(made, reading, engine)
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         problem = f"cannot compile this network ({str(error).strip().splitlines()[-1][:200]})"
     if problem:
@@ -178,14 +164,39 @@ def load(module: nn.Module, engine: str) -> Engine:
     return made
 
 
-def _problem(made: Engine, module: nn.Module, engine: str) -> str:
+def _compiled(reading: nn.Module, example: tuple[int, ...], shape: tuple[int, ...], engine: str) -> Compiled:
+    openvino = _openvino()
+    with warnings.catch_warnings(), torch.inference_mode():
+        # That shapes become constants, which they are; and that PyTorch would rather trace in another way.
+        warnings.simplefilter("ignore")
+        pixels = torch.zeros(example, dtype=torch.uint8)
+        traced = torch.jit.trace(reading.eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
+        model = openvino.convert_model(traced, example_input=pixels)
+    model.reshape(list(shape))
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if engine == BF16 else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # or workers with one thread each would share one core
+    }
+    request = _core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        # The request writes each result into the same memory.
+        found: npt.NDArray[np.float32] = request.infer([np.ascontiguousarray(pixels)])[0].copy()
+        return found
+
+    return run
+
+
+def _problem(made: Compiled, reading: nn.Module, engine: str) -> str:
     """Return what a compiled network does otherwise than PyTorch; empty where nothing."""
     pixels = np.random.default_rng(0).integers(0, 256, (max(_TRIED), PATCH_SIZE, PATCH_SIZE, 3), dtype=np.uint8)
-    whole = made.logits(pixels)
-    if any((made.logits(pixels[:count]) != whole[:count]).any() for count in _TRIED):
+    whole = made(pixels)
+    if any((made(pixels[:count]) != whole[:count]).any() for count in _TRIED):
         return "gives a patch other digits alone than among others on this processor"
     with torch.inference_mode():
-        expected = _Reading(module, "forward")(torch.from_numpy(pixels)).numpy()
+        expected = reading(torch.from_numpy(pixels)).numpy()
     if engine != BF16 and not np.allclose(whole, expected, rtol=1e-4, atol=1e-4):
-        return f"predicts something else than PyTorch (logits differ by {np.abs(whole - expected).max():.2g})"
+        return f"predicts something else than PyTorch (they differ by {np.abs(whole - expected).max():.2g})"
     return ""

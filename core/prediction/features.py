@@ -103,30 +103,14 @@ def early_features(
 
     Behind a layer without places they are its C features themselves.
     """
-
-    def pooled(_given: Tensor, output: Tensor) -> Tensor:
-        if output.dim() == 2:
-            return output.float()
-        if output.dim() != 4:
-            raise BundleError(
-                f"The bundle's OOD model reads the layer {layer!r}, which gives no feature map; copy the bundle again."
-            )
-        flat = output.float().flatten(2)
-        return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
-
-    return _collect(predictor, pixels, layer, pooled, progress)
+    return _collect(predictor, pixels, layer, _early, progress)
 
 
 def late_features(
     predictor: Predictor, pixels: npt.NDArray[np.uint8], *, layer: str, progress: Progress = no_progress
 ) -> npt.NDArray[np.float32]:
     """Return float32 (N, C) of length 1: what goes into `layer`, averaged over places if there are any."""
-
-    def pooled(given: Tensor, _output: Tensor) -> Tensor:
-        flat = given.float().flatten(2).mean(dim=2) if given.dim() > 2 else given.float()
-        return nn.functional.normalize(flat, dim=1)
-
-    return _collect(predictor, pixels, layer, pooled, progress)
+    return _collect(predictor, pixels, layer, _late, progress)
 
 
 def read_late_features(
@@ -157,58 +141,77 @@ def read_late_features(
     return np.concatenate(kept).astype(np.int64), np.concatenate(features)
 
 
+Pool = Callable[[Tensor, Tensor], Tensor]
+"""What is kept of a layer's input and output."""
+
+
+def _early(_given: Tensor, output: Tensor) -> Tensor:
+    if output.dim() == 2:
+        return output.float()
+    if output.dim() != 4:
+        raise BundleError("The layer that the bundle's OOD model reads gives no feature map; copy the bundle again.")
+    flat = output.float().flatten(2)
+    return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
+
+
+def _late(given: Tensor, _output: Tensor) -> Tensor:
+    flat = given.float().flatten(2).mean(dim=2) if given.dim() > 2 else given.float()
+    return nn.functional.normalize(flat, dim=1)
+
+
 def _collect(
-    predictor: Predictor,
-    pixels: npt.NDArray[np.uint8],
-    layer: str,
-    pool: Callable[[Tensor, Tensor], Tensor],
-    progress: Progress,
+    predictor: Predictor, pixels: npt.NDArray[np.uint8], layer: str, pool: Pool, progress: Progress
 ) -> npt.NDArray[np.float32]:
     if not len(pixels):
         # Only a pass of the network would tell how wide the features are.
         return np.empty((0, 0), np.float32)
+    calls = _calls_of(predictor, layer)
+
+    def last(module: nn.Module, given: Tensor) -> Tensor:
+        return _caught(module, given, layer, pool, last=calls)[-1]
+
+    def of_batch(batch: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float32]:
+        found = predictor.computed(f"{pool.__name__} {layer}", last, batch)
+        if found is None:
+            # Filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
+            filled = filled_up(batch, size, predictor.device)
+            with borrowed(predictor.module) as twin, torch.no_grad():
+                found = last(twin, as_input(filled, predictor.device)).cpu().numpy()[: len(batch)]
+        return found
 
     def all_of_them(size: int) -> npt.NDArray[np.float32]:
         features: list[npt.NDArray[np.float32]] = []
         for start in range(0, len(pixels), size):
-            batch = predictor.seen(pixels[start : start + size])
-            # Filled up, as in the predictor, so that a patch has the same bits whatever else is in the batch.
-            filled = filled_up(batch, size, predictor.device)
-            features.append(_pass(predictor, filled, layer, pool)[: len(batch)])
+            features.append(of_batch(predictor.seen(pixels[start : start + size]), size))
             progress(min(1.0, (start + size) / len(pixels)))
         return np.concatenate(features)
 
     return predictor.in_portions(all_of_them)
 
 
-def _pass(
-    predictor: Predictor, batch: npt.NDArray[np.uint8], layer: str, pool: Callable[[Tensor, Tensor], Tensor]
-) -> npt.NDArray[np.float32]:
-    """Run one batch as far as the layer, through a private replica, whose hooks no other thread sees."""
+def _calls_of(predictor: Predictor, layer: str) -> int:
+    """Return how often a pass calls a layer: it may stand in several places, such as one ReLU behind several others."""
     calls = _calls.setdefault(predictor.module, {})
-    if layer not in calls:  # a layer may stand in several places, such as one ReLU behind each convolution of a block
-        calls[layer] = len(_caught(predictor, np.zeros_like(batch[:1]), layer, lambda _given, output: output))
+    if layer not in calls:
+        blank = np.zeros((1, PATCH_SIZE, PATCH_SIZE, 3), np.uint8)
+        with borrowed(predictor.module) as twin, torch.no_grad():
+            calls[layer] = len(_caught(twin, as_input(blank, predictor.device), layer, lambda _given, output: output))
     if not calls[layer]:  # what is folded into another layer, or only holds others, is never called
         raise BundleError(
             f"The bundle's OOD model reads the layer {layer!r}, which its network does not use; copy the bundle again."
         )
-    values: npt.NDArray[np.float32] = _caught(predictor, batch, layer, pool, last=calls[layer])[-1].cpu().numpy()
-    return values
+    return calls[layer]
 
 
 class _Reached(Exception):  # noqa: N818 - no error
     """The layer was called for the last time, and nobody needs what comes behind it."""
 
 
-def _caught(
-    predictor: Predictor,
-    batch: npt.NDArray[np.uint8],
-    layer: str,
-    pool: Callable[[Tensor, Tensor], Tensor],
-    *,
-    last: int = 0,
-) -> list[Tensor]:
-    """Return what `pool` makes of input and output of the layer at each call, up to the `last`; 0 is all of them."""
+def _caught(module: nn.Module, pixels: Tensor, layer: str, pool: Pool, *, last: int = 0) -> list[Tensor]:
+    """Return what `pool` makes of input and output of the layer at each call, up to the `last`; 0 is all of them.
+
+    The module is a private one, whose hooks no other thread sees.
+    """
     caught: list[Tensor] = []
 
     def catch(_module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
@@ -216,17 +219,16 @@ def _caught(
         if len(caught) == last:
             raise _Reached
 
-    with borrowed(predictor.module) as twin, torch.no_grad():
-        try:
-            handle = twin.get_submodule(layer).register_forward_hook(catch)
-        except AttributeError as error:
-            raise BundleError(
-                f"The bundle's OOD model reads the layer {layer!r}, which its network does not have."
-            ) from error
-        try:
-            twin(as_input(batch, predictor.device))
-        except _Reached:
-            pass
-        finally:
-            handle.remove()
+    try:
+        handle = module.get_submodule(layer).register_forward_hook(catch)
+    except AttributeError as error:
+        raise BundleError(
+            f"The bundle's OOD model reads the layer {layer!r}, which its network does not have."
+        ) from error
+    try:
+        module(pixels)
+    except _Reached:
+        pass
+    finally:
+        handle.remove()
     return caught

@@ -91,13 +91,31 @@ class Predictor:
         with self._lock:
             if self._engine is None and self._engine_name != engine.TORCH:
                 try:
-                    self._engine = engine.load(self.module, self._engine_name)
+                    self._engine = engine.Engine(self.module, self._engine_name)
                 except DeviceError as error:
                     if self._asked:
                         raise
                     logger.warning("%s", error)
                     self._engine_name = engine.TORCH
             return self._engine
+
+    def computed(self, name: str, function: engine.Function, pixels: np.ndarray) -> np.ndarray | None:
+        """Return what a function of the network gives for patches that were :meth:`seen`, where an engine is at work.
+
+        Args:
+            name: of the function, which is compiled once.
+            function: may put hooks on the network that it is given.
+            pixels: uint8 N×96×96×3.
+
+        Returns:
+            float32, N of whatever it gives, to 1e-4 what PyTorch does; None where PyTorch predicts and is to do it.
+
+        Raises:
+            DeviceError: the engine does otherwise than PyTorch.
+        """
+        with self._lock:
+            compiled = self._loaded()
+            return None if compiled is None else compiled.exact(name, function)(pixels)
 
     def seen(self, pixels: np.ndarray) -> np.ndarray:
         """Return patches as the network sees them: in the colours of the bundle's reference, where it has one.

@@ -28,8 +28,8 @@ from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from models.nodescope_net import STRIDE
 
-BLOCK = 64
-"""Values along each side of a block: a picture of 600×600 pixels at once, about 100 MB."""
+BLOCK = 96
+"""Values along each side of a block: a picture of 856×856 pixels at once, about 200 MB."""
 
 SIDE = CENTRE.stop - CENTRE.start
 """Pixels between two patches that are read one by one: their centres lie side by side, without gap or overlap."""
@@ -221,6 +221,27 @@ def map_json(bundle: Bundle, threshold: float, region: RegionMap) -> str:
 
 
 def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress = no_progress) -> RegionMap:
+    """Return what a bundle predicts for every patch of a picture, and where its centre has tissue.
+
+    Args:
+        predictor: the bundle on its device.
+        pixels: uint8 H×W×3, at least 96×96, at the scale of the patches.
+        progress: receives the finished share after each block.
+
+    Raises:
+        PatchError: the picture is too small, or no such array.
+    """
+    probabilities = probabilities_of(predictor, pixels, progress=progress)
+    step = STRIDE if predictor.reads_regions else SIDE
+    rows, columns = probabilities.shape
+    corners = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * step
+    has_tissue = centre_shares(tissue(pixels), corners).reshape(rows, columns) >= FEWEST
+    return RegionMap(probabilities, predictor.bundle.card.threshold, has_tissue, step=step)
+
+
+def probabilities_of(
+    predictor: Predictor, pixels: np.ndarray, *, progress: Progress = no_progress
+) -> npt.NDArray[np.float64]:
     """Return the probability of every patch of a picture on a grid, of 8 pixels where the network can, else of 32.
 
     Each value is, to 1e-5 of the logit, that of the patch predicted by itself.
@@ -230,6 +251,9 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
             :attr:`Predictor.reads_regions`.
         pixels: uint8 H×W×3, at least 96×96, at the scale of the patches.
         progress: receives the finished share after each block.
+
+    Returns:
+        float64 R×C, as :attr:`RegionMap.probabilities`.
 
     Raises:
         PatchError: the picture is too small, or no such array.
@@ -252,10 +276,7 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
     else:
         for done in _one_by_one(predictor, pixels, logits):
             progress(done)
-    corners = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * step
-    has_tissue = centre_shares(tissue(pixels), corners).reshape(rows, columns) >= FEWEST
-    card = predictor.bundle.card
-    return RegionMap(card.calibration.apply(logits), card.threshold, has_tissue, step=step)
+    return predictor.bundle.card.calibration.apply(logits)
 
 
 def _in_blocks(predictor: Predictor, pixels: np.ndarray, logits: np.ndarray, side: int) -> Iterator[float]:

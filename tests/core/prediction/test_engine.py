@@ -18,9 +18,10 @@ from core.bundle.shipped import SHIPPED
 from core.commands import evaluate as command
 from core.commands import main
 from core.data import Dataset, open_dataset
-from core.errors import DeviceError
+from core.errors import BundleError, DeviceError
 from core.prediction import Predictor, engine
 from core.prediction.ensemble import Ensemble
+from core.prediction.features import early_features, late_features, layers_of
 from core.prediction.region import read_region
 from core.scoring.store import load_scores, score_and_store
 
@@ -120,6 +121,28 @@ def test_a_map_of_a_picture_is_that_of_its_patches(fast: Predictor, patches: np.
 
 
 @needs_openvino
+@pytest.mark.parametrize(("bundle", "device"), [
+    ("nodescope", "cpu:openvino"), ("nodescope-net", "cpu:openvino"),
+    pytest.param("nodescope", "cpu:openvino-bf16", marks=needs_bf16),
+])  # fmt: skip
+def test_features_are_those_of_pytorch_also_in_bfloat16(bundle: str, device: str, patches: np.ndarray) -> None:
+    plain, fast = Predictor(load_bundle(bundle), device="cpu:torch"), Predictor(load_bundle(bundle), device=device)
+    layers = layers_of(plain.module)
+    for features, layer in ((early_features, layers.early), (late_features, layers.late)):
+        found = features(fast, patches, layer=layer)
+        np.testing.assert_allclose(found, features(plain, patches, layer=layer), rtol=1e-4, atol=1e-4)
+        assert found.dtype == np.float32
+        assert (features(fast, patches[-1:], layer=layer) == found[-1:]).all()
+    assert not any(module._forward_hooks for module in fast.module.modules())
+
+
+@needs_openvino
+def test_a_layer_that_is_not_there_is_a_sentence(fast: Predictor, patches: np.ndarray) -> None:
+    with pytest.raises(BundleError, match="reads the layer 'nowhere', which its network does not have"):
+        early_features(fast, patches[:1], layer="nowhere")
+
+
+@needs_openvino
 def test_eight_views_and_ensembles_use_it(tiny_bundle: Bundle, patches: np.ndarray) -> None:
     plain, fast = (Ensemble([tiny_bundle], device=f"cpu:{name}", tta=True) for name in ("torch", "openvino"))
 
@@ -212,7 +235,7 @@ def test_an_engine_belongs_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("logits", "said"),
     [
-        (lambda pixels: np.zeros(len(pixels), np.float32), r"something else than PyTorch \(logits differ by \d"),
+        (lambda pixels: np.zeros(len(pixels), np.float32), r"something else than PyTorch \(they differ by \d"),
         (lambda pixels: np.full(len(pixels), len(pixels), np.float32), "other digits alone than among others"),
     ],
 )
@@ -221,7 +244,7 @@ def test_an_engine_that_does_otherwise_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(engine, "installed", lambda: True)
-    monkeypatch.setattr(engine.Engine, "_compiled", lambda *_: logits)
+    monkeypatch.setattr(engine, "_compiled", lambda *_: logits)
     monkeypatch.delenv(engine.VARIABLE)
     predictor = Predictor(tiny_bundle, device="cpu")
 
@@ -240,7 +263,7 @@ def test_a_network_that_cannot_be_compiled_is_a_sentence(tiny_bundle: Bundle, mo
         raise RuntimeError("Check failed at frontend.cpp:53:\nNo conversion rule found for operations: aten::odd")
 
     monkeypatch.setattr(engine, "installed", lambda: True)
-    monkeypatch.setattr(engine.Engine, "_compiled", fails)
+    monkeypatch.setattr(engine, "_compiled", fails)
 
     with pytest.raises(DeviceError, match=r"OpenVINO cannot compile this network \(No conversion rule .* aten::odd\)"):
         _ = Predictor(tiny_bundle, device="cpu:openvino").kind

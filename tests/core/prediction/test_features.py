@@ -17,7 +17,11 @@ def test_early_features_are_those_of_a_whole_pass(name: str, calls: int) -> None
     torch.manual_seed(0)
     module = models.Normalised(models.build(name), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)).eval()
     predictor: Any = SimpleNamespace(
-        module=module, device=torch.device("cpu"), seen=lambda pixels: pixels, in_portions=lambda work: work(16)
+        module=module,
+        device=torch.device("cpu"),
+        seen=lambda pixels: pixels,
+        in_portions=lambda work: work(16),
+        computed=lambda *_: None,
     )
     pixels = np.random.default_rng(0).integers(0, 255, (16, 96, 96, 3), dtype=np.uint8)
     layer, outputs = layers_of(module).early, list[torch.Tensor]()
@@ -31,5 +35,6 @@ def test_early_features_are_those_of_a_whole_pass(name: str, calls: int) -> None
     expected = torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1).numpy()
     assert (early_features(predictor, pixels, layer=layer) == expected).all()
 
-    assert len(_caught(predictor, pixels[:1], layer, lambda _given, output: output, last=1)) == 1
+    given = as_input(pixels[:1], predictor.device)
+    assert len(_caught(module, given, layer, lambda _given, output: output, last=1)) == 1
     assert (early_features(predictor, pixels, layer=layer) == expected).all()

@@ -48,10 +48,19 @@ def test_blocks_hold_each_cell_once_and_no_other(step: int) -> None:
     np.testing.assert_array_equal(seen, cells)
 
 
-def test_the_number_of_a_block_does_not_depend_on_others() -> None:
-    cells = np.zeros((40, 40), bool)
-    cells[35, 35] = True
-    (alone,) = blocks(cells, 32)
-    cells[0, 0] = True
+def test_blocks_are_numbered_and_as_large_as_pays() -> None:
+    full = np.ones((192, 96), bool)
+    ragged = np.zeros((96, 96), bool)
+    ragged[:30, :30] = ragged[70:, 80:] = ragged[90, 3] = True
 
-    assert [block.number for block in blocks(cells, 32)] == [0, alone.number]
+    assert [(block.number, block.row, block.cells.shape) for block in blocks(full, 8)] == [
+        (0, 0, (96, 96)), (1, 96, (96, 96))
+    ]  # fmt: skip
+    found = list(blocks(ragged, 8))
+    assert [block.number for block in found] == [0, 1, 2]
+    assert {(block.row, block.column, block.cells.shape) for block in found} == {
+        (0, 0, (30, 30)), (70, 80, (26, 16)), (90, 3, (1, 1))
+    }  # fmt: skip
+    near = np.ones((30, 30), bool)
+    near[15, 15] = False  # not worth more blocks
+    assert len(list(blocks(near, 8))) == 1
