@@ -49,6 +49,25 @@ def test_a_clicked_patch_opens_and_the_keys_go_on(page: Page, address: str) -> N
     expect(page).not_to_have_url(re.compile("open="))
 
 
+def test_no_press_is_lost_while_the_page_is_drawn(page: Page, address: str) -> None:
+    page.goto(address)
+    _shown(page)
+    following = page.get_by_role("button", name="Next")
+    for _ in range(4):
+        following.evaluate("button => button.click()")  # at once, without waiting for the page
+    expect(page).to_have_url(re.compile("page=5"))
+    page.get_by_role("button", name="Previous").click()
+    expect(page).to_have_url(re.compile("page=4"))
+
+    _shown(page).first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("271 of 973 in the grid")).to_be_visible()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.get_by_text("276 of 973 in the grid")).to_be_visible()
+
+
 def test_the_keyboard_alone_selects_opens_relabels_and_goes_on_to_a_prediction(page: Page, address: str) -> None:
     page.goto(address)
     patches = _shown(page)

@@ -1,9 +1,12 @@
 """Browse without a browser: the grid, its pages, the basket, and the patch that is open."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+import streamlit as st
 
 from core.data import Decision, decide, open_dataset
 from pages._ui import cache
@@ -21,6 +24,17 @@ def test_the_first_visit_shows_the_marked_demo_and_needs_no_choice(app: Page) ->
     assert "Research use only. Not for diagnosis." in app.words()
 
 
+@pytest.fixture
+def _steps_as_buttons(monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(*, key: str, at: int, count: int, on_step: Callable[[int], None], keys: bool = True) -> None:
+        for word, to in (("Previous", at - 1), ("Next", at + 1)):
+            st.button(word, key=f"{key}-{word}", disabled=not 0 <= to < count, on_click=on_step, args=(to,))
+
+    for module in ("grid", "detail"):
+        monkeypatch.setattr(f"pages._ui.browse.{module}.steps", steps)
+
+
+@pytest.mark.usefixtures("_steps_as_buttons")
 def test_pages_end_where_the_patches_end(app: Page) -> None:
     app.run()
     page = app.one("number_input", "Page")
@@ -119,13 +133,14 @@ def test_a_whole_id_goes_to_its_page_and_opens_it(app: Page) -> None:
     assert "Tumour · 973\n" not in app.words()  # a part of an id filters
 
 
+@pytest.mark.usefixtures("_steps_as_buttons")
 def test_a_link_opens_a_patch_with_what_is_known_of_it(app: Page) -> None:
     app.open(open="demo-s00-p049")
     seen = app.words()
     assert "Label :red[**tumour**] · slide demo-s00 · test split" in seen
     assert "Model: :red[**tumour**], probability of tumour" in seen
     assert all(word in seen for word in ("**Haematoxylin**", "**Eosin**", "**Saliency**"))
-    at = next(each for each in app.button if each.key == "detail-Next")
+    at = next(each for each in app.button if each.key == "detail-steps-Next")
     at.click().run()
     assert app.query_params["open"] == "demo-s00-p050"
     next(each for each in app.button if each.key == "detail-put").click().run()

@@ -14,6 +14,7 @@ from core.formatting import RESEARCH_ONLY, percent
 from pages._ui import layout, neighbours, query_params, state, widgets
 from pages._ui.browse import basket, curation, model
 from pages._ui.browse.columns import PatchColumns
+from pages._ui.steps import steps
 
 ZOOM = 5
 
@@ -147,14 +148,8 @@ def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> boo
     at = int(found[0]) if len(found) else None
     box = bool(st.session_state.get(state.DETAIL_BOX, True))
     with st.container(horizontal=True, vertical_alignment="center"):
-        for label, icon, by, keys in (
-            ("Previous", ":material/chevron_left:", -1, "Left"), ("Next", ":material/chevron_right:", 1, "Right"),
-        ):  # fmt: skip
-            target = None if at is None or not 0 <= at + by < len(order) else int(order[at + by])
-            st.button(
-                label, icon=icon, key=f"detail-{label}", disabled=target is None, shortcut=keys,
-                on_click=open_patch, args=(patches, row if target is None else target),
-            )  # fmt: skip
+        steps(key="detail-steps", at=at or 0, count=0 if at is None else len(order),
+              on_step=lambda to: open_patch(patches, int(order[to])))  # fmt: skip
         st.button(
             "Centre box", icon=":material/check_box:" if box else ":material/check_box_outline_blank:",
             key="detail-box", shortcut="B", on_click=st.session_state.update, args=({state.DETAIL_BOX: not box},),

@@ -16,6 +16,7 @@ from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.browse import basket, detail, filters, predictions, views
 from pages._ui.browse.columns import PatchColumns, patch_columns
 from pages._ui.gallery import Tile, encoded, gallery
+from pages._ui.steps import steps
 
 IN_ADDRESS = (state.SHUFFLE_SEED, state.BOXES, state.RANGES, state.DETAIL)
 
@@ -159,18 +160,13 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
 
 def _paging(grids: list[Grid], grid_layout: Layout) -> int:
     pages = max(1, *(-(-len(grid.rows) // grid_layout.per_grid) for grid in grids))
-    # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
-    keys = {} if query_params.read(state.DETAIL) else {"before": "Left", "after": "Right"}
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         page = widgets.page_number(state.PAGE, pages, width=100, label_visibility="collapsed", bind="query-params")
         st.caption(f"of {pages:,}", width="content")
-        st.button("Previous", disabled=page <= 1, on_click=_go_by, args=(-1, pages), shortcut=keys.get("before"))
-        st.button("Next", disabled=page >= pages, on_click=_go_by, args=(1, pages), shortcut=keys.get("after"))
+        # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
+        steps(key="turn", at=page - 1, count=pages, on_step=lambda to: st.session_state.update({state.PAGE: to + 1}),
+              keys=not query_params.read(state.DETAIL))  # fmt: skip
     return page
-
-
-def _go_by(by: int, pages: int) -> None:
-    st.session_state[state.PAGE] = min(max(1, int(st.session_state.get(state.PAGE, 1)) + by), pages)
 
 
 def _draw(patches: PatchColumns, grid: Grid, page: int, grid_layout: Layout) -> None:

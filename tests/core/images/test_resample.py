@@ -40,7 +40,7 @@ def test_a_pixel_is_the_mean_of_what_it_covers(box: tuple[float, ...], size: tup
 
 
 def test_a_large_picture_is_reduced_in_bands_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = _noise(500, 400)
+    pixels = _noise(400, 400)
     whole = rescale(pixels, 0.31)
     monkeypatch.setattr("core.images.resample.AT_ONCE", 4_000)
 
