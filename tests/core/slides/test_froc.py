@@ -56,18 +56,33 @@ def test_the_interval_is_over_slides_and_none_below_four() -> None:
 
 
 def test_areas_are_widened_and_what_touches_is_one_lesion() -> None:
-    # 1 µm per pixel: squares of 400 µm, 100 µm apart (one lesion), and one 600 µm away.
-    truth = truth_of([_square(400, 400, 400), _square(900, 400, 400), _square(1900, 400, 400)], (3000, 1200), 1.0)
+    # 1 µm per pixel: squares of 400 µm, 60 µm apart (one lesion), and one 640 µm away.
+    truth = truth_of([_square(400, 400, 400), _square(860, 400, 400), _square(1900, 400, 400)], (3000, 1200), 1.0)
     assert int(truth.lesions.max()) == 2
     assert truth.isolated == frozenset()
     assert truth.mm2 == pytest.approx(3 * 0.16, abs=0.001)
     assert truth.longest_mm == pytest.approx(0.4 * math.sqrt(2), abs=0.01)
     touching = truth_of([_square(400, 400, 400), _square(800, 400, 400)], (3000, 1200), 1.0)
     assert touching.longest_mm == pytest.approx(math.hypot(0.8, 0.4), abs=0.01)
-    # 60 µm beside an area still counts as within, 100 µm does not.
-    found = searched([[1360, 600, 0.9], [1400, 600, 0.8], [2000, 600, 0.7], [-5, 1e9, 0.6]], truth)
+    # 20 µm beside an area still counts as within, 50 µm does not.
+    found = searched([[1280, 600, 0.9], [1310, 600, 0.8], [2000, 600, 0.7], [-5, 1e9, 0.6]], truth)
     assert sorted(found.lesions.tolist()) == [0.7, 0.9]
     assert sorted(found.false.tolist()) == [0.6, 0.8]
+
+
+@pytest.mark.parametrize(("diameter", "counts"), [(150, False), (190, False), (215, True)])
+def test_below_200_micrometres_cells_are_isolated(diameter: float, counts: bool) -> None:
+    turn = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    disc = 1000 + diameter / 2 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    truth = truth_of([Annotation("Tumor", ((disc,),))], (2000, 2000), 1.0)
+
+    assert truth.counted == ([1] if counts else [])
+
+
+def test_areas_110_micrometres_apart_are_two_lesions() -> None:
+    truth = truth_of([_square(400, 400, 300), _square(810, 400, 300)], (2000, 1200), 1.0)
+
+    assert truth.counted == [1, 2]
 
 
 def test_isolated_cells_count_neither_way() -> None:
