@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from core.progress import Progress, no_progress
 from core.reports.slide import slide_report
 from core.slides.analyse import Analysed, SlideJob, analyse, plan_slide
 from core.slides.cohort import by_reason, tabled
-from core.slides.folders import mpp_given, slides_in
+from core.slides.folders import mpp_given, slides_of
 from core.slides.plan import STEPS
 from core.slides.reader import Slide, given_mpp
 from core.storage import atomic
@@ -67,25 +67,21 @@ def command(
     DIR/slides.csv the measures of all slides. What was stopped or killed goes on with the same command, which may run
     on several machines with one DIR: none takes a slide that another one has.
     """
-    slides = tuple(each for path in slides for each in (slides_in(path) if path.expanduser().is_dir() else [path]))
     if threshold is not None and not 0 <= threshold <= 1:
         raise ConfigError(f"--threshold must be 0 to 1, got {threshold:g}.")
-    twice = [stem for stem, count in Counter(path.stem for path in slides).items() if count > 1]
-    if twice:
-        raise ConfigError(
-            f"Two slides are called {printable(twice[0])}, and would share a folder; give them another --out each."
-        )
+    paths = slides_of(slides)
+    stems = Counter(path.stem for path in paths)
     given = mpp_given(mpp)
     _predictor(bundle, device)  # what is wrong with it is said once, and not for each slide
     problems: list[Problem] = []
     folder = out.expanduser().resolve()
     pieces = [
         _piece(
-            path.expanduser(), folder, bundle=bundle, device=device, step=int(step),
+            path, folder, bundle=bundle, device=device, step=int(step),
             mpp=given_mpp(path.name, given), threshold=threshold, fresh=fresh, has_line=where.is_here,
         )
-        for path in slides
-        if _is_there(path.expanduser(), problems)
+        for path in paths
+        if _can_begin(path, stems, problems)
     ]  # fmt: skip
 
     def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
@@ -112,14 +108,16 @@ def command(
     if as_json:
         found = [summaries[piece.name] for piece in pieces if piece.name in summaries]
         print_json({"slides": found, "problems": [{"slide": each.name, "reason": each.reason} for each in problems]})
-    elif len(slides) > 1:
-        print(_by_reason(problems, len(slides)), end="", file=sys.stderr)
+    elif len(paths) > 1:
+        print(_by_reason(problems, len(paths)), end="", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _by_reason(problems: list[Problem], slides: int) -> str:
     """Return what went wrong with how many slides, the most frequent first; nothing where nothing did."""
-    names = by_reason((each.name, each.reason.replace(each.name, "It")) for each in problems)
+    names = by_reason(
+        (each.name, each.reason.removeprefix(f"{each.name}: ").replace(each.name, "It")) for each in problems
+    )
     lines = [f"{len(problems):,} of {slides:,} slides have problems:"] if problems else []
     for reason, those in names.items():
         more = f" and {len(those) - 3:,} more" if len(those) > 3 else ""
@@ -189,15 +187,21 @@ def predict_slide(
     return done[0].summary
 
 
-def _is_there(path: Path, problems: list[Problem]) -> bool:
-    """Whether there is such a file, else no folder is made for it; adds why not to `problems`."""
+def _can_begin(path: Path, stems: Mapping[str, int], problems: list[Problem]) -> bool:
+    """Whether there is such a file, whose folder no other slide has; adds why not to `problems`."""
     try:
         path.stat()
+        if stems[path.stem] == 1:
+            return True
+        reason = (
+            f"{stems[path.stem]} slides are called {printable(path.stem)} and would share a folder of results; rename "
+            "them, or give each another --out."
+        )
     except OSError as error:
-        problems.append(Problem(printable(path.name), str(DataError.unreadable(path, error))))
-        print(f"failed: {path}: {problems[-1].reason}", file=sys.stderr)
-        return False
-    return True
+        reason = str(DataError.unreadable(path, error))
+    problems.append(Problem(printable(path.name), reason))
+    print(f"failed: {path}: {reason}", file=sys.stderr)
+    return False
 
 
 def _line(told: dict[str, Any], folder: Path) -> str:

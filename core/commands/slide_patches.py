@@ -17,7 +17,7 @@ from core.images.patch import MICROMETRES_PER_PIXEL
 from core.slides.analyse import plan_slide
 from core.slides.annotations import read_annotations
 from core.slides.cut import cut, drawn, labels_of
-from core.slides.folders import annotations_of, mpp_given
+from core.slides.folders import annotations_of, mpp_given, slides_of
 from core.slides.measures import Rule, foci_of
 from core.slides.plan import Grid
 from core.slides.reader import Slide, given_mpp
@@ -57,12 +57,12 @@ def command(
 ) -> int:
     """Cut labelled 96×96 patches from slides, as many with tumour in their centre as without.
 
-    The folder has a PNG for each and a table with slide and place; Browse and Train open it as it is. The same command
-    goes on where it was stopped: slides that stand in the table are not cut again.
+    A folder stands for its slides. DIR gets a PNG for each patch and a table with slide and place; Browse and Train
+    open it as it is. The same command goes on where it was stopped: slides that stand in the table are not cut again.
     """
     given, table = mpp_given(mpp), _stored(out)
     failed = False
-    for path in (each.expanduser() for each in slides):
+    for path in slides_of(slides):
         if path.name in set(table["slide"]):
             print(f"{printable(path.name)}: was cut before")
             continue

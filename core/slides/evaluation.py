@@ -17,7 +17,7 @@ from core.slides.annotations import read_annotations
 from core.slides.cohort import read_foci
 from core.slides.cut import labels_of
 from core.slides.folders import annotations_of
-from core.slides.froc import RATES, Froc, Searched, dice, froc, searched, truth_of
+from core.slides.froc import FEWEST, RATES, Froc, Searched, dice, froc, searched, truth_of
 from core.slides.measures import Rule, class_of, foci_of
 from core.slides.plan import Grid
 from core.slides.slide_map import SlideMap
@@ -149,9 +149,10 @@ def evaluate_slides(folder: Path, annotations: Path, *, normal: bool = False) ->
 def _auc(compared: Sequence[ComparedSlide]) -> Estimate:
     labels, scores = [each.has_tumour for each in compared], [each.score for each in compared]
     try:
-        return evaluate(np.array(labels, np.int64), np.array(scores), threshold=0.5).metrics["auc"]
+        found = evaluate(np.array(labels, np.int64), np.array(scores), threshold=0.5).metrics["auc"]
     except EvaluationError:  # slides of one kind only
         return Estimate(math.nan, math.nan, math.nan)
+    return found if len(compared) >= FEWEST else Estimate(found.value, math.nan, math.nan)
 
 
 def _compared(folder: Path, file: Path | None) -> ComparedSlide:

@@ -108,6 +108,12 @@ def slides_in(folder: Path) -> list[Path]:
         raise DataError.unreadable(folder, error) from error
 
 
+def slides_of(paths: Sequence[Path]) -> list[Path]:
+    """Return slides, and those of the folders among them. Raises what :func:`slides_in` does."""
+    given = [path.expanduser() for path in paths]
+    return [each for path in given for each in (slides_in(path) if path.is_dir() else [path])]
+
+
 def annotations_of(slide: Path) -> Path | None:
     """Return the file beside a slide, or in a folder "annotations" there, that has its name: outlines people made."""
     for folder in (slide.parent, slide.parent / "annotations"):

@@ -1,10 +1,10 @@
 """How well slides were searched: FROC as CAMELYON16 defines it, and the areas and classes of whole slides.
 
 Ehteshami Bejnordi et al., JAMA 2017, and the challenge's evaluation: an annotated area is widened by 37.5 µm on each
-side (its diameter by 75 µm) and its holes are filled; what then touches is one lesion. Lesions with a major axis below 275 µm are isolated tumour cells, in
-which findings count neither as right nor as wrong. A lesion is found with the highest probability of the findings in
-it, and every finding outside of all is a false positive. The score is the mean sensitivity at 1/4, 1/2, 1, 2, 4 and 8
-false positives a slide.
+side (its diameter by 75 µm) and its holes are filled; what then touches is one lesion. Lesions with a major axis below
+275 µm are isolated tumour cells, in which findings count neither as right nor as wrong. A lesion is found with the
+highest probability of the findings in it, and every finding outside of all is a false positive. The score is the mean
+sensitivity at 1/4, 1/2, 1, 2, 4 and 8 false positives a slide.
 """
 
 import math

@@ -34,6 +34,8 @@ _BROKEN = (
 )  # fmt: skip
 """What tifffile and its decoders raise on damaged files; its own error is a ValueError."""
 
+_BITS_PER_SAMPLE = 258
+
 GLASS = (255, 255, 255)
 """What was not scanned is shown white where a file names no colour."""
 
@@ -76,8 +78,14 @@ def open_source(path: Path) -> Source:
     except OSError as error:
         raise DataError.unreadable(path, error) from error
     kind = kind_of(start)
-    if kind == "TIFF" and (ome := _as_ome(path)) is not None:
-        return ome
+    if kind == "TIFF":
+        if (bits := _bits(path)) > 8:
+            raise DataError(
+                f"{path.name} has {bits} bits per channel, and how much of that range is used is not known; save it "
+                "with 8 bits."
+            )
+        if (ome := _as_ome(path)) is not None:
+            return ome
     try:
         if openslide.OpenSlide.detect_format(path) is not None:
             return OpenSlideSource(path)
@@ -89,6 +97,29 @@ def open_source(path: Path) -> Source:
         f"{path.name} is {kind or 'of an unknown kind'}, and no slide that is read: SVS, NDPI, MRXS, SCN, BIF, DICOM, "
         "tiled TIFF, OME-TIFF, or a picture as TIFF, PNG or JPEG."
     )
+
+
+def _bits(path: Path) -> int:
+    """Return the bits per channel of a TIFF's first picture: OpenSlide would take the high 8 of 16 without a word."""
+    with path.open("rb") as file:
+        start = file.read(16)
+        order = "<" if start[:2] == b"II" else ">"
+        is_big = start[2:4] in (b"+\0", b"\0+")  # 43, a BigTIFF
+        head, entry, first = ("Q", "HHQ8s", start[8:16]) if is_big else ("H", "HHI4s", start[4:8])
+        try:
+            file.seek(*struct.unpack(order + ("Q" if is_big else "I"), first))
+            (count,) = struct.unpack(order + head, file.read(struct.calcsize(order + head)))
+            for tag, _, values, held in struct.iter_unpack(
+                order + entry, file.read(count * struct.calcsize(order + entry))
+            ):
+                if tag == _BITS_PER_SAMPLE:
+                    if 2 * values > len(held):
+                        file.seek(*struct.unpack(order + ("Q" if is_big else "I"), held))
+                        held = file.read(2)
+                    return int(struct.unpack(order + "H", held[:2])[0])
+        except (struct.error, OSError, OverflowError):  # what reads it next says what is wrong with it
+            pass
+    return 1
 
 
 def damaged(path: Path, error: Exception) -> DataError:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -176,7 +177,10 @@ def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
     """Draw a table and return the position of the row that was clicked, or None; `more` as of ``st.dataframe``."""
     # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
     more = {"placeholder": "", "selection_mode": "single-cell", **more}
-    event = st.dataframe(table, hide_index=True, key=key, on_select="rerun", **more)
+    # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
+    numbered = pd.DataFrame(table)
+    numbered = numbered.set_axis(range(1, len(numbered) + 1))
+    event = st.dataframe(numbered, hide_index=False, key=key, on_select="rerun", **more)
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells else None
 

@@ -127,3 +127,14 @@ def test_a_slide_is_moved_measured_and_clicked(page: Page, address: str, slide: 
 
     foreign = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert foreign == []
+
+
+def test_a_heading_sorts_and_a_row_opens(page: Page, address: str, slide: Path) -> None:
+    page.goto(f"{address}/slides?slides={slide.parent}")
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 200, box["y"] + 15)
+    page.wait_for_timeout(2500)
+    expect(page).not_to_have_url(re.compile("slide_name"))
+    page.mouse.click(box["x"] + 200, box["y"] + 15 + 60)
+    expect(page).to_have_url(re.compile("slide_name=wide.png"))

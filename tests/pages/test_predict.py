@@ -338,7 +338,7 @@ def test_a_batch_reads_each_file_once(predict: Page, monkeypatch: pytest.MonkeyP
     shown = predict.dataframe[0].value
     rank = shown["name"].tolist().index("p2.png")
     jpeg = to_jpeg(pixels[2][::2, ::2], quality=85)
-    assert shown["patch"][rank] == "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    assert shown["patch"].iloc[rank] == "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
     predict.one("slider", "Decision threshold").set_value(0.0).run()
     assert not predict.exception

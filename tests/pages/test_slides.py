@@ -86,7 +86,7 @@ def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, quiet_
     table = app.dataframe[0].value
     assert table["slide"].tolist() == ["a.png", "b.png", "c.svs"]
     assert table["state"].tolist() == ["not predicted", "refused", "unreadable"]
-    assert table["mpp"][0] == pytest.approx(0.97, abs=1e-3)
+    assert table["mpp"].iloc[0] == pytest.approx(0.97, abs=1e-3)
     assert "does not say how many µm" in table["note"][1]
 
 
@@ -143,7 +143,7 @@ def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: 
     app.click("Use it")
     assert "does not say how many µm" not in app.words()
     app.click("Slides")
-    assert app.dataframe[0].value["mpp"][1] == pytest.approx(0.97)
+    assert app.dataframe[0].value["mpp"].iloc[1] == pytest.approx(0.97)
 
 
 def test_a_predicted_slide_shows_its_measures_and_foci(
@@ -158,7 +158,7 @@ def test_a_predicted_slide_shows_its_measures_and_foci(
     app.session_state[f"{state.SLIDE_FOCI}-a.png"] = {"selection": {"rows": [], "columns": [], "cells": [(0, "area")]}}
     app.run()  # without OpenSeadragon nothing moves, but the focus opens its patch
     assert "Patch around" in app.words()
-    assert foci["area"][0] == pytest.approx(16 * (32 * 0.97e-3) ** 2, rel=1e-6)
+    assert foci["area"].iloc[0] == pytest.approx(16 * (32 * 0.97e-3) ** 2, rel=1e-6)
 
 
 def test_the_patch_behind_a_click_is_that_of_its_cell(

@@ -54,7 +54,7 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
         _draw_viewer(listing, slide, path, found, measured, place)
     with right:
         if place is None:
-            if openseadragon() is not None:
+            if openseadragon() is not None and _mpp(listing, slide) is not None:
                 st.caption("Click a place on the slide to see what the model says of that patch, and why.")
             _draw_foci(measured, path)
         else:

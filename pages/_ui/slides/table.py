@@ -106,7 +106,7 @@ def step(predictor: Predictor, place: DeltaGenerator) -> int:
 
 def open_slide(name: str, at: tuple[float, float] | None = None) -> None:
     """Open a slide, and the patch at a level-0 place of it: a callback, or what comes before ``st.rerun()``."""
-    close_slide()
+    _leave_place()
     st.query_params[state.SLIDE_NAME] = name
     if at is not None:
         st.query_params[state.SLIDE_PATCH] = ",".join(str(int(each)) for each in at)
@@ -120,7 +120,13 @@ def go_to(name: str, at: tuple[float, float]) -> None:
 
 def close_slide() -> None:
     """Go back to what chose the slide: a callback."""
-    for key in (state.SLIDE_NAME, state.AT, state.SLIDE_PATCH):
+    _leave_place()
+    st.query_params.pop(state.SLIDE_NAME, None)
+
+
+def _leave_place() -> None:
+    # Before the slide's name: the browser keeps each change of the address, and its Back is to lead to the slide.
+    for key in (state.AT, state.SLIDE_PATCH):
         st.query_params.pop(key, None)
     st.session_state.pop(state.SLIDE_GO, None)
 

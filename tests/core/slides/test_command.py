@@ -150,13 +150,18 @@ def test_options_that_cannot_be_are_said(
 
 
 def test_slides_of_one_name_get_no_common_folder(small_slide: Path, tmp_path: Path, capsys) -> None:
-    other = tmp_path / "small.svs"
-    shutil.copy(small_slide, other)
+    other, third = tmp_path / "small.svs", tmp_path / "third.tif"
+    for each in (other, third):
+        shutil.copy(small_slide, each)
+    out = tmp_path / "out"
 
-    assert main(["slide", str(small_slide), str(other), "--out", str(tmp_path / "out"), *NET]) == 2
-    assert "Two slides are called small, and would share a folder" in capsys.readouterr().err
-    assert main(["slide", str(small_slide), "--out", str(tmp_path / "out"), "--step", "96", *NET]) == 0
-    assert main(["slide", str(other), "--out", str(tmp_path / "out"), "--step", "96", *NET]) == 1
+    assert main(["slide", *map(str, (small_slide, other, third)), "--out", str(out), "--step", "96", *NET]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("2 slides are called small and would share a folder of results") == 3
+    assert "(small.tif, small.svs)" in said.err
+    assert sorted(each.name for each in out.iterdir() if each.is_dir()) == ["third"]
+    assert main(["slide", str(small_slide), "--out", str(out), "--step", "96", *NET]) == 0
+    assert main(["slide", str(other), "--out", str(out), "--step", "96", *NET]) == 1
     assert "holds the results of small.tif" in capsys.readouterr().err
 
 

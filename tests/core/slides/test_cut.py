@@ -100,7 +100,7 @@ def test_annotated_slides_become_a_data_set(annotated: Path, fresh_home: Path, c
     assert main(["slide-patches", *slides, "--out", str(out), "--per-slide", "6"]) == 1
     assert "There are no outlines of b.png" in capsys.readouterr().err
 
-    assert main(["slide-patches", *slides, "--out", str(out), "--per-slide", "6", "--normal"]) == 0
+    assert main(["slide-patches", str(annotated), "--out", str(out), "--per-slide", "6", "--normal"]) == 0
     assert "a.png: was cut before" in capsys.readouterr().out
     dataset = open_dataset(out)
     assert dataset.class_counts() == (12, 6)

@@ -159,6 +159,20 @@ def test_pictures_are_slides_of_one_level(tmp_path: Path) -> None:
         np.testing.assert_array_equal(slide.read(0, 0, 130, 120), pixels)
 
 
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_are_refused_as_in_pictures(tmp_path: Path, big: bool, order: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    told = {"tile": (64, 64), "photometric": "rgb", "bigtiff": big, "byteorder": order, "metadata": None}
+    for bits in (8, 16):
+        tifffile.imwrite(tmp_path / f"{bits}.tif", np.full((200, 200, 3), 90, f"u{bits // 8}"), **told)
+
+    with Slide(tmp_path / "8.tif") as slide:
+        assert slide.size == (200, 200)
+    with pytest.raises(DataError, match=r"16.tif has 16 bits per channel"):
+        Slide(tmp_path / "16.tif")
+
+
 def test_an_ome_tiff_without_tifffile_says_what_is_missing(tmp_path: Path, write_slide, monkeypatch) -> None:
     path = write_slide(tmp_path / "a.ome.tif", noise(100, 100), ome=True)
     monkeypatch.setitem(sys.modules, "tifffile", None)
