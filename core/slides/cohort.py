@@ -3,14 +3,13 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from core.errors import DataError
+from core.errors import DataError, StorageError
 from core.formatting import printable
 from core.slides.analyse import SlideJob, read_summary
 from core.storage import atomic
@@ -57,13 +56,23 @@ def read_cohort(folder: Path) -> pd.DataFrame:
 
 
 def write_cohort(folder: Path) -> int:
-    """Write ``slides.csv`` of a results folder anew, and return its rows. Raises :class:`StorageError`."""
-    # Of several machines the last to read must be the last to write, or a slide would be missing.
-    with suppress(Timeout), FileLock(folder / ".slides.lock", timeout=PATIENCE_SECONDS):
-        table = read_cohort(folder)
-        atomic.write_text(folder / FILE, table_csv(table, names=TEXTS))
-        return len(table)
-    return 0
+    """Write ``slides.csv`` of a results folder anew, where there is one, and return its rows.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if not folder.is_dir():  # nothing could be begun
+        return 0
+    try:
+        # Of several machines the last to read must be the last to write, or a slide would be missing.
+        with FileLock(folder / ".slides.lock", timeout=PATIENCE_SECONDS):
+            table = read_cohort(folder)
+            atomic.write_text(folder / FILE, table_csv(table, names=TEXTS))
+            return len(table)
+    except Timeout:
+        return 0
+    except OSError as error:
+        raise StorageError(f"{folder / FILE} cannot be written: {error.strerror or error}.") from error
 
 
 def tabled(folder: Path, ended: Iterable[T]) -> Iterator[T]:
@@ -85,8 +94,7 @@ def tabled(folder: Path, ended: Iterable[T]) -> Iterator[T]:
                 due += max(1, write_cohort(folder) // 4)
             yield each
     finally:
-        if folder.is_dir():  # else nothing was begun
-            write_cohort(folder)
+        write_cohort(folder)
 
 
 def failures(table: pd.DataFrame) -> dict[str, list[str]]:

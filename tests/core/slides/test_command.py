@@ -149,6 +149,14 @@ def test_options_that_cannot_be_are_said(
     assert not (tmp_path / "out").exists()
 
 
+def test_results_that_can_lie_nowhere_are_a_sentence(small_slide: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert main(["slide", str(small_slide), "--out", str(tmp_path / "file"), "--step", "96", *NET]) == 1
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert "cannot be written: Not a directory" in said
+
+
 def test_slides_of_one_name_get_no_common_folder(small_slide: Path, tmp_path: Path, capsys) -> None:
     other, third = tmp_path / "small.svs", tmp_path / "third.tif"
     for each in (other, third):
