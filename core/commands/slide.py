@@ -39,7 +39,11 @@ from core.storage import atomic
     help="A cell's side in pixels at 0.97 µm; 96 is faster, 8 finer (with nodescope-net).",
 )  # fmt: skip
 @options.option(
-    "--threshold", type=float, metavar="P", help="Decision threshold, 0 to 1.", show_default="the bundle's for slides"
+    "--threshold",
+    type=float,
+    metavar="P",
+    show_default="the bundle's for slides",
+    help="Areas are made of cells from this probability on, 0 to 1; the bundle's peak has to be reached within.",
 )
 @options.fresh
 @options.as_json

@@ -105,12 +105,12 @@ def _cut(
 ) -> pd.DataFrame:  # fmt: skip
     """Cut the patches of one slide and return its rows of the table."""
     file = annotations_of(path) if annotations is None else annotations_of(annotations / path.name)
-    if file is None and not normal:
-        raise DataError(
-            f"There are no outlines of {printable(path.name)} in {annotations or path.parent}. If it has no tumour, "
-            "give --normal."
-        )
     with Slide(path) as slide:
+        if file is None and not normal:
+            raise DataError(
+                f"There are no outlines of {printable(path.name)} in {annotations or path.parent}. If it has no "
+                "tumour, give --normal."
+            )
         plan = plan_slide(path, slide, mpp=mpp)
         outlines = [] if file is None else read_annotations(file, bounds=slide.bounds)
         labels = labels_of(plan.grid, plan.cells, outlines)

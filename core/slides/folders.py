@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, DataError
+from core.formatting import printable
 from core.images.names import is_hidden
 from core.job import Job
 from core.slides.analyse import SlideJob, read_summary
@@ -109,9 +110,18 @@ def slides_in(folder: Path) -> list[Path]:
 
 
 def slides_of(paths: Sequence[Path]) -> list[Path]:
-    """Return slides, and those of the folders among them. Raises what :func:`slides_in` does."""
-    given = [path.expanduser() for path in paths]
-    return [each for path in given for each in (slides_in(path) if path.is_dir() else [path])]
+    """Return slides, and those of the folders among them.
+
+    Raises:
+        DataError: a folder has none, or cannot be read.
+    """
+    found: list[Path] = []
+    for path in (each.expanduser() for each in paths):
+        those = slides_in(path) if path.is_dir() else [path]
+        if not those:
+            raise DataError(f"There is no slide in {printable(str(path))}.")
+        found += those
+    return found
 
 
 def annotations_of(slide: Path) -> Path | None:

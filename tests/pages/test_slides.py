@@ -177,6 +177,12 @@ def test_the_patch_behind_a_click_is_that_of_its_cell(
     assert not {state.SLIDE_NAME, state.SLIDE_PATCH} & set(app.query_params)
 
 
+def test_a_place_that_is_not_on_the_slide_opens_nothing(app: Page, quiet_demo: Path, folder: Path) -> None:
+    _open(app, folder, **{state.SLIDE_NAME: "a.png", state.SLIDE_PATCH: "99999,100"})
+    assert not app.exception
+    assert "Patch around" not in app.words()
+
+
 def test_the_folder_is_found_by_walking_to_it(app: Page, quiet_demo: Path, folder: Path) -> None:
     app.open("slides")
     app.session_state[state.SLIDE_WALK] = str(folder)

@@ -168,6 +168,8 @@ def _place(listing: Listing, slide: Slide, found: SlideMap | None) -> Place | No
     if mpp is None or len(numbers) != 2 or not all(each.isdecimal() and len(each) < 9 for each in numbers):
         return None
     x, y = map(int, numbers)
+    if x >= slide.size[0] or y >= slide.size[1]:
+        return None
     scale = MICROMETRES_PER_PIXEL / mpp
     side = PATCH_SIZE * scale
     cell = None if found is None else found.cell_at(x, y)

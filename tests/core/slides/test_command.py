@@ -149,6 +149,11 @@ def test_options_that_cannot_be_are_said(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_without_slides_is_said(tmp_path: Path, capsys) -> None:
+    assert main(["slide", str(tmp_path), "--out", str(tmp_path / "out"), *NET]) == 2
+    assert f"There is no slide in {tmp_path}." in capsys.readouterr().err
+
+
 def test_results_that_can_lie_nowhere_are_a_sentence(small_slide: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "file").write_text("")
 

@@ -111,6 +111,11 @@ def test_annotated_slides_become_a_data_set(annotated: Path, fresh_home: Path, c
         np.testing.assert_array_equal(dataset.store.load([row]).pixels[0], whole[y : y + 96, x : x + 96])
 
 
+def test_a_slide_that_is_not_there_is_said(annotated: Path, fresh_home: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["slide-patches", str(annotated / "c.png"), "--out", str(annotated / "set")]) == 2
+    assert "c.png cannot be read: No such file" in capsys.readouterr().err
+
+
 def test_normal_patches_come_from_false_areas_where_results_are_given(annotated: Path, fresh_home: Path) -> None:
     grid = Grid.of((768, 672), MICROMETRES_PER_PIXEL, 32)
     probability = np.full((grid.rows, grid.columns), 0.1, np.float16)

@@ -10,6 +10,7 @@ function draw(root) {
   if (!image) return;
   const { canvas, stage, data } = root, ratio = window.devicePixelRatio || 1;
   const [width, height] = [Math.round(stage.clientWidth * ratio), Math.round(stage.clientHeight * ratio)];
+  if (!width || !height) return; // on its way out of the page
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const origin = image.imageToViewerElementCoordinates(new root.OSD.Point(0, 0));
   const scale = (image.imageToViewerElementCoordinates(new root.OSD.Point(data.size[0], 0)).x - origin.x) / data.size[0];

@@ -81,7 +81,7 @@ function open(root) {
     element: root.osd, drawer: "canvas", showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT", navigatorAutoFade: false,
     maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.4, crossOriginPolicy: false, timeout: 60000, tileRetryMax: 2,
     gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: false }, animationTime: 0.6,
-    placeholderFillStyle: data.glass, // what is not loaded yet is glass, also in the dark
+    placeholderFillStyle: data.glass, navigatorBackground: data.glass, // what is not there is glass, also in the dark
     tileSources: {
       width: data.size[0], height: data.size[1], tileSize: data.tile, tileOverlap: data.overlap, minLevel: 0, maxLevel: data.top,
       getTileUrl: (level, x, y) => address(`tiles/${data.token}/${level}/${x}_${y}.jpg`),
