@@ -29,7 +29,8 @@ from core.studies.cross_validation import (
     out_of_fold,
     work_on_folds,
 )
-from core.studies.study import Study, list_studies, open_study, progress_of
+from core.studies.progress import progress_of
+from core.studies.study import Study, list_studies, open_study
 from core.training import trainer
 
 CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), device="cpu")
