@@ -3,7 +3,11 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
+
+TRAINING = ("core.training.execute", "torch._dynamo")
+"""What is imported when a run begins; the second by the first step of an optimiser, which takes a second."""
 
 
 def interrupted(*_: Any) -> None:
@@ -13,14 +17,23 @@ def interrupted(*_: Any) -> None:
     os._exit(130)
 
 
+def prepare_workers(words: Sequence[str]) -> None:
+    """Start to import what the workers of a command line need, beside the import in this process."""
+    given = {word.partition("=")[0] for word in words}
+    # With more threads, and elsewhere, each worker imports for itself. A pack has processes of another kind.
+    if "--workers" not in given or {"--cpus", "pack"} & given or sys.platform != "linux":
+        return
+    from core.cluster.local import prepare
+
+    training = () if {"slide", "evaluate", "submit"} & given else TRAINING
+    prepare([f"core.commands.{words[1].replace('-', '_')}", *training])
+
+
 def main(name: str = "python -m core") -> int:
     """Run the command line under the name that it was called by, and return its exit status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as behind nohup
         signal.signal(signal.SIGINT, interrupted)
-    if any(word.partition("=")[0] == "--workers" for word in sys.argv):
-        from core.cluster.local import prepare
-
-        prepare(sys.argv)
+    prepare_workers(sys.argv)
     from core.commands import main as run
 
     return run(name=name)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.errors import NodescopeError, RunError, StorageError
+from core.errors import StorageError
 from core.job import Cancelled
 from core.process import ProcessRecord
 from core.storage import atomic
@@ -48,17 +48,8 @@ class Owner(ProcessRecord):
     released: bool = False
 
 
-class Taken(RunError):  # noqa: N818 - nothing went wrong
-    """Another process works on the piece.
-
-    Attributes:
-        mark: of its claim.
-    """
-
-    def __init__(self, owner: Owner | None, mark: Mark):
-        who = "Another process" if owner is None else f"Process {owner.pid} on {owner.host}"
-        super().__init__(f"{who} works on it.")
-        self.mark = mark
+class Taken(Exception):  # noqa: N818 - nothing went wrong
+    """Another process works on the piece; its arguments are the :data:`Mark` of that one's claim."""
 
 
 @contextmanager
@@ -76,7 +67,8 @@ def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
         Taken: another process has it.
         StorageError: the claim cannot be written.
     """
-    number, owner = _take(folder, over), Owner.of(os.getpid())
+    owner = Owner.of(os.getpid())
+    number = _take(folder, over, owner)
     ended, lost = threading.Event(), threading.Event()
 
     def write(now: Owner) -> None:
@@ -106,31 +98,31 @@ def claimed(folder: Path, *, over: int = 0) -> Iterator[Callable[[], None]]:
             write(replace(owner, released=True))
 
 
-def _take(folder: Path, over: int) -> int:
+def _take(folder: Path, over: int, owner: Owner) -> int:
+    """Make the next claim of a piece that is free, and return its number."""
     try:
         make_folder(folder)
         last = max((int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()), default=0)
-        owner = _read(_file(folder, last)) if last else None
-        is_free = not last or last == over or (owner is not None and (owner.released or owner.has_ended()))
-        if not is_free:
-            raise Taken(owner, (last, -1 if owner is None else owner.beat))
+        before = _read(_file(folder, last))
+        if last != over and not (before and (before.released or before.has_ended())):
+            raise Taken(last, before.beat if before else -1)
         try:
             handle = os.open(_file(folder, last + 1), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
-            raise Taken(None, (last + 1, -1)) from None
+            raise Taken(last + 1, -1) from None
         os.close(handle)  # empty for a moment, which readers take for a claim of somebody they cannot name
-        atomic.write_json(_file(folder, last + 1), Owner.of(os.getpid()).to_json())
+        atomic.write_json(_file(folder, last + 1), owner.to_json())
         _file(folder, last + 1 - KEPT).unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror or error}. Free some space.") from error
+        problem = f"{folder} cannot be written: {error.strerror or error}."
+        raise StorageError(f"{problem} Free some space, or choose another folder.") from error
     return last + 1
 
 
 def _read(path: Path) -> Owner | None:
     try:
-        value = parse(path.read_text("utf-8"))
-        return Owner.from_json(value) if isinstance(value, dict) else None
-    except (OSError, ValueError, TypeError, KeyError, NodescopeError):
+        return Owner.from_json(parse(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
         return None  # it was just made, or is read over a network while it is replaced
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import signal
 import sys
 import threading
@@ -10,34 +11,31 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any
 
 from core.cluster.pieces import Outcome, Pool, Task, worker_environment
 from core.process import end_with_parent
 from core.progress import Progress, no_progress
-
-TRAINING = ["core.training.execute", "torch._dynamo"]
-"""What is imported when a run begins; the second by the first step of an optimiser, which takes a second."""
-
-_prepared: list[int] = []  # 1, the threads of processes that are forked from the server, once there is one
+from core.storage.portable import cores
 
 
-def prepare(words: Sequence[str]) -> None:
-    """Start to import what the workers of a command need, in a server from which they are then forked.
+def room(device: str) -> int:
+    """Return how many processes of this machine can have a core, or a GPU, of their own on a device of that name."""
+    from core.device import gpu_count  # with PyTorch, for which workers must not wait
+
+    gpus = gpu_count() if device in ("auto", "cuda") else 0
+    return gpus or (cores() if device in ("auto", "cpu") else 1)
+
+
+def prepare(modules: Sequence[str]) -> None:
+    """Start the server from which workers of one thread are forked on Linux, and let it import what they need.
 
     So PyTorch is imported once for all of them, beside the import in this process. A server and not this process,
-    because a fork copies the locks of threads, and CUDA. For the same reason nothing is done with ``--cpus``, where the
-    server itself has threads of OpenMP after its imports, or where the system cannot fork safely.
-
-    Args:
-        words: the command line with ``--workers``.
+    because a fork copies the locks of threads, and CUDA.
     """
-    if sys.platform != "linux" or len(words) < 2 or any(word.startswith("--cpus") for word in words):
-        return
     before = dict(os.environ)
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl+C prints a traceback of the server's imports
-    training = [] if words[1] in ("slide", "evaluate", "submit") else TRAINING
-    forkserver.set_forkserver_preload([f"core.commands.{words[1].replace('-', '_')}", *training])
+    forkserver.set_forkserver_preload(list(modules))
     try:
         os.environ.update(worker_environment(1))
         forkserver.ensure_running()
@@ -45,7 +43,6 @@ def prepare(words: Sequence[str]) -> None:
         os.environ.clear()
         os.environ.update(before)
         signal.signal(signal.SIGINT, interrupted)
-    _prepared.append(1)
 
 
 class Child:
@@ -55,17 +52,16 @@ class Child:
         target: a function of a module that gets the other end of the pipe, and `given`.
         given: its other arguments.
         environment: what is set in it before it imports PyTorch.
-        method: "forkserver" if there is the server of :func:`prepare`.
+        forks: whether it may be forked from a server, where the system does that safely.
     """
 
-    def __init__(
-        self, target: Callable[..., None], *given: Any, environment: Mapping[str, str],
-        method: Literal["spawn", "forkserver"] = "spawn",
-    ):  # fmt: skip
+    def __init__(self, target: Callable[..., None], *given: Any, environment: Mapping[str, str], forks: bool = False):
         self.tasks = set[int]()  # their numbers, as long as they are in work
         self.pipe, theirs = multiprocessing.Pipe()
+        method = "forkserver" if forks and sys.platform == "linux" else "spawn"
         start = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
-        self._process = start(target=_begin, args=(dict(environment), target, theirs, *given))
+        # All of the environment, because a server has that of the moment in which it was started.
+        self._process = start(target=_begin, args=({**os.environ, **environment}, target, theirs, *given))
         self._process.start()
         theirs.close()  # so that its death is the end of the pipe
 
@@ -91,10 +87,13 @@ class LocalPool(Pool):
         workers: how many.
         cpus: threads of each. Sums over other numbers of threads have other last digits, so this must not follow from
             the number of workers, or results would.
+        device: that they are to use. Of several GPUs each worker gets one in turn, unless this names one.
     """
 
-    def __init__(self, workers: int, cpus: int):
-        self._cpus, self._children = cpus, dict[int, Child | None].fromkeys(range(workers))
+    def __init__(self, workers: int, cpus: int, device: str):
+        super().__init__()
+        self._cpus, self._device = cpus, device
+        self._children = dict[int, Child | None].fromkeys(range(workers))
 
     def __exit__(self, *_: object) -> None:
         for child in filter(None, self._children.values()):
@@ -104,7 +103,7 @@ class LocalPool(Pool):
         """Return the number of workers."""
         return len(self._children)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Task, _progress: Progress) -> None:
         """Give a task to a worker that has none; it is started if there is none yet."""
         places = [(bool(child and child.tasks), child is None, place) for place, child in self._children.items()]
         place = min(places)[-1]
@@ -113,7 +112,7 @@ class LocalPool(Pool):
         with suppress(OSError):  # it died while it had nothing to do: seen below, and tried again
             child.pipe.send(task)
 
-    def finished(self, seconds: float, _progress: Progress) -> list[tuple[int, Outcome]]:
+    def finished(self, seconds: float) -> list[tuple[int, Outcome]]:
         """Return what workers have sent, and "lost" for those that have died."""
         found = list[tuple[int, Outcome]]()
         busy = {child.pipe: (place, child) for place, child in self._children.items() if child and child.tasks}
@@ -142,14 +141,15 @@ class LocalPool(Pool):
         """Take note of what a process says that is no outcome."""
 
     def _start(self, place: int) -> Child:
-        from core.device import gpu_count  # with PyTorch, which `prepare` must not wait for
+        from core.device import gpu_count
 
-        own, count = worker_environment(self._cpus), gpu_count()
-        if count > 1:  # one GPU each, in turn
+        own, count = worker_environment(self._cpus), 1 if re.match(r"cuda:\d", self._device) else gpu_count()
+        if count > 1:
             names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
             names = names if len(names) > 1 else [str(number) for number in range(count)]
             own["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]
-        return Child(_work, environment=own, method="forkserver" if self._cpus in _prepared else "spawn")
+        # With more threads, a server that has imported PyTorch would have threads of OpenMP itself.
+        return Child(_work, environment=own, forks=self._cpus == 1)
 
 
 def _work(pipe: Connection) -> None:

@@ -7,7 +7,7 @@ next one waits for the new head.
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -17,7 +17,7 @@ from core.cluster.local import Child, LocalPool
 from core.cluster.pieces import POLL_SECONDS, Outcome, worker_environment
 from core.errors import ConfigError, RunError
 from core.job import ROOT
-from core.progress import Progress, no_progress
+from core.progress import no_progress
 from core.storage.home import HOME_VARIABLE, home
 
 logger = logging.getLogger("nodescope.cluster")
@@ -43,13 +43,13 @@ class RayPool(LocalPool):
     """
 
     def __init__(self, address: str, resources: Mapping[str, float]):
-        super().__init__(1, 1)
+        super().__init__(1, 1, "cpu")
         if find_spec("ray") is None:
             raise ConfigError(
                 "--ray needs Ray, which is not installed here: pip install 'ray>=2.40' (260 MB). For several processes "
                 "of one machine, --workers needs nothing."
             )
-        self._address, self._resources = address, dict(resources)
+        self._address, self._resources = address, resources
         self._room, self._answered, self._why = 1, 0.0, "its head is gone"
 
     def slots(self) -> int:
@@ -92,7 +92,7 @@ def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> No
         pipe.send(str(error).splitlines()[0])
         return
     # Never again by Ray itself: whether a piece is worth another try is decided in one place.
-    remote = ray.remote(max_retries=0, **resources)(_call)
+    remote = ray.remote(max_retries=0, **resources)(lambda work: work(no_progress))
     running, asked = dict[Any, int](), 0.0
     while True:
         if time.monotonic() - asked > 2:
@@ -103,10 +103,6 @@ def _drive(pipe: Connection, address: str, resources: Mapping[str, float]) -> No
             running[remote.remote(work)] = number
         for ref in ray.wait(list(running), timeout=POLL_SECONDS)[0] if running else ():
             pipe.send((running.pop(ref), _outcome(ray, ref)))
-
-
-def _call(work: Callable[[Progress], Outcome]) -> Outcome:
-    return work(no_progress)
 
 
 def _room(cluster: Mapping[str, float], piece: Mapping[str, float]) -> int:

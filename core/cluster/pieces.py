@@ -9,10 +9,11 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from core.cluster import claims
 from core.errors import NodescopeError, RunError
@@ -41,7 +42,7 @@ def worker_environment(threads: int) -> dict[str, str]:
 
 
 def nothing_yet() -> float:
-    """Return 0: the share of a piece that does not say how far it is, and of one in another process."""
+    """Return 0: the share of a piece whose folder does not say how far it is."""
     return 0.0
 
 
@@ -55,14 +56,14 @@ class Piece:
         call: a function of a module, which is called with the arguments and `progress`, to which it reports its share;
             that raises :class:`core.job.Cancelled` to end it.
         arguments: plain values.
-        share: how much of it is done, 0 to 1, as its folder says.
+        share: how much of it is done, 0 to 1, as its folder says while another process works on it.
     """
 
     name: str
     claims: Path
     call: Callable[..., Any]
     arguments: Mapping[str, Any]
-    share: Callable[[], float] = field(default=nothing_yet, compare=False)
+    share: Callable[[], float] = nothing_yet
 
 
 @dataclass(frozen=True)
@@ -72,60 +73,71 @@ class Outcome:
     Attributes:
         state: "done"; "stopped" on request; "failed" with an error; "taken" by another process; "lost" with the
             process that worked on it; "gone" with its machine.
-        value: what the call returned.
-        error: why it failed, or who has it.
+        value: what the call returned, or the mark of the other process's claim.
+        error: why it failed.
     """
 
     state: Literal["done", "stopped", "failed", "taken", "lost", "gone"]
     value: Any = None
     error: NodescopeError | None = None
 
+    def result(self) -> Any:
+        """Return what the call returned.
+
+        Raises:
+            Cancelled: it was stopped.
+            NodescopeError: it failed.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.state == "stopped":
+            raise Cancelled
+        return self.value
+
+
+_TOO_OFTEN = Outcome("failed", error=RunError(
+    f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
+))  # fmt: skip
 
 Task = tuple[int, Callable[[Progress], Outcome]]
 """What a pool gets: the number of a piece among all, and an attempt on it."""
 
 
-class Pool:
+class Pool(AbstractContextManager["Pool", None]):
     """A place where pieces are carried out: this process, one after the other. Others are made of it."""
 
-    _task: Task | None = None
-    _last = 0
-
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self) -> None:
+        self._finished = list[tuple[int, Outcome]]()
 
     def __exit__(self, *_: object) -> None:
-        return None
+        """End what it has started."""
 
     def slots(self) -> int:
         """Return how many tasks it takes at a time."""
         return 1
 
-    def submit(self, task: Task) -> None:
-        """Take a task; returns at once."""
-        self._task, self._last = task, task[0]
+    def submit(self, task: Task, progress: Progress) -> None:
+        """Take a task and return at once; in this process, do it and report its share to `progress`."""
+        self._finished = [(task[0], task[1](progress))]
 
-    def finished(self, _seconds: float, progress: Progress) -> list[tuple[int, Outcome]]:
-        """Return the numbers and outcomes of tasks that have ended; a pool of other processes waits so long for one.
-
-        Only work in this process reports its share to `progress`.
-        """
-        task, self._task = self._task, None  # none is left of one that was interrupted
-        return [(self._last, Outcome("stopped") if task is None else task[1](progress))]
+    def finished(self, _seconds: float) -> list[tuple[int, Outcome]]:
+        """Return the numbers and outcomes of tasks that have ended; other processes are waited for so long."""
+        found, self._finished = self._finished, []
+        return found
 
 
-def attempt(piece: Piece, over: int, progress: Progress) -> Outcome:
-    """Call a piece if nobody else does, and return how it ended. A defect in it is raised."""
+def attempt(piece: Path, over: int, call: Callable[..., Any], given: Mapping[str, Any], progress: Progress) -> Outcome:
+    """Call a piece, by the folder of its claims, if nobody else does, and return how it ended. A defect is raised."""
 
     def report(share: float) -> None:
         check()
         progress(share)
 
     try:
-        with claims.claimed(piece.claims, over=over) as check:
-            return Outcome("done", piece.call(**piece.arguments, progress=report))
+        with claims.claimed(piece, over=over) as check:
+            return Outcome("done", call(**given, progress=report))
     except claims.Taken as taken:
-        return Outcome("taken", taken.mark, RunError(str(taken)))
+        return Outcome("taken", taken.args)
     except Cancelled:
         return Outcome("stopped")
     except NodescopeError as error:
@@ -164,12 +176,12 @@ def carry_out(
                 if number not in begun:
                     begin(piece)
                 begun.add(number)
+                task = partial(attempt, piece.claims, over, piece.call, piece.arguments)
+                pool.submit((number, task), within(progress, done / len(pieces), (done + 1) / len(pieces)))
                 running.add(number)
-                pool.submit((number, partial(attempt, replace(piece, share=nothing_yet), over)))
             if not running:
                 time.sleep(POLL_SECONDS)
-            own = within(progress, done / len(pieces), (done + 1) / len(pieces))
-            for number, outcome in pool.finished(POLL_SECONDS, own) if running else ():
+            for number, outcome in pool.finished(POLL_SECONDS) if running else ():
                 running.discard(number)
                 tries[number] += outcome.state == "lost"
                 if outcome.state == "taken":
@@ -184,13 +196,9 @@ def carry_out(
                     yield pieces[number], _TOO_OFTEN if outcome.state == "lost" else outcome
         progress(1.0)
     finally:
-        running.difference_update(number for number, _ in (pool.finished(0, no_progress) if running else ()))
-        end = time.monotonic() + PATIENCE_SECONDS
+        end, wait = time.monotonic() + PATIENCE_SECONDS, 0.0
         while running and time.monotonic() < end:
-            stop([pieces[number] for number in running])  # again and again: one that is just beginning may forget it
-            running.difference_update(number for number, _ in pool.finished(POLL_SECONDS, no_progress))
-
-
-_TOO_OFTEN = Outcome("failed", error=RunError(
-    f"Its process ended {TRIES} times before it was done, perhaps for memory; give it more, or fewer at a time."
-))  # fmt: skip
+            running -= {number for number, _ in pool.finished(wait)}
+            if running:  # again and again: one that is just beginning may forget it
+                stop([pieces[number] for number in running])
+            wait = POLL_SECONDS

@@ -206,16 +206,19 @@ PIECES = "Several processes"
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where pieces of the work are carried out, as the argument ``where``."""
 
-    @option("--workers", type=int, metavar="N", group=PIECES, show_default="this process alone",
-            help="So many processes of this machine, each with one at a time.")  # fmt: skip
+    @option("--workers", type=click.IntRange(1, 256), metavar="N", group=PIECES, show_default="this process alone",
+            help="So many processes of this machine, each with one at a time. Each gets a GPU in turn where there are "
+            "several; with --device cuda:1 they share that one.")  # fmt: skip
     @option("--ray", metavar="ADDRESS|local", group=PIECES, help="A Ray cluster, by the address of its head.")
-    @option("--cpus", type=int, default=1, metavar="N", group=PIECES, help="Cores, and so threads, of each.")
-    @option("--gpus", type=float, default=0, metavar="N", group=PIECES, help="GPUs of each, on Ray.")
-    @option("--memory", type=float, default=0, metavar="GB", group=PIECES, help="Memory of each, on Ray.")
+    @option(
+        "--cpus", type=click.IntRange(1), default=1, metavar="N", group=PIECES, help="Cores, and so threads, of each."
+    )
+    @option("--gpus", type=click.FloatRange(0), default=0, metavar="N", group=PIECES, help="GPUs of each, on Ray.")
+    @option("--memory", type=click.FloatRange(0), default=0, metavar="GB", group=PIECES, help="Memory of each, on Ray.")
     @functools.wraps(function)
     def with_where(*, workers: int | None, ray: str | None, cpus: int, gpus: float, memory: float, **given: Any) -> Any:
-        if workers == 0:
-            raise ConfigError("--workers must be 1 to 256, got 0.")
+        if workers and ray:
+            raise ConfigError("--workers are processes of this machine and --ray is a cluster; give one of them.")
         return function(where=Where(workers or 0, ray or "", cpus, gpus, memory), **given)
 
     return with_where

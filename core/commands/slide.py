@@ -89,7 +89,7 @@ def command(
     ]  # fmt: skip
 
     def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
-        with where.pool() as pool:
+        with where.pool(device) as pool:
             yield from tabled(folder, carry_out(pool, pieces, progress=progress, stop=_stop))
 
     if job is not None:  # a page started this: what fails says so in its own folder, and the others go on

@@ -17,6 +17,7 @@ from core.job import JobStatus
 from core.studies.cross_validation import BY_NAMES, finished_folds, folds_result, work_on_folds
 from core.studies.learning_curve import EQUAL_NAMES, conclusion, curve_result, work_on_curve
 from core.studies.learning_curve_result import SHOWN as CURVE_SHOWN
+from core.studies.progress import progress_of
 from core.studies.search import search_result, work_on_search
 from core.studies.study import (
     KIND_NAMES,
@@ -25,7 +26,6 @@ from core.studies.study import (
     list_studies,
     move_study_data,
     open_study,
-    progress_of,
     start_study,
 )
 from core.studies.trash import delete_study, list_trash, restore

@@ -21,8 +21,10 @@ from core.data.split_file import load_split
 from core.data.splits import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
+from core.runs.described import checked_title
 from core.runs.moved_data import move_data
-from core.runs.settings import GROUPS, Setting
+from core.runs.setting import Setting
+from core.runs.settings import GROUPS
 from core.training.distributed import ProcessGroup, train_together
 from core.training.execute import execute
 from core.training.preflight.cost import estimate
@@ -99,6 +101,7 @@ def _option(group: str, setting: Setting) -> options.Decorator:
 
 @options.command("train")
 @options.option("--run-dir", type=options.PATH, metavar="DIR", help="New folder for the run; without it, one is made.")
+@options.option("--name", metavar="TEXT", help="Name of the run for people, as on the page; its folder keeps its own.")
 @options.option("--resume", is_flag=True, help="Go on with the run in --run-dir; with --data, where "
                 "its data has moved to.")  # fmt: skip
 @options.option(
@@ -109,7 +112,14 @@ def _option(group: str, setting: Setting) -> options.Decorator:
 @options.option("--json", "as_json", is_flag=True, help="Print JSON, with --estimate.")
 @training()
 def command(
-    run_dir: Path | None, resume: bool, processes: int, quiet: bool, only_estimate: bool, as_json: bool, **given: Any
+    run_dir: Path | None,
+    name: str | None,
+    resume: bool,
+    processes: int,
+    quiet: bool,
+    only_estimate: bool,
+    as_json: bool,
+    **given: Any,
 ) -> int:
     """Train a network.
 
@@ -126,7 +136,7 @@ def command(
     if as_json:
         raise ConfigError("--json goes with --estimate; `python -m core runs show RUN --json` prints a run's metrics.")
     if quiet:
-        return _train(run_dir, resume, given, processes, quiet=True)
+        return _train(run_dir, name, resume, given, processes, quiet=True)
     # Removed again, because main() may be called several times in a process, and each line would then be repeated.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -135,13 +145,15 @@ def command(
     # The log of the run has every line too: a training goes on without its reader, as in `... | head`, and quietly.
     logging.raiseExceptions = False
     try:
-        return _train(run_dir, resume, given, processes, quiet=False)
+        return _train(run_dir, name, resume, given, processes, quiet=False)
     finally:
         for each in (logger, data_logger):
             each.removeHandler(handler)
 
 
-def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any], processes: int, *, quiet: bool) -> int:
+def _train(
+    run_dir: Path | None, name: str | None, resume: bool, given: Mapping[str, Any], processes: int, *, quiet: bool
+) -> int:
     logger.propagate = False
     logger.setLevel(logging.INFO)
     if resume:
@@ -149,15 +161,15 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any], process
             raise ConfigError("--resume needs --run-dir, the folder of the run to go on with.")
         given = dict(given)
         moved = given.pop("data", ())
-        refuse_training(given)
+        refuse_training({**given, "name": name})
         if moved:
             move_data(open_run(run_dir), moved)
     config = open_run(run_dir).config() if resume and run_dir is not None else config_of(given)
     if processes > 1:
-        return train_together(_run(run_dir, resume, config), processes, quiet=quiet)
+        return train_together(_run(run_dir, name, resume, config), processes, quiet=quiet)
     group = ProcessGroup(config.device)
     # The main process makes the folder; the others of a distributed training take its path from there.
-    run = open_run(Path(group.from_main(str(_run(run_dir, resume, config).path) if group.is_main else "")))
+    run = open_run(Path(group.from_main(str(_run(run_dir, name, resume, config).path) if group.is_main else "")))
     if not group.is_main:
         for each, level in ((logger, logging.WARNING), (data_logger, logging.ERROR)):
             each.setLevel(level)  # else each process would print every line
@@ -178,9 +190,13 @@ def _train(run_dir: Path | None, resume: bool, given: Mapping[str, Any], process
     return 0
 
 
-def _run(run_dir: Path | None, resume: bool, config: TrainingConfig) -> Run:
+def _run(run_dir: Path | None, name: str | None, resume: bool, config: TrainingConfig) -> Run:
     if not resume or run_dir is None:
-        return create_run(config, run_dir)
+        title = checked_title(name or "")  # before there is a run
+        run = create_run(config, run_dir)
+        if title:
+            run.rename(title)
+        return run
     run = open_run(run_dir)
     if run.status().state == "finished":
         raise RunError(f"The run {run.name} is finished; its bundle is {run.bundle_path}.")

@@ -12,6 +12,14 @@ LONGEST = 80
 """Characters of a name."""
 
 
+def checked_title(title: str) -> str:
+    """Return a name for people without blanks around it. Raises :class:`RunError` if it is too long or unprintable."""
+    name = title.strip()
+    if len(name) > LONGEST or not name.isprintable():
+        raise RunError(f"A name needs at most {LONGEST} printable characters, got {title!r}.")
+    return name
+
+
 class Described(WorkFolder):
     """A work folder with the files ``name.txt``, ``tags.txt`` (a tag in each line), ``notes.txt`` and ``by.txt``.
 
@@ -29,9 +37,7 @@ class Described(WorkFolder):
             RunError: the name is too long or not printable, or the folder is gone.
             StorageError: it cannot be written.
         """
-        name = title.strip()
-        if len(name) > LONGEST or not name.isprintable():
-            raise RunError(f"A name needs at most {LONGEST} printable characters, got {title!r}.")
+        name = checked_title(title)
         self._write_text("name.txt", "" if name == self.name else name)
 
     def started_by(self) -> str:

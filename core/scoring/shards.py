@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from core.cluster import Piece, Where, carry_out
-from core.job import Cancelled
 from core.progress import Progress
 from core.scoring.chunks import ChunkCache
 
@@ -27,7 +26,7 @@ def fill(
         keep: the cache.
         total: patches.
         call: predicts those of its `span` into the cache, see :class:`core.cluster.Piece`.
-        arguments: its others.
+        arguments: its others, among them `device`.
         where: the shards are predicted.
         progress: receives the finished share.
 
@@ -47,9 +46,6 @@ def fill(
         for span in spans
         if keep.lacks(*span)
     ]
-    with where.pool() as pool:
+    with where.pool(arguments["device"]) as pool:
         for _, outcome in carry_out(pool, pieces, progress=progress):
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.state == "stopped":
-                raise Cancelled
+            outcome.result()

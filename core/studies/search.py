@@ -17,7 +17,7 @@ from typing import get_args
 
 from core.cluster import HERE, Where, carry_out
 from core.errors import ConfigError
-from core.job import Cancelled, JobStatus
+from core.job import JobStatus
 from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.studies.search_result import SearchResult
@@ -114,7 +114,7 @@ def work_on_search(
     """
 
     def what(report: Progress) -> None:
-        with remembering(study) as memory, where.pool() as pool:
+        with remembering(study) as memory, where.pool(study.config().device) as pool:
             searcher = Searcher(study, memory, notify)
 
             def progress(share: float) -> None:
@@ -130,10 +130,7 @@ def work_on_search(
                     begin=lambda piece: notify(searcher.sentence(piece.arguments)),
                     stop=lambda _pieces: study.request_stop(),
                 ):
-                    if outcome.error is not None:
-                        raise outcome.error
-                    if outcome.state == "stopped":
-                        raise Cancelled
+                    outcome.result()
                 for trial in trials:
                     searcher.tell(trial)
         report(1.0)

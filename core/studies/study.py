@@ -24,12 +24,11 @@ from typing import Any, ClassVar, Literal
 from core.data import DEMO, Dataset, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
-from core.errors import ConfigError, NodescopeError, RunError, StorageError
+from core.errors import ConfigError, RunError, StorageError
 from core.job import Job, JobStatus
 from core.runs.config import TrainingConfig
 from core.runs.moved_data import move_data
 from core.runs.run import Run
-from core.runs.status import Status
 from core.storage import atomic
 from core.storage.home import home, make_folder, runs_home
 from core.storage.lock import action_lock
@@ -138,25 +137,6 @@ class Study(Job):
     def _check_idle(self) -> None:
         self.check_exists()
         super()._check_idle()
-
-
-@dataclass(frozen=True)
-class StudyProgress:
-    """How far a study is.
-
-    Attributes:
-        status: of its process.
-        done: runs that need no more work.
-        total: all of them.
-        at_work: the runs in work.
-        share: 0 to 1, the run in work counted by its own progress.
-    """
-
-    status: JobStatus
-    done: int
-    total: int
-    at_work: tuple[Run, ...]
-    share: float
 
 
 def studies_home() -> Path:
@@ -289,24 +269,3 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
         decided.update(decisions_of(DEMO if kind == DEMO else str(folder)))
     atomic.write_text(path, to_csv(decided))
     return path
-
-
-def progress_of(study: Study) -> StudyProgress:
-    """Return how far a study is. Raises :class:`RunError` if a file of it is damaged."""
-    names, settled = study.run_names(), set((study.results() or {}).get("settled", ()))
-    done, share, at_work = 0, 0.0, list[Run]()
-    for run in study.runs():
-        status = _status(run)
-        if status.state == "finished" or run.name in settled:
-            done, share = done + 1, share + 1
-        else:
-            share += status.progress
-            at_work += [run] if status.is_active else []
-    return StudyProgress(study.status(), done, len(names), tuple(at_work), share / max(1, len(names)))
-
-
-def _status(run: Run) -> Status:
-    try:
-        return run.status()
-    except NodescopeError as error:
-        return Status(state="damaged", message=str(error))

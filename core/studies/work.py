@@ -18,6 +18,7 @@ from core.runs.config import TrainingConfig
 from core.runs.run import Run, create_run
 from core.runs.status import Status
 from core.storage.home import runs_home
+from core.studies.progress import progress_of
 from core.studies.study import Study
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
     """
     lock = study.lock()
     try:
-        return study.work(what, is_locked=True)
+        status = study.work(what, is_locked=True)
+        progress = progress_of(study)
+        if status.state == "cancelled" and progress.done == progress.total:
+            study.withdraw_stop()  # it came when there was nothing left to stop: only the result is missing
+            status = study.work(what, is_locked=True)
+        return status
     except NodescopeError:
         raise  # it has been written down
     except KeyboardInterrupt:
@@ -135,16 +141,13 @@ def finished_runs(
     """
     pieces = [piece_of(study, name, train_piece, config=config.to_json()) for _, name, config in plan]
     lines, finished, yielded = {name: line for line, name, _ in plan}, set[str](), 0
-    with where.pool() as pool:
+    with where.pool(study.config().device) as pool:
         ended = carry_out(
             pool, pieces, progress=report, begin=lambda piece: notify(lines[piece.name]),
             stop=lambda _pieces: study.request_stop(),
         )  # fmt: skip
         for piece, outcome in ended:
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.state == "stopped":
-                raise Cancelled
+            outcome.result()
             finished.add(piece.name)
             while yielded < len(pieces) and pieces[yielded].name in finished:
                 yield Run(runs_home() / pieces[yielded].name)

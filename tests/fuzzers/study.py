@@ -5,8 +5,9 @@ from pathlib import Path
 from core.errors import NodescopeError
 from core.studies.cross_validation import folds_result, out_of_fold
 from core.studies.learning_curve import curve_result
+from core.studies.progress import progress_of
 from core.studies.search import search_result
-from core.studies.study import list_studies, open_study, progress_of
+from core.studies.study import list_studies, open_study
 from tests.fuzzers.damage import Random, copy_with_damage
 from tests.fuzzers.home import run_commands
 

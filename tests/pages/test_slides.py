@@ -120,7 +120,7 @@ def test_all_slides_that_can_be_are_predicted_in_one_queue(
 def test_slides_are_predicted_at_the_same_time_where_there_are_cores(
     app: Page, quiet_demo: Path, folder: Path, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.cluster.cores", lambda: 4)
+    monkeypatch.setattr("core.cluster.local.cores", lambda: 4)
     shutil.copyfile(folder / "a.png", folder / "d.png")
     _open(app, folder).click("Open folder")
     app.set(state.SLIDES_AT_ONCE, 2)

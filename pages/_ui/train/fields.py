@@ -10,7 +10,8 @@ import streamlit as st
 import models
 from core.data.split_file import SUFFIX, saved_splits
 from core.runs import TrainingConfig
-from core.runs.settings import GROUPS, SETTINGS, Setting
+from core.runs.setting import Setting
+from core.runs.settings import GROUPS, SETTINGS
 
 FIRST = "Training"
 """The group that everybody sees; the others are folded away."""

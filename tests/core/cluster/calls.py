@@ -53,9 +53,14 @@ def refuse(*, folder: Path, progress: Progress) -> None:
     raise DataError(f"{folder.name} is no slide. Give another file.")
 
 
-def look_around(*, progress: Progress) -> tuple[bool, int, str | None]:
-    """Return whether PyTorch is there already, its threads, and what a worker is told."""
+def look_around(*, progress: Progress) -> tuple[bool, int, str | None, str | None]:
+    """Return whether PyTorch is there already, its threads, those of others, and whether it is called a worker."""
     was_there = "torch" in sys.modules
     import torch
 
-    return was_there, torch.get_num_threads(), os.environ.get("NODESCOPE_WORKER")
+    return was_there, torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"), os.environ.get("NODESCOPE_WORKER")
+
+
+def look_for_gpus(*, progress: Progress) -> str:
+    """Return which GPUs a worker sees."""
+    return os.environ["CUDA_VISIBLE_DEVICES"]

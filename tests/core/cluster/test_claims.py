@@ -35,7 +35,7 @@ folder = Path(sys.argv[1])
 given = [Piece(str(n), folder / str(n) / "claims", work, {"at": folder / str(n)}) for n in range(12)]
 print("ready", flush=True)
 sys.stdin.readline()
-with Where().pool() as pool:
+with Where().pool("cpu") as pool:
     for piece, outcome in carry_out(pool, given):
         assert outcome.state == "done", outcome
 """
@@ -57,8 +57,9 @@ def elsewhere(path: Path) -> None:
 
 def test_a_piece_has_one_owner_until_it_is_given_back(tmp_path: Path) -> None:
     with claimed(tmp_path):
-        with pytest.raises(Taken, match=f"Process {os.getpid()} on .* works on it"), claimed(tmp_path):
+        with pytest.raises(Taken) as taken, claimed(tmp_path):
             pass
+        assert taken.value.args == (1, 0)
         assert json.loads((tmp_path / "000001.json").read_text())["pid"] == os.getpid()
     with claimed(tmp_path):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.json", "000002.json"]
@@ -106,7 +107,7 @@ def test_a_silent_owner_elsewhere_is_succeeded_once_and_finds_out(
         elsewhere(tmp_path / "000001.json")
         with pytest.raises(Taken) as taken, claimed(tmp_path):
             pass
-        assert taken.value.mark[0] == 1
+        assert taken.value.args[0] == 1
         with claimed(tmp_path, over=1):
             with pytest.raises(Taken), claimed(tmp_path, over=1):  # a second one that saw the silence comes too late
                 pass
@@ -121,7 +122,7 @@ def test_the_counter_of_an_owner_that_works_changes(tmp_path: Path, monkeypatch:
     def is_seen_to_work() -> bool:
         with pytest.raises(Taken) as taken, claimed(tmp_path):
             pass
-        marks.add(taken.value.mark)
+        marks.add(taken.value.args)
         return len(marks) > 2
 
     with claimed(tmp_path):

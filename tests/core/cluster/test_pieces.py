@@ -34,7 +34,7 @@ def piece(folder: Path, call: Callable[..., object] = calls.write_blocks, **give
 
 
 def outcomes(where: Where, *given: Piece, **more: object) -> dict[str, Outcome]:
-    with where.pool() as pool:
+    with where.pool("cpu") as pool:
         return {each.name: outcome for each, outcome in carry_out(pool, given, **more)}
 
 
@@ -116,7 +116,7 @@ def test_what_another_process_has_is_done_when_it_is_given_back(tmp_path: Path) 
     other = threading.Thread(target=hold)
     other.start()
     held.wait(30)
-    with Where().pool() as pool:
+    with Where().pool("cpu") as pool:
         ended = carry_out(
             pool, [piece(tmp_path / "a"), piece(tmp_path / "b")], begin=lambda each: begun.append(each.name)
         )
@@ -128,52 +128,53 @@ def test_what_another_process_has_is_done_when_it_is_given_back(tmp_path: Path) 
     assert begun == ["a", "b"]
 
 
-def test_where_pieces_go_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given, said in (
-        ({"workers": 257}, "--workers must be 1 to 256, got 257"),
-        ({"workers": 2, "ray": "local"}, "give one of them"),
-        ({"cpus": 0}, "--cpus must be at least 1"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            Where(**given)
+def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.cluster.on_ray.find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match="--ray needs Ray, which is not installed here: pip install"):
-        Where(ray="local").pool()
+        Where(ray="local").pool("cpu")
 
 
-def test_a_worker_has_the_threads_that_are_asked_for_and_stands_in_no_queue(tmp_path: Path) -> None:
-    with Where(workers=1, cpus=3).pool() as pool:
-        found = list(carry_out(pool, [Piece("a", tmp_path, _told, {})]))
-
-    assert found[0][1].value == ("3", "1")
+@pytest.mark.parametrize(("device", "visible"), [("auto", ["4", "7"]), ("cuda", ["4", "7"]), ("cuda:1", ["4,7"] * 2)])
+def test_each_worker_has_a_gpu_of_its_own_unless_one_is_named(
+    device: str, visible: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.device.gpu_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    with Where(workers=2).pool(device) as pool:
+        found = carry_out(pool, [Piece(name, tmp_path / name, calls.look_for_gpus, {}) for name in "ab"])
+        assert sorted(outcome.result() for _, outcome in found) == visible
     assert not pieces.is_worker()
-
-
-def _told(*, progress: object) -> tuple[str | None, str | None]:
-    return os.environ.get("OMP_NUM_THREADS"), os.environ.get(pieces.WORKER)
 
 
 PREPARED = """
 import os, sys
 from pathlib import Path
+from core.__main__ import prepare_workers
 from core.cluster import Piece, Where, carry_out
-from core.cluster.local import prepare
 from tests.core.cluster import calls
 print("torch" in sys.modules)
-prepare(["core", "info", "--workers", "1"])
-with Where(workers=1).pool() as pool:
+prepare_workers(["core", "info", "--workers", "1", *sys.argv[2:]])
+with Where(workers=1, cpus=int((sys.argv[2:] or ["=1"])[-1].partition("=")[2])).pool("cpu") as pool:
     [(_, outcome)] = carry_out(pool, [Piece("a", Path(sys.argv[1]), calls.look_around, {})])
 print(outcome.value, os.environ.get("OMP_NUM_THREADS"))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, processes are not forked")
-def test_workers_of_a_command_are_forked_with_all_that_they_import(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cpus", "worker"),
+    # With one thread it is forked with PyTorch, with more it imports it for itself, each with its threads.
+    [
+        pytest.param([], "(True, 1, '1', '1')", id="forked"),
+        pytest.param(["--cpus=2"], "(False, 2, '2', '1')", id="spawned", marks=pytest.mark.slow),
+    ],
+)
+def test_a_worker_has_its_threads_whether_it_is_forked_or_spawned(cpus: list[str], worker: str, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-c", PREPARED, str(tmp_path)]
+    command = [sys.executable, "-c", PREPARED, str(tmp_path), *cpus]
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-    # PyTorch is not imported with the pool, but in the worker before it has begun, and with its one thread.
-    assert found.splitlines() == ["False", "(True, 1, '1') None"]
+    # PyTorch is not imported with the pool.
+    assert found.splitlines() == ["False", f"{worker} None"]
 
 
 class Forgetful:
@@ -185,10 +186,10 @@ class Forgetful:
     def slots(self) -> int:
         return 100
 
-    def submit(self, task: pieces.Task) -> None:
+    def submit(self, task: pieces.Task, _progress: object) -> None:
         self.tasks.append(task)
 
-    def finished(self, _seconds: float, _progress: object) -> list[tuple[int, Outcome]]:
+    def finished(self, _seconds: float) -> list[tuple[int, Outcome]]:
         self.random.shuffle(self.tasks)
         ended, self.tasks = self.tasks[:10], self.tasks[10:]
         self.attempts.update(number for number, _ in ended)

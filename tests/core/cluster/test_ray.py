@@ -85,7 +85,7 @@ def blocks(folder: Path) -> dict[str, bytes]:
 def test_a_worker_a_node_and_the_head_are_lost_and_the_bytes_are_those_of_one_process(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    with Where().pool() as pool:
+    with Where().pool("cpu") as pool:
         assert [each.state for _, each in carry_out(pool, pieces(tmp_path / "here", 0))] == ["done"] * PIECES
     cluster.start("head")
     wait(lambda: _answers(cluster))
@@ -93,7 +93,7 @@ def test_a_worker_a_node_and_the_head_are_lost_and_the_bytes_are_those_of_one_pr
     ended: list[str] = []
 
     def work() -> None:
-        with Where(ray=cluster.address).pool() as pool:
+        with Where(ray=cluster.address).pool("cpu") as pool:
             ended.extend(each.state for _, each in carry_out(pool, pieces(tmp_path / "ray", 0.5)))
 
     def done() -> int:
@@ -134,6 +134,6 @@ def _answers(cluster: Cluster) -> bool:
 def test_without_a_cluster_it_is_said_what_to_start(tmp_path: Path) -> None:
     with (
         pytest.raises(RunError, match=r"No Ray cluster answers at 127\.0\.0\.1:9 \(.*ray start --head"),
-        Where(ray="127.0.0.1:9").pool() as pool,
+        Where(ray="127.0.0.1:9").pool("cpu") as pool,
     ):
         list(carry_out(pool, pieces(tmp_path, 0)))

@@ -69,6 +69,9 @@ def test_a_search_prints_its_trials_and_goes_on_to_more(
         (["cross-validate", "--data", "demo", "--folds", "1"], "folds must be 2 to 20, got 1"),
         (["search", "--data", "demo", "--over", "moon"], "no search over 'moon'"),
         (["predict", "x", "--study", "mine", "--bundle", "b"], "leave out --bundle"),
+        (["search", "--workers", "0"], "0 is not in the range 1<=x<=256"),
+        (["search", "--workers", "2", "--ray", "local"], "give one of them"),
+        (["search", "--workers", "2", "--cpus", "0"], "0 is not in the range x>=1"),
     ],
 )
 def test_what_cannot_be_is_said_and_leaves_nothing(

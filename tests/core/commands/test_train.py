@@ -33,7 +33,7 @@ def test_a_run_is_trained_to_its_bundle_and_never_again(
 ) -> None:
     folder = tmp_path / "run"
     words = ["train", "--data", str(data), "--run-dir", str(folder), *SMALL, "--learning-rate", "0.003", "--seed", "5"]
-    words += ["--patches", "50"]
+    words += ["--patches", "50", "--name", " the first "]
 
     assert main(words) == 0
 
@@ -42,6 +42,7 @@ def test_a_run_is_trained_to_its_bundle_and_never_again(
     assert output.count("Epoch 1/1:") == 1
     run = open_run(folder)
     assert run.status().state == "finished"
+    assert run.title() == "the first"
     expected = preset("quick").with_changes(
         data=(str(data),), epochs=1, batch_size=16, device="cpu", learning_rate=0.003, seed=5, patches=50
     )
@@ -62,6 +63,17 @@ def test_a_quiet_run_says_nothing_on_screen(data: Path, tmp_path: Path, capsys: 
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "")
     assert "Epoch 1/1:" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_name_that_cannot_be_leaves_no_run(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--data", str(data), "--run-dir", str(tmp_path / "run"), *SMALL, "--name", "x" * 81]
+
+    assert main(words) == 2
+
+    assert "A name needs at most 80 printable characters" in _error(capsys)
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "--run-dir", str(tmp_path / "run"), "--resume", "--name", "another"]) == 2
+    assert "leave out --name" in _error(capsys)
 
 
 def test_a_mistyped_folder_is_2_and_leaves_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

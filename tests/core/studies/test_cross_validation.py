@@ -29,7 +29,8 @@ from core.studies.cross_validation import (
     out_of_fold,
     work_on_folds,
 )
-from core.studies.study import Study, list_studies, open_study, progress_of
+from core.studies.progress import progress_of
+from core.studies.study import Study, list_studies, open_study
 from core.training import trainer
 
 CONFIG = TrainingConfig(epochs=1, batch_size=16, augmentation=Augmentation(stain=0.1), device="cpu")
@@ -104,6 +105,22 @@ def test_the_result_has_the_folds_their_mean_and_the_pooled_figures(whole: Study
     assert result.pooled.metrics["accuracy"].value == pytest.approx(right.mean())
     assert result.left_out == 0
     assert type(result).from_json(json.loads((whole.path / "results.json").read_text())) == result
+
+
+def test_a_stop_after_the_last_fold_has_nothing_left_to_stop(whole: Study) -> None:
+    (whole.path / "predictions.csv").unlink()
+    asked: list[str] = []
+
+    def ask(line: str) -> None:
+        if line.startswith("  whole-fold-3") and not asked:
+            asked.append(line)
+            whole.request_stop()
+
+    assert work_on_folds(whole, notify=ask).state == "finished"
+
+    assert asked
+    assert whole.status().state == "finished"
+    assert len(out_of_fold(whole)) == 100
 
 
 def test_a_study_that_was_stopped_within_a_fold_gives_the_same_table_bit_for_bit(

@@ -25,7 +25,8 @@ from core.studies.learning_curve import (
     parse_size,
     work_on_curve,
 )
-from core.studies.study import Study, list_studies, open_study, progress_of
+from core.studies.progress import progress_of
+from core.studies.study import Study, list_studies, open_study
 from core.training import trainer
 from core.training.data import divide
 from core.training.predictions import test_predictions as predictions_of

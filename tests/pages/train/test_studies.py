@@ -32,7 +32,7 @@ def _quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr("core.cluster.cores", lambda: 4)
+    monkeypatch.setattr("core.cluster.local.cores", lambda: 4)
     names: list[str] = []
     monkeypatch.setattr(Study, "launch", lambda self, _command: names.append(self.name))
     return names
@@ -117,7 +117,7 @@ def test_more_runs_at_the_same_time_than_cores_are_refused(
     app.open("train", runs_view="Studies")
     app.set("runs_at_once", 5)
     assert app.error[0].value == "Runs at the same time must be 1 to 4, got 5."
-    monkeypatch.setattr("core.cluster.cores", lambda: 1)
+    monkeypatch.setattr("core.cluster.local.cores", lambda: 1)
     assert "Runs at the same time" not in app.run().words()
 
 
