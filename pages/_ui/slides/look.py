@@ -54,7 +54,7 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
         _draw_viewer(listing, slide, path, found, measured, place)
     with right:
         if place is None:
-            if openseadragon() is not None:
+            if openseadragon() is not None and _mpp(listing, slide) is not None:
                 st.caption("Click a place on the slide to see what the model says of that patch, and why.")
             _draw_foci(measured, path)
         else:
@@ -150,11 +150,11 @@ def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
     try:
         listing.mpp_of(slide)
     except NodescopeError as error:
-        st.warning(str(error).replace(BY_OPTION, "Give it here."), icon=":material/straighten:")
+        st.warning(str(error).replace(BY_OPTION, "Give it here: about 0.25 for a scan at 40×, 0.5 at 20×."), icon=":material/straighten:")
         row = st.container(horizontal=True, vertical_alignment="bottom")
         given = row.number_input(
             "µm per pixel", LEAST_MPP, COARSEST, None, format="%.4f", key=f"{state.SLIDE_MPP}-{slide.name}", width=160,
-            placeholder="0.25", help="Of the full resolution: about 0.25 for a scan at 40×, 0.5 at 20×.",
+            placeholder="0.25", help="Of the full resolution.",
         )  # fmt: skip
         if given is not None:
             row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))

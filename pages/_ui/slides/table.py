@@ -27,7 +27,7 @@ from pages._ui.slides.opened import opened_slide
 THUMBNAIL = 96
 """Longer side of a picture in the table, in pixels."""
 
-ROW = 88
+ROW = 100
 """Height of a row in pixels: from 65 on Streamlit wraps the notes."""
 
 FEW = 5
@@ -40,19 +40,19 @@ TALLEST = 760
 
 _config = st.column_config
 COLUMNS: dict[str, Any] = {
-    "picture": _config.ImageColumn("", width=72),
-    "slide": _config.TextColumn("Slide", width=135),
-    "state": _config.TextColumn("State", width=85),
-    "tumour_share": _config.NumberColumn("Tumour", format="percent", width=66, help="Share of the tissue."),
-    "foci": _config.NumberColumn("Foci", width=48, help="Connected areas that the model calls tumour."),
+    "picture": _config.ImageColumn("", width=64),
+    "slide": _config.TextColumn("Slide", width=125),
+    "state": _config.TextColumn("State", width=82),
+    "tumour_share": _config.NumberColumn("Tumour", format="percent", width=64, help="Share of the tissue."),
+    "foci": _config.NumberColumn("Foci", width=46, help="Connected areas that the model calls tumour."),
     "longest": _config.TextColumn("Class", width=68, help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
-    "note": _config.TextColumn("Notes", width=200),
+    "note": _config.TextColumn("Notes", width=230),
     "tissue_mm2": _config.NumberColumn("Tissue, mm²", format="%.1f"),
     "size": _config.TextColumn("Pixels"),
     "mpp": _config.NumberColumn("µm/px", format="%.3f"),
     "ood_share": _config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
 }
-"""Of the table; in a window of 1024 pixels those up to the notes are in sight, with their 674 pixels."""
+"""Of the table; in a window of 1024 pixels those up to the notes are in sight, with their 679 pixels."""
 
 STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
 """Steps between patches in model pixels, and their names."""
@@ -177,11 +177,11 @@ def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tup
     for path, (word, _) in known.items():
         if word.endswith("%"):
             table.loc[table["slide"] == path.name, "state"] = f"{PREDICTING} {word}"
-    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=COLUMNS, column_order=list(COLUMNS),
-                             row_height=ROW, height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
     if "tissue_mm2" in table:
         with st.container(key="more-columns"):  # which a wide window hides
-            st.caption(":material/arrow_forward: Scroll the table sideways for tissue, pixels, µm/px and OOD.")
+            st.caption("Scroll the table sideways for tissue, pixels, µm/px and OOD.")
+    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=COLUMNS, column_order=list(COLUMNS),
+                             row_height=ROW, height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()
