@@ -150,7 +150,10 @@ def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
     try:
         listing.mpp_of(slide)
     except NodescopeError as error:
-        st.warning(str(error).replace(BY_OPTION, "Give it here: about 0.25 for a scan at 40×, 0.5 at 20×."), icon=":material/straighten:")
+        st.warning(
+            str(error).replace(BY_OPTION, "Give it here: about 0.25 for a scan at 40×, 0.5 at 20×."),
+            icon=":material/straighten:",
+        )
         row = st.container(horizontal=True, vertical_alignment="bottom")
         given = row.number_input(
             "µm per pixel", LEAST_MPP, COARSEST, None, format="%.4f", key=f"{state.SLIDE_MPP}-{slide.name}", width=160,
