@@ -12,7 +12,6 @@ from core.display.pictures import (
     to_jpeg,
     to_png,
     with_centre_box,
-    with_scale_bar,
 )
 
 __all__ = [
@@ -32,5 +31,4 @@ __all__ = [
     "to_jpeg",
     "to_png",
     "with_centre_box",
-    "with_scale_bar",
 ]

@@ -6,12 +6,9 @@ Pixels stay crisp: enlarging repeats them.
 import base64
 import io
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core.data.store import CENTRE
@@ -117,38 +114,6 @@ def with_centre_box(patch: np.ndarray, *, zoom: int = 1, colour: tuple[int, int,
     centre = slice(CENTRE.start * zoom, CENTRE.stop * zoom)
     boxed[centre, centre] = patch[centre, centre]
     return boxed
-
-
-def with_scale_bar(picture: np.ndarray, *, zoom: int, micrometres: int = 20) -> np.ndarray:
-    """Return a copy of an enlarged patch with a bar of known length at the lower left.
-
-    Args:
-        picture: uint8 H×W×3, a patch enlarged `zoom` times.
-        zoom: see `picture`.
-        micrometres: length of the bar in tissue, at :data:`MICROMETRES_PER_PIXEL`.
-    """
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    length, height, margin = round(micrometres / MICROMETRES_PER_PIXEL * zoom), max(2, zoom), 3 * zoom
-    bottom = picture.shape[0] - margin
-    draw.rectangle((margin - 1, bottom - height - 1, margin + length + 1, bottom + 1), fill=(255, 255, 255))
-    draw.rectangle((margin, bottom - height, margin + length, bottom), fill=(20, 20, 20))
-    draw.text(
-        (margin, bottom - height - 2),
-        f"{micrometres} µm",
-        fill=(20, 20, 20),
-        stroke_fill=(255, 255, 255),
-        stroke_width=2,
-        anchor="lb",
-        font=_font(max(10, 4 * zoom)),
-    )
-    return np.asarray(image)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    # Pillow's own font has no µ; matplotlib comes with one that does.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def to_jpeg(pixels: np.ndarray, *, quality: int = 90) -> bytes:

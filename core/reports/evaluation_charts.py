@@ -110,8 +110,9 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
     # How much each point rests on: a bar from below, as high as a fifth of the diagram for the fullest bin.
     figure.add_bar(
         x=diagram.mean_probability, y=0.2 * share, width=0.05, marker={"color": colour, "opacity": 0.25},
-        text=[f"{count:,}" for count in diagram.count], textposition="outside", textfont={"size": 11}, cliponaxis=False,
-        hoverinfo="skip",
+        # Those of small bins would stand so close together that "2" and "1" read as 21.
+        text=[f"{count:,}" if count >= 10 else "" for count in diagram.count], textposition="outside",
+        textfont={"size": 11}, cliponaxis=False, hoverinfo="skip",
     )  # fmt: skip
     return figure
 

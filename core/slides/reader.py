@@ -32,6 +32,9 @@ then, and a pixel is at most half a pixel from its place."""
 
 UNEQUAL = 0.01
 
+BY_OPTION = "Give it with --mpp, such as --mpp 0.25 for a scan at 40×, or as a CSV with the columns slide,mpp."
+"""What a command can do where the scale is not known; the page has a field instead."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -111,21 +114,21 @@ class Slide:
                 raise ConfigError(f"{given:g} µm per pixel is out of range; give {LEAST_MPP} to {COARSEST}.")
             return given
         said = self.said_mpp
-        remedy = "Give it with --mpp, such as --mpp 0.25 for a scan at 40×, or as a CSV with the columns slide,mpp."
         if said is None:
-            raise DataError(f"{self.name} does not say how many µm a pixel is wide. {remedy}")
+            raise DataError(f"{self.name} does not say how many µm a pixel is wide. {BY_OPTION}")
         across, down = said
         if abs(across / down - 1) > UNEQUAL:
             raise DataError(
-                f"{self.name} says {across:.4g} µm per pixel across and {down:.4g} down, which must be equal. {remedy}"
+                f"{self.name} says {across:.4g} µm per pixel across and {down:.4g} down, which must be equal. "
+                f"{BY_OPTION}"
             )
         mean = (across + down) / 2
         if mean < LEAST_MPP:
-            raise DataError(f"{self.name} says {mean:.3g} µm per pixel, which no scan of tissue has. {remedy}")
+            raise DataError(f"{self.name} says {mean:.3g} µm per pixel, which no scan of tissue has. {BY_OPTION}")
         if mean > COARSEST:
             raise DataError(
                 f"{self.name} says {mean:.4g} µm per pixel, but at most {COARSEST} can be used: coarser pictures lack "
-                f"the detail that a model reads. If that is wrong, give it with --mpp; else scan finer."
+                f"the detail that a model reads. Scan finer, or correct it. {BY_OPTION}"
             )
         return mean
 

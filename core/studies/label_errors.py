@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from core.data import Dataset
-from core.errors import DataError
+from core.errors import DataError, RunError
 from core.features.label_errors import LabelIssues
 from core.studies.cross_validation import out_of_fold
 from core.studies.study import Study, list_studies
@@ -12,7 +12,14 @@ from core.studies.study import Study, list_studies
 
 def finished_studies() -> list[Study]:
     """Return the cross-validations that have out-of-fold predictions, newest first."""
-    return [study for study in list_studies() if study.kind == "folds" and (study.path / "predictions.csv").is_file()]
+    return [study for study in list_studies() if (study.path / "predictions.csv").is_file() and _is_folds(study)]
+
+
+def _is_folds(study: Study) -> bool:
+    try:
+        return study.kind == "folds"
+    except RunError:
+        return False  # a damaged one, of which Train says what to do, must not hide the others
 
 
 def of_study(study: Study, dataset: Dataset) -> LabelIssues:

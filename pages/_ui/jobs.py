@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from core.cluster import room
-from core.errors import ConfigError, NodescopeError
+from core.errors import NodescopeError
 from core.formatting import duration
 from core.job import Job, JobStatus
 from core.prediction import Predictor
@@ -88,15 +88,11 @@ def at_once(what: str, device: str, *, key: str, help: str = "") -> int:
     most = room(device)
     if most < 2:
         return 1
-    try:
-        return widgets.count(
-            f"{what} at the same time", 1, most, 1, key=key,
-            help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
-            f"a single one has all cores. {help}".rstrip(),
-        )  # fmt: skip
-    except ConfigError as error:
-        widgets.show_error(error)
-        return 1
+    return widgets.count(
+        f"{what} at the same time", 1, most, 1, key=key, problems=[],
+        help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
+        f"a single one has all cores. {help}".rstrip(),
+    )  # fmt: skip
 
 
 def launch(job: Job, command: Sequence[str]) -> None:

@@ -13,8 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.bundle.seen_slides import LIKELY, YES, seen_sentence
 from core.data import CLASS_NAMES
-from core.display import jpeg_address, to_jpeg
-from core.errors import ConfigError, NodescopeError
+from core.display import jpeg_address, to_jpeg, to_png
+from core.errors import NodescopeError
 from core.evaluation import METRICS, Estimate
 from core.progress import Progress
 from pages._ui import state
@@ -124,6 +124,12 @@ def choice(
     return str(chosen or first)
 
 
+def scaled_patch(pixels: np.ndarray, *, key: str, **more: Any) -> None:
+    """Draw an enlarged patch with a scale bar, legible however large it is shown; `more` as of ``st.image``."""
+    with st.container(key=f"scale-bar-{key}"):  # over which the style sheet lays the bar
+        st.image(to_png(pixels), **more)
+
+
 def estimated(label: str, estimate: Estimate, spec: str = ".3f", *, help: str, place: Any) -> None:
     """Draw an estimate as a large number above its interval.
 
@@ -173,10 +179,15 @@ def export(
     place.download_button(label, content, name, mime, icon=f":material/{icon}:", on_click="ignore", **more)
 
 
+NUMBERS = 40
+"""Width of the numbers of rows in a table that can be clicked, in pixels."""
+
+
 def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
     """Draw a table and return the position of the row that was clicked, or None; `more` as of ``st.dataframe``."""
     # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
-    more = {"placeholder": "", "selection_mode": "single-cell", **more}
+    columns = {"_index": st.column_config.Column("", width=NUMBERS), **more.pop("column_config", {})}
+    more = {"placeholder": "", "selection_mode": "single-cell", "column_config": columns, **more}
     # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
     numbered = pd.DataFrame(table)
     numbered = numbered.set_axis(range(1, len(numbered) + 1))
@@ -192,8 +203,8 @@ def page_number(key: str, pages: int, **more: Any) -> int:
     return int(st.number_input("Page", 1, pages, key=key, **{"width": 140, **more}))
 
 
-def count(label: str, low: int, high: int, value: int, *, key: str, help: str) -> int:
-    """Draw the field for a whole number and return it.
+def count(label: str, low: int, high: int, value: int, *, key: str, help: str, problems: list[str]) -> int:
+    """Draw the field for a whole number and return it, or `value` where what was typed is out of range.
 
     Streamlit's own limits would keep the last valid number for the page and show another one in red.
 
@@ -204,14 +215,28 @@ def count(label: str, low: int, high: int, value: int, *, key: str, help: str) -
         value: what the field begins with.
         key: of the field.
         help: behind the question mark.
-
-    Raises:
-        ConfigError: what was typed is out of range.
+        problems: of the form, for :func:`start_button`; gets the sentence that says so.
     """
     chosen = int(st.number_input(label, value=value, step=1, key=key, help=help))
-    if not low <= chosen <= high:
-        raise ConfigError(f"{label} must be {low} to {high:,}, got {chosen:,}.")
-    return chosen
+    if low <= chosen <= high:
+        return chosen
+    wrong(f"{label} must be {low} to {high:,}, got {chosen:,}.", problems)
+    return value
+
+
+def wrong(sentence: str, problems: list[str], *, where: str = "") -> None:
+    """Say below a field what is wrong with it, and note it among the problems of the form, with `where` it stands."""
+    st.markdown(f":small[:red[:material/error: {escaped(sentence)}]]")
+    problems.append(where + sentence)
+
+
+def start_button(label: str, problems: Sequence[str], **more: Any) -> bool:
+    """Draw the button of a form; while something is wrong it is disabled, and the first problem stands beside it."""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    clicked = row.button(label, type="primary", icon=":material/play_arrow:", disabled=bool(problems), **more)
+    for problem in problems[:1]:
+        row.markdown(f":red[:material/error: {escaped(problem)}]")
+    return clicked and not problems  # a click may come together with the text that was typed before it
 
 
 @contextmanager

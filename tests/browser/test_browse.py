@@ -68,6 +68,35 @@ def test_no_press_is_lost_while_the_page_is_drawn(page: Page, address: str) -> N
     expect(dialog.get_by_text("276 of 973 in the grid")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_the_controls_above_the_grid_stand_in_straight_rows(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address)
+    _shown(page)
+    places = page.locator(".st-key-controls :is(button, [data-testid=stNumberInputContainer])").evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect()).filter(box => box.height)"
+        ".map(box => [box.top, box.bottom].map(Math.round))"
+    )
+    assert len(places) > 10
+    assert len({tuple(place) for place in places}) == (2 if width == 1440 else 3)  # one place for each row
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_scale_bar_is_as_long_as_it_says_and_can_be_read(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for path, alt in (("?open=demo-s00-p048", "The patch, enlarged five times"),
+                      ("predict?patch=demo-s00-p048", "The patch, enlarged four times")):  # fmt: skip
+        page.goto(f"{address}/{path}")
+        picture = page.get_by_alt_text(alt)
+        expect(picture).to_be_visible()
+        bar, letters = picture.evaluate(
+            "each => { const style = getComputedStyle(each.parentElement, '::after');"
+            " return [parseFloat(style.width) / each.getBoundingClientRect().width, parseFloat(style.fontSize)]; }"
+        )
+        assert bar == pytest.approx(20 / (96 * 0.97), rel=0.01)
+        assert letters >= 11
+
+
 def test_the_keyboard_alone_selects_opens_relabels_and_goes_on_to_a_prediction(page: Page, address: str) -> None:
     page.goto(address)
     patches = _shown(page)

@@ -10,14 +10,14 @@ from core.bundle import Bundle
 from core.bundle.shipped import DEFAULT
 from core.data import open_dataset
 from core.data.dataset import make_table
-from core.evaluation import confusion_matrix, evaluate, reliability
+from core.evaluation import confusion_matrix, evaluate, reliability, roc_band
 from core.job import Cancelled
 from core.prediction import Predictor
 from core.scoring import chunks
 from core.scoring.job import JobStatus, ScoreJob, SubmissionJob
 from core.scoring.store import load_scores, score_and_store
 from pages._ui import layout, state
-from pages._ui.evaluate import calibration, context, predictions
+from pages._ui.evaluate import calibration, context, metrics, predictions
 from tests.pages.driver import Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +73,17 @@ def test_it_asks_before_it_predicts_and_then_shows_the_figures(page: Page, kaggl
     assert "n = 30 patches, 10 with tumour" in page.words()
     assert "slides are unknown" in page.words()
     assert "Shaded: 95% CI of the height of the curve at each place, over 30 patches." in page.words()
+
+
+@pytest.mark.parametrize(("slides", "is_few"), [(6, True), (24, False), (0, False)])
+def test_a_band_over_few_slides_says_why_it_is_wide(slides: int, is_few: bool) -> None:
+    labels = np.tile([0, 1], 60)
+    probabilities = np.clip(labels * 0.4 + np.random.default_rng(0).uniform(0, 0.6, 120), 0, 1)
+    groups = np.repeat(np.arange(slides), 120 // slides) if slides else None
+    found = evaluate(labels, probabilities, threshold=0.5, groups=groups)
+    words = metrics._shading(found, roc_band(labels, probabilities, groups))
+    assert f"over {f'{slides} slides' if slides else '120 patches'}." in words
+    assert ("It is wide because these are few" in words) == is_few
 
 
 def test_the_headline_says_whether_slides_were_in_training(page: Page, kaggle: Path) -> None:

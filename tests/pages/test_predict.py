@@ -77,7 +77,13 @@ def test_an_unknown_id_says_what_to_do(predict: Page) -> None:
     predict.session_state["patch"] = "nobody"
     predict.run()
     assert not predict.exception
-    assert "has no patch with the id nobody" in predict.words()
+    assert "has no patch with the id nobody. An id looks like demo\\-s" in predict.words()
+
+
+def test_the_path_of_a_patch_is_as_good_as_its_id(predict: Page) -> None:
+    predict.session_state["patch"] = "/somewhere/demo-s26-p004.tif"
+    predict.run()
+    assert "demo-s26-p004 · 96×96 pixels" in predict.words()
 
 
 def test_the_threshold_moves_the_verdict(predict: Page) -> None:

@@ -23,8 +23,8 @@ from core.slides.outlines import Annotation
 from core.slides.reader import Slide
 from core.slides.slide_map import SlideMap
 from core.slides.tiles import tile
-from pages._ui import state
-from pages._ui.slides import opened
+from pages._ui import state, widgets
+from pages._ui.slides import opened, table
 from pages._ui.slides.opened import Opened, open_token, tile_of
 from pages._ui.slides.routes import routes
 from tests.pages.driver import Page
@@ -83,11 +83,24 @@ def test_a_link_to_a_folder_asks_before_anything_in_it_is_read(app: Page, quiet_
     assert "Open it if you trust the link" in app.words()
     assert not app.dataframe
     app.click("Open folder")
-    table = app.dataframe[0].value
-    assert table["slide"].tolist() == ["a.png", "b.png", "c.svs"]
-    assert table["state"].tolist() == ["not predicted", "refused", "unreadable"]
-    assert table["mpp"].iloc[0] == pytest.approx(0.97, abs=1e-3)
-    assert "does not say how many µm" in table["note"].iloc[1]
+    shown = app.dataframe[0].value
+    assert shown["slide"].tolist() == ["a.png", "b.png", "c.svs"]
+    assert shown["state"].tolist() == ["not predicted", "no scale", "unreadable"]
+    assert shown["mpp"].iloc[0] == pytest.approx(0.97, abs=1e-3)
+    assert shown["note"].iloc[1] == "b.png does not say how many µm a pixel is wide. Click the slide and give it there."
+
+
+def test_what_matters_of_a_slide_fits_a_window_of_1024_pixels_and_the_page_says_where_the_rest_is(
+    app: Page, quiet_demo: Path, folder: Path, results: Results
+) -> None:
+    _open(app, folder)
+    shown = list(table.COLUMNS)
+    assert app.dataframe[0].proto.column_order == shown
+    assert {"state", "tumour_share", "foci", "longest", "note"} < set(shown[:7])
+    assert (
+        sum(table.COLUMNS[name]["width"] for name in shown[:7]) + widgets.NUMBERS <= 682
+    )  # the width beside the sidebar
+    assert "Scroll the table sideways for tissue, pixels, µm/px and OOD." in app.words()
 
 
 def test_a_folder_that_was_opened_opens_again_by_its_link(app: Page, quiet_demo: Path, folder: Path) -> None:
@@ -139,6 +152,7 @@ def test_the_row_of_a_slide_says_how_far_it_is(
 
 def test_a_scale_that_nobody_knows_is_asked_for_and_kept(app: Page, quiet_demo: Path, folder: Path) -> None:
     _open(app, folder, **{state.SLIDE_NAME: "b.png"}).click("Open folder")
+    assert "does not say how many µm a pixel is wide. Give it here: about 0.25" in app.words()
     app.set(f"{state.SLIDE_MPP}-b.png", 0.97)
     app.click("Use it")
     assert "does not say how many µm" not in app.words()

@@ -1,5 +1,6 @@
 """All that is known of the patches of a data set, as columns: worked out once for a data set, then looked up."""
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import streamlit as st
 
 from core.data import Dataset, assign, choose_rule
 from core.data.dataset import GROUPS
+from core.data.image_files import SUFFIXES
 from core.data.measures import MEASURES
 from core.data.quality import FLAGS, Check, check_path, findings, load_check
 from core.data.split_summary import divided_groups, leak_words
@@ -85,10 +87,13 @@ class Fixed:
         known = [(name, group) for name, group in self.groups.items() if group.codes[row] >= 0]
         return [f"{name} {group.names[group.codes[row]]}" for name, group in known]
 
-    def row(self, patch_id: str) -> int | None:
-        """Return the row of an id, or None."""
-        found = int(self.index.get_indexer([patch_id])[0])
-        return None if found < 0 else found
+    def row(self, given: str) -> int | None:
+        """Return the row of an id, or of the path of its file, or None."""
+        stem, suffix = os.path.splitext(given.strip(" \"'").replace("\\", "/"))
+        parts = (stem if suffix.lower() in SUFFIXES else stem + suffix).split("/")
+        # Where class folders give the ids, the folder is a part of them: the longest id is meant.
+        rows = self.index.get_indexer([given, *("/".join(parts[at:]) for at in range(len(parts)))])
+        return next((int(row) for row in rows if row >= 0), None)
 
 
 def _group(column: pd.Series) -> Group:

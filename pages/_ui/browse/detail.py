@@ -9,7 +9,7 @@ import streamlit as st
 from core.data import CENTRE
 from core.data.measures import MEASURES
 from core.data.quality import partners
-from core.display import enlarge, to_png, with_centre_box, with_scale_bar
+from core.display import enlarge, to_png, with_centre_box
 from core.formatting import RESEARCH_ONLY, percent
 from pages._ui import layout, neighbours, query_params, state, widgets
 from pages._ui.browse import basket, curation, model
@@ -115,9 +115,9 @@ def _content(
     predictor = model.predictor() if readable else None
     picture, details = st.columns([2, 3])
     with picture:
-        enlarged = with_scale_bar(enlarge(patch, ZOOM), zoom=ZOOM)
+        enlarged = enlarge(patch, ZOOM)
         shown = with_centre_box(enlarged, zoom=ZOOM) if box else enlarged
-        st.image(to_png(shown), width="stretch", alt="The patch, enlarged five times")
+        widgets.scaled_patch(shown, key="detail", width="stretch", alt="The patch, enlarged five times")
         st.caption("96×96 pixels, enlarged." + (" The box is the labelled centre 32×32." if box else ""))
         curation.buttons(patches.dataset, str(patches.fixed.ids[row]), shortcuts=True)
     with details:

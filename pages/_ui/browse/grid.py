@@ -147,6 +147,7 @@ def _go_to(patches: PatchColumns, grids: list[Grid], per_grid: int) -> None:
         # So that the same id opens its patch once more when it is typed again.
         st.session_state[state.WENT_TO] = ""
         return
+    wanted = str(patches.fixed.ids[row])  # the path of its file may have been typed
     at = next((places[0] for grid in grids if len(places := np.flatnonzero(grid.rows == row))), None)
     if at is None:
         st.caption(f":material/info: {wanted} is in this data set, but the filters hide it.")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.data import Dataset, Decision, decisions_of
 from core.data.labels import labels_csv
-from core.display import enlarge, to_png, with_centre_box, with_scale_bar
+from core.display import enlarge, with_centre_box
 from core.errors import NodescopeError
 from core.scoring.job import SubmissionJob
 from core.scoring.kaggle import rows_of_test
@@ -113,8 +113,8 @@ def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) 
                           on_click=_answer, args=(base.source, patch_id, decision, already, turn))  # fmt: skip
             undo.draw(base.source, key="labelling", shortcut="U")
     with picture:
-        shown = with_centre_box(with_scale_bar(enlarge(loaded.pixels[0], ZOOM), zoom=ZOOM), zoom=ZOOM)
-        st.image(to_png(shown), alt=f"The patch {patch_id}, enlarged")
+        shown = with_centre_box(enlarge(loaded.pixels[0], ZOOM), zoom=ZOOM)
+        widgets.scaled_patch(shown, key="label", alt=f"The patch {patch_id}, enlarged")
         who = "" if already is None else f" It was skipped{f' by {already.by}' if already.by else ''}."
         st.caption(f"The label is about the centre 32×32 pixels, the rim is context.{who}")
         st.code(patch_id, language=None, wrap_lines=True)

@@ -39,8 +39,8 @@ def draw(context: EvaluationContext) -> None:
         )  # fmt: skip
     st.caption(
         "On the dotted line the probability is right. Below it the probability of tumour is too high, above it too "
-        "low. Bars are 95% CIs; points of fewer than ten patches are faint. Click a point on the right to see its "
-        "patches below."
+        "low. Bars are 95% CIs; points of fewer than ten patches are faint. Click a point after calibration to see "
+        "its patches below."
     )
 
 

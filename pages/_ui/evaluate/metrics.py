@@ -21,6 +21,7 @@ from core.evaluation import (
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
+from core.evaluation.bootstrap import FEW
 from core.evaluation.estimate import FEWEST
 from core.reports import evaluation_charts as charts
 from core.scoring.dataset import Scored
@@ -216,7 +217,10 @@ def _shading(evaluation: Evaluation, band: Band | None) -> str:
             "normal ones."
         )
     over = f"{evaluation.slides} {evaluation.resampled}s" if band.over == "slide" else f"{evaluation.n:,} patches"
-    return f"Shaded: 95% CI of the height of the curve at each place, over {over}."
+    words = f"Shaded: 95% CI of the height of the curve at each place, over {over}."
+    if band.over == "slide" and (evaluation.slides or 0) < FEW:
+        words += " It is wide because these are few: even where all of them agree, the next one may differ."
+    return words
 
 
 def _cell() -> None:

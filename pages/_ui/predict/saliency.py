@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.attribution import METHODS, Attribution, AttributionOptions
 from core.attribution.options import Baseline
-from core.display import SERIES, enlarge, to_png, with_centre_box, with_scale_bar
+from core.display import SERIES, enlarge, to_png, with_centre_box
 from core.formatting import percent
 from core.prediction import Predictor
 from core.prediction.result import PatchResult
@@ -115,9 +115,10 @@ def draw(
 
 def _patch(predictor: Predictor, chosen: Chosen, seen: np.ndarray, *, box: bool) -> None:
     """Draw the patch as the model sees it."""
-    shown = with_scale_bar(enlarge(seen, ZOOM), zoom=ZOOM)
+    shown = enlarge(seen, ZOOM)
     st.markdown("**What the model sees**")
-    st.image(to_png(with_centre_box(shown, zoom=ZOOM) if box else shown), alt="The patch, enlarged four times")
+    shown = with_centre_box(shown, zoom=ZOOM) if box else shown
+    widgets.scaled_patch(shown, key="seen", alt="The patch, enlarged four times")
     st.caption(
         f"{chosen.name} · 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide if scanned at 0.97 µm per pixel."
     )

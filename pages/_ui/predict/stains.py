@@ -12,6 +12,7 @@ from core.formatting import percent
 from core.prediction import Predictor
 from core.stain import METHODS, Method, normalise, reference_of, typical
 from pages._ui import cache, layout, results, state
+from pages._ui.browse.columns import fixed
 from pages._ui.predict.upload import Chosen, from_row
 
 LOOKED_AT = 200
@@ -71,15 +72,13 @@ def draw(predictor: Predictor, chosen: Chosen, view: StainView | None) -> None:
 
 def _reference(dataset: Dataset, wanted: str) -> tuple[str, np.ndarray]:
     """Return name and pixels of the reference. Raises :class:`PatchError` if there is none."""
-    ids = dataset.table["id"]
     if wanted:
-        rows = np.flatnonzero((ids == wanted).to_numpy())
-        if not len(rows):
-            raise PatchError(f"{dataset.name} has no patch with the id {wanted}. Copy one from Browse.")
-        row = int(rows[0])
+        row = fixed(dataset).row(wanted)
     else:
         row = cache.recall("typical", cache.key_of(dataset), lambda: _typical_row(dataset), most=4)
-    return str(ids.iloc[row]), from_row(dataset, row).decoded.pixels
+    if row is None:
+        raise PatchError(f"{dataset.name} has no patch with the id {wanted}. Copy one from Browse.")
+    return str(dataset.table["id"].iloc[row]), from_row(dataset, row).decoded.pixels
 
 
 def _typical_row(dataset: Dataset) -> int:

@@ -19,6 +19,7 @@ from core.images.formats import count_pages
 from core.images.mpp import read_mpp
 from pages._ui import cache, layout, state, widgets
 from pages._ui.browse import curation
+from pages._ui.browse.columns import fixed
 from pages._ui.gallery import Tile, encoded, gallery
 from pages._ui.predict import crop
 from pages._ui.predict.crop import Tiled
@@ -178,21 +179,21 @@ def _examples() -> Chosen | None:
     grid = st.container()  # above the field, but the field says first which patch the address names
     typed = st.text_input(
         "Or the id of any patch of this data set", key=state.PATCH, bind="query-params", placeholder=ids[0],
-        help="The address of this page keeps the id: share it to show the same patch.",
+        help="Or the path of its file. The address of this page keeps it: share it to show the same patch.",
     )  # fmt: skip
     wanted = typed or ids[0]
     with grid:
         _grid(dataset, rows, ids, wanted)
-    places = np.flatnonzero((dataset.table["id"] == wanted).to_numpy())
-    if not len(places):
+    row = fixed(dataset).row(wanted)
+    if row is None:
         is_path = "/" in wanted or "\\" in wanted
-        folder = " To predict a folder, drop it on the field above, or open it with *Open a folder …* at the left."
+        other = " To predict other files, drop them on the field above, or open their folder at the left."
         st.warning(
-            f"{dataset.name} has no patch with the id {widgets.escaped(wanted)}. Copy one from Browse, or click an "
-            f"example.{folder if is_path else ''}"
+            f"{dataset.name} has no patch with the id {widgets.escaped(wanted)}. An id looks like "
+            f"{widgets.escaped(ids[0])}; Browse shows them all.{other if is_path else ''}"
         )
         return None
-    return from_row(dataset, int(places[0]))
+    return from_row(dataset, row)
 
 
 def _grid(dataset: Dataset, rows: np.ndarray, ids: Sequence[str], wanted: str) -> None:

@@ -47,7 +47,7 @@ def draw(listing: Listing) -> None:
 def _draw_totals(listing: Listing, table: pd.DataFrame, done: pd.DataFrame) -> None:
     with_tumour = int((done["foci"] > 0).sum())
     tissue, tumour = done["tissue_mm2"].sum(), done["tumour_mm2"].sum()
-    row = st.container(horizontal=True, vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")  # else "5 of 7" and "4" read as one
     row.metric("Slides", f"{len(done):,} of {len(listing.slides):,}", width="content")
     row.metric("With foci", f"{with_tumour:,}", width="content")
     row.metric("Tissue", f"{tissue:,.1f} mm²", width="content")

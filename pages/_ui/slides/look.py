@@ -17,7 +17,7 @@ from core.slides.analyse import overview
 from core.slides.folders import annotations_of
 from core.slides.measures import Measures, Rule, measure
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
-from core.slides.reader import Slide
+from core.slides.reader import BY_OPTION, Slide
 from core.slides.slide_map import FILE, SlideMap
 from pages._ui import cache, layout, state, widgets
 from pages._ui.predict import patch
@@ -150,11 +150,14 @@ def _ask_for_mpp(listing: Listing, slide: Slide) -> None:
     try:
         listing.mpp_of(slide)
     except NodescopeError as error:
-        st.warning(str(error), icon=":material/straighten:")
+        st.warning(
+            str(error).replace(BY_OPTION, "Give it here: about 0.25 for a scan at 40×, 0.5 at 20×."),
+            icon=":material/straighten:",
+        )
         row = st.container(horizontal=True, vertical_alignment="bottom")
         given = row.number_input(
             "µm per pixel", LEAST_MPP, COARSEST, None, format="%.4f", key=f"{state.SLIDE_MPP}-{slide.name}", width=160,
-            placeholder="0.25", help="Of the full resolution: about 0.25 for a scan at 40×, 0.5 at 20×.",
+            placeholder="0.25", help="Of the full resolution.",
         )  # fmt: skip
         if given is not None:
             row.button("Use it", on_click=layout.attempt, args=(listing.give_mpp, slide.name, float(given)))

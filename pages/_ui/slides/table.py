@@ -18,7 +18,7 @@ from core.formatting import printable
 from core.prediction import Predictor
 from core.slides.analyse import overview
 from core.slides.folders import Results, mpp_given, slides_in
-from core.slides.reader import Slide
+from core.slides.reader import BY_OPTION, Slide
 from core.storage import atomic
 from core.storage.spreadsheet import table_csv
 from pages._ui import cache, jobs, layout, state, widgets
@@ -27,7 +27,7 @@ from pages._ui.slides.opened import opened_slide
 THUMBNAIL = 96
 """Longer side of a picture in the table, in pixels."""
 
-ROW = 88
+ROW = 100
 """Height of a row in pixels: from 65 on Streamlit wraps the notes."""
 
 FEW = 5
@@ -37,6 +37,22 @@ PREDICTING = "predicting"
 
 TALLEST = 760
 """Of a table in pixels; a longer one is scrolled."""
+
+_config = st.column_config
+COLUMNS: dict[str, Any] = {
+    "picture": _config.ImageColumn("", width=64),
+    "slide": _config.TextColumn("Slide", width=125),
+    "state": _config.TextColumn("State", width=82),
+    "tumour_share": _config.NumberColumn("Tumour", format="percent", width=64, help="Share of the tissue."),
+    "foci": _config.NumberColumn("Foci", width=46, help="Connected areas that the model calls tumour."),
+    "longest": _config.TextColumn("Class", width=68, help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
+    "note": _config.TextColumn("Notes", width=192),
+    "tissue_mm2": _config.NumberColumn("Tissue, mm²", format="%.1f"),
+    "size": _config.TextColumn("Pixels"),
+    "mpp": _config.NumberColumn("µm/px", format="%.3f"),
+    "ood_share": _config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
+}
+"""Of the table; in a window of 1024 pixels those up to the notes are in sight."""
 
 STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
 """Steps between patches in model pixels, and their names."""
@@ -154,8 +170,11 @@ def draw(listing: Listing) -> None:
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # nothing is measured before the first prediction
     if len(listing.slides) > FEW:
         table = _filtered(table)
-    is_active = listing.results.queue.status().is_active
-    st.fragment(_draw_table, run_every=2.0 if is_active else None)(listing, table, known)
+    if len(table):
+        is_active = listing.results.queue.status().is_active
+        st.fragment(_draw_table, run_every=2.0 if is_active else None)(listing, table, known)
+    else:
+        st.info("No slide has that name and state.", icon=":material/filter_alt_off:")
     draw_queue(listing, known)
 
 
@@ -167,8 +186,11 @@ def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tup
     for path, (word, _) in known.items():
         if word.endswith("%"):
             table.loc[table["slide"] == path.name, "state"] = f"{PREDICTING} {word}"
-    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=_columns(), row_height=ROW,
-                             height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
+    if "tissue_mm2" in table:
+        with st.container(key="more-columns"):  # which a wide window hides
+            st.caption("Scroll the table sideways for tissue, pixels, µm/px and OOD.")
+    at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=COLUMNS, column_order=list(COLUMNS),
+                             row_height=ROW, height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()
@@ -206,7 +228,7 @@ def _row(listing: Listing, path: Path, word: str, why: str) -> dict[str, Any]:
         return {**row, "state": "unreadable", "note": str(error)}
     notes = summary.get("notes")
     if not word and about["mpp"] is None:
-        row["state"] = "refused"
+        row["state"] = "no scale"
     return {
         **row,
         "picture": about["picture"],
@@ -230,29 +252,12 @@ def _about(path: Path, given: float | None) -> dict[str, Any]:
         try:
             mpp, problem = slide.mpp(given), ""
         except NodescopeError as error:
-            mpp, problem = None, str(error)
+            mpp, problem = None, str(error).replace(BY_OPTION, "Click the slide and give it there.")
         width, height = slide.size
         return {"picture": f"data:image/jpeg;base64,{picture}", "size": f"{width:,}×{height:,}", "mpp": mpp,
                 "problem": problem}  # fmt: skip
 
     return cache.recall("slide row", (path, cache.file_stamp(path), given), read, most=1000)
-
-
-def _columns() -> dict[str, Any]:
-    config = st.column_config
-    return {
-        "picture": config.ImageColumn("", width=80),
-        "slide": config.TextColumn("Slide", width=150),
-        "state": config.TextColumn("State", width=90),
-        "size": config.TextColumn("Pixels"),
-        "mpp": config.NumberColumn("µm/px", format="%.3f"),
-        "tissue_mm2": config.NumberColumn("Tissue, mm²", format="%.1f"),
-        "tumour_share": config.NumberColumn("Tumour", format="percent", help="Share of the tissue."),
-        "foci": config.NumberColumn("Foci", help="Connected areas that the model calls tumour."),
-        "longest": config.TextColumn("Class", help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
-        "ood_share": config.NumberColumn("OOD", format="percent", help="Patches unlike those of the training."),
-        "note": config.TextColumn("Notes", width=250),
-    }
 
 
 def draw_queue(listing: Listing, known: Mapping[Path, tuple[str, str]], chosen: Path | None = None) -> None:

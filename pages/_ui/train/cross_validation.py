@@ -28,9 +28,10 @@ SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 
 def form() -> None:
     """Draw the form and start the study."""
-    config = study_form.training("folds")
+    problems: list[str] = []
+    config = study_form.training("folds", problems)
     count = widgets.count(
-        "Folds", 2, MOST_FOLDS, 5, key="folds-count",
+        "Folds", 2, MOST_FOLDS, 5, key="folds-count", problems=problems,
         help="The patches are divided into this many folds. One run is trained for each fold, on all the others.",
     )  # fmt: skip
     together = st.selectbox(
@@ -40,7 +41,7 @@ def form() -> None:
         "or slides together where they are known, and divides single patches otherwise. By centre there are as many "
         "folds as centres.",
     )  # fmt: skip
-    if st.button("Start cross-validation", type="primary", icon=":material/play_arrow:", width="stretch"):
+    if widgets.start_button("Start cross-validation", problems, width="stretch"):
         by = next((each for each in BY_NAMES if each == together), None)
         study_form.start(lambda: create_folds(config, folds=None if by == "centre" else count, by=by))
 

@@ -77,21 +77,14 @@ def value_in(config: TrainingConfig, setting: Setting) -> Any:
     return 0.0 if value is None else value
 
 
-def changed(config: TrainingConfig, values: dict[str, Any]) -> TrainingConfig:
-    """Return the settings with what the fields hold.
-
-    Raises:
-        ConfigError: one is out of its range, or they do not fit together.
-    """
-    given = dict(values)
-    for name, value in values.items():
-        if SETTINGS[name].kind == "paths":
-            given[name] = tuple(each.strip() for each in value.split(",") if each.strip())
-        elif SETTINGS[name].optional:
-            given[name] = value or None  # a field for numbers is never empty; 0 stands for no value
-    for name, value in given.items():
-        replace(SETTINGS[name], name=label_of(name)).check(value)  # by the name that stands beside the field
-    return config.with_changes(**given)
+def taken(setting: Setting, value: Any) -> Any:
+    """Return what a field holds as its setting takes it. Raises :class:`ConfigError` where it is out of its range."""
+    if setting.kind == "paths":
+        value = tuple(each.strip() for each in value.split(",") if each.strip())
+    elif setting.optional:
+        value = value or None  # a field for numbers is never empty; 0 stands for no value
+    replace(setting, name=label_of(setting.name)).check(value)  # by the name that stands beside the field
+    return value
 
 
 def step_of(setting: Setting, value: float) -> float:
@@ -134,7 +127,7 @@ def draw(setting: Setting, config: TrainingConfig, origin: str) -> Any:
             format_func=_in_words, accept_new_options=bool(setting.pattern),
         )  # fmt: skip
     # Without the limits: a field that has them keeps its last valid value for itself when another one is typed, and the
-    # run would train with that. `changed` refuses what is out of range. Value and step must both be int or float.
+    # run would train with that. `taken` refuses what is out of range. Value and step must both be int or float.
     kind = int if setting.kind == "count" else float
     return kind(
         st.number_input(

@@ -27,11 +27,12 @@ def show() -> None:
     if flaw_sentence(config):
         st.warning(flaw_sentence(config), icon=":material/warning:")
     config = _several(config, origin)
-    values = _fields(FIRST, st.columns(len(train_fields.shown_in(FIRST))), config, origin)
+    problems: list[str] = []
+    values = _fields(FIRST, st.columns(len(train_fields.shown_in(FIRST))), config, origin, problems)
     with st.expander("Expert settings", icon=":material/tune:"):
         folded = [group for group in GROUPS if group != FIRST]
         for tab, group in zip(st.tabs(folded), folded, strict=True):
-            values |= _fields(group, tab.columns(3), config, origin)
+            values |= _fields(group, tab.columns(3), config, origin, problems)
     left, right = st.columns([1, 2])
     # Another key after each start: the next run is not called and noted like this one.
     own = f"{origin}-{st.session_state.get(state.STARTED, 0)}"
@@ -49,16 +50,16 @@ def show() -> None:
         help="Each batch is shared among so many GPUs, a process each.",
     )  # fmt: skip
     try:
-        chosen = train_fields.changed(config, values)
-    except ConfigError as error:
-        layout.show_error(error)
-        return
-    if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        _start(chosen, name, note, together)
+        config = config.with_changes(**values)
+    except ConfigError as error:  # of settings that do not fit together
+        problems.append(str(error))
+    if widgets.start_button("Start training", problems):
+        _start(config, name, note, together)
     st.caption(
         "The run starts at once if the device is free. Otherwise it waits in the device queue and starts by itself."
     )
-    preflight.show(chosen, origin)
+    if not problems:
+        preflight.show(config, origin)
 
 
 def duplicate(run_name: str) -> None:
@@ -125,12 +126,17 @@ def _several(config: TrainingConfig, origin: str) -> TrainingConfig:
     return config.with_changes(data=whole, validation_data=int(number))
 
 
-def _fields(group: str, columns: Sequence[DeltaGenerator], config: TrainingConfig, origin: str) -> dict[str, Any]:
-    """Draw the fields of a group, row by row, and return what they hold."""
+def _fields(
+    group: str, columns: Sequence[DeltaGenerator], config: TrainingConfig, origin: str, problems: list[str]
+) -> dict[str, Any]:
+    """Draw the fields of a group, row by row, and return what they hold; what is wrong is said below its field."""
     values = {}
     for number, setting in enumerate(train_fields.shown_in(group)):
         with columns[number % len(columns)]:
-            values[setting.name] = train_fields.draw(setting, config, origin)
+            try:
+                values[setting.name] = train_fields.taken(setting, train_fields.draw(setting, config, origin))
+            except ConfigError as error:
+                widgets.wrong(str(error), problems, where="" if group == FIRST else f"Expert settings, {group}: ")
     return values
 
 

@@ -14,6 +14,7 @@ from core.studies.learning_curve import (
     MOST_SEEDS,
     MOST_TIMES,
     Equal,
+    Size,
     conclusion,
     create_curve,
     curve_result,
@@ -22,7 +23,7 @@ from core.studies.learning_curve import (
 )
 from core.studies.learning_curve_result import SHOWN, CurveResult, Point
 from core.studies.study import Study
-from pages._ui import layout, widgets
+from pages._ui import widgets
 from pages._ui.train import curves, study_form
 
 COLUMNS: dict[str, Any] = {
@@ -34,8 +35,9 @@ COLUMNS: dict[str, Any] = {
 
 def form() -> None:
     """Draw the form and start the study."""
+    problems: list[str] = []
     config = study_form.training(
-        "curve", epochs_of="the largest size",
+        "curve", problems, epochs_of="the largest size",
         epochs_help="How often the largest size sees each of its patches. Where all sizes train for the same number of "
         "steps, a smaller size sees each of its own more often. Fewer epochs take less time.",
     )  # fmt: skip
@@ -44,8 +46,13 @@ def form() -> None:
         help="Numbers of labelled training patches, such as 1000 2000 4000 all. Each size contains the smaller ones. "
         "Empty: an eighth, a quarter, a half and all patches.",
     )  # fmt: skip
+    wanted: list[Size] = []
+    try:
+        wanted = [parse_size(word) for word in sizes.replace(",", " ").split()]
+    except ConfigError as error:
+        widgets.wrong(str(error), problems)
     seeds = widgets.count(
-        "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds",
+        "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds", problems=problems,
         help="How often each size is trained. Several seeds show how much is chance.",
     )  # fmt: skip
     equal = st.selectbox(
@@ -54,12 +61,7 @@ def form() -> None:
         f"{MOST_TIMES} times), and only the labels differ. With equal epochs a small size also trains for a shorter "
         "time, and the curve is steeper than the labels alone explain.",
     )  # fmt: skip
-    if st.button("Start learning curve", type="primary", icon=":material/play_arrow:", width="stretch"):
-        try:
-            wanted = [parse_size(word) for word in sizes.replace(",", " ").split()]
-        except ConfigError as error:
-            layout.show_error(error)
-            return
+    if widgets.start_button("Start learning curve", problems, width="stretch"):
         study_form.start(lambda: create_curve(config, sizes=wanted, seeds=seeds, equal=equal))
 
 

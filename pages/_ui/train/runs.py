@@ -207,7 +207,8 @@ def _below(kept: list[RunSummary], of: int, runs: list[Run], chosen: list[Run]) 
     if len(chosen) < 2:
         st.caption(
             "Tick another run to see how the two differ." if chosen else
-            "Tick two or more runs to see their curves in one chart and the settings in which they differ."
+            "Tick two or more runs to see their curves in one chart and the settings in which they differ. Scroll the "
+            "table sideways for more columns."
         )  # fmt: skip
 
 

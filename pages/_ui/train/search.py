@@ -35,14 +35,15 @@ PRUNERS = {
 
 def form() -> None:
     """Draw the form and start the study."""
-    config = study_form.training("search")
+    problems: list[str] = []
+    config = study_form.training("search", problems)
     over = st.multiselect(
         "Settings to vary", list(SPACE), DEFAULT_OVER, key="search-over",
         format_func=lambda name: name.replace("_", " "),
         help="Ranges: " + "; ".join(f"{name.replace('_', ' ')} {axis.describe()}" for name, axis in SPACE.items()),
     )  # fmt: skip
     trials = widgets.count(
-        "Trials", 1, 999, 20, key="search-trials",
+        "Trials", 1, 999, 20, key="search-trials", problems=problems,
         help="How many combinations of settings are tried. The first is the preset.",
     )  # fmt: skip
     pruner = st.selectbox(
@@ -51,7 +52,9 @@ def form() -> None:
         f"a trial below the median of the others, except the first {RANDOM_TRIALS}; *Hyperband* halves the number of "
         "trials repeatedly.",
     )  # fmt: skip
-    if st.button("Start search", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not over):
+    if not over:
+        problems.append("Choose a setting to vary.")
+    if widgets.start_button("Start search", problems, width="stretch"):
         study_form.start(
             lambda: create_search(config, trials=trials, over=over, pruner=pruner, together=study_form.at_once())
         )

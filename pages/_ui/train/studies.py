@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from core.errors import ConfigError, NodescopeError
+from core.errors import NodescopeError
 from core.formatting import duration
 from core.runs import Status, find_run
 from core.studies import delete_study
@@ -65,10 +65,7 @@ def show() -> None:
             # The key changes when a study was started, so that the form closes.
             key=f"new-{kind}-{st.session_state.get(state.STARTED, 0)}",
         ):
-            try:
-                each.form()
-            except ConfigError as error:  # a field that is out of range; what follows the form is drawn all the same
-                layout.show_error(error)
+            each.form()
     if studies:
         _chosen(studies)
     trash.show()

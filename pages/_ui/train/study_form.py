@@ -14,19 +14,23 @@ from pages._ui.train import form
 EPOCHS_HELP = "How often every training patch is seen. Fewer epochs take less time."
 
 
-def training(key: str, *, epochs_of: str = "each run", epochs_help: str = EPOCHS_HELP) -> TrainingConfig:
+def training(
+    key: str, problems: list[str], *, epochs_of: str = "each run", epochs_help: str = EPOCHS_HELP
+) -> TrainingConfig:
     """Draw the fields of the training, on the data and the device of the sidebar, and return it.
 
     Args:
         key: begins the keys of the fields.
+        problems: of the form, see :func:`pages._ui.widgets.count`.
         epochs_of: whose epochs the field asks for, such as "each run".
         epochs_help: what an epoch means there.
     """
     name, config = form.preset(key=f"{key}-preset")
     # The preset is in the key, so that another one brings its own number of epochs.
     epochs = widgets.count(
-        f"Epochs of {epochs_of}", 1, 10_000, config.epochs, key=f"{key}-epochs-{name}", help=epochs_help
-    )
+        f"Epochs of {epochs_of}", 1, 10_000, config.epochs, key=f"{key}-epochs-{name}", help=epochs_help,
+        problems=problems,
+    )  # fmt: skip
     return config.with_changes(epochs=epochs)
 
 
@@ -50,14 +54,11 @@ def more(
     if have >= most:
         return
     with st.popover(f"More {what}", icon=":material/add:"):
-        try:
-            count = widgets.count(
-                f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}",
-                help=f"In addition to the {have} it has. {help}",
-            )  # fmt: skip
-        except NodescopeError as error:
-            layout.show_error(error)
-            return
+        problems: list[str] = []
+        count = widgets.count(
+            f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}", problems=problems,
+            help=f"In addition to the {have} it has. {help}",
+        )  # fmt: skip
         if sizes:
             st.caption(f"{sizes} sizes, {count * sizes} more runs.")
 
@@ -67,7 +68,7 @@ def more(
 
         st.button(
             f"{verb} {count} more", type="primary", icon=":material/play_arrow:", on_click=layout.attempt, args=(go,),
-            kwargs={"done": f"{study.name} continues to {have + count} {what}."},
+            kwargs={"done": f"{study.name} continues to {have + count} {what}."}, disabled=bool(problems),
         )  # fmt: skip
 
 

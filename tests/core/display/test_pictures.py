@@ -20,7 +20,6 @@ from core.display import (
     to_jpeg,
     to_png,
     with_centre_box,
-    with_scale_bar,
 )
 from core.errors import ConfigError
 
@@ -133,18 +132,6 @@ def test_the_centre_box_is_seen_on_all_sides_when_the_picture_is_shown_at_half_i
             assert 255 in line[half:]
             assert 20 in line[:half]
             assert 20 in line[half:]
-
-
-@pytest.mark.parametrize("zoom", [2, 4, 6])
-def test_the_scale_bar_is_as_long_as_it_says(zoom: int) -> None:
-    white = np.full((96 * zoom, 96 * zoom, 3), 255, np.uint8)
-
-    picture = with_scale_bar(white, zoom=zoom, micrometres=20)
-
-    bottom = 96 * zoom - 3 * zoom
-    length = np.count_nonzero((picture[bottom] == 20).all(axis=1))
-    assert length == pytest.approx(20 / 0.97 * zoom, abs=1.5)
-    assert not (picture != white).any(axis=2)[:, 96 * zoom // 2 :].any()
 
 
 def test_png_keeps_every_pixel_and_jpeg_nearly() -> None:

@@ -7,11 +7,14 @@ import pytest
 from PIL import Image
 
 from core.bundle import load_bundle
-from core.data import open_dataset
+from core.data import Dataset, open_dataset
+from core.data.dataset import make_table
 from core.data.quality import make_check
+from core.data.store import ArrayStore
 from core.scoring.dataset import assemble
 from core.scoring.store import save_scores
 from pages._ui.browse import charts, columns
+from pages._ui.browse.columns import Fixed
 from pages._ui.browse.filters import Range, ordered
 from tests.pages.driver import Page
 
@@ -195,3 +198,16 @@ def test_slides_stand_by_their_share_of_tumour_and_groups_are_counted() -> None:
     assert charts.slide_order(label, slide, 3).tolist() == [1, 0, 2]
     tumour, normal, unlabelled = charts.by_group(label, slide, ["a", "b", "c"]).data
     assert (list(tumour.y), list(normal.y), list(unlabelled.y)) == ([1, 2, 0], [1, 0, 1], [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "row"),
+    [("a1", 0), ("a1.tif", 0), ("train/a1.tif", 0), ("/data/train/a1.TIF", 0), (r"C:\data\train\a1.png", 0),
+     ('"/data/train/a1.tif"', 0), ("tumour/1", 1), ("/data/tumour/1.png", 1), ("/data/normal/1.png", 2), ("v1.2", 3),
+     ("v1", None), ("1", None), ("/data/a1.txt", None), ("/data/", None), ("", None)],
+)  # fmt: skip
+def test_a_patch_is_found_by_its_id_and_by_the_path_of_its_file(given: str, row: int | None) -> None:
+    ids = ["a1", "tumour/1", "normal/1", "v1.2"]
+    table = make_table(ids, labels=[1, 1, 0, 0], split="train")
+    dataset = Dataset("ids", "ids", "kaggle", table, ArrayStore(np.zeros((4, 96, 96, 3), np.uint8)))
+    assert Fixed(dataset).row(given) == row

@@ -7,6 +7,7 @@ import pytest
 from core.bundle.shipped import DEFAULT, SHIPPED
 from core.data import Decision, decide, decisions_of, open_dataset
 from core.features.label_errors import IMAGENET_KEY, LabelIssues, save_label_issues
+from core.studies.study import studies_home
 from pages._ui.browse.label_errors import IMAGENET
 from tests.pages.driver import Page
 
@@ -62,6 +63,16 @@ def test_label_issues_are_listed_and_filtered_by_label(ranked: Page) -> None:
     assert "Rank again" not in ranked.labels()
     ranked.set("errors_class", "tumour")
     assert "4 patches by rank" in ranked.words()
+
+
+def test_a_damaged_study_hides_no_label_issues(ranked: Page) -> None:
+    broken = studies_home() / "broken"
+    broken.mkdir(parents=True)
+    (broken / "study.json").write_text("{}")
+    (broken / "predictions.csv").write_text("id")
+    ranked.run()
+    assert "8 patches by rank" in ranked.words()
+    assert not ranked.error
 
 
 def test_a_patch_is_decided_about_and_the_decision_undone(ranked: Page, folder: Path) -> None:

@@ -115,11 +115,10 @@ def test_every_setting_has_a_field_or_is_known_to_have_none() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_form_that_nobody_touches_asks_for_the_preset(name: str) -> None:
     config = PRESETS[name].config
-    values = {
-        each.name: train_fields.value_in(config, each) for group in GROUPS for each in train_fields.shown_in(group)
-    }
+    fields_shown = [each for group in GROUPS for each in train_fields.shown_in(group)]
+    values = {each.name: train_fields.taken(each, train_fields.value_in(config, each)) for each in fields_shown}
 
-    assert train_fields.changed(config, values) == config
+    assert config.with_changes(**values) == config
 
 
 def test_fields_become_settings() -> None:
@@ -128,7 +127,7 @@ def test_fields_become_settings() -> None:
     }  # fmt: skip
     start = TrainingConfig(model_arguments={"dropout": 0.1}, head_learning_rate=0.1)
 
-    config = train_fields.changed(start, values)
+    config = start.with_changes(**{name: train_fields.taken(SETTINGS[name], each) for name, each in values.items()})
 
     assert config.augmentation == Augmentation(stain=0.3)
     assert (config.teachers, config.distillation, config.head_learning_rate) == (("a", "b"), 0.5, None)
@@ -138,8 +137,27 @@ def test_fields_become_settings() -> None:
 def test_settings_that_do_not_fit_are_said_and_start_nothing(app: Page, quiet_demo: Path) -> None:
     app.open("train", runs_view="New run")
     app.one("number_input", "Share of the teachers").set_value(0.5).run()
-    assert "no teacher is named" in app.error[0].value
-    assert app.labels() == []
+    assert "no teacher is named" in app.words()
+    assert (app.labels(), app.one("button", "Start training").disabled) == (["Start training"], True)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said", "where"),
+    [("Epochs", -3, "Epochs must be 1 to 10000, got \\-3\\.", ""),
+     ("Label smoothing", 2.0, "Label smoothing must be 0 to 0\\.5, got 2\\.0\\.", "Expert settings, Optimiser\\: ")],
+)  # fmt: skip
+def test_a_wrong_field_says_so_below_it_and_beside_the_button_which_stays(
+    app: Page, quiet_demo: Path, label: str, value: float, said: str, where: str
+) -> None:
+    app.open("train", runs_view="New run")
+    app.one("number_input", label).set_value(value).run()
+    at_field, at_button = [each.value for each in app.markdown if "must be" in each.value]
+    assert at_field == f":small[:red[:material/error: {said}]]"
+    assert at_button == f":red[:material/error: {where}{said}]"
+    assert app.one("button", "Start training").disabled
+    app.one("number_input", label).set_value(0.2 if where else 3).run()
+    assert "must be" not in app.words()
+    assert not app.one("button", "Start training").disabled
 
 
 CURVE = LearningRateCurve(

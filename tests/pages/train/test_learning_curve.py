@@ -82,8 +82,9 @@ def test_sizes_that_cannot_be_are_said_and_start_nothing(
 ) -> None:
     app.open("train", runs_view="Studies")
     app.set("curve-sizes", sizes)
-    app.click("Start learning curve")
-    assert found in app.error[0].value
+    if not app.one("button", "Start learning curve").disabled:  # how many patches there are is looked up at the start
+        app.click("Start learning curve")
+    assert found in app.words().replace("\\", "")
     assert (list_studies(), launched) == ([], [])
 
 

@@ -116,9 +116,28 @@ def test_more_runs_at_the_same_time_than_cores_are_refused(
 ) -> None:
     app.open("train", runs_view="Studies")
     app.set("runs_at_once", 5)
-    assert app.error[0].value == "Runs at the same time must be 1 to 4, got 5."
+    assert "Runs at the same time must be 1 to 4, got 5\\." in app.words()
     monkeypatch.setattr("core.cluster.local.cores", lambda: 1)
     assert "Runs at the same time" not in app.run().words()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said", "button"),
+    [("folds-epochs-quick", 0, "Epochs of each run must be 1 to 10,000, got 0", "Start cross-validation"),
+     ("folds-count", 1, "Folds must be 2 to", "Start cross-validation"),
+     ("search-trials", 0, "Trials must be 1 to 999, got 0", "Start search"),
+     ("search-over", [], "Choose a setting to vary", "Start search"),
+     ("curve-seeds", 0, "Seeds must be 1 to", "Start learning curve")],
+)  # fmt: skip
+def test_a_wrong_field_stops_its_own_button_alone(
+    app: Page, launched: list[str], key: str, value: object, said: str, button: str
+) -> None:
+    app.open("train", runs_view="Studies")
+    app.set(key, value)
+    assert said in app.words().replace("\\", "")
+    starts = {each.label: each.disabled for each in app.button if each.label.startswith("Start")}
+    assert starts == {each: each == button for each in starts}
+    assert len(starts) == 3
 
 
 def test_what_cannot_be_started_says_why(app: Page, launched: list[str]) -> None:
