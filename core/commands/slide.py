@@ -92,8 +92,13 @@ def command(
         with where.pool(device) as pool:
             yield from tabled(folder, carry_out(pool, pieces, progress=progress, stop=_stop))
 
-    if job is not None:  # a page started this: what fails says so in its own folder, and the others go on
-        return options.work_in_job(job, lambda report: deque(ended(report), maxlen=0))
+    def for_page(report: Progress) -> None:
+        deque(ended(report), maxlen=0)  # a slide that fails says so in its own folder, and the others go on
+        if problems:
+            raise DataError(" ".join(dict.fromkeys(each.reason for each in problems)))
+
+    if job is not None:
+        return options.work_in_job(job, for_page)
     summaries = dict[str, dict[str, Any]]()
     for piece, outcome in ended(no_progress if where.is_here else progress_line("Slides")):
         name = printable(piece.name)

@@ -33,22 +33,24 @@ def resampled(pixels: Pixels, box: tuple[float, float, float, float], size: tupl
         np.minimum(start + (stop - start) / count * np.arange(count + 1), length)
         for start, stop, count, length in ((left, right, width, pixels.shape[1]), (top, bottom, height, len(pixels)))
     )
-    band = max(1, int(AT_ONCE / pixels.shape[1] / ((bottom - top) / height)))
-    result = np.empty((height, width, 3), np.uint8)
-    for start in range(0, height, band):
-        edges = rows[start : start + band + 1]
-        first, last = int(edges[0]), min(int(np.ceil(edges[-1])), len(pixels))
-        result[start : start + band] = area_means(pixels[first:last], edges - first, columns)
-    return result
+    return area_means(pixels, rows, columns)
 
 
 def area_means(pixels: Pixels, rows: Edges, columns: Edges) -> Pixels:
     """Return the means of the areas between edges, uint8 h×w×3 of (h + 1,) and (w + 1,) edges in pixels."""
     height, width = pixels.shape[:2]
-    lines = _weights(rows, height) @ pixels.reshape(height, width * 3).astype(np.float32)
-    turned = np.ascontiguousarray(lines.reshape(-1, width, 3).transpose(1, 0, 2)).reshape(width, -1)
-    means = _weights(columns, width) @ turned
-    return np.asarray(np.rint(means).astype(np.uint8).reshape(-1, len(rows) - 1, 3).transpose(1, 0, 2))
+    across = _weights(columns, width)
+    result = np.empty((len(rows) - 1, len(columns) - 1, 3), np.uint8)
+    band = max(1, int(AT_ONCE / width / max(1.0, (rows[-1] - rows[0]) / len(result))))
+    for start in range(0, len(result), band):
+        edges = rows[start : start + band + 1]
+        first, last = int(edges[0]), min(int(np.ceil(edges[-1])), height)
+        part = pixels[first:last].reshape(last - first, width * 3)
+        lines = _weights(edges - first, last - first) @ part.astype(np.float32)
+        turned = np.ascontiguousarray(lines.reshape(-1, width, 3).transpose(1, 0, 2)).reshape(width, -1)
+        means = np.rint(across @ turned).astype(np.uint8)
+        result[start : start + band] = means.reshape(-1, len(edges) - 1, 3).transpose(1, 0, 2)
+    return result
 
 
 def _weights(edges: Edges, length: int) -> csr_array:

@@ -178,6 +178,7 @@ def _compiled(reading: nn.Module, example: tuple[int, ...], shape: tuple[int, ..
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,  # or workers with one thread each would share one core
+        "CPU_RUNTIME_CACHE_CAPACITY": 64,  # or it keeps what it made for each size of a map: 100 MB for 150 of them
     }
     request = _core().compile_model(model, "CPU", settings).create_infer_request()
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from core.bundle.bundle import Bundle
 from core.bundle.ood import OodModel, fit
 from core.prediction.artifacts import Artifact, artifacts
+from core.prediction.engine import TORCH
 from core.prediction.features import early_features, layers_of
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress, within
@@ -99,7 +100,7 @@ def fit_ood_model(
         DataError: a data set has fewer than 40 patches.
         BundleError: the network has no suitable feature map.
     """
-    predictor = Predictor(bundle, device=device)
+    predictor = Predictor(bundle, device=f"{device}:{TORCH}")  # the same bundle, whatever is installed
     layer = layers_of(predictor.module).early
     found = {}
     for number, (name, patches) in enumerate(pixels.items()):

@@ -77,6 +77,7 @@ class Predictor:
         self.device = resolve_device(name)
         self._engine_name = engine.chosen(self._asked, self.device)
         self._engine: engine.Engine | None = None
+        self._not_compiled: set[str] = set()
         self.module = bundle.inference_module(self.device)
         self.batch = BATCH[self.device.type]
         self._lock = threading.RLock()
@@ -108,14 +109,23 @@ class Predictor:
             pixels: uint8 N×96×96×3.
 
         Returns:
-            float32, N of whatever it gives, to 1e-4 what PyTorch does; None where PyTorch predicts and is to do it.
+            float32, N of whatever it gives, to 1e-4 what PyTorch does; None where PyTorch is to do it.
 
         Raises:
-            DeviceError: the engine does otherwise than PyTorch.
+            DeviceError: the engine was asked for and does otherwise than PyTorch.
         """
         with self._lock:
             compiled = self._loaded()
-            return None if compiled is None else compiled.exact(name, function)(pixels)
+            if compiled is None or name in self._not_compiled:
+                return None
+            try:
+                return compiled.exact(name, function)(pixels)
+            except DeviceError as error:
+                if self._asked:
+                    raise
+                logger.warning("%s", error)
+                self._not_compiled.add(name)
+                return None
 
     def seen(self, pixels: np.ndarray) -> np.ndarray:
         """Return patches as the network sees them: in the colours of the bundle's reference, where it has one.
@@ -183,7 +193,7 @@ class Predictor:
     def logit_map(self, pixels: np.ndarray) -> np.ndarray:
         """Return the logits of all patches on the network's grid, float32 R×C, of a picture, uint8 H×W×3.
 
-        All of it is read at once; :func:`core.prediction.region.read_region` does so in blocks. Only where
+        All of it is read at once; :func:`core.prediction.region.probabilities_of` does so in blocks. Only where
         :attr:`reads_regions` says so.
         """
         with self._lock, torch.inference_mode():

@@ -8,6 +8,7 @@ import csv
 import io
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache
 from core.slides.geojson import to_geojson
-from core.slides.infer import infer, journal
+from core.slides.infer import STANDS, infer, journal
 from core.slides.measures import Measures, Rule, class_of, measure
 from core.slides.plan import Grid
 from core.slides.reader import Slide
@@ -146,14 +147,12 @@ def analyse(
     before = read_summary(folder) or {}
     if before.get("slide", plan.slide.name) != plan.slide.name:
         raise ConfigError(f"{folder} holds the results of {before['slide']}; give {plan.slide.name} another --out.")
+    journal_of = partial(journal, folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor)
+    keep = journal_of()
     # Blocks go on with the engine that began them; a finished map stands, whichever exact one made it.
-    journals = {
-        kind: journal(folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor, kind=kind)
-        for kind in alike(predictor.kind)
-    }
-    keep = journals[predictor.kind]
+    stands = {journal_of(kind=kind, version=version).key for kind in alike(predictor.kind) for version in STANDS}
     found = None if fresh else SlideMap.load(folder)
-    if found is None or found.key not in {each.key for each in journals.values()}:
+    if found is None or found.key not in stands:
         found, seconds = _map_of(plan, predictor, keep, progress)
         found.save(folder)
     else:

@@ -110,7 +110,7 @@ def slides_in(folder: Path) -> list[Path]:
 
 
 def slides_of(paths: Sequence[Path]) -> list[Path]:
-    """Return slides, and those of the folders among them.
+    """Return slides, and those of the folders among them, each once.
 
     Raises:
         DataError: a folder has none, or cannot be read.
@@ -121,7 +121,7 @@ def slides_of(paths: Sequence[Path]) -> list[Path]:
         if not those:
             raise DataError(f"There is no slide in {printable(str(path))}.")
         found += those
-    return found
+    return list({each.resolve(): each for each in found}.values())
 
 
 def annotations_of(slide: Path) -> Path | None:

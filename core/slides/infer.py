@@ -28,13 +28,17 @@ from core.slides.reader import Slide
 from core.slides.sources import Pixels
 
 VERSION = 2
-"""Raised when cells, pixels or tissue become others, so that nothing of before is continued."""
+"""Raised when blocks, cells, pixels or tissue become others, so that nothing of before is continued."""
+
+STANDS = (VERSION, 1)
+"""Versions whose finished maps stand, because they have the same cells and probabilities."""
 
 AHEAD = 2
 """Blocks that are read while the network works on one."""
 
-EXAMINED = {32: 4, 96: 4, 8: 32}
-"""By step: every which cell, across and down, is compared with the training patches, which costs a pass of its own."""
+EXAMINED = {32: (5, 16), 96: (5, 16), 8: (401, 1024)}
+"""By step: cells whose row times the first number and column add up to a multiple of the second are compared with the
+training patches, which costs a pass of its own. They lie in a lattice, askew, so that each row and column has some."""
 
 NAMES = ("probability", "ood", "kind", "seconds")
 _KINDS = {"fine": 1, "unlike": 2, "blurred": 3}
@@ -62,8 +66,9 @@ class Inference:
 
 
 def journal(
-    folder: Path, slide: Path, grid: Grid, cells: npt.NDArray[np.bool_], predictor: Predictor, *, kind: str = ""
-) -> ChunkCache:
+    folder: Path, slide: Path, grid: Grid, cells: npt.NDArray[np.bool_], predictor: Predictor, *, kind: str = "",
+    version: int = VERSION,
+) -> ChunkCache:  # fmt: skip
     """Return where the finished blocks of a slide are kept; its key stands for all that the map depends on.
 
     Args:
@@ -73,9 +78,10 @@ def journal(
         cells: which of them are predicted.
         predictor: by what.
         kind: another :attr:`Predictor.kind` than the predictor's own, to know its key.
+        version: another than today's, likewise.
     """
     file = slide.stat()
-    stamp = f"{VERSION} {file.st_size} {file.st_mtime_ns} {grid} {predictor.bundle.digest}"
+    stamp = f"{version} {file.st_size} {file.st_mtime_ns} {grid} {predictor.bundle.digest}"
     return ChunkCache.of(folder, np.flatnonzero(cells), stamp=stamp, device=kind or predictor.kind)
 
 
@@ -166,7 +172,8 @@ def predict_block(block: Block, pixels: Pixels, step: int, predictor: Predictor)
     else:
         probability = predictor.predict(_patches(windows[block.cells])).probabilities
     rows, columns = block.places()
-    chosen = np.flatnonzero((rows % EXAMINED[step] == 0) & (columns % EXAMINED[step] == 0))
+    turn, every = EXAMINED[step]
+    chosen = np.flatnonzero((turn * rows + columns) % every == 0)
     examined = windows[rows[chosen] - block.row, columns[chosen] - block.column]  # not all cells: a block has thousands
     warnings = examine(predictor, _patches(examined)) if len(chosen) else []
     ood, kind = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), np.uint8)

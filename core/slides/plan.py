@@ -18,8 +18,9 @@ from core.slides.tissue import Tissue
 STEPS = {32: 32, 96: 16, 8: 96}
 """Step in model pixels -> most cells along each side of a block, which is then 1088, 1536 or 856 pixels wide."""
 
-_OF_A_BLOCK = 20_000
-"""Pixels that are read and predicted in the time that a block takes however small it is, measured on a CPU."""
+_OF_A_BLOCK = {32: 200_000, 96: 200_000, 8: 20_000}
+"""By step: pixels that take as long as a block does however small it is, measured on a CPU. At a step of 8 pixels are
+read and predicted, at the others only read: what is predicted are cells, in batches of which each block fills one."""
 
 LEAST_SHARE = 0.25
 """A cell counts as tissue if this share of it is: less is the edge of a piece."""
@@ -140,8 +141,8 @@ def _divided(block: Block, step: int) -> tuple[int, list[Block]]:
     left, right = _ends(block.cells, axis=0)
     whole = Block(0, block.row + top, block.column + left, block.cells[top:bottom, left:right])
     _, _, width, height = whole.region(step)
-    work = width * height + _OF_A_BLOCK
-    if whole.cells.all() or work <= 2 * _OF_A_BLOCK + int(whole.cells.sum()) * step**2:
+    work = width * height + _OF_A_BLOCK[step]
+    if whole.cells.all() or work <= 2 * _OF_A_BLOCK[step] + int(whole.cells.sum()) * step**2:
         return work, [whole]  # no division can be less
     found = [_divided(half, step) for half in whole.halves()]
     of_halves = sum(each for each, _ in found)

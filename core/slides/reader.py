@@ -18,12 +18,15 @@ import numpy.typing as npt
 from core.errors import ConfigError, DataError
 from core.formatting import printable
 from core.images.mpp import LEAST_MPP
-from core.images.resample import AT_ONCE, area_means
+from core.images.resample import area_means
 from core.images.tiling import COARSEST
 from core.slides.sources import LONGEST_SIDE, Pixels, Size, Source, open_source
 
 TILE = 256
 """Side of the pieces that are read and kept, in pixels of their level; most files have tiles of this size."""
+
+AT_ONCE = 8_000_000
+"""Pixels of a level that are put together before they are reduced."""
 
 CACHED_BYTES = 48 * 2**20
 CLOSE = 0.02

@@ -34,7 +34,7 @@ _BROKEN = (
 )  # fmt: skip
 """What tifffile and its decoders raise on damaged files; its own error is a ValueError."""
 
-_BITS_PER_SAMPLE = 258
+_BITS_PER_SAMPLE, _SHORT, _MOST_ENTRIES = 258, 3, 4096  # of TIFF 6.0; files have some dozen entries
 
 GLASS = (255, 255, 255)
 """What was not scanned is shown white where a file names no colour."""
@@ -100,26 +100,29 @@ def open_source(path: Path) -> Source:
 
 
 def _bits(path: Path) -> int:
-    """Return the bits per channel of a TIFF's first picture: OpenSlide would take the high 8 of 16 without a word."""
+    """Return the bits per channel of a TIFF's first picture: OpenSlide would take the high 8 of 16 without a word.
+
+    8 where it is not understood, as NDPI files above 4 GB are not: what reads the file next says what is wrong with it.
+    """
     with path.open("rb") as file:
         start = file.read(16)
         order = "<" if start[:2] == b"II" else ">"
         is_big = start[2:4] in (b"+\0", b"\0+")  # 43, a BigTIFF
-        head, entry, first = ("Q", "HHQ8s", start[8:16]) if is_big else ("H", "HHI4s", start[4:8])
+        offset, head, entry = ("Q", "Q", "HHQ8s") if is_big else ("I", "H", "HHI4s")
         try:
-            file.seek(*struct.unpack(order + ("Q" if is_big else "I"), first))
+            file.seek(*struct.unpack_from(order + offset, start, 8 if is_big else 4))
             (count,) = struct.unpack(order + head, file.read(struct.calcsize(order + head)))
-            for tag, _, values, held in struct.iter_unpack(
-                order + entry, file.read(count * struct.calcsize(order + entry))
-            ):
-                if tag == _BITS_PER_SAMPLE:
+            entries = file.read(min(count, _MOST_ENTRIES) * struct.calcsize(order + entry))
+            for tag, kind, values, held in struct.iter_unpack(order + entry, entries):
+                if (tag, kind) == (_BITS_PER_SAMPLE, _SHORT) and 1 <= values <= 4:
                     if 2 * values > len(held):
-                        file.seek(*struct.unpack(order + ("Q" if is_big else "I"), held))
+                        file.seek(*struct.unpack(order + offset, held))
                         held = file.read(2)
-                    return int(struct.unpack(order + "H", held[:2])[0])
-        except (struct.error, OSError, OverflowError):  # what reads it next says what is wrong with it
+                    (found,) = struct.unpack(order + "H", held[:2])
+                    return int(found) if found in (16, 32, 64) else 8
+        except (struct.error, OSError, OverflowError):
             pass
-    return 1
+    return 8
 
 
 def damaged(path: Path, error: Exception) -> DataError:

@@ -58,6 +58,14 @@ def test_no_press_is_lost_while_the_page_is_drawn(page: Page, address: str) -> N
     expect(page).to_have_url(re.compile("page=5"))
     page.get_by_role("button", name="Previous").click()
     expect(page).to_have_url(re.compile("page=4"))
+    page.get_by_label("Page", exact=True).fill("9")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("page=9"))
+    page.get_by_role("button", name="Previous").click()
+    expect(page).to_have_url(re.compile("page=8"))
+    page.get_by_label("Page", exact=True).fill("3")  # and left by the click
+    following.click()
+    expect(page).to_have_url(re.compile("page=4"))
 
     _shown(page).first.click()
     dialog = page.get_by_role("dialog")

@@ -26,7 +26,7 @@ def test_the_first_visit_shows_the_marked_demo_and_needs_no_choice(app: Page) ->
 
 @pytest.fixture
 def _steps_as_buttons(monkeypatch: pytest.MonkeyPatch) -> None:
-    def steps(*, key: str, at: int, count: int, on_step: Callable[[int], None], keys: bool = True) -> None:
+    def steps(*, key: str, at: int, count: int, on_step: Callable[[int], None], **_more: object) -> None:
         for word, to in (("Previous", at - 1), ("Next", at + 1)):
             st.button(word, key=f"{key}-{word}", disabled=not 0 <= to < count, on_click=on_step, args=(to,))
 

@@ -149,7 +149,7 @@ def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> boo
     box = bool(st.session_state.get(state.DETAIL_BOX, True))
     with st.container(horizontal=True, vertical_alignment="center"):
         steps(key="detail-steps", at=at or 0, count=0 if at is None else len(order),
-              on_step=lambda to: open_patch(patches, int(order[to])))  # fmt: skip
+              on_step=lambda to: _step(patches, order, to))  # fmt: skip
         st.button(
             "Centre box", icon=":material/check_box:" if box else ":material/check_box_outline_blank:",
             key="detail-box", shortcut="B", on_click=st.session_state.update, args=({state.DETAIL_BOX: not box},),
@@ -157,6 +157,11 @@ def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> boo
         place = "not in the grid" if at is None else f"{at + 1:,} of {len(order):,} in the grid"
         st.caption(place, width="content")
     return box
+
+
+def _step(patches: PatchColumns, order: npt.NDArray[np.int64], to: int) -> None:
+    if query_params.read(state.DETAIL):  # else it was closed just after the press
+        open_patch(patches, int(order[to]))
 
 
 def _metadata(patches: PatchColumns, row: int) -> None:

@@ -166,7 +166,7 @@ def _paging(grids: list[Grid], grid_layout: Layout) -> int:
         st.caption(f"of {pages:,}", width="content")
         # The arrow keys turn pages only while no patch is open: in its dialog they go to the next patch.
         steps(key="turn", at=page - 1, count=pages, on_step=lambda to: st.session_state.update({state.PAGE: to + 1}),
-              keys=not query_params.read(state.DETAIL))  # fmt: skip
+              now=lambda: int(st.session_state[state.PAGE]) - 1, keys=not query_params.read(state.DETAIL))  # fmt: skip
     return page
 
 

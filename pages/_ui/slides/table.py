@@ -27,7 +27,7 @@ from pages._ui.slides.opened import opened_slide
 THUMBNAIL = 96
 """Longer side of a picture in the table, in pixels."""
 
-ROW = 100
+ROW = 118
 """Height of a row in pixels: from 65 on Streamlit wraps the notes."""
 
 FEW = 5

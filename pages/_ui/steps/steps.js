@@ -6,7 +6,7 @@ const TAKES_ARROWS = "input, textarea, select, [contenteditable=true], [role=sli
 export default function ({ data, parentElement, setStateValue }) {
   const root = (parentElement.steps ??= build(parentElement));
   Object.assign(root, { data, setStateValue });
-  if (root.at === null || data.seen >= root.number) root.at = data.at;
+  if (data.seen >= root.number) root.at = data.at;
   show(root);
   return () => {
     document.removeEventListener("keydown", root.pressed);
@@ -15,8 +15,7 @@ export default function ({ data, parentElement, setStateValue }) {
 }
 
 function build(parent) {
-  // The number survives a reload of the page, where the server still knows how far it has seen.
-  const root = { buttons: [...parent.querySelectorAll(".step")], number: Date.now(), at: null };
+  const root = { buttons: [...parent.querySelectorAll(".step")], number: 0, at: 0 };
   root.buttons.forEach((button) => button.addEventListener("click", () => step(root, Number(button.dataset.by))));
   root.pressed = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -32,8 +31,8 @@ function build(parent) {
 function step(root, by) {
   if (!isThere(root, root.at + by)) return;
   root.at += by;
-  root.number += 1;
-  root.setStateValue("moved", { number: root.number, to: root.at });
+  root.number = Math.max(root.number + 1, Date.now()); // above what the server has seen before a reload of the page
+  root.setStateValue("moved", { number: root.number, start: root.data.at, to: root.at });
   show(root);
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from core.commands import evaluate as command
 from core.commands import main
 from core.data import Dataset, open_dataset
 from core.errors import BundleError, DeviceError
-from core.prediction import Predictor, engine
+from core.prediction import Predictor, engine, fit_ood_model
 from core.prediction.ensemble import Ensemble
 from core.prediction.features import early_features, late_features, layers_of
 from core.prediction.region import read_region
@@ -134,6 +135,40 @@ def test_features_are_those_of_pytorch_also_in_bfloat16(bundle: str, device: str
         assert found.dtype == np.float32
         assert (features(fast, patches[-1:], layer=layer) == found[-1:]).all()
     assert not any(module._forward_hooks for module in fast.module.modules())
+
+
+def test_features_that_the_engine_gets_wrong_are_left_to_pytorch(
+    tiny_bundle: Bundle, patches: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuses(*_: object) -> None:
+        raise DeviceError("OpenVINO does otherwise.")
+
+    plain = Predictor(tiny_bundle, device="cpu:torch")
+    layer = layers_of(plain.module).early
+    asked, by_itself = (Predictor(tiny_bundle, device=each) for each in ("cpu:torch", "cpu"))
+    asked._asked = "openvino"
+    for predictor in (asked, by_itself):
+        monkeypatch.setattr(predictor, "_loaded", lambda: SimpleNamespace(exact=refuses))
+
+    with caplog.at_level(logging.WARNING, "nodescope.device"):
+        for _ in range(2):
+            found = early_features(by_itself, patches[:3], layer=layer)
+
+    assert (found == early_features(plain, patches[:3], layer=layer)).all()
+    assert caplog.messages == ["OpenVINO does otherwise."]
+    with pytest.raises(DeviceError, match="does otherwise"):
+        early_features(asked, patches[:3], layer=layer)
+
+
+@needs_openvino
+def test_an_ood_model_is_the_same_whatever_is_installed(
+    tiny_bundle: Bundle, patches: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fit_ood_model(tiny_bundle, {"demo": patches[:48]}, device="cpu")
+    monkeypatch.delenv(engine.VARIABLE)
+    found = fit_ood_model(tiny_bundle, {"demo": patches[:48]}, device="cpu")
+
+    assert (found.whitening == expected.whitening).all()
 
 
 @needs_openvino

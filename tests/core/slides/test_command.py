@@ -154,6 +154,11 @@ def test_a_folder_without_slides_is_said(tmp_path: Path, capsys) -> None:
     assert f"There is no slide in {tmp_path}." in capsys.readouterr().err
 
 
+def test_a_slide_named_twice_is_done_once(small_slide: Path, tmp_path: Path) -> None:
+    words = ["slide", str(small_slide), str(small_slide.parent), "--out", str(tmp_path / "out"), "--step", "96", *NET]
+    assert main(words) == 0
+
+
 def test_results_that_can_lie_nowhere_are_a_sentence(small_slide: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "file").write_text("")
 

@@ -1,5 +1,6 @@
 """Maps of slides by OpenVINO: the cells of its own patches, and never some of another engine."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from core.bundle import load_bundle
 from core.errors import DeviceError
 from core.job import Cancelled
 from core.prediction import Predictor, engine
+from core.slides import analyse as module
 from core.slides.analyse import analyse, plan_slide
-from core.slides.infer import predict_block
+from core.slides.infer import journal, predict_block
 from core.slides.plan import STEPS, blocks
 from core.slides.reader import Slide
 
@@ -51,6 +53,19 @@ def test_a_slide_has_the_bytes_of_one_engine_whatever_another_left(
     at = [((r - block.row) * step, (c - block.column) * step) for r, c in zip(rows, columns, strict=True)]
     alone = fast.predict(np.stack([pixels[y : y + 96, x : x + 96] for y, x in at])).probabilities
     np.testing.assert_allclose(cells, alone, atol=1e-6)
+
+
+def test_a_finished_map_of_an_earlier_version_stands(
+    small_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = Predictor(load_bundle("nodescope-net"), device="cpu:torch")
+    with Slide(small_slide) as slide:
+        plan = plan_slide(small_slide, slide, step=32)
+        monkeypatch.setattr(module, "journal", partial(journal, version=1))
+        analyse(plan, tmp_path / "a", net)
+        monkeypatch.setattr(module, "journal", journal)
+        monkeypatch.setattr(module, "infer", lambda *_, **__: pytest.fail("it was predicted again"))
+        analyse(plan, tmp_path / "a", net)
 
 
 @needs_openvino

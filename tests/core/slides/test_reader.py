@@ -1,5 +1,6 @@
 """Regions at any scale lie exactly where they should, and µm per pixel are known or refused."""
 
+import struct
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from core.errors import ConfigError, DataError
+from core.slides import sources
 from core.slides.reader import Slide, given_mpp
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "slides"
@@ -171,6 +173,22 @@ def test_sixteen_bits_are_refused_as_in_pictures(tmp_path: Path, big: bool, orde
         assert slide.size == (200, 200)
     with pytest.raises(DataError, match=r"16.tif has 16 bits per channel"):
         Slide(tmp_path / "16.tif")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"II*\0" + struct.pack("<IH", 8, 3) + struct.pack("<HHII", 258, 4, 1, 34710) * 3,  # not a SHORT
+        b"II*\0" + struct.pack("<IH", 8, 1) + struct.pack("<HHII", 258, 3, 1, 34710),  # what no file has
+        b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, 2**58) + bytes(4000),  # more entries than memory
+        b"MM\0*" + bytes(4),
+        b"II*\0",
+    ],
+)
+def test_bits_that_are_not_understood_are_left_to_what_reads_the_file(start: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(start)
+
+    assert sources._bits(tmp_path / "a.tif") == 8
 
 
 def test_an_ome_tiff_without_tifffile_says_what_is_missing(tmp_path: Path, write_slide, monkeypatch) -> None:
