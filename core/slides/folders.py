@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,8 @@ def slides_of(paths: Sequence[Path]) -> list[Path]:
         if not those:
             raise DataError(f"There is no slide in {printable(str(path))}.")
         found += those
-    return list({each.resolve(): each for each in found}.values())
+    # By name: a link is a slide of its own.
+    return list({os.path.abspath(each): each for each in found}.values())
 
 
 def annotations_of(slide: Path) -> Path | None:
