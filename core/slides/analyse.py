@@ -9,6 +9,7 @@ import io
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,11 @@ def analyse(
         raise ConfigError(f"{folder} holds the results of {before['slide']}; give {plan.slide.name} another --out.")
     journal_of = partial(journal, folder / "work" / "blocks", plan.path, plan.grid, plan.cells, predictor)
     keep = journal_of()
-    # Blocks go on with the engine that began them; a finished map stands, whichever exact one made it.
-    stands = {journal_of(kind=kind, version=version).key for kind in alike(predictor.kind) for version in STANDS}
+    # Blocks go on with the engine that began them; a finished map stands, whichever exact one made it. A key is worked
+    # out only if those before do not fit: it is of all cells.
+    others = (journal_of(kind=kind, version=version) for version, kind in product(STANDS, alike(predictor.kind)))
     found = None if fresh else SlideMap.load(folder)
-    if found is None or found.key not in stands:
+    if found is None or all(found.key != each.key for each in chain((keep,), others)):
         found, seconds = _map_of(plan, predictor, keep, progress)
         found.save(folder)
     else:

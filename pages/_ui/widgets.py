@@ -189,8 +189,7 @@ def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
     columns = {"_index": st.column_config.Column("", width=NUMBERS), **more.pop("column_config", {})}
     more = {"placeholder": "", "selection_mode": "single-cell", "column_config": columns, **more}
     # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
-    numbered = pd.DataFrame(table)
-    numbered = numbered.set_axis(range(1, len(numbered) + 1))
+    numbered = pd.DataFrame(table).set_axis(range(1, len(table) + 1))
     event = st.dataframe(numbered, hide_index=False, key=key, on_select="rerun", **more)
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells else None

@@ -28,6 +28,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Page:
 
 
 @pytest.fixture
+def predict(app: Page) -> Page:
+    """The Predict page."""
+    app.run()
+    app.switch_page("pages/predict.py").run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
 def quiet_demo(fresh_home: Path, small_demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and the small demo set on every page."""
     monkeypatch.setattr(cache, "open_dataset", lambda *_, **__: small_demo)

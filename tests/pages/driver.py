@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
+from core.data import open_demo
 from core.runs import Run, Status, TrainingConfig, create_run
 from core.storage.home import runs_home
 
@@ -86,3 +88,10 @@ def run_in(state: str, **values: Any) -> Run:
     run = create_run(TrainingConfig(epochs=4), runs_home() / f"a-{state}-run")
     run.write_status(Status(state=state, epochs=4, steps=40, **{"updated": 1.0, **values}))
     return run
+
+
+def region(*, rows: int = 2, columns: int = 3) -> np.ndarray:
+    """Demo patches side by side, with 5 pixels of glass around them."""
+    patches = open_demo().store.load(range(rows * columns)).pixels
+    lines = [np.concatenate(patches[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
+    return np.pad(np.concatenate(lines), ((5, 5), (5, 5), (0, 0)), constant_values=240)

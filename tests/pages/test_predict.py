@@ -13,30 +13,15 @@ from core.bundle import load_bundle
 from core.bundle.prevalence import with_prevalence
 from core.commands import main
 from core.data import open_demo
-from core.display import to_jpeg
+from core.display import to_jpeg, to_png
 from core.formatting import percent
 from core.images import decode
 from core.prediction import Predictions, Predictor
-from core.prediction.region import read_region
 from core.stain import METHODS, normalise, reference_of
 from pages._ui import state, widgets
 from pages._ui.predict import batch, upload
 from pages._ui.predict.upload import example_rows
-from tests.pages.driver import Page
-
-
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def predict(app: Page) -> Page:
-    app.run()
-    app.switch_page("pages/predict.py").run()
-    assert not app.exception
-    return app
+from tests.pages.driver import Page, region
 
 
 def test_a_first_visit_shows_an_example_with_prediction_and_map(predict: Page) -> None:
@@ -112,7 +97,7 @@ def test_two_methods_stand_side_by_side(predict: Page) -> None:
 
 def test_everything_is_exported_from_one_menu(predict: Page) -> None:
     assert predict.labels("download_button") == ["Report of this patch", "Grad-CAM as picture", "Grad-CAM as values"]
-    predict.file_uploader[0].set_value([("region.png", png(region()), "image/png")]).run()
+    predict.file_uploader[0].set_value([("region.png", to_png(region()), "image/png")]).run()
     predict.one("button_group", "Predict").set_value("tiles").run()
     predict.one("button_group", "Show").set_value("map").run()
     assert not predict.exception
@@ -158,7 +143,7 @@ def test_similar_patches_come_on_request(predict: Page, monkeypatch: pytest.Monk
 def test_an_uploaded_photograph_is_doubted(predict: Page) -> None:
     y, x = np.mgrid[0:96, 0:96]
     sky = np.stack([x, y + 100, 255 - x], axis=-1).clip(0, 255).astype(np.uint8)
-    predict.file_uploader[0].set_value([("sky.png", png(sky), "image/png")]).run()
+    predict.file_uploader[0].set_value([("sky.png", to_png(sky), "image/png")]).run()
     assert not predict.exception
     assert "Out-of-distribution" in predict.words()
     assert "sky.png · 96×96 pixels" in predict.words()
@@ -167,7 +152,7 @@ def test_an_uploaded_photograph_is_doubted(predict: Page) -> None:
 def test_an_upload_that_stands_in_the_data_set_is_recognised_by_its_pixels(predict: Page) -> None:
     dataset = open_demo()
     row = int(np.flatnonzero((dataset.table["split"] == "train") & (dataset.table["label"] == 1))[0])
-    upload = png(dataset.store.load([row]).pixels[0])
+    upload = to_png(dataset.store.load([row]).pixels[0])
     predict.file_uploader[0].set_value([("mine.png", upload, "image/png")]).run()
     assert not predict.exception
     name = widgets.escaped(str(dataset.table["id"].iloc[row]))
@@ -198,7 +183,7 @@ def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, patch in enumerate(pixels):
-            archive.writestr(f"p{number}.png", png(patch))
+            archive.writestr(f"p{number}.png", to_png(patch))
         archive.writestr("bad.png", b"no image")
     predict.file_uploader[0].set_value([("many.zip", buffer.getvalue(), "application/zip")]).run()
     assert not predict.exception
@@ -209,71 +194,10 @@ def test_a_zip_becomes_a_table_and_a_list_of_problems(predict: Page) -> None:
     assert next(metric.value for metric in predict.metric) == "5"
 
 
-def region(*, rows: int = 2, columns: int = 3) -> np.ndarray:
-    """Demo patches side by side, with 5 pixels of glass around them."""
-    patches = open_demo().store.load(range(rows * columns)).pixels
-    lines = [np.concatenate(patches[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
-    return np.pad(np.concatenate(lines), ((5, 5), (5, 5), (0, 0)), constant_values=240)
-
-
-def test_a_larger_picture_is_predicted_in_tiles_and_the_most_suspicious_is_explained(predict: Page) -> None:
-    picture = region()
-    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
-    assert not predict.exception
-    assert predict.expander[0].label.startswith("The image has 298×202 pixels")
-    predict.one("button_group", "Predict").set_value("tiles").run()
-    assert not predict.exception
-    assert "6 tiles." in predict.words()
-    assert next(each.value for each in predict.metric if each.label == "Tiles") == "6"
-    tiles = [picture[y : y + 96, x : x + 96] for y in (5, 101) for x in (5, 101, 197)]
-    found = Predictor(load_bundle(), device="cpu").predict(np.stack(tiles)).probabilities
-    helps = [element.help for element in predict.markdown if element.help]
-    assert any(repr(float(found.max())) in text for text in helps)
-
-
-@pytest.mark.parametrize(("model", "step"), [("nodescope", 32), ("nodescope-net", 8)])
-def test_every_model_draws_a_map_of_a_larger_picture(predict: Page, model: str, step: int) -> None:
-    picture = region()
-    predict.one("selectbox", "Model").set_value(f"shipped:{model}").run()
-    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
-    predict.one("button_group", "Predict").set_value("tiles").run()
-    predict.one("button_group", "Show").set_value("map").run()
-    assert not predict.exception
-    expected = read_region(Predictor(load_bundle(model), device="cpu"), picture)
-    assert f"**{expected.share():.1%}** of the tissue in the grey frame is called tumour" in predict.words()
-    assert f"{expected.tissue_share():.1%} of the frame is tissue" in predict.words()
-    assert f"one every {step} pixels" in predict.words()
-
-
-def test_a_tile_of_glass_has_no_tissue_and_is_never_called_tumour(predict: Page) -> None:
-    picture = region()
-    picture[5:101, 5:197] = 238
-    predict.file_uploader[0].set_value([("region.png", png(picture), "image/png")]).run()
-    predict.one("button_group", "Predict").set_value("tiles").run()
-    predict.one("slider", "Decision threshold").set_value(0.0).run()
-    assert not predict.exception
-    shown = predict.metrics()
-    assert (shown["Tiles"], shown["No tissue"]) == ("6", "2")
-    assert int(shown["Called tumour"]) + int(shown["Out-of-distribution"]) == 4
-    # The picture is there once: as the chart, and not as a preview of the tiles too.
-    assert len(predict.get("plotly_chart")) == 2
-
-
-def test_a_picture_is_rescaled_to_the_scale_that_the_model_knows(predict: Page) -> None:
-    fine = region().repeat(2, axis=0).repeat(2, axis=1)
-    predict.file_uploader[0].set_value([("fine.png", png(fine), "image/png")]).run()
-    next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.485).run()
-    assert not predict.exception
-    assert "Rescaled from 0.485 to 0.97 µm per pixel: 596×404 became 298×202 pixels." in predict.words()
-    assert "Cropped the centre 96×96 of 298×202 pixels." in predict.words()
-    next(each for each in predict.number_input if "µm per pixel" in each.label).set_value(0.1).run()
-    assert "Got 61×41 pixels at 0.97 µm per pixel" in predict.words()
-
-
 def test_a_stopped_batch_keeps_what_is_done_and_goes_on(predict: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "PIECE", 2)
     pixels = open_demo().store.load(range(5)).pixels
-    files = [(f"p{number}.png", png(patch), "image/png") for number, patch in enumerate(pixels)]
+    files = [(f"p{number}.png", to_png(patch), "image/png") for number, patch in enumerate(pixels)]
     whole = batch.score_pieces
     files_given: list[int] = []
 
@@ -314,7 +238,7 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, m
     monkeypatch.setattr(decode, "load_upright", counted_load)
     monkeypatch.setattr(Predictor, "predict", counted_predict)
     patch = np.random.default_rng(11).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    predict.file_uploader[0].set_value([("one.png", png(patch), "image/png")]).run()
+    predict.file_uploader[0].set_value([("one.png", to_png(patch), "image/png")]).run()
     assert not predict.exception
     assert "one.png · 96×96 pixels" in predict.words()
     assert (decoded, predicted) == (["PNG"], [8])  # the eight views together
@@ -324,7 +248,7 @@ def test_an_upload_is_decoded_once_and_its_patch_predicted_once(predict: Page, m
     assert (decoded, predicted) == (["PNG"], [8])
 
     larger = np.random.default_rng(12).integers(0, 256, (130, 150, 3), dtype=np.uint8)
-    predict.file_uploader[0].set_value([("large.png", png(larger), "image/png")]).run()
+    predict.file_uploader[0].set_value([("large.png", to_png(larger), "image/png")]).run()
     assert (decoded, predicted) == (["PNG", "PNG"], [8, 8])
     predict.one("slider", "From the left (px)").set_value(3).run()
     assert not predict.exception
@@ -338,7 +262,9 @@ def test_a_batch_reads_each_file_once(predict: Page, monkeypatch: pytest.MonkeyP
     load = decode.load_upright
     monkeypatch.setattr(decode, "load_upright", lambda image: (decoded.append(1), load(image))[1])
     pixels = np.random.default_rng(13).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
-    predict.file_uploader[0].set_value([(f"p{n}.png", png(each), "image/png") for n, each in enumerate(pixels)]).run()
+    predict.file_uploader[0].set_value(
+        [(f"p{n}.png", to_png(each), "image/png") for n, each in enumerate(pixels)]
+    ).run()
     assert not predict.exception
     assert len(decoded) == 4
     shown = predict.dataframe[0].value
