@@ -7,7 +7,7 @@ it to one sentence each; without it its layers are looked at, see :mod:`core.att
 ``attribution_layer()`` names the layer for class activation maps.
 """
 
-from models import efficientnet_lite, keras_cnn, nodescope_net, notebook_cnn, resnet
+from models import efficientnet_lite, keras_cnn, mobilenet_v2, nodescope_net, notebook_cnn, resnet
 from models.errors import UnknownModelError
 from models.folding import agree, fold
 from models.normalised import Normalised
@@ -42,6 +42,7 @@ __all__ = [
     "fold",
     "full_name",
     "keras_cnn",
+    "mobilenet_v2",
     "names",
     "nodescope_net",
     "normalisation",

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.enlarged import PATCH, check_side, enlarge
 from models.registry import register
-
-PATCH = 96  # pixels a side of the network's input
-LARGEST_SIDE = 512  # to which patches may be enlarged
 
 # kernel, stride of the first block, expansion, width, blocks: those of Lite0
 STAGES = (
@@ -109,10 +107,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, version: int, *, dropout: float = 0.2, side: int = PATCH):
         super().__init__()
-        if not isinstance(side, int) or not PATCH <= side <= LARGEST_SIDE:
-            raise ValueError(
-                f"side must be at least {PATCH}, the side of a patch, and at most {LARGEST_SIDE}, got {side}"
-            )
+        check_side(side)
         self.version = version
         self.side = side
         width_scale, depth_scale = SCALES[version]
@@ -141,9 +136,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tumour logit (N,) of float N×3×96×96."""
-        if self.side != PATCH:
-            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        pooled = self.top(self.blocks(self.stem(x))).mean(dim=(2, 3))
+        pooled = self.top(self.blocks(self.stem(enlarge(x, self.side)))).mean(dim=(2, 3))
         logit: Tensor = self.classifier(self.dropout(pooled)).squeeze(1)
         return logit
 

@@ -232,7 +232,7 @@ def read_region(predictor: Predictor, pixels: np.ndarray, *, progress: Progress 
         PatchError: the picture is too small, or no such array.
     """
     probabilities = probabilities_of(predictor, pixels, progress=progress)
-    step = STRIDE if predictor.reads_regions else SIDE
+    step = _step(predictor)
     rows, columns = probabilities.shape
     corners = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * step
     has_tissue = centre_shares(tissue(pixels), corners).reshape(rows, columns) >= FEWEST
@@ -263,7 +263,7 @@ def probabilities_of(
             f"A picture must be uint8 H×W×3 with sides of at least {PATCH_SIZE}, got {pixels.dtype} "
             f"{'×'.join(map(str, pixels.shape))}."
         )
-    step = STRIDE if predictor.reads_regions else SIDE
+    step = _step(predictor)
     rows, columns = ((side - PATCH_SIZE) // step + 1 for side in pixels.shape[:2])
     logits = np.empty((rows, columns), np.float32)
 
@@ -277,6 +277,10 @@ def probabilities_of(
         for done in _one_by_one(predictor, pixels, logits):
             progress(done)
     return predictor.bundle.card.calibration.apply(logits)
+
+
+def _step(predictor: Predictor) -> int:
+    return STRIDE if predictor.reads_regions else SIDE
 
 
 def _in_blocks(predictor: Predictor, pixels: np.ndarray, logits: np.ndarray, side: int) -> Iterator[float]:

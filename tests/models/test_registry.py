@@ -13,6 +13,7 @@ PARAMETERS = {
     "efficientnet-lite0": 3_372_289,
     "efficientnet-lite1": 4_136_961,
     "efficientnet-lite2": 4_812_353,
+    "mobilenet-v2": 2_225_153,
     "resnet18": 11_177_025,
     "resnet50": 23_510_081,
 }
@@ -93,7 +94,7 @@ def test_a_patch_alone_gets_the_logit_that_it_gets_among_others(name: str) -> No
     torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "resnet18", "resnet50"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet-v2", "resnet18", "resnet50"])
 def test_the_head_is_the_last_layer_and_the_attribution_layer_has_a_map(name: str) -> None:
     model = models.build(name).eval()
     maps: list[torch.Tensor] = []

@@ -44,6 +44,26 @@ def test_a_file_of_torchvisions_weights_leaves_the_head(tmp_path: Path, suffix: 
     assert torch.equal(target.network.fc.weight, head)
 
 
+@pytest.mark.parametrize("prefix", ["", "other."])
+def test_mobilenets_weights_are_taken_by_their_names_or_by_their_order(tmp_path: Path, prefix: str) -> None:
+    source, target = models.build("mobilenet-v2"), models.build("mobilenet-v2")
+    state = {prefix + name: value for name, value in source.state_dict().items() if name.startswith("features.")}
+    torch.save(state | {"classifier.1.weight": torch.zeros(1000, 1280)}, tmp_path / "mobile.pt")
+    head = target.classifier.weight.clone()
+
+    load_pretrained(target, str(tmp_path / "mobile.pt"))
+
+    assert all(torch.equal(target.state_dict()[name.removeprefix(prefix)], value) for name, value in state.items())
+    assert torch.equal(target.classifier.weight, head)
+
+
+def test_weights_of_another_network_are_refused_by_mobilenet(tmp_path: Path) -> None:
+    torch.save(_resnet18(0).state_dict(), tmp_path / "resnet.pth")
+
+    with pytest.raises(WeightsError, match=r"resnet.pth does not fit MobileNetV2: \d+ of its 314 tensors are missing"):
+        load_pretrained(models.build("mobilenet-v2"), str(tmp_path / "resnet.pth"))
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save(models.build("notebook-cnn").state_dict(), tmp_path / "small.pth")
 
