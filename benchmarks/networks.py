@@ -36,6 +36,9 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("notebook-cnn", "keras-cnn", "resnet50", "resnet18")},
     **{name: (name, {}) for name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")},
     "efficientnet-lite0, enlarged to 144 px": ("efficientnet-lite0", {"side": 144}),
+    "mobilenet-v2": ("mobilenet-v2", {}),
+    "mobilenet-v2, enlarged to 128 px": ("mobilenet-v2", {"side": 128}),
+    "mobilenet-v2, enlarged to 192 px": ("mobilenet-v2", {"side": 192}),
     "nodescope-net": ("nodescope-net", {}),
 }
 REFERENCE = "resnet18"

@@ -104,9 +104,9 @@ def _recipes() -> dict[str, Preset]:
         ),
         "transfer-mobile": Preset(
             "Transfer, enlarged twice (MobileNetV2)",
-            "MobileNetV2 from torchvision's ImageNet weights (14 MB, downloaded once) on patches enlarged from 96 to 192 "
-            "pixels, about four times as slow as Transfer. Of networks that only labels taught it ranks the patches of "
-            "new slides best. Meant for a GPU.",
+            "MobileNetV2 from torchvision's ImageNet weights (14 MB, downloaded once) on patches enlarged from 96 to "
+            "192 pixels, about four times as slow as Transfer. Of networks that only labels taught it ranks the "
+            "patches of new slides best. Meant for a GPU.",
             _TRANSFER.with_changes(
                 model="mobilenet-v2", model_arguments={"side": 192}, mean=IMAGENET_MEAN, std=IMAGENET_STD
             ),
