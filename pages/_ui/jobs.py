@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -76,23 +77,31 @@ def estimate(predictor: Predictor, patches: int) -> float:
     )
 
 
-def at_once(what: str, device: str, *, key: str, help: str = "") -> int:
+def at_once(what: str, device: str, problems: list[str], *, key: str, help: str = "", place: Any = st) -> int:
     """Draw the field for how many processes share the work, where this computer has room for several; return how many.
 
     Args:
         what: each of them has, such as "Runs".
         device: they use.
+        problems: of the form, see :func:`pages._ui.widgets.count`.
         key: of the field.
         help: what is special about them.
+        place: where the field is drawn.
     """
     most = room(device)
     if most < 2:
+        if device.startswith("cuda:"):  # only where there are several GPUs is one of them named
+            place.caption(
+                f"{what} are worked on one after the other on {device}, the device in the sidebar. With *auto* there, "
+                "each GPU works on one of them at the same time."
+            )
         return 1
-    return widgets.count(
-        f"{what} at the same time", 1, most, 1, key=key, problems=[],
-        help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
-        f"a single one has all cores. {help}".rstrip(),
-    )  # fmt: skip
+    with place.container(width=210):
+        return widgets.count(
+            f"{what} at the same time", 1, most, 1, key=key, problems=problems,
+            help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
+            f"a single one has all cores. {help}".rstrip(),
+        )  # fmt: skip
 
 
 def launch(job: Job, command: Sequence[str]) -> None:

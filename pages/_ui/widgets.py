@@ -1,6 +1,7 @@
 """Pieces that several pages draw."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -183,14 +184,45 @@ NUMBERS = 40
 """Width of the numbers of rows in a table that can be clicked, in pixels."""
 
 
-def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
-    """Draw a table and return the position of the row that was clicked, or None; `more` as of ``st.dataframe``."""
+def breakable(text: Any, most: int) -> str:
+    """Return a text for a cell of a table, whose lines end at spaces alone, where a line has `most` letters.
+
+    Longer words, as names of files are, get a space after "_", "-" and "." where the next piece would not fit.
+
+    Example:
+        >>> breakable("patient_017_node_4.svs is damaged", 14)
+        'patient_017_ node_4.svs is damaged'
+    """
+
+    def word(letters: str) -> str:
+        lines = [""]
+        for piece in re.split(r"(?<=[_.-])", letters):
+            if lines[-1] and len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+        return " ".join(lines)
+
+    return " ".join(map(word, str(text or "").split(" ")))
+
+
+def clicked_row(
+    table: Any, *, key: str, texts: Mapping[str, Callable[[Any], str]] | None = None, **more: Any
+) -> int | None:
+    """Draw a table and return the position of the row that was clicked, or None.
+
+    Args:
+        table: the table.
+        key: of the table in the session.
+        texts: how the cells of columns are shown; what is copied or downloaded stays what it is.
+        more: as of ``st.dataframe``.
+    """
     # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
     columns = {"_index": st.column_config.Column("", width=NUMBERS), **more.pop("column_config", {})}
     more = {"placeholder": "", "selection_mode": "single-cell", "column_config": columns, **more}
     # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
     numbered = pd.DataFrame(table).set_axis(range(1, len(table) + 1))
-    event = st.dataframe(numbered, hide_index=False, key=key, on_select="rerun", **more)
+    shown = numbered.style.format(texts) if texts else numbered
+    event = st.dataframe(shown, hide_index=False, key=key, on_select="rerun", **more)
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells else None
 

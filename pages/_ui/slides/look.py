@@ -1,5 +1,6 @@
 """Slides: one slide, its map and areas over it, the patch that was clicked, and what can be exported."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.images.decode import DecodedPatch
 from core.images.mpp import LEAST_MPP
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
 from core.images.tiling import COARSEST
+from core.prediction import Predictor
 from core.reports.slide import heat_overlay
 from core.slides.analyse import overview
 from core.slides.folders import annotations_of
@@ -19,8 +21,9 @@ from core.slides.measures import Measures, Rule, measure
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
 from core.slides.reader import BY_OPTION, Slide
 from core.slides.slide_map import FILE, SlideMap
-from pages._ui import cache, layout, state, widgets
-from pages._ui.predict import patch
+from pages._ui import cache, layout, results, state, widgets
+from pages._ui.component import sent
+from pages._ui.predict import patch, result
 from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 from pages._ui.slides.opened import Opened, open_token, opened_slide
@@ -50,10 +53,11 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
         _ask_for_mpp(listing, slide)
     left, right = st.columns([7, 4], gap="medium")
     place = _place(listing, slide, found)
+    chosen = None if place is None else _chosen(slide, path, place)
     with left:
-        _draw_viewer(listing, slide, path, found, measured, place)
+        _draw_viewer(listing, slide, path, found, measured, place, chosen)
     with right:
-        if place is None:
+        if place is None or chosen is None:
             if openseadragon() is not None and _mpp(listing, slide) is not None:
                 st.caption("Click a place on the slide to see what the model says of that patch, and why.")
             _draw_foci(measured, path)
@@ -65,7 +69,7 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
                     f"{measured.rule.threshold:.3f} and need {max(measured.rule.peak, measured.rule.threshold):.3f} "
                     "within."
                 )
-            _draw_patch(listing, slide, path, found, place)
+            _draw_patch(listing, chosen, found, place[0])
 
 
 def _draw_title(listing: Listing, path: Path, folder: Path, back_to: str) -> None:
@@ -94,7 +98,13 @@ def _measured(listing: Listing, folder: Path, threshold: float | None) -> tuple[
 
 
 def _draw_viewer(
-    listing: Listing, slide: Slide, path: Path, found: SlideMap | None, measured: Measures | None, place: Place | None
+    listing: Listing,
+    slide: Slide,
+    path: Path,
+    found: SlideMap | None,
+    measured: Measures | None,
+    place: Place | None,
+    chosen: Chosen | None,
 ) -> None:
     if openseadragon() is None:
         st.info(
@@ -123,10 +133,13 @@ def _draw_viewer(
         at=st.query_params.get(state.AT, ""),
         patch=None if place is None else place[1],
     )
+    key = f"{state.SLIDE_VIEWER}-{path.name}"
+    if chosen is not None and sent(key, "clicked", "full"):  # elsewhere the patch's frame need not wait for it
+        view = replace(view, verdict=_verdict(listing.predictor, chosen))
     go = st.session_state.get(state.SLIDE_GO)
     if go is not None and go["slide"] != path.name:
         go = None
-    viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=go, on_click=_clicked)
+    viewer(view, key=key, go=go, on_click=_clicked)
 
 
 def _close_patch() -> None:
@@ -184,18 +197,27 @@ def _place(listing: Listing, slide: Slide, found: SlideMap | None) -> Place | No
     return (x, y), (middle[0] - side / 2, middle[1] - side / 2, side)
 
 
-def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | None, place: Place) -> None:
+def _chosen(slide: Slide, path: Path, place: Place) -> Chosen:
     (x, y), (left, upper, side) = place
     scale = side / PATCH_SIZE
     pixels = slide.read(round(left / scale), round(upper / scale), PATCH_SIZE, PATCH_SIZE, scale=scale)
-    name = f"{path.stem} at {x}, {y}"
+    return Chosen(f"{path.stem} at {x}, {y}", DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
+
+
+def _verdict(predictor: Predictor, chosen: Chosen) -> str:
+    """Return what stands beside the slide, for the full screen, which hides it."""
+    found = results.patch_result(predictor, chosen.decoded.pixels, result.chosen_threshold(predictor))
+    return f"{found.verdict}, probability {percent(found.probability)}" + ("; out-of-distribution" if found.ood else "")
+
+
+def _draw_patch(listing: Listing, chosen: Chosen, found: SlideMap | None, at: tuple[int, int]) -> None:
+    x, y = at
     st.caption(
         f"Patch around {x:,}, {y:,} (level-0 pixels), {PATCH_SIZE}×{PATCH_SIZE} at {MICROMETRES_PER_PIXEL} µm/px"
     )
     cell = None if found is None else found.cell_at(x, y)
     if cell is not None and found is not None and np.isnan(found.probability[cell]):
         st.info("No tissue was found here, so that the map leaves it out.", icon=":material/info:")
-    chosen = Chosen(name, DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
     exports = Exports(st.container())
     # The maps below the result: beside the slide there is no room for two columns.
     patch.draw(listing.predictor, chosen, st.container(), st.container(), exports, with_slider=True)

@@ -33,9 +33,8 @@ PRUNERS = {
 }
 
 
-def form() -> None:
-    """Draw the form and start the study."""
-    problems: list[str] = []
+def form(problems: list[str]) -> None:
+    """Draw the form and start the study; `problems` are those of the page, and of the form by its end."""
     config = study_form.training("search", problems)
     over = st.multiselect(
         "Settings to vary", list(SPACE), DEFAULT_OVER, key="search-over",
@@ -60,11 +59,11 @@ def form() -> None:
         )
 
 
-def more(study: Study) -> None:
-    """Draw how to add trials to a search."""
+def more(study: Study, problems: list[str]) -> None:
+    """Draw how to add trials to a search; `problems` are those of the page."""
     study_form.more(
-        study, "trials", study.settings()["trials"], MOST_TRIALS, suggested=10, verb="Try", extend=extend_search,
-        help="Their results are kept, and the new trials build on them.",
+        study, "trials", study.settings()["trials"], MOST_TRIALS, problems, suggested=10, verb="Try",
+        extend=extend_search, help="Their results are kept, and the new trials build on them.",
     )  # fmt: skip
 
 
