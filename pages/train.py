@@ -47,7 +47,7 @@ def _view(runs: list[Run]) -> str:
     if wanted is not None:
         st.session_state[state.RUN], st.session_state[state.RUNS_VIEW] = wanted, ONE
     if runs and st.session_state.get(state.RUNS_VIEW) == ONE:
-        # Before the view, which else would be an entry of the browser's history that shows the same: a Back for nothing.
+        # Before the view, whose entry in the browser's history would else be one more that shows the same.
         run.settle(runs)
     if st.session_state.pop(state.WANTED_NEW, False):
         st.session_state[state.RUNS_VIEW] = NEW

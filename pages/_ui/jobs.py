@@ -112,8 +112,15 @@ def launch(job: Job, command: Sequence[str]) -> None:
         widgets.show_error(error)
 
 
-def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
-    """Draw the progress of a job in percent, or in patches where their number is given."""
+@st.fragment(run_every=1.0)
+def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> None:
+    """Draw the progress of a job, in patches where their number is given, and a button that cancels it.
+
+    The page is drawn again when the job has ended.
+    """
+    status = job.status()
+    if not status.is_active:
+        st.rerun()  # the result is outside of this fragment
     text = f"{doing}: {status.share:.0%}"
     if patches:
         text = f"{doing}: {round(status.share * patches):,} of {patches:,} patches"
@@ -122,15 +129,6 @@ def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
             text += f", {(1 - status.share) * patches / status.seconds_left:,.0f} per second"
         text += f", about {duration(status.seconds_left)} left"
     st.progress(min(status.share, 1.0), text="Starting …" if status.state == "starting" else text)
-
-
-@st.fragment(run_every=1.0)
-def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> None:
-    """Draw the progress of a job and a button that cancels it; the page is drawn again when the job has ended."""
-    status = job.status()
-    if not status.is_active:
-        st.rerun()  # the result is outside of this fragment
-    bar(status, doing, patches=patches)
     if not can_stop:
         st.caption("It continues if you leave this page, and cannot be stopped before it ends.")
     elif job.stop_requested():

@@ -37,7 +37,8 @@ def draw(dataset: Dataset) -> None:
             f"Every patch of {base.name} came with a label, so there is nothing to label here. To look for labels that "
             "are wrong, use Label errors; to change one, open its patch."
         )
-        st.button("Show label errors", icon=":material/rule:", on_click=_go_to, args=("Label errors",))
+        st.button("Show label errors", icon=":material/rule:", on_click=st.session_state.update,
+                  args=({state.BROWSE_VIEW: "Label errors"},))  # fmt: skip
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         who = people.name()
@@ -149,7 +150,3 @@ def _by_uncertainty(base: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
 def _read(path: Path) -> dict[str, float]:
     with path.open(encoding="utf-8", newline="") as file:
         return {row["id"]: float(row["label"]) for row in csv.DictReader(file)}
-
-
-def _go_to(view: str) -> None:
-    st.session_state[state.BROWSE_VIEW] = view

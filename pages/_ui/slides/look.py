@@ -1,6 +1,5 @@
 """Slides: one slide, its map and areas over it, the patch that was clicked, and what can be exported."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,10 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
         _ask_for_mpp(listing, slide)
     left, right = st.columns([7, 4], gap="medium")
     place = _place(listing, slide, found)
-    chosen = None if place is None else _chosen(slide, path, place)
     with left:
-        _draw_viewer(listing, slide, path, found, measured, place, chosen)
+        _draw_viewer(listing, slide, path, found, measured, place)
     with right:
-        if place is None or chosen is None:
+        if place is None:
             if openseadragon() is not None and _mpp(listing, slide) is not None:
                 st.caption("Click a place on the slide to see what the model says of that patch, and why.")
             _draw_foci(measured, path)
@@ -69,7 +67,7 @@ def draw(listing: Listing, path: Path, *, back_to: str) -> None:
                     f"{measured.rule.threshold:.3f} and need {max(measured.rule.peak, measured.rule.threshold):.3f} "
                     "within."
                 )
-            _draw_patch(listing, chosen, found, place[0])
+            _draw_patch(listing, slide, path, found, place)
 
 
 def _draw_title(listing: Listing, path: Path, folder: Path, back_to: str) -> None:
@@ -98,13 +96,7 @@ def _measured(listing: Listing, folder: Path, threshold: float | None) -> tuple[
 
 
 def _draw_viewer(
-    listing: Listing,
-    slide: Slide,
-    path: Path,
-    found: SlideMap | None,
-    measured: Measures | None,
-    place: Place | None,
-    chosen: Chosen | None,
+    listing: Listing, slide: Slide, path: Path, found: SlideMap | None, measured: Measures | None, place: Place | None
 ) -> None:
     if openseadragon() is None:
         st.info(
@@ -132,14 +124,16 @@ def _draw_viewer(
         has_annotations=drawn is not None,
         at=st.query_params.get(state.AT, ""),
         patch=None if place is None else place[1],
+        verdict="" if place is None else _verdict(listing.predictor, slide, path, place),
     )
-    key = f"{state.SLIDE_VIEWER}-{path.name}"
-    if chosen is not None and sent(key, "clicked", "full"):  # elsewhere the patch's frame need not wait for it
-        view = replace(view, verdict=_verdict(listing.predictor, chosen))
     go = st.session_state.get(state.SLIDE_GO)
     if go is not None and go["slide"] != path.name:
         go = None
-    viewer(view, key=key, go=go, on_click=_clicked)
+    viewer(view, key=_viewer_key(path), go=go, on_click=_clicked)
+
+
+def _viewer_key(path: Path) -> str:
+    return f"{state.SLIDE_VIEWER}-{path.name}"
 
 
 def _close_patch() -> None:
@@ -204,14 +198,20 @@ def _chosen(slide: Slide, path: Path, place: Place) -> Chosen:
     return Chosen(f"{path.stem} at {x}, {y}", DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
 
 
-def _verdict(predictor: Predictor, chosen: Chosen) -> str:
-    """Return what stands beside the slide, for the full screen, which hides it."""
-    found = results.patch_result(predictor, chosen.decoded.pixels, result.chosen_threshold(predictor))
+def _verdict(predictor: Predictor, slide: Slide, path: Path, place: Place) -> str:
+    """Return what the model says of a patch that was just clicked in full screen, which hides what stands beside."""
+    if not sent(_viewer_key(path), "clicked", "full"):
+        return ""  # the frame of the patch need not wait for it
+    try:
+        pixels = _chosen(slide, path, place).decoded.pixels
+    except NodescopeError as error:
+        return str(error)
+    found = results.patch_result(predictor, pixels, result.chosen_threshold(predictor))
     return f"{found.verdict}, probability {percent(found.probability)}" + ("; out-of-distribution" if found.ood else "")
 
 
-def _draw_patch(listing: Listing, chosen: Chosen, found: SlideMap | None, at: tuple[int, int]) -> None:
-    x, y = at
+def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | None, place: Place) -> None:
+    chosen, (x, y) = _chosen(slide, path, place), place[0]
     st.caption(
         f"Patch around {x:,}, {y:,} (level-0 pixels), {PATCH_SIZE}×{PATCH_SIZE} at {MICROMETRES_PER_PIXEL} µm/px"
     )

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.display import to_jpeg
 from core.errors import NodescopeError
@@ -61,9 +60,6 @@ TEXTS: dict[str, Callable[[Any], str]] = {
 }
 """How cells are shown: names of files are long."""
 
-STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
-"""Steps between patches in model pixels, and their names."""
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -93,11 +89,6 @@ class Listing:
         return cls(folder, slides_in(folder), predictor, step, results, given if isinstance(given, dict) else {})
 
     @cached_property
-    def by_name(self) -> dict[str, Path]:
-        """The slides by the names of their files."""
-        return {path.name: path for path in self.slides}
-
-    @cached_property
     def by_result(self) -> dict[str, Path]:
         """The slides by the names of their folders of results."""
         return {self.results.folder(path).name: path for path in self.slides}
@@ -112,19 +103,6 @@ class Listing:
         atomic.write_text(
             self.results.mpp_path, table_csv(pd.DataFrame(rows, columns=["slide", "mpp"]), names=("slide",))
         )
-
-
-def step(predictor: Predictor, place: DeltaGenerator) -> int:
-    """Draw the choice of the step; return it."""
-    fine = predictor.bundle.card.model == "nodescope-net"
-    offered = {str(each): label for each, label in STEPS.items() if each != 8 or fine}
-    return int(
-        widgets.choice(
-            "Patches", offered, key=state.SLIDE_STEP, place=place,
-            help="The labelled centres of neighbouring patches lie side by side, 31 µm each. Every third patch in both "
-            "directions is nine times as fast and finds large areas. *Fine* needs the symmetric model.",
-        )
-    )  # fmt: skip
 
 
 def open_slide(name: str, at: tuple[float, float] | None = None) -> None:
@@ -157,7 +135,7 @@ def _leave_place() -> None:
 def chosen(listing: Listing) -> Path | None:
     """Return the slide that the address names, or None; one that is not in the folder is said."""
     name = st.query_params.get(state.SLIDE_NAME, "")
-    found = listing.by_name.get(name)
+    found = next((path for path in listing.slides if path.name == name), None)
     if name and found is None:
         st.warning(f"There is no slide {widgets.escaped(name)} in this folder.", icon=":material/warning:")
     return found

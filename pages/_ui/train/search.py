@@ -41,6 +41,8 @@ def form(problems: list[str]) -> None:
         format_func=lambda name: name.replace("_", " "),
         help="Ranges: " + "; ".join(f"{name.replace('_', ' ')} {axis.describe()}" for name, axis in SPACE.items()),
     )  # fmt: skip
+    if not over:
+        widgets.wrong("Choose a setting to vary.", problems)
     trials = widgets.count(
         "Trials", 1, 999, 20, key="search-trials", problems=problems,
         help="How many combinations of settings are tried. The first is the preset.",
@@ -51,8 +53,6 @@ def form(problems: list[str]) -> None:
         f"a trial below the median of the others, except the first {RANDOM_TRIALS}; *Hyperband* halves the number of "
         "trials repeatedly.",
     )  # fmt: skip
-    if not over:
-        problems.append("Choose a setting to vary.")
     if widgets.start_button("Start search", problems, width="stretch"):
         study_form.start(
             lambda: create_search(config, trials=trials, over=over, pruner=pruner, together=study_form.at_once())

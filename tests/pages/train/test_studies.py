@@ -123,9 +123,10 @@ def test_more_runs_at_the_same_time_than_cores_are_refused(
     assert "Runs at the same time must be 1 to 4, got 5\\." in app.words()
     starting = ("Start", "Start cross-validation", "Start search", "Start learning curve", "Try 10 more")
     assert [app.one("button", label).disabled for label in starting] == [True] * 5
-    with monkeypatch.context() as patched, pytest.raises(ConfigError, match="must be 1 to 4, got 5"):
+    with monkeypatch.context() as patched:
         patched.setattr(st, "session_state", {state.RUNS_AT_ONCE: 5})  # as of a click that comes with what is typed
-        study_form.resume(study)
+        with pytest.raises(ConfigError, match="must be 1 to 4, got 5"):
+            study_form.resume(study)
     assert launched == []
     monkeypatch.setattr("core.cluster.local.cores", lambda: 1)
     assert "Runs at the same time" not in app.run().words()

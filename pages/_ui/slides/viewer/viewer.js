@@ -62,7 +62,7 @@ function show(root, OSD, data) {
     root.frame.querySelectorAll(`.slide-of-${name}`).forEach((each) => { each.hidden = !data[name]; });
   }
   if (root.asked) {
-    const said = data.verdict && `${data.verdict}. Why stands beside the slide: F leaves the full screen.`;
+    const said = data.verdict && `${data.verdict}. The patch and its maps stand beside the slide: F leaves the full screen.`;
     root.message.textContent = document.fullscreenElement ? said : "";
   }
   root.asked = false;
