@@ -38,7 +38,7 @@ def _source(name: str) -> None:
     )  # fmt: skip
     folder = Path(given).expanduser().resolve()
     require_allowed(folder)
-    job = Job(home() / "downloads" / f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.job")
+    job = job_of(name, folder)
     if not job.status().is_active and _is_data_set(folder):
         st.success(f"The data set is in {folder}.", icon=":material/check:")
         st.button("Open", icon=":material/folder_open:", type="primary", on_click=_open, args=(str(folder),),
@@ -47,6 +47,11 @@ def _source(name: str) -> None:
         jobs.draw(job, ["download", name, str(folder)], label="Download", doing="Downloading", icon="download")
     with st.expander("Download by hand"):
         st.write(source.by_hand)
+
+
+def job_of(name: str, folder: Path) -> Job:
+    """Return the job that downloads a data set into a folder."""
+    return Job(home() / "downloads" / f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.job")
 
 
 def _is_data_set(folder: Path) -> bool:
