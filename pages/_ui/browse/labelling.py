@@ -68,7 +68,7 @@ def _desk(base: Dataset, rows: npt.NDArray[np.int64], *, skipped: bool) -> None:
     waiting = {None, "skip"} if skipped else {None}
     order = [at for at, kind in enumerate(kinds) if kind in waiting]
     # A skipped patch that is asked for again comes after those that nobody has seen.
-    order.sort(key=lambda at: (kinds[at] == "skip", _when(decisions, ids[at])))
+    order.sort(key=lambda at: (kinds[at] == "skip", decisions[ids[at]].at if ids[at] in decisions else ""))
     counts = {kind: kinds.count(kind) for kind in ("relabel", "skip", "exclude")}
     done = len(kinds) - kinds.count(None)
     st.progress(done / len(kinds), text=(
@@ -90,10 +90,6 @@ def _desk(base: Dataset, rows: npt.NDArray[np.int64], *, skipped: bool) -> None:
             help="All labels, those that came with the data set and those made here, in the layout it came from. "
             "Beside the patches, it opens them with these labels. (In Kaggle's folder, labelled ones lie in train/.)",
         )  # fmt: skip
-
-
-def _when(decisions: dict[str, Decision], name: str) -> str:
-    return decisions[name].at if name in decisions else ""
 
 
 def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) -> None:
