@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import NodescopeError
-from core.scoring.dataset import CHOICES
 from pages._ui import layout, state, widgets
 from pages._ui.evaluate import (
     audits,
@@ -20,13 +19,7 @@ from pages._ui.evaluate import (
 )
 from pages._ui.evaluate.context import VIEW, EvaluationContext
 
-SUBSETS = {
-    "auto": "Not trained on",
-    "test": "Test",
-    "valid": "Validation",
-    "train": "Training",
-    "all": "All labelled",
-}
+SUBSETS = {"auto": "Not trained on", "train": "Training", "valid": "Validation", "test": "Test", "all": "All labelled"}
 
 VIEWS: dict[str, tuple[str, Callable[[EvaluationContext], None]]] = {
     "figures": ("Metrics", metrics.draw),
@@ -44,7 +37,7 @@ def main() -> None:
     dataset = layout.dataset()
     predictor = layout.predictor()
     subset = widgets.choice(
-        "Patches", {name: SUBSETS[name] for name in CHOICES}, key=state.SUBSET,
+        "Patches", SUBSETS, key=state.SUBSET,
         help="A model looks better than it is on patches that it was trained or validated on. *Not trained on* is the "
         "test split where the model was trained on this data set, and all labelled patches elsewhere.",
     )  # fmt: skip

@@ -19,7 +19,7 @@ def main() -> None:
     if place is None:
         row.caption("Whole slides: where is tumour, how much, how sure.", width="stretch")
         return
-    listing = table.Listing.of(place, predictor, table.step(predictor, how))
+    listing = table.Listing.of(place, predictor, folder.step(predictor, how))
     view = widgets.choice("View", VIEWS, key=state.SLIDE_VIEW, place=which, on_change=table.close_slide)
     chosen = table.chosen(listing)
     if chosen is not None:

@@ -46,6 +46,9 @@ def _view(runs: list[Run]) -> str:
     wanted = st.session_state.pop(state.WANTED_RUN, None)
     if wanted is not None:
         st.session_state[state.RUN], st.session_state[state.RUNS_VIEW] = wanted, ONE
+    if runs and st.session_state.get(state.RUNS_VIEW) == ONE:
+        # Before the view, whose entry in the browser's history would else be one more that shows the same.
+        run.settle(runs)
     if st.session_state.pop(state.WANTED_NEW, False):
         st.session_state[state.RUNS_VIEW] = NEW
     # Streamlit warns of a widget that has both a default and a value in the session.

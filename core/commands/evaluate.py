@@ -104,7 +104,7 @@ def _scored(told: dict[str, Any], dataset: Dataset, *, fresh: bool, where: Where
     is_own = not is_rounded(told["device"])
     if fresh and is_own:
         forget_scores(predictor.bundle, dataset, subset)
-    stored = load_scores(predictor.bundle, dataset, subset) if is_own else None
+    stored = load_scores(predictor.bundle, dataset, subset) if is_own and not fresh else None
     # An engine that is asked for by name predicts itself; else it does not matter which of the exact ones did.
     if stored is not None and (not named(told["device"])[1] or stored.device == predictor.kind):
         return predictor, stored

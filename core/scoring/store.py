@@ -16,7 +16,7 @@ import pandas as pd
 
 from core.bundle.bundle import Bundle
 from core.data import CLASS_NAMES, Dataset
-from core.errors import StorageError
+from core.errors import DataError, StorageError
 from core.prediction.appearance import COLUMNS, Appearance
 from core.prediction.engine import is_rounded
 from core.prediction.predictor import Predictor
@@ -98,7 +98,12 @@ def load_scores(bundle: Bundle, dataset: Dataset, split: str) -> Scored | None:
     """
     wanted, description = select(bundle, dataset, split)
     for path in _candidates(bundle, dataset, split):
-        stored = _read(path)
+        try:
+            stored = _read(path)
+        except DataError:
+            if path == scores_path(bundle, dataset, split):
+                raise
+            continue  # it is said where these predictions are asked for by their own name
         if stored is None:
             continue
         rows = pd.Index(dataset.table["id"]).get_indexer(stored.ids)
@@ -129,13 +134,15 @@ class _Stored:
 
 
 def _candidates(bundle: Bundle, dataset: Dataset, split: str) -> list[Path]:
-    """Return where predictions of these patches may be: under their own name, or among those of all labelled ones.
+    """Return where predictions of these patches may be: under their own name, or among those of other splits.
+
+    "auto" is the test split or all labelled patches, so that those of the one may be all of the other.
 
     Where files stand behind the pixels, also those that were made before labels were decided; without, patches of the
     same ids cannot be distinguished.
     """
     found = []
-    for each in dict.fromkeys((split, "all")):
+    for each in dict.fromkeys((split, "all") if split in ("train", "valid") else (split, "test", "auto", "all")):
         own = scores_path(bundle, dataset, each)
         found += [
             own,

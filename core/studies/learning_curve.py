@@ -69,11 +69,7 @@ def create_curve(
     if not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"seeds must be 1 to {MOST_SEEDS}, got {seeds}.")
     config = config.with_changes(patches=0)
-    first, others = _divided(config)
-    labelled = int((first.splits == "train").sum())
-    numbers = _numbers(sizes, labelled)
-    for size in numbers:
-        _check_classes(first, size, seed=config.split_seed)
+    numbers, others = check_sizes(config, sizes)
     # Steps of an epoch, by the rule of the trainer: an incomplete batch at its end is not taken.
     steps = [(size + others) // min(config.batch_size, size + others) for size in numbers]
     settings: dict[str, Any] = {
@@ -84,6 +80,18 @@ def create_curve(
     }
     suffixes = [suffix for suffix, _ in _plan(config, settings)]
     return create_study("curve", config, name=name, settings=settings, suffixes=suffixes)
+
+
+def check_sizes(config: TrainingConfig, sizes: Sequence[Size]) -> tuple[list[int], int]:
+    """Return the sizes as numbers, from small to large, and how many training patches come to each without a label.
+
+    Arguments and errors are those of :func:`create_curve`.
+    """
+    first, others = _divided(config.with_changes(patches=0))
+    numbers = _numbers(sizes, int((first.splits == "train").sum()))
+    for size in numbers:
+        _check_classes(first, size, seed=config.split_seed)
+    return numbers, others
 
 
 def extend_curve(study: Study, seeds: int) -> None:

@@ -125,11 +125,6 @@ def peek(kind: str, key: Hashable) -> Any | None:
     return _memo().peek(kind, key)
 
 
-def forget(kind: str, key: Hashable) -> None:
-    """Let go of a value, so that it is made anew when it is next wanted."""
-    _memo().forget(kind, key)
-
-
 def file_stamp(path: Path) -> int:
     """Return what changes when a file does, for a key: its time of change in nanoseconds, 0 where there is none."""
     return path.stat().st_mtime_ns if path.is_file() else 0
@@ -192,14 +187,14 @@ def _undecided(source: str) -> Dataset:
     """
     made, opened = recall("opened", source, lambda: _open(source))
     if made != made_stamp(opened.source):
-        forget("opened", source)
+        _memo().forget("opened", source)
         made, opened = recall("opened", source, lambda: _open(source))
     return opened
 
 
 def reload_dataset(source: str) -> None:
     """Open the data set again when it is next needed, and look at every file instead of trusting a glance."""
-    forget("opened", source)
+    _memo().forget("opened", source)
     _to_look_at().add(source)
 
 

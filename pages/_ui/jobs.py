@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -76,23 +77,31 @@ def estimate(predictor: Predictor, patches: int) -> float:
     )
 
 
-def at_once(what: str, device: str, *, key: str, help: str = "") -> int:
+def at_once(what: str, device: str, problems: list[str], *, key: str, help: str = "", place: Any = st) -> int:
     """Draw the field for how many processes share the work, where this computer has room for several; return how many.
 
     Args:
         what: each of them has, such as "Runs".
         device: they use.
+        problems: of the form, see :func:`pages._ui.widgets.count`.
         key: of the field.
         help: what is special about them.
+        place: where the field is drawn.
     """
     most = room(device)
     if most < 2:
+        if device.startswith("cuda:"):  # only where there are several GPUs is one of them named
+            place.caption(
+                f"{what} are worked on one after the other on {device}, the device in the sidebar. With *auto* there, "
+                "each GPU works on one of them at the same time."
+            )
         return 1
-    return widgets.count(
-        f"{what} at the same time", 1, most, 1, key=key, problems=[],
-        help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
-        f"a single one has all cores. {help}".rstrip(),
-    )  # fmt: skip
+    with place.container(width=210):
+        return widgets.count(
+            f"{what} at the same time", 1, most, 1, key=key, problems=problems,
+            help="Each has a process of its own with its own memory and one core, or one GPU where there are several; "
+            f"a single one has all cores. {help}".rstrip(),
+        )  # fmt: skip
 
 
 def launch(job: Job, command: Sequence[str]) -> None:
@@ -103,8 +112,15 @@ def launch(job: Job, command: Sequence[str]) -> None:
         widgets.show_error(error)
 
 
-def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
-    """Draw the progress of a job in percent, or in patches where their number is given."""
+@st.fragment(run_every=1.0)
+def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> None:
+    """Draw the progress of a job, in patches where their number is given, and a button that cancels it.
+
+    The page is drawn again when the job has ended.
+    """
+    status = job.status()
+    if not status.is_active:
+        st.rerun()  # the result is outside of this fragment
     text = f"{doing}: {status.share:.0%}"
     if patches:
         text = f"{doing}: {round(status.share * patches):,} of {patches:,} patches"
@@ -113,15 +129,6 @@ def bar(status: JobStatus, doing: str, *, patches: int = 0) -> None:
             text += f", {(1 - status.share) * patches / status.seconds_left:,.0f} per second"
         text += f", about {duration(status.seconds_left)} left"
     st.progress(min(status.share, 1.0), text="Starting …" if status.state == "starting" else text)
-
-
-@st.fragment(run_every=1.0)
-def watch(job: Job, doing: str, *, patches: int = 0, can_stop: bool = True) -> None:
-    """Draw the progress of a job and a button that cancels it; the page is drawn again when the job has ended."""
-    status = job.status()
-    if not status.is_active:
-        st.rerun()  # the result is outside of this fragment
-    bar(status, doing, patches=patches)
     if not can_stop:
         st.caption("It continues if you leave this page, and cannot be stopped before it ends.")
     elif job.stop_requested():

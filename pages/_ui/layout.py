@@ -23,7 +23,7 @@ from core.prediction import Predictor
 from core.prediction.engine import OPENVINO, chosen
 from core.runs import Run, find_run, list_runs
 from core.storage.home import tighten_home
-from pages._ui import cache, open_data, query_params, sign_in, state
+from pages._ui import cache, open_data, query_params, sign_in, state, widgets
 from pages._ui.widgets import show_error as show_error
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
@@ -60,7 +60,7 @@ def frame(page: Any, title: DeltaGenerator) -> Iterator[None]:
     finally:
         _title.reset(token)
     # Last, because it is the page that opens the data set.
-    if left_out := cache.left_out(data_source()):
+    if left_out := cache.left_out(open_data.source()):
         # As HTML, because names of files may look like Markdown.
         notice_of_data.html(f'<div class="left-out">{html.escape(left_out)}</div>')
     query_params.note(page.title)
@@ -74,17 +74,16 @@ def show(main: Callable[[], None]) -> None:
     server is asked for. The frame is then missing, and the app is entered by its front door.
     """
     if _title.get() is not None:
-        # A link may name any folder of this computer, and opening it lists what is in it.
-        if data_source() not in open_data.known():
-            _ask()
+        if open_data.source() not in open_data.known():
+            widgets.ask_to_open(open_data.source(), open_data.agree)
             return
         try:
             if open_data.is_unsettled():
-                open_data.ask(data_source())
+                open_data.ask(open_data.source())
             else:
                 main()
         except ChoiceError:  # of the data set, before anything else is drawn
-            open_data.ask(data_source())
+            open_data.ask(open_data.source())
     else:
         runpy.run_path(str(ENTRY))
 
@@ -98,7 +97,7 @@ def title_row(*, of_data: bool = False) -> DeltaGenerator:
     row = _title.get()
     if row is None:
         raise RuntimeError("A page is drawn inside of the frame; see show().")
-    if of_data and data_source() == DEMO:
+    if of_data and open_data.source() == DEMO:
         row.badge("synthetic demo", icon=":material/experiment:", color="violet")
     return row
 
@@ -124,12 +123,7 @@ def attempt(action: Callable[..., Any], *args: Any, done: str | Callable[[Any], 
 def dataset() -> Dataset:
     """Return the data set that the sidebar names. Raises :class:`DataError`."""
     with st.container():  # holds the place of what is shown while it loads, see predictor()
-        return cache.dataset(data_source())
-
-
-def data_source() -> str:
-    """Return what the sidebar names as data: "demo" or a path."""
-    return open_data.source()
+        return cache.dataset(open_data.source())
 
 
 def predictor() -> Predictor:
@@ -165,7 +159,7 @@ def bundles() -> dict[str, Path]:
 def shared() -> dict[str, str]:
     """Return the sidebar's choices as an address holds them, by their labels, for links to another page."""
     model = str(st.session_state.get(state.MODEL) or "")
-    return {state.DATA: data_source(), **({state.MODEL: bundle_label(model)} if model else {})}
+    return {state.DATA: open_data.source(), **({state.MODEL: bundle_label(model)} if model else {})}
 
 
 def bundle_label(name: str) -> str:
@@ -199,13 +193,6 @@ def _sidebar() -> DeltaGenerator:
         sign_in.draw()
         st.caption(f":material/science: {RESEARCH_ONLY}")
     return place
-
-
-def _ask() -> None:
-    source = data_source()
-    st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
-    st.code(source, language=None)  # as it is: a name with Markdown in it would look like something else
-    st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=open_data.agree, args=(source,))
 
 
 def _choose_model() -> None:

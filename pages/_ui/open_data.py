@@ -52,8 +52,9 @@ def source() -> str:
 def known() -> list[str]:
     """Return the data sets that were opened here, by this visitor or before, the demo first."""
     listed: list[str] = st.session_state.setdefault(state.KNOWN_DATA, [DEMO])
-    for each in (*(each.source for each in recent()), source()):
-        if each not in listed and (each != source() or pack_folder(each).is_dir() or _is_recent(each)):
+    opened = [each.source for each in recent()]
+    for each in (*opened, source()):
+        if each not in listed and (each in opened or pack_folder(each).is_dir()):
             listed.append(each)
     return listed
 
@@ -106,7 +107,8 @@ def _dialog() -> None:
     if source() != DEMO:
         st.button(
             f"Change how {escaped(Path(source()).name)} is read", icon=":material/tune:", key="open-change",
-            help="Which class is tumour, and how other sizes become patches.", on_click=_look_at, args=(source(),),
+            help="Which class is tumour, and how other sizes become patches.", on_click=st.session_state.update,
+            args=({state.OPEN_AT: source()},),
         )  # fmt: skip
     path = walk(state.OPEN_AT, _start(), label="Folder, table or zip on this computer")
     if st.session_state.get(state.OPEN_AT) or path != _start():  # nothing is read before somebody has chosen a folder
@@ -137,7 +139,8 @@ def ask(path: str, *, inside: bool = False) -> None:
             icon=":material/help:",
         )
         if error.about == "packed":
-            _unpack(path)
+            job = Job(pack_folder(str(Path(path).expanduser().resolve())) / "unpack.job")
+            jobs.draw(job, ["pack", path, "--unpack"], label="Unpack", doing="Unpacking", icon="unarchive")
             return
         own = place_of(path).source
         choices = choices_of(own)
@@ -260,19 +263,10 @@ def _sizes(found: Dataset) -> Choices | None:
     return replace(choices, size=chosen or "mpp", mpp=mpp or None, enlarge=enlarge)
 
 
-def _unpack(path: str) -> None:
-    job = Job(pack_folder(str(Path(path).expanduser().resolve())) / "unpack.job")
-    jobs.draw(job, ["pack", path, "--unpack"], label="Unpack", doing="Unpacking", icon="unarchive")
-
-
 def _open(path: str) -> None:
     st.session_state[state.WANTED_DATA] = path
     st.session_state.pop(state.OPEN_AT, None)
     st.rerun()
-
-
-def _look_at(path: str) -> None:
-    st.session_state[state.OPEN_AT] = path
 
 
 def _start() -> Path:
@@ -280,7 +274,3 @@ def _start() -> Path:
     home = next(iter(roots()), Path.home())
     before = next((Path(each.source).parent for each in recent()), home)
     return before if is_allowed(before) and before.is_dir() else home
-
-
-def _is_recent(path: str) -> bool:
-    return any(each.source == path for each in recent())

@@ -1,26 +1,22 @@
 """Pieces that several pages draw."""
 
-import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.bundle.seen_slides import LIKELY, YES, seen_sentence
 from core.data import CLASS_NAMES
-from core.display import jpeg_address, to_jpeg, to_png
+from core.display import to_png
 from core.errors import NodescopeError
 from core.evaluation import METRICS, Estimate
 from core.progress import Progress
 from pages._ui import state
-
-PATCH_MICROMETRES = 93
-"""Width of a patch: 96 px at about 0.97 µm each."""
 
 CHART = {"displayModeBar": False, "displaylogo": False}
 
@@ -43,51 +39,6 @@ def label_name(label: int) -> str:
 def counted(count: int, one: str, many: str) -> str:
     """Return a number with its noun: "1 patch", "2,400 patches"."""
     return f"{count:,} {one if count == 1 else many}"
-
-
-def picture_chart(
-    figure: go.Figure,
-    pixels: np.ndarray,
-    size: tuple[int, int],
-    *,
-    widest: int,
-    key: str,
-    alt: str,
-) -> int | None:
-    """Draw a picture with the points of a figure over it; return the position of the clicked point.
-
-    Args:
-        figure: its points, in pixels of the picture from the upper left.
-        pixels: uint8 H×W×3, the picture, or the same made smaller.
-        size: width and height of the picture in pixels.
-        widest: its greatest width on the screen in pixels.
-        key: names the chart.
-        alt: what it shows, for people who cannot see it.
-    """
-    width, height = size
-    source = jpeg_address(to_jpeg(pixels))
-    figure.add_layout_image(
-        source=source, x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", sizing="stretch", layer="below"
-    )
-    figure.update_xaxes(visible=False, range=[0, width], fixedrange=True, constrain="domain", constraintoward="left")
-    figure.update_yaxes(
-        visible=False, range=[height, 0], fixedrange=True, scaleanchor="x", constrain="domain", constraintoward="top"
-    )
-    figure.update_layout(
-        margin={"l": 0, "r": 0, "t": 0, "b": 0}, hoverdistance=60, clickmode="event+select", dragmode=False,
-        showlegend=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
-    # The browser gives the chart the shape of the picture at whatever width there is, so that nothing is left below.
-    place = f"picture-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    shape = f"aspect-ratio: {width} / {height}; max-width: {widest}px; overflow: hidden"
-    st.html(f"<style>.st-key-{place} {{ {shape} }}</style>")
-    with st.container(key=place, height="content"):
-        event = st.plotly_chart(
-            figure, key=key, height="stretch", on_select="rerun", selection_mode="points", config=CHART, theme=None,
-            alt=alt,
-        )  # fmt: skip
-    points = event["selection"]["point_indices"] if event else []
-    return int(points[0]) if points else None
 
 
 def choice(
@@ -183,14 +134,45 @@ NUMBERS = 40
 """Width of the numbers of rows in a table that can be clicked, in pixels."""
 
 
-def clicked_row(table: Any, *, key: str, **more: Any) -> int | None:
-    """Draw a table and return the position of the row that was clicked, or None; `more` as of ``st.dataframe``."""
+def breakable(text: Any, most: int) -> str:
+    """Return a text for a cell of a table, whose lines end at spaces alone, where a line has `most` letters.
+
+    Longer words, as names of files are, get a space after "_", "-" and "." where the next piece would not fit.
+
+    Example:
+        >>> breakable("patient_017_node_4.svs is damaged", 14)
+        'patient_017_ node_4.svs is damaged'
+    """
+
+    def word(letters: str) -> str:
+        lines = [""]
+        for piece in re.split(r"(?<=[_.-])", letters):
+            if lines[-1] and len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+        return " ".join(lines)
+
+    return " ".join(map(word, str(text or "").split(" ")))
+
+
+def clicked_row(
+    table: Any, *, key: str, texts: Mapping[str, Callable[[Any], str]] | None = None, **more: Any
+) -> int | None:
+    """Draw a table and return the position of the row that was clicked, or None.
+
+    Args:
+        table: the table.
+        key: of the table in the session.
+        texts: how the cells of columns are shown; what is copied or downloaded stays what it is.
+        more: as of ``st.dataframe``.
+    """
     # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
     columns = {"_index": st.column_config.Column("", width=NUMBERS), **more.pop("column_config", {})}
     more = {"placeholder": "", "selection_mode": "single-cell", "column_config": columns, **more}
     # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
     numbered = pd.DataFrame(table).set_axis(range(1, len(table) + 1))
-    event = st.dataframe(numbered, hide_index=False, key=key, on_select="rerun", **more)
+    shown = numbered.style.format(texts) if texts else numbered
+    event = st.dataframe(shown, hide_index=False, key=key, on_select="rerun", **more)
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells else None
 
@@ -202,7 +184,7 @@ def page_number(key: str, pages: int, **more: Any) -> int:
     return int(st.number_input("Page", 1, pages, key=key, **{"width": 140, **more}))
 
 
-def count(label: str, low: int, high: int, value: int, *, key: str, help: str, problems: list[str]) -> int:
+def count(label: str, low: int, high: int, value: int, *, key: str, problems: list[str], **more: Any) -> int:
     """Draw the field for a whole number and return it, or `value` where what was typed is out of range.
 
     Streamlit's own limits would keep the last valid number for the page and show another one in red.
@@ -213,14 +195,21 @@ def count(label: str, low: int, high: int, value: int, *, key: str, help: str, p
         high: the greatest.
         value: what the field begins with.
         key: of the field.
-        help: behind the question mark.
         problems: of the form, for :func:`start_button`; gets the sentence that says so.
+        more: as of ``st.number_input``.
     """
-    chosen = int(st.number_input(label, value=value, step=1, key=key, help=help))
+    chosen = int(st.number_input(label, value=value, step=1, key=key, **more))
     if low <= chosen <= high:
         return chosen
     wrong(f"{label} must be {low} to {high:,}, got {chosen:,}.", problems)
     return value
+
+
+def ask_to_open(source: str, agree: Callable[[str], None]) -> None:
+    """Ask before anything is read of a folder that only a link names: it may be any on this computer."""
+    st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
+    st.code(source, language=None)  # as it is: a name with Markdown in it would look like something else
+    st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=agree, args=(source,))
 
 
 def wrong(sentence: str, problems: list[str], *, where: str = "") -> None:

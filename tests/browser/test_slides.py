@@ -125,6 +125,13 @@ def test_a_slide_is_moved_measured_and_clicked(page: Page, address: str, slide: 
     focus = page.evaluate(f"{VIEWER}.data.foci[0]")
     expect(found).to_contain_text(f"Patch around {int(focus['x']):,}, {int(focus['y']):,} ")
 
+    # The full screen hides what stands beside, so that the verdict of a clicked patch is said on the slide.
+    page.locator("[data-do=full]").click()
+    page.wait_for_function("document.fullscreenElement")
+    page.locator(".slide-stage").click()
+    expect(page.locator(".slide-message")).to_contain_text(re.compile(r"^(normal|tumour), probability [\d.]+%"))
+    page.keyboard.press("f")
+
     foreign = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert foreign == []
 

@@ -58,6 +58,8 @@ def test_ticked_runs_are_compared_and_a_button_opens_its_run(page: Page, address
     click(70, 2)
     expect(chosen(page)).to_have_value("z, the better one · table-0")
     expect(page).to_have_url(re.compile("run=table-0"))
+    page.go_back()  # one press leads to the list
+    expect(page.get_by_role("radio", name="All runs")).to_be_checked()
     for run in two_runs:
         delete(run)
     empty_trash()

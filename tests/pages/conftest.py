@@ -1,6 +1,7 @@
 """The app without a browser."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,12 @@ from pages._ui import cache
 from tests.pages.driver import ROWS, Page, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put pytest back as the program: Streamlit leaves its script there, which processes of later tests would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture

@@ -103,6 +103,26 @@ def test_what_matters_of_a_slide_fits_a_window_of_1024_pixels_and_the_page_says_
     assert "Scroll the table sideways for tissue, pixels, µm/px and OOD." in app.words()
 
 
+def test_a_long_name_is_shown_in_pieces_and_stays_one(app: Page, quiet_demo: Path, folder: Path) -> None:
+    name = "patient_017_node_4_overview.png"
+    (folder / "b.png").rename(folder / name)
+    _open(app, folder).click("Open folder")
+    shown = app.dataframe[0].proto.arrow_data.styler.display_values
+    assert name in app.dataframe[0].value["slide"].tolist()
+    assert b"patient_017_ node_4_ overview.png" in shown
+    assert b"patient_017_node_4_ overview.png does not say" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a.png", "a.png"), ("a_b-c.d", "a_b-c.d"), ("one word", "one word"), ("", ""), (None, ""),
+     ("abcdefghijklmnopqrst", "abcdefghijklmnopqrst"), ("TCGA-A7-A0CE-01Z.svs", "TCGA-A7-A0CE- 01Z.svs"),
+     ("no abcdefghij_klmnop here", "no abcdefghij_ klmnop here")],
+)  # fmt: skip
+def test_long_words_of_a_table_may_break_after_signs(text: str | None, shown: str) -> None:
+    assert widgets.breakable(text, 14) == shown
+
+
 def test_a_folder_that_was_opened_opens_again_by_its_link(app: Page, quiet_demo: Path, folder: Path) -> None:
     _open(app, folder).click("Open folder")
     _open(Page(), folder, **{state.SLIDE_NAME: "gone.svs"})
@@ -136,6 +156,9 @@ def test_slides_are_predicted_at_the_same_time_where_there_are_cores(
     monkeypatch.setattr("core.cluster.local.cores", lambda: 4)
     shutil.copyfile(folder / "a.png", folder / "d.png")
     _open(app, folder).click("Open folder")
+    app.set(state.SLIDES_AT_ONCE, 5)
+    assert "Slides at the same time must be 1 to 4, got 5\\." in app.words()
+    assert app.one("button", "Predict all").disabled
     app.set(state.SLIDES_AT_ONCE, 2)
     app.click("Predict all")
     assert launched[0][-2:] == ["--workers", "2"]

@@ -89,14 +89,16 @@ def draw(patches: PatchColumns) -> None:
                                "application/zip", icon="folder_zip", help=LAYOUTS[layout])  # fmt: skip
         with st.popover("Relabel", icon=":material/swap_horiz:"), st.container(horizontal=True):
             for label in (1, 0):
-                st.button(f"As {CLASS_NAMES[label]}", on_click=_relabel, args=(dataset.source, label))
+                st.button(f"As {CLASS_NAMES[label]}", on_click=_decide,
+                          args=(dataset.source, Decision("relabel", label)))  # fmt: skip
         # Tracked, so that it can be closed once the tag is given.
         with st.popover("Tag", icon=":material/label:", key=state.TAG_MENU, on_change="rerun"):
             _draw_tags(patches)
         with st.popover("Exclude", icon=":material/block:"):
             reason = st.text_input("Reason", key="exclude_reason", placeholder="Why exclude them?")
+            decision = Decision("exclude", reason=reason.strip() or "chosen on the Browse page")
             st.button(
-                f"Exclude {len(rows):,}", on_click=_exclude, args=(dataset.source, reason), type="primary",
+                f"Exclude {len(rows):,}", on_click=_decide, args=(dataset.source, decision), type="primary",
                 help="Exclude them from every page and from training. They can be restored under Quality.",
             )  # fmt: skip
         st.button("Clear selection", icon=":material/clear_all:", on_click=ids(dataset.source).clear)
@@ -124,14 +126,6 @@ def draw_excluded(dataset: Dataset) -> None:
             for label, names in (("Restore", chosen), (f"Restore all {len(excluded):,}", excluded)):
                 st.button(label, disabled=not names, on_click=curation.change,
                           args=(dataset.source, dict.fromkeys(names)))  # fmt: skip
-
-
-def _exclude(source: str, reason: str) -> None:
-    _decide(source, Decision("exclude", reason=reason.strip() or "chosen on the Browse page"))
-
-
-def _relabel(source: str, label: int) -> None:
-    _decide(source, Decision("relabel", label))
 
 
 def _decide(source: str, decision: Decision) -> None:

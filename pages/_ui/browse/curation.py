@@ -22,14 +22,8 @@ def label_words(label: int, both: tuple[int, int] | None) -> str:
     return f"{decided} by decision ({given} in the data)"
 
 
-def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None:
-    """Draw the decisions that can be made about a patch, and the one that was made.
-
-    Args:
-        dataset: holds the patch, with decisions applied or not.
-        patch_id: the patch.
-        shortcuts: whether keys do the same; for a page that shows one patch.
-    """
+def buttons(dataset: Dataset, patch_id: str) -> None:
+    """Draw the decisions that can be made about a patch, each with its key, and the one that was made."""
     decision = decisions_of(dataset.source).get(patch_id)
     choices = _choices(dataset, patch_id)
     who = f" by {decision.by}" if decision is not None and decision.by else ""
@@ -39,13 +33,13 @@ def buttons(dataset: Dataset, patch_id: str, *, shortcuts: bool = False) -> None
             st.button(
                 text, icon=f":material/{icon}:", key=f"decide-{text}-{patch_id}",
                 type="primary" if decision == choice else "secondary",
-                shortcut=key if shortcuts else None, on_click=change, args=(dataset.source, {patch_id: choice}),
+                shortcut=key, on_click=change, args=(dataset.source, {patch_id: choice}),
             )  # fmt: skip
         if decision is not None:
             st.button("Revert", icon=":material/restart_alt:", key=f"decide-back-{patch_id}", on_click=change,
                       args=(dataset.source, {patch_id: None}),
                       help="Take back all that was decided about this patch.")  # fmt: skip
-        undo.draw(dataset.source, key=f"of-{patch_id}", shortcut="U" if shortcuts else None)
+        undo.draw(dataset.source, key=f"of-{patch_id}", shortcut="U")
     people.draw()
     st.caption("Saved at once. Every page, and every training that starts from now on, uses it.")
 

@@ -24,11 +24,6 @@ def open_id(patch_id: str) -> None:
     query_params.write(state.DETAIL, [patch_id])
 
 
-def open_patch(patches: PatchColumns, row: int) -> None:
-    """Open the patch of a row."""
-    open_id(str(patches.fixed.ids[row]))
-
-
 def opened(patches: PatchColumns) -> int | None:
     """Return the row of the patch that the address says is open; an id that is not in this data set is removed."""
     named = query_params.read(state.DETAIL)
@@ -119,7 +114,7 @@ def _content(
         shown = with_centre_box(enlarged, zoom=ZOOM) if box else enlarged
         widgets.scaled_patch(shown, key="detail", width="stretch", alt="The patch, enlarged five times")
         st.caption("96×96 pixels, enlarged." + (" The box is the labelled centre 32×32." if box else ""))
-        curation.buttons(patches.dataset, str(patches.fixed.ids[row]), shortcuts=True)
+        curation.buttons(patches.dataset, str(patches.fixed.ids[row]))
     with details:
         _metadata(patches, row)
         if note := note_of(row):
@@ -137,7 +132,7 @@ def _content(
         st.markdown("**Similar labelled patches**", help="Those that look most alike to the model.")
         neighbours.draw(
             predictor, patches.dataset, patch, row, label_of=patches.label,
-            open_row=lambda other: open_patch(patches, other),
+            open_row=lambda other: open_id(str(patches.fixed.ids[other])),
         )  # fmt: skip
     model.draw_confused(patches, row)
 
@@ -161,7 +156,7 @@ def _steps(patches: PatchColumns, order: npt.NDArray[np.int64], row: int) -> boo
 
 def _step(patches: PatchColumns, order: npt.NDArray[np.int64], to: int) -> None:
     if query_params.read(state.DETAIL):  # else it was closed just after the press
-        open_patch(patches, int(order[to]))
+        open_id(str(patches.fixed.ids[order[to]]))
 
 
 def _metadata(patches: PatchColumns, row: int) -> None:

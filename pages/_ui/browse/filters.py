@@ -284,9 +284,6 @@ def _select(label: str, options: list[str], key: str, *, help: str | None = None
     """Draw a choice whose default is the first; a value of another data set or an old link is dropped."""
     if st.session_state.get(key, options[0]) not in options:
         st.session_state[key] = options[0]
-    chosen = st.selectbox(label, options, key=key, bind="query-params", width=260, help=help, on_change=_first_page)
+    chosen = st.selectbox(label, options, key=key, bind="query-params", width=260, help=help,
+                          on_change=st.session_state.update, args=({state.PAGE: 1},))  # fmt: skip
     return str(chosen or options[0])
-
-
-def _first_page() -> None:
-    st.session_state[state.PAGE] = 1

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data import DEMO, Dataset
 from core.formatting import percent
-from pages._ui import cache, layout, query_params, state, widgets
+from pages._ui import cache, open_data, query_params, state, widgets
 from pages._ui.browse import basket, detail, filters, predictions, views
 from pages._ui.browse.columns import PatchColumns, patch_columns
 from pages._ui.gallery import Tile, encoded, gallery
@@ -93,18 +93,19 @@ def _controls(patches: PatchColumns) -> tuple[Layout, str]:
     with st.popover("Layout", icon=":material/grid_view:"):
         order = filters.sorted_by(patches)
         with st.container(horizontal=True):
+            seed = _shuffle_seed()
             st.button(
-                "Shuffle", icon=":material/shuffle:", on_click=_shuffle, key=state.BROWSE_HERE,
+                "Shuffle", icon=":material/shuffle:", on_click=_shuffle, args=(seed + 1,), key=state.BROWSE_HERE,
                 help="Show the patches in another random order.",
             )  # fmt: skip
-            if _shuffle_seed():
-                st.button("Reset order", icon=":material/sort:", on_click=_in_order)
+            if seed:
+                st.button("Reset order", icon=":material/sort:", on_click=_shuffle, args=(0,))
         size = int(st.slider("Thumbnail size", 48, 192, SIZE, step=8, key=state.SIZE, bind="query-params", width=200))
         if patches.predicted is not None:
             st.toggle("Probability of tumour on each patch", key=state.BADGES, bind="query-params")
         per_grid = st.number_input("Patches per grid", query_params.FEWEST, query_params.MOST, 90, step=30,
                                    key=state.PER_GRID, bind="query-params")  # fmt: skip
-        st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(layout.data_source(),),
+        st.button("Reload", icon=":material/refresh:", on_click=cache.reload_dataset, args=(open_data.source(),),
                   help="Read every file again, also where there is a pack, and use what changed.")  # fmt: skip
     return Layout(size, int(per_grid), boxes), order
 
@@ -115,13 +116,8 @@ def _shuffle_seed() -> int:
     return (query_params.whole(given[0]) or 0) if given else 0
 
 
-def _shuffle() -> None:
-    query_params.write(state.SHUFFLE_SEED, [str(_shuffle_seed() + 1)])
-    st.session_state[state.PAGE] = 1
-
-
-def _in_order() -> None:
-    query_params.write(state.SHUFFLE_SEED, [])
+def _shuffle(seed: int) -> None:
+    query_params.write(state.SHUFFLE_SEED, [str(seed)] if seed else [])
     st.session_state[state.PAGE] = 1
 
 

@@ -158,7 +158,9 @@ def _grid(patches: PatchColumns, ranked: Ranked, decisions: dict[str, Decision])
         rows = shown[part[shown]]
         if len(rows):
             st.subheader(f"{name} · {int(part[at].sum()):,}", anchor=False)
-            _gallery(patches, ranked, rows, decisions, name)
+            lines = [_lines(line, decisions.get(str(line.id))) for line in ranked.table.iloc[rows].itertuples()]
+            grid.draw_gallery(patches, ranked.rows[rows], name=f"{name}, by rank", key=f"label-issues-{name}",
+                              lines=lines)  # fmt: skip
     if not len(shown):
         st.info("No patch matches.")
         st.button("Show all of the ranking", icon=":material/filter_alt_off:", on_click=st.session_state.update,
@@ -184,14 +186,6 @@ def _filtered(ranked: Ranked, decisions: dict[str, Decision]) -> npt.NDArray[np.
     if label != "both":
         keep &= ranked.table["label"].to_numpy() == int(label == "tumour")
     return np.flatnonzero(keep)
-
-
-def _gallery(
-    patches: PatchColumns, ranked: Ranked, shown: npt.NDArray[np.int64], decisions: dict[str, Decision], name: str
-) -> None:
-    rows, lines = ranked.rows[shown], ranked.table.iloc[shown].itertuples()
-    texts = [_lines(line, decisions.get(str(line.id))) for line in lines]
-    grid.draw_gallery(patches, rows, name=f"{name}, by rank", key=f"label-issues-{name}", lines=texts)
 
 
 def _lines(line: Any, decision: Decision | None) -> list[str]:

@@ -37,7 +37,8 @@ def draw(dataset: Dataset) -> None:
             f"Every patch of {base.name} came with a label, so there is nothing to label here. To look for labels that "
             "are wrong, use Label errors; to change one, open its patch."
         )
-        st.button("Show label errors", icon=":material/rule:", on_click=_go_to, args=("Label errors",))
+        st.button("Show label errors", icon=":material/rule:", on_click=st.session_state.update,
+                  args=({state.BROWSE_VIEW: "Label errors"},))  # fmt: skip
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         who = people.name()
@@ -67,7 +68,7 @@ def _desk(base: Dataset, rows: npt.NDArray[np.int64], *, skipped: bool) -> None:
     waiting = {None, "skip"} if skipped else {None}
     order = [at for at, kind in enumerate(kinds) if kind in waiting]
     # A skipped patch that is asked for again comes after those that nobody has seen.
-    order.sort(key=lambda at: (kinds[at] == "skip", _when(decisions, ids[at])))
+    order.sort(key=lambda at: (kinds[at] == "skip", decisions[ids[at]].at if ids[at] in decisions else ""))
     counts = {kind: kinds.count(kind) for kind in ("relabel", "skip", "exclude")}
     done = len(kinds) - kinds.count(None)
     st.progress(done / len(kinds), text=(
@@ -89,10 +90,6 @@ def _desk(base: Dataset, rows: npt.NDArray[np.int64], *, skipped: bool) -> None:
             help="All labels, those that came with the data set and those made here, in the layout it came from. "
             "Beside the patches, it opens them with these labels. (In Kaggle's folder, labelled ones lie in train/.)",
         )  # fmt: skip
-
-
-def _when(decisions: dict[str, Decision], name: str) -> str:
-    return decisions[name].at if name in decisions else ""
 
 
 def _patch(base: Dataset, row: int, patch_id: str, *, already: Decision | None) -> None:
@@ -149,7 +146,3 @@ def _by_uncertainty(base: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
 def _read(path: Path) -> dict[str, float]:
     with path.open(encoding="utf-8", newline="") as file:
         return {row["id"]: float(row["label"]) for row in csv.DictReader(file)}
-
-
-def _go_to(view: str) -> None:
-    st.session_state[state.BROWSE_VIEW] = view

@@ -220,16 +220,13 @@ def _tested(test: McNemar, first: str, second: str, *, by_slide: bool) -> str:
     said = f"They disagree on **{apart:,}** of {test.n:,} patches"
     if not apart:
         return f"{said}."
+    chance = "below 0.001" if test.p < 0.001 else f"of {test.p:.3f}"
     caution = " Patches of a slide are alike, which this test ignores; the interval of the accuracy does not."
     return (
         f"{said}: only {first} is right on {test.only_first:,}, only {second} on {test.only_second:,}. "
         f"If both were right equally often, chance would make a difference of this size or more with a probability "
-        f"{_chance(test.p)} (exact McNemar test, n = {apart:,}).{caution if by_slide else ''}"
+        f"{chance} (exact McNemar test, n = {apart:,}).{caution if by_slide else ''}"
     )
-
-
-def _chance(p: float) -> str:
-    return "below 0.001" if p < 0.001 else f"of {p:.3f}"
 
 
 def _label(name: str) -> str:

@@ -23,34 +23,27 @@ _REQUEST = "evaluate_now"
 
 def scored(predictor: Predictor, dataset: Dataset, subset: str, bundle_path: Path) -> Scored | None:
     """Return the predictions, or draw what to do or how far they are and return None."""
-    key = scored_key(predictor, dataset, subset)
-    found: Scored | None = cache.peek("scored", key)
-    if found is None:
-        found = _stored(predictor, dataset, subset)
+    try:
+        found = stored(predictor, dataset, subset)
+    except DataError as error:
+        layout.show_error(error)
+        st.button("Delete stored predictions", on_click=forget_scores, args=(predictor.bundle, dataset, subset))
+        return None
     if found is None:
         found = _made(predictor, dataset, subset, bundle_path)
+    key = scored_key(predictor, dataset, subset)
     return None if found is None else cache.recall("scored", key, lambda: found)
 
 
 def stored(predictor: Predictor, dataset: Dataset, subset: str) -> Scored | None:
-    """Return predictions that exist already, and draw nothing."""
-    key = scored_key(predictor, dataset, subset)
-    found: Scored | None = cache.peek("scored", key)
+    """Return predictions that exist already, and draw nothing. Raises :class:`DataError` for a damaged file."""
+    found: Scored | None = cache.peek("scored", scored_key(predictor, dataset, subset))
     return load_scores(predictor.bundle, dataset, subset) if found is None else found
 
 
 def scored_key(predictor: Predictor, dataset: Dataset, subset: str) -> str:
     """Return what stands for the predictions in keys of the memo."""
     return "/".join((predictor.bundle.digest, *cache.key_of(dataset), subset))
-
-
-def _stored(predictor: Predictor, dataset: Dataset, subset: str) -> Scored | None:
-    try:
-        return load_scores(predictor.bundle, dataset, subset)
-    except DataError as error:
-        layout.show_error(error)
-        st.button("Delete stored predictions", on_click=forget_scores, args=(predictor.bundle, dataset, subset))
-        st.stop()
 
 
 def _made(predictor: Predictor, dataset: Dataset, subset: str, bundle_path: Path) -> Scored | None:

@@ -11,7 +11,7 @@ from core.data.quality import check_path
 from core.errors import NodescopeError
 from core.prediction import Predictor
 from core.runs import open_run
-from pages._ui import cache, layout, widgets
+from pages._ui import cache, layout, open_data, widgets
 from pages._ui.browse import model
 from pages._ui.browse.columns import fixed
 from pages._ui.predict.upload import Chosen, from_row
@@ -27,7 +27,7 @@ class Origin:
 
 def recognised(chosen: Chosen) -> tuple[Chosen, Origin | None]:
     """Return the patch with its label, and where it was found; unchanged and None where no data set has its pixels."""
-    for position, source in enumerate((layout.data_source(), *_trained_on())):
+    for position, source in enumerate((open_data.source(), *_trained_on())):
         try:
             dataset = cache.dataset(source)
             row = chosen.row if chosen.row >= 0 else _row(dataset, chosen.decoded.pixels)
@@ -72,4 +72,4 @@ def _trained_on() -> list[str]:
         data = open_run(layout.bundle_path().parent).config().data
     except NodescopeError:  # it comes with Nodescope or was saved by hand
         return []
-    return [source for source in data if source != layout.data_source()]
+    return [source for source in data if source != open_data.source()]

@@ -119,9 +119,7 @@ def _patch(predictor: Predictor, chosen: Chosen, seen: np.ndarray, *, box: bool)
     st.markdown("**What the model sees**")
     shown = with_centre_box(shown, zoom=ZOOM) if box else shown
     widgets.scaled_patch(shown, key="seen", alt="The patch, enlarged four times")
-    st.caption(
-        f"{chosen.name} · 96×96 pixels, about {widgets.PATCH_MICROMETRES} µm wide if scanned at 0.97 µm per pixel."
-    )
+    st.caption(f"{chosen.name} · 96×96 pixels, about 93 µm wide if scanned at 0.97 µm per pixel.")
     stain = predictor.bundle.card.stain
     if stain is not None:
         st.caption(

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data import PATCH_SIZE
-from core.display import CLASS_COLOURS, MUTED, TUMOUR, rgb, to_png
+from core.display import CLASS_COLOURS, MUTED, TUMOUR, jpeg_address, rgb, to_jpeg, to_png
 from core.formatting import percent
 from core.images.decode import Whole, shrink
 from core.images.tiling import tiles
@@ -163,6 +163,7 @@ def _map_legend(region: RegionMap, threshold: float, opacity: float) -> None:
 def _overview(
     whole: Whole, found: _Found, threshold: float, *, region: RegionMap | None, opacity: float, key: str
 ) -> int | None:
+    """Draw the image with its tiles or its map; return the position of the clicked tile."""
     width, height = whole.size
     shown = whole.pixels
     if region is not None:  # the frames of tiles are drawn by the chart, as thin at any size of the image
@@ -194,10 +195,28 @@ def _overview(
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(hoverlabel={"bgcolor": "#232326", "bordercolor": "#232326", "font": {"color": "white"}})
-    return widgets.picture_chart(
-        figure, shrink(shown, side=SIDE), whole.size, widest=min(SIDE, round(TALLEST * width / height)), key=key,
-        alt="The image with the probability of each tile",
+    figure.add_layout_image(
+        source=jpeg_address(to_jpeg(shrink(shown, side=SIDE))), x=0, y=0, sizex=width, sizey=height, xref="x", yref="y",
+        sizing="stretch", layer="below",
     )  # fmt: skip
+    axis = {"visible": False, "fixedrange": True, "constrain": "domain"}
+    figure.update_xaxes(range=[0, width], constraintoward="left", **axis)
+    figure.update_yaxes(range=[height, 0], constraintoward="top", scaleanchor="x", **axis)
+    figure.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0}, hoverdistance=60, clickmode="event+select", dragmode=False,
+        showlegend=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    # The browser gives the chart the shape of the image at whatever width there is, so that nothing is left below.
+    widest = min(SIDE, round(TALLEST * width / height))
+    shape = f"aspect-ratio: {width} / {height}; max-width: {widest}px; overflow: hidden"
+    st.html(f"<style>.st-key-picture-{key} {{ {shape} }}</style>")
+    with st.container(key=f"picture-{key}", height="content"):
+        event = st.plotly_chart(
+            figure, key=key, height="stretch", on_select="rerun", selection_mode="points", config=widgets.CHART,
+            theme=None, alt="The image with the probability of each tile",
+        )  # fmt: skip
+    points = event["selection"]["point_indices"] if event else []
+    return int(points[0]) if points else None
 
 
 def _tile(figure: go.Figure, at: tuple[int, int], probability: float, verdict: str) -> None:

@@ -67,19 +67,15 @@ def choose(below: DeltaGenerator) -> Chosen | Tiled | Found | None:
                 )
         return example
     place.caption("Remove the upload to return to the examples.")
-    found = _found(files)
+    # Looked through once: a large zip takes seconds, at every click.
+    found = cache.newest(
+        state.FOUND, tuple(file.file_id for file in files),
+        lambda: patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS),
+    )  # fmt: skip
     # One usable file of a zip with problems is shown as a batch, which lists what is wrong with the others.
     if len(found.files) == 1 and not found.problems:
         return _single(found, below)
     return found
-
-
-def _found(files: Sequence[UploadedFile]) -> Found:
-    """Return the patches in what was brought, looked through once: a large zip takes seconds, at every click."""
-    return cache.newest(
-        state.FOUND, tuple(file.file_id for file in files),
-        lambda: patches_in_memory([(file.name, file.getvalue()) for file in files], limits=UPLOAD_LIMITS),
-    )  # fmt: skip
 
 
 def _brought() -> Sequence[UploadedFile]:

@@ -1,4 +1,4 @@
-"""Slides: which folder of slides is open."""
+"""Slides: which folder of slides is open, and how densely its slides are predicted."""
 
 from pathlib import Path
 
@@ -7,18 +7,19 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import DataError, NodescopeError
 from core.formatting import printable
+from core.prediction import Predictor
 from core.slides.folders import Results, slides_in
 from core.storage.home import make_folder
 from core.storage.roots import is_allowed, require_allowed, roots
 from pages._ui import layout, state, widgets
 from pages._ui.folder_field import walk
 
+STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
+"""Steps between patches in model pixels, and their names."""
+
 
 def choose(place: DeltaGenerator) -> Path | None:
-    """Draw the field for the folder; return it once it is there and somebody here has opened it.
-
-    A link may name any folder of this computer, so that its own is asked about first.
-    """
+    """Draw the field for the folder; return it once it is there and somebody here has opened it."""
     known: list[str] = st.session_state.setdefault(state.SLIDE_FOLDERS, [])
     wanted = st.session_state.pop(state.SLIDE_WANTED, None)
     if wanted is not None:  # before the field is drawn, after which its key cannot be set
@@ -27,7 +28,7 @@ def choose(place: DeltaGenerator) -> Path | None:
     given = str(
         row.text_input(
             "Folder of slides", key=state.SLIDES, bind="query-params", placeholder="/path/to/slides",
-            on_change=_agree_to_what_was_typed,
+            on_change=lambda: _agree(str(st.session_state[state.SLIDES]).strip()),
             help="SVS, NDPI, MRXS, SCN, BIF, DICOM, generic and OME-TIFF, and plain pictures. Nothing is changed "
             "there: results are kept in Nodescope's home folder.",
         )
@@ -44,9 +45,7 @@ def choose(place: DeltaGenerator) -> Path | None:
     require_allowed(given)
     folder = Path(given).expanduser()
     if given not in known and not Results.place(folder.resolve()).is_dir():
-        st.info("The address names a folder that you have not opened here before. Open it if you trust the link.")
-        st.code(given, language=None)
-        st.button("Open folder", icon=":material/folder_open:", type="primary", on_click=_agree, args=(given,))
+        widgets.ask_to_open(given, _agree)
         return None
     if not folder.is_dir():
         raise DataError(f"There is no folder {printable(str(folder))}. Check the path.")
@@ -79,5 +78,14 @@ def _agree(given: str) -> None:
         layout.attempt(lambda: make_folder(Results.place(folder.resolve())))
 
 
-def _agree_to_what_was_typed() -> None:
-    _agree(str(st.session_state[state.SLIDES]).strip())
+def step(predictor: Predictor, place: DeltaGenerator) -> int:
+    """Draw the choice of the step; return it."""
+    fine = predictor.bundle.card.model == "nodescope-net"
+    offered = {str(each): label for each, label in STEPS.items() if each != 8 or fine}
+    return int(
+        widgets.choice(
+            "Patches", offered, key=state.SLIDE_STEP, place=place,
+            help="The labelled centres of neighbouring patches lie side by side, 31 µm each. Every third patch in both "
+            "directions is nine times as fast and finds large areas. *Fine* needs the symmetric model.",
+        )
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from core.images.decode import DecodedPatch
 from core.images.mpp import LEAST_MPP
 from core.images.patch import MICROMETRES_PER_PIXEL, PATCH_SIZE
 from core.images.tiling import COARSEST
+from core.prediction import Predictor
 from core.reports.slide import heat_overlay
 from core.slides.analyse import overview
 from core.slides.folders import annotations_of
@@ -19,8 +20,9 @@ from core.slides.measures import Measures, Rule, measure
 from core.slides.openseadragon import fetch_openseadragon, openseadragon
 from core.slides.reader import BY_OPTION, Slide
 from core.slides.slide_map import FILE, SlideMap
-from pages._ui import cache, layout, state, widgets
-from pages._ui.predict import patch
+from pages._ui import cache, layout, results, state, widgets
+from pages._ui.component import sent
+from pages._ui.predict import patch, result
 from pages._ui.predict.exports import Exports
 from pages._ui.predict.upload import Chosen
 from pages._ui.slides.opened import Opened, open_token, opened_slide
@@ -122,11 +124,16 @@ def _draw_viewer(
         has_annotations=drawn is not None,
         at=st.query_params.get(state.AT, ""),
         patch=None if place is None else place[1],
+        verdict="" if place is None else _verdict(listing.predictor, slide, path, place),
     )
     go = st.session_state.get(state.SLIDE_GO)
     if go is not None and go["slide"] != path.name:
         go = None
-    viewer(view, key=f"{state.SLIDE_VIEWER}-{path.name}", go=go, on_click=_clicked)
+    viewer(view, key=_viewer_key(path), go=go, on_click=_clicked)
+
+
+def _viewer_key(path: Path) -> str:
+    return f"{state.SLIDE_VIEWER}-{path.name}"
 
 
 def _close_patch() -> None:
@@ -184,18 +191,33 @@ def _place(listing: Listing, slide: Slide, found: SlideMap | None) -> Place | No
     return (x, y), (middle[0] - side / 2, middle[1] - side / 2, side)
 
 
-def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | None, place: Place) -> None:
+def _chosen(slide: Slide, path: Path, place: Place) -> Chosen:
     (x, y), (left, upper, side) = place
     scale = side / PATCH_SIZE
     pixels = slide.read(round(left / scale), round(upper / scale), PATCH_SIZE, PATCH_SIZE, scale=scale)
-    name = f"{path.stem} at {x}, {y}"
+    return Chosen(f"{path.stem} at {x}, {y}", DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
+
+
+def _verdict(predictor: Predictor, slide: Slide, path: Path, place: Place) -> str:
+    """Return what the model says of a patch that was just clicked in full screen, which hides what stands beside."""
+    if not sent(_viewer_key(path), "clicked", "full"):
+        return ""  # the frame of the patch need not wait for it
+    try:
+        pixels = _chosen(slide, path, place).decoded.pixels
+    except NodescopeError as error:
+        return str(error)
+    found = results.patch_result(predictor, pixels, result.chosen_threshold(predictor))
+    return f"{found.verdict}, probability {percent(found.probability)}" + ("; out-of-distribution" if found.ood else "")
+
+
+def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | None, place: Place) -> None:
+    chosen, (x, y) = _chosen(slide, path, place), place[0]
     st.caption(
         f"Patch around {x:,}, {y:,} (level-0 pixels), {PATCH_SIZE}×{PATCH_SIZE} at {MICROMETRES_PER_PIXEL} µm/px"
     )
     cell = None if found is None else found.cell_at(x, y)
     if cell is not None and found is not None and np.isnan(found.probability[cell]):
         st.info("No tissue was found here, so that the map leaves it out.", icon=":material/info:")
-    chosen = Chosen(name, DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
     exports = Exports(st.container())
     # The maps below the result: beside the slide there is no room for two columns.
     patch.draw(listing.predictor, chosen, st.container(), st.container(), exports, with_slider=True)

@@ -2,15 +2,14 @@
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.display import to_jpeg
 from core.errors import NodescopeError
@@ -44,7 +43,7 @@ COLUMNS: dict[str, Any] = {
     "slide": _config.TextColumn("Slide", width=125),
     "state": _config.TextColumn("State", width=82),
     "tumour_share": _config.NumberColumn("Tumour", format="percent", width=64, help="Share of the tissue."),
-    "foci": _config.NumberColumn("Foci", width=46, help="Connected areas that the model calls tumour."),
+    "foci": _config.NumberColumn("Foci", format="%d", width=46, help="Connected areas that the model calls tumour."),
     "longest": _config.TextColumn("Class", width=68, help="Longest focus: macro 2 mm or more, micro 0.2, else ITC."),
     "note": _config.TextColumn("Notes", width=192),
     "tissue_mm2": _config.NumberColumn("Tissue, mm²", format="%.1f"),
@@ -54,8 +53,12 @@ COLUMNS: dict[str, Any] = {
 }
 """Of the table; in a window of 1024 pixels those up to the notes are in sight."""
 
-STEPS = {32: "Each patch", 96: "Every third (fast)", 8: "Fine (8 px)"}
-"""Steps between patches in model pixels, and their names."""
+TEXTS: dict[str, Callable[[Any], str]] = {
+    "picture": lambda _: "",  # which else would be sent twice
+    "slide": partial(widgets.breakable, most=14),
+    "note": partial(widgets.breakable, most=24),
+}
+"""How cells are shown: names of files are long."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,6 @@ class Listing:
         return cls(folder, slides_in(folder), predictor, step, results, given if isinstance(given, dict) else {})
 
     @cached_property
-    def by_name(self) -> dict[str, Path]:
-        """The slides by the names of their files."""
-        return {path.name: path for path in self.slides}
-
-    @cached_property
     def by_result(self) -> dict[str, Path]:
         """The slides by the names of their folders of results."""
         return {self.results.folder(path).name: path for path in self.slides}
@@ -105,19 +103,6 @@ class Listing:
         atomic.write_text(
             self.results.mpp_path, table_csv(pd.DataFrame(rows, columns=["slide", "mpp"]), names=("slide",))
         )
-
-
-def step(predictor: Predictor, place: DeltaGenerator) -> int:
-    """Draw the choice of the step; return it."""
-    fine = predictor.bundle.card.model == "nodescope-net"
-    offered = {str(each): label for each, label in STEPS.items() if each != 8 or fine}
-    return int(
-        widgets.choice(
-            "Patches", offered, key=state.SLIDE_STEP, place=place,
-            help="The labelled centres of neighbouring patches lie side by side, 31 µm each. Every third patch in both "
-            "directions is nine times as fast and finds large areas. *Fine* needs the symmetric model.",
-        )
-    )  # fmt: skip
 
 
 def open_slide(name: str, at: tuple[float, float] | None = None) -> None:
@@ -150,7 +135,7 @@ def _leave_place() -> None:
 def chosen(listing: Listing) -> Path | None:
     """Return the slide that the address names, or None; one that is not in the folder is said."""
     name = st.query_params.get(state.SLIDE_NAME, "")
-    found = listing.by_name.get(name)
+    found = next((path for path in listing.slides if path.name == name), None)
     if name and found is None:
         st.warning(f"There is no slide {widgets.escaped(name)} in this folder.", icon=":material/warning:")
     return found
@@ -190,7 +175,7 @@ def _draw_table(listing: Listing, table: pd.DataFrame, before: Mapping[Path, tup
         with st.container(key="more-columns"):  # which a wide window hides
             st.caption("Scroll the table sideways for tissue, pixels, µm/px and OOD.")
     at = widgets.clicked_row(table, key=state.SLIDE_TABLE, column_config=COLUMNS, column_order=list(COLUMNS),
-                             row_height=ROW, height=min(ROW * len(table) + 38, TALLEST))  # fmt: skip
+                             row_height=ROW, height=min(ROW * len(table) + 38, TALLEST), texts=TEXTS)  # fmt: skip
     if at is not None:
         open_slide(str(table["slide"].iloc[at]))
         st.rerun()
@@ -278,9 +263,12 @@ def draw_queue(listing: Listing, known: Mapping[Path, tuple[str, str]], chosen: 
         label = f"Predict the other {len(left)}"
     if slides:
         again, row = chosen is not None and not left, st.container(horizontal=True, vertical_alignment="bottom")
-        with row.container(width=210):
-            workers = jobs.at_once("Slides", layout.device(), key=state.SLIDES_AT_ONCE) if len(slides) > 1 else 1
-        row.button(label, icon=f":material/{icon}:", on_click=_start, args=(listing, slides, again, workers))
+        problems: list[str] = []
+        workers = 1
+        if len(slides) > 1:
+            workers = jobs.at_once("Slides", layout.device(), problems, key=state.SLIDES_AT_ONCE, place=row)
+        row.button(label, icon=f":material/{icon}:", on_click=_start, args=(listing, slides, again, workers),
+                   disabled=bool(problems))  # fmt: skip
 
 
 def _is_fit(listing: Listing, path: Path) -> bool:

@@ -26,9 +26,8 @@ AUTOMATIC = "automatic"
 SHOWN = ("auc", "accuracy", "sensitivity", "specificity")
 
 
-def form() -> None:
-    """Draw the form and start the study."""
-    problems: list[str] = []
+def form(problems: list[str]) -> None:
+    """Draw the form and start the study; `problems` are those of the page, and of the form by its end."""
     config = study_form.training("folds", problems)
     count = widgets.count(
         "Folds", 2, MOST_FOLDS, 5, key="folds-count", problems=problems,

@@ -45,8 +45,8 @@ def show() -> None:
         placeholder="A note that is kept with the run; both can be changed later",
     )  # fmt: skip
     gpus = gpu_count() if config.device != "cpu" else 1
-    together = 1 if gpus < 2 else st.number_input(
-        "GPUs", 1, gpus, key=train_fields.key_of("gpus", own), persist_state="session",
+    together = 1 if gpus < 2 else widgets.count(
+        "GPUs", 1, gpus, 1, key=train_fields.key_of("gpus", own), persist_state="session", problems=problems,
         help="Each batch is shared among so many GPUs, a process each.",
     )  # fmt: skip
     try:
@@ -96,7 +96,7 @@ def preset(*, key: str, place: Any = st) -> tuple[str, TrainingConfig]:
         "Preset", list(PRESETS), format_func=lambda each: PRESETS[each].label, key=key, persist_state="session",
         help=train_fields.PRESET_HELP,
     )  # fmt: skip
-    data = DEMO if layout.data_source() == DEMO else str(Path(layout.data_source()).resolve())
+    data = DEMO if open_data.source() == DEMO else str(Path(open_data.source()).resolve())
     return name, PRESETS[name].config.with_changes(data=(data,), device=layout.device())
 
 

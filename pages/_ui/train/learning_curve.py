@@ -5,9 +5,10 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
-from core.errors import ConfigError
+from core.errors import NodescopeError
 from core.evaluation import METRICS
 from core.reports.study_charts import learning_curve
+from core.runs import TrainingConfig
 from core.storage.spreadsheet import table_csv
 from core.studies.learning_curve import (
     EQUAL_NAMES,
@@ -15,6 +16,7 @@ from core.studies.learning_curve import (
     MOST_TIMES,
     Equal,
     Size,
+    check_sizes,
     conclusion,
     create_curve,
     curve_result,
@@ -23,7 +25,7 @@ from core.studies.learning_curve import (
 )
 from core.studies.learning_curve_result import SHOWN, CurveResult, Point
 from core.studies.study import Study
-from pages._ui import widgets
+from pages._ui import cache, layout, widgets
 from pages._ui.train import curves, study_form
 
 COLUMNS: dict[str, Any] = {
@@ -33,9 +35,8 @@ COLUMNS: dict[str, Any] = {
 """How the columns of the tables are shown."""
 
 
-def form() -> None:
-    """Draw the form and start the study."""
-    problems: list[str] = []
+def form(problems: list[str]) -> None:
+    """Draw the form and start the study; `problems` are those of the page, and of the form by its end."""
     config = study_form.training(
         "curve", problems, epochs_of="the largest size",
         epochs_help="How often the largest size sees each of its patches. Where all sizes train for the same number of "
@@ -49,7 +50,9 @@ def form() -> None:
     wanted: list[Size] = []
     try:
         wanted = [parse_size(word) for word in sizes.replace(",", " ").split()]
-    except ConfigError as error:
+        if wanted and (why := _refused(config, wanted)):
+            widgets.wrong(why, problems)
+    except NodescopeError as error:
         widgets.wrong(str(error), problems)
     seeds = widgets.count(
         "Seeds", 1, MOST_SEEDS, 1, key="curve-seeds", problems=problems,
@@ -65,11 +68,25 @@ def form() -> None:
         study_form.start(lambda: create_curve(config, sizes=wanted, seeds=seeds, equal=equal))
 
 
-def more(study: Study) -> None:
-    """Draw how to add seeds to a learning curve."""
+def _refused(config: TrainingConfig, sizes: list[Size]) -> str:
+    """Return why the data of the sidebar do not allow these sizes, looked up once; "" where they do."""
+
+    def look() -> str:
+        try:
+            check_sizes(config, sizes)
+        except NodescopeError as error:
+            return str(error)
+        return ""
+
+    key = (*cache.key_of(layout.dataset()), str(config.with_changes(epochs=1).to_json()), *sizes)
+    return cache.recall("curve sizes", key, look, doing="Counting the training patches …")
+
+
+def more(study: Study, problems: list[str]) -> None:
+    """Draw how to add seeds to a learning curve; `problems` are those of the page."""
     settings = study.settings()
     study_form.more(
-        study, "seeds", len(settings["seeds"]), MOST_SEEDS, suggested=2, verb="Train", extend=extend_curve,
+        study, "seeds", len(settings["seeds"]), MOST_SEEDS, problems, suggested=2, verb="Train", extend=extend_curve,
         sizes=len(settings["sizes"]),
         help="Each size is trained again from other initial weights and in another order, on the same patches, which "
         "shows how much of a gain is chance. Finished runs are kept.",

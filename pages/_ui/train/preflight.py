@@ -12,8 +12,6 @@ from core.training.preflight.lr_finder import LearningRateCurve
 from pages._ui import jobs, layout, state, widgets
 from pages._ui.train import fields
 
-POLL_SECONDS = 1.0
-
 
 def show(config: TrainingConfig, origin: str) -> None:
     """Draw the estimate and the learning rate finder for the settings in the form.
@@ -22,23 +20,13 @@ def show(config: TrainingConfig, origin: str) -> None:
         config: what the form holds.
         origin: what the form was filled from; the end of its widgets' keys.
     """
-    cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
-    busy = any(preflight.status().is_active for preflight in (cost, rate))
     st.markdown("**Before you start**")
-    # The page reads the disk every second only while something is being measured.
-    st.fragment(_panel, run_every=POLL_SECONDS if busy else None)(config, origin, busy)
-
-
-def _panel(config: TrainingConfig, origin: str, busy: bool) -> None:
-    cost, rate = Preflight.of("cost", config), Preflight.of("rate", config)
-    if busy and not any(preflight.status().is_active for preflight in (cost, rate)):
-        st.rerun()
     left, right = st.columns([2, 3])
     try:
         with left.container(border=True):
-            _cost(cost, config)
+            _cost(Preflight.of("cost", config), config)
         with right.container(border=True):
-            _rate(rate, config, origin)
+            _rate(Preflight.of("rate", config), config, origin)
     except NodescopeError as error:
         layout.show_error(error)
 
@@ -71,13 +59,9 @@ def _rate(preflight: Preflight, config: TrainingConfig, origin: str) -> None:
         )  # fmt: skip
         st.markdown(curve.sentence())
     with st.container(horizontal=True):
-        if curve is not None and st.button(
-            f"Use {curve.suggestion:.2g}",
-            icon=":material/check:",
-            on_click=use,
-            args=(curve.suggestion, config, origin),
-        ):
-            st.rerun()  # the field is outside of this fragment
+        if curve is not None:
+            st.button(f"Use {curve.suggestion:.2g}", icon=":material/check:", on_click=use,
+                      args=(curve.suggestion, config, origin))  # fmt: skip
         _button(
             preflight, config, "Find a learning rate" if curve is None else "Find it again", "Raising the learning rate"
         )
@@ -124,15 +108,9 @@ def figure(curve: LearningRateCurve, now: float) -> go.Figure:
 def _button(preflight: Preflight, config: TrainingConfig, label: str, doing: str) -> None:
     status = preflight.status()
     if status.is_active:
-        jobs.bar(status, doing)
-        st.button("Cancel", icon=":material/stop:", on_click=preflight.request_stop, key=f"cancel-{preflight.kind}",
-                  disabled=preflight.stop_requested())  # fmt: skip
+        jobs.watch(preflight, doing)
         return
-    if status.state in ("failed", "lost"):
-        st.error(status.message, icon=":material/error:")
-    if status.state == "cancelled":
-        st.caption("It was cancelled.")
-    # Not in a callback: the whole page has to run, so that the fragment is drawn every second from now on.
+    jobs.last_attempt(status)
     if st.button(label, icon=":material/play_arrow:", key=f"start-{preflight.kind}"):
         _start(preflight, config)
 

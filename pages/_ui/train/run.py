@@ -28,16 +28,22 @@ STYLE = """<style>
 MENU_ICONS = {DUPLICATE: ":material/content_copy:", DELETE: ":material/delete:"}
 
 
-def show(runs: list[Run]) -> None:
-    """Draw the run that is chosen among `runs`."""
+def settle(runs: list[Run]) -> None:
+    """Write into session and address which of `runs` is shown: the chosen one, that of a link, or the newest."""
     names = [run.name for run in runs]
     # By the folder's name in the address: a widget that is bound to it would write the name that people change.
     wanted = [st.session_state.get(state.RUN), *query_params.read(state.RUN)]
-    # The run of a link may have been deleted since: then the newest one.
     st.session_state[state.RUN] = next((name for name in wanted if name in names), names[0])
     gone = [name for name in query_params.read(state.RUN) if name not in names]
-    if gone:
+    if gone:  # deleted since
         st.session_state[state.GONE] = gone[0]
+    query_params.write(state.RUN, [st.session_state[state.RUN]])
+
+
+def show(runs: list[Run]) -> None:
+    """Draw the run that is chosen among `runs`."""
+    settle(runs)
+    names = [run.name for run in runs]
     trash.gone(st.session_state.get(state.GONE))
     labels = {run.name: described.label(run) for run in runs}
     with st.container(horizontal=True, vertical_alignment="bottom"):

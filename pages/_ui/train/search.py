@@ -33,15 +33,16 @@ PRUNERS = {
 }
 
 
-def form() -> None:
-    """Draw the form and start the study."""
-    problems: list[str] = []
+def form(problems: list[str]) -> None:
+    """Draw the form and start the study; `problems` are those of the page, and of the form by its end."""
     config = study_form.training("search", problems)
     over = st.multiselect(
         "Settings to vary", list(SPACE), DEFAULT_OVER, key="search-over",
         format_func=lambda name: name.replace("_", " "),
         help="Ranges: " + "; ".join(f"{name.replace('_', ' ')} {axis.describe()}" for name, axis in SPACE.items()),
     )  # fmt: skip
+    if not over:
+        widgets.wrong("Choose a setting to vary.", problems)
     trials = widgets.count(
         "Trials", 1, 999, 20, key="search-trials", problems=problems,
         help="How many combinations of settings are tried. The first is the preset.",
@@ -52,19 +53,17 @@ def form() -> None:
         f"a trial below the median of the others, except the first {RANDOM_TRIALS}; *Hyperband* halves the number of "
         "trials repeatedly.",
     )  # fmt: skip
-    if not over:
-        problems.append("Choose a setting to vary.")
     if widgets.start_button("Start search", problems, width="stretch"):
         study_form.start(
             lambda: create_search(config, trials=trials, over=over, pruner=pruner, together=study_form.at_once())
         )
 
 
-def more(study: Study) -> None:
-    """Draw how to add trials to a search."""
+def more(study: Study, problems: list[str]) -> None:
+    """Draw how to add trials to a search; `problems` are those of the page."""
     study_form.more(
-        study, "trials", study.settings()["trials"], MOST_TRIALS, suggested=10, verb="Try", extend=extend_search,
-        help="Their results are kept, and the new trials build on them.",
+        study, "trials", study.settings()["trials"], MOST_TRIALS, problems, suggested=10, verb="Try",
+        extend=extend_search, help="Their results are kept, and the new trials build on them.",
     )  # fmt: skip
 
 

@@ -23,9 +23,9 @@ POLL_SECONDS = 2.0
 class _Kind:
     label: str
     icon: str
-    form: Callable[[], None]
+    form: Callable[[list[str]], None]
     result: Callable[[Study], str | None]
-    more: Callable[[Study], None] = lambda _study: None  # its own buttons, while no process works on it
+    more: Callable[[Study, list[str]], None] = lambda *_: None  # its own buttons, while no process works on it
 
 
 KINDS = {
@@ -44,12 +44,12 @@ def show() -> None:
         "A study is several runs that belong together. It continues when you close this page. After a crash, it can be "
         "resumed where it was."
     )
-    with st.container(width=210):
-        jobs.at_once(
-            "Runs", layout.device(), key=state.RUNS_AT_ONCE,
-            help="The trials of a search that run at the same time are also chosen at the same time, so that a search "
-            "keeps the number it began with.",
-        )  # fmt: skip
+    problems: list[str] = []
+    jobs.at_once(
+        "Runs", layout.device(), problems, key=state.RUNS_AT_ONCE,
+        help="The trials of a search that run at the same time are also chosen at the same time, so that a search "
+        "keeps the number it began with.",
+    )  # fmt: skip
     if not studies:
         st.info(
             "No study yet. A **cross-validation** tests every patch by a model that was not trained on it, and shows "
@@ -65,13 +65,13 @@ def show() -> None:
             # The key changes when a study was started, so that the form closes.
             key=f"new-{kind}-{st.session_state.get(state.STARTED, 0)}",
         ):
-            each.form()
+            each.form([*problems])
     if studies:
-        _chosen(studies)
+        _chosen(studies, problems)
     trash.show()
 
 
-def _chosen(studies: list[Study]) -> None:
+def _chosen(studies: list[Study], problems: list[str]) -> None:
     names = [study.name for study in studies]
     wanted = st.session_state.pop(state.WANTED_STUDY, None)
     if wanted in names or st.session_state.get(state.STUDY) not in names:
@@ -84,7 +84,8 @@ def _chosen(studies: list[Study]) -> None:
         _damaged(study, error)
         return
     # The page reads the disk only while a process works on the study.
-    st.fragment(_panel, run_every=POLL_SECONDS if progress.status.is_active else None)(study, progress.status.state)
+    poll = POLL_SECONDS if progress.status.is_active else None
+    st.fragment(_panel, run_every=poll)(study, progress.status.state, problems)
 
 
 def _damaged(study: Study, error: NodescopeError) -> None:
@@ -101,7 +102,7 @@ def _delete_button(study: Study, label: str = "Delete …") -> None:
               args=({state.DELETING_STUDY: study.name},))  # fmt: skip
 
 
-def _panel(study: Study, state_on_page: str) -> None:
+def _panel(study: Study, state_on_page: str, problems: list[str]) -> None:
     if not study.path.exists():
         st.rerun()
     progress = progress_of(study)
@@ -120,7 +121,7 @@ def _panel(study: Study, state_on_page: str) -> None:
         )
     if status.state != "finished":
         st.progress(min(progress.share, 1.0), text=_describe(progress))
-    chosen = _buttons(study, progress)
+    chosen = _buttons(study, progress, problems)
     count = len(study.runs())
     trash.confirm(
         study.name, f"its {count} runs, their models and logs" if count != 1 else "its one run, the model and the log",
@@ -169,7 +170,7 @@ def _seconds_left(progress: StudyProgress, status: Status) -> float | None:
     return status.seconds_left + whole * max(0, progress.total - progress.done - count) / count
 
 
-def _buttons(study: Study, progress: StudyProgress) -> str | None:
+def _buttons(study: Study, progress: StudyProgress, problems: list[str]) -> str | None:
     """Draw the buttons of the study; return the name of the run to show, or None."""
     status = progress.status
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -183,11 +184,11 @@ def _buttons(study: Study, progress: StudyProgress) -> str | None:
         elif status.state != "finished" or _trains_again(study):
             st.button(
                 "Start" if status.state == "none" else "Resume study", icon=":material/resume:", type="primary",
-                on_click=layout.attempt, args=(study_form.resume, study),
+                on_click=layout.attempt, args=(study_form.resume, study), disabled=bool(problems),
                 help="Finished runs are kept; the unfinished run continues from its checkpoint.",
             )  # fmt: skip
         if not status.is_active:
-            KINDS[study.kind].more(study)
+            KINDS[study.kind].more(study, problems)
             _delete_button(study)
         if status.is_active and progress.at_work and st.button("Show current run", icon=":material/arrow_forward:"):
             return progress.at_work[-1].name

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.cluster import room
-from core.errors import NodescopeError
+from core.errors import ConfigError, NodescopeError
 from core.runs import TrainingConfig
 from core.studies.study import Study, start_study
 from pages._ui import layout, state, widgets
@@ -35,7 +35,7 @@ def training(
 
 
 def more(
-    study: Study, what: str, have: int, most: int, *, suggested: int, verb: str, help: str,
+    study: Study, what: str, have: int, most: int, problems: list[str], *, suggested: int, verb: str, help: str,
     extend: Callable[[Study, int], object], sizes: int = 0,
 ) -> None:  # fmt: skip
     """Draw how to add trials or seeds to a study and start its process again; nothing where it has the most.
@@ -45,6 +45,7 @@ def more(
         what: "trials" or "seeds".
         have: how many it has.
         most: how many it may have.
+        problems: of the page.
         suggested: how many more the field offers at first.
         verb: begins the label of the button.
         help: what becomes of the results so far.
@@ -54,9 +55,9 @@ def more(
     if have >= most:
         return
     with st.popover(f"More {what}", icon=":material/add:"):
-        problems: list[str] = []
+        own = [*problems]
         count = widgets.count(
-            f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}", problems=problems,
+            f"More {what}", 1, most - have, min(suggested, most - have), key=f"more-{study.name}", problems=own,
             help=f"In addition to the {have} it has. {help}",
         )  # fmt: skip
         if sizes:
@@ -68,17 +69,20 @@ def more(
 
         st.button(
             f"{verb} {count} more", type="primary", icon=":material/play_arrow:", on_click=layout.attempt, args=(go,),
-            kwargs={"done": f"{study.name} continues to {have + count} {what}."}, disabled=bool(problems),
+            kwargs={"done": f"{study.name} continues to {have + count} {what}."}, disabled=bool(own),
         )  # fmt: skip
 
 
 def at_once() -> int:
-    """Return how many runs are trained at the same time, as the page's field says."""
-    return max(1, min(int(st.session_state.get(state.RUNS_AT_ONCE, 1)), room(layout.device())))
+    """Return how many runs are trained at the same time, as the page's field says. Raises :class:`ConfigError`."""
+    given, most = int(st.session_state.get(state.RUNS_AT_ONCE, 1)), room(layout.device())
+    if not 1 <= given <= most:  # typed just before a click on a button that was drawn before that
+        raise ConfigError(f"Runs at the same time must be 1 to {most}, got {given}.")
+    return given
 
 
 def resume(study: Study) -> None:
-    """Start the process of a study. Raises :class:`RunError` if there is one."""
+    """Start the process of a study. Raises :class:`RunError` if there is one, :class:`ConfigError` as above."""
     start_study(study, workers=at_once())
 
 

@@ -90,14 +90,11 @@ def contents(found: list[Trashed]) -> str:
     single = len(found) - len(studies)
     counts = []
     if studies:
-        counts.append(f"{_count(len(studies), 'deleted study', 'deleted studies')} with {_count(sum(studies), 'run')}")
+        runs = widgets.counted(sum(studies), "run", "runs")
+        counts.append(f"{widgets.counted(len(studies), 'deleted study', 'deleted studies')} with {runs}")
     if single:
-        counts.append(_count(single, "deleted run"))
+        counts.append(widgets.counted(single, "deleted run", "deleted runs"))
     return " and ".join(counts)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _draw(each: Trashed) -> None:
@@ -115,5 +112,5 @@ def _restore(name: str) -> None:
 def _empty() -> None:
     st.session_state[state.EMPTYING] = False
     layout.attempt(
-        empty_trash, done=lambda count: f"{count} run{' is' if count == 1 else 's are'} deleted permanently."
+        empty_trash, done=lambda count: f"{widgets.counted(count, 'run is', 'runs are')} deleted permanently."
     )

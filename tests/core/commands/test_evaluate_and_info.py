@@ -3,15 +3,19 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import models
 from core.bundle import INTENDED_USE, Bundle, load_bundle
+from core.commands import evaluate as evaluate_command
 from core.commands import main
-from core.data import Decision, decide, open_dataset
+from core.data import Dataset, Decision, decide, open_dataset
 from core.evaluation import evaluate
 from core.prediction import Predictor
+from core.scoring.dataset import Scored
+from core.scoring.store import score_and_store
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,21 @@ def test_figures_in_plain_lines(bundle: Path, data: Path, capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("n = 39 (19 tumour), threshold 0.4000, 95% CIs")
     assert "excluded: 1 unreadable patches" in lines
+
+
+def test_predictions_of_another_split_are_read_unless_fresh_ones_are_wanted(
+    bundle: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(predictor: Predictor, dataset: Dataset, split: str, **more: Any) -> Scored:
+        made.append(split)
+        return score_and_store(predictor, dataset, split, **more)
+
+    monkeypatch.setattr(evaluate_command, "score_and_store", counted)
+    for words in (["--subset", "all"], ["--subset", "auto"], ["--subset", "auto", "--fresh"]):
+        assert main(["evaluate", "--data", str(data), "--bundle", str(bundle), "--device", "cpu", *words]) == 0
+    assert made == ["all", "auto"]
 
 
 @pytest.mark.parametrize(

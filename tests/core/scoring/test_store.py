@@ -59,6 +59,30 @@ def test_those_of_all_patches_serve_for_a_split(small_demo: Dataset, tiny_bundle
     assert found.description.startswith("test split")
 
 
+@pytest.mark.parametrize(
+    ("trained", "stored", "asked"),
+    [(True, "test", "auto"), (True, "auto", "test"), (False, "auto", "all"), (False, "all", "auto")],
+)
+def test_those_of_another_split_serve_where_they_hold_all_that_is_asked_for(
+    small_demo: Dataset, tiny_bundle: Bundle, fresh_home: Path, trained: bool, stored: str, asked: str
+) -> None:
+    some = part_of(small_demo, np.arange(0, len(small_demo), 10))
+    some.table["split"] = "train"
+    source = {"name": "x", "kind": "kaggle", "fingerprint": "0", "patches": {"train": 6, "valid": 3, "test": 6}}
+    source["split"] = SplitRule(valid=0.2, test=0.4).to_json()
+    training = {"data": [source]} if trained else {}
+    bundle = Bundle(tiny_bundle.card.with_changes(training=training), tiny_bundle.weights)
+    made = scored_and_stored(Predictor(bundle, device="cpu"), some, stored)
+    found = load_scores(bundle, some, asked)
+    assert found is not None
+    np.testing.assert_array_equal(found.rows, made.rows)
+    np.testing.assert_array_equal(found.logits, made.logits)
+    if trained:  # those of the test split are neither all nor the validation split
+        assert [load_scores(bundle, some, each) for each in ("all", "valid")] == [None, None]
+    scores_path(bundle, some, stored).write_bytes(b"damaged")
+    assert load_scores(bundle, some, asked) is None
+
+
 def test_they_fit_the_same_patches_in_another_order(some: Dataset, tiny_bundle: Bundle, fresh_home: Path) -> None:
     made = scored_and_stored(Predictor(tiny_bundle, device="cpu"), some, "all")
     turned = part_of(some, np.arange(20)[::-1])

@@ -16,6 +16,7 @@ from core.training.preflight.cost import Estimate
 from core.training.preflight.job import Preflight
 from core.training.preflight.lr_finder import LearningRateCurve
 from pages._ui.train import fields as train_fields
+from pages._ui.train import form
 from tests.pages.driver import Page
 
 
@@ -31,6 +32,14 @@ def test_the_form_starts_a_process_with_its_values(
     assert len(launched) == 1
     config = launched[0].config()
     assert (config.preset, config.epochs, config.seed, config.data) == ("quick", 3, 7, ("demo",))
+
+
+def test_more_gpus_than_there_are_keep_the_button(app: Page, quiet_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "gpu_count", lambda: 2)
+    app.open("train", runs_view="New run")
+    app.one("number_input", "GPUs").set_value(3).run()
+    assert "GPUs must be 1 to 2, got 3\\." in app.words()
+    assert app.one("button", "Start training").disabled
 
 
 def test_networks_of_other_packages_are_offered(

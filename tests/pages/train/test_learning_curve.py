@@ -17,6 +17,7 @@ from core.studies.learning_curve_result import CurveResult, Gain, Trained
 from core.studies.study import Study, list_studies
 from core.training import data as training_data
 from pages._ui import cache
+from pages._ui.train import learning_curve
 from tests.pages.driver import Page
 
 
@@ -76,16 +77,29 @@ def test_a_learning_curve_is_started_with_what_the_form_says(app: Page, launched
     assert "Not started · learning curve]" in app.words()
 
 
-@pytest.mark.parametrize(("sizes", "found"), [("20 5000", "5,000 were requested"), ("few", "got 'few'")])
-def test_sizes_that_cannot_be_are_said_and_start_nothing(
-    app: Page, launched: list[str], sizes: str, found: str
-) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [("20 5000", "5,000 were requested"), ("few", "got 'few'"), ("20 20", "must have 2 to 12 different sizes, got 1"),
+     ("1 20", "must be at least 2 patches"), ("4,000", "Write 4000, not 4,000")],
+)  # fmt: skip
+def test_sizes_that_cannot_be_are_said_at_their_field(app: Page, sizes: str, found: str) -> None:
     app.open("train", runs_view="Studies")
     app.set("curve-sizes", sizes)
-    if not app.one("button", "Start learning curve").disabled:  # how many patches there are is looked up at the start
-        app.click("Start learning curve")
-    assert found in app.words().replace("\\", "")
-    assert (list_studies(), launched) == ([], [])
+    said = app.words().replace("\\", "")
+    assert said.count(found) == 2  # below the field and beside the button
+    assert app.one("button", "Start learning curve").disabled
+    app.set("curve-sizes", "20 40")
+    assert not app.one("button", "Start learning curve").disabled
+
+
+def test_the_data_are_asked_once_whether_they_allow_the_sizes(app: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(learning_curve, "check_sizes", lambda _config, sizes: asked.append(sizes))
+    app.open("train", runs_view="Studies")
+    assert asked == []  # the usual sizes are made of what there is
+    app.set("curve-sizes", "20 40")
+    app.set("curve-epochs-quick", 3)
+    assert asked == [[20, 40]]
 
 
 def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app: Page, measured: Measured) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 
 from core.data import Dataset
+from core.errors import ConfigError
 from core.evaluation import corrected_mean, evaluate
 from core.job import JobStatus
 from core.runs import Status, TrainingConfig, create_run
@@ -20,7 +22,8 @@ from core.studies.cross_validation_result import Fold, FoldsResult
 from core.studies.search import create_search
 from core.studies.search_result import SearchResult, SearchTrial
 from core.studies.study import Study, list_studies
-from pages._ui import cache
+from pages._ui import cache, layout, state
+from pages._ui.train import study_form
 from tests.pages.driver import Page
 
 
@@ -114,11 +117,29 @@ def test_runs_at_the_same_time_are_asked_for_once(
 def test_more_runs_at_the_same_time_than_cores_are_refused(
     app: Page, launched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    study = create_search(TrainingConfig(epochs=4), trials=2, name="mine")
     app.open("train", runs_view="Studies")
     app.set("runs_at_once", 5)
     assert "Runs at the same time must be 1 to 4, got 5\\." in app.words()
+    starting = ("Start", "Start cross-validation", "Start search", "Start learning curve", "Try 10 more")
+    assert [app.one("button", label).disabled for label in starting] == [True] * 5
+    with monkeypatch.context() as patched:
+        patched.setattr(st, "session_state", {state.RUNS_AT_ONCE: 5})  # as of a click that comes with what is typed
+        with pytest.raises(ConfigError, match="must be 1 to 4, got 5"):
+            study_form.resume(study)
+    assert launched == []
     monkeypatch.setattr("core.cluster.local.cores", lambda: 1)
     assert "Runs at the same time" not in app.run().words()
+
+
+@pytest.mark.parametrize(("device", "is_said"), [("cuda:1", True), ("cuda", False), ("mps", False)])
+def test_a_named_gpu_says_why_runs_are_trained_one_after_the_other(
+    app: Page, monkeypatch: pytest.MonkeyPatch, device: str, is_said: bool
+) -> None:
+    monkeypatch.setattr(layout, "device", lambda: device)
+    app.open("train", runs_view="Studies")
+    assert "Runs at the same time" not in app.labels("number_input")
+    assert (f"Runs are worked on one after the other on {device}" in app.words()) is is_said
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class View:
         has_annotations: whether there are outlines that people made.
         at: where a link opens it: "x,y,zoom", middle in level-0 pixels and pixels of the screen a level-0 pixel.
         patch: (x, y, side) in level-0 pixels of the patch that is open.
+        verdict: what the model says of it, where it was clicked in full screen, which hides what stands beside.
     """
 
     slide: Slide
@@ -45,6 +46,7 @@ class View:
     has_annotations: bool = False
     at: str = ""
     patch: tuple[float, float, float] | None = None
+    verdict: str = ""
 
 
 def viewer(view: View, *, key: str, go: dict[str, Any] | None, on_click: Callable[[int, int], None]) -> None:
@@ -86,4 +88,5 @@ def _data(view: View) -> dict[str, Any]:
         "close": (view.mpp or CLOSE_MPP) / CLOSE_MPP,
         "at": view.at,
         "patch": None if patch is None else dict(zip(("x", "y", "side"), patch, strict=True)),
+        "verdict": view.verdict,
     }

@@ -61,6 +61,11 @@ function show(root, OSD, data) {
   for (const name of ["map", "areas", "annotations"]) {
     root.frame.querySelectorAll(`.slide-of-${name}`).forEach((each) => { each.hidden = !data[name]; });
   }
+  if (root.asked) {
+    const said = data.verdict && `${data.verdict}. The patch and its maps stand beside the slide: F leaves the full screen.`;
+    root.message.textContent = document.fullscreenElement ? said : "";
+  }
+  root.asked = false;
   tellFocus(root);
   remember(root); // the page has written its own part of the address
   if (data.go && root.went !== data.go.id) {
@@ -156,6 +161,7 @@ function remember(root) {
 function choose(root, at) {
   const [x, y] = [Math.floor(at.x), Math.floor(at.y)], [width, height] = root.data.size;
   if (x < 0 || y < 0 || x >= width || y >= height) return;
-  if (document.fullscreenElement) root.message.textContent = `${under(root, at)}. The patch stands beside the slide: F leaves the full screen.`;
-  root.tell("clicked", { x, y });
+  root.asked = Boolean(document.fullscreenElement);
+  if (root.asked) root.message.textContent = "Predicting …";
+  root.tell("clicked", { x, y, full: root.asked });
 }
