@@ -27,9 +27,9 @@ _OME = re.compile(r"\bPhysicalSize([XY])(Unit)?\s*=\s*[\"']([^\"']*)[\"']")
 _SILENT = "The file does not say how many µm a pixel is wide"
 
 
-def mpp_of(data: bytes, *, page: int | None = None) -> float | None:
+def mpp_of(data: bytes) -> float | None:
     """Return µm per pixel, or None where the file does not say, or says what no scan of tissue has."""
-    return read_mpp(data, page=page)[0]
+    return read_mpp(data)[0]
 
 
 def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str]:

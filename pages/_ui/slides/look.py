@@ -195,7 +195,7 @@ def _draw_patch(listing: Listing, slide: Slide, path: Path, found: SlideMap | No
     cell = None if found is None else found.cell_at(x, y)
     if cell is not None and found is not None and np.isnan(found.probability[cell]):
         st.info("No tissue was found here, so that the map leaves it out.", icon=":material/info:")
-    chosen = Chosen(name, DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
+    chosen = Chosen(name, DecodedPatch(pixels, ()))
     exports = Exports(st.container())
     # The maps below the result: beside the slide there is no room for two columns.
     patch.draw(listing.predictor, chosen, st.container(), st.container(), exports, with_slider=True)
