@@ -237,6 +237,15 @@ def test_arrays_that_do_not_fit_are_left_out(tmp_path: Path, fresh_home: Path) -
     dataset = open_dataset(tmp_path)
     assert len(dataset) == 4
     assert "(train_x: it has 4 pictures, and there are 2 labels)" in dataset.left_out()
+    # A column for each class, and no patch in the test split.
+    np.savez(
+        tmp_path / "a.npz",
+        train_x=PICTURES,
+        train_y=np.eye(2)[[1, 0, 1, 0]],
+        test_x=PICTURES[:0],
+        test_y=np.zeros((0, 2)),
+    )
+    assert open_dataset(tmp_path).labels(range(4)).tolist() == [1, 0, 1, 0]
 
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 96, 96, 3), np.int32), y=[0, 1])
     with pytest.raises(DataError, match=r"pictures must be uint8 N×H×W×3, or floats from 0 to 1, got int32"):
