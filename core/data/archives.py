@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from core.data.pack_blocks import pack_folder
+from core.data.pack_blocks import SPARE, pack_folder
 from core.errors import ChoiceError, DataError, StorageError
 from core.formatting import file_size
 from core.progress import Progress, no_progress
@@ -16,8 +16,6 @@ from core.storage import portable
 from core.storage.home import make_folder
 
 PIECE = 2**20
-SPARE = 64 * 2**20
-"""Bytes that must stay free on the disk."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, gzip.BadGzipFile)
 """What is raised on damaged, encrypted and unusually packed archives."""

@@ -64,16 +64,16 @@ def open_dataset(
     return dataset
 
 
-def recognise(source: str | Path) -> tuple[str, Path]:
-    """Return the layout of what lies at `source`, or "demo", and its path, without opening it.
+def recognise(source: str | Path) -> tuple[str, str]:
+    """Return the layout of what lies at `source` and the source that opens it again, "demo" twice for the demo set.
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
     if str(source).strip() == DEMO:
-        return DEMO, Path(DEMO)
+        return DEMO, DEMO
     place = place_of(source)
-    return place.reader.NAME, Path(place.source)
+    return place.reader.NAME, place.source
 
 
 def _settled(dataset: Dataset) -> Dataset:

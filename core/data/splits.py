@@ -20,11 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.dataset import GROUPS, SPLITS, Dataset, Group
-from core.data.split_rule import CHOICES as CHOICES
-from core.data.split_rule import MOST_FOLDS as MOST_FOLDS
-from core.data.split_rule import TEST as TEST
-from core.data.split_rule import VALID as VALID
-from core.data.split_rule import SplitRule
+from core.data.split_rule import CHOICES, TEST, VALID, SplitRule
 from core.data.stain_clusters import colour_features, find_stain_clusters
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress

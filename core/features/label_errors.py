@@ -87,9 +87,7 @@ def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
     return any(source.get("kind") == dataset.kind for source in bundle.card.training.get("data", []))
 
 
-def probe(
-    predictor: Predictor, dataset: Dataset, *, features: str | None = None, progress: Progress = no_progress
-) -> LabelIssues:
+def probe(predictor: Predictor, dataset: Dataset, *, features: str, progress: Progress = no_progress) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
     Slides stay together in a fold where they are known.
@@ -97,7 +95,7 @@ def probe(
     Args:
         predictor: whose features are taken.
         dataset: what is ranked.
-        features: where the features come from, for the description; None names the bundle.
+        features: where the features come from, for the description.
         progress: receives the finished share.
 
     Raises:
@@ -116,8 +114,7 @@ def probe(
     labels, groups = dataset.labels(rows), dataset.units(rows)
     out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else f"by {dataset.unit}"
-    name = features or f"features of {predictor.bundle.card.name}"
-    text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
+    text = f"linear probe on {features}, {int(out.folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])
     return LabelIssues(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
 

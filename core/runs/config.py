@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 import models
 from core.data.decisions import NONE
 from core.data.open import DEMO
-from core.data.splits import CHOICES
+from core.data.split_rule import CHOICES
 from core.device import NAMES, check_device
 from core.errors import ConfigError, DeviceError
 from core.runs.settings import SETTINGS

@@ -53,7 +53,6 @@ def _fingerprints(run: Run) -> list[str | None]:
 
 
 def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str:
-    kind, folder = recognise(source)
     decisions = run.path / f"decisions-{number}.csv"
     dataset = open_dataset(source, decisions=decisions if decisions.is_file() else None)
     if fingerprint is not None and dataset.fingerprint() != fingerprint:
@@ -63,4 +62,4 @@ def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str
             f"{counts[1]:,} tumour and {counts[0]:,} normal, whose ids or labels differ. A run goes on with the same "
             "patches only; start a new one."
         )
-    return DEMO if kind == DEMO else str(Path(folder).resolve())
+    return recognise(source)[1]

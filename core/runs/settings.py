@@ -6,7 +6,7 @@
 
 import models
 from core.data.split_file import SUFFIX
-from core.data.splits import CHOICES, MOST_FOLDS
+from core.data.split_rule import CHOICES, MOST_FOLDS
 from core.runs.setting import Setting
 from core.stain import METHODS as STAIN_METHODS
 

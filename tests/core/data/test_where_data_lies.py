@@ -54,7 +54,7 @@ def test_a_data_set_is_found_from_inside_and_from_above(tmp_path: Path, case: st
     make, given, found, layout = FOUND[case]
     make(tmp_path / "set")
 
-    assert recognise(tmp_path / "set" / given) == (layout, tmp_path / "set" / found)
+    assert recognise(tmp_path / "set" / given) == (layout, str(tmp_path / "set" / found))
 
 
 WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {
