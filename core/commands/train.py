@@ -36,11 +36,7 @@ TYPES = {"count": (int, "N"), "number": (float, "X"), "choice": (str, "NAME"), "
 
 
 def training(*, without: Collection[str] = ()) -> options.Decorator:
-    """Return the decorator for the options that say what is trained, for :func:`config_of`.
-
-    Args:
-        without: names of settings that the command decides itself.
-    """
+    """Return the decorator for the options that say what is trained but for those `without`, for :func:`config_of`."""
     decorators = [
         options.data(
             required=False,

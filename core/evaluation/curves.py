@@ -64,12 +64,7 @@ def roc_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Curve:
     Points on a straight line are dropped, and so are points nearer than 2 / `MOST_POINTS` to their neighbour: the
     drawn line stays the same to the eye. Compute areas with `evaluate`, not from these points.
 
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-
-    Raises:
-        EvaluationError: see `sample_of`; or there is one class only.
+    Arguments and errors are those of `sample_of`; both classes are needed.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
     true, called, thresholds = _cumulated(sample)
@@ -94,14 +89,7 @@ def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Curve:
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Reliability:
     """Return predicted probability against observed share of tumour, in the bins of `bin_of`.
 
-    Its `ece` is the metric "ece" of `evaluate`.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-
-    Raises:
-        EvaluationError: see `sample_of`.
+    Its `ece` is the metric "ece" of `evaluate`. Arguments and errors are those of `sample_of`.
     """
     sample = sample_of(labels, probabilities)
     number = bin_of(sample.probabilities)

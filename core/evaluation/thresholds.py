@@ -55,13 +55,10 @@ def threshold_for_sensitivity(labels: npt.ArrayLike, probabilities: npt.ArrayLik
 def threshold_for_specificity(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float) -> float:
     """Return the lowest threshold that calls this share of the normal patches normal.
 
+    Arguments are those of `threshold_for_sensitivity`.
+
     Of all thresholds that reach the target this one has the best sensitivity; the middle of its gap is
     returned.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        at_least: the specificity wanted, in [0, 1].
 
     Raises:
         EvaluationError: see `sample_of`; or there is one class only, the target lies outside [0, 1], or no

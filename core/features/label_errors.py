@@ -90,13 +90,7 @@ def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
 def probe(predictor: Predictor, dataset: Dataset, *, features: str, progress: Progress = no_progress) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
-    Slides stay together in a fold where they are known.
-
-    Args:
-        predictor: whose features are taken.
-        dataset: what is ranked.
-        features: where the features come from, for the description.
-        progress: receives the finished share.
+    Slides stay together in a fold where they are known. `features` says in the description where they come from.
 
     Raises:
         DataError: no patch has a label.

@@ -51,11 +51,7 @@ def score_test(
 ) -> TestScores:
     """Predict all patches of a data set that have no label.
 
-    Args:
-        predictor: a bundle, or several as one.
-        dataset: such as Kaggle's folder, whose `test/` has no labels.
-        keep: where finished chunks are kept, and taken from where an earlier attempt left them.
-        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
+    Arguments are those of :func:`core.scoring.chunks.predict_rows`.
 
     Raises:
         DataError: every patch has a label, or what was kept is damaged.

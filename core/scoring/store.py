@@ -43,11 +43,7 @@ def chunk_cache_of(bundle: Bundle, dataset: Dataset, split: str, *, device: str)
 def score_and_store(predictor: Predictor, dataset: Dataset, split: str, *, progress: Progress = no_progress) -> Scored:
     """Predict a split and store it, unless in bfloat16; what was cancelled or killed goes on at its last whole chunk.
 
-    Args:
-        predictor: the bundle on its device.
-        dataset: where the patches are.
-        split: see :data:`core.scoring.dataset.CHOICES`.
-        progress: receives the finished share; what it raises ends the work, and finished chunks are kept.
+    Arguments are those of :func:`core.scoring.dataset.score`.
 
     Raises:
         DataError: the split holds no labelled patch, or what was kept is damaged.

@@ -97,12 +97,8 @@ def work_on_search(
 ) -> JobStatus:
     """Make the trials that are left, in this process.
 
-    A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on.
-
-    Args:
-        study: made by :func:`create_search`.
-        notify: gets a line of text on each thing that is done.
-        where: its runs are trained.
+    A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on. `notify` gets a
+    line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run could not be worked on, or another process works on the study.

@@ -252,9 +252,7 @@ def move_study_data(study: Study, sources: Sequence[str]) -> None:
 def start_study(study: Study, *, workers: int = 1) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
 
-    Args:
-        study: the study.
-        workers: how many runs are trained at the same time, from 2 on each in a process of its own.
+    From 2 on, `workers` runs are trained at the same time, each in a process of its own.
 
     Raises:
         RunError: a process works on it already.
