@@ -36,7 +36,7 @@ class Step:
 def last_step(source: str, by: str) -> Step | None:
     """Return the last step of a person in a data set that is not undone yet, or None.
 
-    `by` is "" for what was done without a name. Patches about which somebody else has decided since are no longer in it.
+    `by` is "" for what was done without a name. Patches about which somebody else has decided since are not in it.
 
     Raises:
         DataError: a journal cannot be read.

@@ -136,10 +136,7 @@ def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress = no_progr
 def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
     """Return "train", "valid" or "test" for each row, and "" for rows without a label.
 
-    Args:
-        dataset: what is split.
-        rule: how; a stratified or colour rule as :func:`fit_rule` returns it.
-        progress: receives the finished share while colours are measured.
+    A stratified or colour rule is as :func:`fit_rule` returns it.
 
     Raises:
         ConfigError: the rule has not been fitted.

@@ -55,11 +55,8 @@ def subgroups(
 ) -> list[Subgroup]:
     """Evaluate the patches of each value of `by` apart, with intervals over patches.
 
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        by: (N,) one value for each patch: slide ids, clusters, or the bins of `quantile_bins`.
-        threshold: in [0, 1]; a patch with at least this probability is called tumour.
+    `by` (N,) has one value for each patch: slide ids, clusters, or the bins of `quantile_bins`; the other arguments are
+    those of `evaluate`.
 
     Returns:
         The subgroups in the order of their values; patches whose value is missing come last.

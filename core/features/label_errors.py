@@ -28,7 +28,6 @@ from core.storage.record import typed
 from core.storage.spreadsheet import table_csv
 
 VERSION = 1
-SEED = 0
 IMAGENET_KEY = "probe-imagenet"
 
 
@@ -106,11 +105,11 @@ def probe(predictor: Predictor, dataset: Dataset, *, features: str, progress: Pr
         why = why_unreadable(dataset.store, labelled)
         raise DataError(f"None of the {len(labelled):,} labelled patches of {dataset.name} can be read. {why}")
     labels, groups = dataset.labels(rows), dataset.units(rows)
-    out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
+    probabilities, folds = cross_probabilities(values, labels, groups=groups, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else f"by {dataset.unit}"
-    text = f"linear probe on {features}, {int(out.folds.max()) + 1} folds {by}"
+    text = f"linear probe on {features}, {int(folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])
-    return LabelIssues(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
+    return LabelIssues(ids, labels, probabilities, folds, text, dataset.fingerprint())
 
 
 def label_issues_path(source: str, key: str) -> Path:

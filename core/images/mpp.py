@@ -38,11 +38,7 @@ def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str
     Sources: Aperio's ``MPP = `` in the description of a TIFF; OME-XML there, ``PhysicalSizeX`` with its unit (OME
     2016-06, by default µm); TIFF 6.0, tags 282, 283 and 296 (dots per inch or centimetre), which ImageJ's ``unit=`` in
     the description makes pixels per that unit; and the resolution of PNG, JPEG and WebP. The two directions may differ
-    by 1 %.
-
-    Args:
-        data: the whole file.
-        page: of a TIFF, counted from 0; None is the first.
+    by 1 %. The page of a TIFF is counted from 0; None is the first.
     """
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:

@@ -19,9 +19,7 @@ def missing_data(run: Run) -> list[str]:
 def move_data(run: Run, sources: Sequence[str]) -> None:
     """Let a run go on with its data in another place, if it is the same data.
 
-    Args:
-        run: nothing may work on it.
-        sources: where its data sets are now, all of them in their order.
+    Nothing may work on it; `sources` are all of its data sets, in their order.
 
     Raises:
         RunError: there are more or fewer than the run has, one holds other patches or labels, or a process works on it.
