@@ -14,7 +14,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 By = Literal["patch", "slide", "patient", "centre"]
 BY: tuple[By, ...] = get_args(By)
 CHOICES = ("default", "patch", "slide", "stratified", "colour", "official", "patient", "centre", "valid-as-test")
-"""The rules that have a name, see :func:`choose_rule`."""
+"""The rules that have a name, see :func:`core.data.choose_rule`."""
 
 MOST_FOLDS = 50
 VALID, TEST = 0.10, 0.16

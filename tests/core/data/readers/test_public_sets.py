@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.data import open_dataset, read
 from core.data.choices import Choices, remember
+from core.data.labels import labels_csv
 from core.data.open import recognise
 from core.errors import ChoiceError, DataError
 
@@ -137,6 +138,11 @@ def test_hugging_face_files_with_images(tmp_path: Path, suffix: str, place: str)
     assert read(dataset.store, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
     copied = pickle.loads(pickle.dumps(dataset.store))  # noqa: S301 - as it goes to a process that packs
     assert read(copied, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
+
+
+def test_labels_of_images_in_a_file_go_out_by_id_and_not_by_the_file(tmp_path: Path, fresh_home: Path) -> None:
+    _parquet(tmp_path / "set" / "train.parquet", [1], labels=[True])
+    assert labels_csv(str(tmp_path / "set")).splitlines() == ["id,label,split,by,at", "train-000000,1,train,,"]
 
 
 WRITTEN: tuple[dict[str, Any], ...] = (
