@@ -60,4 +60,4 @@ def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str
             f"{counts[1]:,} tumour and {counts[0]:,} normal, whose ids or labels differ. A run goes on with the same "
             "patches only; start a new one."
         )
-    return recognise(source)[1]
+    return recognise(source)

@@ -14,10 +14,6 @@ LARGEST_SEED = 2**31 - 1
 """What fits in 32 bits with a sign: every random generator that is used takes it."""
 
 
-def _networks() -> tuple[str, ...]:
-    return tuple(models.names())
-
-
 def _trackers() -> tuple[str, ...]:
     # Those that accelerate knows; imported only here, because most commands do without it.
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
@@ -46,7 +42,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "model", "Network", "The kind of network; timm:NAME, such as timm:resnet18, is one of the package timm. A "
             "preset's other settings were chosen for its own.",
-            kind="choice", listed=_networks, pattern=models.FOREIGN.pattern,
+            kind="choice", listed=models.names, pattern=models.FOREIGN.pattern,
         ),
         Setting(
             "pretrained", "Starting weights", '"none" for random ones, "imagenet" for published ones, or the path of a '

@@ -264,6 +264,6 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
     """Write down what is decided about patches at this moment, and return where: all runs of a study obey the same."""
     path, decided = study.path / "decisions.csv", {}
     for source in sources:
-        decided.update(decisions_of(recognise(source)[1]))
+        decided.update(decisions_of(recognise(source)))
     atomic.write_text(path, to_csv(decided))
     return path

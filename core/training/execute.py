@@ -225,7 +225,7 @@ def _decisions(run: Run, number: int, source: str) -> Path:
     """Return the decisions that the run obeys: a copy made at its first start, so that resuming trains on the same."""
     path = run.path / f"decisions-{number}.csv"
     if not path.is_file():
-        own = recognise(source)[1]
+        own = recognise(source)
         atomic.write_text(run.place(path.name), to_csv(decisions_of(own, run.config().decisions or None)))
     return path
 

@@ -16,7 +16,7 @@ from PIL import Image
 from core.data import open_dataset, read
 from core.data.choices import Choices, remember
 from core.data.labels import labels_csv
-from core.data.open import recognise
+from core.data.layouts import place_of
 from core.errors import ChoiceError, DataError
 
 
@@ -87,7 +87,7 @@ def test_nct_crc_asks_for_classes_and_knows_its_scale(tmp_path: Path, fresh_home
     assert Counter(dataset.table["split"].astype(str)) == {"train": 3, "test": 3}
     note = "Rescaled from 0.5 to 0.97 µm per pixel, centre taken: 186×186 of 224×224 pixels became 96×96."
     assert dataset.store.load([0]).notes[0] == (note,)
-    assert recognise(tmp_path / "NCT-CRC-HE-100K")[0] == "NCT-CRC"
+    assert place_of(tmp_path / "NCT-CRC-HE-100K").reader.NAME == "NCT-CRC"
 
 
 def test_mhist_asks_for_classes(tmp_path: Path, fresh_home: Path) -> None:
