@@ -14,9 +14,9 @@ from PIL import Image
 from core.attribution import Attribution, AttributionOptions, attribute, overlay, saliency_map
 from core.bundle import Bundle, load_bundle
 from core.data import CLASS_NAMES, Dataset
-from core.errors import PatchError
+from core.errors import PatchError, Problem
 from core.images.decode import decode_patch
-from core.images.discover import Problem, find_patches, read_file
+from core.images.discover import find_patches, read_file
 from core.prediction import Predictor
 from core.prediction.batch import score_files
 from core.prediction.result import PatchResult, predict_patch

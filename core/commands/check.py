@@ -13,8 +13,8 @@ from core.data.found import describe, part_of, remarks, sizes_of
 from core.data.pack_blocks import verify_pack
 from core.data.quality import FLAGS, Check, findings, findings_csv, load_check, make_check
 from core.data.split_file import apply_split, load_split
+from core.data.split_rule import CHOICES
 from core.data.split_summary import divided_groups, leak_words
-from core.data.splits import CHOICES
 from core.storage import atomic
 
 SHOWN = 3

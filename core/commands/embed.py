@@ -5,11 +5,11 @@ from pathlib import Path
 from core.bundle import load_bundle
 from core.commands import options
 from core.commands.output import print_json, progress_line
-from core.data import open_dataset
+from core.data import Dataset, open_dataset
 from core.errors import ConfigError
 from core.features.embedding import NO_UMAP, Embedding, has_umap, points_csv, stored_or_made
 from core.prediction import Predictor
-from core.progress import Progress
+from core.progress import Progress, no_progress
 from core.storage import atomic
 
 
@@ -36,23 +36,21 @@ def command(
 
     Of more than 10,000 patches, a random sample of that many is drawn.
     """
+
+    def make(progress: Progress, generating: Progress = no_progress) -> tuple[Embedding, Dataset]:
+        # A map is of pixels: decisions would only make it out of date.
+        dataset = open_dataset(data, progress=generating, decisions="none")
+        predictor = Predictor(load_bundle(bundle), device=device)
+        return stored_or_made(predictor, dataset, umap=umap, fresh=fresh, progress=progress), dataset
+
     if job is not None:
-
-        def make(report: Progress) -> Embedding:
-            dataset = open_dataset(data, decisions="none")
-            predictor = Predictor(load_bundle(bundle), device=device)
-            return stored_or_made(predictor, dataset, umap=umap, progress=report)
-
         return options.work_in_job(job, make)
     if out is None:
         raise ConfigError("embed writes a CSV file; say where with --out FILE.")
     options.check_folder(out)
     if umap and not has_umap():  # before the features are read
         raise ConfigError(NO_UMAP)
-    # A map is of pixels: decisions would only make it out of date.
-    dataset = open_dataset(data, progress=progress_line("Generating the demo set"), decisions="none")
-    predictor = Predictor(load_bundle(bundle), device=device)
-    found = stored_or_made(predictor, dataset, umap=umap, fresh=fresh, progress=progress_line("Reading features"))
+    found, dataset = make(progress_line("Reading features"), progress_line("Generating the demo set"))
     atomic.write_text(out, points_csv(found, dataset))
     explained = float(found.explained[:2].sum())
     if as_json:

@@ -19,12 +19,11 @@ from core.commands import options
 from core.commands.output import print_json
 from core.data import open_dataset
 from core.display import to_png
-from core.errors import PatchError
+from core.errors import PatchError, Problem
 from core.formatting import RESEARCH_ONLY, percent
 from core.images.decode import DecodedPatch, decode_patch
-from core.images.discover import Problem, find_patches
+from core.images.discover import find_patches
 from core.images.names import id_choices
-from core.images.patch import PATCH_SIZE
 from core.prediction import Predictor
 from core.prediction.result import PatchResult, predict_patch
 from core.reports.checks import quick_checks, thorough_checks
@@ -131,7 +130,7 @@ def _patches(data: str, ids: tuple[str, ...], problems: list[Problem]) -> Iterat
         if loaded.unreadable:
             problems.append(Problem(patch_id, loaded.unreadable[0]))
             continue
-        decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()), (PATCH_SIZE, PATCH_SIZE))
+        decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()))
         yield id_choices("", PurePosixPath(patch_id))[1], patch_id, decoded
 
 

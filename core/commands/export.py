@@ -12,7 +12,8 @@ from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import SPLITS, Dataset, SplitRule, assign, choose_rule, open_dataset
 from core.data.split_file import apply_split, load_split
-from core.data.splits import CHOICES, is_official
+from core.data.split_rule import CHOICES
+from core.data.splits import is_official
 from core.display.data_set import LAYOUTS, SUBSETS, Exported, Layout, export_data_set
 from core.errors import DataError
 from core.progress import Progress

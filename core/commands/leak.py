@@ -7,7 +7,8 @@ import click
 
 from core.commands import options
 from core.commands.output import print_json
-from core.runs import PRESETS, preset
+from core.commands.train import config_of
+from core.runs import PRESETS
 from core.studies.split_leakage import NAMES, WAYS, measure_leak
 
 
@@ -28,11 +29,7 @@ def command(
 
     The lead of the random split is what patches of shared slides leak.
     """
-    # Absolute, because runs keep the path and are resumed from any folder.
-    source = data if data == "demo" else str(Path(data).resolve())
-    config = preset(preset_name).with_changes(data=(source,), device=device)
-    if epochs is not None:
-        config = config.with_changes(epochs=epochs)
+    config = config_of({"data": (data,), "preset": preset_name, "epochs": epochs, "device": device})
     found = measure_leak(
         config, run_dir, split_seeds=range(max(1, splits)), notify=lambda text: print(text, file=sys.stderr)
     )
@@ -40,7 +37,7 @@ def command(
         print_json(found.to_json())
         return 0
     for way in WAYS:
-        print(f"AUC, {NAMES[way] + ':':<26} {found.metric(way)}")
+        print(f"AUC, {NAMES[way] + ':':<26} {found.auc(way)}")
     print(found.sentence())
     if found.trained:
         print(f"Both trained as: {found.trained}.")

@@ -250,10 +250,6 @@ def check_folder(path: Path | None) -> None:
 def as_job(job: SomeJob, run: Callable[[SomeJob], JobStatus]) -> int:
     """Do the work that a page started in the background, and return 0, or 1 if it was cancelled.
 
-    Args:
-        job: its folder, which says how it goes.
-        run: does the work and returns the last status.
-
     Raises:
         NodescopeError: it failed; the folder says so too, also where the work could not begin.
     """

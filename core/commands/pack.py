@@ -41,7 +41,7 @@ def command(data: str, workers: int | None, remove: bool, only_unpack: bool, as_
             job, lambda report: make_pack(open_dataset(data, raw=True), workers=workers, progress=report)
         )
     if remove:
-        remove_pack(str(recognise(data)[1]))
+        remove_pack(recognise(data))
         return 0
     dataset = open_dataset(data, raw=True)
     was_there = find_pack(dataset) is not None

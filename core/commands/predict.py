@@ -145,9 +145,9 @@ def sizing_of(size: str, mpp: str | None) -> Sizing:
     """Return what ``--size`` and ``--mpp`` mean. Raises :class:`ConfigError` where they do not go together."""
     if size == "crop" and mpp is not None:
         raise ConfigError("--mpp rescales, and --size crop does not; give --size rescale or --size tiles with it.")
-    if mpp is None:
-        return Sizing("tiles") if size == "tiles" else Sizing(mpp="file" if size == "rescale" else None)
     cut: Literal["crop", "tiles"] = "tiles" if size == "tiles" else "crop"
+    if mpp is None:
+        return Sizing(cut, "file" if size == "rescale" else None)
     if mpp == "file":
         return Sizing(cut, "file")
     try:

@@ -27,7 +27,7 @@ from core.runs import (
 )
 from core.runs.launch import launch
 from core.runs.moved_data import move_data
-from core.studies import delete, empty_trash, list_trash, restore, what_loses
+from core.studies.trash import delete, empty_trash, list_trash, restore, what_loses
 from core.work_folder import STATES
 
 HEAD = (

@@ -8,8 +8,9 @@ from core.cluster import Where
 from core.commands import options
 from core.commands.studies import carry_out, name_option, open_kind, resume_option
 from core.commands.train import config_of, refuse_training, training
-from core.studies.search import Pruner, create_search, extend_search
+from core.studies.search import create_search, extend_search
 from core.studies.search_space import DEFAULT_OVER, SPACE
+from core.studies.search_trials import Pruner
 
 TRIALS = 20
 RANGES = "; ".join(f"{axis.name} ({axis.describe()})" for axis in SPACE.values())

@@ -85,7 +85,7 @@ def command(
             mpp=given_mpp(path.name, given), threshold=threshold, fresh=fresh, has_line=where.is_here,
         )
         for path in paths
-        if _can_begin(path, stems, problems)
+        if can_begin(path, stems, problems)
     ]  # fmt: skip
 
     def ended(progress: Progress) -> Iterator[tuple[Piece, Outcome]]:
@@ -196,7 +196,7 @@ def predict_slide(
     return done[0].summary
 
 
-def _can_begin(path: Path, stems: Mapping[str, int], problems: list[Problem]) -> bool:
+def can_begin(path: Path, stems: Mapping[str, int], problems: list[Problem]) -> bool:
     """Whether there is such a file, whose folder no other slide has; adds why not to `problems`."""
     try:
         path.stat()

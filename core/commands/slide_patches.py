@@ -1,6 +1,7 @@
 """``python -m core slide-patches``: from annotated slides to a data set of labelled patches."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ import pandas as pd
 
 from core.commands import options
 from core.commands.output import progress_line
+from core.commands.slide import can_begin
 from core.display import to_png
-from core.errors import DataError, NodescopeError
+from core.errors import DataError, NodescopeError, Problem
 from core.formatting import printable
 from core.images.patch import MICROMETRES_PER_PIXEL
 from core.slides.analyse import plan_slide
@@ -60,17 +62,19 @@ def command(
     A folder stands for its slides. DIR gets a PNG for each patch and a table with slide and place; Browse and Train
     open it as it is. The same command goes on where it was stopped: slides that stand in the table are not cut again.
     """
-    given, table = mpp_given(mpp), _stored(out)
-    failed = False
-    for path in slides_of(slides):
-        if path.name in set(table["slide"]):
+    given, table, paths = mpp_given(mpp), _stored(out), slides_of(slides)
+    stems, known, problems = Counter(path.stem for path in paths), set(table["slide"]), list[Problem]()
+    for path in paths:
+        if not can_begin(path, stems, problems):
+            continue
+        if path.name in known:
             print(f"{printable(path.name)}: was cut before")
             continue
         try:
             rows = _cut(path, out, annotations, results, per_slide, normal, given_mpp(path.name, given), seed)
         except NodescopeError as error:
             print(f"failed: {path}: {error}", file=sys.stderr)
-            failed = True
+            problems.append(Problem(path.name, str(error)))
             continue
         table = pd.concat([table, rows], ignore_index=True).astype({"label": int})
         # After its pictures: a slide stands in the table once all of them are there.
@@ -80,7 +84,7 @@ def command(
         )
     if not len(table):
         raise DataError(f"No patch was cut, so that {out} is no data set. See the reasons above.")
-    return int(failed)
+    return 1 if problems else 0
 
 
 def _stored(out: Path) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from core.commands import options
 from core.commands.output import print_json, progress_line
 from core.data import assign, choose_rule, open_dataset
 from core.data.split_file import SplitFile, make_split_file, parts_csv, save_split
+from core.data.split_rule import CHOICES, TEST, VALID
 from core.data.split_summary import SplitSummary, summarise
-from core.data.splits import CHOICES, TEST, VALID
 from core.storage import atomic
 
 

@@ -192,6 +192,8 @@ def _describe_folds(study: Study) -> str:
         rows.append(("mean", "", "", *(str(result.mean[name]) for name in SHOWN)))
         rows.append(("pooled", str(pooled.n), str(pooled.positives), *(str(pooled.metrics[each]) for each in SHOWN)))
     lines = [f"{settings['folds']} folds of {BY_NAMES[settings['by']]}", table(rows)]
+    if result is None and len(rows) > settings["folds"]:
+        lines.append(f"Mean and pooled metrics: python -m core studies resume {study.name} puts them together.")
     if result is not None:
         over = pooled.described_slides if pooled.resampled != "patch" else "patches (slides unknown)"
         lines.append(f"Mean over folds: corrected resampled t. Pooled: out-of-fold predictions, interval over {over}.")
@@ -256,8 +258,12 @@ def _row(study: Study) -> dict[str, Any]:
         progress = progress_of(study)
     except NodescopeError as error:
         return {"study": study.name, "kind": "-", "state": "damaged", "done": 0, "runs": 0, "why": str(error)}
-    state = STATES[progress.status.state].label.lower()
-    return {"study": study.name, "kind": study.kind, "state": state, "done": progress.done, "runs": progress.total}
+    state, done, total = progress.status.state, progress.done, progress.total
+    if state == "cancelled" and done == total:  # its stop came when the last run had ended
+        state = "finished"
+    return {
+        "study": study.name, "kind": study.kind, "state": STATES[state].label.lower(), "done": done, "runs": total,
+    }  # fmt: skip
 
 
 def _to_json(study: Study) -> dict[str, Any]:

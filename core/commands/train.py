@@ -18,7 +18,7 @@ from core.data.decisions import NONE, decisions_of
 from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split
-from core.data.splits import CHOICES
+from core.data.split_rule import CHOICES
 from core.errors import ConfigError, NodescopeError, RunError
 from core.runs import PRESETS, Run, TrainingConfig, create_run, open_run, preset
 from core.runs.described import checked_title
@@ -36,11 +36,7 @@ TYPES = {"count": (int, "N"), "number": (float, "X"), "choice": (str, "NAME"), "
 
 
 def training(*, without: Collection[str] = ()) -> options.Decorator:
-    """Return the decorator for the options that say what is trained, for :func:`config_of`.
-
-    Args:
-        without: names of settings that the command decides itself.
-    """
+    """Return the decorator for the options that say what is trained but for those `without`, for :func:`config_of`."""
     decorators = [
         options.data(
             required=False,

@@ -8,7 +8,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from core.data.pack_blocks import pack_folder
+from filelock import FileLock
+
+from core.data.pack_blocks import SPARE, pack_folder
 from core.errors import ChoiceError, DataError, StorageError
 from core.formatting import file_size
 from core.progress import Progress, no_progress
@@ -16,8 +18,6 @@ from core.storage import portable
 from core.storage.home import make_folder
 
 PIECE = 2**20
-SPARE = 64 * 2**20
-"""Bytes that must stay free on the disk."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, gzip.BadGzipFile)
 """What is raised on damaged, encrypted and unusually packed archives."""
@@ -82,9 +82,11 @@ def unpack(path: Path, *, progress: Progress = no_progress) -> None:
     """
     try:
         archive = path if path.is_file() else None if gzipped(path) else lone_zip(path)
-        if archive is not None and is_zip(archive):
-            _unzip(archive, progress)
-        else:
+        folder = pack_folder(str((archive or path).resolve()))
+        make_folder(folder)
+        with FileLock(folder / "unpack.lock"):  # of two that want it at once the second waits, and finds it done
+            if archive is not None and is_zip(archive):
+                _unzip(archive, progress)
             packed = gzipped(path)
             for number, each in enumerate(packed):
                 _gunzip(each, lambda share, number=number: progress((number + share) / len(packed)))
@@ -114,7 +116,6 @@ def _unzip(path: Path, progress: Progress) -> None:
     if place.is_dir():
         return
     total = sum(each.file_size for each in files)
-    make_folder(place.parent)
     _check_room(place.parent, total, path)
     for old in place.parent.glob("unpacked-*"):  # of the zip as it was before, or of an attempt that was killed
         shutil.rmtree(old)
@@ -132,10 +133,12 @@ def _unzip(path: Path, progress: Progress) -> None:
 
 
 def _gunzip(path: Path, progress: Progress) -> None:
+    temporary, size = path.with_suffix(".part"), path.stat().st_size
+    if size < 18:  # header and end (RFC 1952)
+        raise EOFError("it is cut off")
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
-        _check_room(path.parent, int.from_bytes(file.read(4), "little"), path)  # modulo 4 GiB (RFC 1952)
-    temporary, size = path.with_suffix(".part"), path.stat().st_size
+        _check_room(path.parent, int.from_bytes(file.read(4), "little"), path)  # modulo 4 GiB
     try:
         with path.open("rb") as packed, gzip.open(packed) as source, temporary.open("wb") as target:
             while piece := source.read(PIECE):

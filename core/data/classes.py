@@ -118,16 +118,15 @@ def _with_labels(table: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, l
 
 def _without_repeats(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     """Return one row for each id; those with two labels are left out."""
-    repeated = table[table["id"].duplicated(keep=False)]
-    problems, dropped = [], []
-    for patch_id, rows in repeated.groupby("id"):
-        if rows["label"].nunique(dropna=False) > 1:
-            problems.append(Problem(str(patch_id), "excluded: it is named with different labels", "with two labels"))
-            dropped += rows.index.to_list()
-        else:
-            problems.append(Problem(str(patch_id), f"is named {len(rows)} times; it is used once", patches=0))
-            dropped += rows.index[1:].to_list()
-    return table.drop(dropped), problems
+    groups = table[table["id"].duplicated(keep=False)].groupby("id")
+    labels = groups["label"].nunique(dropna=False)
+    problems = [
+        Problem(str(patch_id), "excluded: it is named with different labels", "with two labels")
+        if several
+        else Problem(str(patch_id), f"is named {count} times; it is used once", patches=0)
+        for (patch_id, count), several in zip(groups.size().items(), labels > 1, strict=True)
+    ]
+    return table[~(table["id"].isin(labels.index[labels > 1]) | table["id"].duplicated())], problems
 
 
 def _as_list(values: pd.Series) -> list[Any]:

@@ -103,12 +103,7 @@ def read_decisions(path: Path) -> dict[str, Decision]:
 
 
 def decide(source: str, decisions: Mapping[str, Decision | None], *, by: str = "") -> None:
-    """Store decisions about patches; they count instead of earlier ones about the same patches.
-
-    Args:
-        source: of the data set.
-        decisions: by id; None takes back what was decided before.
-        by: who decides.
+    """Store decisions about patches by id, None to take one back; they count instead of earlier ones about these.
 
     Raises:
         DataError: what is there cannot be read.

@@ -5,6 +5,7 @@ not finished lies in ``.download`` inside the target folder, where the next atte
 can; files take their place once they are whole.
 """
 
+import functools
 import importlib
 import os
 import shutil
@@ -125,11 +126,14 @@ def _has_split(folder: Path, split: str) -> bool:
 
 def _fetch_pcam(folder: Path, staging: Path, progress: Progress) -> None:
     datasets = _package("pcam", "gdown", "torchvision.datasets")
-    sizes, done = _pcam_sizes(), 0.0
-    for name, (split, _, _) in PCAM_SPLITS.items():
-        if not _has_split(folder, split):
-            _fetch_split(folder, staging, name, datasets, _share_of(staging, done, sum(sizes.values())), progress)
-        done += sizes[split]
+    # Packed and unpacked, which lie side by side for a while.
+    sizes = {name: packed + patches * PATCH_BYTES for name, (_, packed, patches) in PCAM_SPLITS.items()}
+    total, done = sum(sizes.values()), 0.0
+    for name, size in sizes.items():
+        if not _has_split(folder, PCAM_SPLITS[name][0]):
+            share = functools.partial(_share, staging, done, total)
+            _fetch_split(folder, staging, name, datasets, share, progress)
+        done += size
 
 
 def _fetch_split(
@@ -148,13 +152,8 @@ def _fetch_split(
     shutil.rmtree(place)
 
 
-def _share_of(staging: Path, done: float, total: float) -> Callable[[], float]:
-    return lambda: (done + _bytes(staging)) / total
-
-
-def _pcam_sizes() -> dict[str, float]:
-    """Return the bytes of each split, packed and unpacked: they lie side by side for a while."""
-    return {split: packed + patches * PATCH_BYTES for split, packed, patches in PCAM_SPLITS.values()}
+def _share(staging: Path, done: float, total: float) -> float:
+    return (done + _bytes(staging)) / total
 
 
 def _fetch_kaggle(folder: Path, staging: Path, progress: Progress) -> None:

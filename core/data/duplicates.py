@@ -42,11 +42,7 @@ _ORBITS = [np.array(orbit) for orbit in sorted({tuple(sorted(set(column))) for c
 
 
 def describe(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return 20 numbers for each patch, float32 N×20, that no flip or rotation by 90° changes.
-
-    Args:
-        pixels: uint8 N×96×96×3.
-    """
+    """Return 20 numbers of each patch, uint8 N×96×96×3, that no flip or rotation by 90° changes: float32 N×20."""
     side = PATCH_SIZE // CELLS
     cells = grey(pixels).reshape(-1, CELLS, side, CELLS, side).mean(axis=(2, 4))
     cells -= cells.mean(axis=(1, 2), keepdims=True)

@@ -36,11 +36,7 @@ class Step:
 def last_step(source: str, by: str) -> Step | None:
     """Return the last step of a person in a data set that is not undone yet, or None.
 
-    Patches about which somebody else has decided since are no longer in it.
-
-    Args:
-        source: of the data set.
-        by: the person; "" for what was done without a name.
+    `by` is "" for what was done without a name. Patches about which somebody else has decided since are not in it.
 
     Raises:
         DataError: a journal cannot be read.

@@ -9,6 +9,7 @@ from core.data.dataset import GROUPS
 from core.data.decisions import apply_decisions, decisions_of
 from core.data.journal import WHEN, WHO
 from core.data.open import open_dataset
+from core.data.picture_store import FileStore
 from core.storage.spreadsheet import table_csv
 
 
@@ -23,7 +24,11 @@ def labels_csv(source: str) -> str:
     """
     raw = open_dataset(source, raw=True)  # its store knows the files, which a pack does not
     decisions = decisions_of(source)
-    table = raw.table.assign(path=_paths(source, getattr(raw.store, "paths", None), raw.table["id"]))
+    top = Path(source) if Path(source).is_dir() else Path(source).parent
+    paths = (
+        [_from(top, Path(each)).as_posix() for each in raw.store.paths] if isinstance(raw.store, FileStore) else None
+    )
+    table = raw.table.assign(path=pd.Series(paths, index=raw.table.index, dtype="string"))
     labels = apply_decisions(raw, decisions).table[["id", "label"]].dropna()
     table = labels.merge(table.drop(columns="label"), on="id", how="left")
     made = {name: each for name, each in decisions.items() if each.kind in ("relabel", "fine")}
@@ -35,13 +40,6 @@ def labels_csv(source: str) -> str:
     chosen = table[["path" if table["path"].notna().all() else "id", "label", *known, WHO, WHEN]]
     names = [name for name in chosen.columns if name not in ("label", "split", WHEN)]
     return table_csv(chosen, names=names)
-
-
-def _paths(source: str, paths: object, ids: "pd.Series[str]") -> "pd.Series[str]":
-    if not isinstance(paths, (list, tuple)):
-        return pd.Series([None] * len(ids), dtype="string")
-    top = Path(source) if Path(source).is_dir() else Path(source).parent
-    return pd.Series([_from(top, Path(each)).as_posix() for each in paths], dtype="string")
 
 
 def _from(top: Path, path: Path) -> Path:

@@ -64,16 +64,15 @@ def open_dataset(
     return dataset
 
 
-def recognise(source: str | Path) -> tuple[str, Path]:
-    """Return the layout of what lies at `source`, or "demo", and its path, without opening it.
+def recognise(source: str | Path) -> str:
+    """Return the source of the data set at `source`, a folder in or above it, without opening it.
 
     Raises:
         DataError: nothing is there that could be opened; the message says what was expected.
     """
     if str(source).strip() == DEMO:
-        return DEMO, Path(DEMO)
-    place = place_of(source)
-    return place.reader.NAME, Path(place.source)
+        return DEMO
+    return place_of(source).source
 
 
 def _settled(dataset: Dataset) -> Dataset:

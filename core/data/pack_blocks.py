@@ -30,9 +30,8 @@ SAMPLE = 5
 SAMPLE_SECONDS = 0.015
 """After which no further random block is begun."""
 
-
 SPARE = 64 * 2**20
-"""Bytes that must stay free on the disk once the pack is written."""
+"""Bytes that must stay free on the disk."""
 
 
 def pack_folder(source: str) -> Path:

@@ -38,13 +38,14 @@ def recent() -> tuple[Recent, ...]:
 
 def remember_opened(source: str, found: str) -> None:
     """Put a data set first in the list; where the home folder may not be written, nothing happens."""
-    path = home() / NAME
-    kept = [each for each in recent() if each.source != source]
-    if len(kept) < len(recent()) and recent()[0] == Recent(source, found):
+    path, first = home() / NAME, Recent(source, found)
+    if recent()[:1] == (first,):
         return
     try:
         make_folder(path.parent)
+        # Read under the lock: what another process puts first meanwhile would else be lost.
         with FileLock(path.with_suffix(".lock"), timeout=1):
-            atomic.write_json(path, [each.to_json() for each in (Recent(source, found), *kept)][:MOST])
+            kept = [each for each in recent() if each.source != source]
+            atomic.write_json(path, [each.to_json() for each in (first, *kept)][:MOST])
     except (OSError, StorageError):
         return

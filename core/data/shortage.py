@@ -18,11 +18,7 @@ def shortage(
 ) -> str:
     """Return why a split lacks a class, and what to do.
 
-    Args:
-        dataset: what was split.
-        rule: how.
-        splits: of each row, as :func:`core.data.assign` returns them.
-        unreadable: patches that were dropped afterwards.
+    `splits` are those of :func:`core.data.assign`; `unreadable` patches were dropped from them afterwards.
     """
     sentences = []
     counts = dataset.class_counts()

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from core.data.dataset import GROUPS, Group
 from core.data.stain_clusters import StainClusters
 from core.errors import ConfigError
 from core.storage.record import Record
 
-KINDS = ("official", "hashed", "stratified", "colour", "held", "valid-as-test")
-BY = ("patch", *GROUPS)
+Kind = Literal["official", "hashed", "stratified", "colour", "held", "valid-as-test"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+By = Literal["patch", "slide", "patient", "centre"]
+BY: tuple[By, ...] = get_args(By)
 CHOICES = ("default", "patch", "slide", "stratified", "colour", "official", "patient", "centre", "valid-as-test")
-"""The rules that have a name, see :func:`choose_rule`."""
+"""The rules that have a name, see :func:`core.data.choose_rule`."""
 
 MOST_FOLDS = 50
 VALID, TEST = 0.10, 0.16
@@ -40,8 +42,8 @@ class SplitRule(Record):
         ConfigError: the values do not go together.
     """
 
-    kind: Literal["official", "hashed", "stratified", "colour", "held", "valid-as-test"] = "hashed"
-    by: Literal["patch", "slide", "patient", "centre"] = "patch"
+    kind: Kind = "hashed"
+    by: By = "patch"
     seed: int = 0
     valid: float = VALID
     test: float = TEST

@@ -46,14 +46,7 @@ class SplitSummary:
 def summarise(
     dataset: Dataset, rule: SplitRule, splits: npt.NDArray[np.str_], *, progress: Progress = no_progress
 ) -> SplitSummary:
-    """Summarise the splits of a data set.
-
-    Args:
-        dataset: what was split.
-        rule: how.
-        splits: of each row, as :func:`core.data.assign` returns them.
-        progress: receives the finished share while colours are measured.
-    """
+    """Summarise the splits of a data set, `splits` as :func:`core.data.assign` returns them."""
     colours = _colours(dataset, rule, splits, progress)
     label = dataset.table["label"].fillna(-1).to_numpy(np.int64)
     means = colours.groupby("split", observed=False)[list(FEATURES)].mean()

@@ -20,11 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.dataset import GROUPS, SPLITS, Dataset, Group
-from core.data.split_rule import CHOICES as CHOICES
-from core.data.split_rule import MOST_FOLDS as MOST_FOLDS
-from core.data.split_rule import TEST as TEST
-from core.data.split_rule import VALID as VALID
-from core.data.split_rule import SplitRule
+from core.data.split_rule import CHOICES, TEST, VALID, SplitRule
 from core.data.stain_clusters import colour_features, find_stain_clusters
 from core.errors import ConfigError, DataError
 from core.progress import Progress, no_progress
@@ -140,10 +136,7 @@ def fit_rule(rule: SplitRule, dataset: Dataset, *, progress: Progress = no_progr
 def assign(dataset: Dataset, rule: SplitRule, *, progress: Progress = no_progress) -> npt.NDArray[np.str_]:
     """Return "train", "valid" or "test" for each row, and "" for rows without a label.
 
-    Args:
-        dataset: what is split.
-        rule: how; a stratified or colour rule as :func:`fit_rule` returns it.
-        progress: receives the finished share while colours are measured.
+    A stratified or colour rule is as :func:`fit_rule` returns it.
 
     Raises:
         ConfigError: the rule has not been fitted.

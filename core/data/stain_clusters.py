@@ -141,10 +141,6 @@ def colour_features(dataset: Dataset, *, progress: Progress = no_progress) -> Fe
     """Return the features of all patches, float32 N×3, measured once for the files as they are and then stored.
 
     An unreadable patch has the features of white.
-
-    Args:
-        dataset: the patches.
-        progress: receives the finished share where they have to be measured.
     """
     stored = _stored(dataset)
     if stored is not None:

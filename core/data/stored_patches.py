@@ -1,33 +1,11 @@
 """Patches that stay in the memory map of their pack (or in their array) until some of them are requested."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from core.data.store import PATCH_SIZE, ArrayStore, JoinedStore, PackedStore, PatchStore, RowStore, among
 from core.stain import StainReference, normalise_all
-
-
-class Pixels(Protocol):
-    """Patches, uint8 N×96×96×3, of which some are requested at a time: an array, or :class:`StoredPatches`."""
-
-    @property
-    def dtype(self) -> Any:
-        """The type of a value."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N, 96, 96, 3."""
-        ...
-
-    def __len__(self) -> int:
-        """N."""
-        ...
-
-    def __getitem__(self, chosen: Any, /) -> Any:
-        """Return the patches of a slice or of an array of row numbers, as an array."""
-        ...
 
 
 class StoredPatches:
@@ -61,15 +39,19 @@ class NormalisedPixels:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, pixels: Pixels, reference: StainReference):
+    def __init__(self, pixels: "Pixels", reference: StainReference):
         self._pixels, self._reference = pixels, reference
-        self.shape = pixels.shape
+        self.shape: tuple[int, ...] = pixels.shape
 
     def __len__(self) -> int:
         return len(self._pixels)
 
     def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
         return normalise_all(self._pixels[chosen], self._reference)
+
+
+Pixels = np.ndarray | StoredPatches | NormalisedPixels
+"""Patches, uint8 N×96×96×3, of which a slice or an array of row numbers is requested at a time."""
 
 
 def is_at_hand(store: PatchStore) -> bool:

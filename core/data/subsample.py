@@ -37,11 +37,7 @@ class Subsample(Record):
 def find_subsample(dataset: Dataset, splits: npt.NDArray[np.str_], *, patches: int, seed: int) -> Subsample | None:
     """Return the subsample that leaves a number of training patches, or None if all of them stay.
 
-    Args:
-        dataset: what is split.
-        splits: "train", "valid", "test" or "" for each row, as :func:`core.data.assign` gives them.
-        patches: how many training patches stay; 0 is all.
-        seed: of the draw.
+    `splits` are those of :func:`core.data.assign`; with 0 `patches` all of them stay.
 
     Raises:
         DataError: there are fewer than that.

@@ -60,13 +60,6 @@ def tag_name(tag: str) -> str:
 def change_tag(source: str, ids: Iterable[str], tag: str, *, on: bool, by: str = "") -> str:
     """Give patches a tag, or take it from them; return the tag as it is stored, without spaces around it.
 
-    Args:
-        source: of the data set.
-        ids: the patches.
-        tag: a word or a few.
-        on: whether they have it from now on.
-        by: who gives or takes it.
-
     Raises:
         DataError: the tag is empty, too long or not printable, or what is there cannot be read.
         StorageError: it cannot be written.

@@ -177,7 +177,9 @@ def _groups(table: pd.DataFrame) -> list[str]:
 def made_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder`, which takes its place at the end; after an exception nothing is left."""
     require_allowed(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if file := next((each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()), None):
+        raise StorageError(f"{file} is a file, and a folder is needed there. Choose another folder.")
+    if folder.exists() and any(folder.iterdir()):
         raise StorageError(f"{folder} is there already and is not empty. Choose another folder, or empty it.")
     place = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:

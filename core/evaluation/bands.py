@@ -44,15 +44,7 @@ def roc_band(
     The rules are those of the AUC in `evaluate`: resamples of slides where they are known, each slide left out in turn
     below `FEW` of them, no band below `FEWEST`, and nowhere narrower than over patches. Over patches it is made of
     resamples of patches, and at least the Wilson interval at each place, which has a width where no resample differs.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        groups: (N,) slide ids, or None where they are not known.
-        seed: makes the draws repeatable.
-
-    Raises:
-        EvaluationError: see `sample_of`; or there is one class only.
+    Arguments and errors are those of `evaluate`; both classes are needed.
     """
     sample = sample_of(labels, probabilities, groups, both_classes=True)
     x = np.linspace(0.0, 1.0, 102) ** 2  # closer to the left, where the curve is steep

@@ -101,14 +101,10 @@ def jackknife_variance(value: float, replicates: FloatArray, *, units: int) -> f
 def jackknife_interval(name: str, value: float, replicates: FloatArray, *, units: int) -> Estimate:
     """Return the interval of a metric with few slides: Student's t on the scale on which the metric has no ends.
 
+    Arguments are those of `jackknife_variance`; a `name` that is not NLL or MCC is of a share.
+
     That is the logit for shares, the logit of (1 + MCC) / 2, and the logarithm of the NLL. At an end of its scale a
     metric has no such interval.
-
-    Args:
-        name: of the metric.
-        value: the metric on the sample itself.
-        replicates: (U,) float64, the metric without each slide.
-        units: how many slides carry the metric.
     """
     variance = jackknife_variance(value, replicates, units=units)
     quantile = float(t.ppf(0.975, units - 1))

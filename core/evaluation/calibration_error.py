@@ -14,14 +14,14 @@ from core.evaluation.sample import FloatArray, IntArray, Sample, checked_probabi
 _STEPS = 30
 
 
-def bin_of(probabilities: npt.ArrayLike, *, bins: int = ECE_BINS) -> IntArray:
-    """Return the number of the bin, 0 to bins - 1, of each probability.
+def bin_of(probabilities: npt.ArrayLike) -> IntArray:
+    """Return the number of the bin, 0 to `ECE_BINS` - 1, of each probability.
 
-    Bins have equal width and hold their upper edge, (k/bins, (k+1)/bins]; the first also holds 0. These are
+    Bins have equal width and hold their upper edge, (k/15, (k+1)/15]; the first also holds 0. These are
     the bins of Guo et al. 2017 and of scikit-learn's `calibration_curve`; being fixed in advance, they are
     the same for all models and mean the same in every resample.
     """
-    edges = np.linspace(0.0, 1.0, bins + 1)
+    edges = np.linspace(0.0, 1.0, ECE_BINS + 1)
     return np.searchsorted(edges[1:-1], checked_probabilities(probabilities)).astype(np.intp)
 
 

@@ -92,11 +92,7 @@ def compare(
 
 
 def disagreements(
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    *,
-    threshold: float = 0.5,
-    second_threshold: float | None = None,
+    first: npt.ArrayLike, second: npt.ArrayLike, *, threshold: float, second_threshold: float
 ) -> npt.NDArray[np.intp]:
     """Return the row numbers of the patches that two models decide differently, the furthest apart first.
 
@@ -105,7 +101,7 @@ def disagreements(
     one, two = (checked_probabilities(values) for values in (first, second))
     require_equal_length(first=one, second=two)
     line = checked_share(threshold, name="The threshold")
-    other = line if second_threshold is None else checked_share(second_threshold, name="The second threshold")
+    other = checked_share(second_threshold, name="The second threshold")
     rows = np.flatnonzero((one >= line) != (two >= other))
     return rows[np.argsort(-np.abs(one - two)[rows], kind="stable")].astype(np.intp)
 
@@ -132,8 +128,8 @@ def mcnemar(
     first: npt.ArrayLike,
     second: npt.ArrayLike,
     *,
-    threshold: float = 0.5,
-    second_threshold: float | None = None,
+    threshold: float,
+    second_threshold: float,
 ) -> McNemar:
     """Test whether two models are right equally often on the same patches (McNemar 1947, the exact binomial form).
 

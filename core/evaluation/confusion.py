@@ -49,15 +49,9 @@ class ConfusionMatrix(Record):
 
 
 def confusion_matrix(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, threshold: float = 0.5) -> ConfusionMatrix:
-    """Count right and wrong decisions; a patch is called tumour if its probability is >= threshold.
+    """Count right and wrong decisions; a patch is called tumour if its probability is >= threshold, in [0, 1].
 
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        threshold: in [0, 1].
-
-    Raises:
-        EvaluationError: see `sample_of`; or the threshold lies outside [0, 1].
+    The other arguments and errors are those of `sample_of`.
     """
     sample = sample_of(labels, probabilities)
     called = sample.probabilities >= checked_share(threshold, name="The threshold")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import EvaluationError
 from core.evaluation.calibration_error import bin_of
 from core.evaluation.intervals import wilson
 from core.evaluation.metrics import ECE_BINS
@@ -37,8 +36,7 @@ class Reliability:
     """The reliability diagram: one entry for each bin that holds patches.
 
     Attributes:
-        bins: how many bins [0, 1] was cut into.
-        index: (K,) the number of each bin, 0 to bins - 1, as given by `bin_of`.
+        index: (K,) the number of each bin, as given by `bin_of`.
         lower: (K,) lower edge of the bin, which does not belong to it (but 0 belongs to the first).
         upper: (K,) upper edge of the bin, which belongs to it.
         mean_probability: (K,) mean predicted probability.
@@ -49,7 +47,6 @@ class Reliability:
         ece: expected calibration error: |mean_probability - observed| averaged over patches.
     """
 
-    bins: int
     index: IntArray
     lower: FloatArray
     upper: FloatArray
@@ -61,28 +58,22 @@ class Reliability:
     ece: float
 
 
-def roc_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int = MOST_POINTS) -> Curve:
+def roc_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Curve:
     """Return the ROC curve: false positive rate against true positive rate, from (0, 0) to (1, 1).
 
-    Points on a straight line are dropped, and so are points nearer than 2 / limit to their neighbour: the
+    Points on a straight line are dropped, and so are points nearer than 2 / `MOST_POINTS` to their neighbour: the
     drawn line stays the same to the eye. Compute areas with `evaluate`, not from these points.
 
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        limit: at most this many points, at least 3.
-
-    Raises:
-        EvaluationError: see `sample_of`; or there is one class only, or the limit is below 3.
+    Arguments and errors are those of `sample_of`; both classes are needed.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
     true, called, thresholds = _cumulated(sample)
     x, y = (called - true) / sample.negatives, true / sample.positives
     corners = _corners(called - true, true)
-    return _reduced(Curve(x[corners], y[corners], thresholds[corners]), limit)
+    return _reduced(Curve(x[corners], y[corners], thresholds[corners]))
 
 
-def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int = MOST_POINTS) -> Curve:
+def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Curve:
     """Return the precision-recall curve: recall (sensitivity) against precision, from recall 0 to recall 1.
 
     The first point, at recall 0, has precision 1 by convention (as in scikit-learn). Draw it as steps:
@@ -92,35 +83,24 @@ def pr_points(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, limit: int
     true, called, thresholds = _cumulated(sample)
     precision = np.ones(len(true))
     np.divide(true, called, out=precision, where=called > 0)
-    return _reduced(Curve(true / sample.positives, precision, thresholds), limit)
+    return _reduced(Curve(true / sample.positives, precision, thresholds))
 
 
-def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: int = ECE_BINS) -> Reliability:
-    """Return predicted probability against observed share of tumour, in bins of equal width (see `bin_of`).
+def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Reliability:
+    """Return predicted probability against observed share of tumour, in the bins of `bin_of`.
 
-    With 15 bins its `ece` is the metric "ece" of `evaluate`.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        bins: how many, at least 1.
-
-    Raises:
-        EvaluationError: see `sample_of`; or there are fewer than 1 bins.
+    Its `ece` is the metric "ece" of `evaluate`. Arguments and errors are those of `sample_of`.
     """
-    if bins < 1:
-        raise EvaluationError(f"bins must be at least 1 (15 is usual), got {bins}.")
     sample = sample_of(labels, probabilities)
-    number = bin_of(sample.probabilities, bins=bins)
-    counts = np.bincount(number, minlength=bins)
+    number = bin_of(sample.probabilities)
+    counts = np.bincount(number, minlength=ECE_BINS)
     index = np.flatnonzero(counts)
     count = counts[index]
-    tumour = np.bincount(number, weights=sample.labels, minlength=bins)[index]
-    mean = np.bincount(number, weights=sample.probabilities, minlength=bins)[index] / count
+    tumour = np.bincount(number, weights=sample.labels, minlength=ECE_BINS)[index]
+    mean = np.bincount(number, weights=sample.probabilities, minlength=ECE_BINS)[index] / count
     shares = [wilson(float(k), float(n)) for k, n in zip(tumour, count, strict=True)]
-    edges = np.linspace(0.0, 1.0, bins + 1)
+    edges = np.linspace(0.0, 1.0, ECE_BINS + 1)
     return Reliability(
-        bins=bins,
         index=index,
         lower=edges[index],
         upper=edges[index + 1],
@@ -153,15 +133,13 @@ def _corners(x: FloatArray, y: FloatArray) -> IntArray:
     return np.flatnonzero(np.concatenate(([True], bends, [True])))
 
 
-def _reduced(curve: Curve, limit: int) -> Curve:
-    """Keep one point in each of `limit` - 1 equal stretches along the line, and its ends."""
-    if limit < 3:
-        raise EvaluationError(f"limit must be at least 3 points, got {limit}.")
-    if len(curve.x) <= limit:
+def _reduced(curve: Curve) -> Curve:
+    """Keep one point in each of `MOST_POINTS` - 1 equal stretches along the line, and its ends."""
+    if len(curve.x) <= MOST_POINTS:
         return curve
     steps = np.abs(np.diff(curve.x)) + np.abs(np.diff(curve.y))
     way = np.concatenate(([0.0], np.cumsum(steps)))
-    stretch = np.minimum((way / way[-1] * (limit - 1)).astype(np.intp), limit - 2)
+    stretch = np.minimum((way / way[-1] * (MOST_POINTS - 1)).astype(np.intp), MOST_POINTS - 2)
     keep = np.flatnonzero(np.concatenate(([True], stretch[1:] != stretch[:-1])))
     keep = np.union1d(keep, [len(way) - 1])
     return Curve(curve.x[keep], curve.y[keep], curve.thresholds[keep])

@@ -59,7 +59,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, float | None]:
         """Return a dictionary that strict JSON can hold: NaN becomes null."""
-        return {name: _or_none(getattr(self, name)) for name in ("value", "low", "high")}
+        return {name: None if math.isnan(number) else number for name, number in vars(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Estimate:
@@ -69,7 +69,8 @@ class Estimate:
             EvaluationError: a key is missing or is not a number.
         """
         try:
-            return cls(*(_or_nan(data[name]) for name in ("value", "low", "high")))
+            numbers = [data[name] for name in ("value", "low", "high")]
+            return cls(*(math.nan if number is None else float(number) for number in numbers))
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(
                 f"A stored estimate cannot be read: got {data!r}, expected value, low and high."
@@ -99,11 +100,3 @@ def no_narrower(estimate: Estimate, other: Estimate) -> Estimate:
     if not (estimate.has_interval and other.has_interval):
         return estimate
     return Estimate(estimate.value, min(estimate.low, other.low), max(estimate.high, other.high))
-
-
-def _or_none(number: float) -> float | None:
-    return None if math.isnan(number) else number
-
-
-def _or_nan(number: float | None) -> float:
-    return math.nan if number is None else float(number)

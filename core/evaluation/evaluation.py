@@ -144,15 +144,9 @@ def at_threshold(
 ) -> Evaluation:
     """Move an evaluation to another threshold; only what depends on it is computed again.
 
-    This follows a slider over 220,025 patches and gives the same as `evaluate` at the new threshold.
+    The evaluation is of the same patches; the other arguments are those of `evaluate`, with which it was made.
 
-    Args:
-        evaluation: of the same labels, probabilities and slides.
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        threshold: the new one, in [0, 1].
-        groups: (N,) slide ids, as given to `evaluate`.
-        seed: as given to `evaluate`.
+    This follows a slider over 220,025 patches and gives the same as `evaluate` at the new threshold.
 
     Raises:
         EvaluationError: the evaluation is of other patches or takes slides otherwise; or the input is bad, see

@@ -35,14 +35,8 @@ def over_slides(
 ) -> dict[str, Estimate]:
     """Return `metrics` with the intervals of those in `names` over slides, see `evaluate`.
 
-    Args:
-        sample: the patches, with their slides.
-        metrics: with intervals over patches, which those over slides are never narrower than.
-        matrix: right and wrong decisions at the threshold.
-        names: the metrics whose intervals are wanted.
-        threshold: a patch with at least this probability is called tumour.
-        resamples: how many.
-        seed: makes the draws repeatable.
+    `metrics` have intervals over patches, which those over slides are never narrower than; the confusion matrix is that
+    of the threshold.
     """
     units = slides_behind(sample)
     few = [name for name in names if is_few(units[name], sample)]

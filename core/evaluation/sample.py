@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from core.errors import EvaluationError
 
@@ -192,25 +193,9 @@ def require_equal_length(**arrays: npt.NDArray[Any]) -> None:
         raise EvaluationError(f"Got {found}; there must be as many of each, in the same order.")
 
 
-def missing_values(values: npt.NDArray[Any]) -> BoolArray:
-    """Tell which entries are None, NaN or pandas' NA, for arrays of any type."""
-    if values.dtype.kind == "f":
-        return np.asarray(np.isnan(values), dtype=np.bool_)
-    if values.dtype.kind != "O":
-        return np.zeros(len(values), dtype=np.bool_)
-    return np.array([_is_missing(item) for item in values.tolist()], dtype=np.bool_)
-
-
-def _is_missing(item: Any) -> bool:
-    try:
-        return item is None or bool(item != item)  # only NaN differs from itself
-    except TypeError:
-        return True  # any comparison with pandas' NA is NA, which is neither true nor false
-
-
 def _slide_numbers(groups: npt.ArrayLike) -> IntArray:
     array = _vector(groups, name="groups")
-    missing = int(missing_values(array).sum())
+    missing = int(pd.isna(array).sum())
     if missing:
         raise EvaluationError(
             f"The slide is unknown for {missing:,} of {len(array):,} patches. Intervals by slide need the "

@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from core.errors import EvaluationError
 from core.evaluation.confusion import ConfusionMatrix
 from core.evaluation.estimate import Estimate
 from core.evaluation.evaluation import evaluate
-from core.evaluation.sample import checked_share, missing_values, require_equal_length, sample_of
+from core.evaluation.sample import checked_share, require_equal_length, sample_of
+
+SMALL = 30
+"""Subgroups with fewer patches are marked as small."""
+
+DRAWS = 500
+"""Of the intervals of MCC and ECE."""
+
+BINS = 4
 
 
 @dataclass(frozen=True)
@@ -43,20 +52,11 @@ def subgroups(
     by: npt.ArrayLike,
     *,
     threshold: float = 0.5,
-    small: int = 30,
-    draws: int = 500,
-    seed: int = 0,
 ) -> list[Subgroup]:
     """Evaluate the patches of each value of `by` apart, with intervals over patches.
 
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        by: (N,) one value for each patch: slide ids, clusters, or the bins of `quantile_bins`.
-        threshold: in [0, 1]; a patch with at least this probability is called tumour.
-        small: a subgroup with fewer patches is marked as small.
-        draws: how many for the intervals of MCC and ECE.
-        seed: makes the draws repeatable.
+    `by` (N,) has one value for each patch: slide ids, clusters, or the bins of `quantile_bins`; the other arguments are
+    those of `evaluate`.
 
     Returns:
         The subgroups in the order of their values; patches whose value is missing come last.
@@ -70,33 +70,27 @@ def subgroups(
     require_equal_length(labels=sample.labels, by=values)
     found = []
     for value, rows in _rows_by_value(values):
-        result = evaluate(sample.labels[rows], sample.probabilities[rows], threshold=line, resamples=draws, seed=seed)
-        found.append(Subgroup(value, result.n, result.positives, result.metrics, result.confusion, result.n < small))
+        result = evaluate(sample.labels[rows], sample.probabilities[rows], threshold=line, resamples=DRAWS)
+        found.append(Subgroup(value, result.n, result.positives, result.metrics, result.confusion, result.n < SMALL))
     return found
 
 
-def quantile_bins(values: npt.ArrayLike, *, bins: int = 4) -> npt.NDArray[np.object_]:
-    """Sort a continuous quantity, such as brightness, into bins with about as many patches each.
+def quantile_bins(values: npt.ArrayLike) -> npt.NDArray[np.object_]:
+    """Sort a continuous quantity (N,), such as brightness, into four bins with about as many patches each.
 
-    Equal values share a bin, so there may be fewer bins than `bins`. Missing values (NaN) stay None.
-
-    Args:
-        values: (N,) numbers.
-        bins: how many at most, at least 1.
+    Equal values share a bin, so there may be fewer bins. Missing values (NaN) stay None.
 
     Returns:
         (N,) objects: (lowest, highest) of the bin each patch is in, ready for `subgroups`.
 
     Raises:
-        EvaluationError: there are no values, or fewer than 1 bins.
+        EvaluationError: there are no values.
     """
     numbers = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(numbers)
-    if bins < 1 or not known.any():
-        raise EvaluationError(
-            f"{int(known.sum())} known values cannot go into {bins} bins; at least one of each is needed."
-        )
-    cuts = np.unique(np.quantile(numbers[known], np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    if not known.any():
+        raise EvaluationError(f"0 known values cannot go into {BINS} bins; at least one of each is needed.")
+    cuts = np.unique(np.quantile(numbers[known], np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
     index = np.searchsorted(cuts, numbers, side="left")
     out = np.full(len(numbers), None, dtype=object)
     for number in np.unique(index[known]):
@@ -111,7 +105,7 @@ def _rows_by_value(values: npt.NDArray[Any]) -> list[tuple[Hashable, npt.NDArray
     """Return each value with its row numbers, in order, None last."""
     if values.ndim != 1:
         raise EvaluationError(f"The values to group by have shape {values.shape}; expected one per patch, (N,).")
-    missing = missing_values(values)
+    missing = pd.isna(values)
     known = np.flatnonzero(~missing)
     items = values[known].tolist()
     rows: dict[Hashable, list[int]] = {}

@@ -14,15 +14,6 @@ from core.evaluation.sample import FloatArray, IntArray, Sample, checked_share, 
 from core.evaluation.shares import share_of
 
 
-@dataclass(frozen=True, eq=False)
-class _Cuts:
-    """Every way to split the patches by a threshold, from "all called tumour" to "none"."""
-
-    thresholds: FloatArray
-    true_positives: IntArray
-    false_positives: IntArray
-
-
 def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Return the threshold with the highest balanced accuracy (Youden's J, 1950).
 
@@ -34,10 +25,10 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float
         EvaluationError: see `sample_of`; or there is one class only.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
-    cuts = _cuts(sample)
+    thresholds, true, false = _cuts(sample)
     # In whole numbers, so that ties are ties.
-    youden = cuts.true_positives * sample.negatives - cuts.false_positives * sample.positives
-    best = cuts.thresholds[youden == youden.max()]
+    youden = true * sample.negatives - false * sample.positives
+    best = thresholds[youden == youden.max()]
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
@@ -56,30 +47,27 @@ def threshold_for_sensitivity(labels: npt.ArrayLike, probabilities: npt.ArrayLik
         EvaluationError: see `sample_of`; or there is one class only, or the target lies outside [0, 1].
     """
     sample = sample_of(labels, probabilities, both_classes=True)
-    cuts = _cuts(sample)
+    thresholds, true, _ = _cuts(sample)
     needed = _needed(checked_share(at_least, name="The sensitivity wanted"), sample.positives)
-    return float(cuts.thresholds[cuts.true_positives >= needed].max())
+    return float(thresholds[true >= needed].max())
 
 
 def threshold_for_specificity(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, at_least: float) -> float:
     """Return the lowest threshold that calls this share of the normal patches normal.
 
+    Arguments are those of `threshold_for_sensitivity`.
+
     Of all thresholds that reach the target this one has the best sensitivity; the middle of its gap is
     returned.
-
-    Args:
-        labels: (N,) 0 or 1.
-        probabilities: (N,) in [0, 1].
-        at_least: the specificity wanted, in [0, 1].
 
     Raises:
         EvaluationError: see `sample_of`; or there is one class only, the target lies outside [0, 1], or no
             threshold reaches it because too many normal patches have a probability of exactly 1.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
-    cuts = _cuts(sample)
+    thresholds, _, false = _cuts(sample)
     needed = _needed(checked_share(at_least, name="The specificity wanted"), sample.negatives)
-    reached = cuts.thresholds[sample.negatives - cuts.false_positives >= needed]
+    reached = thresholds[sample.negatives - false >= needed]
     if not len(reached):
         certain = int(((sample.probabilities == 1) & ~sample.labels).sum())
         raise EvaluationError(
@@ -168,8 +156,8 @@ def triage(
     )
 
 
-def _cuts(sample: Sample) -> _Cuts:
-    """Put one threshold into the middle of every gap between neighbouring probabilities.
+def _cuts(sample: Sample) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return thresholds, true and false positives: a threshold in the middle of each gap between two probabilities.
 
     Below the lowest and above the highest probability the gap ends at 0 and 1. Nothing lies above a
     probability of exactly 1, so there that last cut is dropped.
@@ -181,10 +169,9 @@ def _cuts(sample: Sample) -> _Cuts:
     middles = (edges[:-1] + edges[1:]) / 2
     # Between neighbouring floats there is no middle: rounding down would move a patch to the other side.
     middles = np.where(middles > edges[:-1], middles, edges[1:])
-    true_positives = np.append(np.cumsum(tumour[::-1])[::-1], 0)
-    false_positives = np.append(np.cumsum(normal[::-1])[::-1], 0)
+    true, false = (np.append(np.cumsum(each[::-1])[::-1], 0).astype(np.intp) for each in (tumour, normal))
     keep = len(scores) if scores[-1] == 1.0 else len(scores) + 1
-    return _Cuts(middles[:keep], true_positives[:keep].astype(np.intp), false_positives[:keep].astype(np.intp))
+    return middles[:keep], true[:keep], false[:keep]
 
 
 def _needed(share: float, total: int) -> int:

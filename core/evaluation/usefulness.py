@@ -50,7 +50,7 @@ def net_benefit(
     probabilities: npt.ArrayLike,
     thresholds: npt.ArrayLike,
     *,
-    prevalence: float | None = None,
+    prevalence: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the decision curve of a model, and that of calling every patch tumour (Vickers & Elkin 2006).
 
@@ -61,7 +61,7 @@ def net_benefit(
         labels: (N,) 0 or 1.
         probabilities: (N,) in [0, 1].
         thresholds: (T,) above 0 and below 1.
-        prevalence: share of tumour; that of the labels by default.
+        prevalence: share of tumour, above 0 and below 1.
 
     Returns:
         Two arrays (T,), in patches of all patches.
@@ -70,14 +70,13 @@ def net_benefit(
         EvaluationError: see `sample_of`; there is one class only, or the prevalence is out of range.
     """
     sample = sample_of(labels, probabilities, both_classes=True)
-    share = sample.positives / sample.n if prevalence is None else prevalence
-    require_prevalence(share)
+    require_prevalence(prevalence)
     at = np.asarray(thresholds, dtype=np.float64)
     tumour, normal = (np.sort(sample.probabilities[sample.labels == label]) for label in (True, False))
     found = 1 - np.searchsorted(tumour, at, side="left") / len(tumour)
     alarms = 1 - np.searchsorted(normal, at, side="left") / len(normal)
-    price = (1 - share) * at / (1 - at)
-    return found * share - alarms * price, share - price
+    price = (1 - prevalence) * at / (1 - at)
+    return found * prevalence - alarms * price, prevalence - price
 
 
 def _share(found: float, alarms: float, prevalence: float) -> float:

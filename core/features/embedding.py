@@ -78,12 +78,7 @@ def draw(dataset: Dataset, most: int = MOST, *, seed: int = 0) -> npt.NDArray[np
 
 
 def embed(predictor: Predictor, dataset: Dataset, *, progress: Progress = no_progress) -> Embedding:
-    """Return the principal components of the features of a data set's patches.
-
-    Args:
-        predictor: whose features are taken: the input of its last layer, scaled to length 1.
-        dataset: where the patches are.
-        progress: receives the finished share.
+    """Return the principal components of the features of patches: the input of the last layer, scaled to length 1.
 
     Raises:
         DataError: there are fewer than three readable patches.

@@ -28,7 +28,6 @@ from core.storage.record import typed
 from core.storage.spreadsheet import table_csv
 
 VERSION = 1
-SEED = 0
 IMAGENET_KEY = "probe-imagenet"
 
 
@@ -87,18 +86,10 @@ def has_learnt(bundle: Bundle, dataset: Dataset) -> bool:
     return any(source.get("kind") == dataset.kind for source in bundle.card.training.get("data", []))
 
 
-def probe(
-    predictor: Predictor, dataset: Dataset, *, features: str | None = None, progress: Progress = no_progress
-) -> LabelIssues:
+def probe(predictor: Predictor, dataset: Dataset, *, features: str, progress: Progress = no_progress) -> LabelIssues:
     """Rank the labelled patches by a cross-validated linear probe on the features of a network.
 
-    Slides stay together in a fold where they are known.
-
-    Args:
-        predictor: whose features are taken.
-        dataset: what is ranked.
-        features: where the features come from, for the description; None names the bundle.
-        progress: receives the finished share.
+    Slides stay together in a fold where they are known. `features` says in the description where they come from.
 
     Raises:
         DataError: no patch has a label.
@@ -114,12 +105,11 @@ def probe(
         why = why_unreadable(dataset.store, labelled)
         raise DataError(f"None of the {len(labelled):,} labelled patches of {dataset.name} can be read. {why}")
     labels, groups = dataset.labels(rows), dataset.units(rows)
-    out = cross_probabilities(values, labels, groups=groups, seed=SEED, progress=within(progress, 0.9, 1.0))
+    probabilities, folds = cross_probabilities(values, labels, groups=groups, progress=within(progress, 0.9, 1.0))
     by = "by patch, because slides are unknown" if groups is None else f"by {dataset.unit}"
-    name = features or f"features of {predictor.bundle.card.name}"
-    text = f"linear probe on {name}, {int(out.folds.max()) + 1} folds {by}"
+    text = f"linear probe on {features}, {int(folds.max()) + 1} folds {by}"
     ids = tuple(dataset.table["id"].iloc[rows])
-    return LabelIssues(ids, labels, out.probabilities, out.folds, text, dataset.fingerprint())
+    return LabelIssues(ids, labels, probabilities, folds, text, dataset.fingerprint())
 
 
 def label_issues_path(source: str, key: str) -> Path:

@@ -23,7 +23,7 @@ from core.images.patch import PATCH_SIZE
 from core.images.plain_tiff import plain_pixels
 from core.images.quiet import quiet_pillow
 from core.images.sizes import HOW
-from core.images.upright import PILLOW_MAX_PIXELS, choose_page, load_upright, open_picture, too_many
+from core.images.upright import choose_page, load_upright, open_picture, too_many
 
 MAX_PIXELS = 100_000_000
 """Most pixels that are decoded: 10,000×10,000 covers camera photographs and costs 0.4 GB."""
@@ -36,25 +36,14 @@ class DecodedPatch:
     Attributes:
         pixels: uint8 array of shape 96×96×3, RGB.
         notes: What was done to the picture, one plain sentence each; empty when it was taken as it is.
-        original_size: (width, height) of the upright picture in pixels, before cropping.
-        pages: Number of pages in a TIFF (at most 1,000 are counted); 1 for everything else.
     """
 
     pixels: npt.NDArray[np.uint8]
     notes: tuple[str, ...]
-    original_size: tuple[int, int]
-    pages: int = 1
 
 
-def decode_patch(
-    data: bytes,
-    *,
-    name: str = "image",
-    page: int | None = None,
-    at: tuple[int, int] | None = None,
-    max_pixels: int = MAX_PIXELS,
-) -> DecodedPatch:
-    """Decode TIFF, PNG, JPEG or WebP bytes into one patch; the content decides, not the file's suffix.
+def decode_patch(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> DecodedPatch:
+    """Decode TIFF, PNG, JPEG or WebP bytes into the patch in the centre; the content decides, not the file's suffix.
 
     The centre of a W×H picture is the 96×96 square whose left edge is column ``(W - 96) // 2`` and whose top
     edge is row ``(H - 96) // 2``: an odd remainder leaves the extra column on the right and the extra row at
@@ -64,8 +53,6 @@ def decode_patch(
     Args:
         data: The whole file.
         name: What to call the file in an error; it is written nowhere else.
-        page: Which page of a TIFF, counted from 0; None takes the first and says so if there are more.
-        at: (x, y) of the patch's upper left corner in the upright picture; None takes the centre.
         max_pixels: Pictures with more pixels are refused before they are decoded (at most 178,956,970).
 
     Returns:
@@ -73,19 +60,16 @@ def decode_patch(
 
     Raises:
         PatchError: The bytes cannot be used as a patch; "name: one sentence on what is wrong and what to do".
-        ValueError: max_pixels is out of its range.
     """
-    if not PATCH_SIZE**2 <= max_pixels <= PILLOW_MAX_PIXELS:
-        raise ValueError(f"max_pixels must be {PATCH_SIZE**2:,} to {PILLOW_MAX_PIXELS:,}, got {max_pixels:,}")
-    if page in (None, 0) and at in (None, (0, 0)) and (pixels := plain_pixels(data)) is not None:
-        return DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE))
-    return load_picture(data, name=name, page=page, least=PATCH_SIZE, max_pixels=max_pixels).patch(at)
+    if (pixels := plain_pixels(data)) is not None:
+        return DecodedPatch(pixels, ())
+    return load_picture(data, name=name, least=PATCH_SIZE, max_pixels=max_pixels).patch()
 
 
 def decode_exact(data: bytes, *, name: str = "image") -> DecodedPatch:
     """Decode a file of a data set as :func:`decode_patch`, but refuse a larger one: its label is of another centre."""
     if (pixels := plain_pixels(data)) is not None:
-        return DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE))
+        return DecodedPatch(pixels, ())
     return load_picture(data, name=name, least=PATCH_SIZE, most=PATCH_SIZE).patch()
 
 
@@ -96,26 +80,20 @@ class Whole:
     Attributes:
         pixels: uint8 H×W×3, RGB, upright.
         notes: what was done to it, a sentence each.
-        original_size: (width, height) before rescaling.
-        mpp: its µm per pixel before it was rescaled; None where it was not.
-        pages: of the TIFF; 1 for everything else.
     """
 
     pixels: npt.NDArray[np.uint8]
     notes: tuple[str, ...]
-    original_size: tuple[int, int]
-    mpp: float | None = None
-    pages: int = 1
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) now."""
+        """(width, height)."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
 
-def decode_whole(data: bytes, *, name: str = "image", page: int | None = None, max_pixels: int = MAX_PIXELS) -> Whole:
+def decode_whole(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Whole:
     """Decode a whole picture of any size; arguments and errors as :func:`decode_patch`, but small ones are taken."""
-    return load_picture(data, name=name, page=page, max_pixels=max_pixels).whole()
+    return load_picture(data, name=name, max_pixels=max_pixels).whole()
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +105,12 @@ class LoadedPicture:
         image: the upright picture.
         notes: what was done to it so far, a sentence each.
         extra: what is to be said of channels beside its colours.
-        pages: of the TIFF; 1 for everything else.
     """
 
     name: str
     image: Image.Image
     notes: tuple[str, ...]
     extra: tuple[str, ...]
-    pages: int
 
     @property
     def size(self) -> tuple[int, int]:
@@ -150,13 +126,13 @@ class LoadedPicture:
             box = (left, top, left + PATCH_SIZE, top + PATCH_SIZE)
             pixels, colour_notes = to_rgb(self.image if box == (0, 0, *self.size) else self.image.crop(box))
         notes = (*self.notes, *crop_notes(self.size, at), *colour_notes, *self.extra)
-        return DecodedPatch(pixels, notes, self.size, self.pages)
+        return DecodedPatch(pixels, notes)
 
     def whole(self) -> Whole:
         """Return the whole picture. Raises :class:`PatchError`."""
         with _named(self.name):
             pixels, colour_notes = to_rgb(self.image)
-        return Whole(pixels, (*self.notes, *colour_notes, *self.extra), self.size, pages=self.pages)
+        return Whole(pixels, (*self.notes, *colour_notes, *self.extra))
 
 
 def load_picture(
@@ -168,10 +144,12 @@ def load_picture(
     most: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> LoadedPicture:
-    """Decode a picture whose sides have `least` to `most` pixels; the rest is as of :func:`decode_patch`."""
+    """Decode a picture whose sides have `least` to `most` pixels; the rest is as of :func:`decode_patch`.
+
+    `page` is that of a TIFF, counted from 0; None takes the first, with a note if there are more.
+    """
     with _named(name), open_picture(data, max_pixels) as image:
-        pages = count_pages(data)
-        notes = choose_page(image, data, page, pages)
+        notes = choose_page(image, data, page, count_pages(data))
         if image.width * image.height > max_pixels and most is None:  # before anything is decoded
             raise RefusedError(too_many(image.size, max_pixels))
         _check_sides(image.size, least, most)
@@ -180,7 +158,7 @@ def load_picture(
             raise RefusedError(tiff_problem(image.tag_v2[COMPRESSION]))
         upright, upright_notes = load_upright(image)
         extra = (EXTRA_NOTE,) if has_extra_channels(image) else ()
-    return LoadedPicture(name, upright, (*notes, *upright_notes), extra, pages)
+    return LoadedPicture(name, upright, (*notes, *upright_notes), extra)
 
 
 @contextmanager

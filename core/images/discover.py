@@ -26,22 +26,10 @@ from zipfile import ZipInfo
 
 from core.errors import PatchError, Problem
 from core.images.formats import kind_of
-from core.images.limits import MIB, UPLOAD_LIMITS, Limits
+from core.images.limits import MIB, Limits
 from core.images.names import display_name, id_choices, is_hidden, is_no_image, unique_ids
 from core.images.zips import Archive, ArchiveError, os_reason
 from core.storage.portable import opened_at_once
-
-__all__ = [
-    "UPLOAD_LIMITS",
-    "Found",
-    "Limits",
-    "PatchFile",
-    "Problem",
-    "find_patches",
-    "patches_in_memory",
-    "patches_in_zip",
-    "read_file",
-]
 
 
 @dataclass(frozen=True)
@@ -95,13 +83,6 @@ def patches_in_memory(files: Sequence[tuple[str, bytes]], *, limits: Limits = Li
         path = PurePosixPath(name.replace("\\", "/"))
         parts = [part for part in path.parts if part not in ("..", "/")]
         search.content(parts[0] if len(parts) > 1 else "", PurePosixPath(*(parts[1:] or parts)), data)
-    return search.result()
-
-
-def patches_in_zip(data: bytes | Path, *, name: str, limits: Limits = Limits()) -> Found:  # noqa: B008
-    """Find the patches in one zip, given as its bytes or its path; :mod:`core.images.zips` has the checks."""
-    search = _Search(limits)
-    search.archive(data, display_name(name))
     return search.result()
 
 

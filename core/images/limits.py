@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.errors import ConfigError
 from core.images.decode import MAX_PIXELS
-from core.images.patch import PATCH_SIZE
-from core.images.upright import PILLOW_MAX_PIXELS
 
 MIB = 1024**2
 
@@ -22,9 +19,6 @@ class Limits:
         max_zip_ratio: Unpacked over packed size of a whole zip. Real patches reach about 2, a folder of
             blank ones some 300; deflate's own bound is 1,032. Zips that unpack to under 64 MiB are not held
             to it.
-
-    Raises:
-        ConfigError: A limit is not positive, or max_pixels is out of its range.
     """
 
     max_file_bytes: int = 320 * MIB
@@ -32,16 +26,6 @@ class Limits:
     max_zip_members: int = 250_000
     max_zip_bytes: int = 8_192 * MIB
     max_zip_ratio: float = 100.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_file_bytes", "max_zip_members", "max_zip_bytes", "max_zip_ratio"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
-        if not PATCH_SIZE**2 <= self.max_pixels <= PILLOW_MAX_PIXELS:
-            raise ConfigError(
-                f"max_pixels must be {PATCH_SIZE**2:,} (one patch) to {PILLOW_MAX_PIXELS:,} (the most that Pillow "
-                f"opens), got {self.max_pixels:,}."
-            )
 
 
 UPLOAD_LIMITS = Limits(

@@ -27,9 +27,9 @@ _OME = re.compile(r"\bPhysicalSize([XY])(Unit)?\s*=\s*[\"']([^\"']*)[\"']")
 _SILENT = "The file does not say how many µm a pixel is wide"
 
 
-def mpp_of(data: bytes, *, page: int | None = None) -> float | None:
+def mpp_of(data: bytes) -> float | None:
     """Return µm per pixel, or None where the file does not say, or says what no scan of tissue has."""
-    return read_mpp(data, page=page)[0]
+    return read_mpp(data)[0]
 
 
 def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str]:
@@ -38,11 +38,7 @@ def read_mpp(data: bytes, *, page: int | None = None) -> tuple[float | None, str
     Sources: Aperio's ``MPP = `` in the description of a TIFF; OME-XML there, ``PhysicalSizeX`` with its unit (OME
     2016-06, by default µm); TIFF 6.0, tags 282, 283 and 296 (dots per inch or centimetre), which ImageJ's ``unit=`` in
     the description makes pixels per that unit; and the resolution of PNG, JPEG and WebP. The two directions may differ
-    by 1 %.
-
-    Args:
-        data: the whole file.
-        page: of a TIFF, counted from 0; None is the first.
+    by 1 %. The page of a TIFF is counted from 0; None is the first.
     """
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:

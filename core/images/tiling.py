@@ -67,7 +67,6 @@ def prepare(
     *,
     name: str = "image",
     mpp: float | Literal["file"] | None = None,
-    page: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Whole:
     """Decode a whole picture and rescale it where its µm per pixel are given, see :mod:`core.images.resample`.
@@ -76,15 +75,14 @@ def prepare(
         data: the whole file.
         name: what to call it in an error.
         mpp: see :class:`Sizing`.
-        page: of a TIFF, counted from 0.
         max_pixels: larger pictures are refused.
 
     Raises:
         PatchError: it cannot be read, is smaller than a patch at that scale, or does not tell its scale.
     """
-    whole = decode_whole(data, name=name, page=page, max_pixels=max_pixels)
+    whole = decode_whole(data, name=name, max_pixels=max_pixels)
     if mpp == "file":
-        mpp, said = read_mpp(data, page=page)
+        mpp, said = read_mpp(data)
         if mpp is None:
             raise PatchError(
                 f"{name}: {said}; give µm per pixel yourself, or leave its scale as it is "
@@ -108,7 +106,7 @@ def at_model_scale(whole: Whole, *, name: str = "image", mpp: float | None) -> W
     pixels, notes = whole.pixels, whole.notes
     if mpp is not None and abs(mpp / MPP - 1) > 0.001:  # closer than that, resampling would only blur
         pixels = rescale(pixels, mpp)
-        notes = (*notes, _rescaled(whole.original_size, pixels, mpp))
+        notes = (*notes, _rescaled(whole.size, pixels, mpp))
     height, width = pixels.shape[:2]
     if min(height, width) < PATCH_SIZE:
         at = "" if mpp is None else f" at {MPP} µm per pixel"
@@ -116,7 +114,7 @@ def at_model_scale(whole: Whole, *, name: str = "image", mpp: float | None) -> W
             f"{name}: Got {width}×{height} pixels{at}, but a patch needs {PATCH_SIZE}×{PATCH_SIZE}; cut a larger "
             "region from the slide."
         )
-    return replace(whole, pixels=pixels, notes=notes, mpp=mpp)
+    return Whole(pixels, notes)
 
 
 def rescale(pixels: npt.NDArray[np.uint8], mpp: float) -> npt.NDArray[np.uint8]:
@@ -135,7 +133,7 @@ def crop(whole: Whole, *, at: tuple[int, int] | None = None) -> DecodedPatch:
     except RefusedError as refusal:
         raise PatchError(str(refusal)) from None
     patch = np.ascontiguousarray(whole.pixels[y : y + PATCH_SIZE, x : x + PATCH_SIZE])
-    return DecodedPatch(patch, (*whole.notes, *crop_notes(whole.size, at)), whole.original_size, whole.pages)
+    return DecodedPatch(patch, (*whole.notes, *crop_notes(whole.size, at)))
 
 
 def places(size: tuple[int, int]) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from core.images.patch import CENTRE
 from core.stain import colourfulness
 
 SMOOTH = 9
-"""Pixels of 0.97 µm over which the colour is averaged: about a nucleus, so that noise and specks do not count."""
+"""Side in pixels of 0.97 µm of the square over which the colour is averaged: a nucleus, so noise is evened out."""
 
 COLOURED = 0.05
 """Colourfulness from which on there is tissue; glass with a colour cast reaches 0.03."""
@@ -20,23 +20,16 @@ FEWEST = 0.05
 """Least share of tissue in the centre of a patch; with less there is none that could be tumour."""
 
 
-def tissue(pixels: npt.NDArray[np.uint8], *, smooth: int = SMOOTH) -> npt.NDArray[np.bool_]:
-    """Return where there is tissue, bool H×W.
+def tissue(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return where there is tissue, bool H×W, in a picture stained with H&E, uint8 H×W×3.
 
     It goes by colour, as people do: a slide's glass is not always white, and dust and ink are not always pale.
-
-    Args:
-        pixels: uint8 H×W×3, stained with H&E.
-        smooth: side in pixels of the square over which the colour is averaged; 1 is none, as for a picture of 8 µm per
-            pixel.
     """
     found = np.empty(pixels.shape[:2], bool)
     for top in range(0, len(pixels), STRIP):
         # What the average of the strip's own rows needs from its neighbours, and not more: 12 bytes for each pixel.
-        upper, lower = max(0, top - smooth), min(len(pixels), top + STRIP + smooth)
-        colour = colourfulness(pixels[upper:lower])
-        if smooth > 1:
-            colour = uniform_filter(colour, smooth, mode="nearest")
+        upper, lower = max(0, top - SMOOTH), min(len(pixels), top + STRIP + SMOOTH)
+        colour = uniform_filter(colourfulness(pixels[upper:lower]), SMOOTH, mode="nearest")
         found[top : top + STRIP] = colour[top - upper : top - upper + STRIP] >= COLOURED
     return found
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from core.bundle.bundle import Bundle
 from core.display import to_jpeg
-from core.errors import PatchError
-from core.images.discover import Limits, PatchFile, Problem
+from core.errors import PatchError, Problem
+from core.images.discover import PatchFile
+from core.images.limits import Limits
 from core.images.tiling import Sizing, Tile, patches_of
 from core.prediction.ensemble import Ensemble, first_member
 from core.prediction.ood_warnings import OodWarnings, examine

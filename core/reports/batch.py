@@ -1,12 +1,9 @@
 """Many patches as one table: the prediction of each, what was done to its image before, and which were refused."""
 
-import csv
-import io
-
 from core.data import CLASS_NAMES
 from core.prediction.batch import ScoredBatch
 from core.prediction.ood_warnings import OodWarnings
-from core.storage.spreadsheet import plain
+from core.storage.spreadsheet import lines_csv, plain
 
 # "doubts" is the header of earlier versions; scripts read it.
 COLUMNS = ("id", "name", "x", "y", "probability", "verdict", "doubts", "remarks", "refused")
@@ -27,26 +24,19 @@ def table_csv(batch: ScoredBatch, *, threshold: float, left_out: int = 0) -> str
         threshold: from this probability on the verdict is tumour.
         left_out: files that were not predicted because the work was stopped; the last line says how many.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = [list(COLUMNS)]
     for file in batch.files:
         x, y = ("", "") if file.at is None else map(str, file.at)
         verdict = CLASS_NAMES[int(file.probability >= threshold)]
         remarks = " ".join(file.notes)
         safe = [plain(text) for text in (file.id, file.name)]
-        writer.writerow([*safe, x, y, repr(file.probability), verdict, ood_summary(file.ood), plain(remarks), ""])
-    for problem in batch.problems:
-        writer.writerow(["", plain(problem.name), "", "", "", "", "", "", plain(problem.reason)])
+        rows.append([*safe, x, y, repr(file.probability), verdict, ood_summary(file.ood), plain(remarks), ""])
+    rows += [["", plain(each.name), "", "", "", "", "", "", plain(each.reason)] for each in batch.problems]
     if left_out:
-        writer.writerow(["", "", "", "", "", "", "", "", f"{left_out} more files: stopped before they were predicted"])
-    return buffer.getvalue()
+        rows.append(["", "", "", "", "", "", "", "", f"{left_out} more files: stopped before they were predicted"])
+    return lines_csv(rows)
 
 
 def probabilities_csv(batch: ScoredBatch) -> str:
     """Return ``id,probability`` lines; probabilities as the shortest text that reads back to the same bits."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "probability"])
-    writer.writerows([plain(file.id), repr(file.probability)] for file in batch.files)
-    return buffer.getvalue()
+    return lines_csv([("id", "probability"), *((plain(file.id), repr(file.probability)) for file in batch.files)])

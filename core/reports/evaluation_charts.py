@@ -120,11 +120,7 @@ def reliability(diagram: Reliability, title: str, *, colour: str = SERIES[0]) ->
 def decision_curve(thresholds: np.ndarray, model: np.ndarray, everything: np.ndarray, *, threshold: float) -> go.Figure:
     """Return the net benefit over the threshold: of the model, of calling every patch tumour, and of calling none.
 
-    Args:
-        thresholds: (T,).
-        model: (T,), see :func:`core.evaluation.net_benefit`.
-        everything: (T,).
-        threshold: the one in use.
+    `model` and `everything` are those of :func:`core.evaluation.net_benefit`; `threshold` is the one in use.
     """
     figure = empty_chart("Decision curve", x="decision threshold", y="net benefit", legend="above", margin={"r": 0})
     for name, values, line in (

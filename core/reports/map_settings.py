@@ -1,8 +1,8 @@
 """How a saliency map is drawn over its patch: the same settings for page, report and command line."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,13 @@ import numpy.typing as npt
 from core.attribution import METHODS, Attribution, overlay, saliency_map
 from core.data.store import PATCH_SIZE
 from core.errors import ConfigError
+from core.storage.record import Record
 
 Sign = Literal["own", "absolute", "positive", "signed"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OverlaySettings:
+class OverlaySettings(Record):
     """How a saliency map is drawn.
 
     Attributes:
@@ -63,7 +64,3 @@ class OverlaySettings:
         if sign == "positive":
             return "The brighter a pixel, the stronger its evidence for tumour."
         return "The brighter a pixel, the larger its attribution."
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)

@@ -26,13 +26,7 @@ _CLASSES = {
 
 
 def slide_report(done: Analysed, tissue: Tissue, bundle: Bundle) -> str:
-    """Return the report as one HTML file that fetches nothing.
-
-    Args:
-        done: the slide.
-        tissue: where its tissue is.
-        bundle: by which it was predicted.
-    """
+    """Return the report as one HTML file that fetches nothing."""
     blocks: list[Block] = [*_result(done), *_pictures(done, tissue), *_foci(done.measures), *_about(done, bundle)]
     return Document(f"Slide {done.summary['slide']}", blocks).to_html()
 
@@ -113,13 +107,9 @@ def _about(done: Analysed, bundle: Bundle) -> list[Block]:
 def heat_overlay(
     picture: npt.NDArray[np.uint8], found: SlideMap, measures: Measures, width: int
 ) -> npt.NDArray[np.uint8]:
-    """Return the picture of a whole slide with its areas red over it, and their outlines.
+    """Return a picture of a whole slide, uint8 H×W×3, with its areas red over it, and their outlines.
 
-    Args:
-        picture: uint8 H×W×3.
-        found: the slide's map.
-        measures: its foci.
-        width: of the slide in level-0 pixels.
+    `width` is that of the slide in level-0 pixels.
     """
     scale = width / picture.shape[1]
     x, y = ((np.arange(count) + 0.5) * scale for count in (picture.shape[1], picture.shape[0]))
@@ -140,9 +130,7 @@ def heat_overlay(
 def tissue_picture(tissue: Tissue, *, longest: int) -> npt.NDArray[np.uint8]:
     """Return the slide with its tissue outlined in green and its ink hatched in yellow, uint8 H×W×3.
 
-    Args:
-        tissue: of the slide.
-        longest: pixels of its longer side at most.
+    Its longer side has at most `longest` pixels.
     """
     every = max(1, -(-max(tissue.mask.shape) // longest))
     picture = tissue.picture[::every, ::every].copy()

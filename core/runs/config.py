@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 import models
 from core.data.decisions import NONE
 from core.data.open import DEMO
-from core.data.splits import CHOICES
+from core.data.split_rule import CHOICES
 from core.device import NAMES, check_device
 from core.errors import ConfigError, DeviceError
 from core.runs.settings import SETTINGS
@@ -100,12 +100,12 @@ class TrainingConfig:
         tracker: see :mod:`core.training.tracking`.
         seed: of order, augmentation, dropout and initial weights.
         split: "default" is the data set's own split, else slides together where they are known, else single patches.
-            The others of :data:`core.data.splits.CHOICES` name a certain one; "patch" and "stratified" are optimistic
-            for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the first data
-            set; the others are then divided by default.
+            The others of :data:`core.data.split_rule.CHOICES` name a certain one; "patch" and "stratified" are
+            optimistic for new slides, see :mod:`core.studies.split_leakage`. Or the path of a saved split, for the
+            first data set; the others are then divided by default.
         folds: 0, or how many folds there are, see :class:`core.data.SplitRule`.
         patches: drawn by `split_seed` from the labelled training patches of the first data set, see
-            :func:`core.data.subsample.subsample`; further data sets and unlabelled patches are used whole.
+            :func:`core.data.find_subsample`; further data sets and unlabelled patches are used whole.
         validate_on: "valid", or "train" to measure each epoch on the training patches as a report once did; see
             :mod:`core.runs.flaws`.
         dropout_in_validation: each epoch is measured with dropout on, as a notebook once did.

@@ -34,9 +34,7 @@ def flaw_sentence(config: TrainingConfig) -> str:
 def card_note(config: TrainingConfig, row: dict[str, float]) -> tuple[str, ...]:
     """Return the note of a bundle's card on flawed metrics, or none.
 
-    Args:
-        config: the settings.
-        row: of ``metrics.csv``, of the epoch that was kept.
+    `row` of ``metrics.csv`` is that of the epoch that was kept.
     """
     found = flaw_sentence(config)
     if not found:

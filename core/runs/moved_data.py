@@ -19,9 +19,7 @@ def missing_data(run: Run) -> list[str]:
 def move_data(run: Run, sources: Sequence[str]) -> None:
     """Let a run go on with its data in another place, if it is the same data.
 
-    Args:
-        run: nothing may work on it.
-        sources: where its data sets are now, all of them in their order.
+    Nothing may work on it; `sources` are all of its data sets, in their order.
 
     Raises:
         RunError: there are more or fewer than the run has, one holds other patches or labels, or a process works on it.
@@ -53,7 +51,6 @@ def _fingerprints(run: Run) -> list[str | None]:
 
 
 def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str:
-    kind, folder = recognise(source)
     decisions = run.path / f"decisions-{number}.csv"
     dataset = open_dataset(source, decisions=decisions if decisions.is_file() else None)
     if fingerprint is not None and dataset.fingerprint() != fingerprint:
@@ -63,4 +60,4 @@ def _checked(run: Run, number: int, source: str, fingerprint: str | None) -> str
             f"{counts[1]:,} tumour and {counts[0]:,} normal, whose ids or labels differ. A run goes on with the same "
             "patches only; start a new one."
         )
-    return DEMO if kind == DEMO else str(Path(folder).resolve())
+    return recognise(source)

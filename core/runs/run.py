@@ -232,14 +232,13 @@ def _is_called(run: Run, name: str) -> bool:
         return False
 
 
-def list_runs(folder: Path | None = None) -> list[Run]:
-    """Return the runs of `folder` (default: where the app makes them), newest first."""
-    folder = folder or runs_home()
-    if not folder.is_dir():
+def list_runs() -> list[Run]:
+    """Return the runs of the home folder, newest first."""
+    if not runs_home().is_dir():
         return []
     found = []
     # By the time of config.json, which is written once, when the run is made: names are people's, and folders change.
-    for path in folder.iterdir():
+    for path in runs_home().iterdir():
         with suppress(FileNotFoundError, NotADirectoryError):  # no run, or deleted in this moment
             found.append(((path / "config.json").stat().st_mtime_ns, path.name, path))
     return [Run(path) for _, _, path in sorted(found, reverse=True)]

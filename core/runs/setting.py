@@ -1,7 +1,7 @@
 """What is known of one setting of a training: its name on screen, its help, and what it may be."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ class Setting:
     low: float = 0
     high: float = 10_000
     unit: str = ""
-    listed: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    listed: tuple[str, ...] | Callable[[], Sequence[str]] = ()
     pattern: str = ""
     suffix: str = ""
     optional: bool = False
@@ -49,7 +49,7 @@ class Setting:
     @property
     def choices(self) -> tuple[str, ...]:
         """The values that a choice allows."""
-        return self.listed() if callable(self.listed) else self.listed
+        return tuple(self.listed()) if callable(self.listed) else self.listed
 
     @property
     def limits(self) -> str:

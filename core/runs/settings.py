@@ -6,16 +6,12 @@
 
 import models
 from core.data.split_file import SUFFIX
-from core.data.splits import CHOICES, MOST_FOLDS
+from core.data.split_rule import CHOICES, MOST_FOLDS
 from core.runs.setting import Setting
 from core.stain import METHODS as STAIN_METHODS
 
 LARGEST_SEED = 2**31 - 1
 """What fits in 32 bits with a sign: every random generator that is used takes it."""
-
-
-def _networks() -> tuple[str, ...]:
-    return tuple(models.names())
 
 
 def _trackers() -> tuple[str, ...]:
@@ -46,7 +42,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "model", "Network", "The kind of network; timm:NAME, such as timm:resnet18, is one of the package timm. A "
             "preset's other settings were chosen for its own.",
-            kind="choice", listed=_networks, pattern=models.FOREIGN.pattern,
+            kind="choice", listed=models.names, pattern=models.FOREIGN.pattern,
         ),
         Setting(
             "pretrained", "Starting weights", '"none" for random ones, "imagenet" for published ones, or the path of a '

@@ -68,12 +68,7 @@ def score(
 ) -> Scored:
     """Predict the labelled patches of one split of a data set.
 
-    Args:
-        predictor: the bundle on its device.
-        dataset: where the patches are.
-        split: one of :data:`CHOICES`.
-        keep: where finished chunks are kept, and read where an earlier attempt left them.
-        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
+    `split` is one of :data:`CHOICES`; the other arguments are those of :func:`core.scoring.chunks.predict_rows`.
 
     Raises:
         DataError: the split holds no labelled patch, or none that can be read.

@@ -28,13 +28,7 @@ class ScoreJob(Job):
         return cls(scores_path(bundle, dataset, split).with_suffix(".job"))
 
     def start(self, *, source: str, bundle: Path, split: str, device: str = "auto") -> None:
-        """Start a detached process; return at once.
-
-        Args:
-            source: of the data set: "demo" or a path.
-            bundle: the bundle's file.
-            split: see :func:`core.scoring.dataset.select`.
-            device: "auto", "cpu" or "cuda".
+        """Start a detached process; return at once. `source` is "demo" or a path, `bundle` a file.
 
         Raises:
             RunError: a process is at work already.
@@ -74,12 +68,7 @@ class SubmissionJob(Job):
         return ChunkCache.of(self.path / "chunks", rows_of_test(dataset), stamp=dataset.stamp(), device=device)
 
     def start(self, *, source: str, bundles: Sequence[Path], device: str = "auto") -> None:
-        """Start a detached process; return at once.
-
-        Args:
-            source: of the data set, a path.
-            bundles: one file, or several that predict as one.
-            device: "auto", "cpu" or "cuda".
+        """Start a detached process; return at once. Several `bundles`, files, predict as one.
 
         Raises:
             RunError: a process is at work already.

@@ -1,7 +1,6 @@
 """Kaggle's submission.csv: a probability for each patch without a label, ids and order as in sample_submission.csv."""
 
 import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from core.prediction.ensemble import Ensemble
 from core.prediction.predictor import Predictor
 from core.progress import Progress, no_progress
 from core.scoring.chunks import ChunkCache, predict_rows
+from core.storage.spreadsheet import lines_csv
 
 SAMPLE = "sample_submission.csv"
 COLUMNS = ("id", "label")
@@ -51,11 +51,7 @@ def score_test(
 ) -> TestScores:
     """Predict all patches of a data set that have no label.
 
-    Args:
-        predictor: a bundle, or several as one.
-        dataset: such as Kaggle's folder, whose `test/` has no labels.
-        keep: where finished chunks are kept, and taken from where an earlier attempt left them.
-        progress: receives the finished share; what it raises ends the work, which is the way to cancel.
+    Arguments are those of :func:`core.scoring.chunks.predict_rows`.
 
     Raises:
         DataError: every patch has a label, or what was kept is damaged.
@@ -157,11 +153,7 @@ def to_submission(ids: list[str], probabilities: Mapping[str, float]) -> str:
             f"{len(wrong):,} of the {len(ids):,} predictions are no probability from 0 to 1, such as that of "
             f"{_some(wrong)}. Delete the kept predictions and predict again."
         )
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((name, repr(probabilities[name])) for name in ids)
-    return buffer.getvalue()
+    return lines_csv([COLUMNS, *((name, repr(probabilities[name])) for name in ids)])
 
 
 def _some(names: list[str]) -> str:

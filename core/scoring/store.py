@@ -6,7 +6,6 @@ set in another folder or order; labels, slides and calibration come from data se
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +43,7 @@ def chunk_cache_of(bundle: Bundle, dataset: Dataset, split: str, *, device: str)
 def score_and_store(predictor: Predictor, dataset: Dataset, split: str, *, progress: Progress = no_progress) -> Scored:
     """Predict a split and store it, unless in bfloat16; what was cancelled or killed goes on at its last whole chunk.
 
-    Args:
-        predictor: the bundle on its device.
-        dataset: where the patches are.
-        split: see :data:`core.scoring.dataset.CHOICES`.
-        progress: receives the finished share; what it raises ends the work, and finished chunks are kept.
+    Arguments are those of :func:`core.scoring.dataset.score`.
 
     Raises:
         DataError: the split holds no labelled patch, or what was kept is damaged.
@@ -106,31 +101,28 @@ def load_scores(bundle: Bundle, dataset: Dataset, split: str) -> Scored | None:
             continue  # it is said where these predictions are asked for by their own name
         if stored is None:
             continue
-        rows = pd.Index(dataset.table["id"]).get_indexer(stored.ids)
+        about, ids, logits, appearance = stored
+        rows = pd.Index(dataset.table["id"]).get_indexer(ids)
         usable = np.isin(rows, wanted)
         missing = len(wanted) - int(usable.sum())
-        same = stored.about.get("version") == VERSION and stored.about.get("files") == dataset.files
-        if not same or missing > int(stored.about["unreadable"]):
+        same = about.get("version") == VERSION and about.get("files") == dataset.files
+        if not same or missing > int(about["unreadable"]):
             continue
         return assemble(
             bundle,
             dataset,
             rows[usable].astype(np.int64),
-            stored.logits[usable],
+            logits[usable],
             description=description,
             unreadable=missing,
-            appearance=None if stored.appearance is None else stored.appearance.subset(usable),
-            device=str(stored.about["device"]),
+            appearance=None if appearance is None else appearance.subset(usable),
+            device=str(about["device"]),
         )
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Stored:
-    about: dict[str, Any]
-    ids: list[str]
-    logits: npt.NDArray[np.float32]
-    appearance: Appearance | None
+_Stored = tuple[dict[str, Any], list[str], npt.NDArray[np.float32], Appearance | None]
+"""What is known about stored predictions, and the ids, logits and appearance of the patches."""
 
 
 def _candidates(bundle: Bundle, dataset: Dataset, split: str) -> list[Path]:
@@ -163,7 +155,7 @@ def _read(path: Path) -> _Stored | None:
             checked(looks, "f", len(ids), len(COLUMNS))
         if not isinstance(about.get("unreadable"), int):
             raise ValueError("it does not say how many patches could not be read")
-        return _Stored(about, ids, logits, None if looks is None else Appearance(looks))
+        return about, ids, logits, (None if looks is None else Appearance(looks))
 
 
 def forget_scores(bundle: Bundle, dataset: Dataset, split: str) -> None:

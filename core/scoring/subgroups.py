@@ -13,9 +13,6 @@ from core.evaluation import Subgroup, quantile_bins, subgroups
 from core.prediction.appearance import Appearance, stain_clusters
 from core.scoring.dataset import Scored
 
-SMALL = 30
-"""Subgroups with fewer patches are marked as small."""
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -101,5 +98,5 @@ def subgroups_by(kind: str, dataset: Dataset, scored: Scored, threshold: float) 
         EvaluationError: what this kind needs is missing.
     """
     groups = groups_by(kind, dataset, scored)
-    found = subgroups(scored.labels, scored.probabilities, groups, threshold=threshold, small=SMALL)
+    found = subgroups(scored.labels, scored.probabilities, groups, threshold=threshold)
     return [(group_name(kind, each.value), each) for each in found]

@@ -103,7 +103,12 @@ def failures(table: pd.DataFrame) -> dict[str, list[str]]:
     Slides fail for the same reason in sentences that differ by their names, which are "This slide" here.
     """
     failed = table.loc[table["state"] == "failed", ["name", "reason"]].itertuples(index=False)
-    return by_reason((name, re.sub(rf"(?<!\w){re.escape(name)}(\.\w+)+", "This slide", why)) for name, why in failed)
+    return by_reason((name, re.sub(_file_of(name), "This slide", why)) for name, why in failed)
+
+
+def _file_of(name: str) -> str:
+    """Return the pattern of the name of a slide's file, of which its folder has no suffix."""
+    return rf"(?<!\w){re.escape(name)}(\.\w+)+"
 
 
 def by_reason(failed: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -152,6 +157,8 @@ def _row(folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {**dict.fromkeys(TEXTS, ""), "name": printable(folder.name), "slide": printable(folder.name)}
     try:
         row["state"], row["reason"] = state_of(folder)
+        if named := re.search(_file_of(row["name"]), row["reason"]):  # what failed left no summary with its file's name
+            row["slide"] = named[0]
         summary = read_summary(folder) or {}
     except DataError as error:
         return {**row, "state": "failed", "reason": str(error)}

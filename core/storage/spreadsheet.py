@@ -1,6 +1,8 @@
 """Text in CSV files that spreadsheets open too."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -17,6 +19,13 @@ def plain(text: str) -> str:
 def original(cell: str) -> str:
     """Return the text of which :func:`plain` made `cell`."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith((*LEADS, "'")) else cell
+
+
+def lines_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as CSV; those that hold foreign text come from :func:`plain`."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
 
 
 def table_csv(table: pd.DataFrame, *, names: Sequence[str] = ("id",)) -> str:

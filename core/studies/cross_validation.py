@@ -94,10 +94,7 @@ def work_on_folds(
 ) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
-    Args:
-        study: made by :func:`create_folds`.
-        notify: gets a line of text on each thing that is done.
-        where: its runs are trained.
+    `notify` gets a line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.

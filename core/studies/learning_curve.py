@@ -1,8 +1,8 @@
 """The learning curve: the same training on fewer and on more of the labelled patches.
 
 It shows whether more labels would help. All runs have the same validation and test patches and differ in how many
-training patches they learn from; the fewer are among the more (:func:`core.data.thin`). Validation chooses the epoch,
-and the test split is measured once for each run. ``results.json`` holds a
+training patches they learn from; the fewer are among the more (:func:`core.data.find_subsample`). Validation chooses
+the epoch, and the test split is measured once for each run. ``results.json`` holds a
 :class:`core.studies.learning_curve_result.CurveResult`, replaced after each run.
 
 Each size gets as many steps as the largest one unless `equal` is "epochs". With equal epochs a tenth of the patches
@@ -159,10 +159,7 @@ def work_on_curve(
 ) -> JobStatus:
     """Train what is left of the runs in this process and put the result together.
 
-    Args:
-        study: made by :func:`create_curve`.
-        notify: gets a line of text on each thing that is done.
-        where: its runs are trained.
+    `notify` gets a line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run failed, or another process works on the study.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.evaluation import METRICS, Estimate, Evaluation
+from core.evaluation import Estimate, Evaluation
 from core.storage.record import Record
 
 SHOWN = ("auc", "accuracy")
@@ -48,7 +48,7 @@ class Point:
     size: int
     runs: tuple[Trained, ...]
 
-    def metric(self, name: str = "auc") -> Estimate:
+    def metric(self, name: str) -> Estimate:
         """Return the metric on the test patches, of several seeds the mean.
 
         The interval is for the choice of test patches, not for the seed. Of several seeds it is the mean of their
@@ -56,7 +56,7 @@ class Point:
         """
         return mean_of([each.evaluation.metrics[name] for each in self.runs])
 
-    def spread(self, name: str = "auc") -> tuple[float, float]:
+    def spread(self, name: str) -> tuple[float, float]:
         """Return the lowest and the highest value of a metric among its seeds."""
         values = [each.evaluation.metrics[name].value for each in self.runs]
         return min(values), max(values)
@@ -78,22 +78,21 @@ class Gain(Record):
     n: int
     differences: Mapping[str, tuple[Estimate, ...]]
 
-    def metric(self, name: str = "auc") -> Estimate:
-        """Return the difference, of several seeds the mean; the interval is as in :meth:`Point.metric`."""
-        return mean_of(self.differences[name])
+    @property
+    def auc(self) -> Estimate:
+        """The difference in AUC, of several seeds the mean; the interval is as in :meth:`Point.metric`."""
+        return mean_of(self.differences["auc"])
 
-    def describe(self, name: str = "auc") -> str:
-        """Return the difference with its sign and its interval."""
-        each = self.metric(name)
-        return f"{each.value:+.3f} ({each.interval('+.3f')})"
+    def describe(self) -> str:
+        """Return the difference in AUC with its sign and its interval."""
+        return f"{self.auc.value:+.3f} ({self.auc.interval('+.3f')})"
 
-    def sentence(self, name: str = "auc") -> str:
+    def sentence(self) -> str:
         """Return in a sentence what it brought, and what that says about still more labels."""
-        each, label = self.metric(name), METRICS[name].label
-        start = f"From {self.before:,} to {self.after:,} patches the {label}"
+        each, start = self.auc, f"From {self.before:,} to {self.after:,} patches the AUC"
         if not each.has_interval:
             return f"{start} changed by {each.value:+.3f}; too few test patches or slides to tell that from chance."
-        seeds = [difference.value for difference in self.differences[name]]
+        seeds = [difference.value for difference in self.differences["auc"]]
         if each.low > 0 and min(seeds) > 0:
             rose = f"rose by {each.value:.3f} ({each.interval()})"
             return f"{start} {rose}: more labels would probably still help."
@@ -102,13 +101,13 @@ class Gain(Record):
             return f"{start} {fell}: the larger number did not help this training."
         most = f"; a gain above {each.high:.3f} is unlikely" if each.high > 0 else ""
         return (
-            f"{start} changed by {self.describe(name)}, which may be chance: these "
+            f"{start} changed by {self.describe()}, which may be chance: these "
             f"{self.n:,} test patches cannot tell whether more labels would help{most}."
         )
 
-    def caveat(self, name: str = "auc") -> str:
+    def caveat(self) -> str:
         """Return in a sentence what the seed had to do with it."""
-        seeds = [each.value for each in self.differences[name]]
+        seeds = [each.value for each in self.differences["auc"]]
         if len(seeds) == 1:
             return "The interval is for the choice of test patches. Another seed may change it too; train more seeds."
         return f"It was {min(seeds):+.3f} to {max(seeds):+.3f} in the {len(seeds)} seeds."

@@ -22,14 +22,9 @@ from core.progress import Progress
 from core.runs.config import TrainingConfig
 from core.studies.search_result import SearchResult
 from core.studies.search_space import DEFAULT_OVER, parse_axes
-from core.studies.search_trials import RANDOM_TRIALS, Pruner, Searcher, axes_of, remembering
+from core.studies.search_trials import Pruner, Searcher, remembering
 from core.studies.study import Study, create_study, extending
 from core.studies.work import work_on
-
-__all__ = [
-    "MOST_TRIALS", "RANDOM_TRIALS", "Pruner", "axes_of", "create_search", "extend_search", "search_result",
-    "work_on_search",
-]  # fmt: skip
 
 MOST_TRIALS = 999
 
@@ -102,12 +97,8 @@ def work_on_search(
 ) -> JobStatus:
     """Make the trials that are left, in this process.
 
-    A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on.
-
-    Args:
-        study: made by :func:`create_search`.
-        notify: gets a line of text on each thing that is done.
-        where: its runs are trained.
+    A trial whose training fails (its loss is not a number) is noted as failed, and the search goes on. `notify` gets a
+    line of text on each thing that is done.
 
     Raises:
         NodescopeError: a run could not be worked on, or another process works on the study.

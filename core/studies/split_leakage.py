@@ -15,7 +15,7 @@ from core.bundle import load_bundle
 from core.data import SplitRule, open_dataset
 from core.data.slides import slides_advice
 from core.errors import DataError, RunError
-from core.evaluation import METRICS, Estimate, Evaluation, corrected_half_width
+from core.evaluation import Estimate, Evaluation, corrected_half_width
 from core.evaluation.estimate import holding
 from core.runs.config import TrainingConfig
 from core.runs.presets import PRESETS
@@ -58,33 +58,33 @@ class Leak:
                 f"{len(self.by_slide)}."
             )
 
-    def metric(self, way: Way, name: str = "auc") -> Estimate:
-        """Return the mean of a metric over the splits of one way, with a 95% CI.
+    def auc(self, way: Way) -> Estimate:
+        """Return the mean AUC over the splits of one way, with a 95% CI.
 
         The intervals of the splits are put together as if these were independent, so with several splits of one data
         set the interval is somewhat too narrow.
         """
-        found = [each.metrics[name] for each in (self.by_patch if way == "patch" else self.by_slide)]
+        found = [each.metrics["auc"] for each in (self.by_patch if way == "patch" else self.by_slide)]
         value = sum(each.value for each in found) / len(found)
         below = math.hypot(*(each.value - each.low for each in found)) / len(found)
         above = math.hypot(*(each.high - each.value for each in found)) / len(found)
         return Estimate(value, value - below, value + above)
 
-    def difference(self, name: str = "auc") -> Estimate:
-        """Return by patch minus by slide with a 95% CI.
+    def difference(self) -> Estimate:
+        """Return the AUC by patch minus that by slide with a 95% CI.
 
         With three splits or more it comes from how much the pairs differ among each other, by the corrected resampled
         t (Nadeau & Bengio, Machine Learning 52:239, 2003), which allows for training splits that overlap. With fewer,
         the intervals of the two test splits are put together as of independent metrics (method of variance estimates
         recovery; Zou & Donner, Stat Med 27:1693, 2008), which is wider.
         """
-        one, two = self.metric("patch", name), self.metric("slide", name)
+        one, two = self.auc("patch"), self.auc("slide")
         value = one.value - two.value
         if len(self.by_patch) >= FEWEST_PAIRS:
             rule = SplitRule()
             pairs = zip(self.by_patch, self.by_slide, strict=True)
             half = corrected_half_width(
-                [first.metrics[name].value - second.metrics[name].value for first, second in pairs],
+                [first.metrics["auc"].value - second.metrics["auc"].value for first, second in pairs],
                 test_to_train=rule.test / (1 - rule.test - rule.valid),
             )
             return holding(value, value - half, value + half)
@@ -92,22 +92,19 @@ class Leak:
         above = math.hypot(one.high - one.value, two.value - two.low)
         return Estimate(value, value - below, value + above)
 
-    def sentence(self, name: str = "auc") -> str:
+    def sentence(self) -> str:
         """Return the difference in one plain sentence."""
-        label, each = METRICS[name].label, self.difference(name)
-        sign = 1 if METRICS[name].higher_is_better else -1
-        values = f"{self.metric('patch', name).value:.3f} against {self.metric('slide', name).value:.3f}"
+        each, values = self.difference(), f"{self.auc('patch').value:.3f} against {self.auc('slide').value:.3f}"
         if not each.has_interval:
-            return f"{label}: {values}; too few slides to tell chance from leak."
+            return f"AUC: {values}; too few slides to tell chance from leak."
         span = f"{each.value:+.3f}, 95% CI {each.interval('+.3f')}"
-        least, most = sorted((sign * each.low, sign * each.high))
-        if least > 0:
-            return f"The random split is optimistic: {label} {values} on new slides ({span})."
-        if most < SMALL:
-            return f"No leak to be seen: {label} {values} on new slides ({span})."
+        if each.low > 0:
+            return f"The random split is optimistic: AUC {values} on new slides ({span})."
+        if each.high < SMALL:
+            return f"No leak to be seen: AUC {values} on new slides ({span})."
         return (
-            f"Too uncertain to tell: {label} {values} on new slides ({span}). The random split may be better by up to "
-            f"{most:.3f}; more slides or more than one split would tell."
+            f"Too uncertain to tell: AUC {values} on new slides ({span}). The random split may be better by up to "
+            f"{each.high:.3f}; more slides or more than one split would tell."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from core.data import DEMO, Dataset, decisions_of, open_dataset
+from core.data import Dataset, decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import recognise
 from core.errors import ConfigError, RunError, StorageError
@@ -106,12 +106,13 @@ class Study(Job):
 
     def runs(self) -> list[Run]:
         """Return the runs that are there, in their order."""
-        paths = [runs_home() / name for name in self.run_names()]
-        return [Run(path) for path in paths if (path / "config.json").is_file()]
+        runs = [Run(runs_home() / name) for name in self.run_names()]
+        return [run for run in runs if run.is_there()]
 
     def missing(self) -> tuple[str, ...]:
         """Return the names of its runs that are not there: not made yet, or deleted since."""
-        return tuple(name for name in self.run_names() if not (runs_home() / name / "config.json").is_file())
+        there = {run.name for run in self.runs()}
+        return tuple(name for name in self.run_names() if name not in there)
 
     def results(self) -> dict[str, Any] | None:
         """Return ``results.json``, or None before there is one."""
@@ -251,9 +252,7 @@ def move_study_data(study: Study, sources: Sequence[str]) -> None:
 def start_study(study: Study, *, workers: int = 1) -> None:
     """Start a detached process that works on the study, from where it was left; return at once.
 
-    Args:
-        study: the study.
-        workers: how many runs are trained at the same time, from 2 on each in a process of its own.
+    From 2 on, `workers` runs are trained at the same time, each in a process of its own.
 
     Raises:
         RunError: a process works on it already.
@@ -265,7 +264,6 @@ def _freeze_decisions(study: Study, sources: Sequence[str]) -> Path:
     """Write down what is decided about patches at this moment, and return where: all runs of a study obey the same."""
     path, decided = study.path / "decisions.csv", {}
     for source in sources:
-        kind, folder = recognise(source)
-        decided.update(decisions_of(DEMO if kind == DEMO else str(folder)))
+        decided.update(decisions_of(recognise(source)))
     atomic.write_text(path, to_csv(decided))
     return path

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 def work_on(study: Study, what: Callable[[Progress], object]) -> JobStatus:
     """Do the work of a study in this process, and return the last status, which is on disk too.
 
-    Args:
-        study: what is worked on.
-        what: gets the function to which it reports the finished share between two runs.
-
     Raises:
         RunError: another process works on it.
         NodescopeError: it failed.

@@ -23,7 +23,7 @@ from core.data import (
 )
 from core.data.shortage import shortage
 from core.data.split_file import apply_split, load_split
-from core.data.splits import CHOICES
+from core.data.split_rule import CHOICES
 from core.errors import DataError
 from core.images.decode import decode_whole
 from core.images.discover import read_file

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from core.data import DEMO, decisions_of, open_dataset
+from core.data import decisions_of, open_dataset
 from core.data.decisions import to_csv
 from core.data.open import logger as data_logger
 from core.data.open import recognise
 from core.data.split_file import load_split, save_split
-from core.data.splits import CHOICES
+from core.data.split_rule import CHOICES
 from core.data.store import log_notes
 from core.errors import NodescopeError, StorageError
 from core.memory import give_back
@@ -225,8 +225,7 @@ def _decisions(run: Run, number: int, source: str) -> Path:
     """Return the decisions that the run obeys: a copy made at its first start, so that resuming trains on the same."""
     path = run.path / f"decisions-{number}.csv"
     if not path.is_file():
-        kind, folder = recognise(source)
-        own = DEMO if kind == DEMO else str(folder)
+        own = recognise(source)
         atomic.write_text(run.place(path.name), to_csv(decisions_of(own, run.config().decisions or None)))
     return path
 

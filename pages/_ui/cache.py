@@ -226,7 +226,7 @@ def _open(source: str) -> tuple[tuple[int, ...], Dataset]:
     with widgets.progress(GENERATING) as show:
         with st.spinner("Opening the data set …", show_time=True) if source != DEMO else nullcontext():
             # Before the data set is read: if a pack is finished meanwhile, the next rerun sees another stamp.
-            made = made_stamp(str(recognise(source)[1]))
+            made = made_stamp(recognise(source))
             opened = open_dataset(source, progress=show, decisions=NONE, fresh=source in _to_look_at())
         if source != DEMO:
             remember_opened(opened.source, describe(opened))

@@ -133,6 +133,9 @@ def export(
 NUMBERS = 40
 """Width of the numbers of rows in a table that can be clicked, in pixels."""
 
+MOST_FORMATTED = 20_000
+"""Most cells of a table whose texts are formatted: it takes 0.2 s for so many, and pandas refuses 13 times as many."""
+
 
 def breakable(text: Any, most: int) -> str:
     """Return a text for a cell of a table, whose lines end at spaces alone, where a line has `most` letters.
@@ -163,7 +166,8 @@ def clicked_row(
     Args:
         table: the table.
         key: of the table in the session.
-        texts: how the cells of columns are shown; what is copied or downloaded stays what it is.
+        texts: how the cells of columns are shown, in tables that are not too large for it; what is copied or
+            downloaded stays what it is.
         more: as of ``st.dataframe``.
     """
     # Cells and not rows, of which only the box at the left could be clicked. What is not known stays empty.
@@ -171,7 +175,7 @@ def clicked_row(
     more = {"placeholder": "", "selection_mode": "single-cell", "column_config": columns, **more}
     # A click on a heading, which sorts, also selects the first cell: here the number of its row, which is none of ours.
     numbered = pd.DataFrame(table).set_axis(range(1, len(table) + 1))
-    shown = numbered.style.format(texts) if texts else numbered
+    shown = numbered.style.format(texts) if texts and numbered.size <= MOST_FORMATTED else numbered
     event = st.dataframe(shown, hide_index=False, key=key, on_select="rerun", **more)
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells else None

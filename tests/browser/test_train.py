@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from core.runs import Run, Status, TrainingConfig, create_run
-from core.studies import delete, empty_trash
+from core.studies.trash import delete, empty_trash
 
 pytestmark = pytest.mark.browser
 

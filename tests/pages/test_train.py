@@ -10,8 +10,8 @@ import pytest
 from core.data import Dataset
 from core.runs import GRACE_SECONDS, PRESETS, Run, Status, TrainingConfig, create_run
 from core.storage.home import runs_home
-from core.studies import Trashed, delete, list_trash
 from core.studies.search import create_search
+from core.studies.trash import Trashed, delete, list_trash
 from pages._ui.train import run as run_page
 from pages._ui.train import tracked_patches, trash
 from tests.pages.driver import ROWS, Page, run_in

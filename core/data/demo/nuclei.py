@@ -9,7 +9,6 @@ import numpy as np
 
 from core.data.demo.blobs import Blobs, Vectors, cover
 from core.data.demo.fields import Field, ramp
-from core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,6 @@ class NucleusKind:
         clearing: How far the inside of the nucleus is cleared (vesicular) against its rim, in [0, 1].
         chromatin: Relative strength of the chromatin's clumps, ≥ 0.
         nucleoli: Mean number of nucleoli, ≥ 0.
-
-    Raises:
-        ConfigError: If a value is out of its range.
     """
 
     diameter: float
@@ -40,20 +36,6 @@ class NucleusKind:
     clearing: float = 0.1
     chromatin: float = 0.2
     nucleoli: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.diameter <= 0 or self.density <= 0 or self.elongation < 1:
-            raise ConfigError(
-                f"A nucleus has diameter {self.diameter}, density {self.density} and "
-                f"elongation {self.elongation}; expected diameter and density > 0 and elongation ≥ 1."
-            )
-        if not (0 <= self.irregularity <= 0.4 and 0 <= self.clearing <= 1):
-            raise ConfigError(
-                f"A nucleus has irregularity {self.irregularity} and clearing {self.clearing}; expected "
-                "them in [0, 0.4] and [0, 1]."
-            )
-        if min(self.diameter_spread, self.density_spread, self.chromatin, self.nucleoli) < 0:
-            raise ConfigError("A nucleus has a negative spread, chromatin or number of nucleoli; expected each ≥ 0.")
 
 
 LYMPHOCYTE = NucleusKind(

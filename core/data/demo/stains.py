@@ -22,7 +22,6 @@ from scipy import ndimage
 
 from core.data.demo.fields import Field
 from core.data.measures import LUMINANCE
-from core.errors import ConfigError
 from core.stain import RUIFROK_EOSIN, RUIFROK_HAEMATOXYLIN
 
 Vector = tuple[float, float, float]
@@ -48,9 +47,6 @@ class Stain:
         blur: Standard deviation of the optical blur in pixels, ≥ 0.
         sharpen: Strength of the scanner's unsharp mask, ≥ 0.
         grain: Standard deviation of the sensor noise in grey levels, ≥ 0.
-
-    Raises:
-        ConfigError: If a value is out of its range.
     """
 
     haematoxylin: Vector = RUIFROK_HAEMATOXYLIN
@@ -61,22 +57,6 @@ class Stain:
     blur: float = 0.0
     sharpen: float = 0.0
     grain: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("haematoxylin", "eosin"):
-            vector = getattr(self, name)
-            if min(vector) < 0 or abs(float(np.linalg.norm(vector)) - 1) > 0.02:
-                raise ConfigError(
-                    f"The stain vector {name} is {vector}; expected three densities ≥ 0 of length 1. Normalise it."
-                )
-        if min(self.haematoxylin_strength, self.eosin_strength) <= 0:
-            raise ConfigError(
-                f"The stain strengths are {self.haematoxylin_strength} and {self.eosin_strength}; expected both > 0."
-            )
-        if not (min(self.background) > 0 and max(self.background) <= 255):
-            raise ConfigError(f"The background is {self.background}; expected three levels in (0, 255].")
-        if min(self.blur, self.sharpen, self.grain) < 0:
-            raise ConfigError("Blur, sharpening or grain is negative; expected each ≥ 0.")
 
 
 def draw_stain(rng: np.random.Generator) -> Stain:

@@ -66,7 +66,7 @@ def _table(store: PixelStore, labels: np.ndarray | None, split: str) -> pd.DataF
     if labels is None:
         return table
     values = np.asarray(labels)
-    if values.ndim > 1 and values[0].size > 1:  # one column for each class
+    if values.ndim > 1 and values[:1].size > 1:  # one column for each class
         values = values.reshape(len(values), -1).argmax(1)
     values = values.reshape(-1)
     if len(values) != len(store):

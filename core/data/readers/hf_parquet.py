@@ -89,16 +89,13 @@ def _files(path: Path, deepest: int = DEEPEST) -> list[Path]:
     return own or [file for each in below for file in _files(Path(each.path), deepest - 1)]
 
 
-def _has(kind: Any, field: str) -> bool:
-    return bool(pa.types.is_struct(kind) and kind.get_field_index(field) >= 0)
-
-
 def _rows(path: Path) -> pd.DataFrame:
     """Return what a file says of its rows, without the images."""
     file, image = opened(path), image_column(path)
     schema = file.schema_arrow if hasattr(file, "schema_arrow") else file.schema
     plain = [each.name for each in schema if not pa.types.is_nested(each.type) and each.name != image]
-    has_path = _has(schema.field(image).type, "path")
+    kind = schema.field(image).type
+    has_path = pa.types.is_struct(kind) and kind.get_field_index("path") >= 0
     if isinstance(file, pq.ParquetFile):
         rows = file.read(columns=[*plain, *([f"{image}.path"] if has_path else [])])
     else:

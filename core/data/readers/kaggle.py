@@ -125,20 +125,22 @@ def _matched(table: pd.DataFrame, matcher: Matcher, refused: Iterable[str], prob
 def _without_repeats(table: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
     """Return one row for each id; what differs between rows of one goes to `problems`."""
     repeated = table[table["id"].duplicated(keep=False)]
-    for patch_id, rows in repeated.groupby("id"):
-        lines = f"lines {', '.join(map(str, rows.index))} of {LABELS_FILE}"
-        if rows["label"].nunique() > 1:
+    # Not as a table for each id, and not dropped one by one: a file that was pasted twice would take hours.
+    labels, given, dropped = repeated["label"].to_dict(), repeated["given"].to_dict(), list[int]()
+    for patch_id, numbers in repeated.groupby("id").groups.items():
+        lines = f"lines {', '.join(map(str, numbers))} of {LABELS_FILE}"
+        if len({labels[line] for line in numbers}) > 1:
             why = f"excluded: {lines} give different labels"
             problems.append(Problem(str(patch_id), why, kind="with two labels"))
-            table = table.drop(rows.index)
-        elif len(folders_of(rows["given"])) > 1:
+            dropped.extend(numbers)
+        elif len(folders_of(given[line] for line in numbers)) > 1:
             why = f"excluded: {lines} name files of this name in different folders"
             problems.append(Problem(str(patch_id), why, kind="of several files of one name"))
-            table = table.drop(rows.index)
+            dropped.extend(numbers)
         else:
             problems.append(Problem(str(patch_id), f"stands in {lines}; it is used once", patches=0))
-            table = table.drop(rows.index[1:])
-    return table
+            dropped.extend(numbers[1:])
+    return table.drop(dropped)
 
 
 def _unlabelled(files: ImageFiles, named: Iterable[str], matcher: Matcher) -> list[Problem]:

@@ -24,11 +24,8 @@ watched = class_folders.watched
 def recognises(path: Path, names: Collection[str]) -> int:
     """Whether most of the nine tissues are folders in it, or in one of its folders of this name."""
     inner = [name for name in names if name.startswith(("NCT-CRC-HE-100K", "CRC-VAL-HE-7K"))]
-    return (
-        SURE
-        if any(len(TISSUES & set(each)) > 6 for each in (names, *(folders_in(path / name) for name in inner)))
-        else NO
-    )
+    places = (names, *(folders_in(path / name) for name in inner))
+    return SURE if any(len(TISSUES & set(each)) > 6 for each in places) else NO
 
 
 def read(given: Given) -> Listing:

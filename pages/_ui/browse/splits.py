@@ -22,8 +22,9 @@ from core.data.split_file import (
     saved_splits,
     splits_home,
 )
+from core.data.split_rule import TEST, VALID
 from core.data.split_summary import SplitSummary, summarise
-from core.data.splits import TEST, VALID, is_official, lacks_test
+from core.data.splits import is_official, lacks_test
 from core.data.stain_clusters import knows_colours
 from core.errors import NodescopeError
 from pages._ui import cache, state, widgets

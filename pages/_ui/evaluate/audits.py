@@ -168,7 +168,7 @@ def _result(pair: tuple[Run, Run]) -> None:
         return
     st.markdown(f"**{found.sentence()}**")
     for column, way in zip(st.columns(2), WAYS, strict=True):
-        widgets.estimated(f"AUC, {NAMES[way]}", found.metric(way), help=METRICS["auc"].help, place=column)
+        widgets.estimated(f"AUC, {NAMES[way]}", found.auc(way), help=METRICS["auc"].help, place=column)
     names = " and ".join(run.title() for run in pair)
     st.caption(
         widgets.escaped(f"Both trained as: {found.trained}. From the newest two such runs, {names} (see Train).")

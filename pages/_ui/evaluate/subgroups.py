@@ -6,8 +6,9 @@ import streamlit as st
 
 from core.data.dataset import GROUPS
 from core.evaluation import METRICS, THRESHOLD_METRICS, Subgroup
+from core.evaluation.subgroups import SMALL
 from core.reports import evaluation_charts as charts
-from core.scoring.subgroups import KINDS, SMALL, groups_by, possible_kinds, subgroups_by
+from core.scoring.subgroups import KINDS, groups_by, possible_kinds, subgroups_by
 from pages._ui import cache, widgets
 from pages._ui.evaluate.context import SUBGROUP_BY, SUBGROUP_METRIC, EvaluationContext, chart_config, selected, set_look
 

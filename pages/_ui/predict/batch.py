@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.display import CLASS_COLOURS, jpeg_address
-from core.errors import PatchError
+from core.errors import PatchError, Problem
 from core.images.decode import DecodedPatch
-from core.images.discover import UPLOAD_LIMITS, Found, PatchFile, Problem
+from core.images.discover import Found, PatchFile
+from core.images.limits import UPLOAD_LIMITS
 from core.images.tiling import Sizing, patches_of
 from core.prediction import Predictor
 from core.prediction.batch import ScoredBatch, ScoredFile, score_pieces

@@ -14,8 +14,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from core.data import PATCH_SIZE, Dataset
 from core.errors import NodescopeError, PatchError
 from core.images.decode import DecodedPatch, LoadedPicture, load_picture
-from core.images.discover import UPLOAD_LIMITS, Found, patches_in_memory
+from core.images.discover import Found, patches_in_memory
 from core.images.formats import count_pages
+from core.images.limits import UPLOAD_LIMITS
 from core.images.mpp import read_mpp
 from pages._ui import cache, layout, state, widgets
 from pages._ui.browse import curation
@@ -153,7 +154,7 @@ def from_row(dataset: Dataset, row: int) -> Chosen:
     if loaded.unreadable:
         raise PatchError(loaded.unreadable[0])
     name, label = str(dataset.table["id"].iloc[row]), dataset.table["label"].iloc[row]
-    decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()), (PATCH_SIZE, PATCH_SIZE))
+    decoded = DecodedPatch(loaded.pixels[0], loaded.notes.get(0, ()))
     if pd.isna(label):
         return Chosen(name, decoded, row=row)
     words = curation.label_words(int(label), cache.relabelled(dataset).get(name))

@@ -195,7 +195,7 @@ def _chosen(slide: Slide, path: Path, place: Place) -> Chosen:
     (x, y), (left, upper, side) = place
     scale = side / PATCH_SIZE
     pixels = slide.read(round(left / scale), round(upper / scale), PATCH_SIZE, PATCH_SIZE, scale=scale)
-    return Chosen(f"{path.stem} at {x}, {y}", DecodedPatch(pixels, (), (PATCH_SIZE, PATCH_SIZE)))
+    return Chosen(f"{path.stem} at {x}, {y}", DecodedPatch(pixels, ()))
 
 
 def _verdict(predictor: Predictor, slide: Slide, path: Path, place: Place) -> str:

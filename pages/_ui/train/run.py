@@ -13,7 +13,7 @@ from core.formatting import duration, file_size
 from core.runs import GRACE_SECONDS, Run, Status, flaw_sentence, kill, may_be_killed, stop
 from core.runs.launch import launch
 from core.runs.moved_data import missing_data, move_data
-from core.studies import delete, what_loses
+from core.studies.trash import delete, what_loses
 from core.work_folder import STATES
 from pages._ui import cache, layout, query_params, state, widgets
 from pages._ui.train import curves, described, form, tracked_patches, trash

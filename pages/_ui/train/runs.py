@@ -13,7 +13,7 @@ from core.errors import NodescopeError
 from core.runs import Run, RunSummary, Status, summarise_run
 from core.runs.settings import SETTINGS
 from core.storage.spreadsheet import plain
-from core.studies import delete, what_loses
+from core.studies.trash import delete, what_loses
 from pages._ui import cache, layout, open_data, query_params, state, widgets
 from pages._ui.component import sent
 from pages._ui.train import compare, described, fields, trash

@@ -11,17 +11,10 @@ from core.evaluation import METRICS
 from core.reports import study_charts as charts
 from core.runs import summarise_run
 from core.storage.spreadsheet import table_csv
-from core.studies.search import (
-    MOST_TRIALS,
-    RANDOM_TRIALS,
-    Pruner,
-    axes_of,
-    create_search,
-    extend_search,
-    search_result,
-)
+from core.studies.search import MOST_TRIALS, create_search, extend_search, search_result
 from core.studies.search_result import SearchResult
 from core.studies.search_space import DEFAULT_OVER, SPACE
+from core.studies.search_trials import RANDOM_TRIALS, Pruner, axes_of
 from core.studies.study import Study
 from pages._ui import widgets
 from pages._ui.train import curves, study_form

@@ -9,9 +9,9 @@ import streamlit as st
 from core.errors import NodescopeError
 from core.formatting import duration
 from core.runs import Status, find_run
-from core.studies import delete_study
 from core.studies.progress import StudyProgress, progress_of
 from core.studies.study import Study, list_studies
+from core.studies.trash import delete_study
 from core.work_folder import STATES
 from pages._ui import jobs, layout, open_data, state, widgets
 from pages._ui.train import cross_validation, learning_curve, search, study_form, trash

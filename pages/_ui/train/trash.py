@@ -6,7 +6,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.formatting import file_size
-from core.studies import Trashed, empty_trash, list_trash, restore
+from core.studies.trash import Trashed, empty_trash, list_trash, restore
 from pages._ui import layout, state, widgets
 
 

@@ -153,3 +153,9 @@ def test_the_command_says_what_was_written_and_refuses_a_full_folder(
     assert "loaded again, its probabilities differ from the bundle's by at most" in said
     assert main(given) == 2
     assert "is there already and is not empty" in capsys.readouterr().err
+    for name in ("file", "file/model"):
+        (tmp_path / "file").touch()
+        assert main([*given[:-1], str(tmp_path / name)]) == 2
+        assert capsys.readouterr().err == (
+            f"error: {tmp_path}/file is a file, and a folder is needed there. Choose another folder.\n"
+        )

@@ -42,6 +42,16 @@ def test_folds_print_each_fold_the_mean_and_the_pooled_figures(
     assert main(["predict", str(folder / "test"), "--study", "mine", "--device", "cpu"]) == 0
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["id", "x", "y"]
 
+    # An earlier version stopped a study whose last run had ended, before its metrics were put together.
+    study = open_study("mine")
+    study.write(JobStatus("cancelled", 1.0))
+    results = json.loads((study.path / "results.json").read_text())
+    (study.path / "results.json").write_text(json.dumps({"folds": results["folds"]}))
+    assert main(["studies", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["mine", "folds", "finished", "2", "of", "2"]
+    assert main(["studies", "show", "mine"]) == 0
+    assert "python -m core studies resume mine puts them together" in capsys.readouterr().out
+
 
 def test_a_search_prints_its_trials_and_goes_on_to_more(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import threading
 import zipfile
 from pathlib import Path
 
@@ -68,6 +69,37 @@ def test_a_folder_that_holds_only_a_zip_is_its_data_set(
     said = capsys.readouterr().out
     assert "class folders: 2 patches, 1 normal, 1 tumour" in said
     assert open_dataset(alone).source == str(alone / "data.zip")
+
+
+def test_two_that_unpack_at_once_both_find_it(zipped: Path) -> None:
+    """The second took the unfinished folder of the first away, which then failed."""
+    ended: list[str] = []
+
+    def second() -> None:
+        unpack(zipped)
+        ended.append("second")
+
+    thread = threading.Thread(target=second)
+
+    def meanwhile(share: float) -> None:
+        if share < 1 and thread.ident is None:
+            thread.start()
+            thread.join(0.3)
+
+    unpack(zipped, progress=meanwhile)
+    ended.append("first")
+    thread.join(10)
+    assert sorted(ended) == ["first", "second"]
+    assert len(open_dataset(zipped)) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b"])
+def test_an_empty_gzip_is_said_and_leaves_nothing(tmp_path: Path, fresh_home: Path, content: bytes) -> None:
+    path = Path(f"{x_file(tmp_path, 'train')}.gz")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be unpacked \(it is cut off\). Copy or download it again"):
+        unpack(tmp_path)
+    assert list(tmp_path.glob("*.h5*")) == [path]
 
 
 def test_commands_unpack_by_themselves(zipped: Path, capsys: pytest.CaptureFixture[str]) -> None:

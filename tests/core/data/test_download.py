@@ -204,5 +204,6 @@ def test_progress_is_bytes_on_disk_against_what_is_known_to_come(tmp_path: Path)
     (tmp_path / "pcam").mkdir()
     (tmp_path / "pcam" / "x.gz").write_bytes(b"1" * 1000)
 
-    assert download._share_of(tmp_path, 3000.0, 8000.0)() == 0.5
-    assert sum(download._pcam_sizes().values()) == pytest.approx(8.03e9 + 327_680 * 27_648, rel=0.001)
+    assert download._share(tmp_path, 3000.0, 8000.0) == 0.5
+    assert sum(packed for _, packed, _ in download.PCAM_SPLITS.values()) == pytest.approx(8.03e9, rel=0.001)
+    assert sum(patches for _, _, patches in download.PCAM_SPLITS.values()) == 327_680

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data import ArrayStore, Dataset, Decision, decide, make_table, open_dataset
+from core.data import Dataset, Decision, FileStore, decide, make_table, open_dataset
 from core.data.labels import labels_csv
 
 
@@ -28,8 +28,7 @@ def test_kaggles_layout_has_id_and_label_and_opens_again(folder: Path) -> None:
 
 def test_other_layouts_name_the_path_and_the_groups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = make_table(["u", "v"], split="train", slides=["s", None])
-    store = ArrayStore(open_dataset(folder).store.load([0, 1]).pixels)
-    store.paths = [folder / "in" / "u.png", folder / "v.png"]  # type: ignore[attr-defined]
+    store = FileStore([folder / "in" / "u.png", folder / "v.png"])
     other = Dataset("other", str(folder), "joined", table, store)
     monkeypatch.setattr("core.data.labels.open_dataset", lambda *_, **__: other)
     decide(str(folder), {"u": Decision("relabel", 0)}, by="Anna")

@@ -10,6 +10,7 @@ import pytest
 
 from core.commands import main
 from core.data import make_pack, open_dataset
+from core.data.layouts import place_of
 from core.data.open import recognise
 from core.data.readers.pcam import x_file
 from core.errors import DataError
@@ -54,7 +55,9 @@ def test_a_data_set_is_found_from_inside_and_from_above(tmp_path: Path, case: st
     make, given, found, layout = FOUND[case]
     make(tmp_path / "set")
 
-    assert recognise(tmp_path / "set" / given) == (layout, tmp_path / "set" / found)
+    place = place_of(tmp_path / "set" / given)
+    assert (place.reader.NAME, place.source) == (layout, str(tmp_path / "set" / found))
+    assert recognise(tmp_path / "set" / given) == place.source
 
 
 WRONG_FOLDERS: dict[str, tuple[Write, str, str]] = {

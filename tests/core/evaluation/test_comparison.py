@@ -110,9 +110,9 @@ def test_bad_input_names_the_second_model():
 
 
 def test_disagreements_come_furthest_apart_first():
-    rows = disagreements([0.6, 0.1, 0.9, 0.45, 0.8], [0.4, 0.2, 0.1, 0.55, 0.7])
+    rows = disagreements([0.6, 0.1, 0.9, 0.45, 0.8], [0.4, 0.2, 0.1, 0.55, 0.7], threshold=0.5, second_threshold=0.5)
     assert rows.tolist() == [2, 0, 3]
-    assert disagreements([0.6, 0.1], [0.4, 0.2], second_threshold=0.15).tolist() == [1]
+    assert disagreements([0.6, 0.1], [0.4, 0.2], threshold=0.5, second_threshold=0.15).tolist() == [1]
 
 
 @pytest.mark.parametrize("slides", [None, 2, 5, 30])
@@ -172,7 +172,7 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_patches_on_which_one_is_right
     first, second = right.copy(), right.copy()
     second[:only_first] = wrong[:only_first]
     first[20 : 20 + only_second] = wrong[20 : 20 + only_second]
-    found = mcnemar(labels, first, second)
+    found = mcnemar(labels, first, second, threshold=0.5, second_threshold=0.5)
     assert (found.n, found.only_first, found.only_second) == (40, only_first, only_second)
     assert found.p == pytest.approx(p)
 
@@ -181,4 +181,4 @@ def test_mcnemar_takes_each_model_at_its_own_threshold_and_wants_a_label_for_eac
     found = mcnemar([1, 1, 0], [0.6, 0.4, 0.3], [0.6, 0.4, 0.3], threshold=0.5, second_threshold=0.35)
     assert (found.only_first, found.only_second) == (0, 1)
     with pytest.raises(EvaluationError, match="as many of each"):
-        mcnemar([1, 0], [0.5] * 3, [0.5] * 3)
+        mcnemar([1, 0], [0.5] * 3, [0.5] * 3, threshold=0.5, second_threshold=0.5)

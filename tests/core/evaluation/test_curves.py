@@ -4,7 +4,6 @@ from scipy.spatial import KDTree
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from core.errors import EvaluationError
 from core.evaluation import bin_of, evaluate, pr_points, reliability, roc_points, wilson
 
 
@@ -62,14 +61,6 @@ def test_many_points_are_thinned_without_moving_the_line():
     assert distance.max() < 0.001
 
 
-def test_a_limit_holds_and_has_a_floor():
-    labels, probabilities = _patches(5000)
-    assert len(roc_points(labels, probabilities, limit=50).x) <= 50
-    assert len(pr_points(labels, probabilities, limit=3).x) <= 3
-    with pytest.raises(EvaluationError, match="at least 3"):
-        roc_points(labels, probabilities, limit=2)
-
-
 def test_the_reliability_diagram_is_that_of_scikit_learn():
     labels, probabilities = _patches(900)
     observed, predicted = calibration_curve(labels, probabilities, n_bins=15, strategy="uniform")
@@ -81,11 +72,13 @@ def test_the_reliability_diagram_is_that_of_scikit_learn():
 
 
 def test_bins_hold_their_upper_edge_and_empty_bins_are_left_out():
-    found = reliability([0, 1, 1, 0, 1], [0.0, 0.25, 0.2500001, 0.5, 1.0], bins=4)
-    assert found.index.tolist() == [0, 1, 3]
+    edges = np.linspace(0, 1, 16)
+    probabilities = [0.0, edges[1], edges[1] + 1e-7, edges[2], 1.0]
+    found = reliability([0, 1, 1, 0, 1], probabilities)
+    assert found.index.tolist() == [0, 1, 14]
     assert found.count.tolist() == [2, 2, 1]
-    assert (found.lower.tolist(), found.upper.tolist()) == ([0, 0.25, 0.75], [0.25, 0.5, 1.0])
+    assert (found.lower.tolist(), found.upper.tolist()) == (edges[[0, 1, 14]].tolist(), edges[[1, 2, 15]].tolist())
     assert found.observed.tolist() == [0.5, 0.5, 1.0]
     assert (found.low[2], found.high[2]) == (wilson(1, 1).low, 1.0)
-    assert found.ece == pytest.approx((2 * abs(0.125 - 0.5) + 2 * abs(0.37500005 - 0.5) + 0) / 5)
-    assert bin_of([0.0, 0.25, 0.2500001, 0.5, 1.0], bins=4).tolist() == [0, 0, 1, 1, 3]
+    assert found.ece == pytest.approx((2 * abs(0.5 / 15 - 0.5) + 2 * abs(1.5 / 15 + 5e-8 - 0.5) + 0) / 5)
+    assert bin_of(probabilities).tolist() == [0, 0, 1, 1, 14]

@@ -83,30 +83,30 @@ def test_a_probe_finds_what_was_flipped_and_repeats_itself() -> None:
     flipped = np.array([7, 42, 99, 150, 299])
     given = labels.copy()
     given[flipped] ^= 1
-    out = cross_probabilities(features, given)
-    assert set(find_label_errors(given, out.probabilities).order[:5]) == set(flipped)
-    np.testing.assert_array_equal(cross_probabilities(features, given).probabilities, out.probabilities)
-    assert sorted(set(out.folds)) == list(range(FOLDS))
+    probabilities, folds = cross_probabilities(features, given)
+    assert set(find_label_errors(given, probabilities).order[:5]) == set(flipped)
+    np.testing.assert_array_equal(cross_probabilities(features, given)[0], probabilities)
+    assert sorted(set(folds)) == list(range(FOLDS))
 
 
 def test_slides_stay_together_and_every_patch_is_kept_out_once() -> None:
     features, labels = _separable(200)
     slides = np.array([f"s{number // 20}" for number in range(200)], dtype=object)
     said: list[float] = []
-    out = cross_probabilities(features, labels, groups=slides, progress=said.append)
+    _, folds = cross_probabilities(features, labels, groups=slides, progress=said.append)
     for slide in set(slides):
-        assert len(set(out.folds[slides == slide])) == 1
-    assert len(set(out.folds)) == FOLDS
+        assert len(set(folds[slides == slide])) == 1
+    assert len(set(folds)) == FOLDS
     assert said == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
 
 def test_a_patch_is_judged_by_a_probe_of_the_other_folds_alone() -> None:
     features, labels = _separable(100)
-    out = cross_probabilities(features, labels)
+    probabilities, folds = cross_probabilities(features, labels)
     for fold in range(FOLDS):
-        kept = out.folds == fold
+        kept = folds == fold
         probe = LogisticRegression(C=STRENGTH, max_iter=200).fit(features[~kept], labels[~kept])
-        np.testing.assert_allclose(out.probabilities[kept], probe.predict_proba(features[kept])[:, 1])
+        np.testing.assert_allclose(probabilities[kept], probe.predict_proba(features[kept])[:, 1])
 
 
 @pytest.mark.parametrize(

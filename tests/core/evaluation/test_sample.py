@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from core.errors import EvaluationError, NodescopeError
-from core.evaluation import compare, evaluate, fit_calibration, reliability, roc_points, subgroups
+from core.evaluation import compare, evaluate, fit_calibration, roc_points, subgroups
 from core.evaluation.sample import sample_of
 
 
@@ -61,8 +61,6 @@ def test_errors_are_errors_of_nodescope_in_every_room():
         compare([0, 1], [0.1, 0.9], [0.1, np.nan])
     with pytest.raises(NodescopeError):
         subgroups([0, 1], [0.1, 0.9], np.array(["a"]))
-    with pytest.raises(NodescopeError, match="at least 1"):
-        reliability([0, 1], [0.1, 0.9], bins=0)
     with pytest.raises(NodescopeError, match=r"resamples must be at least 1 .*got 0"):
         evaluate([0, 1], [0.1, 0.9], resamples=0)
 

@@ -31,8 +31,6 @@ def test_small_slices_are_marked():
     labels, probabilities = _patches(59)
     found = subgroups(labels, probabilities, np.repeat([1, 2], [30, 29]))
     assert [(part.value, part.n, part.is_small) for part in found] == [(1, 30, False), (2, 29, True)]
-    found = subgroups(labels, probabilities, np.repeat([1, 2], [30, 29]), small=20)
-    assert [part.is_small for part in found] == [False, False]
 
 
 def test_a_subgroup_of_one_class_has_what_one_class_defines():
@@ -68,16 +66,16 @@ def test_values_without_an_order_of_their_own_are_sorted_as_text():
 
 def test_quantile_bins_hold_about_as_many_each():
     values = np.arange(100, dtype=float)[::-1]
-    by = quantile_bins(values, bins=4)
+    by = quantile_bins(values)
     found = subgroups(*_patches(100), by)
     assert [each.value for each in found] == [(0.0, 24.0), (25.0, 49.0), (50.0, 74.0), (75.0, 99.0)]
     assert [part.n for part in found] == [25] * 4
 
 
 def test_equal_values_never_part_and_missing_ones_stay_missing():
-    by = quantile_bins([1.0, 1.0, 1.0, 1.0, 2.0, np.nan], bins=3)
+    by = quantile_bins([1.0, 1.0, 1.0, 1.0, 2.0, np.nan])
     assert by.tolist() == [(1.0, 1.0)] * 4 + [(2.0, 2.0), None]
-    assert quantile_bins([5.0, 5.0], bins=4).tolist() == [(5.0, 5.0)] * 2
+    assert quantile_bins([5.0, 5.0]).tolist() == [(5.0, 5.0)] * 2
 
 
 def test_bad_slices_are_refused():

@@ -28,7 +28,7 @@ def test_a_model_that_calls_nothing_tumour_has_no_ppv() -> None:
 
 
 def test_net_benefit_counts_false_alarms_at_the_odds_of_the_threshold() -> None:
-    model, everything = net_benefit(LABELS, PROBABILITIES, [0.5, 0.6, 0.2])
+    model, everything = net_benefit(LABELS, PROBABILITIES, [0.5, 0.6, 0.2], prevalence=0.4)
 
     # At 0.5: 3 of 10 found, 1 of 10 false. A probability at the threshold itself is called tumour.
     assert model == pytest.approx([0.3 - 0.1, 0.3 - 0.1 * 1.5, 0.4 - 0.4 * 0.25])

@@ -18,7 +18,7 @@ import pytest
 
 from core.data.store import PATCH_SIZE
 from core.errors import PatchError
-from core.images.decode import MAX_PIXELS, decode_patch, load_picture
+from core.images.decode import MAX_PIXELS, DecodedPatch, decode_patch, load_picture
 from core.images.formats import count_pages, kind_of
 from core.images.plain_tiff import plain_pixels
 
@@ -39,6 +39,12 @@ corpus = _load("corpus")
 CASES = corpus.cases()
 
 
+def decoded(case, name: str = "p") -> DecodedPatch:
+    if "page" in case.options:
+        return load_picture(case.data, name=name, least=PATCH_SIZE, **case.options).patch()
+    return decode_patch(case.data, name=name, **case.options)
+
+
 def test_the_corpus_has_about_300_files_with_different_names() -> None:
     assert len(CASES) >= 300
     assert len({case.id for case in CASES}) == len(CASES)
@@ -46,7 +52,7 @@ def test_the_corpus_has_about_300_files_with_different_names() -> None:
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.pixels is not None], ids=lambda case: case.id)
 def test_decodes_to_the_right_pixels_and_says_what_was_done(case) -> None:
-    patch = decode_patch(case.data, name="p", **case.options)
+    patch = decoded(case)
     assert patch.pixels.shape == (96, 96, 3)
     assert patch.pixels.dtype == np.uint8
     difference = np.abs(patch.pixels.astype(int) - case.pixels.astype(int)).max()
@@ -57,7 +63,7 @@ def test_decodes_to_the_right_pixels_and_says_what_was_done(case) -> None:
 @pytest.mark.parametrize("case", [c for c in CASES if c.pixels is None], ids=lambda case: case.id)
 def test_refuses_in_one_sentence_that_names_the_file_and_what_to_do(case) -> None:
     with pytest.raises(PatchError) as refusal:
-        decode_patch(case.data, name="slide 7.png", **case.options)
+        decoded(case, "slide 7.png")
     name, _, sentence = str(refusal.value).partition(": ")
     assert name == "slide 7.png"
     for word in case.words:
@@ -94,17 +100,9 @@ def test_the_pixels_can_be_written_to_and_belong_to_the_caller() -> None:
     assert np.array_equal(decode_patch(data).pixels, encoders.ARRAY)
 
 
-def test_original_size_is_that_of_the_upright_picture() -> None:
+def test_the_size_is_that_of_the_upright_picture() -> None:
     data = encoders.pil(encoders.picture(120, 100), "PNG", exif=encoders.exif(6))
-    assert decode_patch(data).original_size == (100, 120)
-
-
-def test_wrong_options_are_defects_of_the_caller() -> None:
-    data = encoders.pil(encoders.ARRAY, "PNG")
-    with pytest.raises(ValueError, match="max_pixels"):
-        decode_patch(data, max_pixels=PATCH_SIZE**2 - 1)
-    with pytest.raises(ValueError, match="max_pixels"):
-        decode_patch(data, max_pixels=178_956_971)
+    assert load_picture(data).size == (100, 120)
 
 
 def test_nothing_is_warned_or_logged_whatever_the_filters(caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +130,7 @@ def test_threads_do_not_disturb_each_other() -> None:
 
     def work(order: list[int]) -> None:
         for i in order:
-            patch = decode_patch(some[i].data, **some[i].options)
+            patch = decoded(some[i])
             if not np.array_equal(patch.pixels, some[i].pixels) or patch.notes != some[i].notes:
                 wrong.append(some[i].id)
 
@@ -201,7 +199,7 @@ def test_no_damage_raises_anything_but_a_patch_error(number: int, capfd: pytest.
     for _ in range(250):
         data, page = _changed(base, rng), rng.choice((None, None, 0, 1))
         try:
-            patch = decode_patch(data, page=page, max_pixels=4_000_000)
+            patch = load_picture(data, page=page, least=PATCH_SIZE, max_pixels=4_000_000).patch()
         except PatchError:
             refused += 1
         else:

@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 from core.errors import PatchError
-from core.images.discover import Found, Limits, find_patches, patches_in_memory, patches_in_zip
+from core.images.discover import Found, find_patches, patches_in_memory
+from core.images.limits import Limits
 from core.images.names import unique_ids
+from core.images.zips import Archive, ArchiveError
 
 
 def image(value: int = 100, kind: str = "PNG") -> bytes:
@@ -36,6 +38,10 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
         for name, data in members.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def patches_in_zip(data: bytes, *, name: str, **limits: Limits) -> Found:
+    return patches_in_memory([(name, data)], **limits)
 
 
 def ids(found: Found) -> list[str]:
@@ -65,9 +71,7 @@ def test_a_zip_gives_what_the_same_folder_gives(tmp_path: Path) -> None:
     assert [f.read() for f in archive.files] == [f.read() for f in folder.files]
     assert [f.name for f in archive.files] == [f"set.zip/{f.name}" for f in folder.files]
     assert archive.problems == folder.problems == []
-    assert (
-        ids(patches_in_zip(path, name="up.zip")) == ids(patches_in_zip(path.read_bytes(), name="up.zip")) == ids(folder)
-    )
+    assert ids(patches_in_zip(path.read_bytes(), name="up.zip")) == ids(folder)
 
 
 def test_a_zip_is_told_by_its_content_as_well(tmp_path: Path) -> None:
@@ -188,8 +192,9 @@ def test_a_damaged_member_is_told_when_it_is_read() -> None:
     assert second.read() == image(2)
 
 
-def test_a_missing_zip_is_a_problem(tmp_path: Path) -> None:
-    assert "no such file" in reasons(patches_in_zip(tmp_path / "none.zip", name="none.zip"))["none.zip"]
+def test_a_zip_that_is_gone_when_it_is_opened_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="no such file"):
+        Archive(tmp_path / "none.zip", limits=Limits())
 
 
 def test_too_many_members_too_many_bytes_and_too_high_a_ratio_refuse_the_zip() -> None:

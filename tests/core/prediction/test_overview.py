@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.errors import PatchError
-from core.images.decode import decode_patch, decode_whole, shrink
+from core.images.decode import decode_whole, load_picture, shrink
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def picture() -> tuple[np.ndarray, bytes]:
 
 def test_a_patch_is_cut_where_it_was_asked_for(picture: tuple[np.ndarray, bytes]) -> None:
     pixels, data = picture
-    decoded = decode_patch(data, at=(304, 104))
+    decoded = load_picture(data).patch((304, 104))
     assert (decoded.pixels == pixels[104:200, 304:400]).all()
     assert decoded.notes == ("Cropped the place (304, 104) 96×96 of 400×200 pixels.",)
 
@@ -28,7 +28,7 @@ def test_a_patch_is_cut_where_it_was_asked_for(picture: tuple[np.ndarray, bytes]
 @pytest.mark.parametrize("at", [(305, 0), (0, 105), (-1, 0)])
 def test_a_place_outside_is_refused(picture: tuple[np.ndarray, bytes], at: tuple[int, int]) -> None:
     with pytest.raises(PatchError, match="does not lie within 400×200 pixels"):
-        decode_patch(picture[1], at=at)
+        load_picture(picture[1]).patch(at)
 
 
 def test_the_overview_is_the_mean_of_its_squares(picture: tuple[np.ndarray, bytes]) -> None:

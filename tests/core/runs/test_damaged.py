@@ -11,10 +11,9 @@ from core.runs import Run, TrainingConfig, create_run, summarise_run
 from core.runs.status import Status
 from core.runs.tables import METRICS_COLUMNS
 from core.storage.home import runs_home
-from core.studies import delete
 from core.studies.cross_validation import create_folds
 from core.studies.study import Study
-from core.studies.trash import delete_study
+from core.studies.trash import delete, delete_study
 
 DEEP = '{"a":' * 3_000 + "1" + "}" * 3_000
 HEAD = ",".join(METRICS_COLUMNS)

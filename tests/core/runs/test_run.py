@@ -27,6 +27,7 @@ from core.runs import run as run_module
 from core.runs.run import Run
 from core.runs.tables import METRICS_COLUMNS
 from core.storage import atomic
+from core.storage.home import runs_home
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 
 CONFIG = TrainingConfig(epochs=3)
@@ -96,15 +97,15 @@ def test_a_home_that_cannot_hold_runs_is_named(tmp_path: Path, monkeypatch: pyte
         create_run(CONFIG)
 
 
-def test_runs_are_listed_newest_first_whatever_they_are_called_and_other_folders_are_not(tmp_path: Path) -> None:
+def test_runs_are_listed_newest_first_whatever_they_are_called_and_other_folders_are_not(fresh_home: Path) -> None:
+    assert list_runs() == []
     for made, name in ((3, "20240101-c"), (2, "mine-fold-1"), (4, "a"), (2, "mine-fold-2")):
-        create_run(TrainingConfig(), tmp_path / name)
-        os.utime(tmp_path / name / "config.json", (made, made))
-    (tmp_path / "zz").mkdir()
-    (tmp_path / "zz.txt").write_text("no run")
+        create_run(TrainingConfig(), runs_home() / name)
+        os.utime(runs_home() / name / "config.json", (made, made))
+    (runs_home() / "zz").mkdir()
+    (runs_home() / "zz.txt").write_text("no run")
 
-    assert [each.name for each in list_runs(tmp_path)] == ["a", "20240101-c", "mine-fold-2", "mine-fold-1"]
-    assert list_runs(tmp_path / "nowhere") == []
+    assert [each.name for each in list_runs()] == ["a", "20240101-c", "mine-fold-2", "mine-fold-1"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

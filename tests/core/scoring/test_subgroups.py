@@ -4,9 +4,10 @@ import pytest
 from core.bundle import Bundle
 from core.data import Dataset
 from core.errors import EvaluationError
+from core.evaluation.subgroups import SMALL
 from core.prediction import Predictor
 from core.scoring.dataset import Scored, score
-from core.scoring.subgroups import KINDS, SMALL, group_name, groups_by, possible_kinds, subgroups_by
+from core.scoring.subgroups import KINDS, group_name, groups_by, possible_kinds, subgroups_by
 
 
 @pytest.fixture

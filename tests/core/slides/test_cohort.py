@@ -48,6 +48,7 @@ def test_all_slides_stand_in_one_table(tmp_path: Path) -> None:
     assert table["state"].tolist() == ["done", "done", "failed", "failed"]
     assert table["tumour_share"].tolist() == ["", "0.25", "", ""]
     assert table["notes"][1] == "One. Two."
+    assert table["slide"].tolist() == ["'=a.svs", "b.svs", "c.svs", "e"]
     assert table["reason"][2] == "c.svs is damaged."
     assert "summary.json is damaged" in table["reason"][3]
     assert len(read_cohort(tmp_path / "none")) == 0

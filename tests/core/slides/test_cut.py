@@ -111,6 +111,19 @@ def test_annotated_slides_become_a_data_set(annotated: Path, fresh_home: Path, c
         np.testing.assert_array_equal(dataset.store.load([row]).pixels[0], whole[y : y + 96, x : x + 96])
 
 
+def test_slides_of_one_name_do_not_share_a_folder(
+    annotated: Path, fresh_home: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The second one would take the place of the first one's patches, or count as cut already."""
+    (annotated / "more").mkdir()
+    (annotated / "more" / "a.png").write_bytes((annotated / "a.png").read_bytes())
+    words = [str(annotated), str(annotated / "more"), "--out", str(annotated / "set"), "--per-slide", "3", "--normal"]
+    assert main(["slide-patches", *words]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "b.png: 0 with tumour, 3 without\n"
+    assert printed.err.count("2 slides are called a and would share a folder") == 2
+
+
 def test_a_slide_that_is_not_there_is_said(annotated: Path, fresh_home: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["slide-patches", str(annotated / "c.png"), "--out", str(annotated / "set")]) == 2
     assert "c.png cannot be read: No such file" in capsys.readouterr().err

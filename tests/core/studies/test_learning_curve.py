@@ -172,8 +172,8 @@ def test_the_result_holds_what_the_runs_measured(whole: Study) -> None:
         assert each.epoch_kept == card.training["epoch_kept"]
     point = result.points[0]
     aucs = [each.evaluation.metrics["auc"].value for each in point.runs]
-    assert point.metric().value == pytest.approx(sum(aucs) / 2)
-    assert point.spread() == (min(aucs), max(aucs))
+    assert point.metric("auc").value == pytest.approx(sum(aucs) / 2)
+    assert point.spread("auc") == (min(aucs), max(aucs))
     table = result.table()
     assert table["patches"].tolist() == [32, LABELLED] * 2
     assert table["auc"].tolist() == [each.evaluation.metrics["auc"].value for each in result.trained]

@@ -20,10 +20,10 @@ def test_several_seeds_are_their_mean_and_their_range(trained: Callable[..., Tra
     found = [run.evaluation.metrics["auc"] for run in runs]
 
     assert [each.value for each in found] == pytest.approx([0.9, 0.7])  # 10 tumour patches against 10 normal ones
-    assert point.metric().value == pytest.approx(0.8)
-    assert point.metric().low == pytest.approx((found[0].low + found[1].low) / 2)
-    assert point.spread() == pytest.approx((0.7, 0.9))
-    assert Point(100, runs[:1]).metric() == found[0]
+    assert point.metric("auc").value == pytest.approx(0.8)
+    assert point.metric("auc").low == pytest.approx((found[0].low + found[1].low) / 2)
+    assert point.spread("auc") == pytest.approx((0.7, 0.9))
+    assert Point(100, runs[:1]).metric("auc") == found[0]
 
 
 def test_sizes_stand_from_small_to_large_and_go_to_json_and_back(trained: Callable[..., Trained]) -> None:
@@ -58,7 +58,7 @@ def test_what_chance_could_do_promises_nothing() -> None:
 def test_seeds_that_disagree_promise_nothing_either() -> None:
     both = gain((0.012, 0.006, 0.018), (-0.001, -0.005, 0.004))
 
-    assert both.metric() == Estimate(pytest.approx(0.0055), pytest.approx(0.0005), pytest.approx(0.011))
+    assert both.auc == Estimate(pytest.approx(0.0055), pytest.approx(0.0005), pytest.approx(0.011))
     assert "which may be chance" in both.sentence()
     assert both.caveat() == "It was -0.001 to +0.012 in the 2 seeds."
     assert "Another seed may change it too" in gain((0.006, 0.002, 0.011)).caveat()

@@ -13,8 +13,9 @@ from core.runs import Augmentation, TrainingConfig
 from core.runs.run import Run
 from core.storage.home import runs_home
 from core.studies.progress import progress_of
-from core.studies.search import axes_of, create_search, extend_search, search_result, work_on_search
+from core.studies.search import create_search, extend_search, search_result, work_on_search
 from core.studies.search_space import SPACE, Axis, own_values, parse_axes
+from core.studies.search_trials import axes_of
 from core.studies.study import Study, list_studies
 from core.training import trainer, validation
 

@@ -15,9 +15,9 @@ from core.job import JobStatus
 from core.runs import Run, Status, TrainingConfig, create_run, list_runs
 from core.runs.launch import launch
 from core.storage.home import runs_home
-from core.studies import delete, delete_study, empty_trash, list_trash, restore, trash_home, what_loses
 from core.studies.search import create_search, extend_search
 from core.studies.study import Study, list_studies, start_study
+from core.studies.trash import delete, delete_study, empty_trash, list_trash, restore, trash_home, what_loses
 
 CONFIG = TrainingConfig(data=(DEMO,), epochs=2, device="cpu")
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.runs import Run, Status, TrainingConfig, create_run
 from core.storage.home import runs_home
-from core.studies import delete
+from core.studies.trash import delete
 from pages._ui.train import curves
 from tests.pages.driver import Page
 

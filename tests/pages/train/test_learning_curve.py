@@ -111,7 +111,7 @@ def test_a_finished_curve_shows_its_conclusion_its_sizes_and_leads_to_a_run(app:
     assert "All sizes are tested on the same 20 test patches; 95% CIs are over patches" in app.words()
     table = app.dataframe[0].value
     assert table["patches"].tolist() == [20, 40]
-    assert table["AUC"].tolist() == [str(each.metric()) for each in result.points]
+    assert table["AUC"].tolist() == [str(each.metric("auc")) for each in result.points]
     assert table["gain in AUC"].tolist() == ["", "+0.200 (+0.100 to +0.300)"]
     assert table["run"].tolist() == ["mine-20-patches", "mine-40-patches"]
     assert "**More seeds** above trains each size again" in app.words()

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from core.runs import Run
-from core.studies import delete
+from core.studies.trash import delete
 from pages._ui.train import compare
 from tests.pages.driver import Page
 

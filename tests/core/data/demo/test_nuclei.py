@@ -4,7 +4,6 @@ import pytest
 from core.data.demo.blobs import Blobs, cover, grow, scatter
 from core.data.demo.nuclei import CENTROBLAST, LYMPHOCYTE, TUMOUR, NucleusKind, paint_nuclei, shape_blobs
 from core.data.demo.tissue import draw_recipe
-from core.errors import ConfigError
 
 
 def _disc(*centres, radius=10.0, elongation=1.0, angle=0.0):
@@ -104,19 +103,3 @@ def test_points_keep_their_distance_and_follow_the_chance():
     assert gap.min() >= 6 - 1e-3
     assert points[:, 1].min() >= 99.4
     assert 100 < len(points) < 260
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"diameter": 0},
-        {"density": 0},
-        {"elongation": 0.9},
-        {"irregularity": 0.5},
-        {"clearing": 1.1},
-        {"nucleoli": -1},
-    ],
-)
-def test_impossible_nuclei_are_refused(change):
-    with pytest.raises(ConfigError, match="nucleus"):
-        NucleusKind(**{"diameter": 7.0, **change})

@@ -15,7 +15,8 @@ from PIL import Image
 
 from core.data import open_dataset, read
 from core.data.choices import Choices, remember
-from core.data.open import recognise
+from core.data.labels import labels_csv
+from core.data.layouts import place_of
 from core.errors import ChoiceError, DataError
 
 
@@ -86,7 +87,7 @@ def test_nct_crc_asks_for_classes_and_knows_its_scale(tmp_path: Path, fresh_home
     assert Counter(dataset.table["split"].astype(str)) == {"train": 3, "test": 3}
     note = "Rescaled from 0.5 to 0.97 µm per pixel, centre taken: 186×186 of 224×224 pixels became 96×96."
     assert dataset.store.load([0]).notes[0] == (note,)
-    assert recognise(tmp_path / "NCT-CRC-HE-100K")[0] == "NCT-CRC"
+    assert place_of(tmp_path / "NCT-CRC-HE-100K").reader.NAME == "NCT-CRC"
 
 
 def test_mhist_asks_for_classes(tmp_path: Path, fresh_home: Path) -> None:
@@ -137,6 +138,11 @@ def test_hugging_face_files_with_images(tmp_path: Path, suffix: str, place: str)
     assert read(dataset.store, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
     copied = pickle.loads(pickle.dumps(dataset.store))  # noqa: S301 - as it goes to a process that packs
     assert read(copied, rows)[:, 0, 0, 0].tolist() == [6, 1, 4, 1, 3]
+
+
+def test_labels_of_images_in_a_file_go_out_by_id_and_not_by_the_file(tmp_path: Path, fresh_home: Path) -> None:
+    _parquet(tmp_path / "set" / "train.parquet", [1], labels=[True])
+    assert labels_csv(str(tmp_path / "set")).splitlines() == ["id,label,split,by,at", "train-000000,1,train,,"]
 
 
 WRITTEN: tuple[dict[str, Any], ...] = (
@@ -237,6 +243,15 @@ def test_arrays_that_do_not_fit_are_left_out(tmp_path: Path, fresh_home: Path) -
     dataset = open_dataset(tmp_path)
     assert len(dataset) == 4
     assert "(train_x: it has 4 pictures, and there are 2 labels)" in dataset.left_out()
+    # A column for each class, and no patch in the test split.
+    np.savez(
+        tmp_path / "a.npz",
+        train_x=PICTURES,
+        train_y=np.eye(2)[[1, 0, 1, 0]],
+        test_x=PICTURES[:0],
+        test_y=np.zeros((0, 2)),
+    )
+    assert open_dataset(tmp_path).labels(range(4)).tolist() == [1, 0, 1, 0]
 
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 96, 96, 3), np.int32), y=[0, 1])
     with pytest.raises(DataError, match=r"pictures must be uint8 N×H×W×3, or floats from 0 to 1, got int32"):
