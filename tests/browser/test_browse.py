@@ -53,6 +53,7 @@ def test_no_press_is_lost_while_the_page_is_drawn(page: Page, address: str) -> N
     page.goto(address)
     _shown(page)
     following = page.get_by_role("button", name="Next")
+    expect(following).to_be_enabled()
     for _ in range(4):
         following.evaluate("button => button.click()")  # at once, without waiting for the page
     expect(page).to_have_url(re.compile("page=5"))
@@ -70,10 +71,25 @@ def test_no_press_is_lost_while_the_page_is_drawn(page: Page, address: str) -> N
     _shown(page).first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("271 of 973 in the grid")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Next")).to_be_enabled()
     for _ in range(6):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
     expect(dialog.get_by_text("276 of 973 in the grid")).to_be_visible()
+
+
+def test_the_arrow_keys_turn_no_page_behind_a_dialog(page: Page, address: str) -> None:
+    page.goto(address)
+    _shown(page)
+    expect(page.get_by_role("button", name="Next")).to_be_enabled()
+    page.evaluate("document.body.append(Object.assign(document.createElement('div'), {role: 'dialog', id: 'above'}))")
+    page.keyboard.press("ArrowRight")
+    page.evaluate("document.getElementById('above').remove()")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("page=3"))
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("page=2"))
 
 
 @pytest.mark.parametrize("width", [1440, 1024])

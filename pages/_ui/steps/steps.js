@@ -21,6 +21,8 @@ function build(parent) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const isShortcut = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
     if (!by || !root.data.keys || isShortcut || event.defaultPrevented || event.target.closest?.(TAKES_ARROWS)) return;
+    const dialog = document.querySelector("[role=dialog]");
+    if (dialog && !dialog.contains(parent)) return; // keys are for what lies on top
     event.preventDefault();
     step(root, by);
   };
