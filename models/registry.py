@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from models import timm_network
+from models.enlarged import PATCH
 from models.errors import UnknownModelError
 
 GROUP = "nodescope.networks"
@@ -121,7 +122,7 @@ def _two_logits(name: str, arguments: dict[str, Any]) -> Any:
     if name.startswith(timm_network.PREFIX):
         return torch.empty(2)
     with torch.no_grad():
-        return build(name, **arguments).eval()(torch.zeros(2, 3, timm_network.PATCH, timm_network.PATCH))
+        return build(name, **arguments).eval()(torch.zeros(2, 3, PATCH, PATCH))
 
 
 def normalisation(name: str) -> tuple[Sequence[float], Sequence[float]] | None:

@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from models.enlarged import PATCH, enlarge
 from models.errors import UnknownModelError
 
 PREFIX = "timm:"
-PATCH = 96  # pixels a side of a patch
 LARGEST_SIDE = 672  # to which patches may be enlarged
 CELLS = 6  # fewest a side of a map that is explained
 CANDIDATES = 24  # maps that are tried, from the last one on
@@ -66,9 +65,7 @@ class TimmNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tumour logit (N,) of float N×3×96×96."""
-        if self.side != PATCH:
-            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        logit: Tensor = self.classifier(self.dropout(self.network(x))).squeeze(1)
+        logit: Tensor = self.classifier(self.dropout(self.network(enlarge(x, self.side)))).squeeze(1)
         return logit
 
     def attribution_layer(self) -> nn.Module | None:
