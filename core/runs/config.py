@@ -220,10 +220,12 @@ class TrainingConfig:
 
     def value(self, name: str) -> Any:
         """Return the value of one of :data:`core.runs.settings.SETTINGS`."""
+        if name == SIDE:
+            return self.model_arguments.get(SIDE)
         return getattr(self.augmentation if name in _AUGMENTATION else self, name)
 
     def with_changes(self, **changes: Any) -> "TrainingConfig":
-        """Return a copy with some values replaced; those of the augmentation may be given by their own names.
+        """Return a copy with some values replaced; those of the augmentation, and `side`, may be given by their names.
 
         With another network go the arguments of the one before, unless new ones are among the changes. Published
         weights of timm bring the normalisation that they expect.
@@ -238,6 +240,9 @@ class TrainingConfig:
         if changes.get("model", self.model) != self.model:
             changes.setdefault("model_arguments", {})
             changes["model"] = _known(models.full_name, changes["model"])
+        if SIDE in changes:
+            arguments = changes.get("model_arguments", self.model_arguments)
+            changes["model_arguments"] = _enlarging(changes.get("model", self.model), arguments, changes.pop(SIDE))
         if {"model", "pretrained"} & changes.keys() and not {"mean", "std"} & changes.keys():
             merged = {"model": self.model, "pretrained": self.pretrained, **changes}
             found = None if merged["pretrained"] == "none" else _known(models.normalisation, merged["model"])
@@ -295,5 +300,19 @@ def _known(ask: Callable[[str], Found], model: str) -> Found:
     except models.UnknownModelError as error:
         raise ConfigError(f"{error}") from error
 
+
+def _enlarging(model: str, arguments: dict[str, Any], side: int | None) -> dict[str, Any]:
+    """Return the arguments of a network that enlarges patches to `side`; with None, to what it does by itself."""
+    others = {name: value for name, value in arguments.items() if name != SIDE}
+    if side is None:
+        return others
+    SETTINGS[SIDE].check(side)
+    if SIDE not in _known(lambda name: models.complete_arguments(name, {}), model):
+        raise ConfigError(f"The network {model} takes patches as they are; leave {SIDE} out.")
+    return {**others, SIDE: side}
+
+
+SIDE = "side"
+"""The one argument of networks that is a setting by itself."""
 
 _AUGMENTATION = {each.name for each in fields(Augmentation)}

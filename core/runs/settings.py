@@ -9,6 +9,7 @@ from core.data.split_file import SUFFIX
 from core.data.split_rule import CHOICES, MOST_FOLDS
 from core.runs.setting import Setting
 from core.stain import METHODS as STAIN_METHODS
+from models.enlarged import LARGEST_SIDE, PATCH
 
 LARGEST_SEED = 2**31 - 1
 """What fits in 32 bits with a sign: every random generator that is used takes it."""
@@ -47,6 +48,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "pretrained", "Starting weights", '"none" for random ones, "imagenet" for published ones, or the path of a '
             "file.", kind="text",
+        ),
+        Setting(
+            "side", "Enlarged to", "Patches are enlarged from 96 to this many pixels a side before the network sees "
+            "them; time grows with the area. For EfficientNet-Lite, MobileNetV2 and timm.",
+            low=PATCH, high=LARGEST_SIDE, optional=True, unit="px", zero="the network's own",
         ),
         Setting(
             "frozen_epochs", "Frozen epochs", "For this many epochs only the last layer is trained; then the whole "

@@ -102,6 +102,8 @@ def test_a_run_that_fails_is_1_with_its_sentence(tmp_path: Path, capsys: pytest.
         (["--epochs", "0"], "epochs must be 1 to 10000, got 0"),
         (["--model", "vgg"], "There is no network called 'vgg'; choose from efficientnet-lite0, .*timm:resnet18"),
         (["--resume"], "--resume needs --run-dir"),
+        (["--preset", "transfer", "--side", "64"], "side must be 96 to 512, got 64"),
+        (["--side", "112"], "The network notebook-cnn takes patches as they are; leave side out"),
     ],
 )
 def test_settings_that_cannot_be_are_2(

@@ -139,6 +139,23 @@ def test_the_arguments_of_a_network_go_with_it() -> None:
     assert config.with_changes(model="resnet18", model_arguments={"dropout": 0.1}).model_arguments == {"dropout": 0.1}
 
 
+def test_patches_can_be_enlarged_for_networks_that_take_that() -> None:
+    config = preset("transfer-mobile")
+
+    assert config.value("side") == 192
+    assert config.with_changes(side=112).model_arguments == {"side": 112}
+    assert config.with_changes(side=None).model_arguments == {}
+    assert config.with_changes(model="efficientnet-lite0", side=112).value("side") == 112
+    assert config.with_changes(model_arguments={"dropout": 0.1}, side=112).model_arguments == {
+        "dropout": 0.1,
+        "side": 112,
+    }
+    with pytest.raises(ConfigError, match="resnet18 takes patches as they are; leave side out"):
+        config.with_changes(model="resnet18", side=112)
+    with pytest.raises(ConfigError, match="side must be 96 to 512, got 64"):
+        config.with_changes(side=64)
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         TrainingConfig().epochs = 3  # type: ignore[misc]
