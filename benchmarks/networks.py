@@ -37,6 +37,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")},
     "efficientnet-lite0, enlarged to 144 px": ("efficientnet-lite0", {"side": 144}),
     "mobilenet-v2": ("mobilenet-v2", {}),
+    "mobilenet-v2, enlarged to 112 px": ("mobilenet-v2", {"side": 112}),
     "mobilenet-v2, enlarged to 128 px": ("mobilenet-v2", {"side": 128}),
     "mobilenet-v2, enlarged to 192 px": ("mobilenet-v2", {"side": 192}),
     "nodescope-net": ("nodescope-net", {}),

@@ -92,8 +92,8 @@ def _recipes() -> dict[str, Preset]:
         ),
         "transfer": Preset(
             "Transfer (EfficientNet-Lite0)",
-            "Fine-tunes a compact network from ImageNet weights; the bundle that comes with Nodescope was trained like "
-            "this, and then taught by others. About two minutes an epoch for 9,000 patches on two CPU cores.",
+            "Fine-tunes a compact network from ImageNet weights, which come with a Python package. About two minutes "
+            "an epoch for 9,000 patches on two CPU cores.",
             _TRANSFER,
         ),
         "transfer-large": Preset(
@@ -103,12 +103,18 @@ def _recipes() -> dict[str, Preset]:
             _TRANSFER.with_changes(model_arguments={"side": 144}, epochs=9),
         ),
         "transfer-mobile": Preset(
-            "Transfer, enlarged twice (MobileNetV2)",
+            "Transfer for new slides (MobileNetV2)",
             "MobileNetV2 from torchvision's ImageNet weights (14 MB, downloaded once) on patches enlarged from 96 to "
-            "192 pixels, about four times as slow as Transfer. Of networks that only labels taught it ranks the "
-            "patches of new slides best. Meant for a GPU.",
+            "112 pixels, turned and zoomed; about as slow as Transfer. It ranks the patches of new slides better. The "
+            "bundle that comes with Nodescope is the mean of four such networks, taught further by others.",
             _TRANSFER.with_changes(
-                model="mobilenet-v2", model_arguments={"side": 192}, mean=IMAGENET_MEAN, std=IMAGENET_STD
+                model="mobilenet-v2",
+                side=112,
+                mean=IMAGENET_MEAN,
+                std=IMAGENET_STD,
+                rotation=180.0,
+                zoom=0.22,
+                blur=1.0,
             ),
         ),
         "symmetric": Preset(

@@ -142,8 +142,8 @@ def test_the_arguments_of_a_network_go_with_it() -> None:
 def test_patches_can_be_enlarged_for_networks_that_take_that() -> None:
     config = preset("transfer-mobile")
 
-    assert config.value("side") == 192
-    assert config.with_changes(side=112).model_arguments == {"side": 112}
+    assert config.value("side") == 112
+    assert config.with_changes(side=128).model_arguments == {"side": 128}
     assert config.with_changes(side=None).model_arguments == {}
     assert config.with_changes(model="efficientnet-lite0", side=112).value("side") == 112
     assert config.with_changes(model_arguments={"dropout": 0.1}, side=112).model_arguments == {
