@@ -1,4 +1,4 @@
-"""OpenVINO in PyTorch's place: the same network on a CPU, nearly twice as fast; used where it is installed.
+"""OpenVINO in PyTorch's place: the same network on a CPU, faster; used where it is installed.
 
 Nothing else changes: a patch gets PyTorch's probability to 1e-5, and the same bits alone and in any batch, which
 :class:`Engine` tries on the very processor. Explanations, training and GPUs stay with PyTorch.
@@ -35,7 +35,7 @@ Compiled = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 WORDS = {
     "cpu-openvino": "OpenVINO, float32",
-    "cpu-openvino-bf16": "OpenVINO, bfloat16: probabilities may differ by some hundredths from those of float32",
+    "cpu-openvino-bf16": "OpenVINO, bfloat16: probabilities may differ from those of float32, seldom by a tenth",
 }
 """What predicted, by :attr:`core.prediction.predictor.Predictor.kind`; PyTorch has no entry."""
 

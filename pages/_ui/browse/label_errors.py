@@ -109,7 +109,7 @@ def _offer(base: Dataset, job: Job, predictor: Predictor | None, *, again: bool)
         st.caption("The ranking was made before the latest decisions. It stays as it is until you rank again.")
     elif not again:
         labelled = int(base.table["label"].notna().sum())
-        # Without a predictor it is ImageNet's EfficientNet-Lite0, which the default model is too.
+        # Without a predictor it is ImageNet's EfficientNet-Lite0, which takes about as long as the default model.
         seconds = jobs.estimate(predictor or layout.predictor(), labelled)
         st.caption(f"{labelled:,} labelled patches will be ranked in about {duration(seconds)} on this computer.")
     features = ["--imagenet"] if predictor is None else ["--bundle", str(layout.bundle_path())]

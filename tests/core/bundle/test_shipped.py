@@ -41,7 +41,7 @@ def test_the_default_was_chosen_on_slides_that_it_did_not_learn_from() -> None:
     chosen = next(each for each in card.measured if each.split == "valid")
     assert chosen.data == card.training["data"][1]["name"]
     assert chosen.evaluation.n == card.training["data"][1]["patches"]["valid"] == 2900
-    assert chosen.evaluation.metrics["auc"].value >= 0.96
+    assert chosen.evaluation.metrics["auc"].value >= 0.965
     assert chosen.evaluation.metrics["balanced_accuracy"].value >= 0.90
     assert chosen.evaluation.metrics["ece"].value <= 0.03
     assert card.operating is not None
