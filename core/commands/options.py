@@ -171,7 +171,7 @@ def engine(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @option("--engine", type=click.Choice(ENGINES), group="Model", show_default="openvino where it is installed",
             help="What computes probabilities on a CPU. OpenVINO agrees with PyTorch to 1e-5; in bf16, on processors "
-            "that have it, it is faster still, and probabilities differ, seldom by a tenth.")  # fmt: skip
+            "that have it, it is faster still, and probabilities differ, seldom by a tenth or more.")  # fmt: skip
     @functools.wraps(function)
     def with_engine(*, engine: str | None, device: str, **given: Any) -> Any:
         if engine is not None:

@@ -35,7 +35,7 @@ Compiled = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 WORDS = {
     "cpu-openvino": "OpenVINO, float32",
-    "cpu-openvino-bf16": "OpenVINO, bfloat16: probabilities may differ from those of float32, seldom by a tenth",
+    "cpu-openvino-bf16": "OpenVINO, bfloat16: probabilities differ from those of float32, seldom by a tenth or more",
 }
 """What predicted, by :attr:`core.prediction.predictor.Predictor.kind`; PyTorch has no entry."""
 

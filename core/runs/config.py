@@ -22,6 +22,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, as torchvision's weights expect them."""
 
+SIDE = "side"
+"""The one argument of networks that is a setting too."""
+
 
 def _check_settings(values: "Augmentation | TrainingConfig") -> None:
     """Check each value that stands in the table of settings. Raises :class:`ConfigError`."""
@@ -308,11 +311,8 @@ def _enlarging(model: str, arguments: dict[str, Any], side: int | None) -> dict[
         return others
     SETTINGS[SIDE].check(side)
     if SIDE not in _known(lambda name: models.complete_arguments(name, {}), model):
-        raise ConfigError(f"The network {model} takes patches as they are; leave {SIDE} out.")
+        raise ConfigError(f"The network {model} takes patches as they are; leave {SIDE} out (0 on the page).")
     return {**others, SIDE: side}
 
-
-SIDE = "side"
-"""The one argument of networks that is a setting by itself."""
 
 _AUGMENTATION = {each.name for each in fields(Augmentation)}

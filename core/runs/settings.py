@@ -50,8 +50,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "file.", kind="text",
         ),
         Setting(
-            "side", "Enlarged to", "Patches are enlarged from 96 to this many pixels a side before the network sees "
-            "them; time grows with the area. For EfficientNet-Lite, MobileNetV2 and timm.",
+            "side", "Side of enlarged patches", "Patches are enlarged from 96 to this many pixels a side before the "
+            "network sees them; time grows with the area. For EfficientNet-Lite, MobileNetV2 and timm.",
             low=PATCH, high=LARGEST_SIDE, optional=True, unit="px", zero="the network's own",
         ),
         Setting(
