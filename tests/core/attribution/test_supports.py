@@ -123,7 +123,7 @@ def test_rules_hold_exactly_where_a_network_declares_it(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_declared_layer_sees_the_whole_logit_in_six_by_six_cells_or_more(name: str) -> None:
+def test_the_declared_layer_sees_the_whole_logit_in_several_cells(name: str) -> None:
     model = network(name)
     layer = declared_layer(model)
     assert supports("grad-cam", model) is supports("hires-cam", model) is None
@@ -139,7 +139,7 @@ def test_the_declared_layer_sees_the_whole_logit_in_six_by_six_cells_or_more(nam
     handle.remove()
     assert not logit.requires_grad  # no way from the patch to the logit passes by this layer
     assert len(maps) == 1
-    assert min(maps[0].shape[2:]) >= 6
+    assert min(maps[0].shape[2:]) >= 3
 
 
 @pytest.mark.parametrize("name", NETWORKS)
