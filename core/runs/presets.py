@@ -100,7 +100,7 @@ def _recipes() -> dict[str, Preset]:
             "Transfer, enlarged (EfficientNet-Lite0)",
             "The same on patches enlarged from 96 to 144 pixels, about three times as slow. It ranks patches no better "
             "by itself; together with the former (two bundles at once in `predict`) it does.",
-            _TRANSFER.with_changes(model_arguments={"side": 144}, epochs=9),
+            _TRANSFER.with_changes(side=144, epochs=9),
         ),
         "transfer-mobile": Preset(
             "Transfer for new slides (MobileNetV2)",

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:
 
 GENERAL = ["saliency", "input-x-gradient", "smoothgrad", "integrated-gradients", "gradient-shap", "occlusion"]
 NETWORKS = [*models.names(), *SHIPPED]
+COARSE = {"mobilenet-v2", "nodescope"}
+"""Those that declare their last layer, because maps of finer ones point at tumour less often (docs/RESULTS.md)."""
 TOLERANCE = 1e-5
 """Gap in a sum, as a share of its terms' sizes, that is rounding and LRP's epsilon in double precision."""
 
@@ -123,7 +125,7 @@ def test_rules_hold_exactly_where_a_network_declares_it(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_declared_layer_sees_the_whole_logit_in_several_cells(name: str) -> None:
+def test_the_declared_layer_sees_the_whole_logit_in_six_by_six_cells_or_more(name: str) -> None:
     model = network(name)
     layer = declared_layer(model)
     assert supports("grad-cam", model) is supports("hires-cam", model) is None
@@ -139,7 +141,7 @@ def test_the_declared_layer_sees_the_whole_logit_in_several_cells(name: str) -> 
     handle.remove()
     assert not logit.requires_grad  # no way from the patch to the logit passes by this layer
     assert len(maps) == 1
-    assert min(maps[0].shape[2:]) >= 3
+    assert min(maps[0].shape[2:]) >= (3 if name in COARSE else 6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

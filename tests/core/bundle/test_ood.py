@@ -95,8 +95,7 @@ def test_the_shipped_bundle_on_real_patches_it_was_not_trained_on() -> None:
         assert share([bool(ood) for ood in found]) >= 0.95, kind
     for kind, make in strangers.STRANGE.items():
         found = examine(predictor, make(np.random.default_rng(9), 80))
-        # Noise with the spectrum of pictures is the likest to tissue: docs/RESULTS.md has how many pass.
-        assert share([bool(ood) for ood in found]) >= (0.9 if kind == "natural_spectrum" else 0.95), kind
+        assert share([bool(ood) for ood in found]) >= 0.95, kind
 
 
 def real_patches(count: int) -> np.ndarray:
